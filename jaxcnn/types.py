@@ -1,0 +1,37 @@
+"""The values that flow through training: what a batch, a state and a metric are."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+Array = jax.Array | np.ndarray
+PyTree = Any
+
+
+class Batch(NamedTuple):
+    """A fixed number of examples, so that one compiled program serves every batch."""
+
+    image: Array  # (B, H, W, C) uint8 from the host; float32 in [0, 1] once on the device
+    label: Array  # (B,) int32, or (B, K) float32 after mixing
+    mask: Array  # (B,) bool, False on the padding of the last batch
+    index: Array  # (B,) int32, the example's position in its split; -1 on padding
+
+
+class TrainState(NamedTuple):
+    """All that training changes: arrays only, so it jits, vmaps, shards and checkpoints as it is."""
+
+    step: jax.Array  # () int32, number of updates made
+    params: PyTree  # float32 leaves
+    batch_stats: PyTree  # BatchNorm's running mean and variance, {} without BatchNorm
+    opt_state: PyTree  # Optax state
+    ema_params: PyTree  # average of params, {} where no average is kept
+    ema_batch_stats: PyTree  # average of batch_stats, {} likewise
+
+
+class Metrics(NamedTuple):
+    """Sums, never means: adding two is exact on a ragged last batch."""
+
+    loss_sum: Array  # () float32, sum over the counted examples of the loss in nats
+    correct: Array  # () int32, examples whose most probable class is the label
+    count: Array  # () int32, examples counted
