@@ -15,7 +15,7 @@ class Batch(NamedTuple):
     image: Array  # (B, H, W, C) uint8 from the host; float32 in [0, 1] once on the device
     label: Array  # (B,) int32, or (B, K) float32 after mixing
     mask: Array  # (B,) bool, False on the padding of the last batch
-    index: Array  # (B,) int32, the example's position in its split; -1 on padding
+    index: Array  # type: ignore[assignment]  # (B,) int32, the example's position in its split; -1 on padding
 
 
 class TrainState(NamedTuple):
@@ -34,4 +34,4 @@ class Metrics(NamedTuple):
 
     loss_sum: Array  # () float32, sum over the counted examples of the loss in nats
     correct: Array  # () int32, examples whose most probable class is the label
-    count: Array  # () int32, examples counted
+    count: Array  # type: ignore[assignment]  # () int32, examples counted

@@ -3,9 +3,38 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax
+import numpy as np
+import pytest
+
+from jaxcnn.config import TrainConfig
+from jaxcnn.data.memory import DecodedSplit
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def tiny_split():
+    """Sixty-six 12-pixel images of two classes that brightness tells apart, with noise."""
+    draws = np.random.default_rng(0)
+    labels = np.arange(66, dtype=np.int32) % 2
+    images = draws.integers(0, 160, (66, 12, 12, 3)) + 60 * labels[:, None, None, None]
+    names = [f"image/{i:03d}" for i in range(66)]
+    return DecodedSplit(images.astype(np.uint8), labels, names, ("dark", "bright"))
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """Settings of a run that takes seconds: small drawings, a narrow network, few epochs."""
+    return TrainConfig(
+        image_size_px=16,
+        stored_size_px=18,
+        max_train_examples=48,
+        num_epochs=3,
+        batch_size=16,
+        depth=2,
+        width_multiplier=0.125,
+        baselines=False,
+    )

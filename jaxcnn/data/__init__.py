@@ -1,0 +1,1 @@
+"""Host-side data: sources, decoding, splits, and batches of numpy arrays."""

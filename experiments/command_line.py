@@ -1,0 +1,99 @@
+"""What the programs here share: flags made from settings, and mistakes told in one line."""
+
+import dataclasses
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from absl import app, flags, logging
+
+_USAGE_STATUS = 2
+
+
+def define_flags(settings: type, **choices: Sequence[str]) -> None:
+    """Define a flag for each field of a settings dataclass; its help is the field's own.
+
+    Args:
+      settings: a dataclass whose fields carry metadata "help".
+      **choices: names that a field may take, to be listed in its help.
+    """
+    hints = typing.get_type_hints(settings)
+    for field in dataclasses.fields(settings):
+        text = field.metadata["help"]
+        if field.name in choices:
+            text += f" Known: {', '.join(choices[field.name])}."
+        _define(hints[field.name], field.name, field.default, text)
+
+
+def _define(hint: Any, name: str, default: Any, text: str) -> None:
+    kinds = {kind for kind in typing.get_args(hint) if kind is not type(None)} or {hint}
+    if bool in kinds:
+        flags.DEFINE_bool(name, default, text)
+    elif int in kinds:
+        flags.DEFINE_integer(name, default, text)
+    elif float in kinds:
+        flags.DEFINE_float(name, default, text)
+    else:
+        flags.DEFINE_string(name, default, text)
+
+
+def read_settings(settings: type, **parsers: Callable[[str], Any]) -> Any:
+    """Make the settings from the flags that `define_flags` defined.
+
+    Args:
+      settings: the dataclass.
+      **parsers: text to value, for fields that are neither text nor number.
+
+    Returns:
+      An instance of the dataclass.
+
+    Raises:
+      ValueError: if a parser refuses its flag's text.
+    """
+    values: dict[str, Any] = {
+        f.name: flags.FLAGS[f.name].value for f in dataclasses.fields(settings)
+    }
+    for name, parse in parsers.items():
+        text = values[name]
+        if isinstance(text, str):
+            values[name] = parse(text)
+    return settings(**values)
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read whole numbers separated by commas; an empty text is none.
+
+    Example:
+      >>> whole_numbers("256,128"), whole_numbers("")
+      ((256, 128), ())
+    """
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(
+            f"expected whole numbers separated by commas, e.g. 256,128; got {text!r}."
+        ) from None
+
+
+def refuse(message: object) -> NoReturn:
+    """End the program for a mistake that its user can mend: one line, status 2."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(_USAGE_STATUS)
+
+
+def run(main: Callable[[list[str]], Any]) -> NoReturn:
+    """Parse the flags and run `main` with what stands beside them.
+
+    Args:
+      main: takes the words of the command line that are no flags, the program's name first.
+    """
+    logging.set_verbosity(logging.ERROR)  # what a user should know is printed, not logged
+    app.run(main, flags_parser=_parse)
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        refuse(f"{error} (--help lists the flags)")

@@ -1,0 +1,77 @@
+"""Random changes to training images: pure `(key, image) -> image` functions.
+
+One contract for the whole package:
+
+- `image` is (H, W, C), floating, in [0, 1]; C is 1 or 3 where colour matters. For
+  batches use `jax.vmap` over images and keys; see `augment_batch`.
+- Every `random_x(key, image, ...)` draws an amount and hands it to a deterministic function
+  (`flip`, `rotate`, `adjust_brightness`, ...). Options are keyword-only.
+- The dtype of `image` is kept. Geometry keeps [0, 1], because interpolation never overshoots;
+  `adjust_brightness` and `adjust_contrast` may leave it and do not clip. What `make_augment`
+  returns clips once, at the end.
+- Points and box corners are (x, y) in pixels from the top left corner of the image, so the first
+  pixel covers [0, 1] and has its centre at 0.5, as in Pillow; sizes are (height, width).
+- Nothing loops over data or depends on values for its shape: all compiles under `jit` and `vmap`.
+"""
+
+from jaxcnn.augment.affine import random_affine, random_resized_crop, resized_crop
+from jaxcnn.augment.color import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_gamma,
+    adjust_hue,
+    adjust_saturation,
+    random_brightness,
+    random_contrast,
+    random_gamma,
+    random_hue,
+    random_saturation,
+)
+from jaxcnn.augment.crop import center_crop, crop, random_crop
+from jaxcnn.augment.cutout import cutout, random_cutout
+from jaxcnn.augment.geometry import (
+    flip,
+    random_flip,
+    random_rotation,
+    random_shear,
+    random_translation,
+    rotate,
+    shear,
+    translate,
+)
+from jaxcnn.augment.policy import augment_batch, list_policies, make_augment
+from jaxcnn.augment.warp import affine_matrix, affine_warp
+
+__all__ = [
+    "adjust_brightness",
+    "adjust_contrast",
+    "adjust_gamma",
+    "adjust_hue",
+    "adjust_saturation",
+    "affine_matrix",
+    "affine_warp",
+    "augment_batch",
+    "center_crop",
+    "crop",
+    "cutout",
+    "flip",
+    "list_policies",
+    "make_augment",
+    "random_affine",
+    "random_brightness",
+    "random_contrast",
+    "random_crop",
+    "random_cutout",
+    "random_flip",
+    "random_gamma",
+    "random_hue",
+    "random_resized_crop",
+    "random_rotation",
+    "random_saturation",
+    "random_shear",
+    "random_translation",
+    "resized_crop",
+    "rotate",
+    "shear",
+    "translate",
+]

@@ -1,0 +1,241 @@
+"""Augmentations by name: from a line of text to one `(key, image) -> image` function."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxcnn.augment.affine import random_affine
+from jaxcnn.augment.checks import check_image
+from jaxcnn.augment.color import (
+    random_brightness,
+    random_contrast,
+    random_gamma,
+    random_hue,
+    random_saturation,
+)
+from jaxcnn.augment.crop import center_crop, random_crop
+from jaxcnn.augment.cutout import random_cutout
+from jaxcnn.augment.geometry import random_flip
+from jaxcnn.registry import unknown_name
+
+Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
+
+POLICIES = {
+    "none": "",
+    "flip": "flip=0.5",
+    "standard": "flip=0.5,zoom=0.55,rotation=0.25,brightness=0.2,contrast=0.2",
+    "strong": (
+        "flip=0.5,zoom=0.55,rotation=0.25,translation=0.1,shear=0.1,"
+        "brightness=0.2,contrast=0.2,saturation=0.2,hue=0.05,cutout=0.3"
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Amount:
+    """What the number after an operation's name means, and where it may lie."""
+
+    meaning: str
+    low: float
+    high: float
+    off: float  # the amount that changes nothing
+
+
+OPERATIONS = {
+    "flip": Amount("probability", 0, 1, off=0),
+    "zoom": Amount("least area of the crop, part of the image's", 0.01, 1, off=1),
+    "aspect": Amount("greatest stretch of the crop, width to height or back", 1, 4, off=1),
+    "rotation": Amount("greatest turn in radians", 0, math.pi, off=0),
+    "translation": Amount("greatest shift, part of the side", 0, 1, off=0),
+    "shear": Amount("greatest lean in radians", 0, 1, off=0),
+    "hue": Amount("greatest part of a full turn", 0, 0.5, off=0),
+    "saturation": Amount("greatest change of the factor", 0, 1, off=0),
+    "gamma": Amount("greatest exponent less one", 0, 1, off=0),
+    "contrast": Amount("greatest change of the factor", 0, 1, off=0),
+    "brightness": Amount("greatest shift of values in [0, 1]", 0, 1, off=0),
+    "cutout": Amount("greatest side of the square, part of the image's", 0, 1, off=0),
+}
+
+
+def list_policies() -> tuple[str, ...]:
+    """List the named policies that `make_augment` knows, from none to strongest.
+
+    Example:
+      >>> list_policies()
+      ('none', 'flip', 'standard', 'strong')
+    """
+    return tuple(POLICIES)
+
+
+def parse_policy(spec: str) -> dict[str, float]:
+    """Read a policy: names of policies and operations, separated by commas.
+
+    Args:
+      spec: such as "standard", "flip,zoom=0.55,hue=0.05" or "standard,rotation=0.1"; where an
+        operation comes twice the later amount holds.
+
+    Returns:
+      The amount of each operation named, in the order of `OPERATIONS`.
+
+    Raises:
+      ValueError: if a name is unknown, or an amount is missing, not a number or out of its range.
+
+    Example:
+      >>> parse_policy("flip, rotation=0.25")
+      {'flip': 0.5, 'rotation': 0.25}
+    """
+    amounts: dict[str, float] = {}
+    for item in spec.split(","):
+        name, equals, text = (part.strip() for part in item.partition("="))
+        if name == "flip" and not equals:  # a policy of that name is the same
+            amounts[name] = 0.5
+        elif name in OPERATIONS:
+            amounts[name] = _parse_amount(name, text)
+        elif name in POLICIES and equals:
+            raise ValueError(f"{name} is a policy and takes no amount (={text}); write {name}.")
+        elif name in POLICIES:
+            amounts |= parse_policy(POLICIES[name]) if POLICIES[name] else {}
+        else:
+            raise unknown_name("augmentation", name, [*POLICIES, *OPERATIONS])
+    return {name: amounts[name] for name in OPERATIONS if name in amounts}
+
+
+def _parse_amount(name: str, text: str) -> float:
+    amount = OPERATIONS[name]
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not amount.low <= value <= amount.high:
+        raise ValueError(
+            f"{name} (={text}) must be a number in [{amount.low:g}, {amount.high:g}] "
+            f"({amount.meaning}); write for example {name}={_example(amount):g}."
+        )
+    return value
+
+
+def _example(amount: Amount) -> float:
+    return round(amount.off + (amount.low + amount.high - 2 * amount.off) / 10, 2)
+
+
+def make_augment(spec: str, *, image_size_px: int) -> Augment:
+    """Build the augmentation that a policy describes.
+
+    Images are stored at least as large as the network takes them, so that crops have room: 112 px
+    for 96, say. Every policy but "none" crops at a random place, as large as the output or, with
+    zoom, an area drawn between the amount and 1. The order is hue, saturation; all geometry as one
+    resampling, or as a copy where it is only a flip and a crop of whole pixels; gamma, contrast,
+    brightness; clipping to [0, 1]; cut-out.
+
+    Args:
+      spec: a policy of `list_policies`, or operations with their amounts, or both; see
+        `parse_policy` and `OPERATIONS`.
+      image_size_px: side of the square images that the network takes.
+
+    Returns:
+      A function from (key, (H, W, C) floating in [0, 1]) to (image_size_px, image_size_px, C), of
+      the same dtype, in [0, 1]. It raises ValueError for an image smaller than that.
+
+    Raises:
+      ValueError: if `spec` cannot be read, or `image_size_px` is below 1.
+
+    Example:
+      >>> augment = make_augment("standard", image_size_px=96)
+      >>> augment(jax.random.key(0), jnp.zeros((112, 112, 3))).shape
+      (96, 96, 3)
+    """
+    if image_size_px < 1:
+        raise ValueError(f"image_size_px (={image_size_px}) must be at least 1.")
+    amounts = parse_policy(spec)
+    is_centred = not amounts
+    on = {name: value for name, value in amounts.items() if value != OPERATIONS[name].off}
+
+    def augment(key: jax.Array, image: jax.Array) -> jax.Array:
+        check_image(image)
+        if min(image.shape[:2]) < image_size_px:
+            raise ValueError(
+                f"image_size_px (={image_size_px}) exceeds the stored image "
+                f"(={image.shape[0]} x {image.shape[1]}); store larger images or lower it."
+            )
+        if is_centred:
+            return center_crop(image, image_size_px)
+        keys = dict(zip([*_POINTWISE, "geometry"], jax.random.split(key, 7), strict=True))
+        # Before the resampling, because XLA on CPU fuses the two and would then repeat it for every
+        # channel that a pixel's new hue depends on; pixel by pixel, so the order hardly shows.
+        image = _apply(("hue", "saturation"), keys, image, on)
+        image = _change_geometry(keys["geometry"], image, on, image_size_px)
+        image = jnp.clip(_apply(("gamma", "contrast", "brightness"), keys, image, on), 0, 1)
+        return _apply(("cutout",), keys, image, on)
+
+    return augment
+
+
+_POINTWISE: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {
+    "hue": lambda key, image, amount: random_hue(key, image, max_delta=amount),
+    "saturation": lambda key, image, amount: random_saturation(key, image, max_change=amount),
+    "gamma": lambda key, image, amount: random_gamma(key, image, max_change=amount),
+    "contrast": lambda key, image, amount: random_contrast(key, image, max_change=amount),
+    "brightness": lambda key, image, amount: random_brightness(key, image, max_delta=amount),
+    "cutout": lambda key, image, amount: random_cutout(key, image, max_fraction=amount),
+}
+
+
+def _apply(
+    names: tuple[str, ...], keys: dict[str, jax.Array], image: jax.Array, on: dict[str, float]
+) -> jax.Array:
+    for name in names:
+        if name in on:
+            image = _POINTWISE[name](keys[name], image, on[name])
+    return image
+
+
+def _change_geometry(
+    key: jax.Array, image: jax.Array, on: dict[str, float], image_size_px: int
+) -> jax.Array:
+    flip_probability = on.get("flip", 0.0)
+    if on.keys().isdisjoint({"zoom", "aspect", "rotation", "translation", "shear"}):
+        crop_key, flip_key = jax.random.split(key)
+        image = random_crop(crop_key, image, size_px=image_size_px)
+        return random_flip(flip_key, image, probability=flip_probability)
+    is_zoomed = not on.keys().isdisjoint({"zoom", "aspect"})
+    aspect = on.get("aspect", 1.0)
+    return random_affine(
+        key,
+        image,
+        output_size_px=image_size_px,
+        flip_probability=flip_probability,
+        scale=(on.get("zoom", 1.0), 1.0) if is_zoomed else None,
+        aspect=(1 / aspect, aspect),
+        max_rotation_radians=on.get("rotation", 0.0),
+        max_translation=on.get("translation", 0.0),
+        max_shear_radians=on.get("shear", 0.0),
+    )
+
+
+def augment_batch(
+    augment: Augment, key: jax.Array, images: jax.Array, index: jax.Array
+) -> jax.Array:
+    """Augment every image of a batch with a draw of its own.
+
+    Each example's key is `fold_in(key, index)`: its draw depends on the key, which should hold the
+    run's key and the step, and on which example it is, not on the batch it came in.
+
+    Args:
+      augment: (key, image) -> image.
+      key: PRNG key of this step.
+      images: (B, H, W, C) floating in [0, 1].
+      index: (B,) int32, each example's position in its split.
+
+    Returns:
+      (B, h, w, C).
+
+    Example:
+      >>> augment = make_augment("flip", image_size_px=6)
+      >>> augment_batch(augment, jax.random.key(0), jnp.zeros((2, 8, 8, 3)), jnp.arange(2)).shape
+      (2, 6, 6, 3)
+    """
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
+    return jax.vmap(augment)(keys, images)

@@ -1,0 +1,173 @@
+"""From photo to label in three lines, with nothing but a checkpoint."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn import build
+from jaxcnn import config as config_lib
+from jaxcnn.checkpoint import CheckpointError, CheckpointStore
+from jaxcnn.config import TrainConfig
+from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.train import EvalStep
+from jaxcnn.types import Batch, PyTree
+
+Photo = Path | str | bytes | np.ndarray
+
+
+class Prediction(NamedTuple):
+    """A network's answer to one photo."""
+
+    label: str  # name of the most probable class
+    probability: float  # of that class
+    probabilities: dict[str, float]  # of each class; they sum to 1
+
+
+class Classifier:
+    """A trained network with its classes and its way of looking at photos.
+
+    Example:
+      classifier = Classifier.load("runs/my_pets")
+      answer = classifier.predict(["photo.jpg"])[0]
+      print(answer.label, answer.probability)
+    """
+
+    def __init__(
+        self, config: TrainConfig, class_names: Sequence[str], variables: PyTree | None = None
+    ) -> None:
+        """Build the network; `load` is the usual way.
+
+        Args:
+          config: complete settings of the run.
+          class_names: names in the order of the labels.
+          variables: {"params": ..., "batch_stats": ...}.
+        """
+        self.config = config
+        self.class_names = tuple(class_names)
+        self._variables = variables
+        model = build.build_model(config, len(class_names))
+        step: EvalStep = build.build_eval_step(config, model, len(class_names))
+        self._step = jax.jit(lambda variables, batch: step(variables, batch)[1])
+
+    @classmethod
+    def load(cls, workdir: Path | str) -> "Classifier":
+        """Load the best checkpoint of a run.
+
+        Args:
+          workdir: the run's folder, or its folder `checkpoints/best` alone.
+
+        Returns:
+          A classifier.
+
+        Raises:
+          CheckpointError: if there is no checkpoint, or it is damaged.
+        """
+        folder = _checkpoint_folder(Path(workdir))
+        store = CheckpointStore(folder)
+        try:
+            metadata = store.metadata()
+            config = config_lib.from_json(metadata["config"])
+            found = store.restore(_variable_shapes(config, len(metadata["class_names"])))
+        finally:
+            store.close()
+        assert found is not None  # `metadata` raises where there is no checkpoint
+        return cls(config, metadata["class_names"], found.state)
+
+    def predict(self, photos: Iterable[Photo], *, batch_size: int = 32) -> list[Prediction]:
+        """Label photos.
+
+        Args:
+          photos: paths, encoded files, or (H, W, C) uint8 arrays.
+          batch_size: photos classified together; no effect on results.
+
+        Returns:
+          A prediction for each photo, in order.
+
+        Raises:
+          DecodeError: if a photo cannot be decoded.
+          OSError: if a file cannot be read.
+        """
+        images = (self.preprocess(photo) for photo in photos)
+        return [
+            answer
+            for batch in _chunks(images, batch_size)
+            for answer in self._answer(batch, batch_size)
+        ]
+
+    def preprocess(self, photo: Photo) -> np.ndarray:
+        """Decode a photo to the square that the network takes its view from.
+
+        Args:
+          photo: path, encoded file, or (H, W, C) uint8 array.
+
+        Returns:
+          (S, S, C) uint8, S being the run's `stored_size_px`.
+
+        Raises:
+          DecodeError: if the photo cannot be decoded.
+          OSError: if the file cannot be read.
+        """
+        config = self.config
+        data = Path(photo).read_bytes() if isinstance(photo, (str, Path)) else photo
+        return decode_and_resize(
+            data, config.stored_size_px, config.resize_mode, num_channels=config.num_channels
+        )
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Classify preprocessed images.
+
+        Args:
+          images: (B, S, S, C) uint8, as `preprocess` gives each.
+
+        Returns:
+          (B, K) float32.
+        """
+        count = len(images)
+        index = np.arange(count, dtype=np.int32)
+        batch = Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
+        return np.asarray(self._step(self._variables, batch))
+
+    def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:
+        # The last batch is filled up, so that one compiled program serves all.
+        padded = images + [np.zeros_like(images[0])] * (batch_size - len(images))
+        for row in self.probabilities(np.stack(padded))[: len(images)]:
+            best = int(row.argmax())
+            each = dict(zip(self.class_names, map(float, row), strict=True))
+            yield Prediction(self.class_names[best], float(row[best]), each)
+
+
+def _checkpoint_folder(path: Path) -> Path:
+    for folder in (path / "checkpoints" / "best", path):
+        if folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir()):
+            return folder
+    raise CheckpointError(
+        f"{path} holds no trained network: expected a run's folder with checkpoints/best/."
+    )
+
+
+def _variable_shapes(config: TrainConfig, num_classes: int) -> PyTree:
+    model = build.build_model(config, num_classes)
+    shape = (1, config.image_size_px, config.image_size_px, config.num_channels)
+    images = jax.ShapeDtypeStruct(shape, jnp.float32)
+    variables = jax.eval_shape(
+        lambda key, x: model.init(key, x, train=False), jax.random.key(0), images
+    )
+    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+
+
+def _chunks(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    chunk: list[np.ndarray] = []
+    for image in images:
+        chunk.append(image)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+__all__ = ["Classifier", "DecodeError", "Prediction"]

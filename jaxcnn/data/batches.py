@@ -1,0 +1,220 @@
+"""Batches of numpy arrays: shuffled without end for training, each example once for evaluation.
+
+A Grain pipeline numbers the steps, and each batch is a pure function of (seed, step): the state of
+an iterator is its step alone, so a run that is resumed sees the batches of one that never stopped,
+and the number of threads changes nothing.
+
+`batch_size` is always that of all processes together. Process p of P gets rows p * batch_size / P
+onwards of each batch, so that the examples of a step do not depend on the number of processes.
+"""
+
+from collections.abc import Callable, Iterator
+
+import grain
+import numpy as np
+
+from jaxcnn.data.memory import ImageSplit
+from jaxcnn.types import Batch
+
+_ENDLESS = 2**62  # steps; Grain numbers them by 64-bit integers
+
+
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    """Count the full batches in an epoch; the examples left over change from epoch to epoch.
+
+    Args:
+      num_examples: number of examples to train on.
+      batch_size: examples per step, of all processes together.
+
+    Returns:
+      num_examples // batch_size, at least 1.
+
+    Raises:
+      ValueError: if there is not one full batch, or `batch_size` < 1.
+
+    Example:
+      >>> steps_per_epoch(1000, 64)
+      15
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; expected at least 1.")
+    if num_examples < batch_size:
+        raise ValueError(
+            f"batch_size (={batch_size}) exceeds the number of training examples "
+            f"(={num_examples}); lower batch_size."
+        )
+    return num_examples // batch_size
+
+
+def epoch_order(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Order the examples of an epoch, from (seed, epoch) alone.
+
+    Args:
+      num_examples: number of examples to train on.
+      seed: >= 0; another seed gives other orders.
+      epoch: number of the epoch, from 0.
+
+    Returns:
+      (num_examples,) int64, a permutation.
+
+    Example:
+      >>> sorted(epoch_order(4, seed=0, epoch=1).tolist())
+      [0, 1, 2, 3]
+    """
+    return np.random.default_rng([seed, epoch]).permutation(num_examples)
+
+
+def train_batches(
+    data: ImageSplit,
+    *,
+    batch_size: int,
+    seed: int,
+    num_epochs: int | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
+    num_threads: int | None = None,
+    prefetch_batches: int = 4,
+) -> grain.DatasetIterator:
+    """Make an iterator over shuffled batches for training.
+
+    Each epoch has its own order and `steps_per_epoch` full batches. `get_state()` gives a dict of
+    plain numbers, `set_state` goes on after the batch at which it was taken; it holds for the same
+    data, batch size and seed. A missing image (see StreamedSplit) is masked as padding is.
+
+    Args:
+      data: the training split.
+      batch_size: examples per step, of all processes together.
+      seed: >= 0.
+      num_epochs: epochs before the iterator ends; None: never.
+      process_index: which process this is, from 0.
+      process_count: how many processes train together; divides `batch_size`.
+      num_threads: threads that make batches ahead of their use, by default as many as suit the
+        data; 0 makes each batch on demand.
+      prefetch_batches: how many batches to make ahead, at least; each thread holds one more.
+
+    Returns:
+      A Grain iterator of Batch, of batch_size / process_count rows.
+
+    Raises:
+      ValueError: if there is not one full batch, or an option is out of range.
+    """
+    share = _process_rows(batch_size, process_index, process_count)
+    steps = steps_per_epoch(len(data), batch_size)
+    if seed < 0 or (num_epochs is not None and num_epochs < 1):
+        raise ValueError(
+            f"seed is {seed}, num_epochs {num_epochs}; expected seed >= 0, num_epochs >= 1 or None."
+        )
+    order = _OrderOfSteps(len(data), batch_size, seed)
+
+    def make_batch(step: int) -> Batch:
+        return _gather(data, order(step)[share])
+
+    num_steps = _ENDLESS if num_epochs is None else steps * num_epochs
+    return _prefetched(num_steps, make_batch, _threads(data, num_threads), prefetch_batches)
+
+
+def eval_batches(
+    data: ImageSplit,
+    *,
+    batch_size: int,
+    process_index: int = 0,
+    process_count: int = 1,
+    num_threads: int | None = None,
+    prefetch_batches: int = 4,
+) -> Iterator[Batch]:
+    """Make an iterator over all examples, in order, each exactly once.
+
+    The last batch is filled up with rows of zeros, mask False and index -1, so all have one shape.
+    All processes get the same number of batches, even if one's last holds padding alone.
+
+    Args:
+      data: the split to evaluate.
+      batch_size: as for `train_batches`; may exceed the number of examples.
+      process_index: as for `train_batches`.
+      process_count: as for `train_batches`.
+      num_threads: as for `train_batches`.
+      prefetch_batches: as for `train_batches`.
+
+    Returns:
+      An iterator of Batch, of batch_size / process_count rows.
+
+    Raises:
+      ValueError: if an option is out of range.
+    """
+    share = _process_rows(batch_size, process_index, process_count)
+    num_steps = -(-len(data) // batch_size)
+
+    def make_batch(step: int) -> Batch:
+        index = np.arange(step * batch_size, (step + 1) * batch_size)[share]
+        return _gather(data, np.where(index < len(data), index, -1))
+
+    return _prefetched(num_steps, make_batch, _threads(data, num_threads), prefetch_batches)
+
+
+class _OrderOfSteps:
+    """The examples of each step; keeps one epoch's order, since steps mostly share it."""
+
+    def __init__(self, num_examples: int, batch_size: int, seed: int) -> None:
+        self._num_examples = num_examples
+        self._batch_size = batch_size
+        self._seed = seed
+        self._kept: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    def __call__(self, step: int) -> np.ndarray:
+        """Return the (batch_size,) positions of the examples of a step."""
+        epoch, i = divmod(step, steps_per_epoch(self._num_examples, self._batch_size))
+        # Read and replaced as one value, so that threads in two epochs never mix them up.
+        kept_epoch, order = self._kept
+        if kept_epoch != epoch:
+            order = epoch_order(self._num_examples, seed=self._seed, epoch=epoch)
+            self._kept = (epoch, order)
+        return order[i * self._batch_size : (i + 1) * self._batch_size]
+
+
+def _process_rows(batch_size: int, process_index: int, process_count: int) -> slice:
+    """Return which rows of every batch are this process's."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; expected at least 1.")
+    if not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process_index is {process_index} of process_count {process_count}; "
+            "expected 0 <= process_index < process_count."
+        )
+    if batch_size % process_count:
+        raise ValueError(
+            f"batch_size (={batch_size}) is no multiple of process_count (={process_count}); "
+            "every process needs the same share."
+        )
+    rows = batch_size // process_count
+    return slice(process_index * rows, (process_index + 1) * rows)
+
+
+def _threads(data: ImageSplit, num_threads: int | None) -> int:
+    return data.num_threads if num_threads is None else num_threads
+
+
+def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
+    """Make a batch of the examples at (B,) positions; -1 makes a row of padding."""
+    image = np.zeros((len(index), *data.image_shape), np.uint8)
+    mask = index >= 0
+    if mask.all():
+        image, mask = data.gather(index)
+    elif mask.any():
+        image[mask], mask[mask] = data.gather(index[mask])
+    label = np.where(mask, data.labels[index], 0).astype(np.int32)
+    return Batch(image, label, mask, np.where(mask, index, -1).astype(np.int32))
+
+
+def _prefetched(
+    num_steps: int, make_batch: Callable[[int], Batch], num_threads: int, prefetch_batches: int
+) -> grain.DatasetIterator:
+    """Run make_batch(0), ..., make_batch(num_steps - 1), in order, some steps ahead."""
+    if num_threads < 0 or prefetch_batches < 1:
+        raise ValueError(
+            f"num_threads is {num_threads}, prefetch_batches {prefetch_batches}; expected "
+            "num_threads >= 0 and prefetch_batches >= 1."
+        )
+    options = grain.ReadOptions(
+        num_threads=num_threads, prefetch_buffer_size=max(num_threads, prefetch_batches)
+    )
+    return iter(grain.MapDataset.range(num_steps).map(make_batch).to_iter_dataset(options))

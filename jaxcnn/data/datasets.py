@@ -1,0 +1,161 @@
+"""From a data set's name to three splits of images, ready to be batched."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcnn.data.drawn_pets import drawn_pets_splits
+from jaxcnn.data.folder import load_folder
+from jaxcnn.data.memory import (
+    ImageSplit,
+    SkippedFile,
+    StreamedSplit,
+    check_source,
+    decode_split,
+    decoded_bytes,
+)
+from jaxcnn.data.source import Source, Splits, SubsetSource
+from jaxcnn.data.split import DuplicatePair, complete_splits, find_duplicates
+from jaxcnn.data.tfds_source import load_tfds
+
+DRAWN_PETS, FOLDER = "drawn_pets", "folder"
+
+
+class ImageSplits(NamedTuple):
+    """A data set's images in three parts, and what was noticed while reading them."""
+
+    train: ImageSplit
+    validation: ImageSplit
+    test: ImageSplit
+    skipped: list[SkippedFile]  # files that could not be read, left out of all splits
+    duplicates: list[DuplicatePair]  # equal images in two splits
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the labels."""
+        return self.train.class_names
+
+
+def load_splits(
+    name: str,
+    *,
+    data_dir: Path | str | None = None,
+    size_px: int,
+    max_train_examples: int = 0,
+    validation_fraction: float = 0.15,
+    test_fraction: float = 0.15,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+) -> Splits:
+    """Find a data set by its name and divide it in three; no image is decoded yet.
+
+    Args:
+      name: "drawn_pets", "folder", or the name of a tensorflow-datasets set.
+      data_dir: the folder of photos, or where tensorflow-datasets keeps its sets.
+      size_px: side of the drawings of "drawn_pets", pixels; photos come in their own sizes.
+      max_train_examples: keep so many training examples at the most; 0 keeps all.
+      validation_fraction: share of the examples for validation where there is no such split.
+      test_fraction: likewise for the test.
+      seed: decides the split, the drawings and the choice of training examples.
+      say: called with a line for each thing that a person should know.
+
+    Returns:
+      Sources of the three splits.
+
+    Raises:
+      ValueError: if the name, the folder or the set cannot be used.
+    """
+    if name == DRAWN_PETS:
+        options = {"num_train": max_train_examples} if max_train_examples else {}
+        return drawn_pets_splits(seed=seed, size_px=size_px, **options)
+    if name == FOLDER:
+        if not data_dir:
+            raise ValueError("dataset=folder needs data_dir, the folder that holds the photos.")
+        folders = load_folder(data_dir)
+        ignored = [path for folder in folders.values() for path in folder.ignored]
+        if ignored:
+            say(f"{len(ignored)} files that are no photos are left out, e.g. {ignored[0]}")
+        found: dict[str, Source] = dict(folders)
+    else:
+        found = dict(load_tfds(name, data_dir=str(data_dir) if data_dir else None))
+    splits = complete_splits(
+        found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
+    )
+    return splits._replace(train=_at_most(splits.train, max_train_examples, seed=seed))
+
+
+def load_images(
+    splits: Splits,
+    *,
+    size_px: int,
+    resize_mode: str = "crop",
+    num_channels: int = 3,
+    num_workers: int | None = None,
+    max_bad_share: float = 0.05,
+    memory_limit_bytes: int = 2**31,
+    look_for_duplicates: bool = True,
+    say: Callable[[str], None] = print,
+) -> ImageSplits:
+    """Decode three splits into memory where they fit, and check them where they do not.
+
+    Args:
+      splits: sources of the three splits.
+      size_px: side of the stored square images, pixels.
+      resize_mode: "crop", "squash" or "pad".
+      num_channels: 3 for colour, 1 for grey.
+      num_workers: threads that decode; None takes one for each core.
+      max_bad_share: share of unreadable examples in a split above which this raises.
+      memory_limit_bytes: above this size of all decoded images together, they are streamed.
+      look_for_duplicates: compare the splits for equal images, reading each file once more.
+      say: called with a line for each thing that a person should know.
+
+    Returns:
+      The images, and the files that were skipped.
+
+    Raises:
+      ValueError: if too many files are bad or an option is out of range.
+    """
+    duplicates = find_duplicates(splits) if look_for_duplicates else []
+    if duplicates:
+        first = duplicates[0]
+        say(
+            f"warning: {len(duplicates)} images are in two splits, which flatters the result, e.g. "
+            f"{first.name} ({first.split}) = {first.other_name} ({first.other_split})."
+        )
+    needed = decoded_bytes(sum(map(len, splits)), size_px, num_channels)
+    in_memory = needed <= memory_limit_bytes
+    workers = num_workers or os.cpu_count() or 1
+    shape = {"size_px": size_px, "resize_mode": resize_mode, "num_channels": num_channels}
+    limits = {"num_workers": workers, "max_bad_share": max_bad_share}
+    if not in_memory:
+        say(
+            f"{needed / 2**30:.1f} GiB of images exceed the limit of "
+            f"{memory_limit_bytes / 2**30:.1f} GiB; they are decoded as they are needed."
+        )
+    images: dict[str, ImageSplit] = {}
+    skipped: list[SkippedFile] = []
+    for name, source in splits._asdict().items():
+        if in_memory:
+            decoded = decode_split(source, **shape, **limits)  # type: ignore[arg-type]
+            images[name] = decoded
+            skipped += decoded.skipped
+        else:
+            good, bad = check_source(source, **limits)  # type: ignore[arg-type]
+            images[name] = StreamedSplit(
+                good,
+                max_bad_share=max_bad_share,
+                **shape,  # type: ignore[arg-type]
+            )
+            skipped += bad
+    return ImageSplits(**images, skipped=skipped, duplicates=duplicates)
+
+
+def _at_most(source: Source, count: int, *, seed: int) -> Source:
+    """Choose examples so that a larger count keeps all that a smaller one has."""
+    if not count or count >= len(source):
+        return source
+    order = np.random.default_rng(seed).permutation(len(source))
+    return SubsetSource(source, np.sort(order[:count]))

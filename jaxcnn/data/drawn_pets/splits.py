@@ -1,0 +1,96 @@
+"""The drawn pets as sources: each picture is drawn when it is read."""
+
+import functools
+
+import numpy as np
+
+from jaxcnn.data.drawn_pets.picture import MIN_SIZE_PX, draw_label, draw_pet
+from jaxcnn.data.source import Example, Splits
+from jaxcnn.registry import unknown_name
+
+CLASS_NAMES = ("cat", "dog")
+# Where each split's pictures start in the endless row of a seed's pictures. They lie so far apart
+# that no split ever reaches the next, so a larger split extends a smaller one.
+FIRST_INDEX = {"train": 0, "validation": 1 << 40, "test": 2 << 40}
+
+
+class DrawnPetsSource:
+    """Drawn cats and dogs of one split; reading is pure, and so safe from any thread.
+
+    Args:
+      split: "train", "validation" or "test"; no two share a picture.
+      num_examples: how many pictures; an even number holds as many cats as dogs.
+      size_px: height and width, at least 16.
+      seed: of the whole data set, at least 0.
+
+    Raises:
+      ValueError: if the split is unknown, or a number is below its bound.
+
+    Example:
+      >>> source = DrawnPetsSource("train", 10, size_px=16)
+      >>> source[3].name, source[3].image.shape, sum(source.labels.tolist())
+      ('train/000003', (16, 16, 3), 5)
+    """
+
+    class_names = CLASS_NAMES
+
+    def __init__(self, split: str, num_examples: int, *, size_px: int, seed: int = 0) -> None:
+        if split not in FIRST_INDEX:
+            raise unknown_name("split", split, FIRST_INDEX)
+        if num_examples < 0 or seed < 0:
+            raise ValueError(f"num_examples (={num_examples}) and seed (={seed}) must be >= 0.")
+        if size_px < MIN_SIZE_PX:
+            raise ValueError(f"size_px (={size_px}) must be at least {MIN_SIZE_PX}.")
+        self.split = split
+        self.size_px = size_px
+        self.seed = seed
+        self.names = [f"{split}/{i:06d}" for i in range(num_examples)]
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """(N,) int32, found without drawing the pictures."""
+        first = FIRST_INDEX[self.split]
+        return np.array([draw_label(self.seed, first + i) for i in range(len(self))], np.int32)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> Example:
+        i = range(len(self))[i]  # raises IndexError past the end, which ends a for loop
+        image, label = draw_pet(self.seed, FIRST_INDEX[self.split] + i, self.size_px)
+        return Example(image, label, self.names[i])
+
+
+def drawn_pets_splits(
+    *,
+    seed: int = 0,
+    size_px: int,
+    num_train: int = 4000,
+    num_validation: int = 1000,
+    num_test: int = 1000,
+) -> Splits:
+    """Make the three splits of the drawn cats and dogs.
+
+    Args:
+      seed: of the whole data set; the splits of one seed share no picture.
+      size_px: height and width, at least 16.
+      num_train: pictures to learn from.
+      num_validation: pictures to choose by.
+      num_test: pictures to report on.
+
+    Returns:
+      Sources of 0 = cat and 1 = dog. More pictures of a split extend fewer.
+
+    Raises:
+      ValueError: if a number is below its bound.
+
+    Example:
+      >>> splits = drawn_pets_splits(size_px=16, num_train=6)
+      >>> len(splits.train), len(splits.test), splits.test.class_names
+      (6, 1000, ('cat', 'dog'))
+    """
+    return Splits(
+        train=DrawnPetsSource("train", num_train, size_px=size_px, seed=seed),
+        validation=DrawnPetsSource("validation", num_validation, size_px=size_px, seed=seed),
+        test=DrawnPetsSource("test", num_test, size_px=size_px, seed=seed),
+    )

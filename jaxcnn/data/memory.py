@@ -1,0 +1,330 @@
+"""A split's images at one size: all decoded beforehand, or each when it is asked for.
+
+Both kinds answer `gather(indices)`, so what makes batches of them need not care. Decoded beforehand
+is faster from the second epoch on; `decoded_bytes` says whether that fits in memory.
+
+Bad files never stop a run unless there are many: decoding beforehand leaves them out and lists
+them; reading on demand gives blank images marked as missing, and `check_source` finds them before.
+"""
+
+import csv
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.data.source import Source, SubsetSource, example_labels, example_names
+
+_PART = 8192  # images given to the threads at once
+
+Progress = bool | Callable[[int, int], None]  # a bar, or a call with (images done, images in all)
+
+
+class SkippedFile(NamedTuple):
+    """An example that could not be used, and why."""
+
+    name: str
+    reason: str
+
+
+class BadFilesError(ValueError):
+    """Too many examples could not be read or decoded."""
+
+
+class ImageSplit(Protocol):
+    """What batches are made of: labels, and images by position, safe for many threads."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the labels."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The examples' names."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int32."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(S, S, C), the shape of each image."""
+
+    @property
+    def num_threads(self) -> int:
+        """How many threads it pays to gather with."""
+
+    def __len__(self) -> int:
+        """Return N, the number of examples."""
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the (B, S, S, C) uint8 images at (B,) indices, and (B,) bool, False if missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedSplit:
+    """All images of a split, in memory."""
+
+    images: np.ndarray  # (N, S, S, C) uint8
+    labels: np.ndarray  # (N,) int32
+    names: list[str]
+    class_names: tuple[str, ...]
+    skipped: list[SkippedFile] = field(default_factory=list)  # left out of the above
+    num_threads: int = 1  # with more, copying is slower: they wait for each other
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(S, S, C)."""
+        _, height, width, channels = self.images.shape
+        return height, width, channels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images at (B,) indices, and (B,) bool, all True."""
+        return self.images[indices], np.ones(len(indices), bool)
+
+
+class StreamedSplit:
+    """A split whose images are decoded each time they are asked for; safe for many threads.
+
+    An image that cannot be read or decoded comes as zeros and is marked as missing.
+
+    Args:
+      source: the examples; what `check_source` found bad is better left out beforehand.
+      size_px: side of the square images, in pixels.
+      resize_mode: "crop", "squash" or "pad", see `resize_image`.
+      num_channels: 3 for RGB, 1 for grey.
+      num_threads: threads that batches are made with, best one per core.
+      max_bad_share: share of bad examples in [0, 1] above which `gather` raises.
+
+    Raises:
+      BadFilesError: by `gather`, once more than `max_bad_share` of the examples proved bad.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        size_px: int,
+        resize_mode: str = "crop",
+        num_channels: int = 3,
+        num_threads: int = 2,
+        max_bad_share: float = 0.05,
+    ) -> None:
+        self.num_threads = num_threads
+        self.class_names = source.class_names
+        self.names = example_names(source)
+        self.labels = example_labels(source)
+        self.image_shape = (size_px, size_px, num_channels)
+        self._source = source
+        self._resize_mode = resize_mode
+        self._max_bad_share = max_bad_share
+        self._bad: dict[int, str] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def skipped(self) -> list[SkippedFile]:
+        """The examples that proved bad so far."""
+        with self._lock:
+            return [SkippedFile(self.names[i], self._bad[i]) for i in sorted(self._bad)]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decode the images at (B,) indices; (B,) bool says which could be."""
+        images = np.zeros((len(indices), *self.image_shape), np.uint8)
+        reasons = [
+            _decode_into(images, row, self._source, int(i), self._resize_mode)
+            for row, i in enumerate(indices)
+        ]
+        bad = {int(i): reason for i, reason in zip(indices, reasons, strict=True) if reason}
+        if bad:
+            with self._lock:
+                self._bad |= bad
+            _check_bad_share(self.skipped, len(self), self._max_bad_share)
+        return images, np.array([reason is None for reason in reasons], bool)
+
+
+def decode_split(
+    source: Source,
+    *,
+    size_px: int,
+    resize_mode: str = "crop",
+    num_channels: int = 3,
+    num_workers: int = 2,
+    max_bad_share: float = 0.05,
+    progress: Progress = True,
+) -> DecodedSplit:
+    """Decode all images of a source into memory, each once.
+
+    The result does not depend on the number of workers, which are threads: Pillow decodes without
+    holding Python's lock.
+
+    Args:
+      source: the examples.
+      size_px: side of the square images, in pixels.
+      resize_mode: "crop", "squash" or "pad", see `resize_image`.
+      num_channels: 3 for RGB, 1 for grey.
+      num_workers: threads that decode.
+      max_bad_share: share of the examples in [0, 1] that may be bad.
+      progress: True for a bar with the images per second, or a function called with (images done,
+        images in all).
+
+    Returns:
+      The good examples in the source's order, and the list of the bad.
+
+    Raises:
+      BadFilesError: if more than `max_bad_share` of the examples are bad, or all examples of a
+        class.
+      ValueError: if the source is empty, or an option is out of range.
+    """
+    shape = (len(source), size_px, size_px, num_channels)
+    images = np.zeros(shape, np.uint8)
+
+    def decode(i: int) -> str | None:
+        return _decode_into(images, i, source, i, resize_mode)
+
+    reasons = list(_in_threads(decode, len(source), num_workers, progress))
+    good, skipped = _sort_out(source, reasons, max_bad_share)
+    names, labels = example_names(source), example_labels(source)
+    if skipped:
+        images, labels, names = images[good], labels[good], [names[i] for i in good]
+    return DecodedSplit(images, labels, names, source.class_names, skipped)
+
+
+def check_source(
+    source: Source,
+    *,
+    num_workers: int = 2,
+    max_bad_share: float = 0.05,
+    progress: Progress = True,
+) -> tuple[SubsetSource, list[SkippedFile]]:
+    """Find the bad examples of a source that is too large to keep decoded.
+
+    Args:
+      source: the examples; each is read and decoded once.
+      num_workers: as for `decode_split`.
+      max_bad_share: as for `decode_split`.
+      progress: as for `decode_split`.
+
+    Returns:
+      The good examples in the source's order, and the list of the bad.
+
+    Raises:
+      BadFilesError: as for `decode_split`.
+      ValueError: as for `decode_split`.
+    """
+
+    def decode(i: int) -> str | None:
+        # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
+        return _decode_into(np.zeros((1, 1, 1, 3), np.uint8), 0, source, i, "crop")
+
+    reasons = list(_in_threads(decode, len(source), num_workers, progress))
+    good, skipped = _sort_out(source, reasons, max_bad_share)
+    return SubsetSource(source, good), skipped
+
+
+def decoded_bytes(num_images: int, size_px: int, num_channels: int = 3) -> int:
+    """Count the bytes that images take once decoded.
+
+    Args:
+      num_images: number of images, of all splits to be decoded together.
+      size_px: side of the square images, in pixels.
+      num_channels: 3 for RGB, 1 for grey.
+
+    Returns:
+      Number of bytes.
+
+    Example:
+      >>> decoded_bytes(3_991, 112) / 2**20
+      143.2...
+    """
+    return num_images * size_px * size_px * num_channels
+
+
+def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
+    """Write the list of bad files, with the header name,reason; an empty list gives the header.
+
+    Args:
+      path: file to write, UTF-8; replaced if there.
+      skipped: the bad examples.
+    """
+    # Names on disk need not be valid Unicode; a backslash escape keeps them readable.
+    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        csv.writer(file, lineterminator="\n").writerows([SkippedFile._fields, *skipped])
+
+
+def _decode_into(
+    images: np.ndarray, row: int, source: Source, i: int, resize_mode: str
+) -> str | None:
+    """Decode example i into images[row]; return why it could not be done, None if it was."""
+    size_px, num_channels = images.shape[1], images.shape[3]
+    try:
+        data = source[i].image
+        images[row] = decode_and_resize(data, size_px, resize_mode, num_channels=num_channels)
+    except DecodeError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return None
+
+
+def _in_threads(
+    work: Callable[[int], str | None], count: int, num_workers: int, progress: Progress
+) -> Iterator[str | None]:
+    """Yield work(0), ..., work(count - 1), in this order."""
+    if not count:
+        raise ValueError("the source is empty; expected at least one example.")
+    if num_workers < 1:
+        raise ValueError(f"num_workers is {num_workers}; expected at least 1.")
+    with (
+        ThreadPoolExecutor(num_workers) as pool,
+        tqdm(total=count, unit="image", desc="decode", disable=None if progress is True else True) as bar,
+    ):
+        # By parts, since each call in waiting takes a kilobyte and there may be millions.
+        parts = (range(i, min(i + _PART, count)) for i in range(0, count, _PART))
+        results = (result for part in parts for result in pool.map(work, part))
+        for done, result in enumerate(results, start=1):
+            bar.update()
+            if callable(progress):
+                progress(done, count)
+            yield result
+
+
+def _sort_out(
+    source: Source, reasons: Sequence[str | None], max_bad_share: float
+) -> tuple[np.ndarray, list[SkippedFile]]:
+    """Return the good examples' positions and the list of the bad, if those are few enough."""
+    good = np.array([reason is None for reason in reasons])
+    if good.all():
+        return np.arange(len(source)), []
+    names = example_names(source)
+    skipped = [SkippedFile(name, why) for name, why in zip(names, reasons, strict=True) if why]
+    _check_bad_share(skipped, len(source), max_bad_share)
+    labels = example_labels(source)
+    lost = sorted(set(labels.tolist()) - set(labels[good].tolist()))
+    if lost:
+        classes = ", ".join(source.class_names[label] for label in lost)
+        raise BadFilesError(f"every image of {classes} is bad: {_first(skipped)}.")
+    return np.flatnonzero(good), skipped
+
+
+def _check_bad_share(skipped: Sequence[SkippedFile], count: int, max_bad_share: float) -> None:
+    if len(skipped) > max_bad_share * count:
+        raise BadFilesError(
+            f"{len(skipped)} of {count} images are bad, more than max_bad_share "
+            f"(={max_bad_share}): {_first(skipped)}. Repair or remove them, or raise max_bad_share."
+        )
+
+
+def _first(skipped: Sequence[SkippedFile]) -> str:
+    return "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in skipped[:3])

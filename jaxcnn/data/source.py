@@ -1,0 +1,272 @@
+"""Sources of labelled images: random access, host side, one interface for all.
+
+A source is anything with `class_names`, a length and `source[i] -> Example`. It must be safe to
+read from several threads at once. Two more attributes are optional, and spare a read of every image
+where a source knows them beforehand: `names` and `labels`, sequences as long as the source.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Example(NamedTuple):
+    """One labelled image, as it is stored."""
+
+    image: bytes | np.ndarray  # an encoded file's bytes, or (H, W, C) uint8
+    label: int  # index into the source's class_names
+    name: str  # the example's lasting identity, e.g. "cat/001.jpg"; unique within a source
+
+
+class Source(Protocol):
+    """Labelled images by position; reading is thread-safe."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the labels."""
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+
+    def __getitem__(self, i: int) -> Example:
+        """Return example i, 0 <= i < len(self)."""
+
+
+class Splits(NamedTuple):
+    """Three sources with the same class names."""
+
+    train: Source
+    validation: Source
+    test: Source
+
+
+def example_names(source: Source) -> list[str]:
+    """List the names of all examples, without reading images where the source allows it.
+
+    Args:
+      source: any source; its `names` are taken if it has them, else every example is read.
+
+    Returns:
+      len(source) names, in order.
+
+    Example:
+      >>> images = np.zeros((2, 1, 1, 3), np.uint8)
+      >>> example_names(ArraySource(images, [0, 1], class_names=("cat", "dog")))
+      ['0', '1']
+    """
+    names = getattr(source, "names", None)
+    return [source[i].name for i in range(len(source))] if names is None else list(names)
+
+
+def example_labels(source: Source) -> np.ndarray:
+    """Collect the labels of all examples, without reading images where the source allows it.
+
+    Args:
+      source: any source; its `labels` are taken if it has them, else every example is read.
+
+    Returns:
+      (N,) int32, in order.
+
+    Example:
+      >>> images = np.zeros((2, 1, 1, 3), np.uint8)
+      >>> example_labels(ArraySource(images, [0, 1], class_names=("cat", "dog"))).tolist()
+      [0, 1]
+    """
+    labels = getattr(source, "labels", None)
+    if labels is None:
+        labels = [source[i].label for i in range(len(source))]
+    return np.asarray(labels, np.int32)
+
+
+class ArraySource:
+    """Images already in memory.
+
+    Args:
+      images: (N, H, W, C) uint8, or N arrays (H, W, C) uint8 of any sizes.
+      labels: N integers, indices into `class_names`.
+      class_names: the classes' names, in the order of the labels.
+      names: N distinct names; default: the positions, as text.
+
+    Raises:
+      ValueError: if the lengths differ, an image is not uint8 of rank 3, a label is no index into
+        `class_names`, or two names are the same.
+
+    Example:
+      >>> images = np.zeros((2, 4, 4, 3), np.uint8)
+      >>> source = ArraySource(images, [1, 0], class_names=("cat", "dog"), names=["a", "b"])
+      >>> source[0].label, source[0].name, source[0].image.shape
+      (1, 'a', (4, 4, 3))
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        labels: np.ndarray | Sequence[int],
+        *,
+        class_names: Sequence[str],
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.class_names = tuple(class_names)
+        self.names = tuple(map(str, range(len(images)))) if names is None else tuple(names)
+        self.labels = _checked_labels(labels, len(self.class_names))
+        self._images = images
+        _check_lengths(images=len(images), labels=len(self.labels), names=len(self.names))
+        _check_distinct(self.names)
+        for name, image in zip(self.names, images, strict=True):
+            if image.ndim != 3 or image.dtype != np.uint8:
+                raise ValueError(
+                    f"image {name!r} is {image.dtype} of shape {image.shape}; "
+                    "expected uint8 of shape (H, W, C)."
+                )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> Example:
+        return Example(self._images[i], int(self.labels[i]), self.names[i])
+
+
+class SubsetSource:
+    """Some examples of another source, in a given order.
+
+    Args:
+      source: the source that holds the examples.
+      indices: positions in `source`; none is copied or read before it is asked for.
+
+    Raises:
+      ValueError: if an index lies outside the source.
+
+    Example:
+      >>> images = np.zeros((3, 1, 1, 3), np.uint8)
+      >>> source = ArraySource(images, [0, 1, 0], class_names=("cat", "dog"))
+      >>> [example.name for example in SubsetSource(source, [2, 0])]
+      ['2', '0']
+    """
+
+    def __init__(self, source: Source, indices: Sequence[int] | np.ndarray) -> None:
+        self.class_names = source.class_names
+        self._source = source
+        self._indices = np.asarray(indices, np.int64)
+        outside = self._indices[(self._indices < 0) | (self._indices >= len(source))]
+        if outside.size:
+            raise ValueError(
+                f"index {outside[0]} lies outside the source of {len(source)} examples."
+            )
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The chosen examples' names."""
+        names = example_names(self._source)
+        return [names[i] for i in self._indices]
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """(N,) int32, the chosen examples' labels."""
+        return example_labels(self._source)[self._indices]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, i: int) -> Example:
+        return self._source[int(self._indices[i])]
+
+
+class ConcatSource:
+    """Several sources one after another.
+
+    Args:
+      sources: at least one; all with the same class names, and no name in two of them.
+
+    Raises:
+      ValueError: if there is none, the class names differ, or a name comes twice.
+
+    Example:
+      >>> images = np.zeros((1, 1, 1, 3), np.uint8)
+      >>> a = ArraySource(images, [0], class_names=("cat", "dog"), names=["a"])
+      >>> b = ArraySource(images, [1], class_names=("cat", "dog"), names=["b"])
+      >>> [example.name for example in ConcatSource([a, b])]
+      ['a', 'b']
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        if not sources:
+            raise ValueError("no sources to concatenate; expected at least one.")
+        self._sources = tuple(sources)
+        self.class_names = sources[0].class_names
+        for source in sources[1:]:
+            check_same_classes(self.class_names, source.class_names)
+        self.names = tuple(name for source in sources for name in example_names(source))
+        self._ends = np.cumsum([len(source) for source in sources])
+        _check_distinct(self.names)
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """(N,) int32, the labels of all sources."""
+        return np.concatenate([example_labels(source) for source in self._sources])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, i: int) -> Example:
+        i = range(len(self))[i]  # raises IndexError past the end, which ends a for loop
+        which = int(np.searchsorted(self._ends, i, side="right"))
+        start = int(self._ends[which - 1]) if which else 0
+        return self._sources[which][i - start]
+
+
+def check_same_classes(
+    expected: Sequence[str], got: Sequence[str], *, expected_in: str = "first", got_in: str = "next"
+) -> None:
+    """Check that two sources name the same classes in the same order.
+
+    Args:
+      expected: class names of the one.
+      got: class names of the other.
+      expected_in: what the first is called in the message.
+      got_in: what the second is called in the message.
+
+    Raises:
+      ValueError: if they differ; the message lists what each has and the other lacks.
+
+    Example:
+      >>> check_same_classes(("cat", "dog"), ("cat", "dog"))
+    """
+    if tuple(expected) == tuple(got):
+        return
+    missing = [name for name in expected if name not in got]
+    extra = [name for name in got if name not in expected]
+    found = [f"only in {expected_in}: {', '.join(missing)}"] if missing else []
+    found += [f"only in {got_in}: {', '.join(extra)}"] if extra else []
+    found = found or [f"the same names in another order: {list(expected)} and {list(got)}"]
+    raise ValueError(f"class names differ; {'; '.join(found)}. Give every split the same classes.")
+
+
+def _checked_labels(labels: np.ndarray | Sequence[int], num_classes: int) -> np.ndarray:
+    checked = np.asarray(labels)
+    if checked.ndim != 1 or (checked.size and checked.dtype.kind not in "iu"):
+        raise ValueError(
+            f"labels are {checked.dtype} of shape {checked.shape}; expected integers of shape (N,)."
+        )
+    outside = checked[(checked < 0) | (checked >= num_classes)]
+    if outside.size:
+        raise ValueError(
+            f"label {outside[0]} is no index into the {num_classes} class names; "
+            f"expected 0 to {num_classes - 1}."
+        )
+    return checked.astype(np.int32)
+
+
+def _check_lengths(**lengths: int) -> None:
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{count} {what}" for what, count in lengths.items())
+        raise ValueError(f"got {found}; expected as many of each.")
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    if len(set(names)) == len(names):
+        return
+    seen: set[str] = set()
+    twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    raise ValueError(f"the name {twice!r} comes more than once; names must be distinct.")

@@ -1,0 +1,56 @@
+"""SIGTERM and Ctrl-C: noted when they come, acted on between two steps."""
+
+import signal
+import threading
+from types import FrameType
+
+_WATCHED = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(Exception):  # noqa: N818  it is a request, not a fault
+    """The run was asked to stop and has saved its state.
+
+    Attributes:
+      signal_number: what was received; a program ends with status 128 + this.
+      step: the step of the checkpoint that was saved.
+    """
+
+    def __init__(self, signal_number: int, *, step: int) -> None:
+        self.signal_number = signal_number
+        self.step = step
+        super().__init__(f"{signal.Signals(signal_number).name} received; saved at step {step}.")
+
+
+class SignalWatch:
+    """Notes the first SIGTERM or Ctrl-C inside a `with` block; a second one acts as usual.
+
+    Python delivers signals to the main thread alone, so in another thread nothing is watched.
+
+    Attributes:
+      received: the signal's number; None until one comes.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> "SignalWatch":
+        """Begin to watch."""
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.getsignal(number) for number in _WATCHED}
+            for number in _WATCHED:
+                signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back to whoever handled them before."""
+        self._restore()
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._previous = {}

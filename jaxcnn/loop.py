@@ -1,0 +1,346 @@
+"""The host's side of training: feed the compiled step, watch it, save, and show progress."""
+
+import dataclasses
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from jaxcnn.checkpoint import CheckpointStore
+from jaxcnn.diagnosis import find_overfitting
+from jaxcnn.evaluation import Evaluation, Totals, evaluate
+from jaxcnn.interrupt import Interrupted, SignalWatch
+from jaxcnn.progress import ProgressLine
+from jaxcnn.train import EvalStep, TrainStep, evaluation_variables
+from jaxcnn.types import Batch, Metrics, TrainState
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The loss became infinite or not a number; the message names the step and what to do."""
+
+
+class BatchIterator(Protocol):
+    """Training batches without end, whose position can be saved and set again."""
+
+    def __next__(self) -> Batch:
+        """Give the next batch."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Give the position as JSON values."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go to a position."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands, beside its arrays: JSON values, saved in each checkpoint.
+
+    Attributes:
+      epoch: the epoch under way, counted from 0.
+      step_in_epoch: steps of it done.
+      totals: sums over its examples so far.
+      history: a row for each finished epoch.
+      best_step: the step with the best validation accuracy; 0 before the first epoch ends.
+      train_seconds: time spent in training, over all starts of the run, validation left out.
+      stopped_early: whether early stopping ended the run.
+    """
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    totals: Totals = dataclasses.field(default_factory=Totals)
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    best_step: int = 0
+    train_seconds: float = 0.0
+    stopped_early: bool = False
+
+    def best_row(self) -> dict[str, Any] | None:
+        """Find the history's row of the best step."""
+        return next((row for row in self.history if row["step"] == self.best_step), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as JSON values; floats keep every bit."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Progress":
+        """Read what `to_json` wrote."""
+        return cls(**{**value, "totals": Totals(**value["totals"])})
+
+
+class Stores(NamedTuple):
+    """The two folders of checkpoints of a run."""
+
+    last: CheckpointStore  # whole states, to resume from
+    best: CheckpointStore  # variables only, to evaluate and predict with
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How long to train, when to stop, and when to save.
+
+    Attributes:
+      num_epochs: epochs at the most.
+      steps_per_epoch: steps of each.
+      early_stopping_epochs: stop after so many epochs without a better validation; None never does.
+      checkpoint_every_steps: save so often beside the end of each epoch; None does not.
+    """
+
+    num_epochs: int
+    steps_per_epoch: int
+    early_stopping_epochs: int | None = None
+    checkpoint_every_steps: int | None = None
+
+
+def restore_run(
+    stores: Stores, state: TrainState, batches: BatchIterator
+) -> tuple[TrainState, Progress]:
+    """Go back to the newest good checkpoint, or to the start where there is none.
+
+    Args:
+      stores: the run's checkpoints.
+      state: the state that a new run would start from.
+      batches: the training batches; set to the position of the checkpoint.
+
+    Returns:
+      The state and the progress to go on with.
+
+    Raises:
+      CheckpointError: if the checkpoints are of another network, or all damaged.
+    """
+    found = stores.last.restore(state)
+    if found is None:
+        return state, Progress()
+    batches.set_state(found.metadata["data"])
+    return found.state, Progress.from_json(found.metadata["progress"])
+
+
+class Fit:
+    """One run of training: `Fit(...).run(state, progress)`.
+
+    Args:
+      train_step: compiled by the caller; see `compile_train_step`.
+      eval_step: likewise.
+      batches: training batches; their position is saved with each checkpoint.
+      validation: gives the validation split's batches, from the first, at each call.
+      key: the run key, the same at every start of the run.
+      plan: how long to train, when to stop and when to save.
+      stores: where checkpoints go; None keeps none.
+      best_metadata: JSON values saved with each best checkpoint, enough to predict from it alone.
+      learning_rate: step to learning rate, for the record.
+      line: where progress is shown.
+      on_epoch: called with the history after each epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        train_step: TrainStep,
+        eval_step: EvalStep,
+        batches: BatchIterator,
+        validation: Callable[[], Iterable[Batch]],
+        key: jax.Array,
+        plan: Plan,
+        stores: Stores | None = None,
+        best_metadata: dict[str, Any] | None = None,
+        learning_rate: Callable[[int], float] = lambda step: math.nan,
+        line: ProgressLine,
+        on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
+    ) -> None:
+        self._train_step = train_step
+        self._eval_step = eval_step
+        self._batches = batches
+        self._validation = validation
+        self._key = key
+        self._plan = plan
+        self._stores = stores
+        self._best_metadata = best_metadata or {}
+        self._learning_rate = learning_rate
+        self._line = line
+        self._on_epoch = on_epoch
+        self._warned_of_overfitting = False
+
+    def run(self, state: TrainState, progress: Progress) -> tuple[TrainState, Progress]:
+        """Train from a state on, to the plan's end.
+
+        Args:
+          state: as `train.init_state` or `restore_run` gives; its buffers are donated.
+          progress: `Progress()` for a new run.
+
+        Returns:
+          The last state and the progress with the history.
+
+        Raises:
+          NonFiniteLossError: if a step's loss is not finite.
+          Interrupted: on SIGTERM or Ctrl-C, after saving.
+        """
+        with SignalWatch() as signals:
+            try:
+                while progress.epoch < self._plan.num_epochs and not progress.stopped_early:
+                    state = self._train_epoch(state, progress, signals)
+                    self._end_epoch(state, progress)
+            finally:
+                self._line.close()
+            if signals.received is not None:  # it came after the last step, when all was saved
+                raise Interrupted(signals.received, step=self._step(progress))
+        return state, progress
+
+    def _train_epoch(
+        self, state: TrainState, progress: Progress, signals: SignalWatch
+    ) -> TrainState:
+        self._line.start_epoch(progress.epoch, step_in_epoch=progress.step_in_epoch)
+        clock = _Clock()
+        pending: deque[Metrics] = deque()
+        while progress.step_in_epoch < self._plan.steps_per_epoch:
+            batch = self._next_batch(pending, clock)
+            state, counted = self._train_step(state, batch, self._key)
+            pending.append(counted)
+            progress.step_in_epoch += 1
+            if len(pending) > 1:  # one step in flight while the last one is read
+                self._count(pending.popleft(), progress, clock, in_flight=len(pending))
+            if self._save_is_due(progress, signals):
+                while pending:
+                    self._count(pending.popleft(), progress, clock, in_flight=len(pending))
+                self._save(state, progress)
+                if signals.received is not None:
+                    raise Interrupted(signals.received, step=self._step(progress))
+        while pending:
+            self._count(pending.popleft(), progress, clock, in_flight=len(pending))
+        self._epoch_clock = clock
+        return state
+
+    def _next_batch(self, pending: deque[Metrics], clock: "_Clock") -> Batch:
+        started = time.perf_counter()
+        batch = next(self._batches)
+        # Only time in which the device had nothing to do counts as waiting.
+        if not pending or pending[-1].loss_sum.is_ready():  # type: ignore[union-attr]
+            clock.waited_seconds += time.perf_counter() - started
+        return batch
+
+    def _count(
+        self, counted: Metrics, progress: Progress, clock: "_Clock", *, in_flight: int
+    ) -> None:
+        counted = jax.device_get(counted)
+        step = self._step(progress) - in_flight
+        if not math.isfinite(float(counted.loss_sum)):
+            raise self._non_finite(step)
+        progress.totals.add(counted)
+        seconds = clock.tick(int(counted.count))
+        progress.train_seconds += seconds
+        totals = progress.totals
+        self._line.update(
+            loss=totals.loss_sum / totals.count,
+            accuracy=totals.correct / totals.count,
+            step=step,
+            seconds=seconds,
+            wait_share=clock.wait_share(),
+        )
+
+    def _end_epoch(self, state: TrainState, progress: Progress) -> None:
+        validation = evaluate(self._eval_step, evaluation_variables(state), self._validation())
+        if not math.isfinite(validation.loss):  # the last update broke the parameters
+            raise self._non_finite(self._step(progress))
+        best_before = progress.best_row()
+        row = self._row(progress, validation)
+        progress.history.append(row)
+        is_best = best_before is None or _rank(row) > _rank(best_before)
+        if is_best:
+            progress.best_step = row["step"]
+        progress.epoch += 1
+        progress.step_in_epoch, progress.totals = 0, Totals()
+        patience = self._plan.early_stopping_epochs
+        waited = len([r for r in progress.history if r["step"] > progress.best_step])
+        progress.stopped_early = patience is not None and waited >= patience
+        if self._stores is not None and is_best:
+            metadata = {**self._best_metadata, "step": row["step"], "validation": row}
+            self._stores.best.save(row["step"], evaluation_variables(state), metadata)
+        # The best is saved first: whatever `last` tells of is then on disk already.
+        self._save(state, progress)
+        self._on_epoch(progress.history)
+        self._report(progress, is_best=is_best)
+
+    def _row(self, progress: Progress, validation: Evaluation) -> dict[str, Any]:
+        totals, clock = progress.totals, self._epoch_clock
+        step = self._step(progress)
+        return {
+            "epoch": progress.epoch,
+            "step": step,
+            "learning_rate": float(self._learning_rate(step - 1)),
+            "train_loss": totals.loss_sum / totals.count,
+            "train_accuracy": totals.correct / totals.count,
+            "validation_loss": validation.loss,
+            "validation_accuracy": validation.accuracy,
+            "images_per_second": clock.images_per_second(),
+            "data_wait_share": clock.wait_share(),
+        }
+
+    def _report(self, progress: Progress, *, is_best: bool) -> None:
+        self._line.end_epoch(progress.history[-1], is_best=is_best)
+        overfitting = find_overfitting(progress.history)
+        if overfitting is not None and not self._warned_of_overfitting:
+            self._line.say(str(overfitting))
+        self._warned_of_overfitting = overfitting is not None
+        if progress.stopped_early:
+            self._line.say(
+                f"Stopped early: no better validation accuracy in "
+                f"{self._plan.early_stopping_epochs} epochs; the best was at step "
+                f"{progress.best_step}."
+            )
+
+    def _save_is_due(self, progress: Progress, signals: SignalWatch) -> bool:
+        every = self._plan.checkpoint_every_steps
+        return signals.received is not None or (
+            every is not None and self._step(progress) % every == 0
+        )
+
+    def _save(self, state: TrainState, progress: Progress) -> None:
+        if self._stores is None:
+            return
+        metadata = {"progress": progress.to_json(), "data": self._batches.get_state()}
+        self._stores.last.save(self._step(progress), state, metadata)
+
+    def _step(self, progress: Progress) -> int:
+        return progress.epoch * self._plan.steps_per_epoch + progress.step_in_epoch
+
+    def _non_finite(self, step: int) -> NonFiniteLossError:
+        saved = self._stores.last.steps() if self._stores is not None else []
+        last_good = (
+            f"the last good checkpoint is of step {saved[-1]} in {self._stores.last.directory}"
+            if saved and self._stores is not None
+            else "there is no checkpoint yet"
+        )
+        return NonFiniteLossError(
+            f"the loss is not finite at step {step}; {last_good}. Lower --learning_rate, lengthen "
+            "--warmup_epochs, or set --gradient_clip_norm, and start the run anew."
+        )
+
+
+class _Clock:
+    """Times the steps of one epoch."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._seconds = 0.0
+        self._images = 0
+        self.waited_seconds = 0.0
+
+    def tick(self, images: int) -> float:
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        self._seconds += seconds
+        self._images += images
+        return seconds
+
+    def images_per_second(self) -> float:
+        return self._images / self._seconds if self._seconds else 0.0
+
+    def wait_share(self) -> float:
+        return min(1.0, self.waited_seconds / self._seconds) if self._seconds else 0.0
+
+
+def _rank(row: dict[str, Any]) -> tuple[float, float]:
+    """Order epochs by validation accuracy, then by the lower loss."""
+    return row["validation_accuracy"], -row["validation_loss"]

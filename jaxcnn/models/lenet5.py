@@ -1,0 +1,201 @@
+"""LeNet-5, the convolutional network for 32x32 digits, with its own subsampling and sparse C3."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxcnn.models import layers
+from jaxcnn.ops.pooling import avg_pool
+
+# Table I of the paper: for each map of C3, the maps of S2 that it is connected to.
+C3_INPUTS: tuple[tuple[int, ...], ...] = (
+    (0, 1, 2),
+    (1, 2, 3),
+    (2, 3, 4),
+    (3, 4, 5),
+    (0, 4, 5),
+    (0, 1, 5),
+    (0, 1, 2, 3),
+    (1, 2, 3, 4),
+    (2, 3, 4, 5),
+    (0, 3, 4, 5),
+    (0, 1, 4, 5),
+    (0, 1, 2, 5),
+    (0, 1, 3, 4),
+    (1, 2, 4, 5),
+    (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)
+_KERNEL_SIZE = 5
+_SMALLEST_IMAGE_PX = 32
+
+
+def scaled_tanh(x: jax.Array) -> jax.Array:
+    """Squash: 1.7159 tanh(2x/3), so that +-1 map to +-1 and the gain is near 1 between them.
+
+    Args:
+      x: any shape, floating.
+
+    Returns:
+      Shape and dtype of `x`, in (-1.7159, 1.7159).
+
+    Source: LeCun et al. 1998, appendix A.
+    """
+    return 1.7159 * jnp.tanh(2 / 3 * x)
+
+
+class Subsampling(nn.Module, kw_only=True):
+    """Sum each 2x2 window, times a trainable coefficient, plus a trainable bias, one of each a map.
+
+    The coefficient starts at 1/4, so that the layer starts as the mean.
+
+    Attributes:
+      dtype: of the computation; parameters are float32.
+
+    Source: LeCun et al. 1998, section II.B, layers S2 and S4.
+    """
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (B, H, W, C) to (B, H // 2, W // 2, C)."""
+        num_maps = x.shape[-1]
+        coefficient = self.param("coefficient", nn.initializers.constant(0.25), (num_maps,))
+        bias = self.param("bias", nn.initializers.zeros, (num_maps,))
+        total = 4 * avg_pool(x, window=2)
+        per_map = (1, 1, 1, num_maps)
+        coefficient, bias = (v.astype(self.dtype).reshape(per_map) for v in (coefficient, bias))
+        return total * coefficient + bias
+
+
+class SparseConv(nn.Module, kw_only=True):
+    """Convolution without padding in which each output map sees only some of the input maps.
+
+    Only the kernels of existing connections are parameters: (5, 5, number of connections).
+
+    Attributes:
+      inputs: for each output map, the input maps that it is connected to.
+      dtype: of the computation; parameters are float32.
+    """
+
+    inputs: tuple[tuple[int, ...], ...]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (B, H, W, C) to (B, H - 4, W - 4, len(inputs))."""
+        num_maps = len(self.inputs)
+        source = np.concatenate(self.inputs)
+        target = np.repeat(np.arange(num_maps), [len(maps) for maps in self.inputs])
+        fan_in = _KERNEL_SIZE**2 * np.bincount(target)[target]
+
+        def init(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+            scale = jnp.asarray(fan_in**-0.5, jnp.float32).reshape(1, 1, -1)
+            return scale * jax.random.normal(key, shape)
+
+        kernel = self.param("kernel", init, (_KERNEL_SIZE, _KERNEL_SIZE, len(source)))
+        bias = self.param("bias", nn.initializers.zeros, (num_maps,))
+        dense = jnp.zeros((_KERNEL_SIZE, _KERNEL_SIZE, x.shape[-1], num_maps))
+        dense = dense.at[:, :, source, target].set(kernel)
+        x = lax.conv_general_dilated(
+            x.astype(self.dtype),
+            dense.astype(self.dtype),
+            window_strides=(1, 1),
+            padding="VALID",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return x + bias.astype(self.dtype).reshape(1, 1, 1, num_maps)
+
+
+class LeNet5(nn.Module, kw_only=True):
+    """LeNet-5: C1, S2, C3, S4, C5 and F6 as published, each squashed, then a linear layer.
+
+    For 32x32 images of one channel the layers up to F6 have the published 60,000 trainable
+    parameters. Larger images and more channels are accepted: C5's maps are then larger than 1x1,
+    or C1's kernels deeper, and F6 sees all of C5.
+
+    Attributes:
+      num_classes: number of classes, at least 2.
+      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
+      dtype: of the computation, float32, bfloat16 or float16; parameters and logits are float32.
+
+    Raises:
+      ValueError: at construction, for an option out of range or unknown; at the call, for images
+        that are not floating (B, H, W, C) or below 32 px a side.
+
+    Example:
+      >>> model = LeNet5(num_classes=10)
+      >>> images = jnp.zeros((1, 32, 32, 1))
+      >>> params = jax.eval_shape(
+      ...     lambda key: model.init(key, images, train=False), jax.random.key(0)
+      ... )["params"]
+      >>> sum(v.size for name in params if name != "head" for v in params[name].values())
+      60000
+
+    Source: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document
+    recognition", section II.B; deviations: a linear output layer with a bias in place of the
+    Euclidean radial basis functions on fixed bitmaps; normal initial weights of standard
+    deviation fan_in**-0.5 (LeCun et al. 1998, "Efficient BackProp", section 4.6, made for this
+    squashing function) in place of uniform ones in +-2.4 / fan_in.
+    """
+
+    num_classes: int
+    head: str = "softmax"
+    dtype: Any = jnp.float32
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is told before any compilation."""
+        layers.check_head(self.num_classes, self.head)
+        layers.check_dtype(self.dtype)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Compute logits.
+
+        Args:
+          images: (B, H, W, C) floating, normalised.
+          train: no layer of this network depends on it; asked for as of every network.
+
+        Returns:
+          (B, num_classes) float32 logits, or (B, 1) with head="sigmoid".
+        """
+        layers.check_images(images)
+        _check_fit(images.shape[1], images.shape[2])
+        x = images.astype(self.dtype)
+        x = scaled_tanh(_convolution(6, self.dtype, "c1")(x))
+        x = scaled_tanh(Subsampling(dtype=self.dtype, name="s2")(x))
+        x = scaled_tanh(SparseConv(inputs=C3_INPUTS, dtype=self.dtype, name="c3")(x))
+        x = scaled_tanh(Subsampling(dtype=self.dtype, name="s4")(x))
+        x = scaled_tanh(_convolution(120, self.dtype, "c5")(x))
+        x = x.reshape(x.shape[0], -1)
+        init = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+        x = scaled_tanh(nn.Dense(84, kernel_init=init, dtype=self.dtype, name="f6")(x))
+        return layers.Head(num_classes=self.num_classes, kind=self.head, name="head")(
+            x, train=train
+        )
+
+
+def _convolution(width: int, dtype: Any, name: str) -> nn.Conv:
+    return nn.Conv(
+        width,
+        (_KERNEL_SIZE, _KERNEL_SIZE),
+        padding="VALID",
+        kernel_init=nn.initializers.variance_scaling(1.0, "fan_in", "normal"),
+        dtype=dtype,
+        name=name,
+    )
+
+
+def _check_fit(height: int, width: int) -> None:
+    if min(height, width) < _SMALLEST_IMAGE_PX:
+        raise ValueError(
+            f"{height}x{width} images are too small for lenet5: its convolution C5 needs a 5x5 "
+            f"feature map; pad or resize to at least {_SMALLEST_IMAGE_PX} px a side (28x28 digits: "
+            "2 px on every side)."
+        )

@@ -1,0 +1,189 @@
+"""Six 3x3 convolutions with pooling, for small photos of two or more classes."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxcnn.models import layers
+
+GLOBAL_POOLINGS = ("none", "average")
+
+
+class SixConv(nn.Module, kw_only=True):
+    """Blocks of convolution, activation and pooling, then dense layers, dropout and a linear layer.
+
+    The defaults are six 3x3 convolutions with 2x2 max pooling for 150x150 photos. Any image size
+    and number of channels that the pooling leaves a pixel of will do. With `batch_norm=True`,
+    `global_pooling="average"`, `dense_widths=()` and `dropout_rate=0.4` there are no large dense
+    layers, and training from scratch generalises better.
+
+    Dropout (RNG collection 'dropout') acts once, on the input of the last layer. The 'batch_stats'
+    collection exists only with `batch_norm`.
+
+    Attributes:
+      num_classes: number of classes, at least 2.
+      widths: channels of each convolution.
+      width_multiplier: factor on `widths`, rounded, at least 1 channel; below 1 is smaller.
+      depth: number of convolution blocks; uses the first `depth` of `widths`.
+      kernel_size: height and width of the kernels in px.
+      dense_widths: units of each hidden dense layer; () for none.
+      dropout_rate: probability that a feature is dropped in training, in [0, 1).
+      padding: "same" keeps the image size in a convolution, "valid" trims kernel_size - 1 px.
+      pooling: "max" or "avg".
+      pool_size: height and width of the pooling window in px.
+      pool_stride: step of the pooling window in px.
+      activation: a name in `layers.ACTIVATIONS`, for convolutions and dense layers.
+      batch_norm: whether BatchNorm stands between convolution (then without bias) and activation.
+      global_pooling: "none" flattens the last feature map, "average" takes its mean over pixels.
+      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
+      dtype: of the computation, float32, bfloat16 or float16; parameters and logits are float32.
+
+    Raises:
+      ValueError: at construction, for an option out of range or unknown; at the call, for images
+        that are not floating (B, H, W, C) or too small for the blocks.
+
+    Example:
+      >>> model = SixConv(num_classes=2)
+      >>> images = jnp.zeros((4, 150, 150, 3))
+      >>> logits, variables = jax.eval_shape(
+      ...     lambda key: model.init_with_output(key, images, train=False), jax.random.key(0)
+      ... )
+      >>> logits.shape
+      (4, 2)
+    """
+
+    num_classes: int
+    widths: tuple[int, ...] = (32, 64, 128, 128, 256, 256)
+    width_multiplier: float = 1.0
+    depth: int = 6
+    kernel_size: int = 3
+    dense_widths: tuple[int, ...] = (128,)
+    dropout_rate: float = 0.5
+    padding: str = "same"
+    pooling: str = "max"
+    pool_size: int = 2
+    pool_stride: int = 2
+    activation: str = "relu"
+    batch_norm: bool = False
+    global_pooling: str = "none"
+    head: str = "softmax"
+    dtype: Any = jnp.float32
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is told before any compilation."""
+        # Lists would make the module unhashable, and so no static argument of jit.
+        self.widths = tuple(self.widths)
+        self.dense_widths = tuple(self.dense_widths)
+        _check_options(self)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
+        """Compute logits.
+
+        Args:
+          images: (B, H, W, C) floating, normalised.
+          train: whether dropout acts and BatchNorm uses and collects the batch's statistics.
+
+        Returns:
+          (B, num_classes) float32 logits, or (B, 1) with head="sigmoid".
+        """
+        layers.check_images(images)
+        _check_fit(self, images.shape[1], images.shape[2])
+        x = images.astype(self.dtype)
+        for number, width in enumerate(self.widths[: self.depth], start=1):
+            x = layers.ConvBlock(
+                width=max(1, round(width * self.width_multiplier)),
+                kernel_size=self.kernel_size,
+                padding=self.padding,
+                activation=self.activation,
+                use_batch_norm=self.batch_norm,
+                dtype=self.dtype,
+                name=f"block_{number}",
+            )(x, train=train)
+            x = layers.Pool(
+                kind=self.pooling,
+                size=self.pool_size,
+                stride=self.pool_stride,
+                name=f"pool_{number}",
+            )(x)
+        if self.global_pooling == "average":
+            x = x.mean(axis=(1, 2))
+        x = x.reshape(x.shape[0], -1)
+        for number, width in enumerate(self.dense_widths, start=1):
+            init = layers.kernel_init(self.activation)
+            x = nn.Dense(width, kernel_init=init, dtype=self.dtype, name=f"dense_{number}")(x)
+            x = layers.ACTIVATIONS[self.activation](x)
+        return layers.Head(
+            num_classes=self.num_classes,
+            kind=self.head,
+            dropout_rate=self.dropout_rate,
+            name="head",
+        )(x, train=train)
+
+
+def _check_options(model: SixConv) -> None:
+    for option in ("widths", "depth", "kernel_size", "pool_size", "pool_stride", "dense_widths"):
+        value = getattr(model, option)
+        layers.check_positive_int(option, *(value if isinstance(value, tuple) else (value,)))
+    if model.depth > len(model.widths):
+        raise ValueError(
+            f"depth (={model.depth}) exceeds the {len(model.widths)} widths {model.widths}; "
+            "lower depth or give more widths."
+        )
+    if not model.width_multiplier > 0:
+        raise ValueError(f"width_multiplier (={model.width_multiplier}) must be greater than 0.")
+    layers.check_name("padding", model.padding, layers.PADDINGS)
+    layers.check_name("pooling", model.pooling, layers.POOLINGS)
+    layers.check_name("activation", model.activation, layers.ACTIVATIONS)
+    layers.check_name("global_pooling", model.global_pooling, GLOBAL_POOLINGS)
+    layers.check_head(model.num_classes, model.head, model.dropout_rate)
+    layers.check_dtype(model.dtype)
+
+
+def _check_fit(model: SixConv, height: int, width: int) -> None:
+    """Raise a ValueError at the first block that the image is too small for."""
+    trim = _trimmed_px(model)
+    size = (height, width)
+    for block in range(1, model.depth + 1):
+        convolved = (size[0] - trim, size[1] - trim)
+        if min(convolved) < model.pool_size:
+            raise _too_small(model, (height, width), block, size)
+        size = (_pooled(convolved[0], model), _pooled(convolved[1], model))
+
+
+def _too_small(
+    model: SixConv, image_size: tuple[int, int], block: int, block_size: tuple[int, int]
+) -> ValueError:
+    """Name the block, the size it gets and every cure."""
+    needs = f"a {model.pool_size}x{model.pool_size} pooling window"
+    cures = [f"images of at least {_smallest_image_px(model)} px a side"]
+    if block > 1:
+        cures.append(f"depth={block - 1}")
+    if _trimmed_px(model):
+        needs = f"a {model.kernel_size}x{model.kernel_size} kernel without padding and then {needs}"
+        cures.append("padding='same'")
+    return ValueError(
+        f"{image_size[0]}x{image_size[1]} images are too small: block {block} of {model.depth} "
+        f"gets a feature map of {block_size[0]}x{block_size[1]}, which does not hold {needs}; "
+        f"use {' or '.join(cures)}."
+    )
+
+
+def _trimmed_px(model: SixConv) -> int:
+    return 0 if model.padding == "same" else model.kernel_size - 1
+
+
+def _pooled(size_px: int, model: SixConv) -> int:
+    return (size_px - model.pool_size) // model.pool_stride + 1
+
+
+def _smallest_image_px(model: SixConv) -> int:
+    """Work back from one pixel behind the last pooling to the image."""
+    size_px = 1
+    for _ in range(model.depth):
+        size_px = (size_px - 1) * model.pool_stride + model.pool_size
+        size_px += _trimmed_px(model)
+    return size_px

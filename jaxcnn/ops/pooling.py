@@ -1,0 +1,267 @@
+"""Max and average pooling over image windows.
+
+The semantics are those of `lax.reduce_window` (and so of Flax): padding of a max pool is -inf, a
+remainder that fills no window is dropped, windows that overlap are allowed.
+
+XLA differentiates a max pool with `select_and_scatter`, which its CPU backend runs as a scalar
+loop. Where the windows tile the image (stride == window, the usual case) the CPU gets another
+lowering: the maximum of strided slices, whose gradient is one fused select on "was this the first
+maximum of its window". Values and gradients are equal to XLA's, ties included. Forward + backward
+takes about a tenth of the time: in float32 on two busy cores 34 ms instead of 372 at
+(32, 96, 96, 32), and 24 ms instead of 312 at (32, 48, 48, 64). Other platforms and overlapping
+windows keep XLA's own.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+IntOrPair = int | Sequence[int]
+Padding = str | Sequence[Sequence[int]]
+
+# Each position of the window is a slice and a compare in the compiled code; past this, XLA's loop.
+_MAX_TILED_AREA = 16
+
+
+class _Windows(NamedTuple):
+    """Where the windows lie; hashable, so that it can be static."""
+
+    size: tuple[int, int]
+    strides: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
+    counts: tuple[int, int]  # windows down and across: the height and width of the output
+
+    @property
+    def are_tiles(self) -> bool:
+        return self.size == self.strides and math.prod(self.size) <= _MAX_TILED_AREA
+
+
+def max_pool(
+    x: jax.Array,
+    *,
+    window: IntOrPair,
+    strides: IntOrPair | None = None,
+    padding: Padding = "VALID",
+) -> jax.Array:
+    """Take the maximum of each window.
+
+    A NaN makes its window NaN. The gradient of a window goes to its first maximum, in row-major
+    order. Forward- and reverse-mode derivatives, `jit` and `vmap` are supported.
+
+    Args:
+      x: (..., H, W, C) floating; any number of leading axes.
+      window: height and width of the window in px, or one int for both.
+      strides: steps between windows in px, or one int for both; None means `window`.
+      padding: "VALID", "SAME", or ((top, bottom), (left, right)) in px; filled with -inf.
+
+    Returns:
+      (..., H', W', C), dtype of `x`.
+
+    Raises:
+      ValueError: if `x` is not floating or has no (H, W, C), or the window does not fit.
+
+    Example:
+      >>> image = jnp.arange(16.0).reshape(4, 4, 1)
+      >>> max_pool(image, window=2)[..., 0].tolist()
+      [[5.0, 7.0], [13.0, 15.0]]
+    """
+    return _reduce_best(x, _resolve_windows(x, window, strides, padding), "max")
+
+
+def avg_pool(
+    x: jax.Array,
+    *,
+    window: IntOrPair,
+    strides: IntOrPair | None = None,
+    padding: Padding = "VALID",
+    count_include_pad: bool = True,
+) -> jax.Array:
+    """Take the mean of each window, summed in float32 or wider.
+
+    Args:
+      x: (..., H, W, C) floating; any number of leading axes.
+      window: height and width of the window in px, or one int for both.
+      strides: steps between windows in px, or one int for both; None means `window`.
+      padding: "VALID", "SAME", or ((top, bottom), (left, right)) in px; filled with 0.
+      count_include_pad: whether padding counts as pixels. True divides every sum by the window's
+        area, as Flax and PyTorch do; False divides by the number of real pixels in the window, as
+        TensorFlow does.
+
+    Returns:
+      (..., H', W', C), dtype of `x`.
+
+    Raises:
+      ValueError: if `x` is not floating or has no (H, W, C), or the window does not fit.
+
+    Example:
+      >>> image = jnp.arange(16.0).reshape(4, 4, 1)
+      >>> avg_pool(image, window=2)[..., 0].tolist()
+      [[2.5, 4.5], [10.5, 12.5]]
+    """
+    windows = _resolve_windows(x, window, strides, padding)
+    wide = x if x.dtype.itemsize >= 4 else x.astype(jnp.float32)
+    total = _reduce_best(wide, windows, "sum")
+    if count_include_pad:
+        return (total / math.prod(windows.size)).astype(x.dtype)
+    return (total / _real_area(wide, windows)).astype(x.dtype)
+
+
+def _resolve_windows(
+    x: jax.Array, window: IntOrPair, strides: IntOrPair | None, padding: Padding
+) -> _Windows:
+    """Check the arguments and lay the windows over `x`."""
+    if x.ndim < 3 or not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(
+            f"x must be floating (..., H, W, C), got {x.dtype}{list(x.shape)}; add the missing "
+            "axes or cast it."
+        )
+    size = _as_pair("window", window)
+    steps = size if strides is None else _as_pair("strides", strides)
+    image_size = x.shape[-3:-1]
+    pads = _resolve_padding(image_size, size, steps, padding)
+    room = [n + low + high - k for n, (low, high), k in zip(image_size, pads, size, strict=True)]
+    if min(room) < 0:
+        raise ValueError(
+            f"window (={size}) exceeds the image's height and width (={tuple(image_size)}) with "
+            f"padding {pads}; use a smaller window, a larger image or padding='SAME'."
+        )
+    counts = (room[0] // steps[0] + 1, room[1] // steps[1] + 1)
+    return _Windows(size, steps, pads, counts)
+
+
+def _as_pair(what: str, value: IntOrPair) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(f"{what} (={value!r}) must be one or two positive ints.")
+    return pair
+
+
+def _resolve_padding(
+    image_size: tuple[int, ...], size: tuple[int, int], strides: tuple[int, int], padding: Padding
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    if isinstance(padding, str):
+        if padding not in ("SAME", "VALID"):
+            raise ValueError(
+                f"padding (={padding!r}) must be 'SAME', 'VALID' or ((top, bottom), (left, right))."
+            )
+        padding = lax.padtype_to_pads(image_size, size, strides, padding)
+    pads = tuple(tuple(int(n) for n in pair) for pair in padding)
+    if [len(pair) for pair in pads] != [2, 2]:
+        raise ValueError(f"padding (={padding!r}) must be ((top, bottom), (left, right)).")
+    (top, bottom), (left, right) = pads
+    if min(*pads[0], *pads[1]) < 0 or max(pads[0]) >= size[0] or max(pads[1]) >= size[1]:
+        raise ValueError(
+            f"padding (={pads}) must be at least 0 and less than the window (={size}), or some "
+            "windows would hold padding alone."
+        )
+    return (top, bottom), (left, right)
+
+
+# Compiled as one, or a call outside of `jit` would trace and compile both branches anew each time.
+@functools.partial(jax.jit, static_argnames=("windows", "kind"), inline=True)
+def _reduce_best(x: jax.Array, windows: _Windows, kind: str) -> jax.Array:
+    """Reduce each window in the way that is fastest on the platform the code is lowered for."""
+    stock = functools.partial(_reduce_windows, windows=windows, kind=kind)
+    if not windows.are_tiles:
+        return stock(x)
+    tiled = functools.partial(_reduce_tiles, windows=windows, kind=kind)
+    return lax.platform_dependent(x, cpu=tiled, default=stock)
+
+
+def _reduce_windows(x: jax.Array, *, windows: _Windows, kind: str) -> jax.Array:
+    """Reduce each window with XLA's own operation."""
+    leading = (1,) * (x.ndim - 3)
+    return lax.reduce_window(
+        x,
+        np.array(-np.inf if kind == "max" else 0.0, x.dtype),
+        lax.max if kind == "max" else lax.add,
+        (*leading, *windows.size, 1),
+        (*leading, *windows.strides, 1),
+        (*((0, 0) for _ in leading), *windows.padding, (0, 0)),
+    )
+
+
+def _reduce_tiles(x: jax.Array, *, windows: _Windows, kind: str) -> jax.Array:
+    """Reduce windows that tile the image, as elementwise code over strided slices."""
+    if kind == "max":
+        return _max_of_tiles(_cut_to_tiles(x, windows, -jnp.inf), windows.size)
+    return functools.reduce(jnp.add, _slices_of_tiles(_cut_to_tiles(x, windows, 0.0), windows.size))
+
+
+def _cut_to_tiles(x: jax.Array, windows: _Windows, fill: float) -> jax.Array:
+    """Pad `x` and drop its remainder, so that the windows tile it exactly."""
+    edges = []
+    for n, k, count, (low, _) in zip(
+        x.shape[-3:-1], windows.size, windows.counts, windows.padding, strict=True
+    ):
+        edges.append((low, count * k - n - low, 0))  # a negative edge crops
+    if not any(low or high for low, high, _ in edges):
+        return x
+    whole = (0, 0, 0)
+    return lax.pad(x, jnp.asarray(fill, x.dtype), [whole] * (x.ndim - 3) + edges + [whole])
+
+
+def _slices_of_tiles(x: jax.Array, size: tuple[int, int]) -> list[jax.Array]:
+    """Gather the pixels at each position of the windows, in row-major order."""
+    height, width = size
+    return [x[..., i::height, j::width, :] for i in range(height) for j in range(width)]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _max_of_tiles(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    return functools.reduce(jnp.maximum, _slices_of_tiles(x, size))
+
+
+@_max_of_tiles.defjvp
+def _max_of_tiles_jvp(
+    size: tuple[int, int], primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """Pick the tangent of each window's first maximum.
+
+    Written as a select on the image reshaped into tiles, because its transpose is then a broadcast
+    and a select, with no scatter: one pass that reads the small arrays and writes the large one.
+    """
+    (x,), (x_dot,) = primals, tangents
+    height, width = size
+    first = _index_of_first_max(_slices_of_tiles(x, size))
+    *leading, H, W, C = x.shape
+    tiles = x_dot.reshape(*leading, H // height, height, W // width, width, C)
+    position = jnp.arange(height * width, dtype=first.dtype)
+    position = position.reshape((1,) * len(leading) + (1, height, 1, width, 1))
+    is_first = jnp.expand_dims(first, (-4, -2)) == position
+    picked = jnp.where(is_first, tiles, jnp.zeros_like(tiles))
+    return _max_of_tiles(x, size), picked.sum(axis=(-4, -2))
+
+
+def _index_of_first_max(candidates: list[jax.Array]) -> jax.Array:
+    """Walk the window as `select_and_scatter` does: a later pixel wins only if it is greater."""
+    best = candidates[0]
+    index = jnp.zeros(best.shape, jnp.int8)
+    for i, candidate in enumerate(candidates[1:], start=1):
+        keep = best >= candidate
+        best = jnp.where(keep, best, candidate)
+        index = jnp.where(keep, index, jnp.int8(i))
+    return index
+
+
+def _real_area(x: jax.Array, windows: _Windows) -> jax.Array:
+    """Count the pixels in each window that are not padding: (1, ..., H', W', 1), dtype of `x`."""
+    along = []
+    for n, k, stride, count, (low, _) in zip(
+        x.shape[-3:-1],
+        windows.size,
+        windows.strides,
+        windows.counts,
+        windows.padding,
+        strict=True,
+    ):
+        start = np.arange(count) * stride - low
+        along.append(np.minimum(start + k, n) - np.maximum(start, 0))
+    area = np.multiply.outer(*along).reshape((1,) * (x.ndim - 3) + (*windows.counts, 1))
+    return jnp.asarray(area, x.dtype)

@@ -1,0 +1,369 @@
+"""Learning-rate schedules, optimizers and parameter averages, by name, from Optax's parts.
+
+A schedule maps a step to a learning rate. Step s is the number of updates already made, so the
+updates of a run use schedule(0) ... schedule(total_steps - 1).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcnn.registry import unknown_name
+from jaxcnn.types import Array, PyTree
+
+Schedule = Callable[[Array | int], jax.Array]
+
+ONE_CYCLE_RISE = 0.3  # share of the steps, as in fastai and PyTorch
+ONE_CYCLE_START = 25.0  # the peak over the first learning rate
+ONE_CYCLE_FINAL = 1e4  # the first learning rate over the final one
+
+# For batches of about 32. sgd: the 0.1 per 256 of He et al. 2016, rounded up, as small batches bear
+# it; adam: Kingma & Ba 2015; adamw: higher, as its decay and a warm-up bear it; lion: a tenth of
+# adamw's, after Chen et al. 2023; rmsprop: 1e-3 over the 1 / (1 - 0.9) gradients that its momentum
+# adds up.
+_DEFAULT_LEARNING_RATES = {
+    "sgd": 0.02,
+    "adam": 1e-3,
+    "adamw": 3e-3,
+    "lion": 3e-4,
+    "lamb": 4e-3,
+    "rmsprop": 1e-4,
+}
+_SCHEDULES = ("constant", "linear", "cosine", "step", "one_cycle")
+
+
+def list_schedules() -> list[str]:
+    """List the names that `make_schedule` knows.
+
+    Example:
+      >>> list_schedules()
+      ['constant', 'linear', 'cosine', 'step', 'one_cycle']
+    """
+    return list(_SCHEDULES)
+
+
+def list_optimizers() -> list[str]:
+    """List the names that `make_optimizer` knows.
+
+    Example:
+      >>> list_optimizers()
+      ['sgd', 'adam', 'adamw', 'lion', 'lamb', 'rmsprop']
+    """
+    return list(_DEFAULT_LEARNING_RATES)
+
+
+def default_learning_rate(name: str) -> float:
+    """Look up a peak learning rate that suits an optimizer at batches of about 32 examples.
+
+    A starting point, for networks with BatchNorm trained from scratch; fine-tuning wants about a
+    tenth of it, and it scales with the batch size (Goyal et al. 2017, arXiv:1706.02677).
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Returns:
+      The learning rate, for `make_optimizer`'s default options.
+
+    Raises:
+      ValueError: if the name is unknown.
+
+    Example:
+      >>> default_learning_rate("adamw")
+      0.003
+    """
+    if name not in _DEFAULT_LEARNING_RATES:
+        raise unknown_name("optimizer", name, list_optimizers())
+    return _DEFAULT_LEARNING_RATES[name]
+
+
+def _in_float32(schedule: optax.Schedule) -> Schedule:
+    # Optax's schedules mix their integer count with floats, which strict promotion forbids.
+    # float32 holds every step up to 2^24 exactly.
+    def float32_schedule(step: Array | int) -> jax.Array:
+        step = jnp.asarray(step, jnp.float32)
+        return jnp.broadcast_to(jnp.asarray(schedule(step), jnp.float32), step.shape)
+
+    return float32_schedule
+
+
+def _one_cycle(learning_rate: float, total_steps: int, rise_steps: int) -> Schedule:
+    first = learning_rate / ONE_CYCLE_START
+    fall = optax.cosine_decay_schedule(
+        learning_rate, total_steps - rise_steps, alpha=1 / (ONE_CYCLE_START * ONE_CYCLE_FINAL)
+    )
+    if rise_steps == 0:
+        return _in_float32(fall)
+    # A cosine decay to 25 times its start is a cosine rise.
+    rise = optax.cosine_decay_schedule(first, rise_steps, alpha=ONE_CYCLE_START)
+    return _in_float32(optax.join_schedules([rise, fall], [rise_steps]))
+
+
+def make_schedule(
+    name: str,
+    *,
+    learning_rate: float,
+    total_steps: int,
+    warmup_steps: int | None = None,
+    final_fraction: float = 0.0,
+    drop_at: Sequence[float] = (1 / 3, 2 / 3, 8 / 9),
+    drop_factor: float = 0.1,
+) -> Schedule:
+    """Make a learning-rate schedule.
+
+    With T = total_steps, W = warmup_steps and peak = learning_rate, the rate at step s is
+
+        s < W:     peak (s + 1) / (W + 1), a line from 0 at s = -1 to the peak at s = W, so that
+                   the first update is small but not lost
+        constant:  peak
+        linear:    peak - (1 - final_fraction) peak (s - W) / (T - W)
+        cosine:    the same ends, joined by (1 + cos(pi (s - W) / (T - W))) / 2
+        step:      peak drop_factor^d, d the number of f in drop_at with round(f T) <= s
+        one_cycle: from peak / 25 at s = 0 to peak at s = W by half a cosine, then to
+                   peak / 250,000 at s = T by another; there the rise is the warm-up
+
+    and from s = T on it keeps its value at T, which no update of the run uses.
+
+    Args:
+      name: one of `list_schedules()`.
+      learning_rate: the peak, > 0.
+      total_steps: updates in the whole run, warm-up included; > 0.
+      warmup_steps: in [0, total_steps); None for 0, or for "one_cycle" 30 % of total_steps.
+      final_fraction: rate at T over the peak, in [0, 1]; for "linear" and "cosine".
+      drop_at: shares of the run after which the rate drops, each in [0, 1]; for "step". The
+        default is the ImageNet classic, epochs 30, 60 and 80 of 90.
+      drop_factor: what the rate is multiplied by at each drop, in (0, 1]; for "step".
+
+    Returns:
+      A pure function from a step, or an array of steps, to float32 learning rates of its shape.
+
+    Raises:
+      ValueError: if the name is unknown or an option is out of its range.
+
+    Example:
+      >>> schedule = make_schedule("cosine", learning_rate=1.0, total_steps=11, warmup_steps=1)
+      >>> [round(float(schedule(s)), 3) for s in (0, 1, 6, 11)]
+      [0.5, 1.0, 0.5, 0.0]
+
+    Source: warm-up Goyal et al. 2017, arXiv:1706.02677; cosine Loshchilov & Hutter 2017,
+    arXiv:1608.03983, without restarts; step He et al. 2016, arXiv:1512.03385; one_cycle Smith &
+    Topin 2017, arXiv:1708.07120, with fastai's cosine halves.
+    """
+    if name not in _SCHEDULES:
+        raise unknown_name("schedule", name, _SCHEDULES)
+    if warmup_steps is None:
+        warmup_steps = int(ONE_CYCLE_RISE * total_steps) if name == "one_cycle" else 0
+    _check_schedule(learning_rate, total_steps, warmup_steps, final_fraction, drop_at, drop_factor)
+    if name == "one_cycle":
+        return _one_cycle(learning_rate, total_steps, warmup_steps)
+
+    steps = total_steps - warmup_steps
+    if name == "constant":
+        main = optax.constant_schedule(learning_rate)
+    elif name == "linear":
+        main = optax.linear_schedule(learning_rate, learning_rate * final_fraction, steps)
+    elif name == "cosine":
+        main = optax.cosine_decay_schedule(learning_rate, steps, alpha=final_fraction)
+    else:
+        drops = _drops(drop_at, drop_factor, total_steps, warmup_steps)
+        main = optax.piecewise_constant_schedule(learning_rate, drops)
+    if warmup_steps == 0:
+        return _in_float32(main)
+    warmup = optax.linear_schedule(learning_rate / (warmup_steps + 1), learning_rate, warmup_steps)
+    return _in_float32(optax.join_schedules([warmup, main], [warmup_steps]))
+
+
+def _drops(
+    drop_at: Sequence[float], drop_factor: float, total_steps: int, warmup_steps: int
+) -> dict[int, float]:
+    """Map steps after the warm-up to factors; in a short run, drops may share a step."""
+    drops: dict[int, float] = {}
+    for fraction in drop_at:
+        step = round(fraction * total_steps) - warmup_steps
+        drops[step] = drops.get(step, 1.0) * drop_factor
+    return drops
+
+
+def _check_schedule(
+    learning_rate: float,
+    total_steps: int,
+    warmup_steps: int,
+    final_fraction: float,
+    drop_at: Sequence[float],
+    drop_factor: float,
+) -> None:
+    _check_range("total_steps", total_steps, total_steps >= 1, ">= 1")
+    in_run = 0 <= warmup_steps < total_steps
+    _check_range("warmup_steps", warmup_steps, in_run, f"in [0, total_steps={total_steps})")
+    _check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
+    _check_range("final_fraction", final_fraction, 0 <= final_fraction <= 1, "in [0, 1]")
+    _check_range("drop_at", drop_at, all(0 <= f <= 1 for f in drop_at), "shares in [0, 1]")
+    _check_range("drop_factor", drop_factor, 0 < drop_factor <= 1, "in (0, 1]")
+
+
+def _check_range(name: str, value: object, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {expected}, got {value}.")
+
+
+def decay_mask(params: PyTree) -> PyTree:
+    """Tell which parameters weight decay shrinks: kernels, not biases or BatchNorm's scale.
+
+    Args:
+      params: tree of arrays.
+
+    Returns:
+      The same tree of bool, True on leaves of rank 2 and above.
+
+    Example:
+      >>> decay_mask({"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)})
+      {'bias': False, 'kernel': True}
+
+    Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay").
+    """
+    return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
+
+
+def _scale_by_adam(b1: float, *, eps: float, nesterov: bool) -> optax.GradientTransformation:
+    adam = optax.scale_by_adam(b1=b1, eps=eps, nesterov=nesterov)
+
+    def update(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        # Its bias correction raises a float to an integer power, which strict promotion forbids.
+        with jax.numpy_dtype_promotion("standard"):
+            return adam.update(updates, state, params)
+
+    return optax.GradientTransformation(adam.init, update)
+
+
+def _scale_gradient(name: str, momentum: float, nesterov: bool) -> optax.GradientTransformation:
+    """Turn gradients into a direction, before decoupled decay and the learning rate."""
+    trace = optax.trace(momentum, nesterov) if momentum else optax.identity()
+    if name == "sgd":
+        return trace
+    if name == "rmsprop":
+        return optax.chain(optax.scale_by_rms(decay=0.9, eps=1e-8), trace)
+    if name == "lion":
+        return optax.scale_by_lion(b1=momentum, b2=0.99)
+    return _scale_by_adam(momentum, eps=1e-6 if name == "lamb" else 1e-8, nesterov=nesterov)
+
+
+def make_optimizer(
+    name: str,
+    learning_rate: float | Schedule,
+    *,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    gradient_clip_norm: float | None = None,
+) -> optax.GradientTransformation:
+    """Make an optimizer.
+
+    An update first scales the whole gradient g so that its global norm is at most
+    gradient_clip_norm. Weight decay, on kernels alone (see `decay_mask`), is then
+
+        sgd, adam, rmsprop:   L2, g + weight_decay p before the optimizer sees it, so it is scaled
+                              and averaged like any gradient
+        adamw, lion, lamb:    decoupled, direction + weight_decay p; p thus shrinks by
+                              learning_rate weight_decay an update (for lamb, times the trust ratio)
+
+    The update of step s is scaled by learning_rate(s), last of all. Second moments keep 0.999 of
+    the past (rmsprop 0.9), lion's momentum 0.99; epsilon is 1e-8 (lamb 1e-6), under the root for
+    rmsprop. lamb's trust ratio leaves biases and norms alone, as its authors' code does and
+    `optax.lamb` does not. The state holds arrays only; its structure depends on the name alone,
+    except that sgd and rmsprop store no trace where momentum is 0.
+
+    Args:
+      name: one of `list_optimizers()`.
+      learning_rate: the rate, or a function from the step to it, as `make_schedule` makes.
+      weight_decay: >= 0.
+      momentum: share of the past kept at each update, in [0, 1): the velocity's of sgd and rmsprop,
+        the first moment's (b1) of the others.
+      nesterov: look ahead along the momentum; not for lion and lamb.
+      gradient_clip_norm: upper bound of the gradient's global norm, > 0, or None.
+
+    Returns:
+      An Optax transformation; its update needs params.
+
+    Raises:
+      ValueError: if the name is unknown or an option is out of its range.
+
+    Example:
+      >>> optimizer = make_optimizer("sgd", 0.5)
+      >>> params = {"bias": jnp.ones(1)}
+      >>> updates, _ = optimizer.update(params, optimizer.init(params), params)
+      >>> updates["bias"].tolist()
+      [-0.5]
+
+    Source: sgd Sutskever et al. 2013; adam Kingma & Ba 2015, arXiv:1412.6980; adamw Loshchilov &
+    Hutter 2019, arXiv:1711.05101, decay scaled by the whole learning rate as in PyTorch; lion Chen
+    et al. 2023, arXiv:2302.06675; lamb You et al. 2020, arXiv:1904.00962; rmsprop Tieleman & Hinton
+    2012, lecture 6.5; clipping Pascanu et al. 2013, arXiv:1211.5063.
+    """
+    _check_optimizer(name, learning_rate, weight_decay, momentum, nesterov, gradient_clip_norm)
+    clip = gradient_clip_norm
+    decay = optax.add_decayed_weights(weight_decay, mask=decay_mask)
+    rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+    direction = _scale_gradient(name, momentum, nesterov)
+    parts = [decay, direction] if name in ("sgd", "adam", "rmsprop") else [direction, decay]
+    if name == "lamb":
+        parts.append(optax.masked(optax.scale_by_trust_ratio(), decay_mask))
+    return optax.chain(
+        optax.identity() if clip is None else optax.clip_by_global_norm(clip),
+        *parts,
+        optax.scale_by_learning_rate(rate),
+    )
+
+
+def _check_optimizer(
+    name: str,
+    learning_rate: float | Schedule,
+    weight_decay: float,
+    momentum: float,
+    nesterov: bool,
+    gradient_clip_norm: float | None,
+) -> None:
+    if name not in _DEFAULT_LEARNING_RATES:
+        raise unknown_name("optimizer", name, list_optimizers())
+    if not callable(learning_rate):
+        _check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
+    _check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")
+    _check_range("momentum", momentum, 0 <= momentum < 1, "in [0, 1)")
+    if gradient_clip_norm is not None:
+        _check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
+    if nesterov and name in ("lion", "lamb"):
+        raise ValueError(f"nesterov must be False for {name}, which has no such form; got True.")
+
+
+def ema_update(ema: PyTree, new: PyTree, *, decay: float, step: Array | int) -> PyTree:
+    """Move an exponential moving average towards new values.
+
+        d = min(decay, (1 + step) / (10 + step))        ema' = d ema + (1 - d) new
+
+    The smaller d of the first steps lets the average forget the random start.
+
+    Args:
+      ema: tree of float32 arrays, the average so far; params or batch statistics alike.
+      new: tree of the same structure, the values to take in.
+      decay: share of the average kept in the long run, in [0, 1).
+      step: () integer, number of averages taken before this one, as TrainState.step counts.
+
+    Returns:
+      The new average, a tree like `ema`.
+
+    Raises:
+      ValueError: if decay is out of its range or the trees differ in structure.
+
+    Example:
+      >>> ema_update({"w": jnp.zeros(1)}, {"w": jnp.ones(1)}, decay=0.99, step=8)["w"].tolist()
+      [0.5]
+
+    Source: TensorFlow's tf.train.ExponentialMovingAverage with num_updates.
+    """
+    _check_range("decay", decay, 0 <= decay < 1, "in [0, 1)")
+    # 1 - d, written so that a decay close to 1 loses no digits: 1 - (1 + s)/(10 + s) = 9/(10 + s).
+    step_size = jnp.maximum(1.0 - decay, 9.0 / (10.0 + jnp.asarray(step, jnp.float32)))
+    return optax.incremental_update(new, ema, step_size)

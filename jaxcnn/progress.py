@@ -1,0 +1,132 @@
+"""What a person sees while a run is under way: one moving line, and a line an epoch that stays."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+_HEARTBEAT_SECONDS = 30.0  # between lines where the output is a file and nothing can move
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as m:ss or h:mm:ss.
+
+    Example:
+      >>> format_duration(75), format_duration(3725)
+      ('1:15', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class ProgressLine:
+    """Shows how training goes: loss, accuracy, images a second, waiting for data, time left.
+
+    Args:
+      num_epochs: epochs of the whole run.
+      steps_per_epoch: steps of each.
+      batch_size: examples of each step.
+      stream: where the moving line goes; the lines that stay go to standard output.
+      visible: False shows nothing at all.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_epochs: int,
+        steps_per_epoch: int,
+        batch_size: int,
+        stream: TextIO | None = None,
+        visible: bool = True,
+    ) -> None:
+        self._num_epochs = num_epochs
+        self._steps_per_epoch = steps_per_epoch
+        self._batch_size = batch_size
+        self._stream = stream or sys.stderr
+        self._visible = visible
+        self._bar: tqdm | None = None
+        self._steps_timed = 0
+        self._seconds_timed = 0.0
+        self._last_heartbeat = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays, without tearing the moving one."""
+        if self._visible:
+            tqdm.write(text, file=sys.stdout)
+            sys.stdout.flush()
+
+    def start_epoch(self, epoch: int, *, step_in_epoch: int = 0) -> None:
+        """Begin the moving line of an epoch, counted from 0, at a step within it."""
+        self._bar = tqdm(
+            total=self._steps_per_epoch,
+            initial=step_in_epoch,
+            desc=f"epoch {epoch + 1}/{self._num_epochs}",
+            bar_format="{desc} |{bar:20}| {n_fmt}/{total_fmt}{postfix}",
+            file=self._stream,
+            leave=False,
+            disable=not (self._visible and self._stream.isatty()),
+        )
+
+    def update(
+        self, *, loss: float, accuracy: float, step: int, seconds: float, wait_share: float
+    ) -> None:
+        """Move on by one step.
+
+        Args:
+          loss: mean loss of the epoch so far, in nats.
+          accuracy: share of the epoch's examples classified rightly so far.
+          step: steps of the whole run done so far.
+          seconds: duration of this step.
+          wait_share: share of the epoch's time spent waiting for data.
+        """
+        self._steps_timed += 1
+        self._seconds_timed += seconds
+        text = (
+            f" loss {loss:.3f}  accuracy {accuracy:.1%}  {self.images_per_second():.0f} img/s"
+            f"  waiting for data {wait_share:.0%}  {format_duration(self._left(step))} left"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update()
+        self._heartbeat(step, text)
+
+    def end_epoch(self, row: dict[str, Any], *, is_best: bool) -> None:
+        """Close the moving line and print the epoch's result."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self.say(
+            f"epoch {row['epoch'] + 1:>3}/{self._num_epochs}"
+            f"  train loss {row['train_loss']:.3f} accuracy {row['train_accuracy']:6.1%}"
+            f"  validation loss {row['validation_loss']:.3f}"
+            f" accuracy {row['validation_accuracy']:6.1%}{' *' if is_best else '  '}"
+            f"  {row['images_per_second']:.0f} img/s"
+            f"  {format_duration(self._left(row['step']))} left"
+        )
+
+    def close(self) -> None:
+        """Take the moving line off the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def images_per_second(self) -> float:
+        """Give the training throughput measured so far, the compilation left out."""
+        if not self._seconds_timed:
+            return 0.0
+        return self._steps_timed * self._batch_size / self._seconds_timed
+
+    def _left(self, step: int) -> float:
+        remaining = self._num_epochs * self._steps_per_epoch - step
+        rate = self._steps_timed / self._seconds_timed if self._seconds_timed else 0.0
+        return remaining / rate if rate else 0.0
+
+    def _heartbeat(self, step: int, text: str) -> None:
+        """Print a line now and then where the stream is a file."""
+        now = time.monotonic()
+        if self._stream.isatty() or now - self._last_heartbeat < _HEARTBEAT_SECONDS:
+            return
+        self._last_heartbeat = now
+        self.say(f"  step {step}/{self._num_epochs * self._steps_per_epoch} {text}")

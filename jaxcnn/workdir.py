@@ -1,0 +1,156 @@
+"""The folder of a run: which files it holds, and when a run may write there.
+
+config.json      the settings, complete
+metrics.jsonl    a row an epoch
+summary.json     the result, written at the end
+tensorboard/     the same rows as TensorBoard events
+checkpoints/     last/ to resume from, best/ to predict with
+pictures/
+skipped_files.csv
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+
+class WorkdirError(ValueError):
+    """A folder that this run may not write to; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Workdir:
+    """The paths of one run.
+
+    Attributes:
+      path: the run's folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings, as JSON."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """A row of JSON an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """The result, as JSON."""
+        return self.path / "summary.json"
+
+    @property
+    def skipped_files(self) -> Path:
+        """The files that could not be read, as CSV."""
+        return self.path / "skipped_files.csv"
+
+    @property
+    def last_checkpoints(self) -> Path:
+        """Checkpoints to resume from."""
+        return self.path / "checkpoints" / "last"
+
+    @property
+    def best_checkpoints(self) -> Path:
+        """Checkpoints to evaluate and predict with."""
+        return self.path / "checkpoints" / "best"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of pictures, made when it is asked for."""
+        folder = self.path / "pictures"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def summary_writer(self, *, first_step: int) -> SummaryWriter:
+        """Open the TensorBoard log; events from `first_step` on, of a run cut short, are void."""
+        return SummaryWriter(str(self.path / "tensorboard"), purge_step=first_step or None)
+
+
+def open_workdir(
+    path: Path | str,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Workdir:
+    """Prepare a run's folder, refusing to mix two runs.
+
+    Args:
+      path: the folder; made if it is not there.
+      settings: the run's settings as JSON values; a resumed run must have the same.
+      resume: continue the run that is there, or start one where there is none.
+      overwrite: remove the run that is there first.
+
+    Returns:
+      The folder, holding `config.json`.
+
+    Raises:
+      WorkdirError: if the path is a file, if the folder holds a run and neither option is given, or
+        if it holds a run with other settings.
+    """
+    workdir = Workdir(Path(path))
+    if workdir.path.exists() and not workdir.path.is_dir():
+        raise WorkdirError(f"{workdir.path} is a file; give --workdir the name of a folder.")
+    if overwrite:
+        _remove_run(workdir)
+    if workdir.config.exists():
+        if not resume:
+            raise WorkdirError(
+                f"{workdir.path} already holds a run. Continue it with --resume, start it anew with "
+                "--overwrite, or choose another --workdir."
+            )
+        _check_same(json.loads(workdir.config.read_text()), dict(settings), workdir.path)
+        return workdir
+    workdir.path.mkdir(parents=True, exist_ok=True)
+    write_json(workdir.config, settings)
+    return workdir
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is either the old one or the new one, never half of one."""
+    _write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a row of JSON a line, all at once."""
+    _write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _remove_run(workdir: Workdir) -> None:
+    """Remove what a run writes, and nothing else that a person may keep there."""
+    for folder in ("checkpoints", "pictures", "tensorboard"):
+        shutil.rmtree(workdir.path / folder, ignore_errors=True)
+    for file in (workdir.metrics, workdir.summary, workdir.skipped_files, workdir.config):
+        file.unlink(missing_ok=True)
+
+
+def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    # JSON has no tuples; compare what was written with what would be written.
+    wanted = json.loads(json.dumps(wanted))
+    names = sorted(there.keys() | wanted.keys())
+    changed = [
+        f"{name}: {there.get(name)!r} there, {wanted.get(name)!r} now"
+        for name in names
+        if there.get(name) != wanted.get(name)
+    ]
+    if changed:
+        raise WorkdirError(
+            f"{path} holds a run with other settings ({'; '.join(changed)}). Give the settings it "
+            "was made with to resume it, or choose another --workdir."
+        )

@@ -1,0 +1,161 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcnn.augment import augment_batch, center_crop, list_policies, make_augment
+from jaxcnn.augment.policy import OPERATIONS, POLICIES, parse_policy
+
+STORED, SIZE = 14, 12
+IMAGES = np.random.default_rng(0).random((4, STORED, STORED, 3), np.float32)
+EVERYTHING = (
+    "flip,zoom=0.55,aspect=1.3,rotation=0.25,translation=0.1,shear=0.1,"
+    "hue=0.05,saturation=0.2,gamma=0.2,contrast=0.2,brightness=0.2,cutout=0.3"
+)
+
+
+@functools.cache
+def compiled(spec, size):
+    augment = make_augment(spec, image_size_px=size)
+    return jax.jit(lambda key, images, index: augment_batch(augment, key, images, index))
+
+
+def run(spec, images=IMAGES, *, seed=0, index=None, size=SIZE):
+    index = jnp.arange(len(images)) if index is None else jnp.asarray(index)
+    return np.asarray(compiled(spec, size)(jax.random.key(seed), jnp.asarray(images), index))
+
+
+@pytest.mark.parametrize("spec", [*list_policies(), EVERYTHING])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_policies_return_images_in_range(spec, channels):
+    result = run(spec, IMAGES[..., :channels])
+    assert result.shape == (4, SIZE, SIZE, channels)
+    assert result.dtype == np.float32
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+def test_everything_names_every_operation():
+    assert set(parse_policy(EVERYTHING)) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("spec", [name for name in list_policies() if name != "none"])
+def test_draws_differ_between_examples_and_keys_and_repeat(spec):
+    same_image = np.repeat(IMAGES[:1], 4, axis=0)
+    result = run(spec, same_image)
+    assert len(np.unique(result.reshape(4, -1), axis=0)) > 1
+    np.testing.assert_array_equal(run(spec, same_image), result)
+    assert not np.array_equal(run(spec, same_image, seed=1), result)
+
+
+@pytest.mark.parametrize("spec", ["flip", "strong"])
+def test_a_draw_depends_on_the_index_alone(spec):
+    whole = run(spec, index=[5, 9, 2, 7])
+    np.testing.assert_allclose(run(spec, IMAGES[2:3], index=[2])[0], whole[2], atol=1e-5)
+    order = [3, 1, 0, 2]
+    moved = run(spec, IMAGES[order], index=np.array([5, 9, 2, 7])[order])
+    np.testing.assert_allclose(moved, whole[order], atol=1e-5)
+
+
+def test_padding_index_is_a_valid_draw():
+    assert np.isfinite(run("standard", index=[0, 1, -1, -1])).all()
+
+
+def test_none_is_the_centre_crop():
+    np.testing.assert_array_equal(run("none"), center_crop(IMAGES, SIZE))
+
+
+def test_flip_at_stored_size_only_flips():
+    images = np.repeat(IMAGES, 4, axis=0)
+    result = run("flip", images, size=STORED)
+    flipped = (result != images).any((1, 2, 3))
+    assert 0 < flipped.sum() < len(images)
+    np.testing.assert_array_equal(result[flipped], images[flipped][:, :, ::-1])
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_the_neutral_amount_of_each_operation_changes_nothing(name):
+    spec = f"{name}={OPERATIONS[name].off}"
+    np.testing.assert_allclose(run(spec, size=STORED), IMAGES, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_each_operation_alone_changes_the_image(name):
+    amount = {"flip": 1.0, "zoom": 0.5, "aspect": 2.0}.get(name, 0.3)
+    assert np.abs(run(f"{name}={amount}", size=STORED) - IMAGES).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("flip", {"flip": 0.5}),
+        (" brightness = 0.1 , flip = 1 ", {"flip": 1.0, "brightness": 0.1}),
+        ("none", {}),
+        ("standard", parse_policy(POLICIES["standard"])),
+        ("flip,rotation=0.3,rotation=0.1", {"flip": 0.5, "rotation": 0.1}),
+        ("standard,rotation=0", parse_policy(POLICIES["standard"]) | {"rotation": 0.0}),
+    ],
+)
+def test_parse(spec, expected):
+    assert parse_policy(spec) == expected
+
+
+def test_policies_are_the_recipe():
+    assert list_policies() == ("none", "flip", "standard", "strong")
+    standard = {"flip": 0.5, "zoom": 0.55, "rotation": 0.25, "contrast": 0.2, "brightness": 0.2}
+    assert parse_policy("standard") == standard
+    assert parse_policy("strong").items() > standard.items()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("standrad", "unknown augmentation 'standrad'; known, nearest first: standard"),
+        ("flip,rotaton=0.2", "unknown augmentation 'rotaton'.*: rotation"),
+        ("", "unknown augmentation ''"),
+        ("flip,", "unknown augmentation ''"),
+        ("standard=0.5", r"standard is a policy and takes no amount \(=0.5\)"),
+        ("zoom", r"zoom \(=\) must be a number in \[0.01, 1\]"),
+        ("zoom=0", r"zoom \(=0\) must be a number in \[0.01, 1\] .* write for example zoom="),
+        ("hue=0.7", r"hue \(=0.7\) must be a number in \[0, 0.5\]"),
+        ("rotation=20", r"rotation \(=20\) .*in \[0, 3.14159\] .*radians"),
+        ("brightness=-0.1", r"brightness \(=-0.1\)"),
+        ("brightness=nan", r"brightness \(=nan\)"),
+        ("contrast=lots", r"contrast \(=lots\) must be a number"),
+        ("flip=", r"flip \(=\) must be a number"),
+    ],
+)
+def test_bad_policies(spec, message):
+    with pytest.raises(ValueError, match=message):
+        make_augment(spec, image_size_px=SIZE)
+
+
+def test_the_example_in_an_error_is_valid():
+    for name in OPERATIONS:
+        with pytest.raises(ValueError, match="write for example") as caught:
+            parse_policy(f"{name}=-1")
+        example = str(caught.value).rpartition(" ")[2].rstrip(".")
+        assert parse_policy(example)[name] != OPERATIONS[name].off
+
+
+@pytest.mark.parametrize("spec", ["none", "flip", "standard"])
+def test_images_smaller_than_the_crop_are_an_error(spec):
+    augment = make_augment(spec, image_size_px=SIZE)
+    with pytest.raises(ValueError, match=r"image_size_px \(=12\) exceeds the stored image"):
+        augment(jax.random.key(0), jnp.zeros((14, 11, 3)))
+
+
+def test_image_size_must_be_positive():
+    with pytest.raises(ValueError, match=r"image_size_px \(=0\)"):
+        make_augment("none", image_size_px=0)
+
+
+@pytest.mark.parametrize("spec", [*list_policies(), EVERYTHING])
+def test_no_loop_over_data_and_one_resampling(spec):
+    augment = make_augment(spec, image_size_px=SIZE)
+    program = str(jax.make_jaxpr(augment)(jax.random.key(0), IMAGES[0]))
+    assert "scan[" not in program
+    assert "while[" not in program
+    assert program.count(" gather[") <= 4

@@ -1,0 +1,231 @@
+import json
+from itertools import chain
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxcnn.data.batches import epoch_order, eval_batches, steps_per_epoch, train_batches
+from jaxcnn.data.memory import DecodedSplit, StreamedSplit
+from jaxcnn.data.source import ArraySource, Example
+from jaxcnn.types import Batch
+
+CLASSES = ("cat", "dog", "hen")
+
+
+def _split(count):
+    """Images whose every pixel is their index, with labels to match."""
+    images = np.arange(count, dtype=np.uint8)[:, None, None, None]
+    images = np.broadcast_to(images, (count, 4, 4, 3)).copy()
+    labels = np.arange(count, dtype=np.int32) % 3
+    return DecodedSplit(images, labels, [str(i) for i in range(count)], CLASSES)
+
+
+def _streamed(count):
+    split = _split(count)
+    source = ArraySource(split.images, split.labels, class_names=CLASSES)
+    return StreamedSplit(source, size_px=4)
+
+
+def _check(batch, rows):
+    """Check that a batch is whole: shapes, dtypes, and rows that belong together."""
+    assert isinstance(batch, Batch)
+    assert batch.image.shape == (rows, 4, 4, 3)
+    dtypes = [(batch.image, np.uint8), (batch.label, np.int32), (batch.index, np.int32)]
+    for array, dtype in [*dtypes, (batch.mask, np.bool_)]:
+        assert array.dtype == dtype
+        assert len(array) == rows
+    real = batch.mask
+    np.testing.assert_array_equal(batch.index >= 0, real)
+    np.testing.assert_array_equal(batch.image[real, 0, 0, 0], batch.index[real])
+    np.testing.assert_array_equal(batch.label[real], batch.index[real] % 3)
+    assert not batch.image[~real].any()
+    assert not batch.label[~real].any()
+    assert (batch.index[~real] == -1).all()
+
+
+def _indices(batches):
+    return [batch.index.tolist() for batch in batches]
+
+
+def _flat(lists):
+    return list(chain.from_iterable(lists))
+
+
+@pytest.mark.parametrize("make", [_split, _streamed])
+@pytest.mark.parametrize("num_threads", [0, 3, None])
+def test_an_epoch_is_a_permutation_less_the_remainder(make, num_threads):
+    batches = list(
+        train_batches(make(23), batch_size=5, seed=0, num_epochs=3, num_threads=num_threads)
+    )
+    assert len(batches) == 3 * steps_per_epoch(23, 5) == 12
+    for batch in batches:
+        _check(batch, 5)
+        assert batch.mask.all()
+    epochs = [_flat(_indices(batches[i : i + 4])) for i in (0, 4, 8)]
+    for number, epoch in enumerate(epochs):
+        assert len(set(epoch)) == 20
+        assert epoch == epoch_order(23, seed=0, epoch=number)[:20].tolist()
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_the_order_depends_on_seed_and_epoch():
+    def order(seed):
+        return _indices(train_batches(_split(30), batch_size=10, seed=seed, num_epochs=2))
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+    # Neither may a seed's second epoch be the next seed's first.
+    assert order(1)[3:] != order(2)[:3]
+
+
+def test_the_order_does_not_depend_on_batch_size():
+    def order(batch_size):
+        batches = train_batches(_split(24), batch_size=batch_size, seed=7, num_epochs=2)
+        return _flat(_indices(batches))
+
+    assert order(4) == order(12) == order(24)
+
+
+@pytest.mark.parametrize("make", [_split, _streamed])
+@pytest.mark.parametrize("stop", [0, 1, 4, 7])
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_a_resumed_iterator_goes_on_as_if_never_stopped(make, stop, num_threads):
+    def start():
+        return train_batches(make(23), batch_size=5, seed=3, num_epochs=3, num_threads=num_threads)
+
+    whole = list(start())
+    first = start()
+    for _ in range(stop):
+        next(first)
+    state = json.loads(json.dumps(first.get_state()))
+    first.close()
+    resumed = start()
+    resumed.set_state(state)
+    rest = list(resumed)
+    assert len(rest) == len(whole) - stop
+    for got, want in zip(rest, whole[stop:], strict=True):
+        for one, other in zip(got, want, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_state_may_be_set_back_in_a_running_iterator():
+    iterator = train_batches(_split(23), batch_size=5, seed=3)
+    next(iterator)
+    state = iterator.get_state()
+    ahead = _indices(next(iterator) for _ in range(6))
+    iterator.set_state(state)
+    assert _indices(next(iterator) for _ in range(6)) == ahead
+    iterator.close()
+
+
+def test_training_goes_on_without_end():
+    iterator = train_batches(_split(6), batch_size=3, seed=0)
+    seen = _indices(next(iterator) for _ in range(40))
+    assert len({tuple(row) for row in seen}) > 20
+    iterator.close()
+
+
+@pytest.mark.parametrize("process_count", [1, 2, 4])
+def test_processes_share_each_batch(process_count):
+    whole = _indices(train_batches(_split(30), batch_size=8, seed=5, num_epochs=2))
+    shares = [
+        _indices(
+            train_batches(
+                _split(30),
+                batch_size=8,
+                seed=5,
+                num_epochs=2,
+                process_index=p,
+                process_count=process_count,
+            )
+        )
+        for p in range(process_count)
+    ]
+    for step, rows in enumerate(whole):
+        assert _flat(share[step] for share in shares) == rows
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 150, 200])
+@pytest.mark.parametrize("make", [_split, _streamed])
+def test_evaluation_sees_each_example_once(make, batch_size):
+    batches = list(eval_batches(make(150), batch_size=batch_size))
+    for batch in batches:
+        _check(batch, batch_size)
+    assert len(batches) == -(-150 // batch_size)
+    assert all(batch.mask.all() for batch in batches[:-1])
+    real = np.concatenate([batch.index[batch.mask] for batch in batches])
+    assert real.tolist() == list(range(150))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4))
+def test_evaluation_is_exact_however_it_is_divided(count, rows, process_count):
+    shares = [
+        list(
+            eval_batches(
+                _split(count),
+                batch_size=rows * process_count,
+                process_index=p,
+                process_count=process_count,
+                num_threads=0,
+            )
+        )
+        for p in range(process_count)
+    ]
+    assert len({len(share) for share in shares}) == 1
+    for batch in _flat(shares):
+        _check(batch, rows)
+    real = sorted(i for share in shares for b in share for i in b.index[b.mask].tolist())
+    assert real == list(range(count))
+
+
+def test_evaluation_of_nothing_has_no_batch():
+    assert list(eval_batches(_split(0), batch_size=4)) == []
+
+
+class _WithBad:
+    class_names = CLASSES
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, i):
+        image = b"no photo" if i == 4 else np.full((4, 4, 3), i, np.uint8)
+        return Example(image, i % 3, str(i))
+
+
+def test_a_bad_file_in_a_stream_is_masked_as_padding_is():
+    split = StreamedSplit(_WithBad(), size_px=4, max_bad_share=0.1)
+    batches = list(eval_batches(split, batch_size=5))
+    for batch in batches:
+        _check(batch, 5)
+    assert _indices(batches) == [[0, 1, 2, 3, -1], [5, 6, 7, 8, 9], [10, 11, -1, -1, -1]]
+    batch = next(train_batches(split, batch_size=12, seed=0, num_epochs=1))
+    _check(batch, 12)
+    assert batch.mask.sum() == 11
+
+
+def test_an_error_in_a_thread_reaches_the_caller():
+    split = StreamedSplit(_WithBad(), size_px=4, max_bad_share=0.0)
+    with pytest.raises(ValueError, match="1 of 12 images are bad"):
+        list(eval_batches(split, batch_size=3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 31}, r"batch_size \(=31\) exceeds .* \(=30\); lower batch_size"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"num_epochs": 0}, "num_epochs 0"),
+        ({"process_count": 3}, r"batch_size \(=8\) is no multiple of process_count \(=3\)"),
+        ({"process_index": 1}, "process_index is 1 of process_count 1"),
+        ({"num_threads": -1}, "num_threads is -1"),
+        ({"prefetch_batches": 0}, "prefetch_batches 0"),
+    ],
+)
+def test_options_out_of_range_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        train_batches(_split(30), **({"batch_size": 8, "seed": 0} | options))

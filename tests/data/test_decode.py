@@ -1,0 +1,384 @@
+import io
+import os
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.data.decode import (
+    RESIZE_MODES,
+    DecodeError,
+    decode_and_resize,
+    decode_image,
+    resize_image,
+)
+
+WHITE = (255, 255, 255)
+
+
+def _encode(image, file_format="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def _one_colour(mode, colour, file_format="PNG", **options):
+    return _encode(Image.new(mode, (4, 3), colour), file_format, **options)
+
+
+def _gradient(height, width):
+    """A smooth picture with no symmetry."""
+    y, x = np.mgrid[:height, :width]
+    channels = [x * 255 // width, y * 255 // height, (x + y) * 120 // (width + height)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def _transparent_palette():
+    image = Image.new("P", (4, 3), 1)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((0, 0), 0)
+    return image
+
+
+def _animation(file_format):
+    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    return _encode(frames[0], file_format, save_all=True, append_images=frames[1:], lossless=True)
+
+
+def _grey_16(value, file_format="PNG"):
+    return _encode(Image.fromarray(np.full((3, 4), value, np.uint16)), file_format)
+
+
+def _tiff(array):
+    return _encode(Image.fromarray(array), "TIFF")
+
+
+PHOTOS = {
+    "RGB": (_one_colour("RGB", (10, 20, 30)), (10, 20, 30)),
+    "RGB BMP": (_one_colour("RGB", (10, 20, 30), "BMP"), (10, 20, 30)),
+    "RGB TIFF": (_one_colour("RGB", (10, 20, 30), "TIFF"), (10, 20, 30)),
+    "RGB WebP": (_one_colour("RGB", (10, 20, 30), "WEBP", lossless=True), (10, 20, 30)),
+    "grey": (_one_colour("L", 77), (77, 77, 77)),
+    "grey JPEG": (_one_colour("L", 77, "JPEG"), (77, 77, 77)),
+    "1 bit": (_one_colour("1", 1), WHITE),
+    "1 bit TIFF": (_one_colour("1", 0, "TIFF"), (0, 0, 0)),
+    "CMYK JPEG": (_one_colour("CMYK", (0, 255, 255, 0), "JPEG", quality=100), (254, 0, 0)),
+    "CMYK TIFF": (_one_colour("CMYK", (255, 0, 0, 0), "TIFF"), (0, 255, 255)),
+    "YCbCr TIFF": (_one_colour("YCbCr", (76, 85, 255), "TIFF"), (254, 0, 0)),
+    "palette": (
+        _encode(Image.new("RGB", (4, 3), (200, 100, 50)).convert("P", palette=1)),
+        (200, 100, 50),
+    ),
+    "palette, opaque pixel": (_encode(_transparent_palette(), transparency=0), (200, 100, 50)),
+    "palette, transparent": (_encode(_transparent_palette(), transparency=1), WHITE),
+    "palette, half": (
+        _encode(_transparent_palette(), transparency=bytes([255, 0])),
+        WHITE,
+    ),
+    "GIF, transparent": (_encode(_transparent_palette(), "GIF", transparency=1), WHITE),
+    "LA": (_one_colour("LA", (100, 255)), (100, 100, 100)),
+    "LA, transparent": (_one_colour("LA", (100, 0)), WHITE),
+    "RGBA": (_one_colour("RGBA", (10, 20, 30, 255)), (10, 20, 30)),
+    "RGBA, transparent": (_one_colour("RGBA", (10, 20, 30, 0)), WHITE),
+    "RGBA, half": (_one_colour("RGBA", (0, 100, 255, 128)), (127, 177, 255)),
+    "RGB, one colour transparent": (
+        _one_colour("RGB", (10, 20, 30), transparency=(10, 20, 30)),
+        WHITE,
+    ),
+    "16 bit, white": (_grey_16(65535), WHITE),
+    "16 bit, middle": (_grey_16(32768), (128, 128, 128)),
+    "16 bit, dark": (_grey_16(300), (1, 1, 1)),
+    "16 bit TIFF": (_grey_16(32768, "TIFF"), (128, 128, 128)),
+    "16 bit big-endian TIFF": (_tiff(np.full((3, 4), 32768, ">u2")), (128, 128, 128)),
+    "16 bit PGM": (b"P5 4 3 65535\n" + b"\x80\x00" * 12, (128, 128, 128)),
+    "32 bit": (_tiff(np.full((3, 4), 32768, np.int32)), (128, 128, 128)),
+    "float of [0, 1]": (_tiff(np.full((3, 4), 0.5, np.float32)), (128, 128, 128)),
+    "float of [0, 255]": (_tiff(np.full((3, 4), 60.4, np.float32)), (60, 60, 60)),
+    "animated GIF": (_animation("GIF"), (255, 0, 0)),
+    "animated WebP": (_animation("WEBP"), (255, 0, 0)),
+    "animated PNG": (_animation("PNG"), (255, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_every_kind_of_photo_has_its_colour(kind):
+    data, colour = PHOTOS[kind]
+    image = decode_image(data)
+    assert image.shape == (3, 4, 3)
+    assert image.dtype == np.uint8
+    np.testing.assert_allclose(image[1, 1].astype(int), colour, atol=1)
+    grey = decode_image(data, num_channels=1)
+    assert grey.shape == (3, 4, 1)
+    luma = np.dot(colour, [0.299, 0.587, 0.114])
+    np.testing.assert_allclose(grey[1, 1].astype(float), luma, atol=1.5)
+
+
+def test_ycck_jpeg_is_undone_to_rgb():
+    """Pillow writes plain CMYK; marking the file as YCCK makes libjpeg convert it first."""
+    data = _one_colour("CMYK", (0, 255, 255, 0), "JPEG", quality=100)
+    adobe = data.index(b"Adobe")
+    ycck = data[: adobe + 11] + b"\x02" + data[adobe + 12 :]
+    with Image.open(io.BytesIO(ycck)) as opened:
+        expected = np.asarray(opened.convert("RGB"))
+    image = decode_image(ycck)
+    np.testing.assert_array_equal(image, expected)
+    assert np.abs(image.astype(int) - decode_image(data)).max() > 50
+
+
+def test_32_bit_and_float_outside_their_range_are_stretched():
+    wide = decode_image(_tiff(np.array([[-100_000, 0, 100_000]], np.int32)))
+    assert wide[0, :, 0].tolist() == [0, 128, 255]
+    wide = decode_image(_tiff(np.array([[-5.0, 0.0, 1000.0]], np.float32)))
+    assert wide[0, :, 0].tolist() == [0, 1, 255]
+    flat = decode_image(_tiff(np.full((1, 3), -7, np.int32)))
+    assert flat[0, :, 0].tolist() == [0, 0, 0]
+
+
+def test_float_pixels_that_are_no_numbers_are_refused():
+    for value in (np.nan, np.inf):
+        with pytest.raises(DecodeError, match="not finite"):
+            decode_image(_tiff(np.array([[0.0, value]], np.float32)))
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation, file_format):
+    upright = np.repeat(np.repeat(_gradient(3, 4), 8, axis=0), 8, axis=1)
+    # How a camera held so stores the upright scene: the inverse of what the tag tells to do.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    data = _encode(image, file_format, exif=exif, **options.get(file_format, {}))
+    np.testing.assert_allclose(decode_image(data).astype(int), upright, atol=4)
+    resized = decode_and_resize(data, 8, "squash")
+    np.testing.assert_allclose(
+        resized.astype(int), resize_image(upright, 8, "squash").astype(int), atol=4
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_exif_does_not_spoil_a_photo():
+    data = _one_colour("L", 77, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff broken")
+    assert (decode_image(data) == 77).all()
+
+
+def _png_header(width, height):
+    """A PNG that promises pixels and has none."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    checksum = struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + checksum + b"\0\0\xff\xffIDAT"
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+HOSTILE = {
+    "empty": (b"", "empty"),
+    "text": (b"this is no photo, whatever its name says", "not an image"),
+    "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+    "truncated JPEG": (_encode(Image.fromarray(NOISE), "JPEG")[:1500], "truncated"),
+    "truncated PNG": (_encode(Image.fromarray(NOISE))[:1500], "truncated"),
+    "truncated WebP": (_encode(Image.fromarray(NOISE), "WEBP")[:500], "decoder"),
+    "truncated GIF": (_encode(Image.fromarray(NOISE), "GIF")[:2000], "truncated"),
+    "first bytes of a JPEG": (_encode(Image.fromarray(NOISE), "JPEG")[:10], "Truncated"),
+    "bomb that Pillow warns of": (_png_header(10_000, 10_000), "decompression bomb"),
+    "bomb that Pillow refuses": (_png_header(50_000, 50_000), "decompression bomb"),
+    "header alone": (_png_header(10, 10), "truncated"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_data_give_the_reason(kind):
+    data, message = HOSTILE[kind]
+    with pytest.raises(DecodeError, match=message) as caught:
+        decode_image(data)
+    assert str(caught.value)
+    with pytest.raises(DecodeError, match=message):
+        decode_and_resize(data, 16)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_bomb_is_an_error_where_warnings_are_not():
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(DecodeError, match="bomb"):
+        decode_image(_png_header(10_000, 10_000))
+
+
+def test_any_cut_and_any_flipped_byte_decode_or_raise_decode_error():
+    data = _encode(Image.fromarray(NOISE[:16, :16]), "JPEG")
+    random = np.random.default_rng(1)
+    outcomes = set()
+    for _ in range(200):
+        broken = bytearray(data)
+        for at in random.integers(0, len(data), 3):
+            broken[at] = random.integers(0, 256)
+        cut = bytes(broken[: random.integers(1, len(data) + 1)])
+        try:
+            outcomes.add(decode_image(cut).ndim)
+        except DecodeError as error:
+            outcomes.add(type(error))
+    assert outcomes == {3, DecodeError}
+
+
+def test_max_pixels_is_the_callers():
+    data = _one_colour("RGB", (1, 2, 3))
+    assert decode_image(data, max_pixels=12).shape == (3, 4, 3)
+    for decode in (decode_image, lambda d, **options: decode_and_resize(d, 2, **options)):
+        with pytest.raises(DecodeError, match=r"4 x 3 = 12 pixels, more than max_pixels \(=11\)"):
+            decode(data, max_pixels=11)
+        with pytest.raises(DecodeError, match="4 x 3 = 12"):
+            decode(np.zeros((3, 4, 3), np.uint8), max_pixels=11)
+
+
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_arrays_are_taken_as_they_are(channels):
+    array = np.full((3, 4) if channels is None else (3, 4, channels), 255, np.uint8)
+    array[0, 0] = 9
+    image = decode_image(array)
+    assert image.shape == (3, 4, 3)
+    assert (image[1:] == 255).all()
+    assert decode_image(array, num_channels=1).shape == (3, 4, 1)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((2, 2, 3), np.float32), np.zeros((2, 2, 5), np.uint8), np.zeros((0, 2, 3), np.uint8)],
+)
+def test_arrays_that_are_no_images_are_refused(array):
+    with pytest.raises(DecodeError, match=r"expected uint8"):
+        decode_image(array)
+
+
+def test_one_pixel_becomes_a_square_of_its_colour():
+    for file_format in ("PNG", "GIF", "BMP", "WEBP"):
+        data = _encode(Image.new("RGB", (1, 1), (255, 0, 0)), file_format)
+        for mode in RESIZE_MODES:
+            image = decode_and_resize(data, 5, mode)
+            assert image.shape == (5, 5, 3)
+            np.testing.assert_allclose(image.astype(int), np.full((5, 5, 3), (255, 0, 0)), atol=2)
+
+
+def test_a_sliver_is_resized_without_growing_first():
+    sliver = np.full((1, 60_000, 3), 50, np.uint8)
+    for mode in ("crop", "squash"):
+        assert (resize_image(sliver, 224, mode) == 50).all()
+    for image in (sliver, sliver.swapaxes(0, 1)):
+        assert (resize_image(image, 224, "pad").max(axis=-1) > 0).sum() == 224
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (10, 10), (7, 5)])
+def test_modes_agree_with_pillow(shape):
+    array = _gradient(*shape)
+    image = Image.fromarray(array)
+    height, width = shape
+    bilinear = Image.Resampling.BILINEAR
+    squashed = np.asarray(image.resize((10, 10), bilinear))
+    np.testing.assert_array_equal(resize_image(array, 10, "squash"), squashed)
+
+    side = min(shape)
+    box = ((width - side) // 2, (height - side) // 2)
+    box += (box[0] + side, box[1] + side)
+    cropped = np.asarray(image.resize((10, 10), bilinear, box=box))
+    difference = resize_image(array, 10, "crop").astype(int) - cropped
+    assert np.abs(difference).max() <= (0 if sum(shape) % 2 == 0 else 12)
+
+    padded = resize_image(array, 10, "pad")
+    inner = image.resize(
+        (round(10 * width / max(shape)), round(10 * height / max(shape))), bilinear
+    )
+    top, left = (10 - inner.height) // 2, (10 - inner.width) // 2
+    block = padded[top : top + inner.height, left : left + inner.width]
+    np.testing.assert_array_equal(block, np.asarray(inner))
+    assert int(padded.sum()) == int(block.sum())
+
+
+def test_resizing_keeps_one_channel():
+    assert resize_image(np.zeros((4, 6, 1), np.uint8), 3).shape == (3, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: resize_image(NOISE, 8, "cropp"), "unknown resize mode 'cropp'.*: crop"),
+        (lambda: decode_and_resize(b"", 8, "zoom"), "unknown resize mode"),
+        (lambda: resize_image(NOISE, 0), "size_px is 0"),
+        (lambda: resize_image(NOISE[0], 8), r"shape \(64, 3\)"),
+        (lambda: decode_image(NOISE, num_channels=2), "num_channels is 2"),
+    ],
+)
+def test_wrong_options_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("mode", RESIZE_MODES)
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_reduced_jpeg_is_close_to_the_full_one(mode, num_channels):
+    data = _encode(Image.fromarray(_gradient(811, 1003)), "JPEG", quality=90)
+    fast = decode_and_resize(data, 32, mode, num_channels=num_channels)
+    full = resize_image(decode_image(data, num_channels=num_channels), 32, mode)
+    difference = np.abs(fast.astype(int) - full)
+    assert difference.mean() < 1
+    assert difference.max() <= 4
+
+
+def test_a_jpeg_is_reduced_only_far_above_the_target(monkeypatch):
+    asked = []
+    draft = Image.Image.draft
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    plugin_draft = JpegImageFile.draft
+
+    def spy(self, mode, size):
+        result = plugin_draft(self, mode, size)
+        asked.append(self.size)
+        return result
+
+    monkeypatch.setattr(JpegImageFile, "draft", spy)
+    data = _encode(Image.fromarray(_gradient(600, 800)), "JPEG")
+    for size_px in (101, 100, 50, 25):
+        decode_and_resize(data, size_px)
+    assert asked == [(800, 600), (400, 300), (200, 150), (100, 75)]
+    assert Image.Image.draft is draft
+
+
+def test_threads_decode_at_once():
+    data = _encode(Image.fromarray(NOISE), "JPEG")
+    bad = data[:1500]
+
+    def outcome(item):
+        try:
+            return int(decode_image(item).sum())
+        except DecodeError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(outcome, [data, bad] * 50))
+    assert outcomes == [int(decode_image(data).sum()), None] * 50
+
+
+SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[2] / ".." / "shared"))
+REAL = SHARED / "data" / "imagenet_sample"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real photos; set JAXCNN_SHARED to their folder")
+def test_reduced_real_photos_are_close_to_the_full_ones():
+    differences = []
+    for path in sorted(REAL.glob("*.JPEG"))[:40]:
+        data = path.read_bytes()
+        full = resize_image(decode_image(data), 32)
+        differences.append(np.abs(decode_and_resize(data, 32).astype(int) - full).mean())
+    assert 0 < np.mean(differences) < 1
+    assert np.max(differences) < 3

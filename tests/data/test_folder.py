@@ -1,0 +1,120 @@
+import os
+
+import numpy as np
+import pytest
+
+from jaxcnn.data.folder import FolderError, load_folder
+
+
+def _fill(root, *paths):
+    for path in paths:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(path.encode())
+    return root
+
+
+def test_one_folder_per_class(tmp_path):
+    _fill(tmp_path, "dog/b.jpg", "cat/2.png", "cat/1.JPEG", "dog/a.webp")
+    sources = load_folder(tmp_path)
+    assert list(sources) == ["all"]
+    source = sources["all"]
+    assert source.class_names == ("cat", "dog")
+    assert source.names == ("cat/1.JPEG", "cat/2.png", "dog/a.webp", "dog/b.jpg")
+    assert source.labels.tolist() == [0, 0, 1, 1]
+    assert source.labels.dtype == np.int32
+    assert len(source) == 4
+    assert source[2] == (b"dog/a.webp", 1, "dog/a.webp")
+    assert source.ignored == ()
+
+
+@pytest.mark.parametrize("validation", ["validation", "valid", "val", "Val"])
+def test_folders_of_splits(tmp_path, validation):
+    _fill(tmp_path, *(f"{s}/{c}/1.jpg" for s in ("train", validation, "test") for c in "ab"))
+    sources = load_folder(str(tmp_path))
+    assert set(sources) == {"train", "validation", "test"}
+    assert sources["validation"].names == (f"{validation}/a/1.jpg", f"{validation}/b/1.jpg")
+    assert all(source.class_names == ("a", "b") for source in sources.values())
+    assert sources["test"][1].image == b"test/b/1.jpg"
+
+
+def test_train_alone_is_enough(tmp_path):
+    assert set(load_folder(_fill(tmp_path, "train/a/1.jpg", "train/b/1.jpg"))) == {"train"}
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    sources = load_folder(_fill(tmp_path, "train/1.jpg", "bus/1.jpg"))
+    assert sources["all"].class_names == ("bus", "train")
+
+
+def test_nested_folders_and_odd_names(tmp_path):
+    odd = ("chat é/auf dem Weg/照片 1.jpg", "chat é/ü.jpg", "собака/имя имя.png")
+    source = load_folder(_fill(tmp_path, *odd))["all"]
+    assert source.class_names == ("chat é", "собака")
+    assert source.names == odd
+    assert source[0].image == odd[0].encode()
+
+
+def test_what_is_no_photo_is_listed(tmp_path):
+    photos = ("a/1.jpg", "b/1.jpg")
+    others = ("README.md", "a/notes.txt", "a/photo.heic", "a/._1.jpg", "b/sub/.DS_Store")
+    _fill(tmp_path, *photos, *others)
+    (tmp_path / "b" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    os.mkfifo(tmp_path / "b" / "pipe.jpg")
+    source = load_folder(tmp_path)["all"]
+    assert source.names == photos
+    assert sorted(source.ignored) == sorted([*others, "b/gone.jpg", "b/pipe.jpg"])
+
+
+def test_links_are_followed_once(tmp_path):
+    root = _fill(tmp_path / "photos", "a/1.jpg", "b/1.jpg")
+    _fill(tmp_path, "elsewhere/2.jpg")
+    (root / "a" / "loop").symlink_to(root / "a")
+    (root / "a" / "up").symlink_to(root)
+    (root / "b" / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "b" / "linked again").symlink_to(tmp_path / "elsewhere")
+    source = load_folder(root)["all"]
+    assert source.names == ("a/1.jpg", "b/1.jpg", "b/linked/2.jpg")
+    assert source[2].image == b"elsewhere/2.jpg"
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (["readme.txt"], "holds no folder; expected two classes or more"),
+        (["a/1.jpg"], "holds a; expected two classes or more"),
+        (["a/1.jpg", "b/notes.txt"], r"class 'b' has no photo in .*; it holds notes.txt"),
+        (["train/a/1.jpg", "train/b/1.jpg", "extra/1.jpg"], r"\(train\) and others .*\(extra\)"),
+        ([f"{s}/{c}/1.jpg" for s in ("train", "val", "valid") for c in "ab"], "'val' and 'valid'"),
+        (["test/a/1.jpg", "test/b/1.jpg"], "holds test, but no train/"),
+        (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], "test' holds no folder"),
+        (
+            ["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"],
+            "only in train: b; only in test: c",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, paths, message):
+    with pytest.raises(ValueError, match=message):
+        load_folder(_fill(tmp_path, *paths))
+
+
+def test_an_empty_class_is_named(tmp_path):
+    _fill(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "zebra").mkdir()
+    with pytest.raises(FolderError, match=r"class 'zebra' has no photo .* it holds nothing"):
+        load_folder(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FolderError, match="nowhere' does not exist; expected one sub-folder"):
+        load_folder(tmp_path / "nowhere")
+    with pytest.raises(FolderError, match=r"a.txt' is a file"):
+        load_folder(_fill(tmp_path, "a.txt") / "a.txt")
+
+
+def test_a_photo_that_went_away_is_an_os_error(tmp_path):
+    source = load_folder(_fill(tmp_path, "a/1.jpg", "b/1.jpg"))["all"]
+    (tmp_path / "a" / "1.jpg").unlink()
+    with pytest.raises(FileNotFoundError):
+        source[0]

@@ -1,0 +1,210 @@
+"""The program as its users start it: in a process of its own."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = ["--image_size_px=16", "--stored_size_px=18", "--max_train_examples=64", "--num_epochs=3", "--batch_size=16", "--depth=2", "--width_multiplier=0.125"]
+
+
+def command(*flags, module="cats_dogs"):
+    return [sys.executable, "-m", f"experiments.{module}", *map(str, flags)]
+
+
+def start(*flags, module="cats_dogs", cwd=ROOT, timeout=300):
+    return subprocess.run(
+        command(*flags, module=module), capture_output=True, text=True, cwd=cwd, timeout=timeout
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    done = start(*TINY, f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir, done.stdout
+
+
+def test_a_run_leaves_all_that_it_promises(finished):
+    workdir, out = finished
+    summary = json.loads((workdir / "summary.json").read_text())
+    low, high = summary["test_accuracy_interval"]
+    assert low <= summary["test_accuracy"] <= high
+    assert summary["steps"] == 3 * 4
+    assert summary["class_names"] == ["cat", "dog"]
+    promised = {
+        *("test_loss", "validation_accuracy", "num_parameters", "train_seconds"),
+        *("images_per_second", "best_step", "num_train"),
+    }
+    assert promised <= summary.keys()
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert list((workdir / "tensorboard").glob("events.*"))
+    pictures = {path.name for path in (workdir / "pictures").iterdir()}
+    assert pictures == {
+        *("training_photos.png", "augmented_samples.png", "learning_curves.png", "baselines.png"),
+        *("confusion_matrix.png", "predictions.png", "most_confidently_wrong.png"),
+    }
+    assert re.search(r"test accuracy \d+\.\d % \(95 % interval", out.replace("%", " %", 1)) or (
+        "test accuracy" in out
+    )
+    assert out.count("compiled in") == 1
+
+
+def test_evaluate_gives_the_summarys_numbers(finished):
+    workdir, _ = finished
+    done = start("--mode=evaluate", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout[done.stdout.index("{\n") :])
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert found["test"]["accuracy"] == summary["test_accuracy"]
+    assert found["test"]["loss"] == summary["test_loss"]
+    assert found["step"] == summary["best_step"]
+
+
+def test_a_folder_with_a_run_is_refused_and_left_alone(finished):
+    workdir, _ = finished
+    before = (workdir / "summary.json").read_bytes()
+    done = start(*TINY, f"--workdir={workdir}")
+    assert done.returncode == 2
+    assert "--resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (workdir / "summary.json").read_bytes() == before
+
+
+def test_resume_with_other_settings_shows_the_difference(finished):
+    workdir, _ = finished
+    done = start(*TINY, f"--workdir={workdir}", "--resume", "--learning_rate=0.5")
+    assert done.returncode == 2
+    assert "learning_rate: 0.003 there, 0.5 now" in done.stderr
+
+
+MISTAKES = [
+    (["--modle=x"], "model"),
+    (["--num_epochs=many"], "num_epochs"),
+    (["--num_epochs=0"], "num_epochs must be a number above 0"),
+    (["--model=six_cnov"], "nearest first: six_conv"),
+    (["--optimizer=adamm"], "nearest first: adam"),
+    (["--schedule=cosin"], "nearest first: cosine"),
+    (["--augment=standrad"], "standard"),
+    (["--augment=rotation=fast"], "rotation"),
+    (["--activation=rleu"], "relu"),
+    (["--mode=trian"], "nearest first: train"),
+    (["--dense_widths=a,b"], "whole numbers"),
+    (["--class_weights=1,2,x"], "class_weights"),
+    (["--image_size_px=20"], "20"),
+    (["--dataset=folder"], "data_dir"),
+    (["--dataset=folder", "--data_dir=/no/such/folder"], "/no/such/folder"),
+    (["--resume"], "--workdir"),
+    (["--mode=evaluate", "--workdir=/no/such/run"], "holds no run"),
+    (["photo.jpg"], "photo.jpg"),
+]
+
+
+@pytest.mark.parametrize(("flags", "named"), MISTAKES, ids=lambda value: " ".join(value)[:40])
+def test_mistakes_end_with_one_line_and_status_2(flags, named, tmp_path):
+    words = (
+        flags
+        if any("workdir" in f or f == "--resume" for f in flags)
+        else [*flags, f"--workdir={tmp_path}/run"]
+    )
+    done = start(*words)
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_help_lists_every_setting_with_its_unit():
+    done = start("--help")
+    for name in ("image_size_px", "learning_rate", "workdir", "early_stopping_epochs"):
+        assert f"--{name}" in done.stdout or f"--[no]{name}" in done.stdout
+    assert "pixels" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_says_how_to_resume(tmp_path, number):
+    workdir = tmp_path / "run"
+    flags = [*TINY, "--num_epochs=2000", "--noflip_average", f"--workdir={workdir}"]
+    process = subprocess.Popen(
+        command(*flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (workdir / "metrics.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number
+    assert "saved at step" in err
+    assert "Traceback" not in err
+    assert "--resume" in err.splitlines()[-1]
+    assert "--num_epochs=2000" in err
+    assert str(workdir) in err
+
+
+def learned_state(workdir):
+    """All that a run learned and measured, timings left out."""
+    from jaxcnn.checkpoint import CheckpointStore
+
+    found = {}
+    for kind in ("last", "best"):
+        store = CheckpointStore(workdir / "checkpoints" / kind)
+        found[kind] = {step: store._manifest(step)["arrays"] for step in store.steps()}
+        store.close()
+    timings = ("images_per_second", "data_wait_share")
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    found["rows"] = [{k: v for k, v in row.items() if k not in timings} for row in rows]
+    summary = json.loads((workdir / "summary.json").read_text())
+    found["summary"] = {k: v for k, v in summary.items() if k not in (*timings, "train_seconds")}
+    return found
+
+
+@pytest.mark.slow
+def test_five_sigkills_at_random_moments_change_no_bit(tmp_path):
+    import random
+
+    flags = [*TINY, "--num_epochs=40", "--checkpoint_every_steps=3", "--ema_decay=0.9", "--resume"]
+    calm, rough = tmp_path / "calm", tmp_path / "rough"
+    started = time.monotonic()
+    assert start(*flags, f"--workdir={calm}").returncode == 0
+    whole = time.monotonic() - started
+    draws, kills, saving = random.Random(0), 0, 0
+    while kills < 5:
+        process = subprocess.Popen(
+            command(*flags, f"--workdir={rough}"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+        first = len(list(rough.glob("checkpoints/*/*")))
+        while (
+            process.poll() is None
+            and len(list(rough.glob("checkpoints/*/*"))) == first
+            and time.monotonic() < started + 600
+        ):
+            time.sleep(0.01)
+        if kills % 2:  # in the midst of a save: Orbax's folder of a step under way is there
+            while process.poll() is None and not list(
+                rough.glob("checkpoints/*/*orbax-checkpoint-tmp*")
+            ):
+                time.sleep(0.0005)
+            saving += 1
+        else:
+            time.sleep(draws.uniform(0, 0.2 * whole))
+        assert process.poll() is None, "the run ended before it was killed"
+        process.kill()
+        process.wait()
+        kills += 1
+    assert saving == 2
+    assert start(*flags, f"--workdir={rough}").returncode == 0
+    assert learned_state(rough) == learned_state(calm)

@@ -1,0 +1,375 @@
+"""Schedules by table, optimizers against NumPy, and what weight decay, clipping and averages do."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxcnn.optim import (
+    decay_mask,
+    default_learning_rate,
+    ema_update,
+    list_optimizers,
+    list_schedules,
+    make_optimizer,
+    make_schedule,
+)
+
+OPTIMIZERS = list_optimizers()
+
+
+def make_params(seed=0):
+    """Draw the tree of a convolution with bias, a BatchNorm and a dense head."""
+    rng = np.random.default_rng(seed)
+
+    def draw(*shape):
+        return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+    return {
+        "conv": {"kernel": draw(3, 3, 1, 2), "bias": draw(2)},
+        "bn": {"scale": draw(2), "bias": draw(2)},
+        "head": {"kernel": draw(2, 3), "bias": draw(3)},
+    }
+
+
+ROOT_HALF = np.sqrt(0.5)
+SCHEDULE_CASES = {
+    "constant": ({"total_steps": 10}, {0: 1, 5: 1, 9: 1, 10: 1, 99: 1}),
+    "constant, warm": (
+        {"total_steps": 10, "warmup_steps": 4},
+        {0: 0.2, 1: 0.4, 2: 0.6, 3: 0.8, 4: 1, 9: 1, 99: 1},
+    ),
+    "linear": ({"total_steps": 10}, {0: 1, 1: 0.9, 5: 0.5, 9: 0.1, 10: 0, 99: 0}),
+    "linear, warm": (
+        {"total_steps": 10, "warmup_steps": 2, "final_fraction": 0.2},
+        {0: 1 / 3, 1: 2 / 3, 2: 1, 6: 0.6, 10: 0.2, 99: 0.2},
+    ),
+    "cosine": (
+        {"total_steps": 8},
+        {0: 1, 2: (1 + ROOT_HALF) / 2, 4: 0.5, 6: (1 - ROOT_HALF) / 2, 8: 0, 99: 0},
+    ),
+    "cosine, warm": (
+        {"total_steps": 9, "warmup_steps": 1, "final_fraction": 0.1},
+        {0: 0.5, 1: 1, 5: 0.55, 9: 0.1, 99: 0.1},
+    ),
+    "step": (
+        {"total_steps": 90},
+        {0: 1, 29: 1, 30: 0.1, 59: 0.1, 60: 0.01, 79: 0.01, 80: 0.001, 90: 0.001, 99: 0.001},
+    ),
+    "step, warm": (
+        {"total_steps": 20, "warmup_steps": 4, "drop_at": (0.5, 0.75), "drop_factor": 0.5},
+        {0: 0.2, 3: 0.8, 4: 1, 9: 1, 10: 0.5, 14: 0.5, 15: 0.25, 99: 0.25},
+    ),
+    "step, drops meet": ({"total_steps": 1}, {0: 0.1, 1: 0.001}),
+    "one_cycle": (
+        {"total_steps": 20},
+        {0: 0.04, 3: 0.52, 6: 1, 13: 0.5 + 2e-6, 20: 4e-6, 99: 4e-6},
+    ),
+    "one_cycle, warm": (
+        {"total_steps": 20, "warmup_steps": 10},
+        {0: 0.04, 5: 0.52, 10: 1, 15: 0.5 + 2e-6, 20: 4e-6},
+    ),
+    "one_cycle, no rise": ({"total_steps": 2, "warmup_steps": 0}, {0: 1, 1: 0.5 + 2e-6, 2: 4e-6}),
+}
+
+
+@pytest.mark.parametrize(("case", "options", "rates"), [(k, *v) for k, v in SCHEDULE_CASES.items()])
+def test_schedule_by_table(case, options, rates):
+    name = case.split(",")[0]
+    schedule = make_schedule(name, learning_rate=0.5, **options)
+    steps = jnp.array(list(rates), jnp.int32)
+    expected = 0.5 * np.array(list(rates.values()))
+    by_step = [schedule(s) for s in steps]
+    assert {(r.dtype, r.shape) for r in by_step} == {(jnp.dtype("float32"), ())}
+    np.testing.assert_allclose(by_step, expected, rtol=2e-5, atol=1e-7)
+    np.testing.assert_allclose(schedule(steps), expected, rtol=2e-5, atol=1e-7)
+    np.testing.assert_allclose(jax.jit(schedule)(steps), expected, rtol=2e-5, atol=1e-7)
+    assert float(schedule(next(iter(rates)))) == pytest.approx(expected[0])
+
+
+@given(st.sampled_from(list_schedules()), st.integers(1, 200), st.integers(0, 199) | st.just(None))
+@settings(max_examples=25, deadline=None)
+def test_every_update_has_a_rate_and_none_exceeds_the_peak(name, total_steps, warmup_steps):
+    if warmup_steps is not None:
+        warmup_steps = min(warmup_steps, total_steps - 1)
+    schedule = make_schedule(
+        name, learning_rate=0.3, total_steps=total_steps, warmup_steps=warmup_steps
+    )
+    # One shape for all examples, so that nothing compiles twice.
+    rates = np.asarray(schedule(np.arange(210)))
+    assert (rates[:total_steps] > 0).all()
+    assert rates.max() <= 0.3 * (1 + 1e-5)
+    assert (rates[total_steps:] == rates[total_steps]).all()
+    rise = warmup_steps or 0
+    assert (np.diff(rates[: rise + 1]) > 0).all() or name == "step"
+
+
+def test_schedule_matches_optax_one_cycle():
+    ours = make_schedule("one_cycle", learning_rate=0.3, total_steps=50)
+    with jax.numpy_dtype_promotion("standard"):
+        theirs = jax.jit(jax.vmap(optax.cosine_onecycle_schedule(50, 0.3)))(np.arange(51))
+    np.testing.assert_allclose(ours(np.arange(51)), theirs, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "cosin"}, "unknown schedule 'cosin'; known, nearest first: cosine"),
+        ({"learning_rate": 0.0}, "learning_rate must be finite and > 0, got 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate .* got nan"),
+        ({"total_steps": 0}, "total_steps must be >= 1, got 0"),
+        ({"warmup_steps": 10}, r"warmup_steps must be in \[0, total_steps=10\), got 10"),
+        ({"warmup_steps": -1}, "warmup_steps .* got -1"),
+        ({"final_fraction": 1.5}, r"final_fraction must be in \[0, 1\], got 1.5"),
+        ({"drop_at": (0.5, 30)}, r"drop_at must be shares in \[0, 1\], got \(0.5, 30\)"),
+        ({"drop_factor": 0.0}, r"drop_factor must be in \(0, 1\], got 0.0"),
+    ],
+)
+def test_make_schedule_refuses(change, message):
+    options = {"name": "cosine", "learning_rate": 0.1, "total_steps": 10, **change}
+    with pytest.raises(ValueError, match=message):
+        make_schedule(options.pop("name"), **options)
+
+
+def test_decay_mask_spares_biases_and_norms():
+    assert decay_mask(make_params()) == {
+        "conv": {"kernel": True, "bias": False},
+        "bn": {"scale": False, "bias": False},
+        "head": {"kernel": True, "bias": False},
+    }
+
+
+def numpy_update(name, p, g, memory, *, step, rate, decay, momentum, nesterov):
+    """One update of one array in float64; `memory` holds m and v; biases have no decay."""
+    is_kernel = p.ndim > 1
+    decay = decay if is_kernel else 0.0
+    if name in ("sgd", "adam", "rmsprop"):
+        g = g + decay * p
+    m, v = memory.get("m", 0.0), memory.get("v", 0.0)
+    if name in ("sgd", "rmsprop"):
+        if name == "rmsprop":
+            v = 0.9 * v + 0.1 * g**2
+            g = g / np.sqrt(v + 1e-8)
+        m = momentum * m + g
+        direction = g + momentum * m if nesterov else m
+    elif name == "lion":
+        direction = np.sign(momentum * m + (1 - momentum) * g)
+        m = 0.99 * m + 0.01 * g
+    else:
+        m = momentum * m + (1 - momentum) * g
+        v = 0.999 * v + 0.001 * g**2
+        m_hat = m / (1 - momentum ** (step + 1))
+        if nesterov:
+            m_hat = momentum * m / (1 - momentum ** (step + 2)) + (1 - momentum) * g / (
+                1 - momentum ** (step + 1)
+            )
+        epsilon = 1e-6 if name == "lamb" else 1e-8
+        direction = m_hat / (np.sqrt(v / (1 - 0.999 ** (step + 1))) + epsilon)
+    if name in ("adamw", "lion", "lamb"):
+        direction = direction + decay * p
+    if name == "lamb" and is_kernel:
+        direction = direction * np.linalg.norm(p) / np.linalg.norm(direction)
+    memory.update(m=m, v=v)
+    return p - rate * direction
+
+
+NUMPY_CASES = [(name, 0.9, False) for name in OPTIMIZERS] + [
+    ("sgd", 0.9, True),
+    ("sgd", 0.0, False),
+    ("rmsprop", 0.5, True),
+    ("adam", 0.8, True),
+    ("adamw", 0.8, True),
+]
+
+
+@pytest.mark.parametrize(("name", "momentum", "nesterov"), NUMPY_CASES)
+def test_three_updates_match_numpy(name, momentum, nesterov):
+    def schedule(step):
+        return 0.1 / (1.0 + jnp.asarray(step, jnp.float32))
+
+    optimizer = make_optimizer(
+        name, schedule, weight_decay=0.1, momentum=momentum, nesterov=nesterov
+    )
+    params = make_params()
+    expected, treedef = jax.tree.flatten(jax.tree.map(lambda x: np.asarray(x, np.float64), params))
+    memories = [{} for _ in expected]
+    state = optimizer.init(params)
+    for step in range(3):
+        gradients = make_params(seed=step + 1)
+        updates, state = jax.jit(optimizer.update)(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        expected = [
+            numpy_update(
+                name,
+                p,
+                np.asarray(g, np.float64),
+                memory,
+                step=step,
+                rate=0.1 / (1 + step),
+                decay=0.1,
+                momentum=momentum,
+                nesterov=nesterov,
+            )
+            for p, g, memory in zip(expected, jax.tree.leaves(gradients), memories, strict=True)
+        ]
+    jax.tree.map(
+        lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5),
+        params,
+        jax.tree.unflatten(treedef, expected),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "epsilon"), [("adam", 1e-8), ("adamw", 1e-8), ("lamb", 1e-6), ("rmsprop", 1e-8)]
+)
+def test_epsilon_shows_on_gradients_of_its_size(name, epsilon):
+    g = np.sqrt(epsilon) if name == "rmsprop" else epsilon
+    optimizer = make_optimizer(name, 1.0)
+    gradient, params = jnp.full(1, g), jnp.ones(1)
+    updates, _ = jax.jit(optimizer.update)(gradient, optimizer.init(params), params)
+    expected = g / np.sqrt(0.1 * g**2 + epsilon) if name == "rmsprop" else g / (g + epsilon)
+    np.testing.assert_allclose(updates, [-expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_decay_alone_moves_kernels_alone(name):
+    params = make_params()
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    optimizer = make_optimizer(name, 0.1, weight_decay=0.5)
+    updates, _ = jax.jit(optimizer.update)(zeros, optimizer.init(params), params)
+    moved = jax.tree.map(lambda u: bool(jnp.any(u != 0)), updates)
+    assert moved == decay_mask(params)
+    for layer in ("conv", "head"):
+        towards_zero = updates[layer]["kernel"] * params[layer]["kernel"] < 0
+        assert bool(towards_zero.all())
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_rate_at_each_step_is_the_schedule_of_that_step(name):
+    schedule = make_schedule("cosine", learning_rate=0.3, total_steps=5, warmup_steps=2)
+    params, gradients = make_params(), make_params(seed=1)
+    scheduled, unit = make_optimizer(name, schedule), make_optimizer(name, 1.0)
+    state, unit_state = scheduled.init(params), unit.init(params)
+    for step in range(5):
+        updates, state = jax.jit(scheduled.update)(gradients, state, params)
+        directions, unit_state = jax.jit(unit.update)(gradients, unit_state, params)
+        rate = float(schedule(step))
+        expected = jax.tree.map(lambda d, r=rate: r * d, directions)
+        jax.tree.map(
+            lambda u, e: np.testing.assert_allclose(u, e, rtol=1e-5, atol=1e-8), updates, expected
+        )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizer_reduces_a_quadratic(name):
+    target = make_params(seed=7)
+
+    def loss_fn(params):
+        squares = jax.tree.map(lambda p, t: jnp.sum((p - t) ** 2), params, target)
+        return sum(jax.tree.leaves(squares))
+
+    optimizer = make_optimizer(name, 0.02, gradient_clip_norm=100.0)
+
+    def step(carry, _):
+        params, state = carry
+        loss, gradients = jax.value_and_grad(loss_fn)(params)
+        updates, state = optimizer.update(gradients, state, params)
+        return (optax.apply_updates(params, updates), state), loss
+
+    start = make_params()
+    (params, _), losses = jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=200))(
+        (start, optimizer.init(start))
+    )
+    assert np.isfinite(losses).all()
+    assert float(loss_fn(params)) < 0.5 * float(losses[0])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_state_is_arrays_of_one_structure(name):
+    params = make_params()
+    schedule = make_schedule("cosine", learning_rate=0.1, total_steps=4)
+    plain = make_optimizer(name, 0.1).init(params)
+    full = make_optimizer(name, schedule, weight_decay=0.1, gradient_clip_norm=1.0)
+    state = full.init(params)
+    assert jax.tree.structure(plain) == jax.tree.structure(state)
+    _, after = jax.jit(full.update)(params, state, params)
+    described = [jax.tree.map(lambda x: (x.shape, x.dtype), tree) for tree in (state, after)]
+    assert described[0] == described[1]
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(after))
+
+
+@pytest.mark.parametrize(("norm", "factor"), [(1.0, 0.2), (5.0, 1.0), (50.0, 1.0), (None, 1.0)])
+def test_clipping_bounds_the_gradient_before_decay(norm, factor):
+    params = {"kernel": jnp.full((1, 1), 10.0), "bias": jnp.zeros(1)}
+    gradients = {"kernel": jnp.full((1, 1), 3.0), "bias": jnp.full(1, 4.0)}  # global norm 5
+    optimizer = make_optimizer("sgd", 1.0, momentum=0.0, weight_decay=0.5, gradient_clip_norm=norm)
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["kernel"], [[-(3 * factor + 5)]], rtol=1e-6)
+    np.testing.assert_allclose(updates["bias"], [-4 * factor], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "adamv"}, "unknown optimizer 'adamv'; known, nearest first: adam"),
+        ({"learning_rate": -0.1}, "learning_rate must be finite and > 0, got -0.1"),
+        ({"weight_decay": -0.1}, "weight_decay must be finite and >= 0, got -0.1"),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
+        ({"gradient_clip_norm": 0.0}, "gradient_clip_norm must be > 0, got 0.0"),
+        ({"name": "lion", "nesterov": True}, "nesterov must be False for lion"),
+    ],
+)
+def test_make_optimizer_refuses(change, message):
+    options = {"name": "sgd", "learning_rate": 0.1, **change}
+    with pytest.raises(ValueError, match=message):
+        make_optimizer(options.pop("name"), options.pop("learning_rate"), **options)
+
+
+def test_default_learning_rates_are_known_for_each_optimizer():
+    assert all(0 < default_learning_rate(name) < 1 for name in OPTIMIZERS)
+    with pytest.raises(ValueError, match="unknown optimizer 'sdg'; known, nearest first: sgd"):
+        default_learning_rate("sdg")
+
+
+def test_ema_matches_numpy_over_a_run():
+    average = {"params": make_params(), "stats": {"mean": jnp.zeros(3)}}
+    expected = jax.tree.map(lambda x: np.asarray(x, np.float64), average)
+    update = jax.jit(ema_update, static_argnames="decay")
+    decays = []
+    for step in range(40):
+        new = {"params": make_params(step + 1), "stats": {"mean": jnp.full(3, float(step))}}
+        average = update(average, new, decay=0.75, step=jnp.int32(step))
+        decays.append(min(0.75, (1 + step) / (10 + step)))
+        expected = jax.tree.map(
+            lambda e, n, d=decays[-1]: d * e + (1 - d) * np.asarray(n, np.float64), expected, new
+        )
+    assert decays[0] == 0.1
+    assert 0.1 < decays[10] < 0.75 == decays[-1]
+    jax.tree.map(
+        lambda a, e: np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6), average, expected
+    )
+
+
+def test_ema_of_nothing_is_nothing():
+    assert ema_update({}, {}, decay=0.9, step=0) == {}
+
+
+def test_ema_keeps_constants_and_precision_near_one():
+    tree = {"w": jnp.array([1.0, -3.0])}
+    np.testing.assert_allclose(ema_update(tree, tree, decay=0.9999, step=10**6)["w"], tree["w"])
+    moved = ema_update({"w": jnp.zeros(1)}, {"w": jnp.ones(1)}, decay=0.99999, step=10**7)
+    np.testing.assert_allclose(moved["w"], 1e-5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [1.0, -0.1])
+def test_ema_refuses(decay):
+    with pytest.raises(ValueError, match=r"decay must be in \[0, 1\)"):
+        ema_update({}, {}, decay=decay, step=0)
+
+
+def test_ema_refuses_another_tree():
+    with pytest.raises(ValueError, match="b"):
+        ema_update({"a": jnp.ones(1)}, {"b": jnp.ones(1)}, decay=0.9, step=0)
