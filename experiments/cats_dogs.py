@@ -9,7 +9,7 @@
     python -m experiments.cats_dogs --mode=evaluate --workdir=RUN
         tests the best checkpoint of a run again.
 
-The architecture is the article's: six convolutions with max pooling, ReLU, and softmax; 46 epochs
+The architecture is the article's: six convolutions with max pooling, ReLU, and softmax; 40 epochs
 of real photos take half an hour on two cores. Other networks, sizes and cures are flags.
 """
 
@@ -94,9 +94,8 @@ def _train() -> dict[str, Any]:
     summary = trainer.train_classifier(
         config, workdir, resume=_RESUME.value, overwrite=_OVERWRITE.value
     )
-    print(
-        f"label your own photos:\n  python -m experiments.predict --workdir={shlex.quote(workdir)} PHOTO..."
-    )
+    predict = f"python -m experiments.predict --workdir={shlex.quote(workdir)} PHOTO..."
+    print(f"label your own photos:\n  {predict}")
     return summary
 
 

@@ -111,17 +111,20 @@ def edge_orientation_histogram(
             f"images of {images.shape[1]}x{images.shape[2]} pixels are too small for grid "
             f"(={grid}); expected at least {3 * grid} pixels a side."
         )
-    features = grid * grid * num_bins
+    tiles, features = grid * grid, grid * grid * num_bins
 
     def count(chunk: np.ndarray) -> np.ndarray:
         magnitude, direction = _strongest_gradient(chunk)
         position = direction * num_bins  # bin k is centred on the direction k / num_bins
-        low = np.floor(position)
-        share = (position - low) * magnitude
-        tile = _tile_of_pixels(magnitude.shape[1:], grid) * num_bins
-        first = low.astype(np.int64) % num_bins
-        votes = _histogram_per_image(tile + first, magnitude - share, features)
-        votes += _histogram_per_image(tile + (first + 1) % num_bins, share, features)
+        low = position.astype(np.int64)
+        upper_share = (position - low.astype(np.float32)) * magnitude
+        # Two bins too many in each tile: both go round the circle to the first ones.
+        padded = num_bins + 2
+        cells = low + _tile_of_pixels(magnitude.shape[1:], grid) * padded
+        votes = _histogram_per_image(cells, magnitude - upper_share, tiles * padded)
+        votes[:, 1:] += _histogram_per_image(cells, upper_share, tiles * padded)[:, :-1]
+        votes = votes.reshape(len(chunk), tiles, padded)
+        votes = _wrapped(votes, num_bins).reshape(len(chunk), features)
         return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1e-12)
 
     return _in_chunks(count, images, features)
@@ -308,7 +311,15 @@ def _strongest_gradient(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         stronger = dx * dx + dy * dy > square
         right, down = np.where(stronger, dx, right), np.where(stronger, dy, down)
         square = right * right + down * down
-    return np.sqrt(square), (np.arctan2(down, right) * np.float32(0.5 / np.pi)) % np.float32(1.0)
+    turns = np.arctan2(down, right) * np.float32(0.5 / np.pi)
+    return np.sqrt(square), np.where(turns < 0, turns + np.float32(1.0), turns)
+
+
+def _wrapped(votes: np.ndarray, num_bins: int) -> np.ndarray:
+    wrapped = votes[..., :num_bins].copy()
+    for extra in range(num_bins, votes.shape[-1]):
+        wrapped[..., extra % num_bins] += votes[..., extra]
+    return wrapped
 
 
 def _tile_of_pixels(shape: tuple[int, ...], grid: int) -> np.ndarray:

@@ -73,7 +73,7 @@ class CheckpointStore:
         directory: Path | str,
         *,
         max_to_keep: int = 3,
-        say: Callable[[str], None] = logging.getLogger(__name__).warning,
+        say: Callable[[str], None] = print,
     ) -> None:
         self.directory = Path(directory).absolute()
         self._say = say

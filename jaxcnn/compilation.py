@@ -37,7 +37,8 @@ def compile_step(
       The compiled function.
 
     Example:
-      >>> compile_step(lambda x: x + 1, jax.ShapeDtypeStruct((), "int32"))(jax.numpy.int32(1)).item()
+      >>> shape = jax.ShapeDtypeStruct((), "int32")
+      >>> compile_step(lambda x: x + 1, shape)(jax.numpy.int32(1)).item()
       2
     """
     started = time.perf_counter()

@@ -135,7 +135,7 @@ class TrainConfig:
 _PHOTOS: Mapping[str, Any] = {
     "image_size_px": 96,
     "num_channels": 3,
-    "num_epochs": 46,
+    "num_epochs": 40,
     "augment": "standard",
     "batch_norm": True,
     "global_pooling": "average",

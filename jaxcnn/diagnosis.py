@@ -35,10 +35,10 @@ def find_overfitting(
 ) -> Overfitting | None:
     """Tell whether the newest epoch shows a network that memorises.
 
-    It does where, over the last `window_epochs` epochs compared with as many before them, the gap in
-    accuracy between training and validation grew, the training loss fell, and the validation loss
-    rose, and where the gap is at least `min_gap` and validation loss lies `min_loss_rise` (as a
-    share) above its lowest. Means over windows keep one noisy epoch from raising the alarm.
+    It does where, over the last `window_epochs` epochs compared with as many before them, the gap
+    in accuracy between training and validation grew, the training loss fell, and the validation
+    loss rose, and where the gap is at least `min_gap` and validation loss lies `min_loss_rise` (as
+    a share) above its lowest. Means over windows keep one noisy epoch from raising the alarm.
 
     Args:
       history: rows with epoch, train_loss, train_accuracy, validation_loss, validation_accuracy.

@@ -72,7 +72,7 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     say(f"{config.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
-    images = load_images(
+    return load_images(
         splits,
         size_px=config.stored_size_px,
         resize_mode=config.resize_mode,
@@ -83,7 +83,6 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
         look_for_duplicates=config.dataset != DRAWN_PETS,  # drawn anew for each split
         say=say,
     )
-    return images
 
 
 def train_classifier(

@@ -15,7 +15,8 @@ class Batch(NamedTuple):
     image: Array  # (B, H, W, C) uint8 from the host; float32 in [0, 1] once on the device
     label: Array  # (B,) int32, or (B, K) float32 after mixing
     mask: Array  # (B,) bool, False on the padding of the last batch
-    index: Array  # type: ignore[assignment]  # (B,) int32, the example's position in its split; -1 on padding
+    # (B,) int32, the example's position in its split; -1 on padding
+    index: Array  # type: ignore[assignment]
 
 
 class TrainState(NamedTuple):

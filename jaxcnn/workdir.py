@@ -106,11 +106,16 @@ def open_workdir(
     if workdir.config.exists():
         if not resume:
             raise WorkdirError(
-                f"{workdir.path} already holds a run. Continue it with --resume, start it anew with "
-                "--overwrite, or choose another --workdir."
+                f"{workdir.path} already holds a run. Continue it with --resume, start it anew "
+                "with --overwrite, or choose another --workdir."
             )
         _check_same(json.loads(workdir.config.read_text()), dict(settings), workdir.path)
         return workdir
+    if (workdir.path / "checkpoints").exists():
+        raise WorkdirError(
+            f"{workdir.path} holds checkpoints but no config.json to say of what. Start anew with "
+            "--overwrite, or choose another --workdir."
+        )
     workdir.path.mkdir(parents=True, exist_ok=True)
     write_json(workdir.config, settings)
     return workdir

@@ -92,7 +92,7 @@ def test_a_flipped_byte_falls_back_and_says_so(store, said, inside):
 def test_every_checkpoint_damaged_is_an_error(store):
     store.save(1, make_state(1.0), {})
     flip_a_byte(store.directory / "1", inside="state")
-    with pytest.raises(CheckpointError, match="every checkpoint .* is damaged"):
+    with pytest.raises(CheckpointError, match=r"every checkpoint .* is damaged"):
         store.restore(make_state())
 
 

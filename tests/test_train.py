@@ -73,7 +73,7 @@ def test_overfits_one_batch(tiny_split, options, head):
 
 
 def test_one_step_of_sgd_equals_the_gradient_by_differences(tiny_split):
-    """The whole step (pixels, network, masked loss, gradient, update) against finite differences."""
+    """The whole step (pixels, network, masked loss, update) against finite differences."""
     model = make_model(activation="tanh", pooling="avg")
     optimizer = optim.make_optimizer("sgd", 1.0, momentum=0.0)
     batch = first_batch(tiny_split, 8)._replace(mask=np.arange(8) < 6)

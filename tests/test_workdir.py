@@ -14,7 +14,7 @@ def test_a_new_folder_holds_the_settings(tmp_path):
 
 def test_a_folder_with_a_run_is_refused(tmp_path):
     open_workdir(tmp_path, SETTINGS)
-    with pytest.raises(WorkdirError, match="--resume.*--overwrite"):
+    with pytest.raises(WorkdirError, match=r"--resume.*--overwrite"):
         open_workdir(tmp_path, SETTINGS)
 
 
@@ -38,6 +38,12 @@ def test_overwrite_removes_the_run_and_nothing_else(tmp_path):
     open_workdir(tmp_path, SETTINGS | {"num_epochs": 9}, overwrite=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "notes.txt"]
     assert json.loads(workdir.config.read_text())["num_epochs"] == 9
+
+
+def test_checkpoints_of_unknown_settings_are_not_taken_over(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(WorkdirError, match=r"no config\.json"):
+        open_workdir(tmp_path, SETTINGS, resume=True)
 
 
 def test_a_file_is_no_folder(tmp_path):

@@ -165,7 +165,7 @@ def _draw_sides(
     scale: tuple[float, float] | None,
     aspect: tuple[float, float],
 ) -> jax.Array:
-    """Turn draws in [0, 1) into the height and width of a box, the largest that fits if inactive."""
+    """Turn draws in [0, 1) into a box's (height, width), the largest that fits if not active."""
     if scale is None:
         if output_size[0] > image_size[0] or output_size[1] > image_size[1]:
             raise ValueError(

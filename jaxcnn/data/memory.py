@@ -286,9 +286,10 @@ def _in_threads(
         raise ValueError("the source is empty; expected at least one example.")
     if num_workers < 1:
         raise ValueError(f"num_workers is {num_workers}; expected at least 1.")
+    hidden = None if progress is True else True  # None: only where nothing can move
     with (
         ThreadPoolExecutor(num_workers) as pool,
-        tqdm(total=count, unit="image", desc="decode", disable=None if progress is True else True) as bar,
+        tqdm(total=count, unit="image", desc="decode", disable=hidden) as bar,
     ):
         # By parts, since each call in waiting takes a kilobyte and there may be millions.
         parts = (range(i, min(i + _PART, count)) for i in range(0, count, _PART))

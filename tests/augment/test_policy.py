@@ -27,8 +27,9 @@ def run(spec, images=IMAGES, *, seed=0, index=None, size=SIZE):
     return np.asarray(compiled(spec, size)(jax.random.key(seed), jnp.asarray(images), index))
 
 
-@pytest.mark.parametrize("spec", [*list_policies(), EVERYTHING])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("spec", "channels"), [*((name, 3) for name in list_policies()), (EVERYTHING, 1)]
+)
 def test_policies_return_images_in_range(spec, channels):
     result = run(spec, IMAGES[..., :channels])
     assert result.shape == (4, SIZE, SIZE, channels)
@@ -75,16 +76,17 @@ def test_flip_at_stored_size_only_flips():
     np.testing.assert_array_equal(result[flipped], images[flipped][:, :, ::-1])
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS))
-def test_the_neutral_amount_of_each_operation_changes_nothing(name):
-    spec = f"{name}={OPERATIONS[name].off}"
-    np.testing.assert_allclose(run(spec, size=STORED), IMAGES, atol=1e-6)
+def test_neutral_amounts_change_nothing():
+    spec = ",".join(f"{name}={operation.off}" for name, operation in OPERATIONS.items())
+    np.testing.assert_array_equal(run(spec, size=STORED), IMAGES)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_each_operation_alone_changes_the_image(name):
     amount = {"flip": 1.0, "zoom": 0.5, "aspect": 2.0}.get(name, 0.3)
-    assert np.abs(run(f"{name}={amount}", size=STORED) - IMAGES).max() > 0.01
+    augment = make_augment(f"{name}={amount}", image_size_px=STORED)
+    result = augment(jax.random.key(0), jnp.asarray(IMAGES[0]))
+    assert np.abs(result - IMAGES[0]).max() > 0.01
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Pillow is given one float image per channel (mode F), so that no rounding to byt
 comparison; outside the image it paints zero, as edge="constant" does here.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -20,6 +21,11 @@ from jaxcnn.augment import (
 )
 
 NOISE = np.random.default_rng(0).random((20, 24, 3), np.float32)
+
+
+turn = jax.jit(rotate, static_argnames="edge")
+resize = jax.jit(resized_crop, static_argnames="output_size_px")
+warp = jax.jit(affine_warp, static_argnames=("output_size_px", "edge"))
 
 
 def per_channel(image, change):
@@ -46,7 +52,7 @@ def test_constant_edge_equals_pillow_to_the_last_pixel(matrix, size):
             size[::-1], Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
         ),
     )
-    result = affine_warp(NOISE, jnp.array(matrix).reshape(2, 3), size, edge="constant")
+    result = warp(NOISE, jnp.array(matrix, jnp.float32).reshape(2, 3), size, edge="constant")
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
@@ -56,7 +62,7 @@ def test_rotate_equals_pillow(degrees):
     expected = per_channel(
         square, lambda channel: channel.rotate(degrees, Image.Resampling.BILINEAR)
     )
-    result = np.asarray(rotate(square, np.radians(degrees), edge="constant"))
+    result = np.asarray(turn(square, np.radians(degrees).astype(np.float32), edge="constant"))
     differs = np.abs(result - expected).max(-1) > 1e-3
     # Rounding decides for itself which points on the very border are inside.
     assert differs.mean() <= (0.1 if degrees % 90 == 0 else 0.0)
@@ -69,7 +75,7 @@ def test_enlarging_equals_pillow(box):
     expected = per_channel(
         NOISE, lambda channel: channel.resize((26, 22), Image.Resampling.BILINEAR, box=box)
     )
-    result = np.asarray(resized_crop(NOISE, box, (22, 26)))
+    result = np.asarray(resize(NOISE, jnp.array(box, jnp.float32), (22, 26)))
     # Pillow does not look beyond the box, so its outermost pixels may differ.
     np.testing.assert_allclose(result[2:-2, 2:-2], expected[2:-2, 2:-2], atol=1e-4)
 
@@ -85,7 +91,7 @@ def test_enlarging_equals_pillow(box):
 def test_edges(edge, expected):
     row = jnp.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)
     two_left = jnp.array([[1.0, 0.0, -2.0], [0.0, 1.0, 0.0]])
-    result = affine_warp(row, two_left, (1, 9), edge=edge, fill=7.0)
+    result = warp(row, two_left, (1, 9), edge=edge, fill=7.0)
     np.testing.assert_array_equal(result[0, :, 0], np.array(expected, np.float32))
 
 
@@ -125,7 +131,7 @@ def test_stays_within_the_values_of_the_image():
 def test_far_outside_and_large_turns_stay_finite():
     matrix = jnp.array([[1e4, 3e3, -1e6], [-2e3, 1e4, 1e6]])
     for edge in ("reflect", "nearest", "constant"):
-        assert np.isfinite(affine_warp(NOISE, matrix, 8, edge=edge)).all()
+        assert np.isfinite(warp(NOISE, matrix, 8, edge=edge)).all()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-TINY = ["--image_size_px=16", "--stored_size_px=18", "--max_train_examples=64", "--num_epochs=3", "--batch_size=16", "--depth=2", "--width_multiplier=0.125"]
+TINY = [
+    "--image_size_px=16",
+    "--stored_size_px=18",
+    "--max_train_examples=64",
+    "--num_epochs=3",
+    "--batch_size=16",
+    "--depth=2",
+    "--width_multiplier=0.125",
+]
 
 
 def command(*flags, module="cats_dogs"):

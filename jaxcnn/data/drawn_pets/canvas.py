@@ -144,19 +144,19 @@ class Canvas:
         distance = shape.distance(*self.coordinates(frame, window))
         under = self.planes[:, window.rows, window.columns]
         if ink is not None:
-            _blend(under, _column(ink), self.coverage(distance - line, frame.unit) * opacity)
+            _blend(under, _column(ink), self.coverage(distance - line, frame.unit), opacity)
         over = _column(fill) if isinstance(fill, tuple) else fill[:, window.rows, window.columns]
         if shading is not None:
             over = over * _shade(distance, shading)
-        alpha = self.coverage(distance, frame.unit)
-        _blend(under, over, alpha * opacity if opacity != 1.0 else alpha)
+        _blend(under, over, self.coverage(distance, frame.unit), opacity)
 
 
 def _column(colour: Colour) -> np.ndarray:
     return np.array(colour, np.float32).reshape(3, 1, 1)
 
 
-def _blend(under: np.ndarray, over: np.ndarray, alpha: np.ndarray) -> None:
+def _blend(under: np.ndarray, over: np.ndarray, coverage: np.ndarray, opacity: float) -> None:
+    alpha = coverage if opacity == 1.0 else coverage * opacity
     change = over - under
     change *= alpha
     under += change

@@ -150,9 +150,9 @@ def _paint_muzzle(painter: _Painter, muzzle: Shape) -> None:
         tongue = capsule((middle, mouth_y + smile), tip, 0.7 * smile)
         canvas.paint(frame, tongue, coat.tongue, ink=mix(coat.tongue, DARK, 0.6), line=0.03)
     line = mix(DARK, coat.marking, 0.15) if sum(coat.marking) > 0.9 else coat.ink
-    for side in (-1.0, 1.0):
-        canvas.paint(frame, arc((middle + side * smile, mouth_y), smile, 0.06), line)
-    canvas.paint(frame, capsule((nose_x, nose_y), (middle, mouth_y), 0.03), line)
+    cheeks = [arc((middle + side * smile, mouth_y), smile, 0.06) for side in (-1.0, 1.0)]
+    lips = union(*cheeks, capsule((nose_x, nose_y), (middle, mouth_y), 0.03))
+    canvas.paint(frame, lips, line)
     if anatomy.nose_pointed:
         corners = [(-nose_width, -0.06), (nose_width, -0.06), (0.0, 0.09)]
         nose = polygon([(nose_x + dx, nose_y + dy) for dx, dy in corners], 0.035)
@@ -171,7 +171,13 @@ def _paint_whiskers(painter: _Painter) -> None:
     _, (x, y) = _muzzle_ends(anatomy, turn)
     reach = anatomy.whisker_length * (0.6 + 0.4 * cos)
     for side in (-1.0, 1.0):
-        for row in (-1.0, 0.0, 1.0):
-            root = (x + side * 0.3, y + 0.02 + 0.07 * row)
-            tip = (x + side * (0.35 + reach), y - 0.02 + 0.24 * row)
-            canvas.paint(frame, capsule(root, tip, 0.022, 0.012), coat.whisker)
+        whiskers = [
+            capsule(
+                (x + side * 0.3, y + 0.02 + 0.07 * row),
+                (x + side * (0.35 + reach), y - 0.02 + 0.24 * row),
+                0.022,
+                0.012,
+            )
+            for row in (-1.0, 0.0, 1.0)
+        ]
+        canvas.paint(frame, union(*whiskers), coat.whisker)

@@ -1,0 +1,67 @@
+"""Figures with a heading, the axes in them, and the PNG that they become."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from jaxcnn.plots.style import DPI, FONTS, GREY, INK, MARGIN, PALE, TEXT_PT, TITLE_PT
+from jaxcnn.plots.text import font, wrap_text
+
+PathLike = str | os.PathLike[str]
+
+
+def new_figure(width: float, body: float, title: str, note: str) -> tuple[Figure, float]:
+    """Make a figure headed by title and note, with `body` inches free below; also their height."""
+    room = width - 2 * MARGIN
+    blocks = (
+        (wrap_text(title, room, TITLE_PT, "bold"), TITLE_PT, {"fontweight": "bold"}),
+        (wrap_text(note, room, TEXT_PT), TEXT_PT, {"color": GREY}),
+    )
+    line_height = 1.35 / 72
+    heading = MARGIN + sum(len(lines) * size * line_height for lines, size, _ in blocks) + 0.15
+    figure = Figure(figsize=(width, heading + body), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    top = MARGIN
+    for lines, size, look in blocks:
+        for line in lines:
+            put_text(figure, MARGIN, top, line, **font(size, **look))
+            top += size * line_height
+    return figure, heading
+
+
+def put_text(figure: Figure, left: float, top: float, text: str, **look: Any) -> None:
+    """Write a text whose upper edge is `top` inches below the figure's."""
+    width, height = figure.get_size_inches()
+    figure.text(left / width, 1 - top / height, text, va="top", **look)
+
+
+def chart_axes(figure: Figure, heading: float, columns: int = 1) -> list[Axes]:
+    """Add axes in one row, with their labels kept inside the space that the heading leaves."""
+    width, height = figure.get_size_inches()
+    edge = 0.25
+    rect = (edge / width, edge / height, 1 - 2 * edge / width, 1 - (heading + edge) / height)
+    figure.set_layout_engine("constrained", rect=rect, wspace=0.08)
+    return [plain_axes(figure.add_subplot(1, columns, i + 1)) for i in range(columns)]
+
+
+def plain_axes(axes: Axes) -> Axes:
+    """Give axes the look of all charts here: two thin spines, faint grid, readable ticks."""
+    axes.set_facecolor("white")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.grid(visible=True, color=PALE, linewidth=0.6, linestyle="-")
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=TEXT_PT - 1, labelcolor=INK, color=GREY, labelfontfamily=FONTS[0])
+    return axes
+
+
+def save_png(figure: Figure, path: PathLike) -> Path:
+    """Write a figure as a PNG, making its folder where it is missing; return the path."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure).print_png(target)  # savefig would ask the user's matplotlibrc
+    return target

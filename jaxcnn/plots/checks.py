@@ -1,0 +1,49 @@
+"""Checks of what the callers hand over: lengths, labels, probabilities."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def check_lengths(**arrays: Sequence[Any] | np.ndarray) -> None:
+    """Raise ValueError unless all have the same length, at least 1; keywords name them."""
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(f"lengths are {lengths}; expected all equal and at least 1.")
+
+
+def check_labels(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.ndarray:
+    """Return labels as an (N,) array; ValueError unless they are integers in [0, num_classes)."""
+    checked = np.asarray(labels)
+    if not np.issubdtype(checked.dtype, np.integer) or checked.ndim != 1:
+        raise ValueError(
+            f"labels are {checked.dtype} of shape {checked.shape}; expected (N,) integers."
+        )
+    if checked.min() < 0 or checked.max() >= num_classes:
+        raise ValueError(
+            f"labels run from {checked.min()} to {checked.max()}; expected 0 to {num_classes - 1}, "
+            "one for each class name."
+        )
+    return checked
+
+
+def check_max_photos(max_photos: int) -> None:
+    """Raise ValueError unless a picture of so many photos can be drawn: 1 to 400."""
+    if not 1 <= max_photos <= 400:
+        raise ValueError(f"max_photos (={max_photos}) is out of range; expected 1 to 400.")
+
+
+def top_1(probabilities: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find each photo's predicted class and its probability, NaN where all of them are.
+
+    ValueError unless `probabilities` is (N, num_classes).
+    """
+    table = np.asarray(probabilities, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] != num_classes:
+        raise ValueError(
+            f"probabilities have shape {table.shape}; expected (N, {num_classes}), "
+            "a column for each class name."
+        )
+    predicted = np.nan_to_num(table, nan=-np.inf).argmax(axis=1)
+    return predicted, table[np.arange(len(table)), predicted]

@@ -1,0 +1,191 @@
+"""The confusion matrix: as numbers for few classes, as colour and a list of pairs for many."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import PercentFormatter
+
+from jaxcnn.plots.canvas import PathLike, new_figure, plain_axes, put_text, save_png
+from jaxcnn.plots.style import FONTS, GREY, INK, MARGIN, SMALL_PT, TEXT_PT, VERMILLION
+from jaxcnn.plots.text import (
+    counted,
+    drawable_names,
+    fit_text,
+    font,
+    percent,
+    quoted,
+    text_width,
+)
+
+
+def plot_confusion_matrix(path: PathLike, matrix: np.ndarray, class_names: Sequence[str]) -> Path:
+    """Draw how often each true class is taken for each class, coloured by the share of the row.
+
+    Up to 20 classes each cell has its count and percentage. Beyond, colour alone and a list of the
+    pairs most often confused; beyond 40 classes only some are named on the axes, beyond 100 none.
+
+    Args:
+      path: where the PNG goes.
+      matrix: (K, K) integer counts; rows are true classes, columns predicted ones.
+      class_names: (K,) the name of each class.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if `matrix` is not (K, K) integers >= 0.
+    """
+    return save_png(_figure_confusion_matrix(matrix, class_names), path)
+
+
+def _figure_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+    K = len(class_names)
+    counts, names = _check_counts(matrix, K), drawable_names(class_names)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros((K, K)), where=totals > 0)
+    pairs, numbered = _most_confused(counts, limit=12), K <= 20
+    side = min(max(5.0, 0.62 * K), 10.5) if numbered else 8.0
+    ticks = _cell_ticks(names, side / K)
+    left = MARGIN + 0.6 + ticks.breadth
+    title, width = _confusion_title(counts, names, pairs), left + side + (0.3 if numbered else 6.0)
+    what = "count, and share" if numbered else "colour is the share"
+    note = f"Each row is a true class: {what} of the row"
+    figure, heading = new_figure(max(width, 7.0), side + ticks.depth + 0.75, title, note)
+    top = heading + 0.1
+    # Beyond 20 classes the root lifts few mistakes among many out of the white.
+    norm = PowerNorm(1.0 if numbered else 0.5, vmin=0, vmax=1)
+    axes = plain_axes(figure.add_axes(_square(figure, left, top, side)))
+    drawn = axes.imshow(shares, cmap="Blues", norm=norm, interpolation="nearest", origin="upper")
+    _name_cells(axes, ticks)
+    if numbered:
+        _number_cells(axes, counts, shares, side / K)
+    else:
+        _add_colour_bar(figure, drawn, left + side + 0.2, top + side / 4, side / 2)
+        _list_pairs(figure, pairs, counts, shares, names, left=left + side + 1.8, top=heading)
+    return figure
+
+
+def _check_counts(matrix: np.ndarray, num_classes: int) -> np.ndarray:
+    counts, K = np.asarray(matrix), num_classes
+    if counts.shape != (K, K) or not K or not np.issubdtype(counts.dtype, np.integer):
+        raise ValueError(
+            f"matrix is {counts.dtype} of shape {counts.shape}; expected integers of shape "
+            f"({K}, {K}), a row and a column for each class name."
+        )
+    if counts.min() < 0:
+        raise ValueError(f"matrix holds the count {counts.min()}; expected none below 0.")
+    return counts
+
+
+def _square(
+    figure: Figure, left: float, top: float, side: float
+) -> tuple[float, float, float, float]:
+    """Turn a square in inches into Matplotlib's box, a fraction of the figure."""
+    width, height = figure.get_size_inches()
+    return left / width, 1 - (top + side) / height, side / width, side / height
+
+
+def _add_colour_bar(figure: Figure, drawn: AxesImage, left: float, top: float, size: float) -> None:
+    width, height = figure.get_size_inches()
+    box = (left / width, 1 - (top + size) / height, 0.2 / width, size / height)
+    bar = figure.colorbar(drawn, cax=figure.add_axes(box), format=PercentFormatter(1.0))
+    bar.ax.spines[:].set_visible(False)
+    bar.set_ticks([0, 0.01, 0.05, 0.2, 0.5, 1])
+    bar.ax.tick_params(labelsize=SMALL_PT, labelcolor=INK, color=GREY, labelfontfamily=FONTS[0])
+    bar.set_label("share of the row", **font())
+
+
+def _most_confused(counts: np.ndarray, limit: int) -> list[tuple[int, int]]:
+    """Find the (true, predicted) pairs of different classes with the greatest counts."""
+    mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:limit]
+    rows, columns = np.unravel_index(order, counts.shape)
+    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if mistakes[r, c]]
+
+
+def _confusion_title(
+    counts: np.ndarray, names: Sequence[str], pairs: Sequence[tuple[int, int]]
+) -> str:
+    total = int(counts.sum())
+    if not total:
+        return "No photo was classified"
+    if not pairs:
+        return f"All {counted(total, 'photo')} right"
+    row, column = pairs[0]
+    times = int(counts[row, column])
+    return (
+        f"{percent(np.trace(counts) / total)} right; most often {quoted(names[row])} "
+        f"is taken for {quoted(names[column])} ({counted(times, 'time')})"
+    )
+
+
+class _Ticks(NamedTuple):
+    """What names the cells of a matrix along both axes, and the inches that it takes."""
+
+    places: list[int]
+    labels: list[str]
+    size_pt: float
+    turn: dict[str, Any]  # of the labels below, where they would run into each other
+    breadth: float  # at left
+    depth: float  # below
+
+
+def _cell_ticks(names: Sequence[str], cell: float) -> _Ticks:
+    """Name all classes, only some beyond 40 and none beyond 100."""
+    K = len(names)
+    places = [] if K > 100 else list(range(0, K, 1 if K <= 40 else math.ceil(K / 20)))
+    size_pt = TEXT_PT if K <= 20 else 9.0
+    labels = [fit_text(names[i], 1.8, size_pt) for i in places]
+    breadth = max((text_width(label, size_pt) for label in labels), default=0.0)
+    if breadth < 0.9 * cell or not labels:
+        return _Ticks(places, labels, size_pt, {}, breadth, size_pt / 72)
+    if K > 20:
+        return _Ticks(places, labels, size_pt, {"rotation": 90}, breadth, breadth)
+    slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    return _Ticks(places, labels, size_pt, slant, breadth, breadth * 0.71 + 0.1)
+
+
+def _name_cells(axes: Axes, ticks: _Ticks) -> None:
+    axes.grid(visible=False)
+    axes.set_ylabel("true class", **font())
+    axes.set_xlabel("predicted class", **font())
+    axes.set_yticks(ticks.places, ticks.labels, **font(ticks.size_pt))
+    axes.set_xticks(ticks.places, ticks.labels, **font(ticks.size_pt, **ticks.turn))
+
+
+def _number_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: float) -> None:
+    widest = max(len(f"{counts.max():,}"), len("100%"))
+    size = min(cell * 72 / max(0.75 * widest, 3.2), 22.0)
+    for (row, column), count in np.ndenumerate(counts):
+        share = float(shares[row, column])
+        text = f"{count:,}\n{percent(share, 0)}" if counts[row].sum() else "0\n\u2013"
+        look = font(size, color="white" if share > 0.6 else INK if count else GREY)
+        axes.text(column, row, text, ha="center", va="center", **look)
+
+
+def _list_pairs(
+    figure: Figure,
+    pairs: Sequence[tuple[int, int]],
+    counts: np.ndarray,
+    shares: np.ndarray,
+    names: Sequence[str],
+    *,
+    left: float,
+    top: float,
+) -> None:
+    """List the pairs at the right: true, predicted, how often."""
+    text = "Most often confused" if pairs else "No class is confused"
+    put_text(figure, left, top + 0.1, text, **font(TEXT_PT + 1, fontweight="bold"))
+    for i, (row, column) in enumerate(pairs):
+        place = top + 0.55 + 0.58 * i
+        after = f"  {counts[row, column]:,}\u00d7 ({percent(shares[row, column], 0)})"
+        put_text(figure, left, place, fit_text(names[row], 4.2, TEXT_PT), **font())
+        taken = fit_text(names[column], 4.2, TEXT_PT, before="→ ", after=after)
+        put_text(figure, left, place + 0.22, taken, **font(color=VERMILLION))

@@ -1,0 +1,131 @@
+"""Training photos: a sheet of them by class, and what augmentation makes of some."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
+from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos
+from jaxcnn.plots.photos import CaptionLine, Photos, add_photo, photo_grid
+from jaxcnn.plots.style import GREY, MARGIN, TEXT_PT
+from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
+
+
+def plot_contact_sheet(
+    path: PathLike,
+    images: Photos,
+    labels: Sequence[int] | np.ndarray,
+    class_names: Sequence[str],
+    *,
+    max_photos: int = 96,
+) -> Path:
+    """Draw photos by class under their labels, to see what the data are before training on them.
+
+    Args:
+      path: where the PNG goes.
+      images: (N, H, W, C) photos.
+      labels: (N,) their classes.
+      class_names: the name of each class.
+      max_photos: the most to draw, >= 1; of more, evenly spaced ones, each class by its share.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if the lengths differ or are zero, or an argument is out of contract.
+    """
+    return save_png(_figure_contact_sheet(images, labels, class_names, max_photos=max_photos), path)
+
+
+def _figure_contact_sheet(
+    images: Photos,
+    labels: Sequence[int] | np.ndarray,
+    class_names: Sequence[str],
+    *,
+    max_photos: int = 96,
+) -> Figure:
+    check_lengths(images=images, labels=labels)
+    check_max_photos(max_photos)
+    classes, truth = drawable_names(class_names), check_labels(labels, len(class_names))
+    by_class = np.argsort(truth, kind="stable")
+    count = min(len(truth), max_photos)
+    shown = by_class[np.arange(count) * len(truth) // count]
+    counts = np.bincount(truth, minlength=len(classes))
+    present = np.count_nonzero(counts)
+    title = f"{counted(len(truth), 'photo')} of {counted(present, 'class', 'classes')}"
+    least, most = counts.argmin(), counts.argmax()
+    note = f"{counted(counts[most], 'photo')} of each class"
+    if counts[least] < counts[most]:
+        note = f"From {counts[least]:,} of {quoted(classes[least])} "
+        note += f"to {counts[most]:,} of {quoted(classes[most])}"
+    if count < len(truth):
+        note += f"; {count} shown, evenly spaced"
+    captions = [[CaptionLine(classes[truth[i]])] for i in shown]
+    return photo_grid([images[i] for i in shown], captions, title=title, note=note)
+
+
+def plot_augmented_samples(
+    path: PathLike,
+    originals: Photos,
+    augmented: Sequence[Photos] | np.ndarray,
+    *,
+    class_names: Sequence[str],
+    labels: Sequence[int] | np.ndarray,
+) -> Path:
+    """Draw a row for each photo: the original at left, then its augmented views.
+
+    Args:
+      path: where the PNG goes.
+      originals: (N, H, W, C) photos.
+      augmented: (N, K, h, w, C) photos, K >= 1 views of each original.
+      class_names: the name of each class.
+      labels: (N,) the class of each photo.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if the lengths differ, are zero or exceed 60 photos, or a photo or label is out of
+        contract.
+    """
+    figure = _figure_augmented_samples(originals, augmented, class_names=class_names, labels=labels)
+    return save_png(figure, path)
+
+
+def _figure_augmented_samples(
+    originals: Photos,
+    augmented: Sequence[Photos] | np.ndarray,
+    *,
+    class_names: Sequence[str],
+    labels: Sequence[int] | np.ndarray,
+) -> Figure:
+    check_lengths(originals=originals, augmented=augmented, labels=labels)
+    checked, names = check_labels(labels, len(class_names)), drawable_names(class_names)
+    columns, count = len(augmented[0]), len(originals)
+    if columns < 1 or count > 60:
+        raise ValueError(
+            f"got {count} photos of {columns} views; expected 1 to 60 photos, 1 view or more."
+        )
+    note = f"{counted(count, 'photo')}, {counted(columns, 'augmented view')} of each"
+    size, gap, aside, pitch = 1.5, 0.1, 0.3, 1.5 + 0.4
+    width = max(2 * MARGIN + (columns + 1) * (size + gap) + aside, 7.0)
+    figure, heading = new_figure(width, 0.35 + count * pitch, _augmented_title(augmented), note)
+    starts = [MARGIN] + [MARGIN + aside + (j + 1) * (size + gap) for j in range(columns)]
+    for left, text in ((starts[0], "original"), (starts[1], "augmented")):
+        put_text(figure, left, heading, text, **font(color=GREY))
+    for i, (original, views) in enumerate(zip(originals, augmented, strict=True)):
+        top = heading + 0.3 + i * pitch
+        for left, image in zip(starts, [original, *views], strict=True):
+            add_photo(figure, image, left, top, size)
+        name = fit_text(names[checked[i]], size, TEXT_PT, weight="bold")
+        put_text(figure, MARGIN, top + size + 0.06, name, **font(fontweight="bold"))
+    return figure
+
+
+def _augmented_title(augmented: Sequence[Photos] | np.ndarray) -> str:
+    same = all(np.array_equal(views[0], view) for views in augmented for view in views[1:])
+    if same and len(augmented[0]) > 1:
+        return "Augmentation changes nothing here: all views of a photo are the same"
+    return "Every view is new to the network, the label stays"

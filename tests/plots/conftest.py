@@ -1,0 +1,184 @@
+"""One call of each plot, and what the tests of several plots read from a figure."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from jaxcnn import plots
+from jaxcnn.plots.style import TITLE_PT
+
+
+def _make_photos(count, *, size_px=8, channels=3, dtype=np.uint8, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, size_px, size_px, channels))
+    return pixels.astype(np.uint8) if dtype == np.uint8 else (pixels / 255).astype(dtype)
+
+
+def _make_history(num_epochs, *, gap=0.1, peak=None):
+    epochs = np.arange(1, num_epochs + 1)
+    rise = np.minimum(epochs / (peak or num_epochs), 1) - 0.1 * (epochs > (peak or num_epochs))
+    return [
+        {
+            "epoch": int(epoch),
+            "train_loss": 1.0 / epoch,
+            "train_accuracy": 0.5 + 0.3 * r + gap,
+            "validation_loss": 1.5 / epoch,
+            "validation_accuracy": 0.5 + 0.3 * r,
+            "learning_rate": 0.1 / epoch,
+        }
+        for epoch, r in zip(epochs, rise, strict=True)
+    ]
+
+
+def _texts(figure: Figure) -> list[str]:
+    found = [t.get_text() for t in figure.texts]
+    for axes in figure.axes:
+        found += [t.get_text() for t in axes.texts]
+    return found
+
+
+def _heading(figure: Figure) -> str:
+    return " ".join(t.get_text() for t in figure.texts if t.get_fontsize() == TITLE_PT)
+
+
+def _assert_nothing_clipped(figure: Figure) -> None:
+    figure.canvas.draw()
+    width, height = figure.bbox.size
+    drawn = list(figure.texts)
+    for axes in figure.axes:
+        if axes.axison:
+            # Locators may hold ticks beyond the limits, which are not drawn.
+            ticks = [
+                tick.label1 for axis in (axes.xaxis, axes.yaxis) for tick in axis._update_ticks()
+            ]
+            drawn += [*axes.texts, axes.xaxis.label, axes.yaxis.label, axes.title, *ticks]
+    for text in drawn:
+        if text.get_visible() and text.get_text():
+            box = text.get_window_extent()
+            inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+            assert inside, (text.get_text(), box, width, height)
+
+
+@pytest.fixture(scope="session")
+def make_photos():
+    """(count, size_px, size_px, channels) noise; floating dtypes give the same in [0, 1]."""
+    return _make_photos
+
+
+@pytest.fixture(scope="session")
+def make_history():
+    """A history whose validation accuracy rises to 80% at `peak`, `gap` below training."""
+    return _make_history
+
+
+@pytest.fixture(scope="session")
+def texts():
+    """All that is written in a figure but its axis labels."""
+    return _texts
+
+
+@pytest.fixture(scope="session")
+def heading():
+    """The title of a figure, on one line."""
+    return _heading
+
+
+@pytest.fixture(scope="session")
+def assert_nothing_clipped():
+    """Fail where a text leaves the figure."""
+    return _assert_nothing_clipped
+
+
+class Case(NamedTuple):
+    """A call of a plot, and the arguments of one that must look different."""
+
+    name: str
+    args: tuple[Any, ...]
+    changed: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = {}
+
+    def plot(self, path: Path | str, *, changed: bool = False) -> Path:
+        args = self.changed if changed else self.args
+        return getattr(plots, f"plot_{self.name}")(path, *args, **self.kwargs)
+
+    def draw(self) -> Figure:
+        home = sys.modules[getattr(plots, f"plot_{self.name}").__module__]
+        return getattr(home, f"_figure_{self.name}")(*self.args, **self.kwargs)
+
+
+PHOTOS, LABELS, CLASSES = _make_photos(4), np.array([0, 1, 1, 0]), ["cat", "dog"]
+PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.7, 0.3]], dtype=np.float32)
+VIEWS = np.stack([_make_photos(3, size_px=6, dtype=np.float32, seed=s) for s in range(4)])
+MATRIX = np.array([[10, 0, 0], [3, 10, 0], [0, 0, 10]])
+CASES = [
+    Case(
+        "augmented_samples",
+        (PHOTOS, VIEWS),
+        (PHOTOS, VIEWS[::-1]),
+        {"class_names": CLASSES, "labels": LABELS},
+    ),
+    Case("learning_curves", (_make_history(6),), (_make_history(6, gap=0.11),)),
+    Case("confusion_matrix", (MATRIX, [*"abc"]), (MATRIX + np.eye(3, dtype=int), [*"abc"])),
+    Case(
+        "most_confidently_wrong",
+        (PHOTOS, LABELS, PROBABILITIES, CLASSES),
+        (PHOTOS[::-1], LABELS, PROBABILITIES, CLASSES),
+    ),
+    Case(
+        "predictions",
+        (PHOTOS, LABELS, PROBABILITIES, CLASSES),
+        (PHOTOS, 1 - LABELS, PROBABILITIES, CLASSES),
+    ),
+    Case(
+        "predictions",
+        (PHOTOS, None, PROBABILITIES, CLASSES),
+        (PHOTOS, None, PROBABILITIES[::-1], CLASSES),
+    ),
+    Case(
+        "baselines",
+        ({"colour histogram": 0.6, "network": 0.9},),
+        ({"colour histogram": 0.61, "network": 0.9},),
+        {"chance": 0.5},
+    ),
+    Case("contact_sheet", (PHOTOS, LABELS, CLASSES), (PHOTOS, LABELS, CLASSES[::-1])),
+    Case(
+        "comparison_curves",
+        ({"plain": _make_history(4)},),
+        ({"plain": _make_history(4, gap=0.2)},),
+    ),
+]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request):
+    """One call of each plot in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def cases():
+    """All of them."""
+    return CASES
+
+
+_WEIRD_NAMES = (
+    "猫",
+    "🐶 dog",
+    "קטן כלב",
+    "قطة صغيرة",
+    "$\\bad{$",
+    "",
+    "  a\n\tb ",
+    "\udcff\x07z",
+    "猫",
+)
+
+
+@pytest.fixture(scope="session")
+def weird_names():
+    """Names in several scripts, of no length, with control characters, and twice the same."""
+    return list(_WEIRD_NAMES)

@@ -1,0 +1,79 @@
+"""What holds for all plots: the PNG, the margins, strange names, and no trace left behind."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image
+
+from jaxcnn import plots
+from jaxcnn.plots import bars, comparison, confusion, predictions, samples
+from jaxcnn.plots.style import DPI
+
+
+def test_every_plot_has_a_case(cases):
+    assert {f"plot_{case.name}" for case in cases} == set(plots.__all__)
+
+
+def test_writes_a_png_and_returns_its_path(case, tmp_path):
+    path = tmp_path / "new folder" / "picture.bin"
+    before = dict(mpl.rcParams)
+    assert case.plot(str(path)) == path
+    assert dict(mpl.rcParams) == before
+    figure = case.draw()
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        expected = np.round(figure.get_size_inches() * DPI)
+        np.testing.assert_allclose(image.size, expected, atol=1)
+        assert min(image.size) >= 400
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.max() == 255
+    assert 0.005 < (pixels < 200).mean() < 0.95
+    edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
+    assert all((edge == 255).all() for edge in edges)
+
+
+def test_picture_follows_the_data(case, tmp_path):
+    first, again, other = (
+        case.plot(tmp_path / f"{i}.png", changed=i == 2).read_bytes() for i in range(3)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_nothing_is_clipped(case, assert_nothing_clipped):
+    assert_nothing_clipped(case.draw())
+
+
+def test_imports_neither_pyplot_nor_itself_into_the_package():
+    code = (
+        "import sys, jaxcnn; assert 'matplotlib' not in sys.modules\n"
+        "import jaxcnn.plots; assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_pictures_of_weird_names(weird_names, make_photos, make_history, assert_nothing_clipped):
+    count = len(weird_names)
+    photos, labels = make_photos(count), np.arange(count)
+    probabilities = np.roll(np.eye(count), 1, axis=1)
+    matrix = np.eye(count, dtype=np.int32) + np.roll(np.eye(count, dtype=np.int32), 1, axis=1) * 9
+    runs = {name: make_history(2) for name in weird_names}
+    accuracies = dict.fromkeys(weird_names, 0.5)
+    wrong = predictions._figure_most_confidently_wrong(
+        photos, labels, probabilities, weird_names, names=weird_names
+    )
+    figures = [
+        wrong,
+        predictions._figure_predictions(photos, labels, probabilities, weird_names),
+        samples._figure_contact_sheet(photos, labels, weird_names),
+        confusion._figure_confusion_matrix(matrix, weird_names),
+        comparison._figure_comparison_curves(runs),
+        bars._figure_baselines(accuracies, chance=0.1),
+        samples._figure_augmented_samples(
+            photos, photos[:, None], class_names=weird_names, labels=labels
+        ),
+    ]
+    for figure in figures:
+        assert_nothing_clipped(figure)

@@ -1,0 +1,87 @@
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from jaxcnn.plots import predictions
+from jaxcnn.plots.style import GREEN, VERMILLION
+
+PHOTOS = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
+LABELS, CLASSES = np.array([0, 1, 1, 0]), ["cat", "dog"]
+PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.7, 0.3]], dtype=np.float32)
+
+
+def test_most_confidently_wrong_is_sorted_and_captioned(texts, heading):
+    names = [f"photo/{i}.jpg" for i in range(4)]
+    figure = predictions._figure_most_confidently_wrong(
+        PHOTOS, LABELS, PROBABILITIES, CLASSES, names=names
+    )
+    assert len(figure.axes) == 2
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), PHOTOS[2])
+    captions = [t for t in texts(figure) if t.startswith(("true", "said", "photo"))]
+    assert captions == [
+        "true: dog", "said: cat 99.0%", "photo/2.jpg",
+        "true: dog", "said: cat 60.0%", "photo/1.jpg",
+    ]  # fmt: skip
+    assert heading(figure) == "The surest mistake: dog taken for cat with 99.0%"
+    assert "2 of 4 photos wrong (50.0%)" in texts(figure)
+
+
+def test_most_confidently_wrong_shows_at_most_max_photos(texts):
+    figure = predictions._figure_most_confidently_wrong(
+        PHOTOS, LABELS, PROBABILITIES, CLASSES, max_photos=1
+    )
+    assert len(figure.axes) == 1
+    assert any("the 1 surest shown" in t for t in texts(figure))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "the photo is right"), (4, "all 4 photos are right")]
+)
+def test_most_confidently_wrong_with_nothing_wrong(count, said, heading, assert_nothing_clipped):
+    right = np.eye(2)[LABELS[:count]]
+    figure = predictions._figure_most_confidently_wrong(
+        PHOTOS[:count], LABELS[:count], right, CLASSES
+    )
+    assert said in heading(figure)
+    assert not figure.axes
+    assert_nothing_clipped(figure)
+
+
+def test_a_network_that_says_nan_is_drawn_last(texts):
+    probabilities = np.full((4, 2), np.nan)
+    probabilities[2] = [0.6, 0.4]
+    figure = predictions._figure_most_confidently_wrong(PHOTOS, LABELS, probabilities, CLASSES)
+    said = [t for t in texts(figure) if t.startswith("said")]
+    assert said == ["said: cat 60.0%", "said: cat n/a"]
+
+
+def test_predictions_marks_right_and_wrong_by_symbol_and_colour(texts, heading):
+    figure = predictions._figure_predictions(PHOTOS, LABELS, PROBABILITIES, CLASSES)
+    marked = {t.get_text(): t.get_color() for t in figure.texts if t.get_text().endswith("%")}
+    assert list(marked) == ["✓ cat 90%", "✗ cat 60%", "✗ cat 99%", "✓ cat 70%"]
+    assert marked["✓ cat 90%"] == GREEN
+    assert marked["✗ cat 99%"] == VERMILLION
+    frames = [mpl.colors.to_hex(axes.spines["top"].get_edgecolor()) for axes in figure.axes]
+    assert [f.upper() == GREEN for f in frames] == [True, False, False, True]
+    assert texts(figure).count("true: dog") == 2
+    assert heading(figure) == "2 of 4 photos right (50.0%)"
+
+
+def test_predictions_without_labels_judges_nothing(texts):
+    figure = predictions._figure_predictions(PHOTOS, None, PROBABILITIES, CLASSES)
+    assert "cat 99%" in texts(figure)
+    assert not any("✓" in t or "✗" in t or "right" in t for t in texts(figure))
+
+
+def test_predictions_counts_all_and_shows_some(texts, heading):
+    figure = predictions._figure_predictions(
+        PHOTOS, np.zeros(4, np.int32), PROBABILITIES, CLASSES, max_photos=3
+    )
+    assert len(figure.axes) == 3
+    assert heading(figure) == "All 4 photos right"
+    assert any("the first 3 shown" in t for t in texts(figure))
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match=r"\(N, 2\)"):
+        predictions._figure_predictions(PHOTOS, None, np.eye(4), CLASSES)

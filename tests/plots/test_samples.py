@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from jaxcnn.plots import samples
+
+PHOTOS, LABELS, CLASSES = np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 1, 0]), ["cat", "dog"]
+
+
+@pytest.mark.parametrize(("size_px", "interpolation"), [(28, "nearest"), (1200, "antialiased")])
+def test_few_pixels_stay_crisp(size_px, interpolation, make_photos):
+    photos = make_photos(1, size_px=size_px, channels=1)
+    figure = samples._figure_contact_sheet(photos, [0], ["digit"])
+    assert figure.axes[0].images[0].get_interpolation() == interpolation
+
+
+def test_augmented_samples_has_a_row_for_each_photo(make_photos, texts, heading):
+    originals = make_photos(4)
+    augmented = np.stack([make_photos(3, size_px=6, dtype=np.float32, seed=s) for s in range(4)])
+    figure = samples._figure_augmented_samples(
+        originals, augmented, class_names=CLASSES, labels=LABELS
+    )
+    assert len(figure.axes) == 4 * (1 + 3)
+    drawn = [axes.images[0].get_array() for axes in figure.axes]
+    for row in range(4):
+        np.testing.assert_array_equal(drawn[4 * row], originals[row])
+        for view in range(3):
+            np.testing.assert_array_equal(
+                drawn[4 * row + 1 + view], np.round(augmented[row, view] * 255)
+            )
+    assert [t for t in texts(figure) if t in CLASSES] == ["cat", "dog", "dog", "cat"]
+    assert "nothing" not in heading(figure)
+
+
+def test_augmented_samples_says_when_nothing_changes(make_photos, heading):
+    views = np.repeat(make_photos(2, dtype=np.float32)[:, None], 3, axis=1)
+    figure = samples._figure_augmented_samples(
+        make_photos(2), views, class_names=CLASSES, labels=[0, 1]
+    )
+    assert "changes nothing" in heading(figure)
+
+
+def test_contact_sheet_sorts_by_class_and_samples_evenly(make_photos, texts, heading):
+    figure = samples._figure_contact_sheet(PHOTOS, LABELS, CLASSES)
+    assert [t for t in texts(figure) if t in CLASSES] == ["cat", "cat", "dog", "dog"]
+    assert heading(figure) == "4 photos of 2 classes"
+    assert "2 photos of each class" in texts(figure)
+    labels = np.repeat([0, 1], [30, 10])
+    some = samples._figure_contact_sheet(make_photos(40), labels, CLASSES, max_photos=8)
+    assert [t for t in texts(some) if t in CLASSES] == ["cat"] * 6 + ["dog"] * 2
+    assert "From 10 of dog to 30 of cat; 8 shown, evenly spaced" in texts(some)
+
+
+def test_photos_may_differ_in_size_and_a_row_is_as_high_as_its_highest():
+    wide = [np.zeros((4, 16, 1), np.uint8), np.zeros((5, 10, 3), np.float32)]
+    tall = [np.zeros((16, 4, 1), np.uint8), wide[1]]
+    heights = [
+        samples._figure_contact_sheet(p, [0, 1], CLASSES).get_size_inches()[1] for p in (wide, tall)
+    ]
+    assert heights[0] < heights[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 13])
+def test_photo_grids_of_every_count(count, make_photos, assert_nothing_clipped):
+    figure = samples._figure_contact_sheet(make_photos(count), [0] * count, ["cat"])
+    assert len(figure.axes) == count
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert all(box.x0 > 0 and box.y0 > 0 and box.x1 < 1 and box.y1 < 1 for box in boxes)
+    assert_nothing_clipped(figure)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: samples._figure_contact_sheet([], [], CLASSES), "at least 1"),
+        (lambda: samples._figure_contact_sheet(PHOTOS, [0, 1], CLASSES), "'labels': 2"),
+        (lambda: samples._figure_contact_sheet(PHOTOS, [0, 1, 2, 0], CLASSES), "expected 0 to 1"),
+        (lambda: samples._figure_contact_sheet(PHOTOS, [0.0] * 4, CLASSES), "float64"),
+        (lambda: samples._figure_contact_sheet(PHOTOS, LABELS, CLASSES, max_photos=0), r"\(=0\)"),
+        (
+            lambda: samples._figure_augmented_samples(
+                PHOTOS, np.zeros((4, 0, 2, 2, 3)), class_names=CLASSES, labels=LABELS
+            ),
+            "0 views",
+        ),
+    ],
+)
+def test_mistakes_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
