@@ -24,6 +24,8 @@ def define_flags(settings: type, **choices: Sequence[str]) -> None:
         if field.name in choices:
             text += f" Known: {', '.join(choices[field.name])}."
         _define(hints[field.name], field.name, field.default, text)
+        # absl's --help lists a program's own flags; these were defined here on its behalf.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[field.name])
 
 
 def _define(hint: Any, name: str, default: Any, text: str) -> None:

@@ -22,7 +22,8 @@ class Parts(NamedTuple):
     model: nn.Module
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
-    loss_fn: LossFn
+    loss_fn: LossFn  # to train by: smoothed and weighted as the settings say
+    plain_loss_fn: LossFn  # to report: cross-entropy as it is
     augment: Augment
 
 
@@ -92,7 +93,9 @@ def build_parts(config: TrainConfig, *, class_counts: Sequence[int], steps_per_e
         class_weights=parse_class_weights(config.class_weights, class_counts),
     )
     augment = make_augment(config.augment, image_size_px=config.image_size_px)
-    return Parts(build_model(config, len(class_counts)), optimizer, schedule, loss_fn, augment)
+    plain_loss_fn = losses.make_loss(config.head, num_classes=len(class_counts))
+    model = build_model(config, len(class_counts))
+    return Parts(model, optimizer, schedule, loss_fn, plain_loss_fn, augment)
 
 
 def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:

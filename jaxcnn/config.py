@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn import optim
+from jaxcnn.augment.policy import parse_policy
 from jaxcnn.registry import unknown_name
 
 
 def _setting(default: Any, text: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": text})
+
+
+def _preset(text: str) -> Any:
+    return _setting(None, f"{text} Default: as suits --dataset.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +39,7 @@ class TrainConfig:
         "for --dataset=folder: a folder with one sub-folder a class, or with train/, validation/ "
         "and test/ above them; else where tensorflow-datasets keeps its sets.",
     )
-    image_size_px: int = _setting(None, "side of the square that the network sees, pixels.")
+    image_size_px: int = _preset("side of the square that the network sees, pixels.")
     stored_size_px: int = _setting(
         None,
         "side of the square that photos are decoded to, from which augmentation takes its "
@@ -44,9 +49,9 @@ class TrainConfig:
         "crop",
         "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad.",
     )
-    num_channels: int = _setting(None, "3 for colour, 1 for grey.")
-    max_train_examples: int = _setting(
-        None, "train on so many examples at the most, chosen by --seed; 0 is all."
+    num_channels: int = _preset("3 for colour, 1 for grey.")
+    max_train_examples: int = _preset(
+        "train on so many examples at the most, chosen by --seed; 0 is all."
     )
     validation_fraction: float = _setting(
         0.15, "share of examples for validation where the data set has no such split, in (0, 1)."
@@ -66,17 +71,17 @@ class TrainConfig:
     # The network
     model: str = _setting("six_conv", "name of the network.")
     head: str = _setting("softmax", "softmax, or sigmoid: a single output, for two classes.")
-    dropout_rate: float | None = _setting(None, "share of units dropped in training, in [0, 1).")
-    width_multiplier: float | None = _setting(
-        None, "factor on the number of channels of each layer; below 1 is a smaller network."
+    dropout_rate: float | None = _preset("share of units dropped in training, in [0, 1).")
+    width_multiplier: float | None = _preset(
+        "factor on the number of channels of each layer; below 1 is a smaller network."
     )
-    depth: int | None = _setting(None, "number of convolution blocks; fewer is a smaller network.")
-    batch_norm: bool | None = _setting(None, "BatchNorm after each convolution.")
-    global_pooling: str | None = _setting(
-        None, "none (flatten) or average, before the fully connected layers."
+    depth: int | None = _preset("number of convolution blocks; fewer is a smaller network.")
+    batch_norm: bool | None = _preset("BatchNorm after each convolution.")
+    global_pooling: str | None = _preset(
+        "none (flatten) or average, before the fully connected layers."
     )
-    dense_widths: tuple[int, ...] | None = _setting(
-        None, "units of the fully connected layers before the last, comma-separated; '' is none."
+    dense_widths: tuple[int, ...] | None = _preset(
+        "units of the fully connected layers before the last, comma-separated; '' is none."
     )
     padding: str | None = _setting(None, "padding of the convolutions: same or valid.")
     pooling: str | None = _setting(None, "kind of pooling: max or avg.")
@@ -85,40 +90,38 @@ class TrainConfig:
         "float32", "arithmetic of the layers: float32 or bfloat16 (parameters stay float32)."
     )
     # How to learn
-    num_epochs: int = _setting(None, "passes over the training split.")
+    num_epochs: int = _preset("passes over the training split.")
     batch_size: int = _setting(32, "examples a training step.")
     eval_batch_size: int = _setting(100, "examples an evaluation step; no effect on results.")
     optimizer: str = _setting("adamw", "name of the optimizer.")
     learning_rate: float = _setting(None, "peak learning rate; default is the optimizer's own.")
     schedule: str = _setting("cosine", "course of the learning rate.")
-    warmup_epochs: float | None = _setting(
-        None, "epochs in which the learning rate rises to its peak."
-    )
+    warmup_epochs: float | None = _preset("epochs in which the learning rate rises to its peak.")
     weight_decay: float = _setting(
-        None, "decay of kernels (biases and norms are spared), a factor of the learning rate."
+        None,
+        "decay of kernels (biases and norms are spared): a factor of the learning rate for adamw, "
+        "lion and lamb (default 0.05), an L2 penalty for the others (default 0.0005).",
     )
     momentum: float = _setting(0.9, "momentum of sgd and rmsprop, in [0, 1).")
     gradient_clip_norm: float | None = _setting(
         None, "largest global norm of the gradient; default no clipping."
     )
-    label_smoothing: float = _setting(
-        None, "share of each label spread over all classes, in [0, 1)."
-    )
+    label_smoothing: float = _preset("share of each label spread over all classes, in [0, 1).")
     class_weights: str = _setting(
         "none", "none, balanced (rarer classes weigh more), or one number a class, comma-separated."
     )
-    ema_decay: float = _setting(
-        None,
+    ema_decay: float = _preset(
         "decay a step of the moving average of parameters and batch statistics that is "
         "evaluated, in [0, 1); 0 is none.",
     )
-    augment: str = _setting(
-        None,
+    augment: str = _preset(
         "none, flip, standard, strong, or a comma list such as "
         "'flip,zoom=0.55,rotation=0.25,brightness=0.2'.",
     )
     flip_average: bool = _setting(
-        True, "when evaluating, average the answers for an image and its mirror image."
+        None,
+        "when evaluating, average the answers for an image and its mirror image; default where "
+        "--augment flips.",
     )
     early_stopping_epochs: int | None = _setting(
         None, "stop after so many epochs without a better validation accuracy; default never."
@@ -126,8 +129,8 @@ class TrainConfig:
     checkpoint_every_steps: int | None = _setting(
         None, "save so often, beside the end of each epoch; default only there."
     )
-    baselines: bool = _setting(
-        None, "also classify by colour histogram and by edge orientations, for comparison."
+    baselines: bool = _preset(
+        "also classify by colour histogram and by edge orientations, for comparison."
     )
     seed: int = _setting(0, "whole number that decides every random draw.")
 
@@ -135,13 +138,12 @@ class TrainConfig:
 _PHOTOS: Mapping[str, Any] = {
     "image_size_px": 96,
     "num_channels": 3,
-    "num_epochs": 40,
+    "num_epochs": 46,
     "augment": "standard",
     "batch_norm": True,
     "global_pooling": "average",
     "dense_widths": (),
     "dropout_rate": 0.4,
-    "weight_decay": 0.05,
     "warmup_epochs": 2.0,
     "label_smoothing": 0.1,
     "ema_decay": 0.0,
@@ -231,6 +233,11 @@ def resolve(config: TrainConfig) -> TrainConfig:
     filled: dict[str, Any] = {k: preset.get(k) if v is None else v for k, v in given.items()}
     if filled["learning_rate"] is None:
         filled["learning_rate"] = optim.default_learning_rate(config.optimizer)
+    if filled["weight_decay"] is None:
+        is_decoupled = config.optimizer in ("adamw", "lion", "lamb")
+        filled["weight_decay"] = 0.05 if is_decoupled else 0.0005
+    if filled["flip_average"] is None:
+        filled["flip_average"] = parse_policy(filled["augment"]).get("flip", 0) > 0
     if filled["stored_size_px"] is None:
         # Room for the crops of augmentation; without any, what is stored is what is seen.
         room = 1 if filled["augment"] == "none" else 7 / 6

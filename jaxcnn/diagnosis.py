@@ -12,7 +12,7 @@ _CURES = (
 class Overfitting(NamedTuple):
     """A gap between training and validation that keeps growing."""
 
-    epoch: int  # counted from 0, the epoch at which it was seen
+    epoch: int  # counted from 1, the epoch at which it was seen
     gap: float  # train accuracy - validation accuracy, as a share
     validation_loss: float  # nats, now
     best_validation_loss: float  # nats, the lowest so far

@@ -266,7 +266,7 @@ class Fit:
         totals, clock = progress.totals, self._epoch_clock
         step = self._step(progress)
         return {
-            "epoch": progress.epoch,
+            "epoch": progress.epoch + 1,
             "step": step,
             "learning_rate": float(self._learning_rate(step - 1)),
             "train_loss": totals.loss_sum / totals.count,

@@ -98,7 +98,7 @@ class ProgressLine:
             self._bar.close()
             self._bar = None
         self.say(
-            f"epoch {row['epoch'] + 1:>3}/{self._num_epochs}"
+            f"epoch {row['epoch']:>3}/{self._num_epochs}"
             f"  train loss {row['train_loss']:.3f} accuracy {row['train_accuracy']:6.1%}"
             f"  validation loss {row['validation_loss']:.3f}"
             f" accuracy {row['validation_accuracy']:6.1%}{' *' if is_best else '  '}"

@@ -109,6 +109,7 @@ def make_train_step(
     *,
     head: str = "softmax",
     ema_decay: float | None = None,
+    reported_loss_fn: LossFn | None = None,
 ) -> TrainStep:
     """Build one update of the parameters as a pure function; the caller compiles it.
 
@@ -119,6 +120,8 @@ def make_train_step(
       augment: (key, image) to image, as `augment.make_augment` makes.
       head: "softmax" or "sigmoid", the network's kind of output.
       ema_decay: decay of the moving average for each step, in [0, 1); None keeps none.
+      reported_loss_fn: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
+        evaluation uses where training smooths or weights its own, so that the two compare.
 
     Returns:
       train_step(state, batch, key) to (state, metrics). Give it the same run key each step: inside,
@@ -143,13 +146,14 @@ def make_train_step(
         def objective(params: PyTree) -> tuple[jax.Array, Any]:
             logits, updated = forward(params, state, images, dropout_key)
             per_example = loss_fn(logits, jnp.asarray(batch.label))
-            return losses.mean_loss(per_example, batch.mask), (logits, per_example, updated)
+            return losses.mean_loss(per_example, batch.mask), (logits, updated)
 
-        gradients, (logits, per_example, updated) = jax.grad(objective, has_aux=True)(state.params)
+        gradients, (logits, updated) = jax.grad(objective, has_aux=True)(state.params)
         new_state = _updated_state(
             state, gradients, updated.get("batch_stats", {}), optimizer, ema_decay
         )
         predicted = losses.predict_class(logits, head)
+        per_example = (reported_loss_fn or loss_fn)(logits, jnp.asarray(batch.label))
         return new_state, metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
 
     return train_step

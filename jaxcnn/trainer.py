@@ -185,6 +185,7 @@ class _Run:
                 self.parts.augment,
                 head=config.head,
                 ema_decay=config.ema_decay or None,
+                reported_loss_fn=self.parts.plain_loss_fn,
             ),
             state,
             self._batch_shapes(self.data.train, config.batch_size),

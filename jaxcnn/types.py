@@ -20,7 +20,7 @@ class Batch(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """All that training changes: arrays only, so it jits, vmaps, shards and checkpoints as it is."""
+    """All that training changes: arrays only, so it jits, vmaps, shards and is saved as it is."""
 
     step: jax.Array  # () int32, number of updates made
     params: PyTree  # float32 leaves

@@ -22,6 +22,19 @@ def test_what_is_given_wins_over_the_preset():
     assert (config.num_epochs, config.dense_widths, config.max_train_examples) == (2, (), 0)
 
 
+def test_mirror_images_are_averaged_where_training_saw_them():
+    assert resolve(TrainConfig()).flip_average is True
+    assert resolve(TrainConfig(dataset="mnist")).flip_average is False
+    assert resolve(TrainConfig(augment="none")).flip_average is False
+    assert resolve(TrainConfig(augment="none", flip_average=True)).flip_average is True
+
+
+def test_decay_suits_the_optimizer():
+    assert resolve(TrainConfig(optimizer="adamw")).weight_decay == 0.05
+    assert resolve(TrainConfig(optimizer="sgd")).weight_decay == 0.0005
+    assert resolve(TrainConfig(optimizer="sgd", weight_decay=0.0)).weight_decay == 0.0
+
+
 def test_another_network_does_not_get_six_convs_options():
     config = resolve(TrainConfig(model="lenet5"))
     assert config.batch_norm is None

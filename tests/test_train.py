@@ -154,6 +154,21 @@ def test_moving_averages_follow_parameters_and_statistics(tiny_split):
     assert evaluation_variables(plain)["params"] is plain.params
 
 
+def test_reported_loss_may_differ_from_the_one_trained_by(tiny_split):
+    model, optimizer = make_model(), optim.make_optimizer("sgd", 0.1)
+    state, batch = init_state(KEY, model, optimizer, (SIZE, SIZE, 3)), first_batch(tiny_split)
+    smoothed = losses.make_loss("softmax", num_classes=2, label_smoothing=0.5)
+    plain = losses.make_loss("softmax", num_classes=2)
+    by_plain, reported = jax.jit(make_step(model, optimizer))(state, batch, KEY)
+    step = make_step(model, optimizer, loss=smoothed, reported_loss_fn=plain)
+    by_smoothed, counted = jax.jit(step)(state, batch, KEY)
+    assert float(counted.loss_sum) == pytest.approx(float(reported.loss_sum), rel=1e-5)
+    changes = jax.tree.map(
+        lambda a, b: float(jnp.abs(a - b).max()), by_plain.params, by_smoothed.params
+    )
+    assert max(jax.tree.leaves(changes)) > 1e-4
+
+
 def test_step_compiles_once_and_refuses_another_shape(tiny_split):
     traces = []
     model, optimizer = make_model(), optim.make_optimizer("sgd", 0.1)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.ops.convolution import conv_general_dilated
 from jaxcnn.ops.pooling import avg_pool, max_pool
 from jaxcnn.registry import unknown_name
 
@@ -103,6 +104,7 @@ class ConvBlock(nn.Module, kw_only=True):
             use_bias=not self.use_batch_norm,
             kernel_init=kernel_init(self.activation),
             dtype=self.dtype,
+            conv_general_dilated=conv_general_dilated,
             name="conv",
         )(x)
         if self.use_batch_norm:

@@ -53,7 +53,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
     }
     assert promised <= summary.keys()
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert list((workdir / "tensorboard").glob("events.*"))
     pictures = {path.name for path in (workdir / "pictures").iterdir()}
     assert pictures == {

@@ -1,0 +1,102 @@
+"""Measure what each cure for memorising gives: the same run with it and without it.
+
+    python -m experiments.ablation --dataset=folder --data_dir=PHOTOS --workdir=runs/ablation
+
+Trains the network of experiments.cats_dogs with all of augmentation, dropout and BatchNorm, without
+each, and without any; prints a table and draws the curves. Takes the flags of
+experiments.cats_dogs; each run has a folder of its own below --workdir, and runs that are finished
+are not trained again.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import command_line
+from jaxcnn import trainer
+from jaxcnn.config import TrainConfig
+from jaxcnn.host_memory import reuse_memory
+from jaxcnn.interrupt import Interrupted
+from jaxcnn.plots import plot_comparison_curves
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "all three": {},
+    "no augmentation": {"augment": "none"},
+    "no dropout": {"dropout_rate": 0.0},
+    "no BatchNorm": {"batch_norm": False},
+    "none of them": {"augment": "none", "dropout_rate": 0.0, "batch_norm": False},
+}
+
+command_line.define_flags(TrainConfig)
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder for the runs, one sub-folder each.")
+
+
+def main(words: list[str]) -> None:
+    """Run every variant, then print the table and draw the curves."""
+    del words
+    try:
+        if not _WORKDIR.value:
+            raise ValueError("--workdir is missing: a folder for the runs.")
+        config = command_line.read_settings(TrainConfig, dense_widths=command_line.whole_numbers)
+        reuse_memory()
+        folder = Path(_WORKDIR.value)
+        summaries = {name: _run(config, folder, name) for name in VARIANTS}
+    except Interrupted as stop:
+        print(f"{stop} The same command goes on.", file=sys.stderr)
+        sys.exit(128 + stop.signal_number)
+    except ValueError as mistake:
+        command_line.refuse(mistake)
+    print(table(summaries, {name: _history(folder, name)[-1] for name in VARIANTS}))
+    curves = {name: _history(folder, name) for name in VARIANTS}
+    print(plot_comparison_curves(folder / "curves.png", curves))
+
+
+def table(summaries: Mapping[str, Any], last_rows: Mapping[str, Any]) -> str:
+    """Write the comparison as a Markdown table.
+
+    Args:
+      summaries: the summary of each run.
+      last_rows: the last row of each run's history.
+
+    Returns:
+      A row a run: test accuracy with its 95 % interval, and the last epoch's train and validation
+      accuracy and their gap.
+    """
+    lines = ["| run | test | 95 % interval | train, last epoch | validation, last epoch | gap |"]
+    lines.append("|---|---|---|---|---|---|")
+    for name, summary in summaries.items():
+        low, high = summary["test_accuracy_interval"]
+        row = last_rows[name]
+        gap = row["train_accuracy"] - row["validation_accuracy"]
+        lines.append(
+            f"| {name} | {summary['test_accuracy']:.1%} | {low:.1%} to {high:.1%} | "
+            f"{row['train_accuracy']:.1%} | {row['validation_accuracy']:.1%} | {gap:+.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def _run(config: TrainConfig, folder: Path, name: str) -> dict[str, Any]:
+    summary = _folder(folder, name) / "summary.json"
+    if not summary.exists():
+        print(f"--- {name}")
+        changed = dataclasses.replace(config, **VARIANTS[name])
+        trainer.train_classifier(changed, _folder(folder, name), resume=True)
+    return json.loads(summary.read_text())
+
+
+def _history(folder: Path, name: str) -> list[dict[str, Any]]:
+    text = (_folder(folder, name) / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _folder(folder: Path, name: str) -> Path:
+    return folder / name.replace(" ", "_").lower()
+
+
+if __name__ == "__main__":
+    command_line.run(main)
