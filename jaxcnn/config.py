@@ -155,7 +155,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "drawn_pets": {
         **_PHOTOS,
         "image_size_px": 64,
-        "num_epochs": 8,
+        "num_epochs": 6,
         "augment": "flip",
         "dropout_rate": 0.2,
         "warmup_epochs": 1.0,
