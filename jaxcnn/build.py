@@ -71,13 +71,15 @@ def build_parts(config: TrainConfig, *, class_counts: Sequence[int], steps_per_e
     Raises:
       ValueError: if a name is unknown or a value does not fit.
     """
+    total_steps = config.num_epochs * steps_per_epoch
+    warmup_steps = None
+    if config.warmup_epochs is not None:  # a short run may end within its warm-up
+        warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
     schedule = optim.make_schedule(
         config.schedule,
         learning_rate=config.learning_rate,
-        total_steps=config.num_epochs * steps_per_epoch,
-        warmup_steps=(
-            None if config.warmup_epochs is None else round(config.warmup_epochs * steps_per_epoch)
-        ),
+        total_steps=total_steps,
+        warmup_steps=warmup_steps,
     )
     optimizer = optim.make_optimizer(
         config.optimizer,

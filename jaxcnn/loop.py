@@ -146,7 +146,7 @@ class Fit:
         plan: Plan,
         stores: Stores | None = None,
         best_metadata: dict[str, Any] | None = None,
-        learning_rate: Callable[[int], float] = lambda step: math.nan,
+        learning_rate: Callable[[int], float],
         line: ProgressLine,
         on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
     ) -> None:

@@ -94,6 +94,8 @@ def draw_results(
     surest = wrong[np.argsort(-found.probabilities[wrong].max(1), kind="stable")][
         :_PREDICTED_PHOTOS
     ]
+    if not len(surest):  # then one right answer is given, and the picture says that all are
+        surest = np.arange(1)
     plots.plot_most_confidently_wrong(
         folder / "most_confidently_wrong.png",
         split.gather(found.index[surest])[0],

@@ -8,9 +8,14 @@ import pytest
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore, fingerprints
 
 
+# Noise does not compress, so the largest file of a checkpoint holds the arrays.
+NOISE = np.random.default_rng(0).normal(size=(100, 100)).astype(np.float32)
+NOISE[0, 0] = 0
+
+
 def make_state(value=0.0):
     return {
-        "params": {"kernel": jnp.full((8, 4), value), "bias": jnp.arange(4.0)},
+        "params": {"kernel": jnp.asarray(NOISE + np.float32(value)), "bias": jnp.arange(4.0)},
         "half": jnp.ones(3, jnp.bfloat16),
         "step": jnp.int32(7),
         "empty": {},
@@ -108,7 +113,7 @@ def test_a_damaged_step_asked_for_by_number_is_an_error_and_stays(store):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s["params"].update(kernel=jnp.zeros((8, 5))), r"expected \(\[8, 5\]"),
+        (lambda s: s["params"].update(kernel=jnp.zeros((100, 5))), r"expected \(\[100, 5\]"),
         (lambda s: s["params"].pop("bias"), "left over"),
         (lambda s: s.update(extra=jnp.zeros(2)), "missing"),
         (lambda s: s.update(step=jnp.float32(0)), "float32"),
@@ -127,4 +132,4 @@ def test_another_structure_is_refused_by_name(store, change, message):
 def test_shapes_alone_are_enough_to_restore(store):
     store.save(1, make_state(4.0), {})
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), make_state())
-    assert float(store.restore(shapes).state["params"]["kernel"].sum()) == 4.0 * 32
+    assert float(store.restore(shapes).state["params"]["kernel"][0, 0]) == 4.0

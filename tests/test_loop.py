@@ -51,6 +51,7 @@ class Run:
             "validation": lambda: eval_batches(split, batch_size=16),
             "key": KEY,
             "stores": self.stores,
+            "learning_rate": lambda step: 0.01,
             "line": ProgressLine(
                 num_epochs=plan.num_epochs,
                 steps_per_epoch=STEPS,

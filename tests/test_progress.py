@@ -1,4 +1,5 @@
 import io
+import time
 
 import pytest
 
@@ -21,6 +22,7 @@ def test_the_moving_line_says_all_that_a_person_waits_for():
     terminal = Terminal()
     line = make_line(terminal)
     for step in range(1, 5):
+        time.sleep(0.12)  # tqdm draws ten times a second at the most
         line.update(loss=0.5, accuracy=0.75, step=step, seconds=0.5, wait_share=0.02)
     line.close()
     shown = terminal.getvalue()
