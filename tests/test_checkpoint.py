@@ -7,7 +7,6 @@ import pytest
 
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore, fingerprints
 
-
 # Noise does not compress, so the largest file of a checkpoint holds the arrays.
 NOISE = np.random.default_rng(0).normal(size=(100, 100)).astype(np.float32)
 NOISE[0, 0] = 0

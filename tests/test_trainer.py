@@ -96,7 +96,8 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
 
     monkeypatch.setattr(trainer, "evaluate", watched)
     monkeypatch.setattr("jaxcnn.loop.evaluate", watched)
-    summary = train_classifier(folder_config, tmp_path / "run", say=silent)
+    config = dataclasses.replace(folder_config, test_fraction=0.3)
+    summary = train_classifier(config, tmp_path / "run", say=silent)
     assert summary["num_test"] != summary["num_validation"]
     assert seen.count(summary["num_test"]) == 1
     assert seen[-1] == summary["num_test"]

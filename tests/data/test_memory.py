@@ -1,5 +1,6 @@
 import csv
 import io
+import sys
 import threading
 
 import numpy as np
@@ -129,6 +130,12 @@ def test_progress_is_told(capsys):
     _decode(_Files(3), progress=lambda *counts: calls.append(counts))
     assert calls == [(1, 3), (2, 3), (3, 3)]
     assert capsys.readouterr().err == ""
+    _decode(_Files(3), progress=True)
+    assert capsys.readouterr().err == ""  # nothing can move in a file
+
+
+def test_a_bar_is_drawn_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     _decode(_Files(3), progress=True)
     assert "image/s" in capsys.readouterr().err
 

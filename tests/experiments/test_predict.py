@@ -1,6 +1,7 @@
 """Label files and folders from the command line."""
 
 import csv
+import io
 import json
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_a_folder_becomes_a_table_csv_and_json(run, photos, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.strip().splitlines()) == 3
-    rows = list(csv.DictReader((tmp_path / "o.csv").open(encoding="utf-8")))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text("utf-8"))))
     assert [Path(row["path"]).name for row in rows] == ["a Ünï.jpg", "b.png", "c.png"]
     for row, record in zip(rows, json.loads((tmp_path / "o.json").read_text()), strict=True):
         assert float(row["cat"]) + float(row["dog"]) == pytest.approx(1, abs=1e-5)
