@@ -81,7 +81,8 @@ def draw_results(
     plots.plot_confusion_matrix(folder / "confusion_matrix.png", matrix, names)
     if len(accuracies) > 1:
         chance = float(np.bincount(found.labels).max() / len(found.labels))
-        plots.plot_baselines(folder / "baselines.png", accuracies, chance=chance)
+        bars = {k.removesuffix("_histogram").replace("_", " "): v for k, v in accuracies.items()}
+        plots.plot_baselines(folder / "baselines.png", bars, chance=chance)
     shown = _spread(found.labels, _PREDICTED_PHOTOS)
     plots.plot_predictions(
         folder / "predictions.png",
@@ -90,20 +91,27 @@ def draw_results(
         found.probabilities[shown],
         names,
     )
-    wrong = np.flatnonzero(found.probabilities.argmax(1) != found.labels)
-    surest = wrong[np.argsort(-found.probabilities[wrong].max(1), kind="stable")][
-        :_PREDICTED_PHOTOS
-    ]
-    if not len(surest):  # then one right answer is given, and the picture says that all are
-        surest = np.arange(1)
     plots.plot_most_confidently_wrong(
         folder / "most_confidently_wrong.png",
-        split.gather(found.index[surest])[0],
-        found.labels[surest],
-        found.probabilities[surest],
+        _Photos(split, found.index),
+        found.labels,
+        found.probabilities,
         names,
-        names=[split.names[i] for i in found.index[surest]],
+        names=[split.names[i] for i in found.index],
     )
+
+
+class _Photos(Sequence[np.ndarray]):
+    """A split's photos as a sequence; only those that are drawn are read."""
+
+    def __init__(self, split: ImageSplit, index: np.ndarray) -> None:
+        self._split, self._index = split, index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._split.gather(self._index[[i]])[0][0]
 
 
 def _spread(labels: np.ndarray, count: int) -> np.ndarray:
