@@ -13,16 +13,15 @@ class Overfitting(NamedTuple):
     """A gap between training and validation that keeps growing."""
 
     epoch: int  # counted from 1, the epoch at which it was seen
-    gap: float  # train accuracy - validation accuracy, as a share
-    validation_loss: float  # nats, now
-    best_validation_loss: float  # nats, the lowest so far
+    gap: float  # train accuracy - validation accuracy, as a share, over the last epochs
+    gap_before: float  # the same over as many epochs before those
 
     def __str__(self) -> str:
         """Say it in words, with the cures."""
         return (
-            f"Overfitting: the network does {self.gap:.1%} better on photos it trains on than on "
-            f"validation photos, the gap keeps growing, and validation loss is up from "
-            f"{self.best_validation_loss:.3f} to {self.validation_loss:.3f}. Cures: {_CURES}."
+            f"Overfitting: the network does {self.gap:.1%} better on the photos it trains on than "
+            f"on validation photos, up from {self.gap_before:.1%}: it begins to memorise. "
+            f"Cures: {_CURES}."
         )
 
 
@@ -31,20 +30,20 @@ def find_overfitting(
     *,
     window_epochs: int = 3,
     min_gap: float = 0.05,
-    min_loss_rise: float = 0.02,
+    min_growth: float = 0.01,
 ) -> Overfitting | None:
     """Tell whether the newest epoch shows a network that memorises.
 
     It does where, over the last `window_epochs` epochs compared with as many before them, the gap
-    in accuracy between training and validation grew, the training loss fell, and the validation
-    loss rose, and where the gap is at least `min_gap` and validation loss lies `min_loss_rise` (as
-    a share) above its lowest. Means over windows keep one noisy epoch from raising the alarm.
+    in accuracy between training and validation grew by `min_growth` to at least `min_gap` while the
+    training loss fell. Means over windows keep one noisy epoch from raising the alarm. The
+    validation loss is no witness: with label smoothing it may stay low while a network memorises.
 
     Args:
-      history: rows with epoch, train_loss, train_accuracy, validation_loss, validation_accuracy.
+      history: rows with epoch, train_loss, train_accuracy, validation_accuracy.
       window_epochs: epochs in each of the two windows.
       min_gap: smallest mean gap in accuracy that counts, as a share.
-      min_loss_rise: smallest rise of validation loss over its lowest that counts, as a share.
+      min_growth: smallest growth of that gap that counts, as a share.
 
     Returns:
       What was found, or None.
@@ -56,16 +55,11 @@ def find_overfitting(
     def mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
         return sum(row[name] for row in rows) / len(rows)
 
-    gap = mean(recent, "train_accuracy") - mean(recent, "validation_accuracy")
-    gap_before = mean(before, "train_accuracy") - mean(before, "validation_accuracy")
-    loss, lowest = mean(recent, "validation_loss"), min(row["validation_loss"] for row in history)
-    memorises = (
-        gap > gap_before
-        and gap >= min_gap
-        and mean(recent, "train_loss") < mean(before, "train_loss")
-        and loss > mean(before, "validation_loss")
-        and loss > (1 + min_loss_rise) * lowest
+    gap, gap_before = (
+        mean(rows, "train_accuracy") - mean(rows, "validation_accuracy")
+        for rows in (recent, before)
     )
-    if not memorises:
+    is_learning = mean(recent, "train_loss") < mean(before, "train_loss")
+    if not (is_learning and gap >= min_gap and gap - gap_before >= min_growth):
         return None
-    return Overfitting(history[-1]["epoch"], gap, history[-1]["validation_loss"], lowest)
+    return Overfitting(history[-1]["epoch"], gap, gap_before)

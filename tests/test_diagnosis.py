@@ -21,9 +21,14 @@ def test_memorising_is_named_with_its_cures():
     found = find_overfitting(MEMORISES)
     assert found.epoch == 5
     assert found.gap == pytest.approx((0.90 + 0.95 + 0.99 - 0.73 - 0.73 - 0.72) / 3)
-    assert found.best_validation_loss == 0.58
+    assert found.gap_before == pytest.approx((0.60 + 0.70 + 0.80 - 0.60 - 0.68 - 0.72) / 3)
     for cure in ("more photos", "--augment", "--dropout_rate", "smaller network"):
         assert cure in str(found)
+
+
+def test_a_validation_loss_that_stays_low_does_not_hide_it():
+    smoothed = [{**row, "validation_loss": 0.5} for row in MEMORISES]
+    assert find_overfitting(smoothed) is not None
 
 
 LEARNS = rows(
