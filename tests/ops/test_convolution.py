@@ -27,7 +27,7 @@ def draw(*shape, seed=0):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
-def close(a, b):
+def assert_close(a, b):
     scale = float(jnp.abs(b).max())
     np.testing.assert_allclose(a, b, atol=1e-5 * scale, rtol=1e-4)
 
@@ -54,16 +54,16 @@ CASES = [
 def test_values_and_gradients_equal_lax(images, kernel, padding):
     x, w = draw(*images), draw(*kernel, seed=1)
     y = conv_general_dilated(x, w, (1, 1), padding)
-    close(y, reference(x, w, padding))
+    assert_close(y, reference(x, w, padding))
     weight = draw(*y.shape, seed=2)
     ours = jax.grad(
         lambda x, w: (conv_general_dilated(x, w, (1, 1), padding) * weight).sum(), (0, 1)
     )
     theirs = jax.grad(lambda x, w: (reference(x, w, padding) * weight).sum(), (0, 1))
     for a, b in zip(ours(x, w), theirs(x, w), strict=True):
-        close(a, b)
+        assert_close(a, b)
     for a, b in zip(jax.jit(ours)(x, w), theirs(x, w), strict=True):
-        close(a, b)
+        assert_close(a, b)
 
 
 def test_vmapped_kernels_and_gradients_equal_a_loop():
@@ -72,7 +72,7 @@ def test_vmapped_kernels_and_gradients_equal_a_loop():
     def gradient(w):
         return jax.grad(lambda w: (conv_general_dilated(x, w, (1, 1), "SAME") ** 2).sum())(w)
 
-    close(jax.vmap(gradient)(w), jnp.stack([gradient(each) for each in w]))
+    assert_close(jax.vmap(gradient)(w), jnp.stack([gradient(each) for each in w]))
 
 
 def test_remat_and_scan():
@@ -89,7 +89,7 @@ def test_remat_and_scan():
     def unrolled(w):
         return jnp.tanh(reference(jnp.tanh(reference(x, w, "SAME")), w, "SAME")).sum()
 
-    close(jax.grad(loss)(w), jax.grad(unrolled)(w))
+    assert_close(jax.grad(loss)(w), jax.grad(unrolled)(w))
 
 
 @pytest.mark.parametrize(
