@@ -1,10 +1,14 @@
-"""Convolution with the semantics of `lax.conv_general_dilated`, and a faster gradient on the CPU.
+"""Convolution with the semantics of `lax.conv_general_dilated`, and faster on the CPU.
 
-XLA's CPU backend computes the gradient of a kernel as a convolution with a kernel as large as the
-image, mostly on one core. For kernels applied with stride 1 the same sum is one matrix product, of
-the patches that the kernel saw and the gradient of its output, which runs on all cores. With few
-input channels, as in a first layer, the forward pass gains from it too. Measured on two cores,
-batch 32, 3 x 3 kernels, milliseconds:
+Three kinds of convolution have a lowering of their own there:
+
+- Depthwise: shifted multiply-adds, see `jaxcnn.ops.depthwise`.
+- Pointwise (1 x 1): a matrix product over the pixels.
+- Dense with stride 1: the gradient of the kernel, which XLA computes as a convolution with a kernel
+  as large as the image, mostly on one core, is one matrix product, of the patches that the kernel
+  saw and the gradient of its output, and runs on all cores. With few input channels, as in a first
+  layer, the forward pass gains from it too. Measured on two cores, batch 32, 3 x 3 kernels,
+  milliseconds:
 
     image, channels      forward: XLA, here      gradient of the kernel: XLA, here
     96 px,   3 ->  32          47, 23                       44, 28
@@ -12,17 +16,19 @@ batch 32, 3 x 3 kernels, milliseconds:
     24 px,  64 -> 128          25 (XLA's kept)              46, 33
     12 px, 128 -> 128           9 (XLA's kept)              23, 16
 
-Other platforms keep XLA's own, as do strides, dilations, groups and half precision.
+Other platforms keep XLA's own, as do dilations, other groups and half precision.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from jaxcnn.ops.depthwise import depthwise_conv
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _FEW_CHANNELS = 4  # up to here a forward pass by patches is the faster one
@@ -57,8 +63,8 @@ def conv_general_dilated(
 
     Returns:
       (B, H', W', features). Values and gradients are `lax`'s to the rounding of float32;
-      reverse-mode derivatives, `jit` and `vmap` are supported, forward mode is not where the
-      faster gradient is used.
+      reverse-mode derivatives, `jit` and `vmap` are supported, forward mode is not for depthwise
+      kernels and where the faster gradient is used.
     """
     plain = functools.partial(
         lax.conv_general_dilated,
@@ -70,33 +76,70 @@ def conv_general_dilated(
         feature_group_count=feature_group_count,
         precision=precision,
     )
-    is_simple = (
-        all(step == 1 for step in (*strides, *(lhs_dilation or ()), *(rhs_dilation or ())))
-        and feature_group_count == 1
+    is_plain = (
+        all(step == 1 for step in (*(lhs_dilation or ()), *(rhs_dilation or ())))
         and precision is None
         and images.ndim == 4
         and images.dtype == kernel.dtype == jnp.float32
     )
-    if not is_simple:
+    if not is_plain:
         return plain(images, kernel)
     if isinstance(padding, str):
-        padding = lax.padtype_to_pads(images.shape[1:3], kernel.shape[:2], (1, 1), padding)
+        padding = lax.padtype_to_pads(images.shape[1:3], kernel.shape[:2], strides, padding)
     pads = tuple((int(before), int(after)) for before, after in padding)
-    if not _patches_pay(images.shape, kernel.shape, pads):
+    strides = (int(strides[0]), int(strides[1]))
+    sizes = _output_size(images.shape, kernel.shape, strides, pads)
+    if min(sizes) < 1 or min(min(pad) for pad in pads) < 0:
         return plain(images, kernel)
-    return _conv(images, kernel, pads)
+    if feature_group_count == images.shape[-1] == kernel.shape[-1] > 1:
+        return _on_cpu(_depthwise, plain, images, kernel, strides, pads)
+    if feature_group_count > 1:
+        return plain(images, kernel)
+    if kernel.shape[:2] == (1, 1) and not any(map(any, pads)):
+        return _on_cpu(_pointwise, plain, images, kernel, strides)
+    if strides == (1, 1) and _patches_pay(images.shape[0] * sizes[0] * sizes[1], kernel.shape):
+        return _conv(images, kernel, pads)
+    return plain(images, kernel)
 
 
-def _patches_pay(images: Sequence[int], kernel: Sequence[int], pads: Any) -> bool:
+def _output_size(
+    images: Sequence[int], kernel: Sequence[int], strides: Sequence[int], pads: Any
+) -> tuple[int, int]:
     height, width = (
-        size + sum(pad) - k + 1 for size, pad, k in zip(images[1:3], pads, kernel, strict=False)
+        (size + sum(pad) - k) // step + 1
+        for size, pad, k, step in zip(images[1:3], pads, kernel, strides, strict=False)
     )
-    positions = images[0] * height * width
+    return height, width
+
+
+def _on_cpu(
+    own: Callable[..., jax.Array],
+    plain: Callable[..., jax.Array],
+    images: jax.Array,
+    kernel: jax.Array,
+    *static: Any,
+) -> jax.Array:
+    """Take `own` where the program is lowered for the CPU, `plain` elsewhere."""
+    return lax.platform_dependent(
+        images, kernel, cpu=lambda images, kernel: own(images, kernel, *static), default=plain
+    )
+
+
+# Compiled inside too: outside of `jit` these would run, and be traced, tap by tap.
+_depthwise = jax.jit(depthwise_conv, static_argnums=(2, 3))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _pointwise(images: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> jax.Array:
+    seen = images[:, :: strides[0], :: strides[1]]
+    return jnp.tensordot(seen, kernel[0, 0], 1)
+
+
+def _patches_pay(positions: int, kernel: Sequence[int]) -> bool:
+    """Whether products of patches are faster: `positions` output pixels of the whole batch."""
     patch_bytes = 4 * positions * int(np.prod(kernel[:3]))
     return (
         kernel[0] * kernel[1] > 1
-        and min(height, width) > 0
-        and min(min(pad) for pad in pads) >= 0
         and positions >= _MIN_POSITIONS
         and patch_bytes <= _MAX_PATCH_BYTES
     )

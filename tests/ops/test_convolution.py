@@ -66,6 +66,51 @@ def test_values_and_gradients_equal_lax(images, kernel, padding):
         assert_close(a, b)
 
 
+STRIDED = [
+    # images, kernel, strides, padding, groups
+    ((2, 8, 8, 6), (3, 3, 1, 6), (1, 1), "SAME", 6),
+    ((2, 8, 7, 6), (3, 3, 1, 6), (2, 2), "SAME", 6),
+    ((2, 8, 7, 6), (3, 3, 1, 6), (2, 2), ((1, 1), (1, 1)), 6),
+    ((1, 9, 9, 4), (5, 5, 1, 4), (2, 1), "VALID", 4),
+    ((1, 10, 6, 4), (3, 3, 1, 4), (3, 2), "VALID", 4),  # pixels that no window sees
+    ((1, 5, 5, 4), (3, 3, 1, 4), (1, 1), ((3, 2), (0, 4)), 4),  # windows of padding alone
+    ((2, 6, 5, 3), (1, 1, 3, 7), (1, 1), "VALID", 1),
+    ((2, 6, 5, 3), (1, 1, 3, 7), (2, 2), "SAME", 1),
+    ((2, 6, 6, 4), (3, 3, 2, 8), (2, 2), "SAME", 2),
+    ((2, 6, 6, 4), (3, 3, 1, 8), (1, 1), "SAME", 4),  # two kernels a channel
+]
+
+
+@pytest.mark.parametrize(("images", "kernel", "strides", "padding", "groups"), STRIDED, ids=str)
+def test_strides_and_groups_equal_lax(images, kernel, strides, padding, groups):
+    x, w = draw(*images), draw(*kernel, seed=1)
+    options = {"feature_group_count": groups}
+    y = conv_general_dilated(x, w, strides, padding, **options)
+    assert_close(y, reference(x, w, padding, strides=strides, **options))
+    weight = draw(*y.shape, seed=2)
+    ours = jax.grad(
+        lambda x, w: (conv_general_dilated(x, w, strides, padding, **options) * weight).sum(),
+        (0, 1),
+    )
+    theirs = jax.grad(
+        lambda x, w: (reference(x, w, padding, strides=strides, **options) * weight).sum(), (0, 1)
+    )
+    for a, b in zip(jax.jit(ours)(x, w), theirs(x, w), strict=True):
+        assert_close(a, b)
+
+
+def test_vmapped_depthwise_equals_a_loop():
+    x, w = draw(2, 6, 6, 3), draw(4, 3, 3, 1, 3, seed=1)
+
+    def gradient(w):
+        def total(w):
+            return (conv_general_dilated(x, w, (2, 2), "SAME", feature_group_count=3) ** 2).sum()
+
+        return jax.grad(total)(w)
+
+    assert_close(jax.vmap(gradient)(w), jnp.stack([gradient(each) for each in w]))
+
+
 def test_vmapped_kernels_and_gradients_equal_a_loop():
     x, w = draw(2, 6, 6, 3), draw(4, 3, 3, 3, 5, seed=1)
 
