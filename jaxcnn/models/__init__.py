@@ -3,40 +3,51 @@
 Every network is a Flax Linen module called as `model.apply(variables, images, train=...)` with
 images (B, H, W, C); it returns float32 logits, (B, num_classes) or, with head="sigmoid", (B, 1).
 Dropout draws from the RNG collection 'dropout'; BatchNorm keeps its averages in 'batch_stats'.
-The layers that make the logits are named "head".
+The layers that make the logits are named "head"; the others lie under their stage's name, see
+`jaxcnn.models.staged`.
 """
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
-
 from jaxcnn.models.lenet5 import LeNet5
 from jaxcnn.models.six_conv import SixConv
+from jaxcnn.models.staged import (
+    HEAD,
+    StagedNetwork,
+    StageInfo,
+    stage_infos,
+    stage_names,
+)
 from jaxcnn.models.summarize import LayerRow, Summary, format_summary, summarize
 from jaxcnn.registry import unknown_name
 
 __all__ = [
+    "HEAD",
     "LayerRow",
     "LeNet5",
     "SixConv",
+    "StageInfo",
+    "StagedNetwork",
     "Summary",
     "create_model",
     "format_summary",
     "list_models",
     "model_options",
+    "stage_infos",
+    "stage_names",
     "summarize",
 ]
 
 # A builder is a module class, or a functools.partial of one that fixes some of its options.
-_MODELS: dict[str, Callable[..., nn.Module]] = {
+_MODELS: dict[str, Callable[..., StagedNetwork]] = {
     "lenet5": LeNet5,
     "six_conv": SixConv,
 }
 
 
-def create_model(name: str, num_classes: int, **options: Any) -> nn.Module:
+def create_model(name: str, num_classes: int, **options: Any) -> StagedNetwork:
     """Make the network of that name.
 
     Args:

@@ -1,21 +1,16 @@
 """The layers that networks share, and the checks on their options."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcnn.ops.convolution import conv_general_dilated
 from jaxcnn.ops.pooling import avg_pool, max_pool
 from jaxcnn.registry import unknown_name
-
-# PyTorch's defaults, on which most published recipes and weights rest. PyTorch's momentum of 0.1
-# weighs the new batch; Flax's weighs the old average, hence 0.9.
-# Source: torch.nn.BatchNorm2d (momentum=0.1, eps=1e-5); Ioffe & Szegedy 2015, arXiv:1502.03167.
-BATCH_NORM_MOMENTUM = 0.9
-BATCH_NORM_EPSILON = 1e-5
 
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
@@ -25,11 +20,16 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": nn.gelu,
     "silu": nn.silu,
     "hard_swish": nn.hard_swish,
+    "hard_sigmoid": nn.hard_sigmoid,
+    "linear": lambda x: x,
     "tanh": nn.tanh,
     "sigmoid": nn.sigmoid,
 }
 POOLINGS: Mapping[str, Callable[..., jax.Array]] = {"max": max_pool, "avg": avg_pool}
 PADDINGS = ("same", "valid")
+# With a stride of 2 these two differ: PyTorch pads both sides alike, TensorFlow so that the output is
+# the input over the stride, rounded up, with more at the end. Weights keep to the one they had.
+PADDINGS_OF_ORIGINS = ("symmetric", "same")
 HEADS = ("softmax", "sigmoid")
 
 
@@ -49,22 +49,45 @@ def kernel_init(activation: str) -> nn.initializers.Initializer:
     return nn.initializers.he_normal()
 
 
-def batch_norm(x: jax.Array, *, train: bool, name: str) -> jax.Array:
-    """Apply a BatchNorm layer with PyTorch's constants; to be called inside a compact method.
+class BatchNorm(NamedTuple):
+    """The constants of a BatchNorm layer, from the paper or the source of the weights.
+
+    The defaults are PyTorch's; its momentum of 0.1 weighs the new batch, this one the old average.
+
+    Source: torch.nn.BatchNorm2d (momentum=0.1, eps=1e-5); Ioffe & Szegedy 2015, arXiv:1502.03167.
+    """
+
+    momentum: float = 0.9  # share of the average that a step keeps, in [0, 1)
+    epsilon: float = 1e-5  # added to the variance
+    frozen: bool = False  # normalise by the averages, and keep them, in training too
+
+
+def batch_norm(
+    x: jax.Array,
+    *,
+    train: bool,
+    name: str,
+    constants: BatchNorm = BatchNorm(),  # noqa: B008, an immutable tuple
+    scale_init: nn.initializers.Initializer = nn.initializers.ones,
+) -> jax.Array:
+    """Apply a BatchNorm layer; to be called inside a compact method.
 
     Args:
       x: (..., C), normalised in float32 whatever its dtype.
       train: whether to normalise by the batch (and move the averages, in 'batch_stats'), or by the
         averages.
       name: of the layer in the parameter tree.
+      constants: momentum and epsilon, and whether the averages are frozen.
+      scale_init: initial scale; zeros make a residual branch start as the identity.
 
     Returns:
       Shape and dtype of `x`.
     """
     layer = nn.BatchNorm(
-        use_running_average=not train,
-        momentum=BATCH_NORM_MOMENTUM,
-        epsilon=BATCH_NORM_EPSILON,
+        use_running_average=constants.frozen or not train,
+        momentum=constants.momentum,
+        epsilon=constants.epsilon,
+        scale_init=scale_init,
         name=name,
     )
     # Flax computes in float32 in any case; the cast is fused, and spares an implicit promotion.
@@ -76,40 +99,150 @@ class ConvBlock(nn.Module, kw_only=True):
 
     Attributes:
       width: number of output channels.
-      kernel_size: height and width of the kernel in px.
+      kernel_size: height and width of the kernel in px, one int for both.
       strides: step of the kernel in px.
-      padding: "same" or "valid".
-      activation: a name in `ACTIVATIONS`.
+      padding: "same" (TensorFlow's), "valid", "symmetric" (PyTorch's: (kernel - 1) // 2 px on every
+        side), or that number of px for every side.
+      groups: number of groups of channels that are convolved apart.
+      activation: a name in `ACTIVATIONS`; "linear" for none.
       use_batch_norm: whether BatchNorm stands between the two; the convolution then has no bias,
         since BatchNorm would subtract it again.
+      bn: the constants of BatchNorm.
+      zero_init_scale: whether BatchNorm's scale starts at zero.
+      kernel_init: initial kernel; by default as suits the activation.
       dtype: of the computation; parameters are float32.
     """
 
     width: int
-    kernel_size: int = 3
+    kernel_size: int | tuple[int, int] = 3
     strides: int = 1
-    padding: str = "same"
+    padding: str | int = "same"
+    groups: int = 1
     activation: str = "relu"
     use_batch_norm: bool = False
+    bn: BatchNorm = BatchNorm()
+    zero_init_scale: bool = False
+    kernel_init: nn.initializers.Initializer | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', width)."""
+        height, width = np.broadcast_to(self.kernel_size, 2).tolist()
         x = nn.Conv(
             self.width,
-            (self.kernel_size, self.kernel_size),
+            (height, width),
             strides=self.strides,
-            padding=self.padding.upper(),
+            padding=conv_padding(self.padding, (height, width)),
+            feature_group_count=self.groups,
             use_bias=not self.use_batch_norm,
-            kernel_init=kernel_init(self.activation),
+            kernel_init=self.kernel_init or kernel_init(self.activation),
             dtype=self.dtype,
             conv_general_dilated=conv_general_dilated,
             name="conv",
         )(x)
         if self.use_batch_norm:
-            x = batch_norm(x, train=train, name="bn")
+            scale_init = nn.initializers.zeros if self.zero_init_scale else nn.initializers.ones
+            x = batch_norm(x, train=train, name="bn", constants=self.bn, scale_init=scale_init)
         return ACTIVATIONS[self.activation](x)
+
+
+def conv_padding(
+    padding: str | int, kernel_size: tuple[int, int]
+) -> str | tuple[tuple[int, int], tuple[int, int]]:
+    """Turn a name of padding, or px, into what convolutions take.
+
+    Args:
+      padding: "same", "valid", "symmetric", or px on every side.
+      kernel_size: height and width, px.
+
+    Returns:
+      "SAME", "VALID", or (before, after) for each of H and W, px.
+
+    Example:
+      >>> conv_padding("symmetric", (1, 7))
+      ((0, 0), (3, 3))
+    """
+    if isinstance(padding, int):
+        return ((padding, padding), (padding, padding))
+    if padding != "symmetric":
+        return padding.upper()
+    height, width = ((size - 1) // 2 for size in kernel_size)
+    return ((height, height), (width, width))
+
+
+def max_pool_like_torch(
+    x: jax.Array, *, size: int, stride: int, padding: int = 0, ceil_mode: bool = False
+) -> jax.Array:
+    """Take the maximum of windows, as torch.nn.MaxPool2d lays them.
+
+    Args:
+      x: (B, H, W, C).
+      size: height and width of the window, px.
+      stride: step of the window, px.
+      padding: px on every side.
+      ceil_mode: whether a last window that hangs over the end counts, unless it would start in the
+        padding there.
+
+    Returns:
+      (B, H', W', C).
+    """
+    pads = tuple(
+        (padding, padding + _overhang(n, size, stride, padding) * ceil_mode) for n in x.shape[1:3]
+    )
+    return max_pool(x, window=size, strides=stride, padding=pads)
+
+
+def _overhang(size_px: int, window: int, stride: int, padding: int) -> int:
+    """Px by which a last, incomplete window hangs over the padded end."""
+    rest = (size_px + 2 * padding - window) % stride
+    last_start = size_px + 2 * padding - window - rest + stride
+    return stride - rest if rest and last_start < size_px + padding else 0
+
+
+class DropPath(nn.Module, kw_only=True):
+    """Stochastic depth: drop a whole residual branch, for each example by itself.
+
+    What stays is divided by the probability of staying, so that evaluation needs no factor. Draws
+    from the RNG collection 'dropout'.
+
+    Attributes:
+      rate: probability that the branch is dropped, in [0, 1).
+
+    Source: Huang et al. 2016, arXiv:1603.09382; deviation: scaled in training, not in evaluation.
+    """
+
+    rate: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Map (B, ...) to the same shape."""
+        axes = tuple(range(1, x.ndim))
+        return nn.Dropout(self.rate, broadcast_dims=axes, deterministic=not train)(x)
+
+
+class SqueezeExcite(nn.Module, kw_only=True):
+    """Weigh each channel by a gate computed from the mean of all channels.
+
+    Attributes:
+      width: channels of the squeezed vector.
+      gate: a name in `ACTIVATIONS`, of the gate.
+      dtype: of the computation; parameters are float32.
+
+    Source: Hu et al. 2018, arXiv:1709.01507, section 3.
+    """
+
+    width: int
+    gate: str = "hard_sigmoid"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (B, H, W, C) to the same shape."""
+        mean = x.mean(axis=(1, 2), keepdims=True)
+        squeezed = nn.relu(nn.Conv(self.width, (1, 1), dtype=self.dtype, name="reduce")(mean))
+        weight = nn.Conv(x.shape[-1], (1, 1), dtype=self.dtype, name="expand")(squeezed)
+        return x * ACTIVATIONS[self.gate](weight)
 
 
 class Pool(nn.Module, kw_only=True):
@@ -177,8 +310,7 @@ def check_head(num_classes: int, head: str, dropout_rate: float = 0.0) -> None:
             f"head='sigmoid' gives one logit for two classes, but num_classes={num_classes}; "
             "use head='softmax'."
         )
-    if not 0.0 <= dropout_rate < 1.0:
-        raise ValueError(f"dropout_rate (={dropout_rate}) must lie in [0, 1); 0 turns dropout off.")
+    check_rate("dropout_rate", dropout_rate)
 
 
 def check_dtype(dtype: Any) -> None:
@@ -189,6 +321,12 @@ def check_dtype(dtype: Any) -> None:
     except TypeError:
         name = str(dtype)
     check_name("dtype", name, known)
+
+
+def check_rate(option: str, rate: float) -> None:
+    """Raise a ValueError unless `rate` is a probability below 1."""
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"{option} (={rate}) must lie in [0, 1); 0 turns it off.")
 
 
 def check_images(images: jax.Array) -> None:

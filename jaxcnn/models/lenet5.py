@@ -1,5 +1,6 @@
 """LeNet-5, the convolutional network for 32x32 digits, with its own subsampling and sparse C3."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcnn.models import layers
+from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.ops.pooling import avg_pool
 
 # Table I of the paper: for each map of C3, the maps of S2 that it is connected to.
@@ -112,17 +113,13 @@ class SparseConv(nn.Module, kw_only=True):
         return x + bias.astype(self.dtype).reshape(1, 1, 1, num_maps)
 
 
-class LeNet5(nn.Module, kw_only=True):
+class LeNet5(StagedNetwork, kw_only=True):
     """LeNet-5: C1, S2, C3, S4, C5 and F6 as published, each squashed, then a linear layer.
 
     For 32x32 images of one channel the layers up to F6 have the published 60,000 trainable
     parameters. Larger images and more channels are accepted: C5's maps are then larger than 1x1,
-    or C1's kernels deeper, and F6 sees all of C5.
-
-    Attributes:
-      num_classes: number of classes, at least 2.
-      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
-      dtype: of the computation, float32, bfloat16 or float16; parameters and logits are float32.
+    or C1's kernels deeper, and F6 sees all of C5. The stages are c1, s2, c3, s4, c5 and f6; the
+    attributes those of `StagedNetwork`.
 
     Raises:
       ValueError: at construction, for an option out of range or unknown; at the call, for images
@@ -144,41 +141,32 @@ class LeNet5(nn.Module, kw_only=True):
     squashing function) in place of uniform ones in +-2.4 / fan_in.
     """
 
-    num_classes: int
-    head: str = "softmax"
-    dtype: Any = jnp.float32
-
-    def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
-        layers.check_head(self.num_classes, self.head)
-        layers.check_dtype(self.dtype)
-        super().__post_init__()
-
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        """Compute logits.
-
-        Args:
-          images: (B, H, W, C) floating, normalised.
-          train: no layer of this network depends on it; asked for as of every network.
-
-        Returns:
-          (B, num_classes) float32 logits, or (B, 1) with head="sigmoid".
-        """
-        layers.check_images(images)
-        _check_fit(images.shape[1], images.shape[2])
-        x = images.astype(self.dtype)
-        x = scaled_tanh(_convolution(6, self.dtype, "c1")(x))
-        x = scaled_tanh(Subsampling(dtype=self.dtype, name="s2")(x))
-        x = scaled_tanh(SparseConv(inputs=C3_INPUTS, dtype=self.dtype, name="c3")(x))
-        x = scaled_tanh(Subsampling(dtype=self.dtype, name="s4")(x))
-        x = scaled_tanh(_convolution(120, self.dtype, "c5")(x))
-        x = x.reshape(x.shape[0], -1)
+    def stages(self) -> Sequence[Stage]:
+        """List C1, S2, C3, S4, C5 and F6."""
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
-        x = scaled_tanh(nn.Dense(84, kernel_init=init, dtype=self.dtype, name="f6")(x))
-        return layers.Head(num_classes=self.num_classes, kind=self.head, name="head")(
-            x, train=train
-        )
+        c1 = _convolution(6, self.dtype, "c1")
+        f6 = nn.Dense(84, kernel_init=init, dtype=self.dtype, name="f6")
+
+        def first(x: jax.Array) -> jax.Array:
+            _check_fit(x.shape[1], x.shape[2])
+            return c1(x)
+
+        return [
+            Stage("c1", 1, _squashed(first)),
+            Stage("s2", 2, _squashed(Subsampling(dtype=self.dtype, name="s2"))),
+            Stage("c3", 2, _squashed(SparseConv(inputs=C3_INPUTS, dtype=self.dtype, name="c3"))),
+            Stage("s4", 4, _squashed(Subsampling(dtype=self.dtype, name="s4"))),
+            Stage("c5", 4, _squashed(_convolution(120, self.dtype, "c5"))),
+            Stage("f6", 0, _squashed(lambda x: f6(x.reshape(x.shape[0], -1)))),
+        ]
+
+
+def _squashed(layer: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Array]:
+    def apply(x: jax.Array, *, train: bool) -> jax.Array:
+        del train  # no layer of this network depends on it
+        return scaled_tanh(layer(x))
+
+    return apply
 
 
 def _convolution(width: int, dtype: Any, name: str) -> nn.Conv:

@@ -1,17 +1,18 @@
 """Six 3x3 convolutions with pooling, for small photos of two or more classes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from jaxcnn.models import layers
+from jaxcnn.models.staged import Stage, StagedNetwork
 
 GLOBAL_POOLINGS = ("none", "average")
 
 
-class SixConv(nn.Module, kw_only=True):
+class SixConv(StagedNetwork, kw_only=True):
     """Blocks of convolution, activation and pooling, then dense layers, dropout and a linear layer.
 
     The defaults are six 3x3 convolutions with 2x2 max pooling for 150x150 photos. Any image size
@@ -20,10 +21,9 @@ class SixConv(nn.Module, kw_only=True):
     layers, and training from scratch generalises better.
 
     Dropout (RNG collection 'dropout') acts once, on the input of the last layer. The 'batch_stats'
-    collection exists only with `batch_norm`.
+    collection exists only with `batch_norm`. The stages are block_1, block_2, ... and dense_1, ...
 
-    Attributes:
-      num_classes: number of classes, at least 2.
+    Attributes, beside those of `StagedNetwork`:
       widths: channels of each convolution.
       width_multiplier: factor on `widths`, rounded, at least 1 channel; below 1 is smaller.
       depth: number of convolution blocks; uses the first `depth` of `widths`.
@@ -37,8 +37,6 @@ class SixConv(nn.Module, kw_only=True):
       activation: a name in `layers.ACTIVATIONS`, for convolutions and dense layers.
       batch_norm: whether BatchNorm stands between convolution (then without bias) and activation.
       global_pooling: "none" flattens the last feature map, "average" takes its mean over pixels.
-      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
-      dtype: of the computation, float32, bfloat16 or float16; parameters and logits are float32.
 
     Raises:
       ValueError: at construction, for an option out of range or unknown; at the call, for images
@@ -46,7 +44,7 @@ class SixConv(nn.Module, kw_only=True):
 
     Example:
       >>> model = SixConv(num_classes=2)
-      >>> images = jnp.zeros((4, 150, 150, 3))
+      >>> images = jax.numpy.zeros((4, 150, 150, 3))
       >>> logits, variables = jax.eval_shape(
       ...     lambda key: model.init_with_output(key, images, train=False), jax.random.key(0)
       ... )
@@ -54,7 +52,6 @@ class SixConv(nn.Module, kw_only=True):
       (4, 2)
     """
 
-    num_classes: int
     widths: tuple[int, ...] = (32, 64, 128, 128, 256, 256)
     width_multiplier: float = 1.0
     depth: int = 6
@@ -68,8 +65,6 @@ class SixConv(nn.Module, kw_only=True):
     activation: str = "relu"
     batch_norm: bool = False
     global_pooling: str = "none"
-    head: str = "softmax"
-    dtype: Any = jnp.float32
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is told before any compilation."""
@@ -79,49 +74,58 @@ class SixConv(nn.Module, kw_only=True):
         _check_options(self)
         super().__post_init__()
 
-    @nn.compact
-    def __call__(self, images: jax.Array, *, train: bool) -> jax.Array:
-        """Compute logits.
+    def stages(self) -> Sequence[Stage]:
+        """List the blocks, each with its pooling, and the dense layers."""
+        blocks = [
+            Stage(f"block_{number}", self.pool_stride**number, self._block(number, width))
+            for number, width in enumerate(self.widths[: self.depth], start=1)
+        ]
+        dense = [
+            Stage(f"dense_{number}", 0, self._dense(number, width))
+            for number, width in enumerate(self.dense_widths, start=1)
+        ]
+        return [*blocks, *dense]
 
-        Args:
-          images: (B, H, W, C) floating, normalised.
-          train: whether dropout acts and BatchNorm uses and collects the batch's statistics.
-
-        Returns:
-          (B, num_classes) float32 logits, or (B, 1) with head="sigmoid".
-        """
-        layers.check_images(images)
-        _check_fit(self, images.shape[1], images.shape[2])
-        x = images.astype(self.dtype)
-        for number, width in enumerate(self.widths[: self.depth], start=1):
-            x = layers.ConvBlock(
-                width=max(1, round(width * self.width_multiplier)),
-                kernel_size=self.kernel_size,
-                padding=self.padding,
-                activation=self.activation,
-                use_batch_norm=self.batch_norm,
-                dtype=self.dtype,
-                name=f"block_{number}",
-            )(x, train=train)
-            x = layers.Pool(
-                kind=self.pooling,
-                size=self.pool_size,
-                stride=self.pool_stride,
-                name=f"pool_{number}",
-            )(x)
+    def pool(self, x: jax.Array) -> jax.Array:
+        """Map (B, H, W, C) to (B, D): the mean over pixels, or all of them in a row."""
         if self.global_pooling == "average":
             x = x.mean(axis=(1, 2))
-        x = x.reshape(x.shape[0], -1)
-        for number, width in enumerate(self.dense_widths, start=1):
-            init = layers.kernel_init(self.activation)
-            x = nn.Dense(width, kernel_init=init, dtype=self.dtype, name=f"dense_{number}")(x)
-            x = layers.ACTIVATIONS[self.activation](x)
-        return layers.Head(
-            num_classes=self.num_classes,
-            kind=self.head,
-            dropout_rate=self.dropout_rate,
-            name="head",
-        )(x, train=train)
+        return x.reshape(x.shape[0], -1)
+
+    @nn.nowrap
+    def _block(self, number: int, width: int) -> Any:
+        convolution = layers.ConvBlock(
+            width=max(1, round(width * self.width_multiplier)),
+            kernel_size=self.kernel_size,
+            padding=self.padding,
+            activation=self.activation,
+            use_batch_norm=self.batch_norm,
+            bn=self.bn,
+            dtype=self.dtype,
+            name=f"block_{number}",
+        )
+        pool = layers.Pool(
+            kind=self.pooling, size=self.pool_size, stride=self.pool_stride, name=f"pool_{number}"
+        )
+
+        def apply(x: jax.Array, *, train: bool) -> jax.Array:
+            if number == 1:
+                _check_fit(self, x.shape[1], x.shape[2])
+            return pool(convolution(x, train=train))
+
+        return apply
+
+    @nn.nowrap
+    def _dense(self, number: int, width: int) -> Any:
+        init = layers.kernel_init(self.activation)
+        dense = nn.Dense(width, kernel_init=init, dtype=self.dtype, name=f"dense_{number}")
+
+        def apply(x: jax.Array, *, train: bool) -> jax.Array:
+            del train  # dropout acts before the last layer alone
+            x = self.pool(x) if x.ndim == 4 else x
+            return layers.ACTIVATIONS[self.activation](dense(x))
+
+        return apply
 
 
 def _check_options(model: SixConv) -> None:
@@ -139,8 +143,6 @@ def _check_options(model: SixConv) -> None:
     layers.check_name("pooling", model.pooling, layers.POOLINGS)
     layers.check_name("activation", model.activation, layers.ACTIVATIONS)
     layers.check_name("global_pooling", model.global_pooling, GLOBAL_POOLINGS)
-    layers.check_head(model.num_classes, model.head, model.dropout_rate)
-    layers.check_dtype(model.dtype)
 
 
 def _check_fit(model: SixConv, height: int, width: int) -> None:

@@ -1,0 +1,194 @@
+"""What all networks share: named stages, one after the other, and a head.
+
+A network says in `stages` what it is made of; the rest is here: where features are taken out, what
+is frozen, and how logits are made. Each stage's variables lie under its own name, the head's under
+"head", so the parameter tree reads like the network.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxcnn.models import layers
+
+HEAD = "head"
+
+
+class Stage(NamedTuple):
+    """A named part of a network."""
+
+    name: str  # of its variables in the tree; a stage without variables may have any
+    stride: int  # px of the image for one px of the stage's output; 0 once there are no px
+    apply: Callable[..., jax.Array]  # (x, train=...) -> x
+
+
+class StageInfo(NamedTuple):
+    """What comes out of a stage."""
+
+    name: str
+    stride: int  # px of the image for one px of the output, along each side
+    num_channels: int
+
+
+class StagedNetwork(nn.Module, kw_only=True):
+    """A sequence of stages and a head; networks are its subclasses.
+
+    Attributes:
+      num_classes: number of classes, at least 2; or 0 for no head: the network then gives the
+        (B, D) float32 vector that the head would have seen.
+      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
+      dropout_rate: probability that a feature is dropped before the last layer, in [0, 1).
+      features_only: give {stage name: (B, H, W, C)} in place of logits, see `stage_infos`.
+      frozen_stages: so many of the first stages act as in evaluation and pass no gradient.
+      freeze_batch_norm: all BatchNorm layers normalise by their averages, and keep them, in
+        training too.
+      bn_momentum: share of BatchNorm's averages that a step keeps, in [0, 1).
+      bn_epsilon: added to BatchNorm's variance.
+      dtype: of the computation, float32, bfloat16 or float16; parameters and logits are float32.
+
+    Raises:
+      ValueError: at construction, for an option out of range or unknown; at the call, for images
+        that are not floating (B, H, W, C).
+    """
+
+    num_classes: int
+    head: str = "softmax"
+    dropout_rate: float = 0.0
+    features_only: bool = False
+    frozen_stages: int = 0
+    freeze_batch_norm: bool = False
+    bn_momentum: float = 0.9
+    bn_epsilon: float = 1e-5
+    dtype: Any = jnp.float32
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is told before any compilation."""
+        layers.check_head(self.num_classes or 2, self.head, self.dropout_rate)
+        layers.check_rate("bn_momentum", self.bn_momentum)
+        layers.check_dtype(self.dtype)
+        super().__post_init__()
+
+    def stages(self) -> Sequence[Stage]:
+        """List the stages in order; called inside `__call__`, which owns the modules in them."""
+        raise NotImplementedError
+
+    def pool(self, x: jax.Array) -> jax.Array:
+        """Map the last stage's (B, H, W, C) to the (B, D) that the head sees: the mean."""
+        return x.mean(axis=(1, 2))
+
+    @property
+    def bn(self) -> layers.BatchNorm:
+        """BatchNorm's constants, for the layers."""
+        return layers.BatchNorm(self.bn_momentum, self.bn_epsilon, self.freeze_batch_norm)
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool) -> Any:
+        """Compute logits.
+
+        Args:
+          images: (B, H, W, C) floating, normalised.
+          train: whether dropout and stochastic depth act, and BatchNorm uses and collects the
+            batch's statistics. They draw from the RNG collection 'dropout'.
+
+        Returns:
+          (B, num_classes) float32 logits, (B, 1) with head="sigmoid"; see `features_only` and
+          `num_classes` for other answers.
+        """
+        layers.check_images(images)
+        x, features = images.astype(self.dtype), {}
+        stages = self.stages()
+        _check_frozen(self.frozen_stages, stages)
+        for number, stage in enumerate(stages, start=1):
+            x = stage.apply(x, train=train and number > self.frozen_stages)
+            if number == self.frozen_stages:
+                x = lax.stop_gradient(x)
+            if x.ndim == 4:
+                features[stage.name] = x
+        if self.features_only:
+            return features
+        vector = self.pool(x) if x.ndim == 4 else x
+        if self.num_classes == 0:
+            return vector.astype(jnp.float32)
+        return self.make_head()(vector, train=train)
+
+    @nn.nowrap
+    def make_head(self) -> layers.Head:
+        """Make the layer that maps (B, D) to logits; its variables lie under "head"."""
+        return layers.Head(
+            num_classes=self.num_classes,
+            kind=self.head,
+            dropout_rate=self.dropout_rate,
+            name=HEAD,
+        )
+
+
+def stage_names(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
+    """List the names of all stages, the first first.
+
+    Args:
+      model: a network.
+      image_shape: (H, W, C) of an image that it takes.
+
+    Returns:
+      The names; the head is none of them.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> stage_names(create_model("lenet5", 10), (32, 32, 1))[:2]
+      ('c1', 's2')
+    """
+    return tuple(stage.name for stage in _trace(model, image_shape)[0])
+
+
+def stage_infos(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[StageInfo, ...]:
+    """Tell what `features_only` gives for images of a shape.
+
+    Args:
+      model: a network.
+      image_shape: (H, W, C).
+
+    Returns:
+      Name, stride and channels of each stage that gives a feature map, the first first.
+    """
+    stages, features = _trace(model, image_shape)
+    strides = {stage.name: stage.stride for stage in stages}
+    return tuple(StageInfo(n, strides[n], x.shape[-1]) for n, x in features.items())
+
+
+def _trace(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[Any, Any]:
+    """Run the network on shapes alone, and note its stages."""
+    seen: list[Any] = []
+
+    def run(images: jax.Array) -> Any:
+        network = model.clone(features_only=True)
+        with nn.intercept_methods(_stage_recorder(seen)):
+            features, _ = network.init_with_output(jax.random.key(0), images, train=False)
+        return features
+
+    features = jax.eval_shape(run, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32))
+    # A tree of shapes comes back with its names sorted.
+    order = [stage for stage in seen[0] if stage.name in features]
+    return seen[0], {stage.name: features[stage.name] for stage in order}
+
+
+def _stage_recorder(seen: list[Any]) -> Callable[..., Any]:
+    def intercept(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        result = call(*args, **kwargs)
+        if context.method_name == "stages":
+            seen.append(result)
+        return result
+
+    return intercept
+
+
+def _check_frozen(frozen_stages: int, stages: Sequence[Stage]) -> None:
+    if not 0 <= frozen_stages <= len(stages):
+        names = ", ".join(stage.name for stage in stages)
+        raise ValueError(
+            f"frozen_stages (={frozen_stages}) must lie in [0, {len(stages)}]; the stages are "
+            f"{names}."
+        )
