@@ -42,7 +42,12 @@ def main(words: list[str]) -> None:
     try:
         if not _WORKDIR.value:
             raise ValueError("--workdir is missing: a folder for the runs.")
-        config = command_line.read_settings(TrainConfig, dense_widths=command_line.whole_numbers)
+        config = command_line.read_settings(
+            TrainConfig,
+            dense_widths=command_line.whole_numbers,
+            pixel_mean=command_line.numbers,
+            pixel_std=command_line.numbers,
+        )
         reuse_memory()
         folder = Path(_WORKDIR.value)
         summaries = {name: _run(config, folder, name) for name in VARIANTS}

@@ -24,7 +24,7 @@ from typing import Any
 from absl import flags
 
 from experiments import command_line
-from jaxcnn import optim, trainer
+from jaxcnn import optim, schedules, trainer
 from jaxcnn.augment import list_policies
 from jaxcnn.config import TrainConfig
 from jaxcnn.host_memory import reuse_memory
@@ -39,7 +39,7 @@ command_line.define_flags(
     TrainConfig,
     model=list_models(),
     optimizer=optim.list_optimizers(),
-    schedule=optim.list_schedules(),
+    schedule=schedules.list_schedules(),
     augment=list_policies(),
 )
 _WORKDIR = flags.DEFINE_string(
@@ -85,7 +85,12 @@ def _train() -> dict[str, Any]:
         raise ValueError("--resume and --overwrite need --workdir, the folder of the run.")
     if _RESUME.value and _OVERWRITE.value:
         raise ValueError("--resume and --overwrite exclude each other; give one.")
-    config = command_line.read_settings(TrainConfig, dense_widths=command_line.whole_numbers)
+    config = command_line.read_settings(
+        TrainConfig,
+        dense_widths=command_line.whole_numbers,
+        pixel_mean=command_line.numbers,
+        pixel_std=command_line.numbers,
+    )
     workdir = _WORKDIR.value or _new_workdir(config.dataset)
     flags.FLAGS["workdir"].value = workdir
     print(f"run folder: {workdir}")

@@ -78,6 +78,21 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """Read numbers separated by commas.
+
+    Example:
+      >>> numbers("0.5, 0.25")
+      (0.5, 0.25)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"expected numbers separated by commas, e.g. 0.5,0.4,0.3; got {text!r}."
+        ) from None
+
+
 def refuse(message: object) -> NoReturn:
     """End the program for a mistake that its user can mend: one line, status 2."""
     print(f"error: {message}", file=sys.stderr)

@@ -9,30 +9,34 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn import losses, optim
+from jaxcnn import losses, optim, schedules
 from jaxcnn.augment import make_augment
-from jaxcnn.config import MODEL_OPTIONS, TrainConfig
-from jaxcnn.models import create_model
+from jaxcnn.config import MODEL_OPTIONS, TrainConfig, count_frozen
+from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
+from jaxcnn.phases import Phase
 from jaxcnn.train import Augment, EvalStep, LossFn, make_eval_step
+from jaxcnn.types import PyTree
 
 
 class Parts(NamedTuple):
     """What a training step is made of."""
 
-    model: nn.Module
+    model: StagedNetwork
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
     loss_fn: LossFn  # to train by: smoothed and weighted as the settings say
     plain_loss_fn: LossFn  # to report: cross-entropy as it is
     augment: Augment
+    frozen: tuple[str, ...]  # names at the top of the parameters that stay as they are
 
 
-def build_model(config: TrainConfig, num_classes: int) -> nn.Module:
+def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") -> StagedNetwork:
     """Create the network that the settings name.
 
     Args:
       config: complete settings, as `config.resolve` gives.
       num_classes: number of classes.
+      freeze: which of its stages are frozen, as the setting of that name says.
 
     Returns:
       A Flax module, whose variables are not yet made.
@@ -43,6 +47,7 @@ def build_model(config: TrainConfig, num_classes: int) -> nn.Module:
     options: dict[str, Any] = {
         name: getattr(config, name) for name in MODEL_OPTIONS if getattr(config, name) is not None
     }
+    options |= parse_model_options(config.model_options or "")
     model = create_model(
         config.model,
         num_classes,
@@ -50,18 +55,76 @@ def build_model(config: TrainConfig, num_classes: int) -> nn.Module:
         dtype=jnp.dtype(config.compute_dtype),
         **options,
     )
-    size, channels = config.image_size_px, config.num_channels
-    images = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
     # Traces without computing, so that a size that does not fit is said before data is read.
-    jax.eval_shape(lambda key, x: model.init(key, x, train=False), jax.random.key(0), images)
-    return model
+    variable_shapes(config, model)
+    num_stages = len(stage_names(model, image_shape(config)))
+    return model.clone(frozen_stages=count_frozen(freeze, num_stages))
 
 
-def build_parts(config: TrainConfig, *, class_counts: Sequence[int], steps_per_epoch: int) -> Parts:
+def image_shape(config: TrainConfig) -> tuple[int, int, int]:
+    """Give the (H, W, C) of the images that the network sees."""
+    return config.image_size_px, config.image_size_px, config.num_channels
+
+
+def variable_shapes(config: TrainConfig, model: nn.Module) -> PyTree:
+    """Give the shapes of a network's variables, without computing any.
+
+    Args:
+      config: complete settings.
+      model: as `build_model` gives.
+
+    Returns:
+      {"params": ..., "batch_stats": ...} of `jax.ShapeDtypeStruct`.
+    """
+    images = jax.ShapeDtypeStruct((1, *image_shape(config)), jnp.float32)
+    shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
+    return {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+
+
+def parse_model_options(text: str) -> dict[str, Any]:
+    """Read options of a network written as name=value, comma-separated.
+
+    Args:
+      text: values are true, false, numbers, or else words.
+
+    Returns:
+      {name: value}.
+
+    Raises:
+      ValueError: if a part has no name or no value.
+
+    Example:
+      >>> parse_model_options("bn_epsilon=0.001, padding=same,zero_init_residual=false")
+      {'bn_epsilon': 0.001, 'padding': 'same', 'zero_init_residual': False}
+    """
+    options = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, value = (word.strip() for word in part.partition("="))
+        if not (name and sign and value):
+            raise ValueError(f"model_options must be name=value, comma-separated; got {part!r}.")
+        options[name] = _literal(value)
+    return options
+
+
+def _literal(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def build_parts(
+    config: TrainConfig, phase: Phase, *, class_counts: Sequence[int], steps_per_epoch: int
+) -> Parts:
     """Create everything that a training step is made of.
 
     Args:
       config: complete settings, as `config.resolve` gives.
+      phase: one of `phases.plan_phases`.
       class_counts: number of training examples of each class.
       steps_per_epoch: updates an epoch.
 
@@ -71,13 +134,15 @@ def build_parts(config: TrainConfig, *, class_counts: Sequence[int], steps_per_e
     Raises:
       ValueError: if a name is unknown or a value does not fit.
     """
-    total_steps = config.num_epochs * steps_per_epoch
+    model = build_model(config, len(class_counts), freeze=phase.freeze)
+    names = stage_names(model, image_shape(config))
+    total_steps = phase.num_epochs * steps_per_epoch
     warmup_steps = None
-    if config.warmup_epochs is not None:  # a short run may end within its warm-up
-        warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
-    schedule = optim.make_schedule(
+    if phase.warmup_epochs is not None:  # a short run may end within its warm-up
+        warmup_steps = min(round(phase.warmup_epochs * steps_per_epoch), total_steps - 1)
+    schedule = schedules.make_schedule(
         config.schedule,
-        learning_rate=config.learning_rate,
+        learning_rate=phase.learning_rate,
         total_steps=total_steps,
         warmup_steps=warmup_steps,
     )
@@ -87,6 +152,11 @@ def build_parts(config: TrainConfig, *, class_counts: Sequence[int], steps_per_e
         weight_decay=config.weight_decay,
         momentum=config.momentum,
         gradient_clip_norm=config.gradient_clip_norm,
+        layer_factors=(
+            optim.layer_factors([*names, HEAD], phase.layer_decay)
+            if phase.layer_decay != 1
+            else None
+        ),
     )
     loss_fn = losses.make_loss(
         config.head,
@@ -96,8 +166,8 @@ def build_parts(config: TrainConfig, *, class_counts: Sequence[int], steps_per_e
     )
     augment = make_augment(config.augment, image_size_px=config.image_size_px)
     plain_loss_fn = losses.make_loss(config.head, num_classes=len(class_counts))
-    model = build_model(config, len(class_counts))
-    return Parts(model, optimizer, schedule, loss_fn, plain_loss_fn, augment)
+    frozen = names[: model.frozen_stages]
+    return Parts(model, optimizer, schedule, loss_fn, plain_loss_fn, augment, frozen)
 
 
 def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:
@@ -117,6 +187,8 @@ def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> 
         image_size_px=config.image_size_px,
         head=config.head,
         flip_average=config.flip_average,
+        mean=config.pixel_mean,
+        std=config.pixel_std,
     )
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn import build
+from jaxcnn import build, pretrained
 from jaxcnn import config as config_lib
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
 from jaxcnn.config import TrainConfig
@@ -66,16 +65,32 @@ class Classifier:
         Raises:
           CheckpointError: if there is no checkpoint, or it is damaged.
         """
-        folder = _checkpoint_folder(Path(workdir))
-        store = CheckpointStore(folder)
-        try:
-            metadata = store.metadata()
-            config = config_lib.from_json(metadata["config"])
-            found = store.restore(_variable_shapes(config, len(metadata["class_names"])))
-        finally:
-            store.close()
-        assert found is not None  # `metadata` raises where there is no checkpoint
-        return cls(config, metadata["class_names"], found.state)
+        config, variables, class_names = _load(Path(workdir))
+        return cls(config, class_names, variables)
+
+    @classmethod
+    def from_pretrained(
+        cls, weights: Path | str | None = None, *, model: str | None = None
+    ) -> "Classifier":
+        """Load published weights, with the classes that they were trained on.
+
+        Args:
+          weights: a name that `pretrained.list_weights` lists, or the path of a file; None for the
+            network's default.
+          model: name of the network; None for that of the weights, or efficientnet_lite0.
+
+        Returns:
+          A classifier.
+
+        Raises:
+          ValueError: if the weights cannot be had, read or recognised.
+        """
+        if weights is None:
+            weights = pretrained.default_weights(model or "efficientnet_lite0").name
+        found = pretrained.load(weights, model=model)
+        given = TrainConfig(dataset="folder", weights=str(weights), augment="none")
+        config = config_lib.resolve(given, pretrained.settings_for(found))
+        return cls(config, found.class_names, found.variables)
 
     def predict(self, photos: Iterable[Photo], *, batch_size: int = 32) -> list[Prediction]:
         """Label photos.
@@ -114,7 +129,11 @@ class Classifier:
         config = self.config
         data = Path(photo).read_bytes() if isinstance(photo, (str, Path)) else photo
         return decode_and_resize(
-            data, config.stored_size_px, config.resize_mode, num_channels=config.num_channels
+            data,
+            config.stored_size_px,
+            config.resize_mode,
+            num_channels=config.num_channels,
+            interpolation=config.interpolation,
         )
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
@@ -140,6 +159,35 @@ class Classifier:
             yield Prediction(self.class_names[best], float(row[best]), each)
 
 
+def load_best(workdir: Path) -> tuple[TrainConfig, PyTree]:
+    """Load the settings and the best variables of a run.
+
+    Args:
+      workdir: the run's folder, or its folder `checkpoints/best` alone.
+
+    Returns:
+      Complete settings, and {"params": ..., "batch_stats": ...}.
+
+    Raises:
+      CheckpointError: if there is no checkpoint, or it is damaged.
+    """
+    config, variables, _ = _load(workdir)
+    return config, variables
+
+
+def _load(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
+    store = CheckpointStore(_checkpoint_folder(workdir))
+    try:
+        metadata = store.metadata()
+        config = config_lib.from_json(metadata["config"])
+        model = build.build_model(config, len(metadata["class_names"]))
+        found = store.restore(build.variable_shapes(config, model))
+    finally:
+        store.close()
+    assert found is not None  # `metadata` raises where there is no checkpoint
+    return config, found.state, metadata["class_names"]
+
+
 def _checkpoint_folder(path: Path) -> Path:
     for folder in (path / "checkpoints" / "best", path):
         if folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir()):
@@ -147,16 +195,6 @@ def _checkpoint_folder(path: Path) -> Path:
     raise CheckpointError(
         f"{path} holds no trained network: expected a run's folder with checkpoints/best/."
     )
-
-
-def _variable_shapes(config: TrainConfig, num_classes: int) -> PyTree:
-    model = build.build_model(config, num_classes)
-    shape = (1, config.image_size_px, config.image_size_px, config.num_channels)
-    images = jax.ShapeDtypeStruct(shape, jnp.float32)
-    variables = jax.eval_shape(
-        lambda key, x: model.init(key, x, train=False), jax.random.key(0), images
-    )
-    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
 
 def _chunks(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxcnn import optim
 from jaxcnn.augment.policy import parse_policy
+from jaxcnn.data.decode import INTERPOLATIONS
 from jaxcnn.registry import unknown_name
 
 
@@ -49,7 +50,12 @@ class TrainConfig:
         "crop",
         "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad.",
     )
+    interpolation: str = _preset("how photos are resized: bilinear, bicubic or lanczos.")
     num_channels: int = _preset("3 for colour, 1 for grey.")
+    pixel_mean: tuple[float, ...] = _preset(
+        "value in [0, 1] of a pixel that the network sees as 0: one for all channels, or one each."
+    )
+    pixel_std: tuple[float, ...] = _preset("spread of pixels that the network sees as 1, likewise.")
     max_train_examples: int = _preset(
         "train on so many examples at the most, chosen by --seed; 0 is all."
     )
@@ -69,7 +75,9 @@ class TrainConfig:
         0.05, "stop where more than this share of the files cannot be read, in [0, 1]."
     )
     # The network
-    model: str = _setting("six_conv", "name of the network.")
+    model: str = _setting(
+        None, "name of the network; default six_conv, with --pretrained efficientnet_lite0."
+    )
     head: str = _setting("softmax", "softmax, or sigmoid: a single output, for two classes.")
     dropout_rate: float | None = _preset("share of units dropped in training, in [0, 1).")
     width_multiplier: float | None = _preset(
@@ -83,16 +91,61 @@ class TrainConfig:
     dense_widths: tuple[int, ...] | None = _preset(
         "units of the fully connected layers before the last, comma-separated; '' is none."
     )
-    padding: str | None = _setting(None, "padding of the convolutions: same or valid.")
+    padding: str | None = _setting(
+        None, "padding of the convolutions: same or valid; for some networks same or symmetric."
+    )
+    drop_path_rate: float | None = _setting(
+        None, "share of residual branches dropped in training (stochastic depth), in [0, 1)."
+    )
+    model_options: str | None = _setting(
+        None, "further options of the network: name=value, comma-separated; README lists them."
+    )
     pooling: str | None = _setting(None, "kind of pooling: max or avg.")
     activation: str | None = _setting(None, "activation function, e.g. relu, sigmoid, tanh, gelu.")
     compute_dtype: str = _setting(
         "float32", "arithmetic of the layers: float32 or bfloat16 (parameters stay float32)."
     )
+    # What to start from
+    pretrained: bool = _setting(
+        False, "start from the network's published weights; see --weights for others."
+    )
+    weights: str | None = _setting(
+        None,
+        "published weights to start from: a name that `python -m experiments.predict "
+        "--list_weights` lists, or the path of a file; default the network's own.",
+    )
+    init_from: str | None = _setting(
+        None, "start from the best checkpoint of another run: its folder, for the same --model."
+    )
+    freeze: str | None = _setting(
+        None,
+        "layers that keep the weights they start from: backbone (all but the last), a number of "
+        "stages, or none; default backbone with --pretrained, none with --fine_tune.",
+    )
+    fine_tune: bool = _setting(
+        False, "train the last layer first, then the layers that --freeze leaves free too."
+    )
+    head_init: str = _setting(
+        "zero", "how a new last layer starts: zero, or scaled (random, variance 1 / inputs)."
+    )
+    head_epochs: int = _preset("with --fine_tune, epochs in which the last layer is trained alone.")
+    head_learning_rate: float = _preset("peak learning rate while the last layer is trained alone.")
+    layer_decay: float = _preset(
+        "with --fine_tune, the learning rate of a stage over that of the next, in (0, 1]."
+    )
+    cache_features: bool = _preset(
+        "run a frozen backbone once over the data, and train the last layer on what it gave."
+    )
+    feature_views: int = _setting(
+        0, "augmented views of each training photo in that cache, beside the photo as it is."
+    )
+    freeze_batch_norm: bool | None = _preset(
+        "BatchNorm keeps the averages that it starts from, in training too."
+    )
     # How to learn
     num_epochs: int = _preset("passes over the training split.")
     batch_size: int = _setting(32, "examples a training step.")
-    eval_batch_size: int = _setting(100, "examples an evaluation step; no effect on results.")
+    eval_batch_size: int = _preset("examples an evaluation step; no effect on results.")
     optimizer: str = _setting("adamw", "name of the optimizer.")
     learning_rate: float = _setting(None, "peak learning rate; default is the optimizer's own.")
     schedule: str = _setting("cosine", "course of the learning rate.")
@@ -149,6 +202,14 @@ _PHOTOS: Mapping[str, Any] = {
     "ema_decay": 0.0,
     "max_train_examples": 0,
     "baselines": False,
+    "eval_batch_size": 100,
+    "interpolation": "bilinear",
+    "pixel_mean": (0.5,),
+    "pixel_std": (0.25,),
+    "cache_features": False,
+    "head_epochs": 0,
+    "head_learning_rate": 1e-3,
+    "layer_decay": 1.0,
 }
 _SMALL: Mapping[str, Any] = {**_PHOTOS, "image_size_px": 32, "num_epochs": 20, "depth": 5}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -178,9 +239,37 @@ MODEL_OPTIONS = (
     "padding",
     "pooling",
     "activation",
+    "drop_path_rate",
+    "freeze_batch_norm",
 )
 _MODEL_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "lenet5": {"image_size_px": 32, "num_channels": 1},
+}
+# Where a network starts from weights that know photos already, little is left to learn: rates are
+# small, and few passes enough.
+_FROZEN: Mapping[str, Any] = {
+    "eval_batch_size": 32,
+    "num_epochs": 30,
+    "warmup_epochs": 1.0,
+    "label_smoothing": 0.0,
+    "freeze": "backbone",
+    "cache_features": True,
+    "freeze_batch_norm": True,
+    "learning_rate": 1e-3,
+    "augment": "flip",
+}
+_FINE_TUNE: Mapping[str, Any] = {
+    "eval_batch_size": 32,
+    "num_epochs": 3,
+    "warmup_epochs": 0.5,
+    "label_smoothing": 0.1,
+    "freeze": "none",
+    "cache_features": True,
+    "freeze_batch_norm": True,
+    "head_epochs": 20,
+    "layer_decay": 0.75,
+    "learning_rate": 2e-4,
+    "augment": "flip,zoom=0.7,rotation=0.1,brightness=0.1,contrast=0.1",
 }
 _HEADS = ("softmax", "sigmoid")
 _RESIZE_MODES = ("crop", "squash", "pad")
@@ -190,14 +279,25 @@ _SHARE = "a share in [0, 1)"
 _POSITIVE = "a number above 0"
 _AT_LEAST_0 = "a number of at least 0"
 _RANGES: Mapping[str, tuple[str, ...]] = {
-    _SHARE: ("dropout_rate", "label_smoothing", "ema_decay", "momentum", "max_bad_share"),
+    _SHARE: (
+        "dropout_rate",
+        "drop_path_rate",
+        "label_smoothing",
+        "ema_decay",
+        "momentum",
+        "max_bad_share",
+    ),
     _POSITIVE: (
         *("image_size_px", "stored_size_px", "num_epochs", "batch_size", "eval_batch_size"),
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
+        *("head_learning_rate", "layer_decay"),
         *("validation_fraction", "test_fraction"),
     ),
-    _AT_LEAST_0: ("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
+    _AT_LEAST_0: (
+        *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
+        *("head_epochs", "feature_views"),
+    ),
 }
 _IN_RANGE = {
     _SHARE: lambda value: 0 <= value < 1,
@@ -206,11 +306,12 @@ _IN_RANGE = {
 }
 
 
-def resolve(config: TrainConfig) -> TrainConfig:
-    """Fill in what was left open, from the presets of the data set and the network.
+def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Fill in what was left open, from the presets of the data set, the network and the weights.
 
     Args:
       config: settings, some of them None.
+      weights_preset: values that suit the weights to start from, e.g. their image size.
 
     Returns:
       Settings complete enough to repeat the run; those that stay None mean "the library's default".
@@ -222,13 +323,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
       >>> resolve(TrainConfig(dataset="mnist")).num_channels
       1
     """
-    name = config.dataset.split(":")[0]
-    preset = dict(PRESETS.get(name, _PHOTOS))
-    if config.model != "six_conv":  # the presets' options are that network's
-        preset = {k: v for k, v in preset.items() if k not in MODEL_OPTIONS}
-    if config.schedule == "one_cycle":  # its own rise is its warm-up
-        preset.pop("warmup_epochs", None)
-    preset |= _MODEL_PRESETS.get(config.model, {})
+    preset = _preset_of(config) | dict(weights_preset or {})
     given = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     filled: dict[str, Any] = {k: preset.get(k) if v is None else v for k, v in given.items()}
     if filled["learning_rate"] is None:
@@ -238,6 +333,10 @@ def resolve(config: TrainConfig) -> TrainConfig:
         filled["weight_decay"] = 0.05 if is_decoupled else 0.0005
     if filled["flip_average"] is None:
         filled["flip_average"] = parse_policy(filled["augment"]).get("flip", 0) > 0
+    if weights_preset and "model_options" in weights_preset:  # with what was given among them
+        filled["model_options"] = weights_preset["model_options"]
+    if filled["freeze"] is None:
+        filled["freeze"] = "none"
     if filled["stored_size_px"] is None:
         # Room for the crops of augmentation; without any, what is stored is what is seen.
         room = 1 if filled["augment"] == "none" else 7 / 6
@@ -245,6 +344,57 @@ def resolve(config: TrainConfig) -> TrainConfig:
     complete = TrainConfig(**filled)
     check_values(complete)
     return complete
+
+
+def starts_from_weights(config: TrainConfig) -> bool:
+    """Tell whether a run starts from weights that were trained before."""
+    return config.pretrained or config.weights is not None or config.init_from is not None
+
+
+def _preset_of(config: TrainConfig) -> dict[str, Any]:
+    """Put together the values that suit the data set, the network and the kind of training."""
+    preset = dict(PRESETS.get(config.dataset.split(":")[0], _PHOTOS))
+    transfers = starts_from_weights(config)
+    preset["model"] = "efficientnet_lite0" if transfers else "six_conv"
+    model = config.model or preset["model"]
+    if model != "six_conv":  # the presets' options are that network's
+        preset = {k: v for k, v in preset.items() if k not in MODEL_OPTIONS}
+    if config.schedule == "one_cycle":  # its own rise is its warm-up
+        preset.pop("warmup_epochs", None)
+    preset |= _MODEL_PRESETS.get(model, {})
+    if transfers:
+        preset |= _FINE_TUNE if config.fine_tune else _FROZEN
+        if config.freeze not in (None, "backbone") and not config.fine_tune:
+            preset |= {**_FINE_TUNE, "head_epochs": 0}
+    return preset
+
+
+def count_frozen(freeze: str, num_stages: int) -> int:
+    """Turn the setting `freeze` into a number of stages.
+
+    Args:
+      freeze: "backbone", "none", or a number, with or without the word stages.
+      num_stages: stages of the network.
+
+    Returns:
+      How many of the first stages are frozen.
+
+    Raises:
+      ValueError: if the text is none of these, or the number is too large.
+
+    Example:
+      >>> count_frozen("backbone", 7), count_frozen("3 stages", 7), count_frozen("none", 7)
+      (7, 3, 0)
+    """
+    if freeze in ("backbone", "none"):
+        return num_stages if freeze == "backbone" else 0
+    number = freeze.removesuffix("stages").removesuffix("stage").strip()
+    if not number.isdecimal() or int(number) > num_stages:
+        raise ValueError(
+            f"freeze must be backbone, none, or a number of stages up to {num_stages}, "
+            f"got {freeze!r}."
+        )
+    return int(number)
 
 
 def check_values(config: TrainConfig) -> None:
@@ -265,6 +415,8 @@ def check_values(config: TrainConfig) -> None:
         ("head", _HEADS),
         ("resize_mode", _RESIZE_MODES),
         ("compute_dtype", _COMPUTE_DTYPES),
+        ("interpolation", tuple(INTERPOLATIONS)),
+        ("head_init", ("zero", "scaled")),
     ):
         if getattr(config, name) not in known:
             raise unknown_name(name, getattr(config, name), known)
@@ -277,10 +429,38 @@ def check_values(config: TrainConfig) -> None:
             f"stored_size_px (={config.stored_size_px}) is smaller than image_size_px "
             f"(={config.image_size_px}); raise the first or lower the second."
         )
+    _check_pixels(config)
+    _check_start(config)
     if config.validation_fraction + config.test_fraction >= 1:
         raise ValueError(
             f"validation_fraction (={config.validation_fraction}) and test_fraction "
             f"(={config.test_fraction}) leave nothing to train on; their sum must be below 1."
+        )
+
+
+def _check_pixels(config: TrainConfig) -> None:
+    for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
+        values = getattr(config, name)
+        if values is None:
+            continue
+        if len(values) not in (1, config.num_channels or len(values)):
+            raise ValueError(
+                f"{name} must be one number, or one for each of the {config.num_channels} channels,"
+                f" got {len(values)}."
+            )
+        if not all(_IN_RANGE[expected](value) for value in values):
+            raise ValueError(f"{name} must be {expected} for every channel, got {values}.")
+
+
+def _check_start(config: TrainConfig) -> None:
+    if config.init_from and (config.pretrained or config.weights):
+        raise ValueError("init_from and published weights exclude each other; give one.")
+    if starts_from_weights(config):
+        return
+    if config.fine_tune or config.freeze not in (None, "none"):
+        raise ValueError(
+            "fine_tune and freeze need weights to start from: give --pretrained, --weights or "
+            "--init_from."
         )
 
 

@@ -15,7 +15,7 @@ from jaxcnn.evaluation import Evaluation, Totals, evaluate
 from jaxcnn.interrupt import Interrupted, SignalWatch
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train import EvalStep, TrainStep, evaluation_variables
-from jaxcnn.types import Batch, Metrics, TrainState
+from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -47,6 +47,7 @@ class Progress:
       best_step: the step with the best validation accuracy; 0 before the first epoch ends.
       train_seconds: time spent in training, over all starts of the run, validation left out.
       stopped_early: whether early stopping ended the run.
+      first_epoch: the epoch that the phase under way began with.
     """
 
     epoch: int = 0
@@ -56,6 +57,17 @@ class Progress:
     best_step: int = 0
     train_seconds: float = 0.0
     stopped_early: bool = False
+    first_epoch: int = 0
+
+    def next_phase(self) -> "Progress":
+        """Start a phase of training after this one: the history and the best so far stay."""
+        return Progress(
+            epoch=self.epoch,
+            history=self.history,
+            best_step=self.best_step,
+            train_seconds=self.train_seconds,
+            first_epoch=self.epoch,
+        )
 
     def best_row(self) -> dict[str, Any] | None:
         """Find the history's row of the best step."""
@@ -83,7 +95,7 @@ class Plan:
     """How long to train, when to stop, and when to save.
 
     Attributes:
-      num_epochs: epochs at the most.
+      num_epochs: epochs at the most, of the phase under way.
       steps_per_epoch: steps of each.
       early_stopping_epochs: stop after so many epochs without a better validation; None never does.
       checkpoint_every_steps: save so often beside the end of each epoch; None does not.
@@ -96,7 +108,10 @@ class Plan:
 
 
 def restore_run(
-    stores: Stores, state: TrainState, batches: BatchIterator
+    stores: Stores,
+    state: TrainState,
+    batches: BatchIterator,
+    progress: Progress | None = None,
 ) -> tuple[TrainState, Progress]:
     """Go back to the newest good checkpoint, or to the start where there is none.
 
@@ -104,6 +119,7 @@ def restore_run(
       stores: the run's checkpoints.
       state: the state that a new run would start from.
       batches: the training batches; set to the position of the checkpoint.
+      progress: the progress that a new run would start from; None for that of the very start.
 
     Returns:
       The state and the progress to go on with.
@@ -113,7 +129,7 @@ def restore_run(
     """
     found = stores.last.restore(state)
     if found is None:
-        return state, Progress()
+        return state, progress or Progress()
     batches.set_state(found.metadata["data"])
     return found.state, Progress.from_json(found.metadata["progress"])
 
@@ -130,6 +146,9 @@ class Fit:
       plan: how long to train, when to stop and when to save.
       stores: where checkpoints go; None keeps none.
       best_metadata: JSON values saved with each best checkpoint, enough to predict from it alone.
+      export: makes the variables that are saved as best of those that are evaluated, where the two
+        differ: where the head alone is trained, it adds the backbone.
+      phase: name of the phase of training, for the record; "" where there is but one.
       learning_rate: step to learning rate, for the record.
       line: where progress is shown.
       on_epoch: called with the history after each epoch.
@@ -146,6 +165,8 @@ class Fit:
         plan: Plan,
         stores: Stores | None = None,
         best_metadata: dict[str, Any] | None = None,
+        export: Callable[[PyTree], PyTree] = lambda variables: variables,
+        phase: str = "",
         learning_rate: Callable[[int], float],
         line: ProgressLine,
         on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
@@ -158,6 +179,8 @@ class Fit:
         self._plan = plan
         self._stores = stores
         self._best_metadata = best_metadata or {}
+        self._export = export
+        self._phase = phase
         self._learning_rate = learning_rate
         self._line = line
         self._on_epoch = on_epoch
@@ -179,7 +202,8 @@ class Fit:
         """
         with SignalWatch() as signals:
             try:
-                while progress.epoch < self._plan.num_epochs and not progress.stopped_early:
+                last_epoch = progress.first_epoch + self._plan.num_epochs
+                while progress.epoch < last_epoch and not progress.stopped_early:
                     state = self._train_epoch(state, progress, signals)
                     self._end_epoch(state, progress)
             finally:
@@ -252,11 +276,14 @@ class Fit:
         progress.epoch += 1
         progress.step_in_epoch, progress.totals = 0, Totals()
         patience = self._plan.early_stopping_epochs
-        waited = len([r for r in progress.history if r["step"] > progress.best_step])
+        begun = progress.first_epoch * self._plan.steps_per_epoch
+        since = max(progress.best_step, begun)  # another phase's best is no reason to stop this one
+        waited = len([row for row in progress.history if row["step"] > since])
         progress.stopped_early = patience is not None and waited >= patience
         if self._stores is not None and is_best:
             metadata = {**self._best_metadata, "step": row["step"], "validation": row}
-            self._stores.best.save(row["step"], evaluation_variables(state), metadata)
+            variables = self._export(evaluation_variables(state))
+            self._stores.best.save(row["step"], variables, metadata)
         # The best is saved first: whatever `last` tells of is then on disk already.
         self._save(state, progress)
         self._on_epoch(progress.history)
@@ -266,6 +293,7 @@ class Fit:
         totals, clock = progress.totals, self._epoch_clock
         step = self._step(progress)
         return {
+            **({"phase": self._phase} if self._phase else {}),
             "epoch": progress.epoch + 1,
             "step": step,
             "learning_rate": float(self._learning_rate(step - 1)),

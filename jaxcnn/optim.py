@@ -1,24 +1,15 @@
-"""Learning-rate schedules, optimizers and parameter averages, by name, from Optax's parts.
-
-A schedule maps a step to a learning rate. Step s is the number of updates already made, so the
-updates of a run use schedule(0) ... schedule(total_steps - 1).
-"""
+"""Optimizers by name and parameter averages, from Optax's parts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxcnn.registry import unknown_name
+from jaxcnn.schedules import Schedule, check_range
 from jaxcnn.types import Array, PyTree
-
-Schedule = Callable[[Array | int], jax.Array]
-
-ONE_CYCLE_RISE = 0.3  # share of the steps, as in fastai and PyTorch
-ONE_CYCLE_START = 25.0  # the peak over the first learning rate
-ONE_CYCLE_FINAL = 1e4  # the first learning rate over the final one
 
 # For batches of about 32. sgd: the 0.1 per 256 of He et al. 2016, rounded up, as small batches bear
 # it; adam: Kingma & Ba 2015; adamw: higher, as its decay and a warm-up bear it; lion: a tenth of
@@ -32,17 +23,6 @@ _DEFAULT_LEARNING_RATES = {
     "lamb": 4e-3,
     "rmsprop": 1e-4,
 }
-_SCHEDULES = ("constant", "linear", "cosine", "step", "one_cycle")
-
-
-def list_schedules() -> list[str]:
-    """List the names that `make_schedule` knows.
-
-    Example:
-      >>> list_schedules()
-      ['constant', 'linear', 'cosine', 'step', 'one_cycle']
-    """
-    return list(_SCHEDULES)
 
 
 def list_optimizers() -> list[str]:
@@ -77,135 +57,6 @@ def default_learning_rate(name: str) -> float:
     if name not in _DEFAULT_LEARNING_RATES:
         raise unknown_name("optimizer", name, list_optimizers())
     return _DEFAULT_LEARNING_RATES[name]
-
-
-def _in_float32(schedule: optax.Schedule) -> Schedule:
-    # Optax's schedules mix their integer count with floats, which strict promotion forbids.
-    # float32 holds every step up to 2^24 exactly.
-    def float32_schedule(step: Array | int) -> jax.Array:
-        step = jnp.asarray(step, jnp.float32)
-        return jnp.broadcast_to(jnp.asarray(schedule(step), jnp.float32), step.shape)
-
-    return float32_schedule
-
-
-def _one_cycle(learning_rate: float, total_steps: int, rise_steps: int) -> Schedule:
-    first = learning_rate / ONE_CYCLE_START
-    fall = optax.cosine_decay_schedule(
-        learning_rate, total_steps - rise_steps, alpha=1 / (ONE_CYCLE_START * ONE_CYCLE_FINAL)
-    )
-    if rise_steps == 0:
-        return _in_float32(fall)
-    # A cosine decay to 25 times its start is a cosine rise.
-    rise = optax.cosine_decay_schedule(first, rise_steps, alpha=ONE_CYCLE_START)
-    return _in_float32(optax.join_schedules([rise, fall], [rise_steps]))
-
-
-def make_schedule(
-    name: str,
-    *,
-    learning_rate: float,
-    total_steps: int,
-    warmup_steps: int | None = None,
-    final_fraction: float = 0.0,
-    drop_at: Sequence[float] = (1 / 3, 2 / 3, 8 / 9),
-    drop_factor: float = 0.1,
-) -> Schedule:
-    """Make a learning-rate schedule.
-
-    With T = total_steps, W = warmup_steps and peak = learning_rate, the rate at step s is
-
-        s < W:     peak (s + 1) / (W + 1), a line from 0 at s = -1 to the peak at s = W, so that
-                   the first update is small but not lost
-        constant:  peak
-        linear:    peak - (1 - final_fraction) peak (s - W) / (T - W)
-        cosine:    the same ends, joined by (1 + cos(pi (s - W) / (T - W))) / 2
-        step:      peak drop_factor^d, d the number of f in drop_at with round(f T) <= s
-        one_cycle: from peak / 25 at s = 0 to peak at s = W by half a cosine, then to
-                   peak / 250,000 at s = T by another; there the rise is the warm-up
-
-    and from s = T on it keeps its value at T, which no update of the run uses.
-
-    Args:
-      name: one of `list_schedules()`.
-      learning_rate: the peak, > 0.
-      total_steps: updates in the whole run, warm-up included; > 0.
-      warmup_steps: in [0, total_steps); None for 0, or for "one_cycle" 30 % of total_steps.
-      final_fraction: rate at T over the peak, in [0, 1]; for "linear" and "cosine".
-      drop_at: shares of the run after which the rate drops, each in [0, 1]; for "step". The
-        default is the ImageNet classic, epochs 30, 60 and 80 of 90.
-      drop_factor: what the rate is multiplied by at each drop, in (0, 1]; for "step".
-
-    Returns:
-      A pure function from a step, or an array of steps, to float32 learning rates of its shape.
-
-    Raises:
-      ValueError: if the name is unknown or an option is out of its range.
-
-    Example:
-      >>> schedule = make_schedule("cosine", learning_rate=1.0, total_steps=11, warmup_steps=1)
-      >>> [round(float(schedule(s)), 3) for s in (0, 1, 6, 11)]
-      [0.5, 1.0, 0.5, 0.0]
-
-    Source: warm-up Goyal et al. 2017, arXiv:1706.02677; cosine Loshchilov & Hutter 2017,
-    arXiv:1608.03983, without restarts; step He et al. 2016, arXiv:1512.03385; one_cycle Smith &
-    Topin 2017, arXiv:1708.07120, with fastai's cosine halves.
-    """
-    if name not in _SCHEDULES:
-        raise unknown_name("schedule", name, _SCHEDULES)
-    if warmup_steps is None:
-        warmup_steps = int(ONE_CYCLE_RISE * total_steps) if name == "one_cycle" else 0
-    _check_schedule(learning_rate, total_steps, warmup_steps, final_fraction, drop_at, drop_factor)
-    if name == "one_cycle":
-        return _one_cycle(learning_rate, total_steps, warmup_steps)
-
-    steps = total_steps - warmup_steps
-    if name == "constant":
-        main = optax.constant_schedule(learning_rate)
-    elif name == "linear":
-        main = optax.linear_schedule(learning_rate, learning_rate * final_fraction, steps)
-    elif name == "cosine":
-        main = optax.cosine_decay_schedule(learning_rate, steps, alpha=final_fraction)
-    else:
-        drops = _drops(drop_at, drop_factor, total_steps, warmup_steps)
-        main = optax.piecewise_constant_schedule(learning_rate, drops)
-    if warmup_steps == 0:
-        return _in_float32(main)
-    warmup = optax.linear_schedule(learning_rate / (warmup_steps + 1), learning_rate, warmup_steps)
-    return _in_float32(optax.join_schedules([warmup, main], [warmup_steps]))
-
-
-def _drops(
-    drop_at: Sequence[float], drop_factor: float, total_steps: int, warmup_steps: int
-) -> dict[int, float]:
-    """Map steps after the warm-up to factors; in a short run, drops may share a step."""
-    drops: dict[int, float] = {}
-    for fraction in drop_at:
-        step = round(fraction * total_steps) - warmup_steps
-        drops[step] = drops.get(step, 1.0) * drop_factor
-    return drops
-
-
-def _check_schedule(
-    learning_rate: float,
-    total_steps: int,
-    warmup_steps: int,
-    final_fraction: float,
-    drop_at: Sequence[float],
-    drop_factor: float,
-) -> None:
-    _check_range("total_steps", total_steps, total_steps >= 1, ">= 1")
-    in_run = 0 <= warmup_steps < total_steps
-    _check_range("warmup_steps", warmup_steps, in_run, f"in [0, total_steps={total_steps})")
-    _check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
-    _check_range("final_fraction", final_fraction, 0 <= final_fraction <= 1, "in [0, 1]")
-    _check_range("drop_at", drop_at, all(0 <= f <= 1 for f in drop_at), "shares in [0, 1]")
-    _check_range("drop_factor", drop_factor, 0 < drop_factor <= 1, "in (0, 1]")
-
-
-def _check_range(name: str, value: object, holds: bool, expected: str) -> None:
-    if not holds:
-        raise ValueError(f"{name} must be {expected}, got {value}.")
 
 
 def decay_mask(params: PyTree) -> PyTree:
@@ -259,6 +110,7 @@ def make_optimizer(
     momentum: float = 0.9,
     nesterov: bool = False,
     gradient_clip_norm: float | None = None,
+    layer_factors: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """Make an optimizer.
 
@@ -284,6 +136,8 @@ def make_optimizer(
         the first moment's (b1) of the others.
       nesterov: look ahead along the momentum; not for lion and lamb.
       gradient_clip_norm: upper bound of the gradient's global norm, > 0, or None.
+      layer_factors: {name at the top of params: factor on its learning rate}, see `layer_factors`;
+        None for 1 everywhere.
 
     Returns:
       An Optax transformation; its update needs params.
@@ -315,7 +169,43 @@ def make_optimizer(
         optax.identity() if clip is None else optax.clip_by_global_norm(clip),
         *parts,
         optax.scale_by_learning_rate(rate),
+        optax.identity() if layer_factors is None else _scale_layers(layer_factors),
     )
+
+
+def layer_factors(names: Sequence[str], decay: float) -> dict[str, float]:
+    """Give deeper layers, whose features are more general, smaller learning rates.
+
+    Args:
+      names: of the layers at the top of the parameter tree, the first first.
+      decay: factor from one layer to the one before it, in (0, 1]; the last layer's factor is 1.
+
+    Returns:
+      {name: factor}.
+
+    Raises:
+      ValueError: if decay is out of its range.
+
+    Example:
+      >>> layer_factors(["stem", "stage_1", "head"], 0.5)
+      {'stem': 0.25, 'stage_1': 0.5, 'head': 1.0}
+
+    Source: Howard & Ruder 2018, arXiv:1801.06146, section 3.2 (discriminative fine-tuning).
+    """
+    check_range("decay", decay, 0 < decay <= 1, "in (0, 1]")
+    return {name: decay ** (len(names) - 1 - i) for i, name in enumerate(names)}
+
+
+def _scale_layers(factors: Mapping[str, float]) -> optax.GradientTransformation:
+    def scale(updates: optax.Updates, params: optax.Params | None = None) -> optax.Updates:
+        del params
+        assert isinstance(updates, dict)
+        return {
+            name: jax.tree.map(lambda u, f=factors[name]: f * u, below)
+            for name, below in updates.items()
+        }
+
+    return optax.stateless(scale)
 
 
 def _check_optimizer(
@@ -329,11 +219,11 @@ def _check_optimizer(
     if name not in _DEFAULT_LEARNING_RATES:
         raise unknown_name("optimizer", name, list_optimizers())
     if not callable(learning_rate):
-        _check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
-    _check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")
-    _check_range("momentum", momentum, 0 <= momentum < 1, "in [0, 1)")
+        check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
+    check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")
+    check_range("momentum", momentum, 0 <= momentum < 1, "in [0, 1)")
     if gradient_clip_norm is not None:
-        _check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
+        check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
     if nesterov and name in ("lion", "lamb"):
         raise ValueError(f"nesterov must be False for {name}, which has no such form; got True.")
 
@@ -363,7 +253,7 @@ def ema_update(ema: PyTree, new: PyTree, *, decay: float, step: Array | int) -> 
 
     Source: TensorFlow's tf.train.ExponentialMovingAverage with num_updates.
     """
-    _check_range("decay", decay, 0 <= decay < 1, "in [0, 1)")
+    check_range("decay", decay, 0 <= decay < 1, "in [0, 1)")
     # 1 - d, written so that a decay close to 1 loses no digits: 1 - (1 + s)/(10 + s) = 9/(10 + s).
     step_size = jnp.maximum(1.0 - decay, 9.0 / (10.0 + jnp.asarray(step, jnp.float32)))
     return optax.incremental_update(new, ema, step_size)

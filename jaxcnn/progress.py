@@ -30,6 +30,7 @@ class ProgressLine:
       batch_size: examples of each step.
       stream: where the moving line goes; the lines that stay go to standard output.
       visible: False shows nothing at all.
+      phase: name of the phase of training, shown before each epoch.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class ProgressLine:
         batch_size: int,
         stream: TextIO | None = None,
         visible: bool = True,
+        phase: str = "",
     ) -> None:
+        self._prefix = f"{phase} " if phase else ""
         self._num_epochs = num_epochs
         self._steps_per_epoch = steps_per_epoch
         self._batch_size = batch_size
@@ -62,7 +65,7 @@ class ProgressLine:
         self._bar = tqdm(
             total=self._steps_per_epoch,
             initial=step_in_epoch,
-            desc=f"epoch {epoch + 1}/{self._num_epochs}",
+            desc=f"{self._prefix}epoch {epoch + 1}/{self._num_epochs}",
             bar_format="{desc} |{bar:20}| {n_fmt}/{total_fmt}{postfix}",
             file=self._stream,
             leave=False,
@@ -98,7 +101,7 @@ class ProgressLine:
             self._bar.close()
             self._bar = None
         self.say(
-            f"epoch {row['epoch']:>3}/{self._num_epochs}"
+            f"{self._prefix}epoch {row['epoch']:>3}/{self._num_epochs}"
             f"  train loss {row['train_loss']:.3f} accuracy {row['train_accuracy']:6.1%}"
             f"  validation loss {row['validation_loss']:.3f}"
             f" accuracy {row['validation_accuracy']:6.1%}{' *' if is_best else '  '}"
@@ -129,4 +132,4 @@ class ProgressLine:
         if self._stream.isatty() or now - self._last_heartbeat < _HEARTBEAT_SECONDS:
             return
         self._last_heartbeat = now
-        self.say(f"  step {step}/{self._num_epochs * self._steps_per_epoch} {text}")
+        self.say(f"  {self._prefix}step {step}/{self._num_epochs * self._steps_per_epoch} {text}")

@@ -1,6 +1,6 @@
 """The training and evaluation steps: pure functions, compiled once, state in and state out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +14,8 @@ from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> (B,) nats
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
+Prepare = Callable[[Batch, jax.Array], jax.Array]  # (batch, key) -> the network's input
+Views = Callable[[Batch], list[jax.Array]]
 TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 EvalStep = Callable[[PyTree, Batch], tuple[Metrics, jax.Array]]
 
@@ -39,18 +41,30 @@ def to_unit_interval(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) / 255.0
 
 
-def normalize(images: jax.Array, *, mean: float = 0.5, std: float = 0.25) -> jax.Array:
+def normalize(
+    images: jax.Array,
+    *,
+    mean: float | Sequence[float] = 0.5,
+    std: float | Sequence[float] = 0.25,
+) -> jax.Array:
     """Centre and scale pixels, `(images - mean) / std`, to what networks take.
 
     Args:
       images: (..., H, W, C) float32 in [0, 1].
-      mean: the value that becomes 0. One half is close to the mean of natural photos.
-      std: the spread that becomes 1.
+      mean: the value that becomes 0, of all channels or of each. One half is close to the mean of
+        natural photos.
+      std: the spread that becomes 1, likewise.
 
     Returns:
       The same shape, float32; with the defaults in [-2, 2].
+
+    Example:
+      >>> normalize(jnp.full((1, 1, 3), 0.5), mean=(0.5, 0.4, 0.3), std=(0.1, 0.1, 0.1)).tolist()
+      [[[0.0, 0.99..., 1.99...]]]
     """
-    return (images - mean) / std
+    channels = (1,) * (images.ndim - 1) + (-1,)
+    centre, spread = (jnp.asarray(v, jnp.float32).reshape(channels) for v in (mean, std))
+    return (images - centre) / spread
 
 
 def init_state(
@@ -59,6 +73,7 @@ def init_state(
     optimizer: optax.GradientTransformation,
     image_shape: tuple[int, int, int],
     *,
+    frozen: Container[str] = (),
     with_ema: bool = False,
 ) -> TrainState:
     """Draw the first parameters and make the state that training starts from.
@@ -68,6 +83,8 @@ def init_state(
       model: a network of `jaxcnn.models`.
       optimizer: an Optax gradient transformation.
       image_shape: (H, W, C) of the images that the network will see.
+      frozen: names at the top of the parameters that stay as they are; the optimizer keeps nothing
+        of them.
       with_ema: keep a moving average of parameters and batch statistics.
 
     Returns:
@@ -75,16 +92,44 @@ def init_state(
     """
     images = jnp.zeros((1, *image_shape), jnp.float32)
     variables = jax.jit(lambda key: model.init(key, images, train=False))(key)
+    return start_state(variables, optimizer, frozen=frozen, with_ema=with_ema)
+
+
+def start_state(
+    variables: PyTree,
+    optimizer: optax.GradientTransformation,
+    *,
+    frozen: Container[str] = (),
+    with_ema: bool = False,
+    step: int = 0,
+) -> TrainState:
+    """Make the state that training starts from of given variables.
+
+    Args:
+      variables: {"params": ..., "batch_stats": ...}.
+      optimizer: an Optax gradient transformation.
+      frozen: as for `init_state`.
+      with_ema: as for `init_state`.
+      step: number of updates already made, by which random draws are told apart.
+
+    Returns:
+      A TrainState.
+    """
     params, batch_stats = variables["params"], variables.get("batch_stats", {})
     return TrainState(
-        step=jnp.zeros((), jnp.int32),
+        step=jnp.asarray(step, jnp.int32),
         params=params,
         batch_stats=batch_stats,
-        opt_state=optimizer.init(params),
+        opt_state=optimizer.init(_without(params, frozen)),
         # Copies, since a donated buffer must not stand in the state twice.
         ema_params=jax.tree.map(jnp.copy, params) if with_ema else {},
         ema_batch_stats=jax.tree.map(jnp.copy, batch_stats) if with_ema else {},
     )
+
+
+def _without(tree: PyTree, names: Container[str]) -> PyTree:
+    """Leave out the branches of those names at the top of a tree."""
+    return {name: branch for name, branch in tree.items() if name not in names}
 
 
 def evaluation_variables(state: TrainState) -> PyTree:
@@ -110,6 +155,9 @@ def make_train_step(
     head: str = "softmax",
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
+    frozen: Container[str] = (),
+    mean: float | Sequence[float] = 0.5,
+    std: float | Sequence[float] = 0.25,
 ) -> TrainStep:
     """Build one update of the parameters as a pure function; the caller compiles it.
 
@@ -122,58 +170,114 @@ def make_train_step(
       ema_decay: decay of the moving average for each step, in [0, 1); None keeps none.
       reported_loss_fn: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
         evaluation uses where training smooths or weights its own, so that the two compare.
+      frozen: names at the top of the parameters that stay as they are: no gradient of them is
+        computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
+      mean: of the pixels, see `normalize`.
+      std: of the pixels, see `normalize`.
 
     Returns:
       train_step(state, batch, key) to (state, metrics). Give it the same run key each step: inside,
       the step's number is folded in, so a resumed run repeats every draw. Compile it with
-      `jax.jit(train_step, donate_argnums=0)`.
+      `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the collection
+      "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight` times.
     """
 
-    def forward(params: PyTree, state: TrainState, images: jax.Array, key: jax.Array) -> Any:
-        return model.apply(
-            {"params": params, "batch_stats": state.batch_stats},
-            images,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"dropout": key},
-        )
+    def prepare(batch: Batch, key: jax.Array) -> jax.Array:
+        images = to_unit_interval(jnp.asarray(batch.image))
+        images = augment_batch(augment, key, images, jnp.asarray(batch.index))
+        return normalize(images, mean=mean, std=std)
+
+    return make_step(
+        model,
+        optimizer,
+        loss_fn,
+        prepare,
+        head=head,
+        ema_decay=ema_decay,
+        reported_loss_fn=reported_loss_fn,
+        frozen=frozen,
+    )
+
+
+def make_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    loss_fn: LossFn,
+    prepare: Prepare,
+    *,
+    head: str = "softmax",
+    ema_decay: float | None = None,
+    reported_loss_fn: LossFn | None = None,
+    frozen: Container[str] = (),
+) -> TrainStep:
+    """Build one update for any kind of input; `make_train_step` is the one for images.
+
+    Args:
+      model: a Flax module called as `model(inputs, train=...)`.
+      optimizer: as for `make_train_step`.
+      loss_fn: as for `make_train_step`.
+      prepare: (batch, key) to what the module takes; random draws are folded by example index.
+      head: as for `make_train_step`.
+      ema_decay: as for `make_train_step`.
+      reported_loss_fn: as for `make_train_step`.
+      frozen: as for `make_train_step`.
+
+    Returns:
+      As `make_train_step`.
+    """
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
-        augment_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
-        images = to_unit_interval(jnp.asarray(batch.image))
-        images = normalize(augment_batch(augment, augment_key, images, jnp.asarray(batch.index)))
+        prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
+        inputs, label = prepare(batch, prepare_key), jnp.asarray(batch.label)
 
-        def objective(params: PyTree) -> tuple[jax.Array, Any]:
-            logits, updated = forward(params, state, images, dropout_key)
-            per_example = loss_fn(logits, jnp.asarray(batch.label))
-            return losses.mean_loss(per_example, batch.mask), (logits, updated)
+        def objective(trained: PyTree) -> tuple[jax.Array, Any]:
+            logits, updated = model.apply(
+                {"params": {**state.params, **trained}, "batch_stats": state.batch_stats},
+                inputs,
+                train=True,
+                mutable=["batch_stats", "auxiliary"],
+                rngs={"dropout": dropout_key},
+            )
+            loss = losses.mean_loss(loss_fn(logits, label), batch.mask)
+            loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, batch)
+            return loss, (logits, updated)
 
-        gradients, (logits, updated) = jax.grad(objective, has_aux=True)(state.params)
-        new_state = _updated_state(
-            state, gradients, updated.get("batch_stats", {}), optimizer, ema_decay
+        trained = _without(state.params, frozen)
+        gradients, (logits, updated) = jax.grad(objective, has_aux=True)(trained)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
+        state = state._replace(
+            step=state.step + 1,
+            params={**state.params, **optax.apply_updates(trained, updates)},
+            batch_stats={**state.batch_stats, **updated.get("batch_stats", {})},
+            opt_state=opt_state,
         )
+        if ema_decay is not None:
+            state = _averaged(state, ema_decay, frozen)
         predicted = losses.predict_class(logits, head)
-        per_example = (reported_loss_fn or loss_fn)(logits, jnp.asarray(batch.label))
-        return new_state, metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
+        per_example = (reported_loss_fn or loss_fn)(logits, label)
+        return state, metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
 
     return train_step
 
 
-def _updated_state(
-    state: TrainState,
-    gradients: PyTree,
-    batch_stats: PyTree,
-    optimizer: optax.GradientTransformation,
-    ema_decay: float | None,
-) -> TrainState:
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    ema_params, ema_batch_stats = state.ema_params, state.ema_batch_stats
-    if ema_decay is not None:
-        ema_params, ema_batch_stats = optim.ema_update(
-            (ema_params, ema_batch_stats), (params, batch_stats), decay=ema_decay, step=state.step
-        )
-    return TrainState(state.step + 1, params, batch_stats, opt_state, ema_params, ema_batch_stats)
+def _auxiliary_loss(model: nn.Module, sown: PyTree, loss_fn: LossFn, batch: Batch) -> Any:
+    """Add up the weighted mean losses of the logits that auxiliary heads sowed; 0 without any."""
+    label = jnp.asarray(batch.label)
+    means = [losses.mean_loss(loss_fn(x, label), batch.mask) for x in jax.tree.leaves(sown)]
+    return getattr(model, "auxiliary_weight", 0.0) * sum(means)
+
+
+def _averaged(state: TrainState, decay: float, frozen: Container[str]) -> TrainState:
+    """Move the averages of what is trained; the frozen rest would change by rounding."""
+    kept = (state.ema_params, state.ema_batch_stats)
+    old, new = (
+        tuple(_without(tree, frozen) for tree in trees)
+        for trees in (kept, (state.params, state.batch_stats))
+    )
+    params, batch_stats = optim.ema_update(old, new, decay=decay, step=state.step - 1)
+    return state._replace(
+        ema_params={**kept[0], **params}, ema_batch_stats={**kept[1], **batch_stats}
+    )
 
 
 def make_eval_step(
@@ -183,6 +287,8 @@ def make_eval_step(
     image_size_px: int,
     head: str = "softmax",
     flip_average: bool = False,
+    mean: float | Sequence[float] = 0.5,
+    std: float | Sequence[float] = 0.25,
 ) -> EvalStep:
     """Build the evaluation of one batch as a pure function; the caller compiles it.
 
@@ -192,19 +298,41 @@ def make_eval_step(
       image_size_px: side of the centre crop that the network sees.
       head: "softmax" or "sigmoid", the network's kind of output.
       flip_average: average the logits of each image and of its mirror image.
+      mean: of the pixels, see `normalize`.
+      std: of the pixels, see `normalize`.
 
     Returns:
       eval_step(variables, batch) to (metrics, probabilities). Examples whose mask is False count
       nowhere; probabilities are (B, num_classes) float32 for every row, the padding's included.
     """
 
-    def eval_step(variables: PyTree, batch: Batch) -> tuple[Metrics, jax.Array]:
+    def views(batch: Batch) -> list[jax.Array]:
         images = to_unit_interval(jnp.asarray(batch.image))
-        images = normalize(jax.vmap(lambda image: center_crop(image, image_size_px))(images))
-        logits = jnp.asarray(model.apply(variables, images, train=False))
-        if flip_average:
-            mirrored = jnp.asarray(model.apply(variables, images[:, :, ::-1], train=False))
-            logits = (logits + mirrored) / 2
+        images = jax.vmap(lambda image: center_crop(image, image_size_px))(images)
+        images = normalize(images, mean=mean, std=std)
+        return [images, images[:, :, ::-1]] if flip_average else [images]
+
+    return make_eval_step_of_views(model, loss_fn, views, head=head)
+
+
+def make_eval_step_of_views(
+    model: nn.Module, loss_fn: LossFn, views: Views, *, head: str = "softmax"
+) -> EvalStep:
+    """Build the evaluation for any kind of input; `make_eval_step` is the one for images.
+
+    Args:
+      model: a Flax module called as `model(inputs, train=False)`.
+      loss_fn: (logits, label) to one loss an example.
+      views: batch to a list of inputs of the module, whose logits are averaged.
+      head: "softmax" or "sigmoid", the network's kind of output.
+
+    Returns:
+      As `make_eval_step`.
+    """
+
+    def eval_step(variables: PyTree, batch: Batch) -> tuple[Metrics, jax.Array]:
+        each = [jnp.asarray(model.apply(variables, x, train=False)) for x in views(batch)]
+        logits = sum(each[1:], start=each[0]) / len(each)
         predicted = losses.predict_class(logits, head)
         per_example = loss_fn(logits, jnp.asarray(batch.label))
         counted = metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)

@@ -4,7 +4,8 @@ config.json      the settings, complete
 metrics.jsonl    a row an epoch
 summary.json     the result, written at the end
 tensorboard/     the same rows as TensorBoard events
-checkpoints/     last/ to resume from, best/ to predict with
+checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with
+features/        what a frozen backbone gave, where one is used
 pictures/
 skipped_files.csv
 """
@@ -70,6 +71,11 @@ class Workdir:
         folder = self.path / "pictures"
         folder.mkdir(exist_ok=True)
         return folder
+
+    @property
+    def features(self) -> Path:
+        """Where a frozen backbone's features are kept."""
+        return self.path / "features"
 
     def summary_writer(self, *, first_step: int) -> SummaryWriter:
         """Open the TensorBoard log; events from `first_step` on, of a run cut short, are void."""
@@ -139,7 +145,7 @@ def _write_atomically(path: Path, text: str) -> None:
 
 def _remove_run(workdir: Workdir) -> None:
     """Remove what a run writes, and nothing else that a person may keep there."""
-    for folder in ("checkpoints", "pictures", "tensorboard"):
+    for folder in ("checkpoints", "pictures", "tensorboard", "features"):
         shutil.rmtree(workdir.path / folder, ignore_errors=True)
     for file in (workdir.metrics, workdir.summary, workdir.skipped_files, workdir.config):
         file.unlink(missing_ok=True)

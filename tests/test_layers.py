@@ -11,11 +11,15 @@ PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
     ("trainer",),
+    ("run",),
+    ("transfer",),
     ("loop", "pictures", "classifier", "summary"),
+    ("pretrained", "features"),
     ("evaluation", "build", "checkpoint", "diagnosis", "interrupt", "progress", "workdir"),
-    ("train", "compilation", "plots", "baselines", "config", "host_memory"),
+    ("train", "compilation", "plots", "baselines", "phases", "host_memory"),
+    ("config",),
     ("optim", "losses", "metrics", "augment"),
-    ("models",),
+    ("models", "schedules"),
     ("ops", "data"),
     ("registry", "types"),
 )

@@ -1,5 +1,6 @@
 """The steps are pure, train what they should, and count every example once."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,7 @@ from jaxcnn.compilation import compile_step
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.evaluation import evaluate
 from jaxcnn.models import create_model
+from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.train import (
     evaluation_variables,
     init_state,
@@ -243,3 +245,51 @@ def test_state_is_arrays_only(tiny_split):
     assert (
         init_state(KEY, model, optim.make_optimizer("sgd", 0.1), (SIZE, SIZE, 3)).ema_params == {}
     )
+
+
+class _Pixels(StagedNetwork, kw_only=True):
+    """One linear layer on the pixels; with `sows`, two layers more of the same kind sow logits."""
+
+    sows: bool = True
+    auxiliary_weight: float = 0.3
+
+    @nn.compact
+    def stages(self):
+        return [Stage("pixels", 0, self._sow)]
+
+    def _sow(self, x, *, train):
+        x = x.reshape(x.shape[0], -1)
+        for number in (1, 2) if self.sows else ():
+            logits = nn.Dense(2, name=f"auxiliary_{number}")(x)
+            if train:
+                self.sow("auxiliary", "logits", logits)
+        return x
+
+
+def test_sown_logits_are_trained_by_their_weight(tiny_split):
+    """The layers see the same pixels, so each gradient is that of a plain linear classifier."""
+    batch = first_batch(tiny_split, 8)._replace(mask=np.arange(8) < 6)
+    optimizer = optim.make_optimizer("sgd", 1.0, momentum=0.0)
+    model = _Pixels(num_classes=2)
+    state = init_state(KEY, model, optimizer, (SIZE, SIZE, 3))
+    assert state.batch_stats == {}
+    new, counted = jax.jit(make_step(model, optimizer))(state, batch, KEY)
+    assert new.batch_stats == {}
+    reported = 0.0
+    for name, weight in {"head": 1.0, "auxiliary_1": 0.3, "auxiliary_2": 0.3}.items():
+        params = state.params[name]
+        plain = _Pixels(num_classes=2, sows=False)
+        alone = state._replace(
+            params={"head": params if "linear" in params else {"linear": params}}
+        )
+        alone = alone._replace(opt_state=optimizer.init(alone.params))
+        after, metrics = jax.jit(make_step(plain, optimizer))(alone, batch, KEY)
+        want = jax.tree.map(lambda a, b: weight * (b - a), alone.params, after.params)["head"]
+        found = jax.tree.map(lambda a, b: b - a, params, new.params[name])
+        found = found if name == "head" else {"linear": found}
+        jax.tree.map(
+            lambda f, w: np.testing.assert_allclose(f, w, rtol=1e-4, atol=1e-6), found, want
+        )
+        assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(found)) > 1e-2
+        reported = reported or float(metrics.loss_sum)
+    assert float(counted.loss_sum) == pytest.approx(reported, rel=1e-5)  # the head's alone

@@ -195,7 +195,7 @@ def _threads(data: ImageSplit, num_threads: int | None) -> int:
 
 def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
     """Make a batch of the examples at (B,) positions; -1 makes a row of padding."""
-    image = np.zeros((len(index), *data.image_shape), np.uint8)
+    image = np.zeros((len(index), *data.image_shape), data.dtype)
     mask = index >= 0
     if mask.all():
         image, mask = data.gather(index)

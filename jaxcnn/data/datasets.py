@@ -93,6 +93,7 @@ def load_images(
     size_px: int,
     resize_mode: str = "crop",
     num_channels: int = 3,
+    interpolation: str = "bilinear",
     num_workers: int | None = None,
     max_bad_share: float = 0.05,
     memory_limit_bytes: int = 2**31,
@@ -106,6 +107,7 @@ def load_images(
       size_px: side of the stored square images, pixels.
       resize_mode: "crop", "squash" or "pad".
       num_channels: 3 for colour, 1 for grey.
+      interpolation: "bilinear", "bicubic" or "lanczos".
       num_workers: threads that decode; None takes one for each core.
       max_bad_share: share of unreadable examples in a split above which this raises.
       memory_limit_bytes: above this size of all decoded images together, they are streamed.
@@ -128,7 +130,12 @@ def load_images(
     needed = decoded_bytes(sum(map(len, splits)), size_px, num_channels)
     in_memory = needed <= memory_limit_bytes
     workers = num_workers or os.cpu_count() or 1
-    shape = {"size_px": size_px, "resize_mode": resize_mode, "num_channels": num_channels}
+    shape = {
+        "size_px": size_px,
+        "resize_mode": resize_mode,
+        "num_channels": num_channels,
+        "interpolation": interpolation,
+    }
     limits = {"num_workers": workers, "max_bad_share": max_bad_share}
     if not in_memory:
         say(

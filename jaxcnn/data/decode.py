@@ -14,6 +14,11 @@ from PIL import Image
 from jaxcnn.registry import unknown_name
 
 RESIZE_MODES = ("crop", "squash", "pad")
+INTERPOLATIONS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 # The size from which Pillow itself warns of a decompression bomb.
 MAX_PIXELS = 89_478_485
@@ -75,29 +80,33 @@ def decode_image(
     return _pixels(_decode(data, num_channels, max_pixels, draft_px=None))
 
 
-def resize_image(image: np.ndarray, size_px: int, mode: str = "crop") -> np.ndarray:
-    """Resize an image to a square, by bilinear interpolation with antialiasing.
+def resize_image(
+    image: np.ndarray, size_px: int, mode: str = "crop", *, interpolation: str = "bilinear"
+) -> np.ndarray:
+    """Resize an image to a square, with antialiasing.
 
     Args:
       image: (H, W, C) uint8, C 1 or 3.
       size_px: side of the square, in pixels.
       mode: "crop" scales the shorter side to size_px and keeps the centre; "squash" scales both
         sides to size_px; "pad" scales the longer side to size_px and fills up with black.
+      interpolation: "bilinear", "bicubic" or "lanczos".
 
     Returns:
       (size_px, size_px, C) uint8.
 
     Raises:
-      ValueError: if `mode` is unknown, `size_px` < 1, or `image` is not such an array.
+      ValueError: if `mode` or `interpolation` is unknown, `size_px` < 1, or `image` is not such an
+        array.
 
     Example:
       >>> resize_image(np.zeros((4, 8, 3), np.uint8), 2).shape
       (2, 2, 3)
     """
-    _check_resize(size_px, mode)
+    _check_resize(size_px, mode, interpolation)
     if image.ndim != 3 or image.shape[2] not in (1, 3) or not image.size:
         raise ValueError(f"image has shape {image.shape}; expected (H, W, 1) or (H, W, 3).")
-    return _pixels(_resize(_from_array(image), size_px, mode))
+    return _pixels(_resize(_from_array(image), size_px, mode, interpolation))
 
 
 def decode_and_resize(
@@ -106,6 +115,7 @@ def decode_and_resize(
     mode: str = "crop",
     *,
     num_channels: int = 3,
+    interpolation: str = "bilinear",
     max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
     """Decode an image and resize it to a square, in less time than the two steps.
@@ -120,6 +130,7 @@ def decode_and_resize(
       size_px: side of the square, in pixels.
       mode: as for `resize_image`.
       num_channels: 3 for RGB, 1 for grey.
+      interpolation: as for `resize_image`.
       max_pixels: as for `decode_image`; the limit is on the full size.
 
     Returns:
@@ -133,12 +144,14 @@ def decode_and_resize(
       >>> decode_and_resize(np.zeros((4, 8, 3), np.uint8), 2, "pad").shape
       (2, 2, 3)
     """
-    _check_resize(size_px, mode)
+    _check_resize(size_px, mode, interpolation)
     image = _decode(data, num_channels, max_pixels, draft_px=_DRAFT_RATIO * size_px)
-    return _pixels(_resize(image, size_px, mode))
+    return _pixels(_resize(image, size_px, mode, interpolation))
 
 
-def _check_resize(size_px: int, mode: str) -> None:
+def _check_resize(size_px: int, mode: str, interpolation: str) -> None:
+    if interpolation not in INTERPOLATIONS:
+        raise unknown_name("interpolation", interpolation, list(INTERPOLATIONS))
     if mode not in RESIZE_MODES:
         raise unknown_name("resize mode", mode, RESIZE_MODES)
     if size_px < 1:
@@ -240,22 +253,23 @@ def _to_8_bits(image: Image.Image) -> np.ndarray:
     return np.rint(values * scale).astype(np.uint8)
 
 
-def _resize(image: Image.Image, size_px: int, mode: str) -> Image.Image:
+def _resize(image: Image.Image, size_px: int, mode: str, interpolation: str) -> Image.Image:
+    resample = INTERPOLATIONS[interpolation]
     width, height = image.size
     square = (size_px, size_px)
     if mode == "squash":
-        return image.resize(square, Image.Resampling.BILINEAR)
+        return image.resize(square, resample)
     if mode == "crop":
         # One resize of the central square: a sliver never grows to a huge image before its crop.
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         box = (left, top, left + side, top + side)
-        return image.resize(square, Image.Resampling.BILINEAR, box=box)
+        return image.resize(square, resample, box=box)
     scale = size_px / max(width, height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
     padded = Image.new(image.mode, square)
     corner = ((size_px - inner[0]) // 2, (size_px - inner[1]) // 2)
-    padded.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
+    padded.paste(image.resize(inner, resample), corner)
     return padded
 
 

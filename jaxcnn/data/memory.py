@@ -53,8 +53,12 @@ class ImageSplit(Protocol):
         """(N,) int32."""
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def image_shape(self) -> tuple[int, ...]:
         """(S, S, C), the shape of each image."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the images: uint8, or float32 where features stand in for them."""
 
     @property
     def num_threads(self) -> int:
@@ -84,6 +88,11 @@ class DecodedSplit:
         _, height, width, channels = self.images.shape
         return height, width, channels
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the images: uint8."""
+        return self.images.dtype
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -102,6 +111,7 @@ class StreamedSplit:
       size_px: side of the square images, in pixels.
       resize_mode: "crop", "squash" or "pad", see `resize_image`.
       num_channels: 3 for RGB, 1 for grey.
+      interpolation: see `resize_image`.
       num_threads: threads that batches are made with, best one per core.
       max_bad_share: share of bad examples in [0, 1] above which `gather` raises.
 
@@ -116,6 +126,7 @@ class StreamedSplit:
         size_px: int,
         resize_mode: str = "crop",
         num_channels: int = 3,
+        interpolation: str = "bilinear",
         num_threads: int = 2,
         max_bad_share: float = 0.05,
     ) -> None:
@@ -126,9 +137,15 @@ class StreamedSplit:
         self.image_shape = (size_px, size_px, num_channels)
         self._source = source
         self._resize_mode = resize_mode
+        self._interpolation = interpolation
         self._max_bad_share = max_bad_share
         self._bad: dict[int, str] = {}
         self._lock = threading.Lock()
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the images: uint8."""
+        return np.dtype(np.uint8)
 
     @property
     def skipped(self) -> list[SkippedFile]:
@@ -143,7 +160,7 @@ class StreamedSplit:
         """Decode the images at (B,) indices; (B,) bool says which could be."""
         images = np.zeros((len(indices), *self.image_shape), np.uint8)
         reasons = [
-            _decode_into(images, row, self._source, int(i), self._resize_mode)
+            _decode_into(images, row, self._source, int(i), self._resize_mode, self._interpolation)
             for row, i in enumerate(indices)
         ]
         bad = {int(i): reason for i, reason in zip(indices, reasons, strict=True) if reason}
@@ -160,6 +177,7 @@ def decode_split(
     size_px: int,
     resize_mode: str = "crop",
     num_channels: int = 3,
+    interpolation: str = "bilinear",
     num_workers: int = 2,
     max_bad_share: float = 0.05,
     progress: Progress = True,
@@ -174,6 +192,7 @@ def decode_split(
       size_px: side of the square images, in pixels.
       resize_mode: "crop", "squash" or "pad", see `resize_image`.
       num_channels: 3 for RGB, 1 for grey.
+      interpolation: see `resize_image`.
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
       progress: True for a bar with the images per second, or a function called with (images done,
@@ -191,7 +210,7 @@ def decode_split(
     images = np.zeros(shape, np.uint8)
 
     def decode(i: int) -> str | None:
-        return _decode_into(images, i, source, i, resize_mode)
+        return _decode_into(images, i, source, i, resize_mode, interpolation)
 
     reasons = list(_in_threads(decode, len(source), num_workers, progress))
     good, skipped = _sort_out(source, reasons, max_bad_share)
@@ -264,13 +283,20 @@ def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
 
 
 def _decode_into(
-    images: np.ndarray, row: int, source: Source, i: int, resize_mode: str
+    images: np.ndarray,
+    row: int,
+    source: Source,
+    i: int,
+    resize_mode: str,
+    interpolation: str = "bilinear",
 ) -> str | None:
     """Decode example i into images[row]; return why it could not be done, None if it was."""
     size_px, num_channels = images.shape[1], images.shape[3]
     try:
         data = source[i].image
-        images[row] = decode_and_resize(data, size_px, resize_mode, num_channels=num_channels)
+        images[row] = decode_and_resize(
+            data, size_px, resize_mode, num_channels=num_channels, interpolation=interpolation
+        )
     except DecodeError as error:
         return str(error)
     except OSError as error:

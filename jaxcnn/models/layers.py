@@ -27,8 +27,8 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
 }
 POOLINGS: Mapping[str, Callable[..., jax.Array]] = {"max": max_pool, "avg": avg_pool}
 PADDINGS = ("same", "valid")
-# With a stride of 2 these two differ: PyTorch pads both sides alike, TensorFlow so that the output is
-# the input over the stride, rounded up, with more at the end. Weights keep to the one they had.
+# With a stride of 2 these two differ: PyTorch pads both sides alike, TensorFlow so that the output
+# is the input over the stride, rounded up, with more at the end. Weights keep to what they had.
 PADDINGS_OF_ORIGINS = ("symmetric", "same")
 HEADS = ("softmax", "sigmoid")
 
@@ -107,6 +107,7 @@ class ConvBlock(nn.Module, kw_only=True):
       activation: a name in `ACTIVATIONS`; "linear" for none.
       use_batch_norm: whether BatchNorm stands between the two; the convolution then has no bias,
         since BatchNorm would subtract it again.
+      use_bias: whether the convolution has a bias; None for "where there is no BatchNorm".
       bn: the constants of BatchNorm.
       zero_init_scale: whether BatchNorm's scale starts at zero.
       kernel_init: initial kernel; by default as suits the activation.
@@ -120,6 +121,7 @@ class ConvBlock(nn.Module, kw_only=True):
     groups: int = 1
     activation: str = "relu"
     use_batch_norm: bool = False
+    use_bias: bool | None = None
     bn: BatchNorm = BatchNorm()
     zero_init_scale: bool = False
     kernel_init: nn.initializers.Initializer | None = None
@@ -135,7 +137,7 @@ class ConvBlock(nn.Module, kw_only=True):
             strides=self.strides,
             padding=conv_padding(self.padding, (height, width)),
             feature_group_count=self.groups,
-            use_bias=not self.use_batch_norm,
+            use_bias=not self.use_batch_norm if self.use_bias is None else self.use_bias,
             kernel_init=self.kernel_init or kernel_init(self.activation),
             dtype=self.dtype,
             conv_general_dilated=conv_general_dilated,
@@ -198,6 +200,26 @@ def _overhang(size_px: int, window: int, stride: int, padding: int) -> int:
     rest = (size_px + 2 * padding - window) % stride
     last_start = size_px + 2 * padding - window - rest + stride
     return stride - rest if rest and last_start < size_px + padding else 0
+
+
+def make_divisible(width: float, divisor: int = 8) -> int:
+    """Round a scaled number of channels to a multiple, but down by no more than a tenth.
+
+    Args:
+      width: number of channels times a multiplier.
+      divisor: of the result; also the least result.
+
+    Returns:
+      The nearest multiple, or the next one where that loses more than a tenth.
+
+    Example:
+      >>> make_divisible(32 * 0.75), make_divisible(16 * 0.7)
+      (24, 16)
+
+    Source: _make_divisible of TensorFlow slim's mobilenet; also torchvision's and timm's.
+    """
+    rounded = max(divisor, int(width + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * width else rounded
 
 
 class DropPath(nn.Module, kw_only=True):
@@ -264,6 +286,32 @@ class Pool(nn.Module, kw_only=True):
         return POOLINGS[self.kind](x, window=self.size, strides=self.stride, padding="VALID")
 
 
+class HiddenLinear(nn.Module, kw_only=True):
+    """Dropout, a linear layer on all that comes in, activation.
+
+    Attributes:
+      width: number of units.
+      dropout_rate: probability that an input is dropped in training, in [0, 1).
+      activation: a name in `ACTIVATIONS`.
+      kernel_init: initial kernel; by default as suits the activation.
+      dtype: of the computation; parameters are float32.
+    """
+
+    width: int
+    dropout_rate: float = 0.0
+    activation: str = "relu"
+    kernel_init: nn.initializers.Initializer | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Map (B, D) or (B, H, W, C), whose pixels are laid in a row, to (B, width)."""
+        x = nn.Dropout(self.dropout_rate, deterministic=not train, name="dropout")(x)
+        init = self.kernel_init or kernel_init(self.activation)
+        linear = nn.Dense(self.width, kernel_init=init, dtype=self.dtype, name="linear")
+        return ACTIVATIONS[self.activation](linear(x.reshape(x.shape[0], -1)))
+
+
 class Head(nn.Module, kw_only=True):
     """Dropout, then the linear layer that makes logits; in float32, whatever comes in.
 
@@ -297,6 +345,12 @@ def check_positive_int(option: str, *values: int) -> None:
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{option} must be positive ints, got {value!r}.")
+
+
+def check_positive(option: str, value: float) -> None:
+    """Raise a ValueError unless `value` is greater than 0."""
+    if not value > 0:
+        raise ValueError(f"{option} (={value}) must be greater than 0.")
 
 
 def check_head(num_classes: int, head: str, dropout_rate: float = 0.0) -> None:

@@ -113,17 +113,53 @@ class StagedNetwork(nn.Module, kw_only=True):
         vector = self.pool(x) if x.ndim == 4 else x
         if self.num_classes == 0:
             return vector.astype(jnp.float32)
-        return self.make_head()(vector, train=train)
-
-    @nn.nowrap
-    def make_head(self) -> layers.Head:
-        """Make the layer that maps (B, D) to logits; its variables lie under "head"."""
         return layers.Head(
             num_classes=self.num_classes,
             kind=self.head,
             dropout_rate=self.dropout_rate,
             name=HEAD,
-        )
+        )(vector, train=train)
+
+
+class FeatureClassifier(nn.Module, kw_only=True):
+    """The head of a network by itself, on the vectors that the network gives with num_classes=0.
+
+    Its variables are those of the whole network, of which it uses "head" alone.
+
+    Attributes:
+      num_classes: as for `StagedNetwork`.
+      head: as for `StagedNetwork`.
+      dropout_rate: as for `StagedNetwork`.
+    """
+
+    num_classes: int
+    head: str = "softmax"
+    dropout_rate: float = 0.0
+
+    @nn.compact
+    def __call__(self, vectors: jax.Array, *, train: bool) -> jax.Array:
+        """Map (B, D) float32 to (B, num_classes) or (B, 1) float32 logits."""
+        return layers.Head(
+            num_classes=self.num_classes,
+            kind=self.head,
+            dropout_rate=self.dropout_rate,
+            name=HEAD,
+        )(vectors, train=train)
+
+
+def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifier]:
+    """Cut a network in two: images to vectors, vectors to logits.
+
+    Args:
+      model: a network with a head.
+
+    Returns:
+      The backbone and the head; both take the whole network's variables.
+    """
+    classifier = FeatureClassifier(
+        num_classes=model.num_classes, head=model.head, dropout_rate=model.dropout_rate
+    )
+    return model.clone(num_classes=0), classifier
 
 
 def stage_names(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[str, ...]:

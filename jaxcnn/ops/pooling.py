@@ -1,4 +1,4 @@
-"""Max and average pooling over image windows.
+"""Max, average and adaptive average pooling over image windows.
 
 The semantics are those of `lax.reduce_window` (and so of Flax): padding of a max pool is -inf, a
 remainder that fills no window is dropped, windows that overlap are allowed.
@@ -112,15 +112,60 @@ def avg_pool(
     return (total / _real_area(wide, windows)).astype(x.dtype)
 
 
-def _resolve_windows(
-    x: jax.Array, window: IntOrPair, strides: IntOrPair | None, padding: Padding
-) -> _Windows:
-    """Check the arguments and lay the windows over `x`."""
+def adaptive_avg_pool(x: jax.Array, size: IntOrPair) -> jax.Array:
+    """Take the means of a grid of bins, which overlap where the sizes do not divide.
+
+    Bin i of h along a side of H px covers the pixels from floor(i H / h) to ceil((i + 1) H / h). A
+    map of the size asked for comes back as it is; a smaller one has its pixels repeated.
+
+    Args:
+      x: (..., H, W, C) floating; any number of leading axes.
+      size: height and width of the output in px, or one int for both.
+
+    Returns:
+      (..., size[0], size[1], C), dtype of `x`; summed in float32 or wider.
+
+    Raises:
+      ValueError: if `x` is not floating or has no (H, W, C), or has no pixel.
+
+    Example:
+      >>> image = jnp.arange(5.0).reshape(1, 5, 1)
+      >>> adaptive_avg_pool(image, (1, 3))[..., 0].tolist()
+      [[0.5, 2.0, 3.5]]
+
+    Source: torch.nn.AdaptiveAvgPool2d.
+    """
+    _check_images(x)
+    height, width = _as_pair("size", size)
+    if min(x.shape[-3:-1]) < 1:
+        raise ValueError(f"x must have pixels to average, got shape {x.shape}; use a larger image.")
+    wide = x if x.dtype.itemsize >= 4 else x.astype(jnp.float32)
+    return _mean_of_bins(_mean_of_bins(wide, -3, height), -2, width).astype(x.dtype)
+
+
+def _mean_of_bins(x: jax.Array, axis: int, count: int) -> jax.Array:
+    """Replace an axis by the means of `count` bins of it."""
+    length = x.shape[axis]
+    if length == count:
+        return x
+    edges = [(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
+    means = [lax.slice_in_dim(x, *edge, axis=x.ndim + axis).mean(axis) for edge in edges]
+    return jnp.stack(means, axis)
+
+
+def _check_images(x: jax.Array) -> None:
     if x.ndim < 3 or not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(
             f"x must be floating (..., H, W, C), got {x.dtype}{list(x.shape)}; add the missing "
             "axes or cast it."
         )
+
+
+def _resolve_windows(
+    x: jax.Array, window: IntOrPair, strides: IntOrPair | None, padding: Padding
+) -> _Windows:
+    """Check the arguments and lay the windows over `x`."""
+    _check_images(x)
     size = _as_pair("window", window)
     steps = size if strides is None else _as_pair("strides", strides)
     image_size = x.shape[-3:-1]

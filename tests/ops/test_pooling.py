@@ -1,4 +1,5 @@
 import functools
+import math
 
 import flax.linen as nn
 import jax
@@ -6,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.ops.pooling import avg_pool, max_pool
+from jaxcnn.ops.pooling import adaptive_avg_pool, avg_pool, max_pool
 
 # (height, width), window, strides, padding: tiles first, then what falls back to XLA.
 GEOMETRIES = {
@@ -186,3 +187,70 @@ def test_errors_name_the_argument(pool, shape, arguments, message):
 def test_integers_are_refused(pool):
     with pytest.raises(ValueError, match="must be floating"):
         pool(jnp.zeros((4, 4, 1), jnp.uint8), window=2)
+
+
+def means_of_bins(images, height, width):
+    """torch.nn.AdaptiveAvgPool2d's definition, in plain loops."""
+    H, W = images.shape[1:3]
+    pooled = np.zeros((images.shape[0], height, width, images.shape[3]), np.float32)
+    for i in range(height):
+        for j in range(width):
+            rows = slice(math.floor(i * H / height), math.ceil((i + 1) * H / height))
+            columns = slice(math.floor(j * W / width), math.ceil((j + 1) * W / width))
+            pooled[:, i, j] = images[:, rows, columns].mean(axis=(1, 2))
+    return pooled
+
+
+@pytest.mark.parametrize(
+    ("image_size", "size"),
+    [
+        ((7, 7), (7, 7)),
+        ((12, 14), (6, 7)),
+        ((13, 9), (6, 6)),
+        ((10, 15), (7, 7)),
+        ((2, 3), (7, 5)),
+        ((1, 1), (6, 6)),
+        ((5, 8), (1, 1)),
+    ],
+)
+def test_adaptive_avg_pool_and_its_gradient_follow_the_bins(image_size, size):
+    images = random_images(image_size)
+    value, gradient = value_and_gradient(lambda x: adaptive_avg_pool(x, size), images)
+    want = means_of_bins(images, *size)
+    np.testing.assert_allclose(value, want, rtol=1e-5, atol=1e-6)
+    # Pooling is linear, so its gradient is what the loops give for each pixel alone.
+    cotangent = random_array(value.shape, seed=1)
+    pixels = np.eye(math.prod(image_size), dtype=np.float32).reshape(-1, *image_size, 1)
+    weights = means_of_bins(pixels, *size)[..., 0].reshape(*image_size, *size)
+    want_gradient = np.einsum("bijc,hwij->bhwc", cotangent, weights)
+    np.testing.assert_allclose(gradient, want_gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_adaptive_avg_pool_equals_torch():
+    # torch 2.13.0: AdaptiveAvgPool2d((3, 2))(torch.arange(20.).reshape(1, 1, 4, 5) ** 2)
+    image = (jnp.arange(20.0) ** 2).reshape(4, 5, 1)
+    want = [[115 / 6, 223 / 6], [475 / 6, 703 / 6], [1135 / 6, 1483 / 6]]
+    np.testing.assert_allclose(adaptive_avg_pool(image, (3, 2))[..., 0], want, rtol=1e-6)
+
+
+def test_adaptive_avg_pool_takes_one_int_and_any_leading_axes_and_half_precision():
+    images = random_images((9, 10), jnp.bfloat16)
+    pooled = adaptive_avg_pool(images, 4)
+    assert (pooled.shape, pooled.dtype) == ((2, 4, 4, 3), jnp.bfloat16)
+    wide = adaptive_avg_pool(images.astype(np.float32), 4).astype(jnp.bfloat16)
+    np.testing.assert_array_equal(pooled, wide)
+    np.testing.assert_array_equal(adaptive_avg_pool(images[1], 4), pooled[1])
+
+
+@pytest.mark.parametrize(
+    ("x", "size", "message"),
+    [
+        (np.zeros((4, 4), np.float32), 2, "add the missing axes"),
+        (np.zeros((4, 4, 1), np.uint8), 2, "must be floating"),
+        (np.zeros((4, 4, 1), np.float32), 0, r"size \(=0\) must be"),
+        (np.zeros((4, 0, 1), np.float32), 2, r"got shape \(4, 0, 1\); use a larger image"),
+    ],
+)
+def test_adaptive_avg_pool_refuses_what_it_cannot_pool(x, size, message):
+    with pytest.raises(ValueError, match=message):
+        adaptive_avg_pool(x, size)

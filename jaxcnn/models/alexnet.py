@@ -1,0 +1,106 @@
+"""AlexNet: five convolutions and three fully connected layers, in its one-tower form."""
+
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax
+
+from jaxcnn.models import layers
+from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.ops.pooling import adaptive_avg_pool
+
+_WIDTHS = (64, 192, 384, 256, 256)
+_KERNEL_SIZES = (11, 5, 3, 3, 3)
+_PADDINGS_PX = (2, 2, 1, 1, 1)
+_POOLED = (1, 2, 5)  # the convolutions that a max pooling follows
+_STRIDES = (8, 16, 16, 16, 32)  # of the stages
+_FEATURE_MAP_PX = 6
+_SMALLEST_IMAGE_PX = 63
+
+
+class AlexNet(StagedNetwork, kw_only=True):
+    """AlexNet: conv_1 to conv_5, each with its pooling where it has one, then fc6 and fc7.
+
+    The last feature map is brought to 6x6 by averages, so that any image of at least 63 px a side
+    will do; at 224 px it is 6x6 as it comes.
+
+    Attributes, beside those of `StagedNetwork`:
+      hidden_width: units of fc6 and of fc7.
+      hidden_dropout_rate: probability that an input of fc6 or of fc7 is dropped in training, in
+        [0, 1); `dropout_rate` is that of the last layer's inputs.
+
+    Raises:
+      ValueError: at construction, for an option out of range or unknown; at the call, for images
+        that are not floating (B, H, W, C) or below 63 px a side.
+
+    Example:
+      >>> model = AlexNet(num_classes=10)
+      >>> images = jax.numpy.zeros((4, 224, 224, 3))
+      >>> logits, _ = jax.eval_shape(
+      ...     lambda key: model.init_with_output(key, images, train=False), jax.random.key(0)
+      ... )
+      >>> logits.shape
+      (4, 10)
+
+    Source: Krizhevsky 2014, arXiv:1404.5997: the network of Krizhevsky, Sutskever & Hinton 2012
+    ("ImageNet classification with deep convolutional neural networks") as one tower, of 64, 192,
+    384, 256 and 256 channels. Deviations: no response normalisation, and adaptive pooling before
+    fc6, both as in torchvision; initial weights are He normal (arXiv:1502.01852), biases 0.
+    """
+
+    hidden_width: int = 4096
+    hidden_dropout_rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is told before any compilation."""
+        layers.check_positive_int("hidden_width", self.hidden_width)
+        layers.check_rate("hidden_dropout_rate", self.hidden_dropout_rate)
+        super().__post_init__()
+
+    def stages(self) -> Sequence[Stage]:
+        """List the convolutions and the two hidden fully connected layers."""
+        convolutions = [
+            Stage(f"conv_{number}", stride, self._convolution(number))
+            for number, stride in enumerate(_STRIDES, start=1)
+        ]
+        fc6, fc7 = (
+            layers.HiddenLinear(
+                width=self.hidden_width,
+                dropout_rate=self.hidden_dropout_rate,
+                dtype=self.dtype,
+                name=name,
+            )
+            for name in ("fc6", "fc7")
+        )
+
+        def first_linear(x: jax.Array, *, train: bool) -> jax.Array:
+            return fc6(adaptive_avg_pool(x, _FEATURE_MAP_PX), train=train)
+
+        return [*convolutions, Stage("fc6", 0, first_linear), Stage("fc7", 0, fc7)]
+
+    @nn.nowrap
+    def _convolution(self, number: int) -> Callable[..., jax.Array]:
+        convolution = layers.ConvBlock(
+            width=_WIDTHS[number - 1],
+            kernel_size=_KERNEL_SIZES[number - 1],
+            strides=4 if number == 1 else 1,
+            padding=_PADDINGS_PX[number - 1],
+            dtype=self.dtype,
+            name=f"conv_{number}",
+        )
+
+        def apply(x: jax.Array, *, train: bool) -> jax.Array:
+            if number == 1:
+                _check_fit(x.shape[1], x.shape[2])
+            x = convolution(x, train=train)
+            return layers.max_pool_like_torch(x, size=3, stride=2) if number in _POOLED else x
+
+        return apply
+
+
+def _check_fit(height: int, width: int) -> None:
+    if min(height, width) < _SMALLEST_IMAGE_PX:
+        raise ValueError(
+            f"{height}x{width} images are too small for alexnet: its strides and poolings would "
+            f"leave no pixel; resize to at least {_SMALLEST_IMAGE_PX} px a side."
+        )

@@ -1,0 +1,164 @@
+"""What the Inception networks share: branches side by side, and heads for training only.
+
+An inception module is written as a table: a row for each branch, of `Conv`, `Fork` and pooling.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxcnn.models import layers
+
+
+class Conv(NamedTuple):
+    """A convolution with BatchNorm and ReLU."""
+
+    width: int
+    kernel_size: int | tuple[int, int] = 1
+    strides: int = 1
+    padding: str = "symmetric"
+
+
+class Fork(NamedTuple):
+    """Two convolutions of the same input, whose outputs are joined."""
+
+    a: Conv
+    b: Conv
+
+
+Pooling: TypeAlias = Callable[[jax.Array], jax.Array]
+BranchParts: TypeAlias = tuple[Conv | Fork | Pooling, ...]
+
+
+class Branch(nn.Module, kw_only=True):
+    """Convolutions and poolings one after the other.
+
+    The convolutions are conv_1, conv_2, ...; those of a fork in second place conv_2a and conv_2b.
+
+    Attributes:
+      parts: the convolutions and poolings in order.
+      kernel_init: initial kernels; by default as suits the activation.
+      bn: the constants of BatchNorm.
+      dtype: of the computation; parameters are float32.
+    """
+
+    parts: BranchParts
+    kernel_init: nn.initializers.Initializer | None = None
+    bn: layers.BatchNorm = layers.BatchNorm()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Map (B, H, W, C) to (B, H', W', C')."""
+        number = 0
+        for part in self.parts:
+            if not isinstance(part, Conv | Fork):
+                x = part(x)
+                continue
+            number += 1
+            if isinstance(part, Fork):
+                a = self._conv(part.a, f"conv_{number}a")(x, train=train)
+                b = self._conv(part.b, f"conv_{number}b")(x, train=train)
+                x = jnp.concatenate([a, b], axis=-1)
+            else:
+                x = self._conv(part, f"conv_{number}")(x, train=train)
+        return x
+
+    @nn.nowrap
+    def _conv(self, conv: Conv, name: str) -> layers.ConvBlock:
+        return layers.ConvBlock(
+            **conv._asdict(),
+            use_batch_norm=True,
+            bn=self.bn,
+            kernel_init=self.kernel_init,
+            dtype=self.dtype,
+            name=name,
+        )
+
+
+class InceptionModule(nn.Module, kw_only=True):
+    """Branches of the same input, branch_1, branch_2, ..., whose outputs are joined.
+
+    Attributes:
+      branches: the parts of each branch.
+      make_branch: `Branch` with its other options set.
+
+    Source: Szegedy et al. 2014, arXiv:1409.4842, figure 2.
+    """
+
+    branches: tuple[BranchParts, ...]
+    make_branch: Callable[..., Branch] = Branch
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Map (B, H, W, C) to (B, H', W', sum of the branches' channels)."""
+        branches = [
+            self.make_branch(parts=parts, name=f"branch_{number}")
+            for number, parts in enumerate(self.branches, start=1)
+        ]
+        return jnp.concatenate([branch(x, train=train) for branch in branches], axis=-1)
+
+
+class InceptionStage(nn.Module, kw_only=True):
+    """Pooling, then inception modules that are called a, b, c, ... by their letter.
+
+    Attributes:
+      modules: the branches of each module, by its letter.
+      pooling: what stands before the first module.
+      auxiliary_heads: {letter of a module: makes the auxiliary head that sees the module's output,
+        given its name}; they are called auxiliary_a, ... likewise.
+      make_branch: `Branch` with its other options set.
+    """
+
+    modules: tuple[tuple[str, tuple[BranchParts, ...]], ...]
+    pooling: Pooling = layers.ACTIVATIONS["linear"]
+    auxiliary_heads: tuple[tuple[str, Callable[..., nn.Module]], ...] = ()
+    make_branch: Callable[..., Branch] = Branch
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Map (B, H, W, C) to (B, H', W', C')."""
+        heads = dict(self.auxiliary_heads)
+        x = self.pooling(x)
+        for letter, branches in self.modules:
+            module = InceptionModule(branches=branches, make_branch=self.make_branch, name=letter)
+            x = module(x, train=train)
+            # In evaluation they are not computed; but all parameters must be made.
+            if letter in heads and (train or self.is_initializing()):
+                heads[letter](name=f"auxiliary_{letter}")(x, train=train)
+        return x
+
+
+def sow_logits(head: nn.Module, logits: jax.Array, *, train: bool) -> None:
+    """Give out an auxiliary head's logits in training, to callers that ask for them.
+
+    Args:
+      head: the auxiliary head, whose name they are found under.
+      logits: (B, num_classes) or (B, 1) float32; sown as "logits" into the collection "auxiliary",
+        which only a caller that makes it mutable receives.
+      train: whether to do so at all.
+    """
+    if train and not head.is_initializing():
+        head.sow("auxiliary", "logits", logits)
+
+
+def check_auxiliary(auxiliary_weight: float) -> None:
+    """Raise a ValueError unless the weight of the auxiliary heads' losses is at least 0."""
+    if not auxiliary_weight >= 0:
+        raise ValueError(
+            f"auxiliary_weight (={auxiliary_weight}) must be at least 0; leave auxiliary_heads off "
+            "to train without them."
+        )
+
+
+def check_image_size(x: jax.Array, smallest_px: int, network: str) -> None:
+    """Raise a ValueError where images are too small for the pooling and strides of a network."""
+    height, width = x.shape[1:3]
+    if min(height, width) < smallest_px:
+        raise ValueError(
+            f"{height}x{width} images are too small for {network}, whose last modules would get "
+            f"no pixel; use images of at least {smallest_px} px a side."
+        )

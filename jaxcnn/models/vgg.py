@@ -1,0 +1,153 @@
+"""VGG: stacks of 3x3 convolutions with max pooling, and three fully connected layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxcnn.models import layers
+from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.ops.pooling import adaptive_avg_pool, max_pool
+
+_WIDTHS = (64, 128, 256, 512, 512)  # channels of the convolutions of each stage
+_FEATURE_MAP_PX = 7
+_SMALLEST_IMAGE_PX = 2 ** len(_WIDTHS)
+_CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+_LINEAR_INIT = nn.initializers.normal(0.01)
+
+
+class VGGStage(nn.Module, kw_only=True):
+    """3x3 convolutions that keep the size, then 2x2 max pooling.
+
+    Attributes:
+      num_convolutions: how many.
+      width: channels of each.
+      batch_norm: whether BatchNorm stands between convolution and ReLU.
+      bn: the constants of BatchNorm.
+      dtype: of the computation; parameters are float32.
+    """
+
+    num_convolutions: int
+    width: int
+    batch_norm: bool = False
+    bn: layers.BatchNorm = layers.BatchNorm()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Map (B, H, W, C) to (B, H // 2, W // 2, width)."""
+        for number in range(1, self.num_convolutions + 1):
+            convolution = layers.ConvBlock(
+                width=self.width,
+                use_batch_norm=self.batch_norm,
+                use_bias=True,
+                bn=self.bn,
+                kernel_init=_CONV_INIT,
+                dtype=self.dtype,
+                name=f"conv_{number}",
+            )
+            x = convolution(x, train=train)
+        return max_pool(x, window=2)
+
+
+class VGG(StagedNetwork, kw_only=True):
+    """VGG: stage_1 to stage_5 of 3x3 convolutions, each ended by a max pooling, then fc6 and fc7.
+
+    The last feature map is brought to 7x7 by averages, so that any image of at least 32 px a side
+    will do; at 224 px it is 7x7 as it comes.
+
+    Attributes, beside those of `StagedNetwork`:
+      stage_sizes: number of convolutions of each of the five stages.
+      batch_norm: whether BatchNorm stands between convolution and ReLU.
+      hidden_width: units of fc6 and of fc7.
+      hidden_dropout_rate: probability that an input of fc7 is dropped in training, in [0, 1);
+        `dropout_rate` is that of the last layer's inputs.
+
+    Raises:
+      ValueError: at construction, for an option out of range or unknown; at the call, for images
+        that are not floating (B, H, W, C) or below 32 px a side.
+
+    Example:
+      >>> model = VGG(num_classes=10, stage_sizes=(1, 1, 2, 2, 2))
+      >>> images = jnp.zeros((4, 224, 224, 3))
+      >>> logits, _ = jax.eval_shape(
+      ...     lambda key: model.init_with_output(key, images, train=False), jax.random.key(0)
+      ... )
+      >>> logits.shape
+      (4, 10)
+
+    Source: Simonyan & Zisserman 2014, arXiv:1409.1556, table 1, columns A, B, D and E. Deviations,
+    as in torchvision: BatchNorm (Ioffe & Szegedy 2015, arXiv:1502.03167) after convolutions that
+    keep their biases; adaptive pooling before fc6; initial weights He normal (arXiv:1502.01852) for
+    convolutions, of standard deviation 0.01 for fc6 and fc7, biases 0.
+    """
+
+    stage_sizes: tuple[int, ...] = (2, 2, 3, 3, 3)
+    batch_norm: bool = False
+    hidden_width: int = 4096
+    hidden_dropout_rate: float = 0.5
+    dropout_rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is told before any compilation."""
+        # A list would make the module unhashable, and so no static argument of jit.
+        self.stage_sizes = tuple(self.stage_sizes)
+        layers.check_positive_int("stage_sizes", *self.stage_sizes)
+        if len(self.stage_sizes) != len(_WIDTHS):
+            raise ValueError(
+                f"stage_sizes (={self.stage_sizes}) must be {len(_WIDTHS)} numbers of convolutions."
+            )
+        layers.check_positive_int("hidden_width", self.hidden_width)
+        layers.check_rate("hidden_dropout_rate", self.hidden_dropout_rate)
+        super().__post_init__()
+
+    def stages(self) -> Sequence[Stage]:
+        """List the stacks of convolutions and the two hidden fully connected layers."""
+        stacks = [Stage(f"stage_{n}", 2**n, self._stack(n)) for n in range(1, len(_WIDTHS) + 1)]
+        fc6 = self._hidden("fc6", dropout_rate=0.0)
+        fc7 = self._hidden("fc7", dropout_rate=self.hidden_dropout_rate)
+
+        def first(x: jax.Array, *, train: bool) -> jax.Array:
+            _check_fit(x.shape[1], x.shape[2])
+            return stacks[0].apply(x, train=train)
+
+        def first_hidden(x: jax.Array, *, train: bool) -> jax.Array:
+            return fc6(adaptive_avg_pool(x, _FEATURE_MAP_PX), train=train)
+
+        return [
+            stacks[0]._replace(apply=first),
+            *stacks[1:],
+            Stage("fc6", 0, first_hidden),
+            Stage("fc7", 0, fc7),
+        ]
+
+    @nn.nowrap
+    def _stack(self, number: int) -> VGGStage:
+        return VGGStage(
+            num_convolutions=self.stage_sizes[number - 1],
+            width=_WIDTHS[number - 1],
+            batch_norm=self.batch_norm,
+            bn=self.bn,
+            dtype=self.dtype,
+            name=f"stage_{number}",
+        )
+
+    @nn.nowrap
+    def _hidden(self, name: str, dropout_rate: float) -> layers.HiddenLinear:
+        return layers.HiddenLinear(
+            width=self.hidden_width,
+            dropout_rate=dropout_rate,
+            kernel_init=_LINEAR_INIT,
+            dtype=self.dtype,
+            name=name,
+        )
+
+
+def _check_fit(height: int, width: int) -> None:
+    if min(height, width) < _SMALLEST_IMAGE_PX:
+        raise ValueError(
+            f"{height}x{width} images are too small for vgg: its {len(_WIDTHS)} poolings would "
+            f"leave no pixel; resize to at least {_SMALLEST_IMAGE_PX} px a side."
+        )

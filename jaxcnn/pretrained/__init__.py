@@ -1,0 +1,40 @@
+"""Published weights: found, fetched, verified, read without running their code, and mapped.
+
+`list_weights` lists what can be had by name, `load` gives a network's variables and how they want
+their photos. The files' formats are read in `formats`, their names mapped in `names`, by the rules
+of `mapping`.
+"""
+
+from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder
+from jaxcnn.pretrained.formats import WeightsFileError, read_weights
+from jaxcnn.pretrained.importing import Pretrained, describe, load, settings_for
+from jaxcnn.pretrained.labels import label_names
+from jaxcnn.pretrained.mapping import MappingError
+from jaxcnn.pretrained.table import (
+    Preprocessing,
+    Weights,
+    default_weights,
+    find_weights,
+    format_table,
+    list_weights,
+)
+
+__all__ = [
+    "DownloadError",
+    "MappingError",
+    "OfflineError",
+    "Preprocessing",
+    "Pretrained",
+    "Weights",
+    "WeightsFileError",
+    "cache_folder",
+    "default_weights",
+    "describe",
+    "find_weights",
+    "format_table",
+    "label_names",
+    "list_weights",
+    "load",
+    "read_weights",
+    "settings_for",
+]

@@ -1,0 +1,292 @@
+"""Published files in a cache folder: fetched once, verified at every use, usable offline.
+
+Beside a cached file `<name>` lie `<name>.sha256` (the digest that came, and from where; readable
+by `sha256sum -c`) and, while it is on its way, `<name>.part`, `<name>.part.json` and `<name>.lock`.
+"""
+
+import dataclasses
+import errno
+import hashlib
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import filelock
+
+from jaxcnn.pretrained.download.connection import DownloadError, public_address
+from jaxcnn.pretrained.download.transfer import Transfer, discard, fetch, format_bytes
+
+__all__ = ["DownloadError", "OfflineError", "cache_folder", "download", "is_offline", "sha256_of"]
+
+_YES = ("1", "true", "yes", "on")
+
+
+class OfflineError(DownloadError):
+    """A file is not in the cache and the network must not be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """One file of the cache, and what is published of it."""
+
+    url: str
+    path: Path
+    sha256: str | None  # 8 to 64 lower-case hex digits
+    size_bytes: int | None
+
+    def beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
+
+def cache_folder() -> Path:
+    r"""Find the folder in which published files are kept; it is not created here.
+
+    The first of these that is set: `JAXCNN_CACHE`; `XDG_CACHE_HOME`/jaxcnn; then, by platform,
+    `~/Library/Caches/jaxcnn` on macOS, `%LOCALAPPDATA%\jaxcnn\Cache` on Windows and
+    `~/.cache/jaxcnn` elsewhere.
+
+    Returns:
+      The folder, absolute.
+    """
+    if own := os.environ.get("JAXCNN_CACHE"):
+        return Path(own).expanduser().absolute()
+    if (shared := os.environ.get("XDG_CACHE_HOME")) and Path(shared).is_absolute():
+        return Path(shared) / "jaxcnn"  # a relative one is to be ignored, says the XDG rule
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "jaxcnn"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "jaxcnn" / "Cache"
+    return Path.home() / ".cache" / "jaxcnn"
+
+
+def is_offline() -> bool:
+    """Tell whether `JAXCNN_OFFLINE` or `HF_HUB_OFFLINE` forbids the network (1, true, yes, on)."""
+    switches = ("JAXCNN_OFFLINE", "HF_HUB_OFFLINE")
+    return any(os.environ.get(name, "").strip().lower() in _YES for name in switches)
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Compute the SHA-256 of a file without holding it in memory.
+
+    Args:
+      path: the file.
+
+    Returns:
+      64 lower-case hex digits.
+
+    Raises:
+      OSError: if the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download(
+    url: str,
+    *,
+    sha256: str | None,
+    size_bytes: int | None = None,
+    folder: Path | None = None,
+    file_name: str | None = None,
+    offline: bool | None = None,
+    timeout_seconds: float = 30.0,
+    num_attempts: int = 5,
+    backoff_seconds: float = 1.0,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Bring a published file into the cache, unless it is there and sound.
+
+    A download that breaks off is resumed, at once or by the next call; the file takes its name
+    only when it is complete and verified. Of several processes one downloads and the rest wait.
+
+    Args:
+      url: an http or https address; redirects are followed, from https only to https.
+      sha256: the published digest, or its first 8 or more hex digits. None if none is published:
+        the size must then be known, and the digest of what came is held against later reads.
+      size_bytes: the published size.
+      folder: where the file is kept; the cache folder if None.
+      file_name: its name there; the last part of the address if None. Give one where that part
+        does not tell two files apart, as with "model.safetensors".
+      offline: True never uses the network; None asks `is_offline`.
+      timeout_seconds: how long to wait for any next byte before the connection counts as dead.
+      num_attempts: how many connections to try before giving up.
+      backoff_seconds: the wait before the second try; it doubles with each.
+      say: takes the lines for a person; the bar goes to standard error if that is a terminal.
+
+    Returns:
+      The verified file.
+
+    Raises:
+      OfflineError: if the file is not there and the network must not be used.
+      DownloadError: if it cannot be fetched, verified or written.
+      ValueError: if an argument cannot be meant.
+    """
+    if num_attempts < 1 or timeout_seconds <= 0 or backoff_seconds < 0:
+        raise ValueError(
+            f"num_attempts (={num_attempts}) and timeout_seconds (={timeout_seconds}) must be "
+            f"positive, backoff_seconds (={backoff_seconds}) not negative."
+        )
+    path = (folder or cache_folder()) / _file_name(url, file_name)
+    wanted = _Wanted(url, path, _checked_digest(sha256), size_bytes)
+    transfer = Transfer(
+        url=url,
+        part=wanted.beside(".part"),
+        name=path.name,
+        size_bytes=size_bytes,
+        digest_known=sha256 is not None,
+        timeout_seconds=timeout_seconds,
+        num_attempts=num_attempts,
+        backoff_seconds=backoff_seconds,
+        say=say,
+    )
+    try:
+        fault = _fault(wanted)
+        if fault is None:
+            return path
+        if is_offline() if offline is None else offline:
+            raise _offline_error(wanted, fault)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(wanted, say):
+            _bring(wanted, transfer)
+    except OSError as error:
+        raise _disk_error(wanted, error) from error
+    return path
+
+
+def _file_name(url: str, given: str | None) -> str:
+    """Name the cached file, so that neither address nor caller can leave the folder."""
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise ValueError(
+            f"{public_address(url)!r} is no http or https address; a file on this machine needs "
+            "no download."
+        )
+    if given is None:
+        last = re.split(r"[/\\]", unquote(parts.path))[-1]
+        given = re.sub(r"[^\w.+=@-]", "_", last, flags=re.ASCII)
+    if given in ("", ".", "..") or re.search(r"[/\\:\0]", given):
+        raise ValueError(
+            f"{given!r} cannot name a file in the cache; give file_name, without a folder."
+        )
+    return given
+
+
+def _checked_digest(sha256: str | None) -> str | None:
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", sha256):
+        raise ValueError(
+            f"sha256 (={sha256!r}) must be 64 hex digits, or the first 8 or more of them."
+        )
+    return sha256 and sha256.lower()
+
+
+def _fault(wanted: _Wanted) -> str | None:
+    """Say what keeps the cached file from being used; None if nothing does."""
+    if not wanted.path.is_file():
+        return "it is not in the cache"
+    size_bytes = wanted.path.stat().st_size
+    if wanted.size_bytes is not None and size_bytes != wanted.size_bytes:
+        return f"the cached file has {size_bytes} bytes, not {wanted.size_bytes}"
+    expected = wanted.sha256 or _recorded_digest(wanted)
+    actual = sha256_of(wanted.path) if expected else ""
+    if expected and not actual.startswith(expected):
+        return f"the cached file's SHA-256 is {actual}, not {expected}"
+    return None
+
+
+def _recorded_digest(wanted: _Wanted) -> str | None:
+    """Read the digest that came with an earlier download; None for a file put there by hand."""
+    try:
+        text = wanted.beside(".sha256").read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    record = re.match(r"# from (.*)\n([0-9a-f]{64})  ", text)
+    if record is None:
+        return None
+    if record[1] != public_address(wanted.url):
+        raise DownloadError(
+            f"{wanted.path} came from {record[1]}, not from {public_address(wanted.url)}, and no "
+            "digest tells whether they are the same; give another file_name or folder."
+        )
+    return record[2]
+
+
+@contextmanager
+def _locked(wanted: _Wanted, say: Callable[[str], None]) -> Iterator[None]:
+    lock = filelock.FileLock(wanted.beside(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        say(f"waiting for another process that is downloading {wanted.path.name}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _bring(wanted: _Wanted, transfer: Transfer) -> None:
+    """Download the file, verify it and give it its name, with the lock held."""
+    fault = _fault(wanted)  # again: another process may have brought it meanwhile
+    if fault is None:
+        return
+    if wanted.path.exists():
+        transfer.say(f"{transfer.name}: {fault}; it is removed and downloaded again")
+        wanted.path.unlink()
+    started = time.monotonic()
+    actual = _verify(wanted, transfer.part, fetch(transfer))
+    _record(wanted, actual)
+    os.replace(transfer.part, wanted.path)
+    discard(transfer.part)
+    if sys.stderr is None or not sys.stderr.isatty():
+        size = format_bytes(wanted.path.stat().st_size)
+        transfer.say(f"downloaded {wanted.path} ({size} in {time.monotonic() - started:.1f} s)")
+
+
+def _verify(wanted: _Wanted, part: Path, linked: str | None) -> str:
+    actual = sha256_of(part)
+    for expected, publisher in ((wanted.sha256, "as published"), (linked, "as the server says")):
+        if expected and not actual.startswith(expected):
+            discard(part)
+            raise DownloadError(
+                f"{public_address(wanted.url)}: the SHA-256 of what came is {actual}, expected "
+                f"{expected} {publisher}. It is deleted. Try again; if the same comes again, the "
+                "file was replaced at its source: do not use it before you know why."
+            )
+    return actual
+
+
+def _record(wanted: _Wanted, digest: str) -> None:
+    """Write the digest before the file takes its name, so that no file goes without."""
+    text = f"# from {public_address(wanted.url)}\n{digest}  {wanted.path.name}\n"
+    fresh = wanted.beside(".sha256.new")
+    fresh.write_text(text, "utf-8")
+    os.replace(fresh, wanted.beside(".sha256"))
+
+
+def _offline_error(wanted: _Wanted, fault: str) -> OfflineError:
+    digest = f" (SHA-256 {wanted.sha256})" if wanted.sha256 else ""
+    return OfflineError(
+        f"{wanted.path.name} is wanted, but {fault}, and the network is switched off. Fetch "
+        f"{public_address(wanted.url)}{digest} elsewhere and put it at {wanted.path}, or unset "
+        "JAXCNN_OFFLINE and HF_HUB_OFFLINE."
+    )
+
+
+def _disk_error(wanted: _Wanted, error: OSError) -> DownloadError:
+    folder = wanted.path.parent
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        fault, size = "the disk is full", wanted.size_bytes
+        need = f" ({format_bytes(size)} are needed)" if size else ""
+        remedy = f"free some space{need}; what came is kept and the next call goes on from there"
+    else:
+        fault, remedy = error.strerror or type(error).__name__, "make the folder writable"
+    return DownloadError(
+        f"{wanted.path.name} cannot be kept in {folder}: {fault}; {remedy}, or name another "
+        "folder in JAXCNN_CACHE."
+    )

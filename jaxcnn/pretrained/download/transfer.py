@@ -1,0 +1,243 @@
+"""Bring the bytes of one address into a part file, over as many tries as it takes.
+
+Nothing here decides whether the bytes are the right ones: that is `jaxcnn.pretrained.download`'s.
+Beside the part file lies `<part>.json`, which says where its bytes came from.
+"""
+
+import dataclasses
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import requests
+from tqdm import tqdm
+
+from jaxcnn.pretrained.download.connection import (
+    DownloadError,
+    InterruptedTryError,
+    Session,
+    check_status,
+    linked_digest,
+    open_answer,
+    public_address,
+    read_arrived,
+)
+
+_MAX_WAIT_SECONDS = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+    """What is to be brought, where to, and with how much patience."""
+
+    url: str
+    part: Path
+    name: str  # what a person calls the file
+    size_bytes: int | None  # as published, if it is
+    digest_known: bool  # whether a published digest will be checked once the bytes are here
+    timeout_seconds: float
+    num_attempts: int
+    backoff_seconds: float  # before the second try; doubles with each
+    say: Callable[[str], None]
+
+
+class _Origin(NamedTuple):
+    """Where the bytes of a part came from."""
+
+    address: str
+    validator: str | None  # ETag or date, by which the server knows whether its file is the same
+
+
+def format_bytes(count: int | None) -> str:
+    """Write a number of bytes in the decimal units that download pages use.
+
+    Example:
+      >>> format_bytes(97_781_949), format_bytes(740), format_bytes(None)
+      ('97.8 MB', '740 B', 'unknown size')
+    """
+    if count is None:
+        return "unknown size"
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def fetch(transfer: Transfer) -> str | None:
+    """Complete the part file, going on from what it holds.
+
+    Args:
+      transfer: what is wanted; the caller holds the lock on `transfer.part`.
+
+    Returns:
+      The SHA-256 that the server named in `X-Linked-ETag` (64 lower-case hex digits), or None.
+
+    Raises:
+      DownloadError: if the server refuses, or all tries ended early; what came is then kept.
+      OSError: if the disk is full or the folder cannot be written.
+    """
+    reason = ""
+    for attempt in range(1, transfer.num_attempts + 1):
+        try:
+            return _try_once(transfer)
+        except InterruptedTryError as stop:
+            reason = str(stop)
+            wait_seconds = max(transfer.backoff_seconds * 2 ** (attempt - 1), stop.wait_seconds)
+        if attempt < transfer.num_attempts:
+            transfer.say(
+                f"{transfer.name}: {reason}; {format_bytes(_length(transfer.part))} so far, "
+                f"try {attempt + 1} of {transfer.num_attempts} follows."
+            )
+            time.sleep(min(wait_seconds, _MAX_WAIT_SECONDS))
+    kept = _length(transfer.part)
+    where = f" It goes on from the {format_bytes(kept)} in {transfer.part}." if kept else ""
+    raise DownloadError(
+        f"{public_address(transfer.url)}: {reason}, at the last of {transfer.num_attempts} tries; "
+        f"check the network and try again.{where}"
+    )
+
+
+def discard(part: Path) -> None:
+    """Remove a part file and what is known of its origin."""
+    part.unlink(missing_ok=True)
+    _origin_path(part).unlink(missing_ok=True)
+
+
+def _try_once(transfer: Transfer) -> str | None:
+    start, validator = _resume_point(transfer)
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    if start and validator:
+        headers["If-Range"] = validator
+    timeout = transfer.timeout_seconds
+    with (
+        Session() as session,
+        open_answer(session, transfer.url, headers=headers, timeout_seconds=timeout) as response,
+    ):
+        if start and response.status_code == 416:  # range not satisfiable
+            _require_all_there(transfer, response, start)
+        else:
+            check_status(transfer.url, response)
+            _receive(transfer, response, start if response.status_code == 206 else 0)
+        return linked_digest(response)
+
+
+def _resume_point(transfer: Transfer) -> tuple[int, str | None]:
+    """Find how many bytes can be kept: none from elsewhere, none that nothing could vouch for."""
+    length = _length(transfer.part)
+    origin = _read_origin(transfer.part)
+    same_address = origin is not None and origin.address == public_address(transfer.url)
+    if length and origin and same_address and (origin.validator or transfer.digest_known):
+        return length, origin.validator
+    discard(transfer.part)
+    return 0, None
+
+
+def _require_all_there(transfer: Transfer, response: requests.Response, start: int) -> None:
+    """Take "nothing beyond byte `start`" for success only where the file ends there."""
+    if response.headers.get("Content-Range", "").replace(" ", "") != f"bytes*/{start}":
+        discard(transfer.part)
+        raise InterruptedTryError("the bytes kept are not of the server's file; starting anew")
+
+
+def _receive(transfer: Transfer, response: requests.Response, start: int) -> None:
+    total = _total_bytes(transfer, response, start)
+    if not start:
+        _write_origin(transfer, response)
+    have = start
+    with _bar(transfer, start, total) as bar, open(transfer.part, "ab" if start else "wb") as file:
+        while chunk := read_arrived(response):
+            file.write(chunk)
+            have += len(chunk)
+            bar.update(len(chunk))
+            if total is not None and have > total:
+                break
+        file.flush()
+        os.fsync(file.fileno())
+    if total is not None and have < total:
+        raise InterruptedTryError("the connection closed early")
+    if total is not None and have > total:
+        discard(transfer.part)
+        raise DownloadError(f"{public_address(transfer.url)} sent more than {total} bytes.")
+
+
+def _total_bytes(transfer: Transfer, response: requests.Response, start: int) -> int | None:
+    """Find how long the whole file is, in bytes; None only where a digest will be checked."""
+    address, published = public_address(transfer.url), transfer.size_bytes
+    length = response.headers.get("Content-Length", "")
+    total = int(length) if length.isdecimal() else None
+    if response.status_code == 206:
+        total = _resumed_total(transfer, response, start)
+    if total is None and published is None and not transfer.digest_known:
+        raise DownloadError(
+            f"{address} tells no size, so that a broken file would go unnoticed; "
+            "give sha256 or size_bytes."
+        )
+    if total is not None and published is not None and total != published:
+        discard(transfer.part)
+        raise DownloadError(
+            f"{address} offers {total} bytes, but {published} were published; the file may have "
+            "been replaced. Do not use it before you know why."
+        )
+    return published if total is None else total
+
+
+def _resumed_total(transfer: Transfer, response: requests.Response, start: int) -> int | None:
+    """Check that the answer goes on where the part ends, in the same file; read its length."""
+    shape = r"bytes (\d+)-\d+/(\d+|\*)"
+    given = re.fullmatch(shape, response.headers.get("Content-Range", "").strip())
+    origin = _read_origin(transfer.part)
+    validator = response.headers.get("ETag")
+    other_file = (
+        origin is not None
+        and validator is not None
+        and (origin.validator or "").startswith('"')
+        and origin.validator != validator
+    )
+    if not given or int(given[1]) != start or other_file:
+        discard(transfer.part)
+        raise InterruptedTryError(f"the server did not go on at byte {start}; starting anew")
+    return None if given[2] == "*" else int(given[2])
+
+
+def _bar(transfer: Transfer, start: int, total: int | None) -> tqdm:
+    visible = sys.stderr is not None and sys.stderr.isatty()
+    if not visible and not start:
+        address = public_address(transfer.url)
+        transfer.say(f"downloading {transfer.name} ({format_bytes(total)}) from {address}")
+    return tqdm(
+        desc=transfer.name,
+        total=total,
+        initial=start,
+        unit="B",
+        unit_scale=True,
+        disable=not visible,
+    )
+
+
+def _length(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _origin_path(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _read_origin(part: Path) -> _Origin | None:
+    try:
+        return _Origin(**json.loads(_origin_path(part).read_text("utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None  # nothing known of it, or written by something else: the part is not used
+
+
+def _write_origin(transfer: Transfer, response: requests.Response) -> None:
+    transfer.part.unlink(missing_ok=True)  # never old bytes beside the new origin
+    etag = response.headers.get("ETag")
+    if etag is None or etag.startswith("W/"):  # a weak ETag does not promise the same bytes
+        etag = response.headers.get("Last-Modified")
+    origin = _Origin(public_address(transfer.url), etag)
+    _origin_path(transfer.part).write_text(json.dumps(origin._asdict()), "utf-8")

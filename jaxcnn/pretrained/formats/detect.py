@@ -1,0 +1,91 @@
+"""What kind of weights file a path is, by what it holds rather than by its name."""
+
+import zipfile
+from pathlib import Path
+
+from jaxcnn.pretrained.formats.errors import MALFORMED, WeightsFileError
+from jaxcnn.pretrained.formats.saved_model import checkpoint_prefix
+
+KNOWN = (
+    "PyTorch (.pth, .pt, .th), safetensors, Keras (.h5, .weights.h5, .keras), NumPy (.npz), "
+    "TensorFlow (SavedModel folder, checkpoint)"
+)
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# PROTO 2, LONG1 of ten bytes and the magic number that torch.save wrote before PyTorch 1.6. The
+# protocol may be another.
+LEGACY_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa85019")
+OTHER_KINDS = {
+    b"\x93NUMPY": "a single NumPy array (.npy), which has no name; save it with numpy.savez",
+    b"\x80": "a Python pickle that torch.save did not write, which could run commands",
+    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with git lfs pull",
+    b"<": "a web page or XML, perhaps a failed download",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"PK": "a damaged zip archive",
+}
+
+
+def detect_format(path: Path) -> str:
+    """Tell the format of a weights file or folder.
+
+    Args:
+      path: the file, folder, or prefix of a TensorFlow checkpoint.
+
+    Returns:
+      "torch", "safetensors", "keras", "npz" or "saved_model".
+
+    Raises:
+      WeightsFileError: if it is absent, empty or of no known format.
+    """
+    if checkpoint_prefix(path) is not None or (path / "saved_model.pb").is_file():
+        return "saved_model"
+    if path.is_dir():
+        raise _unknown(path, "a folder without saved_model.pb, variables/ or one *.index")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise WeightsFileError(f"{path}: cannot be opened ({error.strerror}).") from error
+    return _by_content(path, head)
+
+
+def _by_content(path: Path, head: bytes) -> str:
+    if head.startswith(HDF5_SIGNATURE):
+        return "keras"
+    if head[:1] == b"\x80" and head[2:].startswith(LEGACY_MAGIC):
+        return "torch"
+    if head[8:9] == b"{":
+        return "safetensors"
+    if head.startswith(b"PK\x03\x04"):
+        return _by_members(path)
+    raise _unknown(path, _describe(path, head))
+
+
+def _by_members(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except MALFORMED as error:
+        raise _unknown(path, f"a damaged zip archive ({error})") from error
+    if any(name.split("/")[1:] == ["data.pkl"] for name in names):
+        return "torch"
+    if "model.weights.h5" in names:
+        return "keras"
+    if names and all(name.endswith(".npy") for name in names):
+        return "npz"
+    listed = ", ".join(map(repr, names[:5])) or "nothing"
+    raise _unknown(path, f"a zip archive of {listed}")
+
+
+def _describe(path: Path, head: bytes) -> str:
+    if not head:
+        return "an empty file"
+    if head[257:262] == b"ustar":
+        return "a tar archive, as PyTorch before 0.1.10 wrote them; unpack it or save it anew"
+    for start, what in OTHER_KINDS.items():
+        if head.startswith(start):
+            return what
+    return f"a file that begins with the bytes {head[:8].hex(' ')}"
+
+
+def _unknown(path: Path, found: str) -> WeightsFileError:
+    return WeightsFileError(f"{path}: found {found}; known formats: {KNOWN}.")

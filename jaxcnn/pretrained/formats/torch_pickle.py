@@ -1,0 +1,257 @@
+"""Python pickles as PyTorch writes them, opened without running anything in them.
+
+A pickle is a program for a small stack machine; two of its instructions fetch any object of any
+module and call it. Here `find_class` never imports: it looks a name up in a table of inert
+stand-ins, and all other names are refused. Before that, a scan over the instructions bounds their
+number, their nesting and the memo, and refuses those that PyTorch has no use for.
+"""
+
+import io
+import pickle
+import pickletools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from jaxcnn.pretrained.formats.errors import WeightsFileError
+
+MAX_OPCODES = 2_000_000
+MAX_NESTING = 1_000
+
+# All but those that make instances of classes, sets and buffers, or fetch from registries.
+LISTED_OPCODES = """
+    PROTO FRAME STOP MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG
+    LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE
+    BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE
+    TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET
+    LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID
+"""
+OPCODES = frozenset(LISTED_OPCODES.split())
+
+
+class Inert:
+    """A stand-in that a pickle can hold but not change."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise pickle.UnpicklingError(f"the pickle tries to change a {type(self).__name__}")
+
+
+@dataclass(slots=True, eq=False)
+class StorageType(Inert):
+    """The element type of a storage: `code` is numpy's without byte order, or "bf16"."""
+
+    code: str
+
+
+@dataclass(slots=True, eq=False)
+class Storage(Inert):
+    """A flat run of elements somewhere in the file.
+
+    `offset` and `numel` count elements; `offset` is not 0 only in a view of a legacy file.
+    """
+
+    key: str
+    code: str
+    offset: int
+    numel: int
+    root_numel: int
+
+
+@dataclass(slots=True, eq=False)
+class Tensor(Inert):
+    """A strided view of a storage, not read yet and not checked yet."""
+
+    storage: Storage
+    offset: int
+    shape: tuple
+    strides: tuple
+
+
+class Mapping(dict):
+    """Stands for `collections.OrderedDict`; attributes such as `_metadata` are dropped."""
+
+    def __setstate__(self, state: object) -> None:
+        """Drop the attributes."""
+
+
+class Ignored:
+    """Stands for a value that no weights file needs, e.g. a numpy scalar or a device."""
+
+    def __setstate__(self, state: object) -> None:
+        """Drop the attributes."""
+
+
+@dataclass(slots=True, eq=False)
+class Admitted(Inert):
+    """A callable that a pickle may call; what it makes is plain data."""
+
+    make: Callable[..., Any]
+
+    def __call__(self, *args: Any) -> Any:
+        """Make the plain data."""
+        return self.make(*args)
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *extras: Any) -> Tensor:
+    # extras: requires_grad, backward hooks, and since 1.13 a mapping for conjugates and the like.
+    if len(extras) > 2 and extras[2]:
+        raise pickle.UnpicklingError(f"a tensor has metadata {extras[2]!r}"[:200])
+    if not isinstance(storage, Storage):
+        raise pickle.UnpicklingError(f"a tensor's storage is a {type(storage).__name__}")
+    if not isinstance(shape, tuple | list) or not isinstance(strides, tuple | list):
+        raise pickle.UnpicklingError("a tensor's shape or strides are no tuples")
+    return Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _parameter(data: Any, *extras: Any) -> Any:
+    return data
+
+
+def _mapping(items: Iterable = ()) -> Mapping:
+    return Mapping(items)
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    # How protocol 2 writes bytes.
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes come in encoding {encoding!r}; expected latin1")
+    return text.encode("latin1")
+
+
+def _ignored(*args: Any) -> Ignored:
+    return Ignored()
+
+
+CODES = {
+    "Float": "f4",
+    "Double": "f8",
+    "Half": "f2",
+    "BFloat16": "bf16",
+    "Long": "i8",
+    "Int": "i4",
+    "Short": "i2",
+    "Char": "i1",
+    "Byte": "u1",
+    "Bool": "b1",
+}
+STAND_INS: dict[tuple[str, str], Inert] = {
+    ("collections", "OrderedDict"): Admitted(_mapping),
+    ("_codecs", "encode"): Admitted(_encode),
+    ("torch", "Size"): Admitted(tuple),
+    ("torch", "device"): Admitted(_ignored),
+    ("torch._utils", "_rebuild_tensor"): Admitted(_tensor),
+    ("torch._utils", "_rebuild_tensor_v2"): Admitted(_tensor),
+    ("torch._utils", "_rebuild_parameter"): Admitted(_parameter),
+    ("torch.storage", "UntypedStorage"): StorageType("u1"),
+    ("torch.storage", "TypedStorage"): StorageType("u1"),
+    ("numpy", "dtype"): Admitted(_ignored),
+    ("numpy.core.multiarray", "scalar"): Admitted(_ignored),
+    ("numpy._core.multiarray", "scalar"): Admitted(_ignored),
+    **{("torch", f"{name}Storage"): StorageType(code) for name, code in CODES.items()},
+}
+
+
+def load_pickle(
+    stream: BinaryIO, path: Path, persistent_load: Callable[[Any], Any] | None = None
+) -> Any:
+    """Open one pickle and build its plain data, tensors left unread.
+
+    Args:
+      stream: stands at the pickle's first byte, and afterwards behind its last.
+      path: the file it is from, for messages.
+      persistent_load: makes a `Storage` from the tuple that names one; None where none may occur.
+
+    Returns:
+      Numbers, strings, lists, tuples, dicts, `Tensor` and `Storage`.
+
+    Raises:
+      WeightsFileError: if the pickle asks for anything but tensors and plain containers.
+      ValueError: or another of `MALFORMED`, if it is damaged.
+    """
+    start = stream.tell()
+    _scan(stream, path)
+    end = stream.tell()
+    stream.seek(start)
+    unpickler = _Unpickler(io.BytesIO(stream.read(end - start)), path, persistent_load)
+    return unpickler.load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(
+        self, stream: BinaryIO, path: Path, persistent_load: Callable[[Any], Any] | None
+    ) -> None:
+        super().__init__(stream, encoding="utf-8")
+        self._path = path
+        self._persistent_load = persistent_load
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _stand_in(self._path, module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        if self._persistent_load is None:
+            raise pickle.UnpicklingError("a storage is named where none belongs")
+        return self._persistent_load(pid)
+
+
+def _stand_in(path: Path, module: str, name: str) -> Inert:
+    if (module, name) not in STAND_INS:
+        raise WeightsFileError(
+            f"{path}: the file asks for {module}.{name}, which could run commands on this machine; "
+            "it was refused and nothing of the file was run. Only tensors, numbers and plain "
+            "containers are read: where the file is your own, save model.state_dict() alone."
+        )
+    return STAND_INS[module, name]
+
+
+def _scan(stream: BinaryIO, path: Path) -> None:
+    # Every check here is on the instructions alone: nothing is built yet.
+    stack: list[int | None] = []  # nesting of each value on the stack, None for a mark
+    memo: dict[int, int] = {}
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if opcode.name in ("GLOBAL", "INST"):
+            _stand_in(path, *str(argument).split(" ", 1))
+        if opcode.name not in OPCODES:
+            raise WeightsFileError(
+                f"{path}: the file uses the pickle instruction {opcode.name}, which no file of "
+                "weights needs; it was refused and nothing of the file was run."
+            )
+        if count > MAX_OPCODES:
+            raise ValueError(f"a pickle has more than {MAX_OPCODES:,} instructions")
+        _follow(opcode, argument, stack, memo)
+
+
+def _follow(opcode: Any, argument: Any, stack: list[int | None], memo: dict[int, int]) -> None:
+    depth = 1 + max(_pop(opcode, stack), default=0)
+    if depth > MAX_NESTING:
+        raise ValueError(f"a pickle nests deeper than {MAX_NESTING:,}")
+    if opcode.name.endswith("PUT") or opcode.name == "MEMOIZE":
+        # Memo places are numbered from 0; a huge number would make the unpickler fill memory.
+        place = len(memo) if argument is None else argument
+        if place > MAX_OPCODES:
+            raise ValueError(f"a pickle has memo place {place}")
+        memo[place] = depth if argument is None else _top(stack)
+    if opcode.name.endswith("GET"):
+        depth = memo[argument]
+    for made in opcode.stack_after:
+        stack.append(None if made is pickletools.markobject else depth)
+
+
+def _top(stack: list[int | None]) -> int:
+    if stack[-1] is None:
+        raise ValueError("a pickle stores a mark")
+    return stack[-1]
+
+
+def _pop(opcode: Any, stack: list[int | None]) -> list[int]:
+    taken, wanted = [], opcode.stack_before
+    if pickletools.markobject in wanted:
+        while (nesting := stack.pop()) is not None:
+            taken.append(nesting)
+        wanted = wanted[: wanted.index(pickletools.markobject)]
+    for _ in wanted:
+        taken.append(_top(stack))
+        stack.pop()
+    return taken

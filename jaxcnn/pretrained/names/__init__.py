@@ -1,0 +1,35 @@
+"""How each origin of published weights names the modules of our networks, a family a file."""
+
+import importlib
+import re
+from collections.abc import Mapping
+
+from jaxcnn.pretrained.mapping import Names
+
+_FAMILIES = {
+    "alexnet": r"alexnet",
+    "vgg": r"vgg\d+(_bn)?",
+    "googlenet": r"googlenet",
+    "inception_v3": r"inception_v3",
+    "resnet": r"resnet(18|34|50|101|152)",
+    "resnet_cifar": r"resnet(20|32|44|56|110)",
+    "mobilenet_v1": r"mobilenet_v1(_0\.\d+)?",
+    "mobilenet_v2": r"mobilenet_v2",
+    "mobilenet_v3": r"mobilenet_v3_(small|large)",
+    "efficientnet_lite": r"efficientnet_lite\d",
+}
+
+
+def names_of(model: str) -> Mapping[str, Names]:
+    """Look up the origins whose weights a network can take.
+
+    Args:
+      model: name of a network, as `jaxcnn.models.list_models` lists.
+
+    Returns:
+      {origin: its names}; empty where no published weights are known.
+    """
+    for family, pattern in _FAMILIES.items():
+        if re.fullmatch(pattern, model):
+            return importlib.import_module(f"{__name__}.{family}").NAMES
+    return {}

@@ -1,0 +1,167 @@
+"""The published weights that can be had by name: where they are, and what they want and reach."""
+
+import csv
+import dataclasses
+import functools
+from collections.abc import Iterable
+from importlib import resources
+
+from jaxcnn.registry import unknown_name
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How weights want their photos.
+
+    Attributes:
+      image_size_px: side of the square that the network sees.
+      resize_px: the shorter side is brought to this before that square is cut from the centre.
+      interpolation: "bilinear", "bicubic" or "lanczos".
+      mean: value in [0, 1] of a pixel that becomes 0, one for all channels or one each.
+      std: spread that becomes 1, likewise.
+    """
+
+    image_size_px: int = 224
+    resize_px: int = 256
+    interpolation: str = "bilinear"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Weights:
+    """A row of the table.
+
+    Attributes:
+      name: by which they are asked for.
+      model: the network, as `jaxcnn.models.list_models` lists it.
+      origin: whose names and layout the file has, see `jaxcnn.pretrained.names`.
+      source: who publishes them.
+      address: URL, or "package:" and a path inside an installed package.
+      sha256: of the file, in full or as far as it is published; "" where it is not.
+      size_mb: MiB as published; None where it is not.
+      licence: as the source states it.
+      top1: per cent right on the validation split of the set of labels, as published; None where
+        it is not.
+      preprocessing: how they want their photos.
+      labels: set of labels, see `jaxcnn.pretrained.labels`.
+    """
+
+    name: str
+    model: str
+    origin: str
+    source: str
+    address: str
+    sha256: str
+    size_mb: float | None
+    licence: str
+    top1: float | None
+    preprocessing: Preprocessing
+    labels: str
+
+
+def list_weights(model: str | None = None) -> list[Weights]:
+    """List the published weights, of one network or of all.
+
+    Args:
+      model: name of a network; None for all.
+
+    Returns:
+      The rows; a network's default is its first.
+
+    Example:
+      >>> list_weights("efficientnet_lite0")[0].name
+      'efficientnet_lite0.lukemelas'
+    """
+    return [row for row in _rows() if model in (None, row.model)]
+
+
+def find_weights(name: str) -> Weights:
+    """Look up published weights by their name.
+
+    Raises:
+      ValueError: if the name is unknown; nearest names are listed first.
+    """
+    for row in _rows():
+        if row.name == name:
+            return row
+    raise unknown_name("weights", name, [row.name for row in _rows()])
+
+
+def default_weights(model: str) -> Weights:
+    """Look up a network's default published weights.
+
+    Raises:
+      ValueError: if none are known; the networks that have some are listed.
+    """
+    rows = list_weights(model)
+    if not rows:
+        known = sorted({row.model for row in _rows()})
+        raise unknown_name("network with published weights", model, known)
+    return rows[0]
+
+
+def format_table(rows: Iterable[Weights]) -> str:
+    """Lay rows out for the terminal.
+
+    Args:
+      rows: of the table.
+
+    Returns:
+      A header and a line for each row.
+    """
+    header = ("name", "network", "top-1", "MiB", "pixels", "labels", "licence", "source")
+    cells = [header] + [
+        (
+            row.name,
+            row.model,
+            "-" if row.top1 is None else f"{row.top1:.1f}",
+            "-" if row.size_mb is None else f"{row.size_mb:.0f}",
+            str(row.preprocessing.image_size_px),
+            row.labels,
+            row.licence,
+            row.source,
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+@functools.cache
+def _rows() -> tuple[Weights, ...]:
+    text = resources.files("jaxcnn.pretrained").joinpath("weights.csv").read_text(encoding="utf-8")
+    return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
+
+
+def _row(record: dict[str, str]) -> Weights:
+    return Weights(
+        name=record["name"],
+        model=record["model"],
+        origin=record["origin"],
+        source=record["source"],
+        address=record["address"],
+        sha256=record["sha256"],
+        size_mb=_number(record["size_mb"]),
+        licence=record["licence"],
+        top1=_number(record["top1"]),
+        preprocessing=Preprocessing(
+            image_size_px=int(record["image_size_px"]),
+            resize_px=int(record["resize_px"]),
+            interpolation=record["interpolation"],
+            mean=_numbers(record["mean"]),
+            std=_numbers(record["std"]),
+        ),
+        labels=record["labels"],
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split())

@@ -1,0 +1,111 @@
+"""Rows of the files of reference logits; what their scripts share.
+
+Run by the environment of the reference implementations (torch, numpy), not by the tests.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from seeded_weights import names_digest, seeded_array, seeded_images  # noqa: E402
+
+_NUM_LOGITS = 16  # kept of each image
+
+
+class Case(NamedTuple):
+    """A network of the reference, and what of ours it is to be compared with."""
+
+    model: str  # names of ours
+    origin: str
+    build: Callable[[], Any]  # makes the reference, without weights
+    reference: str  # packages and versions
+    image_shape: tuple[int, int, int]
+    gains: Mapping[str, float]
+    num_classes: int = 1000
+    slow: bool = False
+    ignored: str = r"num_batches_tracked$"
+
+
+class Answer(NamedTuple):
+    """What a reference computes with the seeded weights."""
+
+    logits: np.ndarray  # (2, num_classes) float32
+    num_parameters: int  # trainable
+    shapes: Mapping[str, tuple[int, ...]]  # of all arrays, by name
+
+
+def run_torch(case: Case, image_shape: tuple[int, int, int]) -> Answer:
+    """Fill a PyTorch network with seeded weights and run it."""
+    import torch
+
+    model = case.build().eval()
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            drawn = seeded_array(name, tuple(tensor.shape), layout="torch", gains=case.gains)
+            tensor.copy_(torch.from_numpy(drawn))
+    images = torch.from_numpy(seeded_images((2, *image_shape)).transpose(0, 3, 1, 2).copy())
+    with torch.inference_mode():
+        logits = model(images).numpy()
+    num_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    return Answer(logits, num_parameters, shapes)
+
+
+def make_row(case: Case, answer: Answer) -> dict[str, Any]:
+    """Keep of an answer what a test needs."""
+    kept = {n: shape for n, shape in answer.shapes.items() if not re.search(case.ignored, n)}
+    classes = np.unique(np.linspace(0, case.num_classes - 1, _NUM_LOGITS).astype(int))
+    return {
+        "model": case.model,
+        "origin": case.origin,
+        "options": {},
+        "num_classes": case.num_classes,
+        "image_shape": case.image_shape,
+        "num_parameters": answer.num_parameters,
+        "reference": case.reference,
+        "gains": dict(case.gains),
+        "names_sha256": names_digest(kept),
+        "classes": classes.tolist(),
+        "logits": [[float(f"{x:.7g}") for x in row] for row in answer.logits[:, classes]],
+        "max_abs_logit": round(float(np.abs(answer.logits).max()), 3),
+        "slow": case.slow,
+    }
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make a parser of the flags that all scripts have."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--image_size", type=int, help="in place of the size of each row")
+    parser.add_argument("--full", type=Path, help="a folder for all logits, in place of the rows")
+    return parser
+
+
+def write(
+    family: str,
+    cases: Sequence[Case],
+    flags: argparse.Namespace,
+    run: Callable[[Case, tuple[int, int, int]], Answer] = run_torch,
+) -> None:
+    """Write `<family>.json`, or with --full all logits of each case."""
+    rows = []
+    for case in cases:
+        size = flags.image_size
+        answer = run(case, (size, size, case.image_shape[2]) if size else case.image_shape)
+        row = make_row(case, answer)
+        print(case.model, case.origin, row["num_parameters"], row["max_abs_logit"], flush=True)
+        if flags.full:
+            flags.full.mkdir(parents=True, exist_ok=True)
+            np.save(flags.full / f"{case.model}-{case.origin}.npy", answer.logits)
+        rows.append(row)
+    if not flags.full:
+        lines = ",\n".join(json.dumps(row) for row in rows)
+        (HERE / f"{family}.json").write_text(f"[\n{lines}\n]\n")

@@ -1,0 +1,238 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn.models import create_model, layers, stage_infos
+from jaxcnn.models.resnet import ResidualBlock, ResNet
+
+# Two stages, and both ways of a shortcut to another shape.
+TINY = {"num_classes": 3, "block": "basic", "stage_sizes": (1, 2), "widths": (4, 8)}
+TINY_CIFAR = TINY | {"stem": "small", "shortcut": "padding"}
+
+
+def random_images(*shape, dtype=jnp.float32):
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
+
+
+def random_variables(model, images):
+    """Fill the network's variables with numpy, which spares the compilation of `init`."""
+    shapes = jax.eval_shape(lambda key: model.init(key, images, train=False), jax.random.key(0))
+    random = np.random.default_rng(1)
+
+    def draw(path, leaf):
+        if path[-1].key in ("scale", "var"):
+            return jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), leaf.dtype)
+        gain = (2 / max(np.prod(leaf.shape[:-1]), 1)) ** 0.5 if leaf.ndim > 1 else 0.1
+        return jnp.asarray(gain * random.normal(size=leaf.shape), leaf.dtype)
+
+    return jax.tree.map_with_path(draw, shapes)
+
+
+def logits_of(model, variables, images):
+    return jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, images)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_classes", "channels", "num_parameters"),
+    [
+        ("resnet18", 1000, 3, 11_689_512),
+        ("resnet34", 1000, 3, 21_797_672),
+        ("resnet50", 1000, 3, 25_557_032),
+        ("resnet101", 1000, 3, 44_549_160),
+        ("resnet152", 1000, 3, 60_192_808),
+        ("resnet20", 10, 3, 269_722),  # published as 0.27M, and so on
+        ("resnet32", 10, 3, 464_154),
+        ("resnet44", 10, 3, 658_586),
+        ("resnet56", 10, 3, 853_018),
+        ("resnet110", 10, 3, 1_727_962),
+        ("resnet18", 2, 1, 11_689_512 - 998 * 513 - 2 * 64 * 49),
+    ],
+)
+def test_number_of_parameters(name, num_classes, channels, num_parameters):
+    model = create_model(name, num_classes)
+    images = jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32)
+    variables = jax.eval_shape(
+        lambda key, x: model.init(key, x, train=False), jax.random.key(0), images
+    )
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == num_parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "strides", "channels"),
+    [
+        ("resnet18", (2, 4, 8, 16, 32), (64, 64, 128, 256, 512)),
+        ("resnet50", (2, 4, 8, 16, 32), (64, 256, 512, 1024, 2048)),
+        ("resnet20", (1, 1, 2, 4), (16, 16, 32, 64)),
+    ],
+)
+@pytest.mark.parametrize("image_shape", [(64, 96, 3), (61, 33, 1), (1, 1, 4)])
+def test_stages_and_the_sizes_of_their_features(name, strides, channels, image_shape):
+    model = create_model(name, 2, features_only=True)
+    names = ("stem", "stage_1", "stage_2", "stage_3", "stage_4")[: len(strides)]
+    infos = stage_infos(model, image_shape)
+    assert infos == tuple(zip(names, strides, channels, strict=True))
+    images = jax.ShapeDtypeStruct((2, *image_shape), jnp.float32)
+    features, _ = jax.eval_shape(
+        lambda key, x: model.init_with_output(key, x, train=False), jax.random.key(0), images
+    )
+    for stage, stride, width in infos:
+        size = tuple(-(-n // stride) for n in image_shape[:2])
+        assert features[stage].shape == (2, *size, width)
+
+
+def test_without_head_the_vector_is_the_mean_of_the_last_stage():
+    model = ResNet(**TINY | {"num_classes": 0})
+    images = random_images(2, 17, 20, 1)
+    variables = random_variables(model, images)
+    vector = logits_of(model, variables, images)
+    features = logits_of(model.clone(features_only=True), variables, images)
+    np.testing.assert_allclose(vector, features["stage_2"].mean(axis=(1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("strides", "channels"), [(2, 8), (1, 3), (2, 3)])
+def test_the_shortcut_without_parameters_subsamples_and_pads_with_zeros(strides, channels):
+    block = ResidualBlock(kind="basic", width=8, strides=strides, shortcut="padding")
+    images = random_images(2, 5, 6, channels)
+    variables = random_variables(block, images)
+    variables["params"]["conv_2"]["bn"] = {"scale": jnp.zeros(8), "bias": jnp.zeros(8)}
+    want = np.zeros((2, -(-5 // strides), -(-6 // strides), 8), np.float32)
+    before = (8 - channels) // 2
+    want[..., before : before + channels] = images[:, ::strides, ::strides]
+    np.testing.assert_allclose(logits_of(block, variables, images), np.maximum(want, 0), atol=1e-6)
+    assert set(variables["params"]) == {"conv_1", "conv_2"}
+
+
+def test_initial_weights_and_a_block_that_starts_as_the_identity():
+    block = ResidualBlock(kind="bottleneck", width=32)
+    images = jnp.zeros((1, 2, 2, 128))
+    params = jax.jit(lambda key: block.init(key, images, train=False))(jax.random.key(0))["params"]
+    assert not params["conv_3"]["bn"]["scale"].any()
+    assert (params["conv_2"]["bn"]["scale"] == 1).all()
+    kernel = params["conv_3"]["conv"]["kernel"]
+    assert kernel.std() == pytest.approx((2 / 128) ** 0.5, rel=0.05)  # fan_out, not fan_in
+
+
+@pytest.mark.parametrize(
+    ("name", "is_zero"), [("resnet18", True), ("resnet50", True), ("resnet20", False)]
+)
+def test_which_variants_start_as_the_identity(name, is_zero):
+    assert create_model(name, 2).zero_init_residual == is_zero
+
+
+def test_drop_path_rates_rise_in_a_line_over_the_blocks():
+    model = create_model("resnet18", 2, drop_path_rate=0.7)
+    rates = []
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, layers.DropPath):
+            rates.append(context.module.rate)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        jax.eval_shape(
+            lambda key: model.init(key, jnp.zeros((1, 8, 8, 3)), train=False), jax.random.key(0)
+        )
+    np.testing.assert_allclose(rates, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], atol=1e-6)
+
+
+def test_drop_path_drops_whole_branches_in_training_only():
+    block = ResidualBlock(kind="basic", width=3, drop_path_rate=0.5)
+    images = jnp.abs(random_images(16, 4, 4, 3))
+    variables = random_variables(block, images)
+
+    @jax.jit
+    def train(seed):
+        rngs = {"dropout": jax.random.key(seed)}
+        return block.apply(variables, images, train=True, rngs=rngs, mutable=["batch_stats"])[0]
+
+    first, same, other = train(0), train(0), train(1)
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+    is_dropped = np.asarray([bool((x == y).all()) for x, y in zip(first, images, strict=True)])
+    assert 0 < is_dropped.sum() < 16
+    evaluated = logits_of(block, variables, images)
+    assert not any((x == y).all() for x, y in zip(evaluated, images, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("train", "frozen", "moves"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_batch_norm_averages_move_in_training_unless_frozen(train, frozen, moves):
+    model = ResNet(**TINY_CIFAR, freeze_batch_norm=frozen)
+    images = random_images(4, 8, 8, 3)
+    variables = random_variables(model, images)
+    run = jax.jit(lambda v: model.apply(v, images, train=train, mutable=["batch_stats"])[1])
+    after = jax.tree.leaves(run(variables)["batch_stats"])
+    before = jax.tree.leaves(variables["batch_stats"])
+    assert len(before) == 2 * 7
+    assert [bool((a != b).any()) for a, b in zip(after, before, strict=True)] == [moves] * 14
+
+
+def test_half_precision_keeps_parameters_and_logits_in_float32():
+    images = random_images(2, 16, 16, 3)
+    for options in (TINY, TINY_CIFAR):
+        model = ResNet(**options | {"stage_sizes": (1, 1)})
+        variables = random_variables(model, images)
+        logits = logits_of(model.clone(dtype=jnp.bfloat16), variables, images)
+        assert logits.dtype == jnp.float32
+        whole = logits_of(model, variables, images)
+        assert (logits != whole).any()
+        np.testing.assert_allclose(logits, whole, atol=0.05 * np.abs(whole).max())
+
+
+def test_a_batch_is_learnt_by_heart():
+    model = ResNet(**TINY)
+    images, labels = random_images(6, 16, 12, 3), jnp.arange(6) % 3
+    variables = random_variables(model, images)
+
+    @jax.jit
+    def step(variables):
+        def loss(params):
+            logits, updates = model.apply(
+                variables | {"params": params}, images, train=True, mutable=["batch_stats"]
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return losses.mean(), updates
+
+        (value, moved), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
+        params = jax.tree.map(lambda p, g: p - 0.1 * g, variables["params"], gradient)
+        return value, {"params": params} | moved, gradient
+
+    losses = []
+    for _ in range(40):
+        value, variables, gradient = step(variables)
+        losses.append(float(value))
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.1
+    for path, leaf in jax.tree.leaves_with_path(gradient):
+        assert jnp.isfinite(leaf).all(), path
+        assert jnp.abs(leaf).max() > 0, path
+
+
+def test_lists_are_taken_for_tuples():
+    assert hash(ResNet(num_classes=2, stage_sizes=[1], widths=[4]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"block": "botleneck"}, "unknown block 'botleneck'; known, nearest first: bottleneck"),
+        ({"stem": "cifar"}, "unknown stem 'cifar'"),
+        ({"shortcut": "pad"}, "unknown shortcut 'pad'; known, nearest first: padding"),
+        ({"stage_sizes": (2, 0), "widths": (4, 8)}, "stage_sizes must be positive ints, got 0"),
+        ({"stage_sizes": (2, 2)}, r"stage_sizes \(=\(2, 2\)\) and widths .* one length"),
+        ({"stage_sizes": (), "widths": ()}, "at least 1"),
+        ({"widths": (4, 8, 8, -1)}, "widths must be positive ints, got -1"),
+        (
+            {"widths": (8, 4, 8, 8), "shortcut": "padding"},
+            r"widths \(=\(8, 4, 8, 8\)\) must not fall with shortcut='padding'",
+        ),
+        ({"drop_path_rate": 1.0}, r"drop_path_rate \(=1.0\) must lie in \[0, 1\)"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        ResNet(**{"num_classes": 2} | options)
