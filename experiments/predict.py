@@ -1,6 +1,11 @@
 """Label photos with a trained network.
 
     python -m experiments.predict --workdir=RUN photo.jpg folder/ ...
+        with the classes of a run of experiments.cats_dogs.
+    python -m experiments.predict --model=efficientnet_lite0 --pretrained photo.jpg
+        with ImageNet's thousand classes, by published weights.
+    python -m experiments.predict --list_weights
+        lists the published weights.
 
 Folders are searched for photos, sub-folders included. Photos that cannot be read are listed and do
 not stop the others; then the exit status is 1.
@@ -17,6 +22,7 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import command_line
+from jaxcnn import pretrained
 from jaxcnn.classifier import Classifier, Prediction
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.folder import IMAGE_SUFFIXES
@@ -24,6 +30,19 @@ from jaxcnn.data.folder import IMAGE_SUFFIXES
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "folder of a run of experiments.cats_dogs, or its checkpoints/best alone."
 )
+_MODEL = flags.DEFINE_string(
+    "model",
+    None,
+    "with --pretrained or --weights: name of the network; default efficientnet_lite0.",
+)
+_PRETRAINED = flags.DEFINE_bool(
+    "pretrained", False, "use the network's published weights, with the classes they know."
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "published weights by name, or the path of a file; implies --pretrained."
+)
+_LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")
+_TOP = flags.DEFINE_integer("top", 5, "how many classes to name for each photo.", lower_bound=1)
 _CSV = flags.DEFINE_string("csv", None, "file to write the answers to, as comma-separated values.")
 _JSON = flags.DEFINE_string("json", None, "file to write the answers to, as JSON.")
 _BATCH_SIZE = flags.DEFINE_integer(
@@ -41,22 +60,38 @@ class Answer(NamedTuple):
 
 def main(words: list[str]) -> None:
     """Label the files and folders named on the command line."""
+    if _LIST_WEIGHTS.value:
+        print(pretrained.format_table(pretrained.list_weights(_MODEL.value)))
+        return
     try:
-        if not _WORKDIR.value:
-            raise ValueError("--workdir is missing: the folder of a run of experiments.cats_dogs.")
         if len(words) < 2:
             raise ValueError("no photo to label: name files or folders after the flags.")
         paths = list(find_photos(words[1:]))
-        classifier = Classifier.load(_WORKDIR.value)
+        classifier = _load_classifier()
     except ValueError as mistake:
         command_line.refuse(mistake)
-    answers = list(label(classifier, paths, batch_size=_BATCH_SIZE.value))
-    show(answers)
+    batch_size = min(_BATCH_SIZE.value, len(paths))
+    answers = list(label(classifier, paths, batch_size=batch_size))
+    show(answers, top=_TOP.value)
     if _CSV.value:
         write_csv(Path(_CSV.value), answers, classifier.class_names)
     if _JSON.value:
         Path(_JSON.value).write_text(json.dumps([_record(a) for a in answers], indent=2) + "\n")
     sys.exit(1 if any(answer.error for answer in answers) else 0)
+
+
+def _load_classifier() -> Classifier:
+    asks_for_weights = _PRETRAINED.value or _WEIGHTS.value is not None
+    if _WORKDIR.value and asks_for_weights:
+        raise ValueError("--workdir and published weights exclude each other; give one.")
+    if asks_for_weights:
+        return Classifier.from_pretrained(_WEIGHTS.value, model=_MODEL.value)
+    if not _WORKDIR.value:
+        raise ValueError(
+            "whose answer? Give --workdir, the folder of a run of experiments.cats_dogs, or "
+            "--pretrained for ImageNet's classes."
+        )
+    return Classifier.load(_WORKDIR.value)
 
 
 def find_photos(words: Sequence[str]) -> Iterator[Path]:
@@ -118,13 +153,17 @@ def _label_batch(
         yield Answer(str(path), predictions.get(path), errors.get(path, ""))
 
 
-def show(answers: Sequence[Answer]) -> None:
-    """Print a table of the answers, and what could not be read below it."""
+def show(answers: Sequence[Answer], *, top: int = 5) -> None:
+    """Print the answers, the most probable classes of each, and below what could not be read."""
     good = [answer for answer in answers if answer.prediction is not None]
     width = max((len(answer.path) for answer in good), default=0)
     for path, prediction, _ in good:
         assert prediction is not None
-        print(f"{path:<{width}}  {prediction.label}  {prediction.probability:.1%}")
+        if len(prediction.probabilities) == 2:  # the second one's probability is the rest
+            print(f"{path:<{width}}  {prediction.label}  {prediction.probability:.1%}")
+            continue
+        for number, (name, probability) in enumerate(prediction.top(top)):
+            print(f"{'' if number else path:<{width}}  {probability:6.1%}  {name}")
     bad = [answer for answer in answers if answer.error]
     if bad:
         print(f"{len(bad)} of {len(answers)} files could not be read:", file=sys.stderr)
@@ -157,6 +196,7 @@ def _record(answer: Answer) -> dict[str, Any]:
         "path": answer.path,
         "label": found.label,
         "probability": found.probability,
+        "top": [{"label": n, "probability": p} for n, p in found.top(_TOP.value)],
         "probabilities": found.probabilities,
     }
 

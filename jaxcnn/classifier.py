@@ -25,6 +25,11 @@ class Prediction(NamedTuple):
     probability: float  # of that class
     probabilities: dict[str, float]  # of each class; they sum to 1
 
+    def top(self, count: int = 5) -> list[tuple[str, float]]:
+        """Name the most probable classes with their probabilities, the first first."""
+        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        return ranked[:count]
+
 
 class Classifier:
     """A trained network with its classes and its way of looking at photos.

@@ -455,6 +455,10 @@ def _check_pixels(config: TrainConfig) -> None:
 def _check_start(config: TrainConfig) -> None:
     if config.init_from and (config.pretrained or config.weights):
         raise ValueError("init_from and published weights exclude each other; give one.")
+    if config.fine_tune and config.freeze == "backbone":
+        raise ValueError("freeze=backbone leaves nothing to fine-tune; give fewer stages, or none.")
+    if config.layer_decay is not None and config.layer_decay > 1:
+        raise ValueError(f"layer_decay must be in (0, 1], got {config.layer_decay}.")
     if starts_from_weights(config):
         return
     if config.fine_tune or config.freeze not in (None, "none"):

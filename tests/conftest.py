@@ -11,6 +11,9 @@ import pytest
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.memory import DecodedSplit
 
+# These make fixtures, by reference implementations that no test needs.
+collect_ignore_glob = ["*/make_*.py", "*/references/*.py"]
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -284,7 +284,7 @@ def test_sown_logits_are_trained_by_their_weight(tiny_split):
         )
         alone = alone._replace(opt_state=optimizer.init(alone.params))
         after, metrics = jax.jit(make_step(plain, optimizer))(alone, batch, KEY)
-        want = jax.tree.map(lambda a, b: weight * (b - a), alone.params, after.params)["head"]
+        want = jax.tree.map(lambda a, b, w=weight: w * (b - a), alone.params, after.params)["head"]
         found = jax.tree.map(lambda a, b: b - a, params, new.params[name])
         found = found if name == "head" else {"linear": found}
         jax.tree.map(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn import trainer
+from jaxcnn import run as run_module
 from jaxcnn.evaluation import evaluate
 from jaxcnn.trainer import check, train_classifier
 
@@ -94,7 +94,7 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
         seen.append(sum(int(batch.mask.sum()) for batch in batches))
         return evaluate(eval_step, variables, batches)
 
-    monkeypatch.setattr(trainer, "evaluate", watched)
+    monkeypatch.setattr(run_module, "evaluate", watched)
     monkeypatch.setattr("jaxcnn.loop.evaluate", watched)
     config = dataclasses.replace(folder_config, test_fraction=0.3)
     summary = train_classifier(config, tmp_path / "run", say=silent)
@@ -109,13 +109,13 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
 
 def test_each_step_is_traced_once_a_run(folder_config, tmp_path, monkeypatch):
     compiled = []
-    original = trainer.compile_step
+    original = run_module.compile_step
 
     def counted(step, *args, **options):
         compiled.append(step.__name__)
         return original(step, *args, **options)
 
-    monkeypatch.setattr(trainer, "compile_step", counted)
+    monkeypatch.setattr(run_module, "compile_step", counted)
     train_classifier(folder_config, tmp_path / "run", say=silent)
     # A compiled step refuses another shape, so one compilation each is all there is.
     assert sorted(compiled) == ["eval_step", "train_step"]

@@ -104,7 +104,7 @@ def test_one_batch_is_learnt():
     model = InceptionV3(num_classes=2, dropout_rate=0.0)
     images = jnp.asarray(np.random.default_rng(0).normal(size=(4, 75, 75, 3)), jnp.float32)
     labels = jnp.array([0, 1, 1, 0])
-    optimizer = optax.adam(1e-3)
+    optimizer = optax.sgd(0.02, momentum=0.9)
 
     @jax.jit
     def step(variables, opt_state):

@@ -18,14 +18,15 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from jaxcnn.pretrained.download import connection, transfer
 from jaxcnn.pretrained.download import (
     DownloadError,
     OfflineError,
     cache_folder,
+    connection,
     download,
     is_offline,
     sha256_of,
+    transfer,
 )
 
 BODY = bytes(range(256)) * 4096  # 1 MiB

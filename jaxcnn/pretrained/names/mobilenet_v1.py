@@ -32,6 +32,7 @@ _TIMM_ENDS: Mapping[ModulePath, str] = {
     ("head", "linear"): "classifier",
 }
 _TIMM_COUNTS = (1, 2, 2, 6, 2)
+_LAYERS = ("depthwise", "pointwise")
 _TENSORFLOW_OPTIONS = {"padding": "same", "bn_epsilon": 1e-3}
 
 
@@ -46,7 +47,7 @@ def _slim_convolution(path: ModulePath) -> str:
     if path in _SLIM_ENDS:
         return _SLIM_ENDS[path]
     number, (layer, kind) = split_path(path)
-    if kind != "conv":
+    if kind != "conv" or layer not in _LAYERS:
         raise KeyError(path)
     return f"Conv2d_{number}_{layer}"
 

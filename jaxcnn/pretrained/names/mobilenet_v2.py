@@ -52,6 +52,7 @@ _SLIM_ENDS: Mapping[ModulePath, str] = {
     ("conv_head", "conv"): "Conv_1",
     ("head", "linear"): "Logits/Conv2d_1c_1x1",
 }
+_LAYERS = ("expand", "depthwise", "project")
 _TENSORFLOW_OPTIONS = {"padding": "same", "bn_epsilon": 1e-3}
 
 
@@ -67,6 +68,8 @@ def _keras(path: ModulePath) -> str:
     if path in _KERAS_ENDS:
         return _KERAS_ENDS[path]
     number, (layer, kind) = split_path(path)
+    if layer not in _LAYERS:
+        raise KeyError(path)
     block = "expanded_conv" if number == 1 else f"block_{number - 1}"
     return f"{block}_{layer}" + {"conv": "", "bn": "_BN"}[kind]
 
@@ -75,7 +78,7 @@ def _slim_convolution(path: ModulePath) -> str:
     if path in _SLIM_ENDS:
         return _SLIM_ENDS[path]
     number, (layer, kind) = split_path(path)
-    if kind != "conv":
+    if kind != "conv" or layer not in _LAYERS:
         raise KeyError(path)
     return "expanded_conv" + (f"_{number - 1}" if number > 1 else "") + f"/{layer}"
 

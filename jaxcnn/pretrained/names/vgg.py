@@ -36,7 +36,7 @@ _ENDS: Mapping[str, Mapping[_Path, str]] = {
         ("head", "linear"): "predictions",
     },
 }
-_IN_STAGE = re.compile(r"stage_(\d+)/conv_(\d+)/(conv|bn)")
+_IN_STAGE = re.compile(r"stage_([1-5])/conv_(\d+)/(conv|bn)")
 
 
 def _torch(origin: str, stage_sizes: tuple[int, ...], batch_norm: bool) -> Names:
@@ -50,6 +50,8 @@ def _torch(origin: str, stage_sizes: tuple[int, ...], batch_norm: bool) -> Names
         if path in _ENDS[origin]:
             return _ENDS[origin][path]
         stage, number, part = _in_stage(path)
+        if number > stage_sizes[stage - 1] or (part == "bn" and not batch_norm):
+            raise KeyError(path)
         index = firsts[stage - 1] + layers_per_convolution * (number - 1) + (part == "bn")
         return f"features.{index}"
 

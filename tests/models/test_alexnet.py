@@ -1,0 +1,166 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn.models import create_model, stage_infos
+from jaxcnn.models.alexnet import AlexNet
+
+TINY = {"num_classes": 3, "hidden_width": 16, "hidden_dropout_rate": 0.0}
+
+
+def random_images(*shape, dtype=jnp.float32):
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
+
+
+def shapes_of(model, images):
+    return jax.eval_shape(lambda key: model.init(key, images, train=False), jax.random.key(0))
+
+
+def random_variables(model, images):
+    """Fill the network's variables with numpy, which spares the compilation of `init`."""
+    random = np.random.default_rng(1)
+
+    def draw(path, leaf):
+        if path[-1].key in ("scale", "var"):
+            return jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), leaf.dtype)
+        gain = (2 / max(np.prod(leaf.shape[:-1]), 1)) ** 0.5 if leaf.ndim > 1 else 0.1
+        return jnp.asarray(gain * random.normal(size=leaf.shape), leaf.dtype)
+
+    return jax.tree.map_with_path(draw, shapes_of(model, images))
+
+
+def logits_of(model, variables, images):
+    return jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, images)
+
+
+def dropouts_of(model, images):
+    """Note where dropout acts in training, and at what rate."""
+    rates = {}
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, nn.Dropout) and not context.module.deterministic:
+            rates["/".join(context.module.path)] = context.module.rate
+        return call(*args, **kwargs)
+
+    keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+    with nn.intercept_methods(record):
+        jax.eval_shape(lambda: model.init(keys, images, train=True))
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "image_shape", "num_parameters"),
+    [
+        (1000, (224, 224, 3), 61_100_840),
+        (2, (100, 63, 1), 61_100_840 - 998 * 4097 - 2 * 64 * 121),
+    ],
+)
+def test_number_of_parameters(num_classes, image_shape, num_parameters):
+    variables = shapes_of(create_model("alexnet", num_classes), jnp.zeros((1, *image_shape)))
+    assert set(variables) == {"params"}
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables)) == num_parameters
+
+
+def test_stages():
+    infos = stage_infos(create_model("alexnet", 2), (63, 224, 1))
+    names = ("conv_1", "conv_2", "conv_3", "conv_4", "conv_5")
+    strides, widths = (8, 16, 16, 16, 32), (64, 192, 384, 256, 256)
+    assert infos == tuple(zip(names, strides, widths, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("size_px", "sizes"),
+    [(224, (27, 13, 13, 13, 6)), (63, (7, 3, 3, 3, 1)), (97, (11, 5, 5, 5, 2))],
+)
+def test_sizes_of_the_features(size_px, sizes):
+    model = create_model("alexnet", 2, features_only=True)
+    images = jnp.zeros((2, size_px, size_px, 3))
+    features, _ = jax.eval_shape(
+        lambda key: model.init_with_output(key, images, train=False), jax.random.key(0)
+    )
+    assert tuple(x.shape[1:3] for x in features.values()) == tuple((n, n) for n in sizes)
+
+
+def test_without_head_the_vector_is_that_of_fc7():
+    model = AlexNet(**TINY | {"num_classes": 0})
+    vector = jax.eval_shape(
+        lambda key: model.init_with_output(key, jnp.zeros((2, 63, 63, 3)), train=False)[0],
+        jax.random.key(0),
+    )
+    assert (vector.shape, vector.dtype) == ((2, 16), jnp.float32)
+
+
+def test_dropout_stands_before_the_hidden_layers():
+    images = jnp.zeros((1, 63, 63, 3))
+    rates = dropouts_of(create_model("alexnet", 2, hidden_dropout_rate=0.4), images)
+    assert rates == {"fc6/dropout": 0.4, "fc7/dropout": 0.4, "head/dropout": 0.0}
+    assert create_model("alexnet", 2).hidden_dropout_rate == 0.5
+
+
+def test_dropout_acts_in_training_only_and_half_precision_is_close():
+    model = AlexNet(**TINY | {"hidden_dropout_rate": 0.5})
+    images = random_images(2, 63, 64, 3)
+    variables = random_variables(model, images)
+
+    @jax.jit
+    def train(seed):
+        return model.apply(variables, images, train=True, rngs={"dropout": jax.random.key(seed)})
+
+    first, same, other = train(0), train(0), train(1)
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+    evaluated = logits_of(model, variables, images)
+    without = model.clone(hidden_dropout_rate=0.0)
+    trained = jax.jit(lambda v: without.apply(v, images, train=True))(variables)
+    np.testing.assert_allclose(trained, evaluated, rtol=1e-5, atol=1e-6)
+    half = logits_of(model.clone(dtype=jnp.bfloat16), variables, images)
+    assert half.dtype == jnp.float32
+    assert (half != evaluated).any()
+    np.testing.assert_allclose(half, evaluated, atol=0.05 * np.abs(evaluated).max())
+
+
+def test_a_batch_is_learnt_by_heart():
+    model = AlexNet(**TINY)
+    images, labels = random_images(4, 63, 64, 3), jnp.arange(4) % 3
+    variables = random_variables(model, images)
+
+    @jax.jit
+    def step(params):
+        def loss(params):
+            logits = model.apply({"params": params}, images, train=True)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+        value, gradient = jax.value_and_grad(loss)(params)
+        return value, jax.tree.map(lambda p, g: p - 0.002 * g, params, gradient), gradient
+
+    losses, params = [], variables["params"]
+    for _ in range(20):
+        value, params, gradient = step(params)
+        losses.append(float(value))
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.2
+    for path, leaf in jax.tree.leaves_with_path(gradient):
+        assert jnp.isfinite(leaf).all(), path
+        assert jnp.abs(leaf).max() > 0, path
+
+
+@pytest.mark.parametrize("shape", [(62, 63, 3), (100, 20, 3)])
+def test_images_too_small(shape):
+    message = f"{shape[0]}x{shape[1]} images are too small for alexnet: .* at least 63 px"
+    with pytest.raises(ValueError, match=message):
+        shapes_of(AlexNet(num_classes=2), jnp.zeros((1, *shape)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_width": 0}, "hidden_width must be positive ints, got 0"),
+        ({"hidden_dropout_rate": 1.0}, r"hidden_dropout_rate \(=1.0\) must lie in"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        AlexNet(num_classes=2, **options)

@@ -1,0 +1,242 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn.models import create_model, stage_infos
+from jaxcnn.models.layers import BatchNorm
+from jaxcnn.models.vgg import VGG, VGGStage
+from jaxcnn.pretrained.mapping import fill, source_shapes
+from jaxcnn.pretrained.names import names_of
+
+TINY = {
+    "num_classes": 3,
+    "stage_sizes": (1, 1, 1, 1, 1),
+    "hidden_width": 16,
+    "hidden_dropout_rate": 0.0,
+    "dropout_rate": 0.0,
+}
+
+
+def random_images(*shape, dtype=jnp.float32):
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
+
+
+def shapes_of(model, images):
+    return jax.eval_shape(lambda key: model.init(key, images, train=False), jax.random.key(0))
+
+
+def random_variables(model, images):
+    """Fill the network's variables with numpy, which spares the compilation of `init`."""
+    random = np.random.default_rng(1)
+
+    def draw(path, leaf):
+        if path[-1].key in ("scale", "var"):
+            return jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), leaf.dtype)
+        gain = (2 / max(np.prod(leaf.shape[:-1]), 1)) ** 0.5 if leaf.ndim > 1 else 0.1
+        return jnp.asarray(gain * random.normal(size=leaf.shape), leaf.dtype)
+
+    return jax.tree.map_with_path(draw, shapes_of(model, images))
+
+
+def logits_of(model, variables, images):
+    return jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, images)
+
+
+def dropouts_of(model, images):
+    """Note where dropout acts in training, and at what rate."""
+    rates = {}
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, nn.Dropout) and not context.module.deterministic:
+            rates["/".join(context.module.path)] = context.module.rate
+        return call(*args, **kwargs)
+
+    keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
+    with nn.intercept_methods(record):
+        jax.eval_shape(lambda: model.init(keys, images, train=True))
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("name", "num_parameters", "last"),
+    [
+        ("vgg11", 132_863_336, 18),
+        ("vgg11_bn", 132_868_840, 26),
+        ("vgg13", 133_047_848, 22),
+        ("vgg13_bn", 133_053_736, 32),
+        ("vgg16", 138_357_544, 28),
+        ("vgg16_bn", 138_365_992, 41),
+        ("vgg19", 143_667_240, 34),
+        ("vgg19_bn", 143_678_248, 50),
+    ],
+)
+def test_number_of_parameters_and_the_names_of_others(name, num_parameters, last):
+    model = create_model(name, 1000)
+    variables = shapes_of(model, jnp.zeros((1, 32, 32, 3)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == num_parameters
+    assert ("batch_stats" in variables) == name.endswith("_bn")
+    names = set(source_shapes(variables, names_of(name)[f"torchvision_{name}"]))
+    assert max(int(n.split(".")[1]) for n in names if n.startswith("features.")) == last
+    assert len(names) == len(jax.tree.leaves(variables))
+
+
+@pytest.mark.parametrize("size", [(32, 32, 3), (75, 224, 1)])
+def test_stages_and_the_sizes_of_their_features(size):
+    model = create_model("vgg11_bn", 2, features_only=True)
+    infos = stage_infos(model, size)
+    names = ("stage_1", "stage_2", "stage_3", "stage_4", "stage_5")
+    strides, widths = (2, 4, 8, 16, 32), (64, 128, 256, 512, 512)
+    assert infos == tuple(zip(names, strides, widths, strict=True))
+    features, _ = jax.eval_shape(
+        lambda key: model.init_with_output(key, jnp.zeros((2, *size)), train=False),
+        jax.random.key(0),
+    )
+    for name, stride, width in infos:
+        assert features[name].shape == (2, size[0] // stride, size[1] // stride, width)
+
+
+def test_without_head_the_vector_is_that_of_fc7():
+    model = VGG(**TINY | {"num_classes": 0})
+    vector = jax.eval_shape(
+        lambda key: model.init_with_output(key, jnp.zeros((2, 33, 32, 1)), train=False)[0],
+        jax.random.key(0),
+    )
+    assert (vector.shape, vector.dtype) == ((2, 16), jnp.float32)
+
+
+def test_dropout_stands_behind_the_hidden_layers():
+    images = jnp.zeros((1, 32, 32, 3))
+    rates = dropouts_of(create_model("vgg11", 2, hidden_dropout_rate=0.4), images)
+    assert rates == {"fc6/dropout": 0.0, "fc7/dropout": 0.4, "head/dropout": 0.5}
+    assert create_model("vgg11", 2).hidden_dropout_rate == 0.5
+
+
+@pytest.mark.parametrize(
+    ("train", "frozen", "moves"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_batch_norm_averages_move_in_training_unless_frozen(train, frozen, moves):
+    stage = VGGStage(num_convolutions=2, width=3, batch_norm=True, bn=BatchNorm(frozen=frozen))
+    images = random_images(4, 6, 6, 3)
+    variables = random_variables(stage, images)
+    run = jax.jit(lambda v: stage.apply(v, images, train=train, mutable=["batch_stats"])[1])
+    after = jax.tree.leaves(run(variables)["batch_stats"])
+    before = jax.tree.leaves(variables["batch_stats"])
+    assert [bool((a != b).any()) for a, b in zip(after, before, strict=True)] == [moves] * 4
+
+
+def test_convolutions_before_batch_norm_keep_their_biases():
+    params = shapes_of(create_model("vgg16_bn", 2), jnp.zeros((1, 32, 32, 3)))["params"]
+    assert set(params["stage_3"]["conv_3"]) == {"conv", "bn"}
+    assert set(params["stage_3"]["conv_3"]["conv"]) == {"kernel", "bias"}
+
+
+def test_keras_names():
+    variables = shapes_of(VGG(**TINY), jnp.zeros((1, 32, 32, 3)))
+    names = source_shapes(variables, names_of("vgg16")["keras"])
+    stacks = {f"block{n}_conv1/{word}" for n in range(1, 6) for word in ("kernel", "bias")}
+    dense = {f"{n}/{word}" for n in ("fc1", "fc2", "predictions") for word in ("kernel", "bias")}
+    assert set(names) == stacks | dense
+
+
+@pytest.mark.parametrize(
+    ("model", "origin"),
+    [
+        ("vgg13", "torchvision_vgg11"),
+        ("vgg11_bn", "torchvision_vgg11"),
+        ("vgg16_bn", "keras"),
+    ],
+)
+def test_names_of_another_variant_are_refused(model, origin):
+    variables = shapes_of(create_model(model, 2), jnp.zeros((1, 32, 32, 3)))
+    with pytest.raises(KeyError, match="stage_1"):
+        source_shapes(variables, names_of(model)[origin])
+
+
+def test_hidden_layers_may_come_as_convolutions():
+    model = VGG(**TINY | {"stage_sizes": (1, 1, 2, 2, 2), "hidden_width": 2})
+    variables = shapes_of(model, jnp.zeros((1, 32, 32, 3)))
+    names = names_of("vgg11")["timm_vgg11"]
+    flat = {n: np.zeros(shape, np.float32) for n, shape in source_shapes(variables, names).items()}
+    kernel = np.random.default_rng(0).normal(size=(2, 512, 7, 7)).astype(np.float32)
+    for shape in ((2, 512, 7, 7), (2, 512 * 49)):
+        arrays = flat | {"pre_logits.fc1.weight": kernel.reshape(shape)}
+        filled = fill(variables, names, arrays)["params"]["fc6"]["linear"]["kernel"]
+        want = kernel.transpose(2, 3, 1, 0).reshape(-1, 2)
+        np.testing.assert_array_equal(filled, want)
+
+
+def test_dropout_acts_in_training_only_and_half_precision_is_close():
+    model = VGG(**TINY | {"hidden_dropout_rate": 0.5})
+    images = random_images(2, 32, 33, 3)
+    variables = random_variables(model, images)
+
+    @jax.jit
+    def train(seed):
+        return model.apply(variables, images, train=True, rngs={"dropout": jax.random.key(seed)})
+
+    first, same, other = train(0), train(0), train(1)
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+    evaluated = logits_of(model, variables, images)
+    without = model.clone(hidden_dropout_rate=0.0)
+    trained = jax.jit(lambda v: without.apply(v, images, train=True))(variables)
+    np.testing.assert_allclose(trained, evaluated, rtol=1e-5, atol=1e-6)
+    half = logits_of(model.clone(dtype=jnp.bfloat16), variables, images)
+    assert half.dtype == jnp.float32
+    assert (half != evaluated).any()
+    np.testing.assert_allclose(half, evaluated, atol=0.05 * np.abs(evaluated).max())
+
+
+def test_a_batch_is_learnt_by_heart():
+    model = VGG(**TINY | {"batch_norm": True, "hidden_width": 64})
+    images, labels = random_images(4, 32, 33, 3), jnp.arange(4) % 3
+    variables = random_variables(model, images)
+
+    @jax.jit
+    def step(variables):
+        def loss(params):
+            logits, updates = model.apply(
+                variables | {"params": params}, images, train=True, mutable=["batch_stats"]
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return losses.mean(), updates
+
+        (value, moved), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
+        params = jax.tree.map(lambda p, g: p - 5e-4 * g, variables["params"], gradient)
+        return value, {"params": params} | moved, gradient
+
+    losses = []
+    for _ in range(12):
+        value, variables, gradient = step(variables)
+        losses.append(float(value))
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.1
+    assert jax.tree.all(jax.tree.map(lambda leaf: bool(jnp.isfinite(leaf).all()), gradient))
+
+
+@pytest.mark.parametrize("shape", [(31, 32, 3), (100, 20, 3)])
+def test_images_too_small(shape):
+    message = f"{shape[0]}x{shape[1]} images are too small for vgg: .* at least 32 px"
+    with pytest.raises(ValueError, match=message):
+        shapes_of(VGG(num_classes=2), jnp.zeros((1, *shape)))
+
+
+def test_lists_are_taken_for_tuples():
+    assert hash(VGG(num_classes=2, stage_sizes=[1, 1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stage_sizes": (1, 1, 1, 1)}, r"stage_sizes \(=\(1, 1, 1, 1\)\) must be 5 numbers"),
+        ({"stage_sizes": (1, 1, 1, 1, 0)}, "stage_sizes must be positive ints, got 0"),
+        ({"hidden_width": 0}, "hidden_width must be positive ints, got 0"),
+        ({"hidden_dropout_rate": 1.0}, r"hidden_dropout_rate \(=1.0\) must lie in"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        VGG(**{"num_classes": 2} | options)

