@@ -101,10 +101,11 @@ def transfer_variables(
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
     shapes = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
-    old = {path: leaf for path, leaf in _leaves(variables) if path[1] != HEAD}
+    # Auxiliary heads have a "head" of their own, which depends on the classes as well.
+    old = {path: leaf for path, leaf in _leaves(variables) if HEAD not in path}
     leaves, missing = [], []
     for path, wanted in _leaves(shapes):
-        if path[1] == HEAD:
+        if HEAD in path:
             leaves.append(_head_leaf(path[-1], wanted.shape, key, head_init))
             continue
         leaf = old.pop(path, None)

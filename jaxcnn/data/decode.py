@@ -260,9 +260,10 @@ def _resize(image: Image.Image, size_px: int, mode: str, interpolation: str) -> 
     if mode == "squash":
         return image.resize(square, resample)
     if mode == "crop":
-        # One resize of the central square: a sliver never grows to a huge image before its crop.
+        # One resize of the central square: a sliver never grows to a huge image before its crop. It
+        # starts at a whole pixel of the resized image, so that at scale 1 pixels stay as they are.
         side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
+        left, top = (round((n - side) * size_px / side / 2) * side / size_px for n in image.size)
         box = (left, top, left + side, top + side)
         return image.resize(square, resample, box=box)
     scale = size_px / max(width, height)

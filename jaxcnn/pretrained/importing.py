@@ -87,9 +87,7 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
         raise ValueError(f"which network is {path} of? Name it with --model.")
     if not names_of(model):
         known = ", ".join(name for name in list_models() if names_of(name))
-        raise ValueError(
-            f"no published weights of {model} can be read; of these they can: {known}."
-        )
+        raise ValueError(f"no weights of {model} can be read; those of these can: {known}.")
     return Description(path, None, model)
 
 

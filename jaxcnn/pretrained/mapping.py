@@ -24,6 +24,7 @@ import numpy as np
 from jaxcnn.types import PyTree
 
 ModulePath = tuple[str, ...]
+ANY = "*"  # in place of a network's name: all networks of a family
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "torch": {

@@ -288,11 +288,11 @@ def test_modes_agree_with_pillow(shape):
     np.testing.assert_array_equal(resize_image(array, 10, "squash"), squashed)
 
     side = min(shape)
-    box = ((width - side) // 2, (height - side) // 2)
-    box += (box[0] + side, box[1] + side)
+    left, top = (round((n - side) * 10 / side / 2) * side / 10 for n in (width, height))
+    box = (left, top, left + side, top + side)
     cropped = np.asarray(image.resize((10, 10), bilinear, box=box))
-    difference = resize_image(array, 10, "crop").astype(int) - cropped
-    assert np.abs(difference).max() <= (0 if sum(shape) % 2 == 0 else 12)
+    np.testing.assert_array_equal(resize_image(array, 10, "crop"), cropped)
+    assert abs(left - (width - side) / 2) <= side / 20  # central to half a pixel of the result
 
     padded = resize_image(array, 10, "pad")
     inner = image.resize(
@@ -302,6 +302,21 @@ def test_modes_agree_with_pillow(shape):
     block = padded[top : top + inner.height, left : left + inner.width]
     np.testing.assert_array_equal(block, np.asarray(inner))
     assert int(padded.sum()) == int(block.sum())
+
+
+def test_a_crop_of_an_image_that_has_the_size_keeps_its_pixels():
+    array = np.random.default_rng(0).integers(0, 256, (10, 15, 3), np.uint8)
+    for interpolation in ("bilinear", "bicubic", "lanczos"):
+        found = resize_image(array, 10, "crop", interpolation=interpolation)
+        np.testing.assert_array_equal(found, array[:, 2:12])
+
+
+def test_interpolations_differ_and_unknown_ones_are_refused():
+    array = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
+    found = {k: resize_image(array, 7, interpolation=k) for k in ("bilinear", "bicubic")}
+    assert (found["bilinear"] != found["bicubic"]).any()
+    with pytest.raises(ValueError, match=r"unknown interpolation 'cubic'.*bicubic"):
+        resize_image(array, 7, interpolation="cubic")
 
 
 def test_resizing_keeps_one_channel():

@@ -78,7 +78,7 @@ def test_number_of_parameters_and_the_names_of_others(name, num_parameters, last
     variables = shapes_of(model, jnp.zeros((1, 32, 32, 3)))
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == num_parameters
     assert ("batch_stats" in variables) == name.endswith("_bn")
-    names = set(source_shapes(variables, names_of(name)[f"torchvision_{name}"]))
+    names = set(source_shapes(variables, names_of(name)["torchvision"]))
     assert max(int(n.split(".")[1]) for n in names if n.startswith("features.")) == last
     assert len(names) == len(jax.tree.leaves(variables))
 
@@ -142,23 +142,24 @@ def test_keras_names():
 
 
 @pytest.mark.parametrize(
-    ("model", "origin"),
-    [
-        ("vgg13", "torchvision_vgg11"),
-        ("vgg11_bn", "torchvision_vgg11"),
-        ("vgg16_bn", "keras"),
-    ],
+    ("model", "others", "origin"),
+    [("vgg13", "vgg11", "torchvision"), ("vgg11_bn", "vgg11", "torchvision")],
 )
-def test_names_of_another_variant_are_refused(model, origin):
+def test_names_of_another_variant_are_refused(model, others, origin):
     variables = shapes_of(create_model(model, 2), jnp.zeros((1, 32, 32, 3)))
     with pytest.raises(KeyError, match="stage_1"):
-        source_shapes(variables, names_of(model)[origin])
+        source_shapes(variables, names_of(others)[origin])
+
+
+def test_keras_has_no_weights_with_batch_norm():
+    assert "keras" in names_of("vgg16")
+    assert "keras" not in names_of("vgg16_bn")
 
 
 def test_hidden_layers_may_come_as_convolutions():
     model = VGG(**TINY | {"stage_sizes": (1, 1, 2, 2, 2), "hidden_width": 2})
     variables = shapes_of(model, jnp.zeros((1, 32, 32, 3)))
-    names = names_of("vgg11")["timm_vgg11"]
+    names = names_of("vgg11")["timm"]
     flat = {n: np.zeros(shape, np.float32) for n, shape in source_shapes(variables, names).items()}
     kernel = np.random.default_rng(0).normal(size=(2, 512, 7, 7)).astype(np.float32)
     for shape in ((2, 512, 7, 7), (2, 512 * 49)):

@@ -86,7 +86,7 @@ def test_another_number_of_classes_gets_numbered_names(tmp_path):
 def test_a_file_of_another_network_is_refused(file):
     with pytest.raises(pretrained.MappingError, match="resnet18") as caught:
         pretrained.load(file, model="resnet18", say=silent)
-    assert "missing" in str(caught.value) or "no array" in str(caught.value)
+    assert "no last layer of resnet18" in str(caught.value)
 
 
 def test_a_wrong_shape_is_named(tmp_path):
@@ -117,7 +117,7 @@ def test_a_file_needs_a_network_that_has_names(file):
 
 
 def test_offline_says_where_the_file_belongs(cache):
-    with pytest.raises(pretrained.OfflineError, match="resnet44-014dd654.th") as caught:
+    with pytest.raises(pretrained.OfflineError, match=r"resnet44-014dd654\.th") as caught:
         pretrained.load("resnet44.akamaster", offline=True, say=silent)
     assert str(cache) in str(caught.value)
 
@@ -130,7 +130,7 @@ def test_an_absent_package_is_named(monkeypatch):
 
 def test_a_file_that_is_not_the_published_one_is_refused(file, monkeypatch):
     monkeypatch.setattr(importing, "_locate", lambda row, **options: file)
-    with pytest.raises(pretrained.WeightsFileError, match="SHA-256 is .*, expected 12fca82f"):
+    with pytest.raises(pretrained.WeightsFileError, match=r"SHA-256 is .*, expected 12fca82f"):
         pretrained.load("resnet20.akamaster", say=silent)
 
 

@@ -1,10 +1,13 @@
-"""How each origin of published weights names the modules of our networks, a family a file."""
+"""How each origin of published weights names the modules of our networks, a family a file.
+
+Each family's NAMES is keyed by (origin, network), or (origin, ANY) where all its networks are named
+alike.
+"""
 
 import importlib
 import re
-from collections.abc import Mapping
 
-from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.mapping import ANY, Names
 
 _FAMILIES = {
     "alexnet": r"alexnet",
@@ -20,7 +23,7 @@ _FAMILIES = {
 }
 
 
-def names_of(model: str) -> Mapping[str, Names]:
+def names_of(model: str) -> dict[str, Names]:
     """Look up the origins whose weights a network can take.
 
     Args:
@@ -31,5 +34,6 @@ def names_of(model: str) -> Mapping[str, Names]:
     """
     for family, pattern in _FAMILIES.items():
         if re.fullmatch(pattern, model):
-            return importlib.import_module(f"{__name__}.{family}").NAMES
+            found = importlib.import_module(f"{__name__}.{family}").NAMES
+            return {origin: names for (origin, of), names in found.items() if of in (ANY, model)}
     return {}

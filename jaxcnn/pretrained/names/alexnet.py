@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.mapping import ANY, Names
 
 _TORCHVISION: Mapping[tuple[str, ...], str] = {
     ("conv_1", "conv"): "features.0",
@@ -16,7 +16,7 @@ _TORCHVISION: Mapping[tuple[str, ...], str] = {
 }
 
 NAMES = {
-    "torchvision": Names(
+    ("torchvision", ANY): Names(
         module_name=_TORCHVISION.__getitem__,
         layout="torch",
         flattened={("fc6", "linear"): (256, 6, 6)},

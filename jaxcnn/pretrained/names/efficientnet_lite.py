@@ -1,12 +1,11 @@
 """Names of EfficientNet-Lite's arrays in the files of others.
 
-timm counts the blocks of each width anew, so that its names depend on the depth of the network:
-"timm_efficientnet_lite1" names those of efficientnet_lite1, and so on.
+timm counts the blocks of each width anew, so that its names depend on the depth of the network.
 """
 
 from collections.abc import Mapping
 
-from jaxcnn.pretrained.mapping import ModulePath, Names
+from jaxcnn.pretrained.mapping import ANY, ModulePath, Names
 from jaxcnn.pretrained.names.mobile_blocks import split_path, timm_names
 
 _LUKEMELAS_ENDS: Mapping[ModulePath, str] = {
@@ -48,10 +47,10 @@ def _lukemelas(path: ModulePath) -> str:
     return f"_blocks.{number - 1}.{_LUKEMELAS_BLOCK[layer]}"
 
 
-NAMES: Mapping[str, Names] = {
-    "lukemelas": Names(module_name=_lukemelas, layout="torch", options=_OPTIONS),
+NAMES: Mapping[tuple[str, str], Names] = {
+    ("lukemelas", ANY): Names(module_name=_lukemelas, layout="torch", options=_OPTIONS),
     **{
-        f"timm_{model}": Names(timm_names(_TIMM_ENDS, counts), layout="torch", options=_OPTIONS)
+        ("timm", model): Names(timm_names(_TIMM_ENDS, counts), layout="torch", options=_OPTIONS)
         for model, counts in _TIMM_COUNTS.items()
     },
 }

@@ -1,6 +1,6 @@
 """Names of GoogLeNet's arrays in the files of others."""
 
-from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.mapping import ANY, Names
 
 _Path = tuple[str, ...]
 
@@ -41,7 +41,7 @@ def _torchvision(path: _Path) -> str:
 
 
 NAMES = {
-    "torchvision": Names(
+    ("torchvision", ANY): Names(
         module_name=_torchvision,
         layout="torch",
         flattened={

@@ -7,7 +7,7 @@ TensorFlow 2.
 
 from collections.abc import Mapping
 
-from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.mapping import ANY, Names
 
 _Path = tuple[str, ...]
 
@@ -98,8 +98,8 @@ def _keras(first: int) -> Names:
 _TORCH = Names(module_name=_torch, layout="torch", optional=r"^AuxLogits\.")
 
 NAMES = {
-    "torchvision": _TORCH,
-    "timm": _TORCH,
-    "keras": _keras(0),
-    "keras_from_1": _keras(1),
+    ("torchvision", ANY): _TORCH,
+    ("timm", ANY): _TORCH,
+    ("keras", ANY): _keras(0),
+    ("keras_from_1", ANY): _keras(1),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jaxcnn.pretrained.mapping import ModulePath, Names
+from jaxcnn.pretrained.mapping import ANY, ModulePath, Names
 from jaxcnn.pretrained.names.mobile_blocks import (
     SLIM_IGNORED,
     joined_bn,
@@ -88,14 +88,16 @@ def _slim(path: ModulePath) -> str:
     return f"MobilenetV2/{joined_bn(_slim_convolution)(path)}{suffix}"
 
 
-NAMES: Mapping[str, Names] = {
-    "torchvision": Names(_torchvision, layout="torch", options={"padding": "symmetric"}),
-    "timm": Names(
+NAMES: Mapping[tuple[str, str], Names] = {
+    ("torchvision", ANY): Names(_torchvision, layout="torch", options={"padding": "symmetric"}),
+    ("timm", ANY): Names(
         timm_names(_TIMM_ENDS, _TIMM_COUNTS), layout="torch", options={"padding": "symmetric"}
     ),
-    "keras": Names(_keras, layout="keras", options=_TENSORFLOW_OPTIONS),
-    "tensorflow": Names(_slim, layout="slim", ignored=SLIM_IGNORED, options=_TENSORFLOW_OPTIONS),
-    "tensorflow_folded": Names(
+    ("keras", ANY): Names(_keras, layout="keras", options=_TENSORFLOW_OPTIONS),
+    ("tensorflow", ANY): Names(
+        _slim, layout="slim", ignored=SLIM_IGNORED, options=_TENSORFLOW_OPTIONS
+    ),
+    ("tensorflow_folded", ANY): Names(
         joined_bn(_slim_convolution), layout="folded", options=_TENSORFLOW_OPTIONS
     ),
 }

@@ -1,7 +1,7 @@
 """Names of MobileNet v3's arrays in the files of others.
 
 torchvision and timm count all blocks through, and torchvision the layers inside them, so that their
-names depend on the network's size: "torchvision_mobilenet_v3_small" names the small one's.
+names depend on the network's size.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -57,9 +57,9 @@ def _timm(size: str) -> ModuleName:
     return timm_names(ends, counts)
 
 
-NAMES: Mapping[str, Names] = {
+NAMES: Mapping[tuple[str, str], Names] = {
     **{
-        f"torchvision_mobilenet_v3_{size}": Names(
+        ("torchvision", f"mobilenet_v3_{size}"): Names(
             _torchvision(size),
             layout="torch",
             options={"padding": "symmetric", "bn_epsilon": 1e-3},
@@ -67,7 +67,7 @@ NAMES: Mapping[str, Names] = {
         for size in _NUM_BLOCKS
     },
     **{
-        f"timm_mobilenet_v3_{size}": Names(
+        ("timm", f"mobilenet_v3_{size}"): Names(
             _timm(size),
             layout="torch",
             options={"padding": "symmetric", "bn_epsilon": 1e-5},

@@ -2,7 +2,7 @@
 
 import re
 
-from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.mapping import ANY, Names
 
 _ENDS = {
     ("stem", "conv"): "conv1",
@@ -24,4 +24,6 @@ def _torch(path: tuple[str, ...]) -> str:
     return f"layer{stage}.{int(block) - 1}.{name}"
 
 
-NAMES = {origin: Names(module_name=_torch, layout="torch") for origin in ("torchvision", "timm")}
+NAMES = {
+    (origin, ANY): Names(module_name=_torch, layout="torch") for origin in ("torchvision", "timm")
+}

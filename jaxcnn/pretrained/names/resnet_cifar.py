@@ -1,6 +1,6 @@
 """Names of the arrays of ResNet-20 to 110 in the files of others."""
 
-from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.mapping import ANY, Names
 from jaxcnn.pretrained.names import resnet
 
 
@@ -8,7 +8,7 @@ def _akamaster(path: tuple[str, ...]) -> str:
     """Name as torchvision does, but for the last layer; the shortcuts have no arrays."""
     if path == ("head", "linear"):
         return "linear"
-    return resnet.NAMES["torchvision"].module_name(path)
+    return resnet.NAMES[("torchvision", ANY)].module_name(path)
 
 
-NAMES = {"akamaster": Names(module_name=_akamaster, layout="torch")}
+NAMES = {("akamaster", ANY): Names(module_name=_akamaster, layout="torch")}

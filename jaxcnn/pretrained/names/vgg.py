@@ -1,8 +1,7 @@
 """Names of VGG's arrays in the files of others.
 
 torchvision and timm count all layers of the convolutional part through, so that their names depend
-on the variant: "torchvision_vgg16_bn" names those of vgg16_bn, and so on. timm writes fc6 and fc7
-as convolutions.
+on the variant. timm writes fc6 and fc7 as convolutions.
 """
 
 import re
@@ -76,9 +75,9 @@ def _in_stage(path: _Path) -> tuple[int, int, str]:
 
 
 NAMES = {
-    "keras": Names(module_name=_keras, layout="keras"),
+    **{("keras", model): Names(module_name=_keras, layout="keras") for model in ("vgg16", "vgg19")},
     **{
-        f"{origin}_{model}{suffix}": _torch(origin, sizes, bool(suffix))
+        (origin, f"{model}{suffix}"): _torch(origin, sizes, bool(suffix))
         for origin in ("torchvision", "timm")
         for model, sizes in _STAGE_SIZES.items()
         for suffix in ("", "_bn")

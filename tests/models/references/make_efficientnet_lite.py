@@ -29,7 +29,7 @@ def _lukemelas(index: int) -> Case:
 def _timm(index: int) -> Case:
     return Case(
         model=f"efficientnet_lite{index}",
-        origin=f"timm_efficientnet_lite{index}",
+        origin="timm",
         build=partial(timm.create_model, f"tf_efficientnet_lite{index}"),
         reference=f"timm {timm.__version__}, torch {torch.__version__}",
         image_shape=_IMAGE_SHAPE,
