@@ -1,6 +1,7 @@
 """What the programs here share: flags made from settings, and mistakes told in one line."""
 
 import dataclasses
+import io
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -105,6 +106,8 @@ def run(main: Callable[[list[str]], Any]) -> NoReturn:
     Args:
       main: takes the words of the command line that are no flags, the program's name first.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
     logging.set_verbosity(logging.ERROR)  # what a user should know is printed, not logged
     app.run(main, flags_parser=_parse)
 

@@ -1,42 +1,28 @@
 """One run: its phases of training, its one test at the end, and what it writes down."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata as package_metadata
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
-from jaxcnn import build, features, loop, pictures, transfer
-from jaxcnn import config as config_lib
+from jaxcnn import build, loop, pictures, transfer
 from jaxcnn import summary as summary_lib
-from jaxcnn.augment.policy import parse_policy
 from jaxcnn.baselines import histogram_baselines
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
-from jaxcnn.compilation import CompiledStep, compile_step
+from jaxcnn.compilation import compile_step
 from jaxcnn.config import TrainConfig
-from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.memory import ImageSplit
 from jaxcnn.evaluation import Evaluation, evaluate
-from jaxcnn.models import HEAD, split_at_head
+from jaxcnn.phase_training import PhaseTrainer, RunContext, batch_shapes, count_parameters
 from jaxcnn.phases import Phase, plan_phases
-from jaxcnn.progress import ProgressLine
-from jaxcnn.train import (
-    make_eval_step_of_views,
-    make_step,
-    make_train_step,
-    start_state,
-)
-from jaxcnn.types import Batch, PyTree, TrainState
-from jaxcnn.workdir import Workdir, write_json, write_rows
+from jaxcnn.types import PyTree
+from jaxcnn.workdir import Workdir, write_json
 
 Say = Callable[[str], None]
-
-_FEATURE_BATCH = 32
 
 
 class Run:
@@ -59,31 +45,33 @@ class Run:
         start: transfer.Start | None = None,
         say: Say,
     ) -> None:
-        self.config, self.folder, self.data, self.say = config, folder, data, say
+        self.config, self.folder, self.data = config, folder, data
         self._start = start
         self._model = build.build_model(config, len(data.class_names))
-        self.shapes = build.variable_shapes(config, self._model)
+        shapes = build.variable_shapes(config, self._model)
         # One more than `last` keeps: falling back there must still find its best here.
         self._best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=say)
-        self._init_key, self._run_key = jax.random.split(jax.random.key(config.seed))
-        self._eval_step = compile_step(
+        self._init_key, run_key = jax.random.split(jax.random.key(config.seed))
+        eval_step = compile_step(
             build.build_eval_step(config, self._model, len(data.class_names)),
-            self.shapes,
-            _batch_shapes(data.validation, config.eval_batch_size),
+            shapes,
+            batch_shapes(data.validation, config.eval_batch_size),
         )
+        self._run = RunContext(config, folder, data, shapes, eval_step, run_key, say)
 
     def train(self) -> loop.Progress:
         """Go through the phases, from where an earlier start of the run left off."""
         phases = plan_phases(self.config)
         stores = [
-            CheckpointStore(self._last_folder(phase, phases), max_to_keep=2, say=self.say)
+            CheckpointStore(self._last_folder(phase, phases), max_to_keep=2, say=self._run.say)
             for phase in phases
         ]
         begun = [number for number, store in enumerate(stores) if store.steps()]
         progress = loop.Progress()
         for phase, store in list(zip(phases, stores, strict=True))[max(begun, default=0) :]:
-            trainer = PhaseTrainer(self, phase, loop.Stores(store, self._best))
-            progress = trainer.train(progress.next_phase())
+            trainer = PhaseTrainer(self._run, phase, loop.Stores(store, self._best))
+            progress = progress.next_phase()
+            progress = trainer.train(self._first_variables(progress), progress)
         return progress
 
     def finish(self, progress: loop.Progress) -> dict[str, Any]:
@@ -94,7 +82,7 @@ class Run:
         accuracies = self._baselines() | {self.config.model: test.accuracy}
         summary = {
             **summary_lib.result(test, validation, self.data.class_names),
-            "num_parameters": count_parameters(self.shapes["params"]),
+            "num_parameters": count_parameters(self._run.shapes["params"]),
             "train_seconds": progress.train_seconds,
             "images_per_second": self._images_trained(progress) / progress.train_seconds,
             "steps": progress.history[-1]["step"],
@@ -115,7 +103,7 @@ class Run:
         self._tell(summary, accuracies)
         return summary
 
-    def first_variables(self, progress: loop.Progress) -> PyTree:
+    def _first_variables(self, progress: loop.Progress) -> PyTree:
         """Give the variables that a phase begins with."""
         if progress.history:
             return self.best_variables(progress.best_step)[0]
@@ -132,28 +120,14 @@ class Run:
 
     def best_variables(self, step: int | None = None) -> tuple[PyTree, int]:
         """Restore the best variables so far, or those of a step, and their step."""
-        found = self._best.restore(self.shapes, step=step)
+        found = self._best.restore(self._run.shapes, step=step)
         if found is None:
             raise CheckpointError(f"{self.folder.path} holds no checkpoint to evaluate.")
         return found.state, found.step
 
     def evaluate(self, split: ImageSplit, variables: PyTree) -> Evaluation:
         """Classify a split with the whole network."""
-        return evaluate(self._eval_step, variables, self.eval_batches(split))
-
-    def eval_batches(self, split: ImageSplit) -> Iterator[Batch]:
-        """Give a split's batches, each example once."""
-        return batches_lib.eval_batches(split, batch_size=self.config.eval_batch_size)
-
-    @property
-    def run_key(self) -> jax.Array:
-        """The key of all draws in training, the same at every start of the run."""
-        return self._run_key
-
-    @property
-    def eval_step(self) -> CompiledStep:
-        """The compiled evaluation of the whole network."""
-        return self._eval_step
+        return evaluate(self._run.eval_step, variables, self._run.eval_batches(split))
 
     def _last_folder(self, phase: Phase, phases: list[Phase]) -> Path:
         last = self.folder.last_checkpoints
@@ -184,227 +158,12 @@ class Run:
         low, high = summary["test_accuracy_interval"]
         for name, accuracy in accuracies.items():
             if name != self.config.model:
-                self.say(f"  {name:<32} {accuracy:6.1%} of test images right")
-        self.say(
+                self._run.say(f"  {name:<32} {accuracy:6.1%} of test images right")
+        self._run.say(
             f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "
             f"on {summary['num_test']:,} images never trained on; best step {summary['best_step']}"
         )
-        self.say(f"results in {self.folder.path}: summary.json, pictures/, checkpoints/")
-
-
-class PhaseTrainer:
-    """Trains one phase of a run.
-
-    Args:
-      run: the run.
-      phase: the phase.
-      stores: its checkpoints.
-    """
-
-    def __init__(self, run: Run, phase: Phase, stores: loop.Stores) -> None:
-        self._run, self._phase, self._stores = run, phase, stores
-        self._config, data = run.config, run.data
-        self._steps_per_epoch = batches_lib.steps_per_epoch(
-            len(data.train), self._config.batch_size
-        )
-        counts = np.bincount(data.train.labels, minlength=len(data.class_names))
-        self._parts = build.build_parts(
-            self._config,
-            phase,
-            class_counts=counts.tolist(),
-            steps_per_epoch=self._steps_per_epoch,
-        )
-
-    def train(self, progress: loop.Progress) -> loop.Progress:
-        """Train from a progress on, or from this phase's own last checkpoint."""
-        variables = self._run.first_variables(progress)
-        if self._phase.on_features:
-            return self._train_head(variables, progress)
-        data = self._run.data
-        pictures.draw_samples(
-            self._run.folder.pictures, data.train, self._parts.augment, key=self._run.run_key
-        )
-        train_step = make_train_step(
-            self._parts.model,
-            self._parts.optimizer,
-            self._parts.loss_fn,
-            self._parts.augment,
-            mean=self._config.pixel_mean,
-            std=self._config.pixel_std,
-            **self._step_options(),
-        )
-        state = self._state(variables, progress, frozen=self._parts.frozen)
-        return self._fit(train_step, self._run.eval_step, state, progress, data.train, None)
-
-    def _train_head(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
-        """Train the last layer alone, on what the backbone gives."""
-        data = self._run.data
-        train = self._features("train", data.train, variables, num_augmented=True)
-        validation = self._features("validation", data.validation, variables)
-        _, classifier = split_at_head(self._parts.model)
-        train_step = make_step(
-            classifier,
-            self._parts.optimizer,
-            self._parts.loss_fn,
-            features.pick_view,
-            **self._step_options(),
-        )
-        head = {"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}
-        eval_step = compile_step(
-            make_eval_step_of_views(
-                classifier, self._parts.plain_loss_fn, features.all_views, head=self._config.head
-            ),
-            head,
-            _batch_shapes(validation, self._config.eval_batch_size),
-        )
-
-        def export(trained: PyTree) -> PyTree:
-            params = {**variables["params"], **trained["params"]}
-            return {"params": params, "batch_stats": variables["batch_stats"]}
-
-        state = self._state(head, progress)
-        return self._fit(train_step, eval_step, state, progress, train, (validation, export))
-
-    def _features(
-        self, name: str, split: ImageSplit, variables: PyTree, *, num_augmented: bool = False
-    ) -> features.FeatureSplit:
-        """Compute a split's features, or read those that an earlier start of the run left."""
-        config, key = self._config, self._run.run_key
-        flips = parse_policy(config.augment).get("flip", 0) > 0
-        options: dict[str, Any] = {
-            "image_size_px": config.image_size_px,
-            "mean": config.pixel_mean,
-            "std": config.pixel_std,
-            "mirrored": flips if num_augmented else config.flip_average,
-            "num_augmented": config.feature_views if num_augmented else 0,
-        }
-        backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
-        about = features.fingerprint(
-            backbone, options, config.augment, config.seed, config.stored_size_px, list(split.names)
-        )
-        path = self._run.folder.features / f"{name}.npy"
-        found = features.load_features(path, about)
-        if found is None:
-            step = features.make_feature_step(
-                self._parts.model, augment=self._parts.augment, **options
-            )
-            shapes = _batch_shapes(split, _FEATURE_BATCH)
-            compiled = compile_step(step, variables, shapes, key)
-            found = self._extract(name, split, compiled, variables)
-            features.save_features(path, found, about)
-        return features.FeatureSplit(found, split.labels, split.names, split.class_names)
-
-    def _extract(
-        self, name: str, split: ImageSplit, compiled: CompiledStep, variables: PyTree
-    ) -> np.ndarray:
-        started = time.perf_counter()
-        batches = batches_lib.eval_batches(split, batch_size=_FEATURE_BATCH)
-        with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
-            found = features.extract(
-                compiled, variables, batches, key=self._run.run_key, on_batch=bar.update
-            )
-        seconds = time.perf_counter() - started
-        num_views = found.shape[1]
-        self._run.say(
-            f"{self._config.model} ran once over {len(split):,} {name} images, {num_views} views of"
-            f" each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features kept"
-        )
-        return found
-
-    def _step_options(self) -> dict[str, Any]:
-        return {
-            "head": self._config.head,
-            "ema_decay": self._config.ema_decay or None,
-            "reported_loss_fn": self._parts.plain_loss_fn,
-            "frozen": () if self._phase.on_features else self._parts.frozen,
-        }
-
-    def _state(
-        self, variables: PyTree, progress: loop.Progress, *, frozen: tuple[str, ...] = ()
-    ) -> TrainState:
-        return start_state(
-            variables,
-            self._parts.optimizer,
-            frozen=frozen,
-            with_ema=bool(self._config.ema_decay),
-            step=progress.first_epoch * self._steps_per_epoch,
-        )
-
-    def _fit(
-        self,
-        step: Any,
-        eval_step: CompiledStep,
-        state: TrainState,
-        progress: loop.Progress,
-        train: ImageSplit,
-        others: tuple[ImageSplit, Callable[[PyTree], PyTree]] | None,
-    ) -> loop.Progress:
-        config, run = self._config, self._run
-        validation, export = others or (run.data.validation, lambda variables: variables)
-        train_step = compile_step(
-            step, state, _batch_shapes(train, config.batch_size), run.run_key, donate_argnums=0
-        )
-        run.say(self._heading(state, train_step.seconds + eval_step.seconds))
-        batches = batches_lib.train_batches(train, batch_size=config.batch_size, seed=config.seed)
-        state, progress = loop.restore_run(self._stores, state, batches, progress)
-        done = progress.epoch - progress.first_epoch
-        if done or progress.step_in_epoch:
-            run.say(f"resuming at step {int(state.step)}")
-        first_step = progress.first_epoch * self._steps_per_epoch
-        with run.folder.summary_writer(first_step=int(state.step)) as writer:
-
-            def on_epoch(history: list[dict[str, Any]]) -> None:
-                write_rows(run.folder.metrics, history)
-                for name, value in history[-1].items():
-                    if not isinstance(value, str):
-                        writer.add_scalar(name, value, history[-1]["step"])
-
-            _, progress = loop.Fit(
-                train_step=train_step,
-                eval_step=eval_step,
-                batches=batches,
-                validation=lambda: run.eval_batches(validation),
-                key=run.run_key,
-                plan=loop.Plan(
-                    num_epochs=self._phase.num_epochs,
-                    steps_per_epoch=self._steps_per_epoch,
-                    early_stopping_epochs=config.early_stopping_epochs,
-                    checkpoint_every_steps=config.checkpoint_every_steps,
-                ),
-                stores=self._stores,
-                best_metadata={
-                    "config": config_lib.to_json(config),
-                    "class_names": list(run.data.class_names),
-                },
-                export=export,
-                phase=self._phase.name,
-                learning_rate=lambda s: float(self._parts.schedule(s - first_step)),
-                line=ProgressLine(
-                    num_epochs=progress.first_epoch + self._phase.num_epochs,
-                    steps_per_epoch=self._steps_per_epoch,
-                    batch_size=config.batch_size,
-                    phase=self._phase.name,
-                ),
-                on_epoch=on_epoch,
-            ).run(state, progress)
-        return progress
-
-    def _heading(self, state: TrainState, compile_seconds: float) -> str:
-        config, run = self._config, self._run
-        total = count_parameters(run.shapes["params"])
-        frozen = set() if self._phase.on_features else set(self._parts.frozen)
-        trained = count_parameters({k: v for k, v in state.params.items() if k not in frozen})
-        parameters = f"{total:,} parameters"
-        if trained < total:
-            parameters = f"{trained:,} of {total:,} parameters trained"
-        name = f"{self._phase.name}: " if self._phase.name else ""
-        return (
-            f"{name}{config.model}: {parameters}, "
-            f"{config.image_size_px} x {config.image_size_px} x {config.num_channels} images, "
-            f"{self._phase.num_epochs * self._steps_per_epoch:,} steps of {config.batch_size} on "
-            f"{jax.device_count()} x {jax.devices()[0].device_kind}; compiled in "
-            f"{compile_seconds:.1f} s"
-        )
+        self._run.say(f"results in {self.folder.path}: summary.json, pictures/, checkpoints/")
 
 
 def initial_variables(key: jax.Array, model: Any, image_shape: tuple[int, int, int]) -> PyTree:
@@ -412,20 +171,3 @@ def initial_variables(key: jax.Array, model: Any, image_shape: tuple[int, int, i
     images = np.zeros((1, *image_shape), np.float32)
     variables = jax.jit(lambda key: model.init(key, images, train=False))(key)
     return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
-
-
-def count_parameters(params: PyTree) -> int:
-    """Count the numbers in a tree of arrays or their shapes."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def _batch_shapes(split: ImageSplit, batch_size: int) -> Any:
-    def shape(dtype: Any, *dimensions: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((batch_size, *dimensions), dtype)
-
-    return Batch(  # shapes in the stead of arrays
-        image=shape(split.dtype, *split.image_shape),  # type: ignore[arg-type]
-        label=shape(np.int32),  # type: ignore[arg-type]
-        mask=shape(bool),  # type: ignore[arg-type]
-        index=shape(np.int32),  # type: ignore[arg-type]
-    )

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 ROWS = (
     ("trainer",),
     ("run",),
-    ("transfer",),
+    ("transfer", "phase_training"),
     ("loop", "pictures", "classifier", "summary"),
     ("pretrained", "features"),
     ("evaluation", "build", "checkpoint", "diagnosis", "interrupt", "progress", "workdir"),

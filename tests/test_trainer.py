@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn import phase_training
 from jaxcnn import run as run_module
 from jaxcnn.evaluation import evaluate
 from jaxcnn.trainer import check, train_classifier
@@ -115,7 +116,8 @@ def test_each_step_is_traced_once_a_run(folder_config, tmp_path, monkeypatch):
         compiled.append(step.__name__)
         return original(step, *args, **options)
 
-    monkeypatch.setattr(run_module, "compile_step", counted)
+    for module in (run_module, phase_training):
+        monkeypatch.setattr(module, "compile_step", counted)
     train_classifier(folder_config, tmp_path / "run", say=silent)
     # A compiled step refuses another shape, so one compilation each is all there is.
     assert sorted(compiled) == ["eval_step", "train_step"]

@@ -3,7 +3,7 @@
 Three kinds of convolution have a lowering of their own there:
 
 - Depthwise: shifted multiply-adds, see `jaxcnn.ops.depthwise`.
-- Pointwise (1 x 1): a matrix product over the pixels.
+- Pointwise (1 x 1): a matrix product over the pixels, see `jaxcnn.ops.pointwise`.
 - Dense with stride 1: the gradient of the kernel, which XLA computes as a convolution with a kernel
   as large as the image, mostly on one core, is one matrix product, of the patches that the kernel
   saw and the gradient of its output, and runs on all cores. With few input channels, as in a first
@@ -29,6 +29,7 @@ import numpy as np
 from jax import lax
 
 from jaxcnn.ops.depthwise import depthwise_conv
+from jaxcnn.ops.pointwise import pointwise_conv
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _FEW_CHANNELS = 4  # up to here a forward pass by patches is the faster one
@@ -127,12 +128,7 @@ def _on_cpu(
 
 # Compiled inside too: outside of `jit` these would run, and be traced, tap by tap.
 _depthwise = jax.jit(depthwise_conv, static_argnums=(2, 3))
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _pointwise(images: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> jax.Array:
-    seen = images[:, :: strides[0], :: strides[1]]
-    return jnp.tensordot(seen, kernel[0, 0], 1)
+_pointwise = jax.jit(pointwise_conv, static_argnums=2)
 
 
 def _patches_pay(positions: int, kernel: Sequence[int]) -> bool:

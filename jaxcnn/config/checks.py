@@ -1,0 +1,140 @@
+"""Checks of settings that need no data."""
+
+from collections.abc import Mapping
+
+from jaxcnn.config.settings import TrainConfig, starts_from_weights
+from jaxcnn.data.decode import INTERPOLATIONS
+from jaxcnn.registry import unknown_name
+
+_HEADS = ("softmax", "sigmoid")
+_RESIZE_MODES = ("crop", "squash", "pad")
+_COMPUTE_DTYPES = ("float32", "bfloat16")
+
+_SHARE = "a share in [0, 1)"
+_POSITIVE = "a number above 0"
+_AT_LEAST_0 = "a number of at least 0"
+_RANGES: Mapping[str, tuple[str, ...]] = {
+    _SHARE: (
+        "dropout_rate",
+        "drop_path_rate",
+        "label_smoothing",
+        "ema_decay",
+        "momentum",
+        "max_bad_share",
+    ),
+    _POSITIVE: (
+        *("image_size_px", "stored_size_px", "num_epochs", "batch_size", "eval_batch_size"),
+        *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
+        *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
+        *("head_learning_rate", "layer_decay"),
+        *("validation_fraction", "test_fraction"),
+    ),
+    _AT_LEAST_0: (
+        *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
+        *("head_epochs", "feature_views"),
+    ),
+}
+_IN_RANGE = {
+    _SHARE: lambda value: 0 <= value < 1,
+    _POSITIVE: lambda value: value > 0,
+    _AT_LEAST_0: lambda value: value >= 0,
+}
+
+
+def check_values(config: TrainConfig) -> None:
+    """Check the settings that need no data to be checked.
+
+    Args:
+      config: settings; those that are None are passed over.
+
+    Raises:
+      ValueError: naming the setting, what came and what was expected.
+    """
+    for expected, names in _RANGES.items():
+        for name in names:
+            value = getattr(config, name)
+            if value is not None and not _IN_RANGE[expected](value):
+                raise ValueError(f"{name} must be {expected}, got {value}.")
+    for name, known in (
+        ("head", _HEADS),
+        ("resize_mode", _RESIZE_MODES),
+        ("compute_dtype", _COMPUTE_DTYPES),
+        ("interpolation", tuple(INTERPOLATIONS)),
+        ("head_init", ("zero", "scaled")),
+    ):
+        if getattr(config, name) not in known:
+            raise unknown_name(name, getattr(config, name), known)
+    if config.num_channels not in (None, 1, 3):
+        raise ValueError(f"num_channels must be 1 or 3, got {config.num_channels}.")
+    if None not in (config.stored_size_px, config.image_size_px) and (
+        config.stored_size_px < config.image_size_px
+    ):
+        raise ValueError(
+            f"stored_size_px (={config.stored_size_px}) is smaller than image_size_px "
+            f"(={config.image_size_px}); raise the first or lower the second."
+        )
+    _check_pixels(config)
+    _check_start(config)
+    if config.validation_fraction + config.test_fraction >= 1:
+        raise ValueError(
+            f"validation_fraction (={config.validation_fraction}) and test_fraction "
+            f"(={config.test_fraction}) leave nothing to train on; their sum must be below 1."
+        )
+
+
+def _check_pixels(config: TrainConfig) -> None:
+    for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
+        values = getattr(config, name)
+        if values is None:
+            continue
+        if len(values) not in (1, config.num_channels or len(values)):
+            raise ValueError(
+                f"{name} must be one number, or one for each of the {config.num_channels} channels,"
+                f" got {len(values)}."
+            )
+        if not all(_IN_RANGE[expected](value) for value in values):
+            raise ValueError(f"{name} must be {expected} for every channel, got {values}.")
+
+
+def _check_start(config: TrainConfig) -> None:
+    if config.init_from and (config.pretrained or config.weights):
+        raise ValueError("init_from and published weights exclude each other; give one.")
+    if config.fine_tune and config.freeze == "backbone":
+        raise ValueError("freeze=backbone leaves nothing to fine-tune; give fewer stages, or none.")
+    if config.layer_decay is not None and config.layer_decay > 1:
+        raise ValueError(f"layer_decay must be in (0, 1], got {config.layer_decay}.")
+    if starts_from_weights(config):
+        return
+    if config.fine_tune or config.freeze not in (None, "none"):
+        raise ValueError(
+            "fine_tune and freeze need weights to start from: give --pretrained, --weights or "
+            "--init_from."
+        )
+
+
+def count_frozen(freeze: str, num_stages: int) -> int:
+    """Turn the setting `freeze` into a number of stages.
+
+    Args:
+      freeze: "backbone", "none", or a number, with or without the word stages.
+      num_stages: stages of the network.
+
+    Returns:
+      How many of the first stages are frozen.
+
+    Raises:
+      ValueError: if the text is none of these, or the number is too large.
+
+    Example:
+      >>> count_frozen("backbone", 7), count_frozen("3 stages", 7), count_frozen("none", 7)
+      (7, 3, 0)
+    """
+    if freeze in ("backbone", "none"):
+        return num_stages if freeze == "backbone" else 0
+    number = freeze.removesuffix("stages").removesuffix("stage").strip()
+    if not number.isdecimal() or int(number) > num_stages:
+        raise ValueError(
+            f"freeze must be backbone, none, or a number of stages up to {num_stages}, "
+            f"got {freeze!r}."
+        )
+    return int(number)

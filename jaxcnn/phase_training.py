@@ -1,0 +1,275 @@
+"""One phase of a run's training: its steps compiled, its data fed, its progress shown and saved."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxcnn import build, features, loop, pictures
+from jaxcnn import config as config_lib
+from jaxcnn.augment.policy import parse_policy
+from jaxcnn.compilation import CompiledStep, compile_step
+from jaxcnn.config import TrainConfig
+from jaxcnn.data import batches as batches_lib
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.memory import ImageSplit
+from jaxcnn.models import HEAD, split_at_head
+from jaxcnn.phases import Phase
+from jaxcnn.progress import ProgressLine
+from jaxcnn.train import make_eval_step_of_views, make_step, make_train_step, start_state
+from jaxcnn.types import Batch, PyTree, TrainState
+from jaxcnn.workdir import Workdir, write_rows
+
+_FEATURE_BATCH = 32
+
+
+class RunContext(NamedTuple):
+    """What the phases of a run share."""
+
+    config: TrainConfig
+    folder: Workdir
+    data: ImageSplits
+    shapes: PyTree  # of the whole network's variables
+    eval_step: CompiledStep  # of the whole network
+    key: jax.Array  # of all draws in training, the same at every start of the run
+    say: Callable[[str], None]
+
+    def eval_batches(self, split: ImageSplit) -> Iterator[Batch]:
+        """Give a split's batches, each example once."""
+        return batches_lib.eval_batches(split, batch_size=self.config.eval_batch_size)
+
+
+class PhaseTrainer:
+    """Trains one phase of a run.
+
+    Args:
+      run: what it shares with the other phases.
+      phase: the phase.
+      stores: its checkpoints.
+    """
+
+    def __init__(self, run: RunContext, phase: Phase, stores: loop.Stores) -> None:
+        self._run, self._phase, self._stores = run, phase, stores
+        self._config, data = run.config, run.data
+        self._steps_per_epoch = batches_lib.steps_per_epoch(
+            len(data.train), self._config.batch_size
+        )
+        counts = np.bincount(data.train.labels, minlength=len(data.class_names))
+        self._parts = build.build_parts(
+            self._config,
+            phase,
+            class_counts=counts.tolist(),
+            steps_per_epoch=self._steps_per_epoch,
+        )
+
+    def train(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
+        """Train from variables and a progress on, or from this phase's own last checkpoint."""
+        if self._phase.on_features:
+            return self._train_head(variables, progress)
+        data = self._run.data
+        pictures.draw_samples(
+            self._run.folder.pictures, data.train, self._parts.augment, key=self._run.key
+        )
+        train_step = make_train_step(
+            self._parts.model,
+            self._parts.optimizer,
+            self._parts.loss_fn,
+            self._parts.augment,
+            mean=self._config.pixel_mean,
+            std=self._config.pixel_std,
+            **self._step_options(),
+        )
+        state = self._state(variables, progress, frozen=self._parts.frozen)
+        return self._fit(train_step, self._run.eval_step, state, progress, data.train, None)
+
+    def _train_head(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
+        """Train the last layer alone, on what the backbone gives."""
+        data = self._run.data
+        train = self._features("train", data.train, variables, num_augmented=True)
+        validation = self._features("validation", data.validation, variables)
+        _, classifier = split_at_head(self._parts.model)
+        train_step = make_step(
+            classifier,
+            self._parts.optimizer,
+            self._parts.loss_fn,
+            features.pick_view,
+            **self._step_options(),
+        )
+        head = {"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}
+        eval_step = compile_step(
+            make_eval_step_of_views(
+                classifier, self._parts.plain_loss_fn, features.all_views, head=self._config.head
+            ),
+            head,
+            batch_shapes(validation, self._config.eval_batch_size),
+        )
+
+        def export(trained: PyTree) -> PyTree:
+            params = {**variables["params"], **trained["params"]}
+            return {"params": params, "batch_stats": variables["batch_stats"]}
+
+        state = self._state(head, progress)
+        return self._fit(train_step, eval_step, state, progress, train, (validation, export))
+
+    def _features(
+        self, name: str, split: ImageSplit, variables: PyTree, *, num_augmented: bool = False
+    ) -> features.FeatureSplit:
+        """Compute a split's features, or read those that an earlier start of the run left."""
+        config, key = self._config, self._run.key
+        flips = parse_policy(config.augment).get("flip", 0) > 0
+        options: dict[str, Any] = {
+            "image_size_px": config.image_size_px,
+            "mean": config.pixel_mean,
+            "std": config.pixel_std,
+            "mirrored": flips if num_augmented else config.flip_average,
+            "num_augmented": config.feature_views if num_augmented else 0,
+        }
+        backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
+        about = features.fingerprint(
+            backbone, options, config.augment, config.seed, config.stored_size_px, list(split.names)
+        )
+        path = self._run.folder.features / f"{name}.npy"
+        found = features.load_features(path, about)
+        if found is None:
+            step = features.make_feature_step(
+                self._parts.model, augment=self._parts.augment, **options
+            )
+            shapes = batch_shapes(split, _FEATURE_BATCH)
+            compiled = compile_step(step, variables, shapes, key)
+            found = self._extract(name, split, compiled, variables)
+            features.save_features(path, found, about)
+        return features.FeatureSplit(found, split.labels, split.names, split.class_names)
+
+    def _extract(
+        self, name: str, split: ImageSplit, compiled: CompiledStep, variables: PyTree
+    ) -> np.ndarray:
+        started = time.perf_counter()
+        batches = batches_lib.eval_batches(split, batch_size=_FEATURE_BATCH)
+        with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
+            found = features.extract(
+                compiled, variables, batches, key=self._run.key, on_batch=bar.update
+            )
+        seconds = time.perf_counter() - started
+        num_views = found.shape[1]
+        self._run.say(
+            f"{self._config.model} ran once over {len(split):,} {name} images, {num_views} views of"
+            f" each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features kept"
+        )
+        return found
+
+    def _step_options(self) -> dict[str, Any]:
+        return {
+            "head": self._config.head,
+            "ema_decay": self._config.ema_decay or None,
+            "reported_loss_fn": self._parts.plain_loss_fn,
+            "frozen": () if self._phase.on_features else self._parts.frozen,
+        }
+
+    def _state(
+        self, variables: PyTree, progress: loop.Progress, *, frozen: tuple[str, ...] = ()
+    ) -> TrainState:
+        return start_state(
+            variables,
+            self._parts.optimizer,
+            frozen=frozen,
+            with_ema=bool(self._config.ema_decay),
+            step=progress.first_epoch * self._steps_per_epoch,
+        )
+
+    def _fit(
+        self,
+        step: Any,
+        eval_step: CompiledStep,
+        state: TrainState,
+        progress: loop.Progress,
+        train: ImageSplit,
+        others: tuple[ImageSplit, Callable[[PyTree], PyTree]] | None,
+    ) -> loop.Progress:
+        config, run = self._config, self._run
+        validation, export = others or (run.data.validation, lambda variables: variables)
+        train_step = compile_step(
+            step, state, batch_shapes(train, config.batch_size), run.key, donate_argnums=0
+        )
+        run.say(self._heading(state, train_step.seconds + eval_step.seconds))
+        batches = batches_lib.train_batches(train, batch_size=config.batch_size, seed=config.seed)
+        state, progress = loop.restore_run(self._stores, state, batches, progress)
+        done = progress.epoch - progress.first_epoch
+        if done or progress.step_in_epoch:
+            run.say(f"resuming at step {int(state.step)}")
+        first_step = progress.first_epoch * self._steps_per_epoch
+        with run.folder.summary_writer(first_step=int(state.step)) as writer:
+
+            def on_epoch(history: list[dict[str, Any]]) -> None:
+                write_rows(run.folder.metrics, history)
+                for name, value in history[-1].items():
+                    if not isinstance(value, str):
+                        writer.add_scalar(name, value, history[-1]["step"])
+
+            _, progress = loop.Fit(
+                train_step=train_step,
+                eval_step=eval_step,
+                batches=batches,
+                validation=lambda: run.eval_batches(validation),
+                key=run.key,
+                plan=loop.Plan(
+                    num_epochs=self._phase.num_epochs,
+                    steps_per_epoch=self._steps_per_epoch,
+                    early_stopping_epochs=config.early_stopping_epochs,
+                    checkpoint_every_steps=config.checkpoint_every_steps,
+                ),
+                stores=self._stores,
+                best_metadata={
+                    "config": config_lib.to_json(config),
+                    "class_names": list(run.data.class_names),
+                },
+                export=export,
+                phase=self._phase.name,
+                learning_rate=lambda s: float(self._parts.schedule(s - first_step)),
+                line=ProgressLine(
+                    num_epochs=progress.first_epoch + self._phase.num_epochs,
+                    steps_per_epoch=self._steps_per_epoch,
+                    batch_size=config.batch_size,
+                    phase=self._phase.name,
+                ),
+                on_epoch=on_epoch,
+            ).run(state, progress)
+        return progress
+
+    def _heading(self, state: TrainState, compile_seconds: float) -> str:
+        config, run = self._config, self._run
+        total = count_parameters(run.shapes["params"])
+        frozen = set() if self._phase.on_features else set(self._parts.frozen)
+        trained = count_parameters({k: v for k, v in state.params.items() if k not in frozen})
+        parameters = f"{total:,} parameters"
+        if trained < total:
+            parameters = f"{trained:,} of {total:,} parameters trained"
+        name = f"{self._phase.name}: " if self._phase.name else ""
+        return (
+            f"{name}{config.model}: {parameters}, "
+            f"{config.image_size_px} x {config.image_size_px} x {config.num_channels} images, "
+            f"{self._phase.num_epochs * self._steps_per_epoch:,} steps of {config.batch_size} on "
+            f"{jax.device_count()} x {jax.devices()[0].device_kind}; compiled in "
+            f"{compile_seconds:.1f} s"
+        )
+
+
+def count_parameters(params: PyTree) -> int:
+    """Count the numbers in a tree of arrays or their shapes."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def batch_shapes(split: ImageSplit, batch_size: int) -> Any:
+    """Give the shapes of a split's batches, to compile a step for."""
+
+    def shape(dtype: Any, *dimensions: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((batch_size, *dimensions), dtype)
+
+    return Batch(  # shapes in the stead of arrays
+        image=shape(split.dtype, *split.image_shape),  # type: ignore[arg-type]
+        label=shape(np.int32),  # type: ignore[arg-type]
+        mask=shape(bool),  # type: ignore[arg-type]
+        index=shape(np.int32),  # type: ignore[arg-type]
+    )
