@@ -74,7 +74,7 @@ def main(words: list[str]) -> None:
         sys.exit(128 + stop.signal_number)
     except NonFiniteLossError as error:
         sys.exit(f"error: {error}")
-    except ValueError as mistake:
+    except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
     except KeyboardInterrupt:
         sys.exit(f"stopped. Go on with:\n  {_resume_command()}")

@@ -60,15 +60,18 @@ class Answer(NamedTuple):
 
 def main(words: list[str]) -> None:
     """Label the files and folders named on the command line."""
-    if _LIST_WEIGHTS.value:
-        print(pretrained.format_table(pretrained.list_weights(_MODEL.value)))
-        return
     try:
+        if _LIST_WEIGHTS.value:
+            _list_weights()
+            return
         if len(words) < 2:
             raise ValueError("no photo to label: name files or folders after the flags.")
         paths = list(find_photos(words[1:]))
+        for output in filter(None, (_CSV.value, _JSON.value)):
+            if not Path(output).parent.is_dir():
+                raise ValueError(f"{output} cannot be written: {Path(output).parent} is no folder.")
         classifier = _load_classifier()
-    except ValueError as mistake:
+    except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
     batch_size = min(_BATCH_SIZE.value, len(paths))
     answers = list(label(classifier, paths, batch_size=batch_size))
@@ -80,12 +83,20 @@ def main(words: list[str]) -> None:
     sys.exit(1 if any(answer.error for answer in answers) else 0)
 
 
+def _list_weights() -> None:
+    if _MODEL.value is not None:
+        pretrained.default_weights(_MODEL.value)  # refuses a network without any
+    print(pretrained.format_table(pretrained.list_weights(_MODEL.value)))
+
+
 def _load_classifier() -> Classifier:
     asks_for_weights = _PRETRAINED.value or _WEIGHTS.value is not None
     if _WORKDIR.value and asks_for_weights:
         raise ValueError("--workdir and published weights exclude each other; give one.")
     if asks_for_weights:
         return Classifier.from_pretrained(_WEIGHTS.value, model=_MODEL.value)
+    if _WORKDIR.value and _MODEL.value:
+        raise ValueError("--model goes with --pretrained or --weights; a run knows its network.")
     if not _WORKDIR.value:
         raise ValueError(
             "whose answer? Give --workdir, the folder of a run of experiments.cats_dogs, or "

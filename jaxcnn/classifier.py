@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -184,13 +184,23 @@ def _load(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
     store = CheckpointStore(_checkpoint_folder(workdir))
     try:
         metadata = store.metadata()
-        config = config_lib.from_json(metadata["config"])
+        config = _config_of(metadata, workdir)
         model = build.build_model(config, len(metadata["class_names"]))
         found = store.restore(build.variable_shapes(config, model))
     finally:
         store.close()
     assert found is not None  # `metadata` raises where there is no checkpoint
     return config, found.state, metadata["class_names"]
+
+
+def _config_of(metadata: dict[str, Any], workdir: Path) -> TrainConfig:
+    try:
+        return config_lib.from_json(metadata["config"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{workdir} holds checkpoints, but not of the best network of this version ({error}); "
+            "give the run's folder, or its checkpoints/best."
+        ) from error
 
 
 def _checkpoint_folder(path: Path) -> Path:

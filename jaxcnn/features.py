@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class FeatureSplit:
     """A split whose images are replaced by what a backbone gave for them."""
 
     features: np.ndarray  # (N, V, D) float32: example, view, channel
+    present: np.ndarray  # (N,) bool, False where the image could not be read
     labels: np.ndarray  # (N,) int32
     names: Sequence[str]
     class_names: tuple[str, ...]
@@ -49,8 +51,8 @@ class FeatureSplit:
         return len(self.features)
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the features at (B,) indices, and (B,) bool, all True."""
-        return self.features[indices], np.ones(len(indices), bool)
+        """Return the features at (B,) indices, and (B,) bool, False if missing."""
+        return self.features[indices], self.present[indices]
 
 
 def make_feature_step(
@@ -100,29 +102,30 @@ def extract(
     feature_step: FeatureStep,
     variables: PyTree,
     batches: Iterable[Batch],
+    num_examples: int,
     *,
     key: jax.Array,
     on_batch: Callable[[int], object] = lambda count: None,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Run a backbone over a split once.
 
     Args:
       feature_step: as `make_feature_step` makes, compiled.
       variables: of the network.
-      batches: of the split, each example once, in order; padding is left out by its mask.
+      batches: of the split, each example once, in order.
+      num_examples: of the split, N.
       key: decides the augmented views.
       on_batch: called with the number of examples after each batch.
 
     Returns:
-      (N, V, D) float32.
+      (N, V, D) float32, and (N,) bool, False where an image was missing.
     """
-    parts = []
+    parts, masks = [], []
     for batch in batches:
-        features = np.asarray(feature_step(variables, batch, key))
-        real = np.asarray(batch.index) >= 0
-        parts.append(features[real])
-        on_batch(int(real.sum()))
-    return np.concatenate(parts)
+        parts.append(np.asarray(feature_step(variables, batch, key)))
+        masks.append(np.asarray(batch.mask))
+        on_batch(min(len(batch.mask), num_examples - len(batch.mask) * (len(parts) - 1)))
+    return np.concatenate(parts)[:num_examples], np.concatenate(masks)[:num_examples]
 
 
 def pick_view(batch: Batch, key: jax.Array) -> jax.Array:
@@ -147,24 +150,27 @@ def all_views(batch: Batch) -> list[jax.Array]:
     return [features[:, view] for view in range(features.shape[1])]
 
 
-def save_features(path: Path, features: np.ndarray, about: str) -> None:
+def save_features(path: Path, features: np.ndarray, present: np.ndarray, about: str) -> None:
     """Keep features on disk, whole or not at all.
 
     Args:
-      path: the file, `.npy`; a `.json` beside it holds the checksum.
+      path: the file, `.npz`; a `.json` beside it holds the checksum.
       features: (N, V, D) float32.
+      present: (N,) bool.
       about: what the features were computed from; `load_features` compares it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npy")
-    np.save(part, features, allow_pickle=False)
+    part = path.with_suffix(".part.npz")
+    np.savez(part, features=features, present=present)
     os.replace(part, path)
     record = path.with_suffix(".part.json")
-    record.write_text(json.dumps({"about": about, "sha256": _digest(features)}) + "\n")
+    record.write_text(
+        json.dumps({"about": about, "sha256": fingerprint([features, present])}) + "\n"
+    )
     os.replace(record, path.with_suffix(".json"))
 
 
-def load_features(path: Path, about: str) -> np.ndarray | None:
+def load_features(path: Path, about: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Read what `save_features` wrote.
 
     Args:
@@ -172,16 +178,17 @@ def load_features(path: Path, about: str) -> np.ndarray | None:
       about: what the features are expected to be computed from.
 
     Returns:
-      The features; None where there are none, of something else, or not whole.
+      Features and presence; None where there are none, of something else, or not whole.
     """
     try:
         record = json.loads(path.with_suffix(".json").read_text())
-        features = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            found = kept["features"], kept["present"]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
-    if record.get("about") != about or record.get("sha256") != _digest(features):
+    if record.get("about") != about or record.get("sha256") != fingerprint(list(found)):
         return None
-    return features
+    return found
 
 
 def fingerprint(variables: PyTree, *others: object) -> str:
@@ -190,7 +197,3 @@ def fingerprint(variables: PyTree, *others: object) -> str:
     for leaf in jax.tree.leaves(variables):
         digest.update(np.ascontiguousarray(leaf).tobytes())
     return digest.hexdigest()
-
-
-def _digest(features: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(features).tobytes()).hexdigest()

@@ -276,9 +276,9 @@ class Fit:
         progress.epoch += 1
         progress.step_in_epoch, progress.totals = 0, Totals()
         patience = self._plan.early_stopping_epochs
-        begun = progress.first_epoch * self._plan.steps_per_epoch
-        since = max(progress.best_step, begun)  # another phase's best is no reason to stop this one
-        waited = len([row for row in progress.history if row["step"] > since])
+        # Another phase's best is no reason to stop this one.
+        rows = progress.history[progress.first_epoch :]
+        waited = len(rows) - 1 - max(range(len(rows)), key=lambda i: _rank(rows[i]))
         progress.stopped_early = patience is not None and waited >= patience
         if self._stores is not None and is_best:
             metadata = {**self._best_metadata, "step": row["step"], "validation": row}

@@ -131,7 +131,7 @@ class PhaseTrainer:
         about = features.fingerprint(
             backbone, options, config.augment, config.seed, config.stored_size_px, list(split.names)
         )
-        path = self._run.folder.features / f"{name}.npy"
+        path = self._run.folder.features / f"{name}.npz"
         found = features.load_features(path, about)
         if found is None:
             step = features.make_feature_step(
@@ -140,17 +140,17 @@ class PhaseTrainer:
             shapes = batch_shapes(split, _FEATURE_BATCH)
             compiled = compile_step(step, variables, shapes, key)
             found = self._extract(name, split, compiled, variables)
-            features.save_features(path, found, about)
-        return features.FeatureSplit(found, split.labels, split.names, split.class_names)
+            features.save_features(path, *found, about)
+        return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
 
     def _extract(
         self, name: str, split: ImageSplit, compiled: CompiledStep, variables: PyTree
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray]:
         started = time.perf_counter()
         batches = batches_lib.eval_batches(split, batch_size=_FEATURE_BATCH)
         with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
-            found = features.extract(
-                compiled, variables, batches, key=self._run.key, on_batch=bar.update
+            found, present = features.extract(
+                compiled, variables, batches, len(split), key=self._run.key, on_batch=bar.update
             )
         seconds = time.perf_counter() - started
         num_views = found.shape[1]
@@ -158,7 +158,7 @@ class PhaseTrainer:
             f"{self._config.model} ran once over {len(split):,} {name} images, {num_views} views of"
             f" each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features kept"
         )
-        return found
+        return found, present
 
     def _step_options(self) -> dict[str, Any]:
         return {

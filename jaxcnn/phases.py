@@ -44,7 +44,7 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
         name=HEAD,
         num_epochs=config.head_epochs,
         learning_rate=config.head_learning_rate,
-        warmup_epochs=min(1.0, config.head_epochs / 2),
+        warmup_epochs=None if config.schedule == "one_cycle" else min(1.0, config.head_epochs / 2),
         freeze="backbone",
         layer_decay=1.0,
         on_features=config.cache_features,

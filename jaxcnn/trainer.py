@@ -10,12 +10,13 @@ from jaxcnn import config as config_lib
 from jaxcnn import summary as summary_lib
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
-from jaxcnn.data.memory import write_skipped_csv
+from jaxcnn.data.memory import DecodedSplit, write_skipped_csv
+from jaxcnn.features import fingerprint
 from jaxcnn.phases import plan_phases
 from jaxcnn.progress import format_duration
 from jaxcnn.run import Run
 from jaxcnn.transfer import Start, find_start
-from jaxcnn.workdir import Workdir, open_workdir
+from jaxcnn.workdir import Workdir, check_origin, open_workdir
 
 Say = Callable[[str], None]
 
@@ -113,6 +114,7 @@ def train_classifier(
     if data.skipped:
         write_skipped_csv(folder.skipped_files, data.skipped)
         say(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
+    check_origin(folder, _origin(data, start))
     run = Run(config, folder, data, start=start, say=say)
     summary = run.finish(run.train())
     say(f"total time {format_duration(time.perf_counter() - started)}")
@@ -142,6 +144,16 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
     return {"step": step} | {
         n: summary_lib.scores(run.evaluate(s, variables)) for n, s in splits.items()
     }
+
+
+def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
+    """Fingerprint what a run begins with: names, labels and kept pixels, and weights."""
+    splits = (data.train, data.validation, data.test)
+    pixels = [split.images for split in splits if isinstance(split, DecodedSplit)]
+    labels = [split.labels for split in splits]
+    named = [list(split.names) for split in splits]
+    origin = {"data": fingerprint([*pixels, *labels], named)}
+    return origin if start is None else origin | {"weights": fingerprint(start.variables)}
 
 
 def _listed(names: tuple[str, ...], most: int = 8) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxcnn import pretrained
 from jaxcnn.checkpoint import CheckpointError
 from jaxcnn.classifier import load_best
-from jaxcnn.config import MODEL_OPTIONS, TrainConfig, starts_from_weights
+from jaxcnn.config import MODEL_OPTIONS, TrainConfig, num_channels_of, starts_from_weights
 from jaxcnn.models import HEAD, StagedNetwork
 from jaxcnn.types import PyTree
 
@@ -50,7 +50,7 @@ def find_start(config: TrainConfig, *, say: Say = print) -> Start | None:
     preset = pretrained.settings_for(
         found,
         image_size_px=config.image_size_px,
-        num_channels=config.num_channels or 3,
+        num_channels=num_channels_of(config),
         model_options=config.model_options or "",
     )
     say(f"weights: {found.name}, {len(found.class_names)} classes")
@@ -65,11 +65,19 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     if config.model not in (None, there.model):
         raise ValueError(f"init_from: {workdir} holds a {there.model}, but model={config.model}.")
     names = (
-        *("model", "image_size_px", "stored_size_px", "interpolation", "num_channels"),
-        *("pixel_mean", "pixel_std", "model_options"),
+        *("model", "interpolation", "resize_mode", "num_channels", "pixel_mean", "pixel_std"),
         *(name for name in MODEL_OPTIONS if name != "freeze_batch_norm"),
     )
     preset = {name: getattr(there, name) for name in names}
+    preset["image_size_px"] = config.image_size_px or there.image_size_px
+    preset["stored_size_px"] = round(
+        preset["image_size_px"] * there.stored_size_px / there.image_size_px
+    )
+    given = (there.model_options, config.model_options)
+    preset["model_options"] = ",".join(filter(None, given))
+    if config.num_channels not in (None, there.num_channels):
+        for name in ("pixel_mean", "pixel_std"):
+            preset[name] = pretrained.for_channels(preset[name], config.num_channels)
     return Start(variables, {k: v for k, v in preset.items() if v is not None}, workdir)
 
 

@@ -1,6 +1,7 @@
 """The folder of a run: which files it holds, and when a run may write there.
 
 config.json      the settings, complete
+origin.json      fingerprints of the data and the weights that it began with
 metrics.jsonl    a row an epoch
 summary.json     the result, written at the end
 tensorboard/     the same rows as TensorBoard events
@@ -39,6 +40,11 @@ class Workdir:
     def config(self) -> Path:
         """The settings, as JSON."""
         return self.path / "config.json"
+
+    @property
+    def origin(self) -> Path:
+        """Fingerprints of the data and the weights that the run began with, as JSON."""
+        return self.path / "origin.json"
 
     @property
     def metrics(self) -> Path:
@@ -127,6 +133,28 @@ def open_workdir(
     return workdir
 
 
+def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
+    """Note what a run begins with, and refuse to go on with something else.
+
+    Args:
+      workdir: the run's folder.
+      origin: fingerprints by what they are of, e.g. {"data": ..., "weights": ...}.
+
+    Raises:
+      WorkdirError: if the run that is there began with others.
+    """
+    if not workdir.origin.exists():
+        write_json(workdir.origin, origin)
+        return
+    there = json.loads(workdir.origin.read_text())
+    changed = sorted(name for name in origin if there.get(name) != origin[name])
+    if changed:
+        raise WorkdirError(
+            f"the {' and the '.join(changed)} are not those that the run in {workdir.path} began "
+            "with, so it cannot go on with them. Bring them back, or start anew with --overwrite."
+        )
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is either the old one or the new one, never half of one."""
     _write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
@@ -147,7 +175,13 @@ def _remove_run(workdir: Workdir) -> None:
     """Remove what a run writes, and nothing else that a person may keep there."""
     for folder in ("checkpoints", "pictures", "tensorboard", "features"):
         shutil.rmtree(workdir.path / folder, ignore_errors=True)
-    for file in (workdir.metrics, workdir.summary, workdir.skipped_files, workdir.config):
+    for file in (
+        workdir.metrics,
+        workdir.summary,
+        workdir.skipped_files,
+        workdir.origin,
+        workdir.config,
+    ):
         file.unlink(missing_ok=True)
 
 

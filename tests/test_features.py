@@ -37,12 +37,14 @@ def step(**options):
 
 def test_the_views_are_the_photo_its_mirror_image_and_augmented_ones(tiny_split, variables):
     augment = make_augment("zoom=0.5", image_size_px=10)
-    found = extract(
+    found, present = extract(
         step(mirrored=True, augment=augment, num_augmented=2),
         variables,
         eval_batches(tiny_split, batch_size=20),
+        66,
         key=KEY,
     )
+    assert present.all()
     assert found.shape == (66, 4, 2 * 2 * 5)
     backbone, classifier = split_at_head(MODEL)
     images = normalize(to_unit_interval(jnp.asarray(tiny_split.images[:, 1:-1, 1:-1])))
@@ -65,11 +67,27 @@ def test_features_do_not_depend_on_the_batch(tiny_split, variables):
             step(augment=augment, num_augmented=1),
             variables,
             eval_batches(tiny_split, batch_size=size),
+            66,
             key=KEY,
-        )
+        )[0]
         for size in (7, 66)
     )
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_missing_image_shifts_no_other(tiny_split, variables):
+    class OneMissing(type(tiny_split)):
+        def gather(self, indices):
+            images, mask = super().gather(indices)
+            return images, mask & (indices != 2)
+
+    split = OneMissing(
+        tiny_split.images, tiny_split.labels, tiny_split.names, tiny_split.class_names
+    )
+    whole, _ = extract(step(), variables, eval_batches(tiny_split, batch_size=7), 66, key=KEY)
+    found, present = extract(step(), variables, eval_batches(split, batch_size=7), 66, key=KEY)
+    assert np.flatnonzero(~present).tolist() == [2]
+    np.testing.assert_array_equal(found[present], whole[present])
 
 
 def feature_batch(count=6, views=4):
@@ -96,23 +114,29 @@ def test_evaluation_sees_every_view():
 
 def test_a_split_of_features_is_batched_like_images():
     split = FeatureSplit(
-        np.ones((5, 2, 3), np.float32), np.arange(5, dtype=np.int32), list("abcde"), ("x", "y")
+        np.ones((5, 2, 3), np.float32),
+        np.array([True, True, True, False, True]),
+        np.arange(5, dtype=np.int32),
+        list("abcde"),
+        ("x", "y"),
     )
     batches = list(eval_batches(split, batch_size=3))
     assert [batch.image.shape for batch in batches] == [(3, 2, 3)] * 2
     assert batches[1].image.dtype == np.float32
-    assert batches[1].mask.tolist() == [True, True, False]
+    assert batches[1].mask.tolist() == [False, True, False]
 
 
 def test_kept_features_are_read_only_where_they_are_whole(tmp_path):
-    path = tmp_path / "kept" / "train.npy"
+    path = tmp_path / "kept" / "train.npz"
+    present = np.array([True, False, True, True])
     features = np.random.RandomState(0).standard_normal((4, 2, 3)).astype(np.float32)
     assert load_features(path, "a") is None
-    save_features(path, features, "a")
-    np.testing.assert_array_equal(load_features(path, "a"), features)
+    save_features(path, features, present, "a")
+    for found, saved in zip(load_features(path, "a"), (features, present), strict=True):
+        np.testing.assert_array_equal(found, saved)
     assert load_features(path, "b") is None
     data = bytearray(path.read_bytes())
-    data[-3] ^= 1
+    data[200] ^= 1
     path.write_bytes(bytes(data))
     assert load_features(path, "a") is None
     path.write_bytes(bytes(data[:-8]))

@@ -43,6 +43,30 @@ def test_some_stages_frozen_from_the_start():
     assert (phase.freeze, phase.on_features) == ("3 stages", False)
 
 
+def test_rates_suit_the_optimizer():
+    adamw, sgd = (phases(pretrained=True, optimizer=name)[0] for name in ("adamw", "sgd"))
+    assert sgd.learning_rate / adamw.learning_rate == pytest.approx(0.02 / 3e-3)
+
+
+def test_one_cycle_rises_by_itself():
+    for phase in phases(pretrained=True, fine_tune=True, schedule="one_cycle"):
+        assert phase.warmup_epochs is None
+
+
+def test_digits_are_not_mirrored_because_weights_are_published():
+    config = resolve(TrainConfig(dataset="mnist", pretrained=True))
+    assert not config.flip_average
+    assert "flip" not in config.augment
+
+
+def test_augmentation_beyond_flips_is_cached_as_views():
+    def views(**settings):
+        return resolve(TrainConfig(dataset="folder", pretrained=True, **settings)).feature_views
+
+    assert (views(), views(augment="flip"), views(augment="strong")) == (0, 0, 4)
+    assert views(augment="strong", feature_views=2) == 2
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

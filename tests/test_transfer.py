@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from PIL import Image
 
 from jaxcnn import loop
 from jaxcnn.augment import make_augment
-from jaxcnn.checkpoint import CheckpointStore
+from jaxcnn.checkpoint import CheckpointError, CheckpointStore
 from jaxcnn.classifier import Classifier, load_best
 from jaxcnn.config import TrainConfig
 from jaxcnn.interrupt import Interrupted
@@ -20,7 +21,7 @@ from jaxcnn.models import SixConv, stage_names
 from jaxcnn.optim import make_optimizer
 from jaxcnn.train import make_train_step, start_state
 from jaxcnn.trainer import train_classifier
-from jaxcnn.transfer import transfer_variables
+from jaxcnn.transfer import find_start, transfer_variables
 from jaxcnn.types import Batch
 
 KEY = jax.random.key(0)
@@ -270,12 +271,37 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
         }
 
 
+def test_a_run_does_not_go_on_from_other_weights_or_data(config, first_run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(first_run, other)
+    settings = transferred(config, other, freeze="backbone")
+    train_classifier(settings, tmp_path / "run", say=silent)
+    shutil.rmtree(other)
+    train_classifier(dataclasses.replace(config, seed=9), other, say=silent)
+    with pytest.raises(ValueError, match="the weights are not those that the run"):
+        train_classifier(settings, tmp_path / "run", resume=True, say=silent)
+
+
+def test_a_folder_without_the_best_network_is_told(first_run):
+    with pytest.raises(CheckpointError, match="give the run's folder, or its checkpoints/best"):
+        load_best(first_run / "checkpoints" / "last")
+
+
+def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_path):
+    settings = transferred(config, first_run, freeze="backbone")
+    settings = dataclasses.replace(settings, image_size_px=32, stored_size_px=None)
+    start = find_start(settings, say=silent)
+    assert start.preset["stored_size_px"] == 36
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"init_from": "nowhere"}, "holds no trained network"),
         ({"model": "lenet5"}, "holds a six_conv, but model=lenet5"),
         ({"freeze": "9"}, "a number of stages up to 2"),
+        ({"init_from": ""}, "init_from is empty"),
+        ({"model_options": "no_such=1"}, "no_such"),
     ],
 )
 def test_what_cannot_start_a_run_is_told(config, first_run, tmp_path, changes, message):

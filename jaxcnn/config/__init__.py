@@ -1,7 +1,7 @@
 """The settings of a run: one frozen value, each field with its meaning and unit."""
 
 from jaxcnn.config.checks import check_values, count_frozen
-from jaxcnn.config.presets import PRESETS, resolve
+from jaxcnn.config.presets import PRESETS, num_channels_of, resolve
 from jaxcnn.config.settings import (
     MODEL_OPTIONS,
     TrainConfig,
@@ -19,6 +19,7 @@ __all__ = [
     "count_frozen",
     "from_json",
     "load_config",
+    "num_channels_of",
     "resolve",
     "starts_from_weights",
     "to_json",

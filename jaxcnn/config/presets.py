@@ -25,6 +25,7 @@ _PHOTOS: Mapping[str, Any] = {
     "baselines": False,
     "eval_batch_size": 100,
     "interpolation": "bilinear",
+    "resize_mode": "crop",
     "pixel_mean": (0.5,),
     "pixel_std": (0.25,),
     "cache_features": False,
@@ -105,8 +106,12 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
     if filled["weight_decay"] is None:
         is_decoupled = config.optimizer in ("adamw", "lion", "lamb")
         filled["weight_decay"] = 0.05 if is_decoupled else 0.0005
+    policy = parse_policy(filled["augment"])
     if filled["flip_average"] is None:
-        filled["flip_average"] = parse_policy(filled["augment"]).get("flip", 0) > 0
+        filled["flip_average"] = policy.get("flip", 0) > 0
+    if filled["feature_views"] is None:
+        asked_for = config.augment is not None and not config.fine_tune
+        filled["feature_views"] = 4 if asked_for and set(policy) - {"flip"} else 0
     if weights_preset and "model_options" in weights_preset:  # with what was given among them
         filled["model_options"] = weights_preset["model_options"]
     if filled["freeze"] is None:
@@ -120,19 +125,42 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
     return complete
 
 
+def num_channels_of(config: TrainConfig) -> int:
+    """Tell how many channels the images of a run have: what is said, or the data set's own."""
+    preset = PRESETS.get(_data_set(config), _PHOTOS)
+    return config.num_channels or preset["num_channels"]
+
+
+def _data_set(config: TrainConfig) -> str:
+    return config.dataset.split(":")[0]
+
+
 def _preset_of(config: TrainConfig) -> dict[str, Any]:
     """Put together the values that suit the data set, the network and the kind of training."""
-    preset = dict(PRESETS.get(config.dataset.split(":")[0], _PHOTOS))
+    data = PRESETS.get(_data_set(config), _PHOTOS)
+    preset = dict(data)
     transfers = starts_from_weights(config)
     preset["model"] = "efficientnet_lite0" if transfers else "six_conv"
     model = config.model or preset["model"]
     if model != "six_conv":  # the presets' options are that network's
         preset = {k: v for k, v in preset.items() if k not in MODEL_OPTIONS}
-    if config.schedule == "one_cycle":  # its own rise is its warm-up
-        preset.pop("warmup_epochs", None)
     preset |= _MODEL_PRESETS.get(model, {})
     if transfers:
-        preset |= _FINE_TUNE if config.fine_tune else _FROZEN
-        if config.freeze not in (None, "backbone") and not config.fine_tune:
-            preset |= {**_FINE_TUNE, "head_epochs": 0}
+        preset |= _transfer_preset(config)
+        if data is not _PHOTOS:  # a set of its own knows whether a mirror image means the same
+            preset["augment"] = data["augment"]
+    if config.schedule == "one_cycle":  # its own rise is its warm-up
+        preset.pop("warmup_epochs", None)
+    return preset
+
+
+def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
+    trains_more = config.fine_tune or config.freeze not in (None, "backbone")
+    preset = dict(_FINE_TUNE if trains_more else _FROZEN)
+    if not config.fine_tune:
+        preset["head_epochs"] = 0
+    # The rates are AdamW's; other optimizers take the same part of their own.
+    share = optim.default_learning_rate(config.optimizer) / optim.default_learning_rate("adamw")
+    preset["learning_rate"] *= share
+    preset["head_learning_rate"] = 1e-3 * share
     return preset

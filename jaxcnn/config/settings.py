@@ -41,9 +41,8 @@ class TrainConfig:
         "side of the square that photos are decoded to, from which augmentation takes its "
         "crops, pixels; default 7/6 of --image_size_px.",
     )
-    resize_mode: str = _setting(
-        "crop",
-        "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad.",
+    resize_mode: str = _preset(
+        "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
     )
     interpolation: str = _preset("how photos are resized: bilinear, bicubic or lanczos.")
     num_channels: int = _preset("3 for colour, 1 for grey.")
@@ -132,7 +131,9 @@ class TrainConfig:
         "run a frozen backbone once over the data, and train the last layer on what it gave."
     )
     feature_views: int = _setting(
-        0, "augmented views of each training photo in that cache, beside the photo as it is."
+        None,
+        "augmented views of each training photo in that cache, beside the photo itself and, where "
+        "--augment flips, its mirror image; default 4 where --augment does more, else 0.",
     )
     freeze_batch_norm: bool | None = _preset(
         "BatchNorm keeps the averages that it starts from, in training too."
@@ -142,7 +143,11 @@ class TrainConfig:
     batch_size: int = _setting(32, "examples a training step.")
     eval_batch_size: int = _preset("examples an evaluation step; no effect on results.")
     optimizer: str = _setting("adamw", "name of the optimizer.")
-    learning_rate: float = _setting(None, "peak learning rate; default is the optimizer's own.")
+    learning_rate: float = _setting(
+        None,
+        "peak learning rate; default the optimizer's own, with --pretrained or --init_from a part "
+        "of it.",
+    )
     schedule: str = _setting("cosine", "course of the learning rate.")
     warmup_epochs: float | None = _preset("epochs in which the learning rate rises to its peak.")
     weight_decay: float = _setting(
@@ -201,6 +206,9 @@ MODEL_OPTIONS = (
 
 def starts_from_weights(config: TrainConfig) -> bool:
     """Tell whether a run starts from weights that were trained before."""
+    for name in ("weights", "init_from"):
+        if getattr(config, name) == "":
+            raise ValueError(f"{name} is empty; leave it out, or say which.")
     return config.pretrained or config.weights is not None or config.init_from is not None
 
 

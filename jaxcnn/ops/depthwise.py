@@ -19,6 +19,8 @@ from jax import lax
 Pads = tuple[tuple[int, int], tuple[int, int]]
 Strides = tuple[int, int]
 
+_CHUNK_BYTES = 2**22
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def depthwise_conv(images: jax.Array, kernel: jax.Array, strides: Strides, pads: Pads) -> jax.Array:
@@ -92,11 +94,25 @@ def _kernel_gradient(
     images: jax.Array, kernel: jax.Array, gradient: jax.Array, strides: Strides, pads: Pads
 ) -> jax.Array:
     padded = lax.optimization_barrier(jnp.pad(images, ((0, 0), *pads, (0, 0))))
-    sums = [
-        jnp.sum(shifted * gradient, axis=(0, 1, 2))
-        for _, _, shifted in _shifts(padded, kernel.shape[:2], strides)
-    ]
-    return jnp.stack(sums).reshape(kernel.shape)
+    # A few images at a time: XLA copies the pixels that each tap meets, all taps' at once.
+    count = _chunks(gradient)
+    parts = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), (padded, gradient))
+
+    def add(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        seen, weight = part
+        sums = [
+            jnp.sum(shifted * weight, axis=(0, 1, 2))
+            for _, _, shifted in _shifts(seen, kernel.shape[:2], strides)
+        ]
+        return total + jnp.stack(sums).reshape(kernel.shape), None
+
+    return lax.scan(add, jnp.zeros_like(kernel), parts)[0]
+
+
+def _chunks(images: jax.Array) -> int:
+    """Choose into how many equal parts a batch is cut, each of about `_CHUNK_BYTES`."""
+    wanted = min(images.shape[0], -(-images.size * images.dtype.itemsize // _CHUNK_BYTES))
+    return next(n for n in range(max(1, wanted), images.shape[0] + 1) if images.shape[0] % n == 0)
 
 
 depthwise_conv.defvjp(_forward, _backward)

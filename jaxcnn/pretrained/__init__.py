@@ -7,7 +7,7 @@ of `mapping`.
 
 from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
-from jaxcnn.pretrained.importing import Pretrained, describe, load, settings_for
+from jaxcnn.pretrained.importing import Pretrained, describe, for_channels, load, settings_for
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.mapping import MappingError
 from jaxcnn.pretrained.table import (
@@ -31,6 +31,7 @@ __all__ = [
     "default_weights",
     "describe",
     "find_weights",
+    "for_channels",
     "format_table",
     "label_names",
     "list_weights",

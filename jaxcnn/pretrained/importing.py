@@ -34,7 +34,7 @@ _PREPROCESSING: Mapping[str, Preprocessing] = {
     "tensorflow": _HALF,
     "tensorflow_folded": _HALF,
 }
-_LABELS_BY_COUNT = {10: "cifar10", 1000: "imagenet1k", 1001: "imagenet1001"}
+_CAFFE = Preprocessing(mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(1 / 255,))
 
 
 class Pretrained(NamedTuple):
@@ -69,6 +69,8 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
     Raises:
       ValueError: if it is neither a name nor a file, or the network is not said or another one.
     """
+    if not str(weights):
+        raise ValueError("weights is empty; give a name or the path of a file.")
     path = Path(weights)
     names = [row.name for row in list_weights()]
     if str(weights) in names:
@@ -76,7 +78,7 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
         if model not in (None, row.model):
             raise ValueError(f"weights {row.name} are of {row.model}, not of {model}.")
         return Description(None, row, row.model)
-    if not path.exists():
+    if not _exists(path):
         known = ", ".join(row.name for row in list_weights(model)) if model else ""
         if known:
             raise ValueError(
@@ -89,6 +91,13 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
         known = ", ".join(name for name in list_models() if names_of(name))
         raise ValueError(f"no weights of {model} can be read; those of these can: {known}.")
     return Description(path, None, model)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file could have
+        return False
 
 
 def load(
@@ -123,7 +132,10 @@ def load(
     """
     known = describe(weights, model=model)
     path = known.path or _locate(_row(known), offline=offline, say=say)
-    digest = sha256_of(path) if path.is_file() else None
+    try:
+        digest = sha256_of(path) if path.is_file() else None
+    except OSError as error:
+        raise WeightsFileError(f"{path} cannot be read: {error.strerror or error}.") from error
     if known.row is None and digest is not None:
         known = known._replace(row=_row_of_file(digest, known.model))
     elif known.row is not None and not (digest or "").startswith(known.row.sha256):
@@ -134,8 +146,15 @@ def load(
     if digest is None:  # a folder: cheap to read again, and without one digest
         return _complete(known, *_import(path, known), name=str(weights))
     folder = cache_folder() / "imported" / f"{known.model}-{digest[:24]}-{_IMPORT_VERSION}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(f"{folder}.lock"):
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(f"{folder}.lock")
+        lock.acquire()
+    except OSError as error:
+        say(f"imported weights cannot be kept in {folder.parent} ({error.strerror or error}).")
+        return _complete(known, *_import(path, known), name=str(weights))
+    with lock:
+        lock.release()  # `with` takes it once more
         kept = _restore(folder, known.model, say=say) if folder.is_dir() else None
         if kept is None:
             kept = _import(path, known)
@@ -170,14 +189,14 @@ def settings_for(
         "image_size_px": size,
         "stored_size_px": round(size * as_wanted.resize_px / as_wanted.image_size_px),
         "interpolation": as_wanted.interpolation,
-        "pixel_mean": _for_channels(as_wanted.mean, num_channels),
-        "pixel_std": _for_channels(as_wanted.std, num_channels),
+        "pixel_mean": for_channels(as_wanted.mean, num_channels),
+        "pixel_std": for_channels(as_wanted.std, num_channels),
         **own,
         "model_options": ",".join([*others, model_options]).strip(","),
     }
 
 
-def _for_channels(values: tuple[float, ...], num_channels: int) -> tuple[float, ...]:
+def for_channels(values: tuple[float, ...], num_channels: int) -> tuple[float, ...]:
     """Take the mean for grey images, whose one channel stands for all three."""
     if len(values) in (1, num_channels):
         return values
@@ -236,9 +255,20 @@ def _import(path: Path, known: Description) -> tuple[str, PyTree]:
         )
     try:
         shapes = _shapes(known.model, num_classes, names.options)
-        return origin, mapping.fill(shapes, names, arrays)
+        filled = mapping.fill(shapes, names, arrays)
+        return origin, _swap_red_and_blue(filled) if names.bgr else filled
     except mapping.MappingError as error:
         raise mapping.MappingError(f"{path}, read as {known.model} of {origin}: {error}") from None
+
+
+def _swap_red_and_blue(variables: PyTree) -> PyTree:
+    """Turn first kernels that expect blue, green, red into ones for red, green, blue."""
+
+    def swap(leaf: np.ndarray) -> np.ndarray:
+        sees_colours = leaf.ndim == 4 and leaf.shape[2] == 3
+        return np.ascontiguousarray(leaf[:, :, ::-1]) if sees_colours else leaf
+
+    return jax.tree.map(swap, variables)
 
 
 def _guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:
@@ -299,7 +329,7 @@ def _complete(known: Description, origin: str, variables: PyTree, *, name: str) 
     names = names_of(known.model)[origin]
     num_classes = variables["params"]["head"]["linear"]["bias"].size
     preprocessing = _preprocessing(known.model, origin)
-    labels = _LABELS_BY_COUNT.get(num_classes)
+    labels = _labels(known.model, num_classes)
     if known.row is not None:
         preprocessing, labels = known.row.preprocessing, known.row.labels
     class_names = label_names(labels) if labels else tuple(f"class {i}" for i in range(num_classes))
@@ -313,10 +343,22 @@ def _complete(known: Description, origin: str, variables: PyTree, *, name: str) 
     )
 
 
+def _labels(model: str, num_classes: int) -> str | None:
+    """Guess the label set of a file that is in no table: that of the network's known weights."""
+    known = {row.labels for row in list_weights(model)}
+    if "imagenet1k" in known:
+        known.add("imagenet1001")
+    return next((name for name in sorted(known) if len(label_names(name)) == num_classes), None)
+
+
 def _preprocessing(model: str, origin: str) -> Preprocessing:
-    """Choose what suits a file that is in no table: its origin's values, its network's size."""
-    values = _PREPROCESSING.get(origin, Preprocessing())
+    """Choose what suits a file that is in no table: the values of others of its origin."""
     rows = list_weights(model)
+    alike = [row.preprocessing for row in rows if row.origin == origin]
+    if alike:
+        return alike[0]
+    is_caffe = origin == "keras" and names_of(model)[origin].bgr
+    values = _CAFFE if is_caffe else _PREPROCESSING.get(origin, Preprocessing())
     if not rows:
         return values
     usual = rows[0].preprocessing

@@ -79,6 +79,7 @@ class Names(NamedTuple):
     optional: str = r"(?!)"  # names that may be left over where the network lacks their part
     options: Mapping[str, Any] = {}  # of `create_model`, to carry this origin's weights exactly
     without_scale: bool = False  # BatchNorm has no scale there: it is 1
+    bgr: bool = False  # images there are blue, green, red
 
 
 class _Slot(NamedTuple):

@@ -2,6 +2,7 @@
 
 import io
 import math
+import reprlib
 import struct
 import zipfile
 from collections.abc import Callable
@@ -82,7 +83,9 @@ def _read_legacy(path: Path) -> dict[str, np.ndarray]:
     stream = io.BytesIO(path.read_bytes())
     magic, version = load_pickle(stream, path), load_pickle(stream, path)
     if (magic, version) != (MAGIC_NUMBER, PROTOCOL_VERSION):
-        raise ValueError(f"magic number {magic!r}, protocol version {version!r}"[:200])
+        raise ValueError(
+            f"magic number {reprlib.repr(magic)}, protocol version {reprlib.repr(version)}"
+        )
     load_pickle(stream, path)  # the writer's system; the storages are little-endian everywhere
     roots: dict[str, Storage] = {}
 
@@ -109,7 +112,7 @@ def _named_storage(pid: Any) -> Storage:
         case ("storage", StorageType() as kind, str() as key, str(), int() as numel, *rest):
             offset, length = _view(rest, numel)
             return Storage(key, kind.code, offset, length, numel)
-    raise ValueError(f"unexpected name of a storage: {pid!r}"[:200])
+    raise ValueError(f"unexpected name of a storage: {reprlib.repr(pid)}")
 
 
 def _view(rest: list, numel: int) -> tuple[int, int]:
@@ -118,7 +121,7 @@ def _view(rest: list, numel: int) -> tuple[int, int]:
     match rest:
         case [(str(), int() as offset, int() as length)] if 0 <= offset <= offset + length <= numel:
             return offset, length
-    raise ValueError(f"unexpected view of a storage: {rest!r}"[:200])
+    raise ValueError(f"unexpected view of a storage: {reprlib.repr(rest)}")
 
 
 def _item_bytes(code: str) -> int:

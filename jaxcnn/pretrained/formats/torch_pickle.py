@@ -3,21 +3,25 @@
 A pickle is a program for a small stack machine; two of its instructions fetch any object of any
 module and call it. Here `find_class` never imports: it looks a name up in a table of inert
 stand-ins, and all other names are refused. Before that, a scan over the instructions bounds their
-number, their nesting and the memo, and refuses those that PyTorch has no use for.
+number, their nesting, what they expand to where values are shared, and the memo, and refuses those
+that PyTorch has no use for.
 """
 
 import io
 import pickle
 import pickletools
+import reprlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from jaxcnn.pretrained.formats.errors import WeightsFileError
 
 MAX_OPCODES = 2_000_000
 MAX_NESTING = 1_000
+MAX_EXPANDED = 4 * MAX_OPCODES  # values in one value, shared ones counted wherever they stand
+MAX_DIMENSIONS = 64  # of a tensor
 
 # All but those that make instances of classes, sets and buffers, or fetch from registries.
 LISTED_OPCODES = """
@@ -98,7 +102,7 @@ class Admitted(Inert):
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *extras: Any) -> Tensor:
     # extras: requires_grad, backward hooks, and since 1.13 a mapping for conjugates and the like.
     if len(extras) > 2 and extras[2]:
-        raise pickle.UnpicklingError(f"a tensor has metadata {extras[2]!r}"[:200])
+        raise pickle.UnpicklingError(f"a tensor has metadata {reprlib.repr(extras[2])}")
     if not isinstance(storage, Storage):
         raise pickle.UnpicklingError(f"a tensor's storage is a {type(storage).__name__}")
     if not isinstance(shape, tuple | list) or not isinstance(strides, tuple | list):
@@ -108,6 +112,13 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *extras: Any) -
 
 def _parameter(data: Any, *extras: Any) -> Any:
     return data
+
+
+def _size(items: Iterable = ()) -> tuple:
+    found = tuple(items)
+    if len(found) > MAX_DIMENSIONS:
+        raise pickle.UnpicklingError(f"a tensor has {len(found)} dimensions")
+    return found
 
 
 def _mapping(items: Iterable = ()) -> Mapping:
@@ -140,7 +151,7 @@ CODES = {
 STAND_INS: dict[tuple[str, str], Inert] = {
     ("collections", "OrderedDict"): Admitted(_mapping),
     ("_codecs", "encode"): Admitted(_encode),
-    ("torch", "Size"): Admitted(tuple),
+    ("torch", "Size"): Admitted(_size),
     ("torch", "device"): Admitted(_ignored),
     ("torch._utils", "_rebuild_tensor"): Admitted(_tensor),
     ("torch._utils", "_rebuild_tensor_v2"): Admitted(_tensor),
@@ -208,8 +219,8 @@ def _stand_in(path: Path, module: str, name: str) -> Inert:
 
 def _scan(stream: BinaryIO, path: Path) -> None:
     # Every check here is on the instructions alone: nothing is built yet.
-    stack: list[int | None] = []  # nesting of each value on the stack, None for a mark
-    memo: dict[int, int] = {}
+    stack: list[_Extent | None] = []  # of each value on the stack, None for a mark
+    memo: dict[int, _Extent] = {}
     for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         if opcode.name in ("GLOBAL", "INST"):
             _stand_in(path, *str(argument).split(" ", 1))
@@ -223,33 +234,48 @@ def _scan(stream: BinaryIO, path: Path) -> None:
         _follow(opcode, argument, stack, memo)
 
 
-def _follow(opcode: Any, argument: Any, stack: list[int | None], memo: dict[int, int]) -> None:
-    depth = 1 + max(_pop(opcode, stack), default=0)
-    if depth > MAX_NESTING:
+class _Extent(NamedTuple):
+    """How large a value is that the instructions would build."""
+
+    depth: int
+    size: int  # hashing or printing a value visits shared parts anew each time
+
+
+def _follow(
+    opcode: Any, argument: Any, stack: list[_Extent | None], memo: dict[int, _Extent]
+) -> None:
+    taken = _pop(opcode, stack)
+    made = _Extent(1 + max((t.depth for t in taken), default=0), 1 + sum(t.size for t in taken))
+    if made.depth > MAX_NESTING:
         raise ValueError(f"a pickle nests deeper than {MAX_NESTING:,}")
+    if made.size > MAX_EXPANDED:
+        raise ValueError(f"a pickle expands to more than {MAX_EXPANDED:,} values")
     if opcode.name.endswith("PUT") or opcode.name == "MEMOIZE":
         # Memo places are numbered from 0; a huge number would make the unpickler fill memory.
         place = len(memo) if argument is None else argument
         if place > MAX_OPCODES:
             raise ValueError(f"a pickle has memo place {place}")
-        memo[place] = depth if argument is None else _top(stack)
+        # MEMOIZE takes its value off the stack for us and puts it back, PUT leaves it there.
+        memo[place] = taken[0] if argument is None else _top(stack)
     if opcode.name.endswith("GET"):
-        depth = memo[argument]
-    for made in opcode.stack_after:
-        stack.append(None if made is pickletools.markobject else depth)
+        made = memo[argument]
+    elif opcode.name in ("MEMOIZE", "DUP"):
+        made = taken[0]
+    for after in opcode.stack_after:
+        stack.append(None if after is pickletools.markobject else made)
 
 
-def _top(stack: list[int | None]) -> int:
+def _top(stack: list[_Extent | None]) -> _Extent:
     if stack[-1] is None:
         raise ValueError("a pickle stores a mark")
     return stack[-1]
 
 
-def _pop(opcode: Any, stack: list[int | None]) -> list[int]:
+def _pop(opcode: Any, stack: list[_Extent | None]) -> list[_Extent]:
     taken, wanted = [], opcode.stack_before
     if pickletools.markobject in wanted:
-        while (nesting := stack.pop()) is not None:
-            taken.append(nesting)
+        while (extent := stack.pop()) is not None:
+            taken.append(extent)
         wanted = wanted[: wanted.index(pickletools.markobject)]
     for _ in wanted:
         taken.append(_top(stack))

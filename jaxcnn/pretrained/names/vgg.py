@@ -75,7 +75,10 @@ def _in_stage(path: _Path) -> tuple[int, int, str]:
 
 
 NAMES = {
-    **{("keras", model): Names(module_name=_keras, layout="keras") for model in ("vgg16", "vgg19")},
+    **{
+        ("keras", model): Names(module_name=_keras, layout="keras", bgr=True)
+        for model in ("vgg16", "vgg19")
+    },
     **{
         (origin, f"{model}{suffix}"): _torch(origin, sizes, bool(suffix))
         for origin in ("torchvision", "timm")

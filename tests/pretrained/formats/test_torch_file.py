@@ -310,3 +310,13 @@ def test_a_tar_file_is_told_from_others(tmp_path):
         archive.addfile(tarfile.TarInfo("storages"), io.BytesIO(b""))
     with pytest.raises(WeightsFileError, match="a tar archive"):
         read_weights(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("levels", [40, 400])
+@pytest.mark.parametrize("form", list(WRITERS))
+def test_shared_values_that_expand_without_end_are_refused(tmp_path, form, levels):
+    # A dict whose key is a tuple of a tuple twice, of a tuple twice, ...: hashing it never ends.
+    pickled = b"\x80\x02}(" + b")" + b"2\x86" * levels + b"Nu."
+    path = WRITERS[form](tmp_path / "bomb.pth", pickled)
+    with pytest.raises(WeightsFileError, match="expands to more than"):
+        read_torch_file(path)
