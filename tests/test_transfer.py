@@ -240,7 +240,8 @@ def test_fine_tuning_goes_through_two_phases_with_one_history(config, first_run,
 
 
 @pytest.mark.parametrize(
-    "stop_at", [pytest.param(4, marks=pytest.mark.slow), 9, pytest.param(14, marks=pytest.mark.slow)]
+    "stop_at",
+    [pytest.param(4, marks=pytest.mark.slow), 9, pytest.param(14, marks=pytest.mark.slow)],
 )
 def test_a_run_that_was_stopped_ends_with_the_same_bits(
     config, first_run, tmp_path, monkeypatch, stop_at

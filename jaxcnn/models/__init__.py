@@ -150,7 +150,7 @@ def list_models() -> list[str]:
 
     Example:
       >>> list_models()[:1]
-      ['lenet5']
+      ['alexnet']
     """
     return sorted(_MODELS)
 

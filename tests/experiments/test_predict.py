@@ -72,7 +72,7 @@ def test_unreadable_files_are_listed_and_the_others_labelled(run, photos):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["photo.jpg"], "--workdir"),
+        (["README.md"], "--workdir"),
         (["--workdir=/no/such/run", str(ROOT / "experiments")], "holds no photo"),
         (["--workdir=/no/such/run", str(ROOT / "README.md")], "holds no trained network"),
         (["--workdir=/no/such/run", "/no/such/photo.jpg"], "does not exist"),
