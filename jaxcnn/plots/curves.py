@@ -77,7 +77,8 @@ def _figure_learning_curves(history: History) -> Figure:
     epochs, accuracy = series(history, "epoch"), series(history, "validation_accuracy")
     figure, heading = new_figure(12.0, 4.9, _learning_curves_title(history), _rate_note(history))
     loss_axes, accuracy_axes = chart_axes(figure, heading, 2)
-    best = best_index(accuracy) if len(history) > 1 else None
+    losses = series(history, "validation_loss")
+    best = best_index(accuracy, losses=losses) if len(history) > 1 else None
     for axes, kind in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
         _draw_splits(axes, history, kind)
         epoch_axis(axes, epochs)
@@ -119,7 +120,7 @@ def _learning_curves_title(history: History) -> str:
     ]
     if diverged:
         return f"Training diverged: the loss is not finite at epoch {diverged[0]:g}"
-    best = best_index(accuracy)
+    best = best_index(accuracy, losses=series(history, "validation_loss"))
     if best is None:
         return f"{counted(len(history), 'epoch')} of training, validation accuracy not measured"
     if len(history) == 1:

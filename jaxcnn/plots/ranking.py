@@ -8,10 +8,16 @@ import numpy as np
 from jaxcnn.plots.text import percent, points, quoted
 
 
-def best_index(values: np.ndarray) -> int | None:
-    """Find the first of the greatest finite values; None if none is finite."""
+def best_index(values: np.ndarray, *, losses: np.ndarray | None = None) -> int | None:
+    """Find the first of the greatest finite values; None if none is finite.
+
+    Among equal values the one of least loss is the best, where losses are given.
+    """
     finite = np.isfinite(values)
-    return int(np.where(finite, values, -np.inf).argmax()) if finite.any() else None
+    if not finite.any():
+        return None
+    ties = np.zeros(len(values)) if losses is None else np.nan_to_num(losses, nan=np.inf)
+    return int(np.lexsort((ties, -np.where(finite, values, -np.inf)))[0])
 
 
 def winner_title(names: Sequence[str], accuracies: Sequence[float]) -> str:

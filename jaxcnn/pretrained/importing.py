@@ -153,12 +153,13 @@ def load(
     except OSError as error:
         say(f"imported weights cannot be kept in {folder.parent} ({error.strerror or error}).")
         return _complete(known, *_import(path, known), name=str(weights))
-    with lock:
-        lock.release()  # `with` takes it once more
+    try:
         kept = _restore(folder, known.model, say=say) if folder.is_dir() else None
         if kept is None:
             kept = _import(path, known)
             _keep(folder, *kept)
+    finally:
+        lock.release()
     return _complete(known, *kept, name=str(weights))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.plots import curves
+from jaxcnn.plots.ranking import best_index
 
 
 def lines(axes) -> dict[str, np.ndarray]:
@@ -92,3 +93,10 @@ def test_a_huge_loss_is_drawn_by_powers_of_ten(first, scale, make_history):
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_among_equal_accuracies_the_least_loss_is_the_best():
+    accuracy, losses = np.array([0.8, 0.9, np.nan, 0.9, 0.9]), np.array([0.1, 0.5, 0.0, 0.3, 0.4])
+    assert best_index(accuracy, losses=losses) == 3
+    assert best_index(accuracy) == 1
+    assert best_index(np.array([np.nan])) is None
