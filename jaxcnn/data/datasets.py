@@ -1,6 +1,6 @@
 """From a data set's name to three splits of images, ready to be batched."""
 
-import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -8,8 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.drawn_pets import drawn_pets_splits
+from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.folder import load_folder
+from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.memory import (
+    DecodedSplit,
     ImageSplit,
     SkippedFile,
     StreamedSplit,
@@ -20,6 +23,7 @@ from jaxcnn.data.memory import (
 from jaxcnn.data.source import Source, Splits, SubsetSource
 from jaxcnn.data.split import DuplicatePair, complete_splits, find_duplicates
 from jaxcnn.data.tfds_source import load_tfds
+from jaxcnn.data.workers import usable_cores
 
 DRAWN_PETS, FOLDER = "drawn_pets", "folder"
 
@@ -97,6 +101,8 @@ def load_images(
     num_workers: int | None = None,
     max_bad_share: float = 0.05,
     memory_limit_bytes: int = 2**31,
+    decoder: str = "auto",
+    cache: ImageCache | None = None,
     look_for_duplicates: bool = True,
     say: Callable[[str], None] = print,
 ) -> ImageSplits:
@@ -108,9 +114,11 @@ def load_images(
       resize_mode: "crop", "squash" or "pad".
       num_channels: 3 for colour, 1 for grey.
       interpolation: "bilinear", "bicubic" or "lanczos".
-      num_workers: threads that decode; None takes one for each core.
+      num_workers: threads that decode; None takes one for each core of this process.
       max_bad_share: share of unreadable examples in a split above which this raises.
       memory_limit_bytes: above this size of all decoded images together, they are streamed.
+      decoder: "auto", "pillow" or "fast", see `choose_decoder`.
+      cache: where decoded images are kept between runs; None keeps none.
       look_for_duplicates: compare the splits for equal images, reading each file once more.
       say: called with a line for each thing that a person should know.
 
@@ -128,36 +136,42 @@ def load_images(
             f"{first.name} ({first.split}) = {first.other_name} ({first.other_split})."
         )
     needed = decoded_bytes(sum(map(len, splits)), size_px, num_channels)
-    in_memory = needed <= memory_limit_bytes
-    workers = num_workers or os.cpu_count() or 1
+    workers = num_workers or usable_cores()
     shape = {
         "size_px": size_px,
         "resize_mode": resize_mode,
         "num_channels": num_channels,
         "interpolation": interpolation,
+        "decoder": decoder,
     }
     limits = {"num_workers": workers, "max_bad_share": max_bad_share}
-    if not in_memory:
-        say(
-            f"{needed / 2**30:.1f} GiB of images exceed the limit of "
-            f"{memory_limit_bytes / 2**30:.1f} GiB; they are decoded as they are needed."
+    by = f"by {describe_decoder(decoder)}, {workers} thread{'s' if workers > 1 else ''}"
+    if needed <= memory_limit_bytes:
+        started = time.perf_counter()
+        kept = [decode_split(source, **shape, **limits, cache=cache) for source in splits]  # type: ignore[arg-type]
+        say(_how_decoded(kept, by, time.perf_counter() - started))
+        skipped = [file for split in kept for file in split.skipped]
+        return ImageSplits(kept[0], kept[1], kept[2], skipped, duplicates)
+    say(
+        f"{needed / 2**30:.1f} GiB of images exceed the limit of "
+        f"{memory_limit_bytes / 2**30:.1f} GiB; they are decoded as they are needed, {by}."
+    )
+    checked = [check_source(source, **limits) for source in splits]  # type: ignore[arg-type]
+    streamed = [
+        StreamedSplit(good, num_threads=workers, max_bad_share=max_bad_share, **shape)  # type: ignore[arg-type]
+        for good, _ in checked
+    ]
+    skipped = [file for _, bad in checked for file in bad]
+    return ImageSplits(streamed[0], streamed[1], streamed[2], skipped, duplicates)
+
+
+def _how_decoded(splits: list[DecodedSplit], by: str, seconds: float) -> str:
+    count = sum(len(split) for split in splits)
+    if all(split.from_disk for split in splits):
+        return (
+            f"{count:,} images, decoded by an earlier run, read from the cache in {seconds:.1f} s"
         )
-    images: dict[str, ImageSplit] = {}
-    skipped: list[SkippedFile] = []
-    for name, source in splits._asdict().items():
-        if in_memory:
-            decoded = decode_split(source, **shape, **limits)  # type: ignore[arg-type]
-            images[name] = decoded
-            skipped += decoded.skipped
-        else:
-            good, bad = check_source(source, **limits)  # type: ignore[arg-type]
-            images[name] = StreamedSplit(
-                good,
-                max_bad_share=max_bad_share,
-                **shape,  # type: ignore[arg-type]
-            )
-            skipped += bad
-    return ImageSplits(**images, skipped=skipped, duplicates=duplicates)
+    return f"{count:,} images decoded in {seconds:.1f} s, JPEGs {by}"
 
 
 def _at_most(source: Source, count: int, *, seed: int) -> Source:

@@ -11,14 +11,25 @@ import math
 import numpy as np
 from PIL import Image
 
-from jaxcnn.registry import unknown_name
+from jaxcnn.data.fast_jpeg import FAST, choose_decoder, decode_jpeg, resize_fast
+from jaxcnn.data.orientation import orientation_of, turn_image
+from jaxcnn.data.resize import (
+    INTERPOLATIONS,
+    RESIZE_MODES,
+    check_resize,
+    resize_pillow,
+    to_pixels,
+)
 
-RESIZE_MODES = ("crop", "squash", "pad")
-INTERPOLATIONS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+__all__ = [
+    "INTERPOLATIONS",
+    "MAX_PIXELS",
+    "RESIZE_MODES",
+    "DecodeError",
+    "decode_and_resize",
+    "decode_image",
+    "resize_image",
+]
 
 # The size from which Pillow itself warns of a decompression bomb.
 MAX_PIXELS = 89_478_485
@@ -28,17 +39,6 @@ _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "
 
 # Registering all formats now spares the threads a race to do so at the first photo.
 Image.init()
-
-_UPRIGHT = {  # EXIF orientation -> the turn that makes the photo upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_EXIF_ORIENTATION = 0x0112
 
 # Least ratio of the side of a reduced JPEG to the target's: at 2 the mean difference from a full
 # decode is three times as large, at 4 no smaller.
@@ -77,7 +77,7 @@ def decode_image(
       >>> decode_image(np.full((2, 4), 7, np.uint8)).shape
       (2, 4, 3)
     """
-    return _pixels(_decode(data, num_channels, max_pixels, draft_px=None))
+    return to_pixels(_decode(data, num_channels, max_pixels, draft_px=None))
 
 
 def resize_image(
@@ -103,10 +103,10 @@ def resize_image(
       >>> resize_image(np.zeros((4, 8, 3), np.uint8), 2).shape
       (2, 2, 3)
     """
-    _check_resize(size_px, mode, interpolation)
+    check_resize(size_px, mode, interpolation)
     if image.ndim != 3 or image.shape[2] not in (1, 3) or not image.size:
         raise ValueError(f"image has shape {image.shape}; expected (H, W, 1) or (H, W, 3).")
-    return _pixels(_resize(_from_array(image), size_px, mode, interpolation))
+    return to_pixels(resize_pillow(_from_array(image), size_px, mode, interpolation))
 
 
 def decode_and_resize(
@@ -117,6 +117,7 @@ def decode_and_resize(
     num_channels: int = 3,
     interpolation: str = "bilinear",
     max_pixels: int = MAX_PIXELS,
+    decoder: str = "auto",
 ) -> np.ndarray:
     """Decode an image and resize it to a square, in less time than the two steps.
 
@@ -125,6 +126,11 @@ def decode_and_resize(
     `resize_image(decode_image(data), size_px, mode)` by less than one level of 255 in the mean,
     by 2 to 3 levels in finely textured photos. All others are the same.
 
+    The fast decoder, see `jaxcnn.data.fast_jpeg`, gives JPEGs the same pixels before they are
+    resized, and within 2 levels of 255 after bilinear resizing, 0.2 in the mean. Bicubic and
+    Lanczos resizing differ by 0.2 in the mean too, and by up to 30 at single pixels beside the
+    sharpest edges, where they overshoot.
+
     Args:
       data: as for `decode_image`.
       size_px: side of the square, in pixels.
@@ -132,38 +138,42 @@ def decode_and_resize(
       num_channels: 3 for RGB, 1 for grey.
       interpolation: as for `resize_image`.
       max_pixels: as for `decode_image`; the limit is on the full size.
+      decoder: "auto", "pillow" or "fast", see `choose_decoder`; only JPEGs have the choice.
 
     Returns:
       (size_px, size_px, num_channels) uint8.
 
     Raises:
       DecodeError: as for `decode_image`.
-      ValueError: as for `resize_image`.
+      ValueError: as for `resize_image` and `choose_decoder`.
 
     Example:
       >>> decode_and_resize(np.zeros((4, 8, 3), np.uint8), 2, "pad").shape
       (2, 2, 3)
     """
-    _check_resize(size_px, mode, interpolation)
-    image = _decode(data, num_channels, max_pixels, draft_px=_DRAFT_RATIO * size_px)
-    return _pixels(_resize(image, size_px, mode, interpolation))
+    check_resize(size_px, mode, interpolation)
+    _check_channels(num_channels)
+    least_px = _DRAFT_RATIO * size_px
+    if choose_decoder(decoder) == FAST and isinstance(data, bytes):
+        pixels = decode_jpeg(
+            data, num_channels=num_channels, max_pixels=max_pixels, least_px=least_px
+        )
+        if pixels is not None:
+            return resize_fast(pixels, size_px, mode, interpolation)
+    image = _decode(data, num_channels, max_pixels, draft_px=least_px)
+    return to_pixels(resize_pillow(image, size_px, mode, interpolation))
 
 
-def _check_resize(size_px: int, mode: str, interpolation: str) -> None:
-    if interpolation not in INTERPOLATIONS:
-        raise unknown_name("interpolation", interpolation, list(INTERPOLATIONS))
-    if mode not in RESIZE_MODES:
-        raise unknown_name("resize mode", mode, RESIZE_MODES)
-    if size_px < 1:
-        raise ValueError(f"size_px is {size_px}; expected at least 1 pixel.")
+def _check_channels(num_channels: int) -> None:
+    if num_channels not in (1, 3):
+        raise ValueError(f"num_channels is {num_channels}; expected 1 (grey) or 3 (RGB).")
 
 
 def _decode(
     data: bytes | np.ndarray, num_channels: int, max_pixels: int, draft_px: int | None
 ) -> Image.Image:
     """Decode to mode L or RGB, upright; a JPEG to not less than draft_px on its shorter side."""
-    if num_channels not in (1, 3):
-        raise ValueError(f"num_channels is {num_channels}; expected 1 (grey) or 3 (RGB).")
+    _check_channels(num_channels)
     target = "L" if num_channels == 1 else "RGB"
     if isinstance(data, np.ndarray):
         _check_size(data.shape[1::-1], max_pixels)
@@ -176,13 +186,13 @@ def _decode(
         if draft_px is not None:
             image.draft("L" if target == "L" else None, (draft_px, draft_px))
         image.load()
-        turn = _UPRIGHT.get(_orientation(image))
+        orientation = orientation_of(image)
         image = _to_mode(image, target)
     except DecodeError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever hostile bytes lead them to
         raise DecodeError(_reason(error)) from error
-    return image if turn is None else image.transpose(turn)
+    return turn_image(image, orientation)
 
 
 def _reason(error: Exception) -> str:
@@ -202,13 +212,6 @@ def _check_size(size: tuple[int, ...], max_pixels: int) -> None:
             f"too large, may be a decompression bomb: {' x '.join(map(str, size))} = {pixels} "
             f"pixels, more than max_pixels (={max_pixels})."
         )
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - a photo with broken EXIF data is still a photo
-        return 1
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -251,29 +254,3 @@ def _to_8_bits(image: Image.Image) -> np.ndarray:
     if not inside:
         values, scale = values - low, 255.0 / (high - low or 1.0)
     return np.rint(values * scale).astype(np.uint8)
-
-
-def _resize(image: Image.Image, size_px: int, mode: str, interpolation: str) -> Image.Image:
-    resample = INTERPOLATIONS[interpolation]
-    width, height = image.size
-    square = (size_px, size_px)
-    if mode == "squash":
-        return image.resize(square, resample)
-    if mode == "crop":
-        # One resize of the central square: a sliver never grows to a huge image before its crop. It
-        # starts at a whole pixel of the resized image, so that at scale 1 pixels stay as they are.
-        side = min(width, height)
-        left, top = (round((n - side) * size_px / side / 2) * side / size_px for n in image.size)
-        box = (left, top, left + side, top + side)
-        return image.resize(square, resample, box=box)
-    scale = size_px / max(width, height)
-    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    padded = Image.new(image.mode, square)
-    corner = ((size_px - inner[0]) // 2, (size_px - inner[1]) // 2)
-    padded.paste(image.resize(inner, resample), corner)
-    return padded
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    array = np.array(image)
-    return array[:, :, None] if array.ndim == 2 else array

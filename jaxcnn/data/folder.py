@@ -9,12 +9,13 @@ Links are followed, each folder once and none back up. A file that is no image b
 hidden, is left out and listed in `FolderSource.ignored`.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxcnn.data.source import Example, check_same_classes
+from jaxcnn.data.source import Example, check_same_classes, digest_of
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
@@ -65,6 +66,17 @@ class FolderSource:
         self.names = tuple(names)
         self.labels = np.asarray(labels, np.int32)
         self.ignored = tuple(ignored)
+
+    def fingerprint(self, indices: np.ndarray) -> str:
+        """Tell by a text which files are at (M,) indices: their names, sizes and times."""
+        return digest_of(*(self._about_file(self.names[i]) for i in indices))
+
+    def _about_file(self, name: str) -> tuple[str, int, int]:
+        try:
+            found = os.stat(self.data_dir / name)
+        except OSError:  # gone; decoding will tell
+            return name, -1, -1
+        return name, found.st_size, found.st_mtime_ns
 
     def __len__(self) -> int:
         return len(self.names)

@@ -7,34 +7,48 @@ Bad files never stop a run unless there are many: decoding beforehand leaves the
 them; reading on demand gives blank images marked as missing, and `check_source` finds them before.
 """
 
-import csv
+import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
 
+from jaxcnn.data.bad_files import (
+    BadFilesError,
+    SkippedFile,
+    check_bad_share,
+    sort_out,
+    write_skipped_csv,
+)
 from jaxcnn.data.decode import DecodeError, decode_and_resize
-from jaxcnn.data.source import Source, SubsetSource, example_labels, example_names
+from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
+from jaxcnn.data.image_cache import ImageCache, KeptImages
+from jaxcnn.data.resize import check_resize
+from jaxcnn.data.source import (
+    Source,
+    SubsetSource,
+    example_labels,
+    example_names,
+    source_fingerprint,
+)
+from jaxcnn.data.workers import Progress, in_threads
 
-_PART = 8192  # images given to the threads at once
+__all__ = [
+    "BadFilesError",
+    "DecodedSplit",
+    "ImageSplit",
+    "Progress",
+    "SkippedFile",
+    "StreamedSplit",
+    "check_source",
+    "decode_split",
+    "decoded_bytes",
+    "write_skipped_csv",
+]
 
-Progress = bool | Callable[[int, int], None]  # a bar, or a call with (images done, images in all)
-
-
-class SkippedFile(NamedTuple):
-    """An example that could not be used, and why."""
-
-    name: str
-    reason: str
-
-
-class BadFilesError(ValueError):
-    """Too many examples could not be read or decoded."""
+_UNREADABLE = "cannot be read"
 
 
 class ImageSplit(Protocol):
@@ -81,6 +95,7 @@ class DecodedSplit:
     class_names: tuple[str, ...]
     skipped: list[SkippedFile] = field(default_factory=list)  # left out of the above
     num_threads: int = 1  # with more, copying is slower: they wait for each other
+    from_disk: bool = False  # whether an earlier run had decoded them
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -113,6 +128,7 @@ class StreamedSplit:
       num_channels: 3 for RGB, 1 for grey.
       interpolation: see `resize_image`.
       num_threads: threads that batches are made with, best one per core.
+      decoder: see `decode_and_resize`.
       max_bad_share: share of bad examples in [0, 1] above which `gather` raises.
 
     Raises:
@@ -129,6 +145,7 @@ class StreamedSplit:
         interpolation: str = "bilinear",
         num_threads: int = 2,
         max_bad_share: float = 0.05,
+        decoder: str = "auto",
     ) -> None:
         self.num_threads = num_threads
         self.class_names = source.class_names
@@ -138,6 +155,7 @@ class StreamedSplit:
         self._source = source
         self._resize_mode = resize_mode
         self._interpolation = interpolation
+        self._decoder = choose_decoder(decoder)
         self._max_bad_share = max_bad_share
         self._bad: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -159,15 +177,16 @@ class StreamedSplit:
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode the images at (B,) indices; (B,) bool says which could be."""
         images = np.zeros((len(indices), *self.image_shape), np.uint8)
+        options = (self._resize_mode, self._interpolation, self._decoder)
         reasons = [
-            _decode_into(images, row, self._source, int(i), self._resize_mode, self._interpolation)
+            _decode_into(images, row, self._source, int(i), *options)
             for row, i in enumerate(indices)
         ]
         bad = {int(i): reason for i, reason in zip(indices, reasons, strict=True) if reason}
         if bad:
             with self._lock:
                 self._bad |= bad
-            _check_bad_share(self.skipped, len(self), self._max_bad_share)
+            check_bad_share(self.skipped, len(self), self._max_bad_share)
         return images, np.array([reason is None for reason in reasons], bool)
 
 
@@ -180,12 +199,13 @@ def decode_split(
     interpolation: str = "bilinear",
     num_workers: int = 2,
     max_bad_share: float = 0.05,
+    decoder: str = "auto",
+    cache: ImageCache | None = None,
     progress: Progress = True,
 ) -> DecodedSplit:
-    """Decode all images of a source into memory, each once.
+    """Decode all images of a source into memory, each once, or read what an earlier run decoded.
 
-    The result does not depend on the number of workers, which are threads: Pillow decodes without
-    holding Python's lock.
+    The result depends neither on the number of workers nor on the cache.
 
     Args:
       source: the examples.
@@ -195,6 +215,8 @@ def decode_split(
       interpolation: see `resize_image`.
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
+      decoder: see `decode_and_resize`.
+      cache: where decoded images are kept between runs, if the source can tell whether it changed.
       progress: True for a bar with the images per second, or a function called with (images done,
         images in all).
 
@@ -206,18 +228,32 @@ def decode_split(
         class.
       ValueError: if the source is empty, or an option is out of range.
     """
+    check_resize(size_px, resize_mode, interpolation)
+    decoder = choose_decoder(decoder)
     shape = (len(source), size_px, size_px, num_channels)
-    images = np.zeros(shape, np.uint8)
 
-    def decode(i: int) -> str | None:
-        return _decode_into(images, i, source, i, resize_mode, interpolation)
+    def decode_all() -> KeptImages:
+        images = np.zeros(shape, np.uint8)
 
-    reasons = list(_in_threads(decode, len(source), num_workers, progress))
-    good, skipped = _sort_out(source, reasons, max_bad_share)
+        def decode(i: int) -> str | None:
+            return _decode_into(images, i, source, i, resize_mode, interpolation, decoder)
+
+        reasons = list(in_threads(decode, len(source), num_workers, progress))
+        return KeptImages(images, reasons, is_final=not any(map(_may_pass, reasons)))
+
+    fingerprint = source_fingerprint(source) if cache else None
+    if cache is None or fingerprint is None:
+        kept = decode_all()
+    else:
+        options = (shape, resize_mode, interpolation, decoder_version(decoder))
+        about = json.dumps([fingerprint, *options])
+        kept = cache.get(about, decoded_bytes(len(source), size_px, num_channels), decode_all)
+    images, reasons, _, from_disk = kept
+    good, skipped = sort_out(source, reasons, max_bad_share)
     names, labels = example_names(source), example_labels(source)
     if skipped:
         images, labels, names = images[good], labels[good], [names[i] for i in good]
-    return DecodedSplit(images, labels, names, source.class_names, skipped)
+    return DecodedSplit(images, labels, names, source.class_names, skipped, from_disk=from_disk)
 
 
 def check_source(
@@ -247,8 +283,8 @@ def check_source(
         # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
         return _decode_into(np.zeros((1, 1, 1, 3), np.uint8), 0, source, i, "crop")
 
-    reasons = list(_in_threads(decode, len(source), num_workers, progress))
-    good, skipped = _sort_out(source, reasons, max_bad_share)
+    reasons = list(in_threads(decode, len(source), num_workers, progress))
+    good, skipped = sort_out(source, reasons, max_bad_share)
     return SubsetSource(source, good), skipped
 
 
@@ -270,18 +306,6 @@ def decoded_bytes(num_images: int, size_px: int, num_channels: int = 3) -> int:
     return num_images * size_px * size_px * num_channels
 
 
-def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
-    """Write the list of bad files, with the header name,reason; an empty list gives the header.
-
-    Args:
-      path: file to write, UTF-8; replaced if there.
-      skipped: the bad examples.
-    """
-    # Names on disk need not be valid Unicode; a backslash escape keeps them readable.
-    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        csv.writer(file, lineterminator="\n").writerows([SkippedFile._fields, *skipped])
-
-
 def _decode_into(
     images: np.ndarray,
     row: int,
@@ -289,69 +313,27 @@ def _decode_into(
     i: int,
     resize_mode: str,
     interpolation: str = "bilinear",
+    decoder: str = "auto",
 ) -> str | None:
     """Decode example i into images[row]; return why it could not be done, None if it was."""
     size_px, num_channels = images.shape[1], images.shape[3]
     try:
         data = source[i].image
         images[row] = decode_and_resize(
-            data, size_px, resize_mode, num_channels=num_channels, interpolation=interpolation
+            data,
+            size_px,
+            resize_mode,
+            num_channels=num_channels,
+            interpolation=interpolation,
+            decoder=decoder,
         )
     except DecodeError as error:
         return str(error)
     except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
+        return f"{_UNREADABLE}: {error.strerror or error}"
     return None
 
 
-def _in_threads(
-    work: Callable[[int], str | None], count: int, num_workers: int, progress: Progress
-) -> Iterator[str | None]:
-    """Yield work(0), ..., work(count - 1), in this order."""
-    if not count:
-        raise ValueError("the source is empty; expected at least one example.")
-    if num_workers < 1:
-        raise ValueError(f"num_workers is {num_workers}; expected at least 1.")
-    hidden = None if progress is True else True  # None: only where nothing can move
-    with (
-        ThreadPoolExecutor(num_workers) as pool,
-        tqdm(total=count, unit="image", desc="decode", disable=hidden) as bar,
-    ):
-        # By parts, since each call in waiting takes a kilobyte and there may be millions.
-        parts = (range(i, min(i + _PART, count)) for i in range(0, count, _PART))
-        results = (result for part in parts for result in pool.map(work, part))
-        for done, result in enumerate(results, start=1):
-            bar.update()
-            if callable(progress):
-                progress(done, count)
-            yield result
-
-
-def _sort_out(
-    source: Source, reasons: Sequence[str | None], max_bad_share: float
-) -> tuple[np.ndarray, list[SkippedFile]]:
-    """Return the good examples' positions and the list of the bad, if those are few enough."""
-    good = np.array([reason is None for reason in reasons])
-    if good.all():
-        return np.arange(len(source)), []
-    names = example_names(source)
-    skipped = [SkippedFile(name, why) for name, why in zip(names, reasons, strict=True) if why]
-    _check_bad_share(skipped, len(source), max_bad_share)
-    labels = example_labels(source)
-    lost = sorted(set(labels.tolist()) - set(labels[good].tolist()))
-    if lost:
-        classes = ", ".join(source.class_names[label] for label in lost)
-        raise BadFilesError(f"every image of {classes} is bad: {_first(skipped)}.")
-    return np.flatnonzero(good), skipped
-
-
-def _check_bad_share(skipped: Sequence[SkippedFile], count: int, max_bad_share: float) -> None:
-    if len(skipped) > max_bad_share * count:
-        raise BadFilesError(
-            f"{len(skipped)} of {count} images are bad, more than max_bad_share "
-            f"(={max_bad_share}): {_first(skipped)}. Repair or remove them, or raise max_bad_share."
-        )
-
-
-def _first(skipped: Sequence[SkippedFile]) -> str:
-    return "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in skipped[:3])
+def _may_pass(reason: str | None) -> bool:
+    """Tell whether what is wrong with an image is not in its bytes."""
+    return reason is not None and reason.startswith(_UNREADABLE)

@@ -2,10 +2,13 @@
 
 A source is anything with `class_names`, a length and `source[i] -> Example`. It must be safe to
 read from several threads at once. Two more attributes are optional, and spare a read of every image
-where a source knows them beforehand: `names` and `labels`, sequences as long as the source.
+where a source knows them beforehand: `names` and `labels`, sequences as long as the source. So is a
+method `fingerprint(indices) -> str | None`: a text that changes whenever one of these examples may
+have changed, found without reading them; decoded images are kept between runs by it.
 """
 
 import functools
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -78,6 +81,36 @@ def example_labels(source: Source) -> np.ndarray:
     if labels is None:
         labels = [source[i].label for i in range(len(source))]
     return np.asarray(labels, np.int32)
+
+
+def source_fingerprint(source: Source, indices: np.ndarray | None = None) -> str | None:
+    """Tell by a text what a source holds, without reading its images.
+
+    Args:
+      source: any source.
+      indices: (M,) positions of the examples that count, in order; None for all.
+
+    Returns:
+      A text that is another if an example may be another; None if the source cannot tell.
+    """
+    method = getattr(source, "fingerprint", None)
+    if method is None:
+        return None
+    found: str | None = method(np.arange(len(source)) if indices is None else indices)
+    return found
+
+
+def digest_of(*parts: object) -> str:
+    """Make a short text of any parts, by their `repr`.
+
+    Example:
+      >>> digest_of("a", 1) == digest_of("a", 1), digest_of("a", 1) == digest_of("a1")
+      (True, False)
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part!r}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 class ArraySource:
@@ -165,6 +198,10 @@ class SubsetSource:
     def labels(self) -> np.ndarray:
         """(N,) int32, the chosen examples' labels."""
         return example_labels(self._source)[self._indices]
+
+    def fingerprint(self, indices: np.ndarray) -> str | None:
+        """Tell by a text what the examples at (M,) indices are; None if the source cannot."""
+        return source_fingerprint(self._source, self._indices[indices])
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jaxcnn.data.source import Example, Source
+from jaxcnn.data.source import Example, Source, digest_of
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder, preparation_command, prepare_tfds
 
 if TYPE_CHECKING:
@@ -83,6 +83,13 @@ class TfdsSource:
                 f"none of the {len(self.class_names)} classes; train and test on labelled splits."
             )
         return Example(image=image, label=label, name=self._name(record, i))
+
+    def fingerprint(self, indices: np.ndarray) -> str:
+        """Tell by a text which examples are at (M,) indices: the set's files, split, positions."""
+        with os.scandir(self.folder) as entries:
+            files = sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries)
+        # The folder's end is name, configuration and version of the set.
+        return digest_of(os.path.split(self.folder)[1], files, self.split, indices.tolist())
 
     def _read(self, i: int) -> Mapping[str, Any]:
         try:

@@ -1,4 +1,5 @@
 import json
+import time
 from itertools import chain
 
 import numpy as np
@@ -86,6 +87,31 @@ def test_the_order_does_not_depend_on_batch_size():
         return _flat(_indices(batches))
 
     assert order(4) == order(12) == order(24)
+
+
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_batches_are_put_on_the_device_ahead_of_their_use(num_threads):
+    put = []
+
+    def to_device(batch):
+        put.append(batch.index.tolist())
+        return batch._replace(image=batch.image.astype(np.float32))
+
+    options = {"batch_size": 5, "seed": 3, "num_threads": num_threads}
+    moved = train_batches(_split(23), **options, to_device=to_device)
+    batch = next(moved)
+    plain = next(train_batches(_split(23), **options))
+    assert batch.image.dtype == np.float32
+    np.testing.assert_array_equal(batch.image, plain.image)
+    assert put[0] == plain.index.tolist()
+    ahead = 2 if num_threads else 1
+    for _ in range(200):
+        if len(put) >= ahead:
+            break
+        time.sleep(0.02)
+    assert len(put) >= ahead
+    moved.set_state(moved.get_state())  # a state is a step, whatever is ahead of it
+    np.testing.assert_array_equal(next(moved).index, epoch_order(23, seed=3, epoch=0)[5:10])
 
 
 @pytest.mark.parametrize("make", [_split, _streamed])

@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxcnn.data.datasets import load_images, load_splits
+from jaxcnn.data.image_cache import ImageCache
 
 
 @pytest.fixture
@@ -59,9 +62,12 @@ def test_images_are_the_same_in_memory_and_streamed(photos):
     splits = load_splits("folder", data_dir=photos, size_px=8)
     said = []
     kept = load_images(splits, size_px=8, say=said.append)
-    assert said == []
-    streamed = load_images(splits, size_px=8, memory_limit_bytes=100, say=said.append)
-    assert "decoded as they are needed" in said[0]
+    assert re.fullmatch(r"60 images decoded in \d+\.\d s, JPEGs by .+, \d+ threads?", said.pop())
+    streamed = load_images(
+        splits, size_px=8, memory_limit_bytes=100, num_workers=3, say=said.append
+    )
+    assert re.search(r"they are decoded as they are needed, by .+, 3 threads\.", said[0])
+    assert streamed.train.num_threads == 3
     everything = np.arange(len(kept.train))
     np.testing.assert_array_equal(
         kept.train.gather(everything)[0], streamed.train.gather(everything)[0]
@@ -78,3 +84,25 @@ def test_skipped_files_of_all_splits_are_listed(photos):
         )
         assert [file.name for file in found.skipped] == ["a/zz.png"]
         assert sum(map(len, (found.train, found.validation, found.test))) == 60
+
+
+def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, monkeypatch):
+    cache = ImageCache(tmp_path_factory.mktemp("cache"), least_bytes=0)
+    (photos / "a" / "zz.png").write_bytes(b"")
+    options = {"size_px": 8, "cache": cache, "max_bad_share": 0.5}
+    said = []
+    first = load_images(
+        load_splits("folder", data_dir=photos, size_px=8), **options, say=said.append
+    )
+
+    def refuse(*arguments, **options):
+        raise AssertionError("a second run must not decode")
+
+    monkeypatch.setattr("jaxcnn.data.memory.decode_and_resize", refuse)
+    splits = load_splits("folder", data_dir=photos, size_px=8)
+    second = load_images(splits, **options, say=said.append)
+    assert re.fullmatch(r"60 images, decoded by an earlier run, read from .+ in .+ s", said[-1])
+    assert second.skipped == first.skipped
+    for one, other in zip(first[:3], second[:3], strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        assert (list(one.names), one.labels.tolist()) == (list(other.names), other.labels.tolist())

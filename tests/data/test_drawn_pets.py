@@ -312,3 +312,13 @@ def test_histograms_do_not_tell_cats_from_dogs():
     results = histogram_baselines(*arrays, num_classes=2)
     assert results["color_histogram"].test_accuracy <= 0.60
     assert results["edge_orientation_histogram"].test_accuracy <= 0.80
+
+
+def test_a_fingerprint_tells_pictures_apart():
+    def told(split="train", count=4, indices=(0, 1), **options):
+        source = DrawnPetsSource(split, count, **({"size_px": 16} | options))
+        return source.fingerprint(np.array(indices))
+
+    assert told() == told(count=9)
+    others = [told(split="test"), told(size_px=20), told(seed=1), told(indices=(1, 0))]
+    assert len({told(), *others}) == 5

@@ -118,3 +118,28 @@ def test_a_photo_that_went_away_is_an_os_error(tmp_path):
     (tmp_path / "a" / "1.jpg").unlink()
     with pytest.raises(FileNotFoundError):
         source[0]
+
+
+def test_a_fingerprint_tells_of_any_change_to_the_photos_asked_for(tmp_path):
+    _fill(tmp_path, "a/1.jpg", "a/2.jpg", "b/3.jpg")
+
+    def told(*indices):
+        return load_folder(tmp_path)["all"].fingerprint(np.array(indices))
+
+    first = told(0, 2)
+    assert told(0, 2) == first
+    assert len({first, told(0), told(2, 0), told(0, 1)}) == 4
+    (tmp_path / "a" / "2.jpg").write_bytes(b"another photo")
+    assert told(0, 2) == first
+    stat = (tmp_path / "b" / "3.jpg").stat()
+    os.utime(tmp_path / "b" / "3.jpg", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    by_time = told(0, 2)
+    assert by_time != first
+    (tmp_path / "a" / "1.jpg").write_bytes(b"larger than it was before")
+    os.utime(tmp_path / "a" / "1.jpg", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert told(0, 2) not in (first, by_time)
+    moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))
+    found = load_folder(moved)["all"]
+    expected = found.fingerprint(np.array([1]))
+    (moved / "a" / "2.jpg").unlink()
+    assert found.fingerprint(np.array([1])) != expected

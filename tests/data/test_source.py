@@ -9,6 +9,7 @@ from jaxcnn.data.source import (
     check_same_classes,
     example_labels,
     example_names,
+    source_fingerprint,
 )
 
 CLASSES = ("cat", "dog")
@@ -102,3 +103,21 @@ def test_names_and_labels_come_from_examples_where_a_source_lists_none():
 def test_the_order_of_classes_counts():
     with pytest.raises(ValueError, match="another order"):
         check_same_classes(("a", "b"), ("b", "a"))
+
+
+def test_a_subset_is_told_by_its_own_examples():
+    class Told(_Bare):
+        def fingerprint(self, indices):
+            return f"told {indices.tolist()}"
+
+    def told(*chains):
+        source = Told()
+        for indices in chains:
+            source = SubsetSource(source, indices)
+        return source_fingerprint(source)
+
+    assert told() == f"told {list(range(len(Told())))}"
+    assert told([1, 0]) == "told [1, 0]"
+    assert told([1, 0], [1]) == "told [0]"
+    assert source_fingerprint(SubsetSource(_Bare(), [0])) is None
+    assert source_fingerprint(_source(2)) is None

@@ -122,6 +122,18 @@ def test_reads_encoded_images_labels_and_file_names(data_dir):
         assert seen == set(range(SPLITS[split]))
 
 
+def test_a_fingerprint_tells_of_the_files_the_split_and_the_positions(own_copy):
+    def told(split, *indices):
+        return load("pngs", own_copy)[split].fingerprint(np.array(indices))
+
+    first = told("train", 0, 1)
+    assert told("train", 0, 1) == first
+    assert len({first, told("train", 1, 0), told("test", 0, 1)}) == 3
+    record = next(path for path in (own_copy / "pngs").rglob("*array_record*"))
+    os.utime(record, ns=(0, 0))
+    assert told("train", 0, 1) != first
+
+
 def test_reads_arrays_and_names_them_by_position(data_dir):
     source = load("arrays", data_dir)["validation"]
     for i in range(len(source)):

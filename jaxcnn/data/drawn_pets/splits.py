@@ -1,11 +1,12 @@
 """The drawn pets as sources: each picture is drawn when it is read."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 
 from jaxcnn.data.drawn_pets.picture import MIN_SIZE_PX, draw_label, draw_pet
-from jaxcnn.data.source import Example, Splits
+from jaxcnn.data.source import Example, Splits, digest_of
 from jaxcnn.registry import unknown_name
 
 CLASS_NAMES = ("cat", "dog")
@@ -52,6 +53,11 @@ class DrawnPetsSource:
         first = FIRST_INDEX[self.split]
         return np.array([draw_label(self.seed, first + i) for i in range(len(self))], np.int32)
 
+    def fingerprint(self, indices: np.ndarray) -> str:
+        """Tell by a text what the pictures at (M,) indices are: the draws, and what draws."""
+        about = (self.split, self.size_px, self.seed)
+        return digest_of(_drawing_code(), about, indices.tolist())
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -59,6 +65,12 @@ class DrawnPetsSource:
         i = range(len(self))[i]  # raises IndexError past the end, which ends a for loop
         image, label = draw_pet(self.seed, FIRST_INDEX[self.split] + i, self.size_px)
         return Example(image, label, self.names[i])
+
+
+@functools.cache
+def _drawing_code() -> str:
+    """Digest the modules that draw, since no version number tells when a stroke has changed."""
+    return digest_of(*(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
 def drawn_pets_splits(

@@ -20,6 +20,7 @@ import filelock
 
 from jaxcnn.pretrained.download.connection import DownloadError, public_address
 from jaxcnn.pretrained.download.transfer import Transfer, discard, fetch, format_bytes
+from jaxcnn.user_cache import cache_folder
 
 __all__ = ["DownloadError", "OfflineError", "cache_folder", "download", "is_offline", "sha256_of"]
 
@@ -41,28 +42,6 @@ class _Wanted:
 
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)
-
-
-def cache_folder() -> Path:
-    r"""Find the folder in which published files are kept; it is not created here.
-
-    The first of these that is set: `JAXCNN_CACHE`; `XDG_CACHE_HOME`/jaxcnn; then, by platform,
-    `~/Library/Caches/jaxcnn` on macOS, `%LOCALAPPDATA%\jaxcnn\Cache` on Windows and
-    `~/.cache/jaxcnn` elsewhere.
-
-    Returns:
-      The folder, absolute.
-    """
-    if own := os.environ.get("JAXCNN_CACHE"):
-        return Path(own).expanduser().absolute()
-    if (shared := os.environ.get("XDG_CACHE_HOME")) and Path(shared).is_absolute():
-        return Path(shared) / "jaxcnn"  # a relative one is to be ignored, says the XDG rule
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "jaxcnn"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "jaxcnn" / "Cache"
-    return Path.home() / ".cache" / "jaxcnn"
 
 
 def is_offline() -> bool:

@@ -1,0 +1,165 @@
+"""Decoded images kept on disk between runs, so that a second run starts without decoding.
+
+A set of images lies in two files: `<key>.npy`, and `<key>.json` that says of what, with a checksum;
+the key is a hash of what the pixels depend on. Both are written under another name first, and the
+record last, so that a set is there whole or not at all. A lock lets one process decode while others
+wait for what it will leave. The sets used last are kept, up to a limit.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import filelock
+import numpy as np
+
+FORMAT = 1  # of the files; another number makes another key
+_STALE_SECONDS = 24 * 3600  # after so long, a half-written file is a dead process's
+
+
+class KeptImages(NamedTuple):
+    """All images of a source, good or bad."""
+
+    images: np.ndarray  # (N, S, S, C) uint8, zeros where the image is bad
+    reasons: list[str | None]  # N, why an image is bad, None where it is good
+    is_final: bool = True  # False where a reason may pass, such as a disk out of reach
+    from_disk: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageCache:
+    """Sets of decoded images in a folder; processes may share it.
+
+    Attributes:
+      folder: created when the first set is kept.
+      limit_bytes: of all sets together; the ones unused for longest go first.
+      least_bytes: a smaller set is decoded sooner than it is worth a file.
+      say: called with a line for each thing that a person should know.
+    """
+
+    folder: Path
+    limit_bytes: int = 4 * 2**30
+    least_bytes: int = 4 * 2**20
+    say: Callable[[str], None] = print
+
+    def get(self, about: str, num_bytes: int, make: Callable[[], KeptImages]) -> KeptImages:
+        """Read a set of images, or make and keep it.
+
+        No trouble with the disk is an error: the images are then made, and a line says why.
+
+        Args:
+          about: all that the pixels depend on, as text.
+          num_bytes: size of the images.
+          make: decodes them.
+
+        Returns:
+          The images, read-only and mapped from the file where they were kept.
+        """
+        if not self.least_bytes <= num_bytes <= self.limit_bytes:
+            return make()
+        key = hashlib.sha256(f"{FORMAT} {about}".encode()).hexdigest()[:32]
+        with contextlib.ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(self._locked(key))
+            except (OSError, NotImplementedError) as error:
+                self.say(f"decoded images cannot be kept in {self.folder}: {error}")
+                return make()
+            found = self._read(key, about)
+            if found is None:
+                found = make()
+                if found.is_final:
+                    self._keep(key, about, found)
+            return found
+
+    @contextlib.contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        lock = filelock.FileLock(self.folder / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            self.say("waiting for another run that decodes the same images")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _read(self, key: str, about: str) -> KeptImages | None:
+        record_path, images_path = self._paths(key)
+        if not record_path.exists():
+            return None
+        try:
+            record = json.loads(record_path.read_text("utf-8"))
+            if record["about"] != about or _digest(images_path) != record["sha256"]:
+                raise ValueError("its checksum is another")
+            images = np.asarray(np.load(images_path, mmap_mode="r", allow_pickle=False))
+            os.utime(record_path)  # used now
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            self.say(f"the decoded images in {images_path} are damaged ({error}); decoding anew")
+            _remove(record_path, images_path)
+            return None
+        bad = record["bad"]
+        return KeptImages(images, [bad.get(str(i)) for i in range(len(images))], from_disk=True)
+
+    def _keep(self, key: str, about: str, made: KeptImages) -> None:
+        record_path, images_path = self._paths(key)
+        part = self.folder / f"{key}.part.npy"
+        try:
+            np.save(part, made.images)
+            record = {
+                "about": about,
+                "sha256": _digest(part),
+                "bad": {str(i): reason for i, reason in enumerate(made.reasons) if reason},
+            }
+            os.replace(part, images_path)
+            part = record_path.with_suffix(".part.json")
+            part.write_text(json.dumps(record) + "\n", "utf-8")
+            os.replace(part, record_path)
+            self._evict(key)
+        except OSError as error:
+            _remove(part)
+            self.say(f"decoded images cannot be kept in {self.folder}: {error}")
+
+    def _evict(self, newest: str) -> None:
+        """Remove the sets unused for longest, down to the limit, and what dead processes left."""
+        for path in self.folder.glob("*.npy"):
+            is_stale = time.time() - _stat(path).st_mtime > _STALE_SECONDS
+            if is_stale and not path.with_suffix(".json").exists():
+                _remove(path)
+        records = [path for path in self.folder.glob("*.json") if ".part" not in path.name]
+        # The newest goes first by its name: clocks of two machines may differ.
+        records.sort(key=lambda path: (path.stem == newest, _stat(path).st_mtime), reverse=True)
+        total = 0
+        for record in records:
+            images = record.with_suffix(".npy")
+            total += _stat(images).st_size
+            if total > self.limit_bytes and record.stem != newest:
+                _remove(record, images)
+
+    def _paths(self, key: str) -> tuple[Path, Path]:
+        return self.folder / f"{key}.json", self.folder / f"{key}.npy"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError:  # another process was quicker to remove it
+        return os.stat_result([0] * 10)
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # gone already, or in use on Windows
+            path.unlink()

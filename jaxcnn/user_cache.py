@@ -1,0 +1,27 @@
+"""Where files are kept that can be fetched or made again."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    r"""Find the user's folder for what can be had again; it is not created here.
+
+    The first of these that is set: `JAXCNN_CACHE`; `XDG_CACHE_HOME`/jaxcnn; then, by platform,
+    `~/Library/Caches/jaxcnn` on macOS, `%LOCALAPPDATA%\jaxcnn\Cache` on Windows and
+    `~/.cache/jaxcnn` elsewhere.
+
+    Returns:
+      The folder, absolute.
+    """
+    if own := os.environ.get("JAXCNN_CACHE"):
+        return Path(own).expanduser().absolute()
+    if (shared := os.environ.get("XDG_CACHE_HOME")) and Path(shared).is_absolute():
+        return Path(shared) / "jaxcnn"  # a relative one is to be ignored, says the XDG rule
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "jaxcnn"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else Path.home() / "AppData" / "Local") / "jaxcnn" / "Cache"
+    return Path.home() / ".cache" / "jaxcnn"
