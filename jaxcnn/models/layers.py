@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.ops.batch_norm import batch_norm as normalize_batch
+from jaxcnn.ops.batch_norm import normalize
 from jaxcnn.ops.convolution import conv_general_dilated
+from jaxcnn.ops.lowering import uses_stock_ops
 from jaxcnn.ops.pooling import avg_pool, max_pool
 from jaxcnn.registry import unknown_name
 
@@ -60,6 +63,48 @@ class BatchNorm(NamedTuple):
     momentum: float = 0.9  # share of the average that a step keeps, in [0, 1)
     epsilon: float = 1e-5  # added to the variance
     frozen: bool = False  # normalise by the averages, and keep them, in training too
+    folded: bool = False  # the convolution before it does its work, see `models.folding`
+
+
+class BatchNormLayer(nn.Module, kw_only=True):
+    """BatchNorm and the activation after it, with the variables of Flax's `nn.BatchNorm`.
+
+    Attributes:
+      constants: momentum and epsilon, and whether the averages are frozen.
+      activation: a name in `ACTIVATIONS`.
+      scale_init: initial scale; zeros make a residual branch start as the identity.
+    """
+
+    constants: BatchNorm = BatchNorm()
+    activation: str = "linear"
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Map (..., C) to its shape and dtype, computed in float32.
+
+        In training by the batch's statistics, which move the averages in 'batch_stats'; else by
+        the averages.
+        """
+        shape = x.shape[-1:]
+        scale = self.param("scale", self.scale_init, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        averages = (
+            self.variable("batch_stats", "mean", jnp.zeros, shape),
+            self.variable("batch_stats", "var", jnp.ones, shape),
+        )
+        epsilon = self.constants.epsilon
+        activation = ACTIVATIONS[self.activation]
+        if self.constants.frozen or not train:
+            kept = (average.value for average in averages)
+            normal = normalize(x, scale, bias, *kept, epsilon=epsilon)
+            return activation(normal).astype(x.dtype)
+        result, *of_batch = normalize_batch(x, scale, bias, epsilon=epsilon, activation=activation)
+        if not self.is_initializing():
+            momentum = self.constants.momentum
+            for average, value in zip(averages, of_batch, strict=True):
+                average.value = momentum * average.value + (1 - momentum) * value
+        return result
 
 
 def batch_norm(
@@ -68,9 +113,10 @@ def batch_norm(
     train: bool,
     name: str,
     constants: BatchNorm = BatchNorm(),  # noqa: B008, an immutable tuple
+    activation: str = "linear",
     scale_init: nn.initializers.Initializer = nn.initializers.ones,
 ) -> jax.Array:
-    """Apply a BatchNorm layer; to be called inside a compact method.
+    """Apply a BatchNorm layer and an activation; to be called inside a compact method.
 
     Args:
       x: (..., C), normalised in float32 whatever its dtype.
@@ -78,20 +124,26 @@ def batch_norm(
         averages.
       name: of the layer in the parameter tree.
       constants: momentum and epsilon, and whether the averages are frozen.
+      activation: a name in `ACTIVATIONS`.
       scale_init: initial scale; zeros make a residual branch start as the identity.
 
     Returns:
       Shape and dtype of `x`.
     """
-    layer = nn.BatchNorm(
-        use_running_average=constants.frozen or not train,
-        momentum=constants.momentum,
-        epsilon=constants.epsilon,
-        scale_init=scale_init,
-        name=name,
+    if uses_stock_ops():
+        stock = nn.BatchNorm(
+            use_running_average=constants.frozen or not train,
+            momentum=constants.momentum,
+            epsilon=constants.epsilon,
+            scale_init=scale_init,
+            name=name,
+        )
+        # Flax computes in float32 in any case; the cast spares an implicit promotion.
+        return ACTIVATIONS[activation](stock(x.astype(jnp.float32)).astype(x.dtype))
+    layer = BatchNormLayer(
+        constants=constants, activation=activation, scale_init=scale_init, name=name
     )
-    # Flax computes in float32 in any case; the cast is fused, and spares an implicit promotion.
-    return layer(x.astype(jnp.float32)).astype(x.dtype)
+    return layer(x, train=train)
 
 
 class ConvBlock(nn.Module, kw_only=True):
@@ -131,21 +183,30 @@ class ConvBlock(nn.Module, kw_only=True):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', width)."""
         height, width = np.broadcast_to(self.kernel_size, 2).tolist()
+        folded = self.use_batch_norm and self.bn.folded
+        use_bias = not self.use_batch_norm if self.use_bias is None else self.use_bias
         x = nn.Conv(
             self.width,
             (height, width),
             strides=self.strides,
             padding=conv_padding(self.padding, (height, width)),
             feature_group_count=self.groups,
-            use_bias=not self.use_batch_norm if self.use_bias is None else self.use_bias,
+            use_bias=use_bias or folded,
             kernel_init=self.kernel_init or kernel_init(self.activation),
             dtype=self.dtype,
             conv_general_dilated=conv_general_dilated,
             name="conv",
         )(x)
-        if self.use_batch_norm:
+        if self.use_batch_norm and not folded:
             scale_init = nn.initializers.zeros if self.zero_init_scale else nn.initializers.ones
-            x = batch_norm(x, train=train, name="bn", constants=self.bn, scale_init=scale_init)
+            return batch_norm(
+                x,
+                train=train,
+                name="bn",
+                constants=self.bn,
+                activation=self.activation,
+                scale_init=scale_init,
+            )
         return ACTIVATIONS[self.activation](x)
 
 

@@ -5,15 +5,14 @@ products of the gradients read, and their elementwise code, run across memory, t
 as long as the products.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+Pair = tuple[int, int]
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def pointwise_conv(images: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> jax.Array:
+
+def pointwise_conv(images: jax.Array, kernel: jax.Array, strides: Pair) -> jax.Array:
     """Mix the channels of each pixel.
 
     Args:
@@ -22,44 +21,50 @@ def pointwise_conv(images: jax.Array, kernel: jax.Array, strides: tuple[int, int
       strides: of the pixels that are kept, px.
 
     Returns:
-      (B, ceil(H / strides[0]), ceil(W / strides[1]), features). Reverse-mode derivatives are
-      supported, forward mode is not.
+      (B, ceil(H / strides[0]), ceil(W / strides[1]), features).
     """
-    seen = _rows(images[:, :: strides[0], :: strides[1]])
-    shape = (
-        images.shape[0],
-        *(-(-n // s) for n, s in zip(images.shape[1:3], strides, strict=True)),
-    )
-    return (seen @ kernel[0, 0]).reshape(*shape, kernel.shape[-1])
+    seen = images[:, :: strides[0], :: strides[1]]
+    return (rows_of_pixels(seen) @ kernel[0, 0]).reshape(*seen.shape[:3], -1)
 
 
-def _rows(images: jax.Array) -> jax.Array:
+def images_gradient(
+    gradient: jax.Array, kernel: jax.Array, strides: Pair, image_size: Pair
+) -> jax.Array:
+    """Mix the channels of the gradient by the transposed kernel; pixels not kept get zeros.
+
+    Args:
+      gradient: (B, H', W', features), of the output.
+      kernel: (1, 1, C, features).
+      strides: of the pixels that were kept, px.
+      image_size: H and W.
+
+    Returns:
+      (B, H, W, C).
+    """
+    product = lax.dot_general(rows_of_pixels(gradient), kernel[0, 0], (((1,), (1,)), ((), ())))
+    return spread(product.reshape(*gradient.shape[:3], -1), strides, image_size)
+
+
+def spread(images: jax.Array, strides: Pair, image_size: Pair) -> jax.Array:
+    """Put pixels that were kept with strides back in their places, zeros between them.
+
+    Args:
+      images: (B, H', W', C).
+      strides: of the pixels that were kept, px.
+      image_size: H and W.
+
+    Returns:
+      (B, H, W, C).
+    """
+    if strides == (1, 1):
+        return images
+    edges = [
+        (0, n - (m - 1) * step - 1, step - 1)
+        for n, m, step in zip(image_size, images.shape[1:3], strides, strict=True)
+    ]
+    return lax.pad(images, jnp.zeros((), images.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+
+
+def rows_of_pixels(images: jax.Array) -> jax.Array:
+    """Lay pixels in rows, (B, H, W, C) to (B * H * W, C), apart from what made them."""
     return lax.optimization_barrier(images.reshape(-1, images.shape[-1]))
-
-
-def _forward(
-    images: jax.Array, kernel: jax.Array, strides: tuple[int, int]
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return pointwise_conv(images, kernel, strides), (images, kernel)
-
-
-def _backward(
-    strides: tuple[int, int], kept: tuple[jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    images, kernel = kept
-    rows = _rows(gradient)
-    seen = _rows(images[:, :: strides[0], :: strides[1]])
-    to_kernel = lax.dot_general(seen, rows, (((0,), (0,)), ((), ())))
-    to_seen = lax.dot_general(rows, kernel[0, 0], (((1,), (1,)), ((), ())))
-    to_seen = to_seen.reshape(*gradient.shape[:3], images.shape[3])
-    if strides != (1, 1):
-        edges = [
-            (0, n - (m - 1) * step - 1, step - 1)
-            for n, m, step in zip(images.shape[1:3], gradient.shape[1:3], strides, strict=True)
-        ]
-        zero = jnp.zeros((), gradient.dtype)
-        to_seen = lax.pad(to_seen, zero, [(0, 0, 0), *edges, (0, 0, 0)])
-    return to_seen, to_kernel.reshape(kernel.shape)
-
-
-pointwise_conv.defvjp(_forward, _backward)

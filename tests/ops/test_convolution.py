@@ -1,179 +1,274 @@
-"""The faster convolution equals `lax`'s, in values and gradients, and steps aside where it must."""
+"""Convolution equals `lax`'s, in values and gradients, with oneDNN and without."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from jax import lax
 
-from jaxcnn.ops import convolution
-from jaxcnn.ops.convolution import conv_general_dilated
+from jaxcnn.ops import onednn
+from jaxcnn.ops.convolution import conv2d, conv_general_dilated
+from jaxcnn.ops.lowering import stock_ops
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+ENGINES = ("onednn", "jax")
 
 
-def reference(images, kernel, padding, **options):
+@pytest.fixture(params=ENGINES)
+def engine(request, monkeypatch):
+    """Compute with oneDNN's calls, where this machine has them, and without."""
+    use(request.param, monkeypatch)
+    return request.param
+
+
+def use(engine, monkeypatch):
+    if engine == "onednn" and not onednn.is_available():
+        pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    monkeypatch.setattr(onednn, "is_usable", lambda: engine == "onednn")
+
+
+def reference(images, kernel, strides, padding, dilation=(1, 1), groups=1):
     return lax.conv_general_dilated(
         images,
         kernel,
-        options.pop("strides", (1, 1)),
+        strides,
         padding,
+        rhs_dilation=dilation,
         dimension_numbers=DIMENSIONS,
-        **options,
+        feature_group_count=groups,
     )
 
 
-def draw(*shape, seed=0):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+def ours(images, kernel, strides, padding, dilation=(1, 1), groups=1):
+    return conv_general_dilated(
+        images, kernel, strides, padding, rhs_dilation=dilation, feature_group_count=groups
+    )
 
 
-def assert_close(a, b):
-    scale = float(jnp.abs(b).max())
-    np.testing.assert_allclose(a, b, atol=1e-5 * scale, rtol=1e-4)
+def draw(*shape, seed=0, dtype=jnp.float32):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), dtype)
 
 
-@pytest.fixture(autouse=True)
-def small_images_count(monkeypatch):
-    """Use the patches on images small enough for a test."""
-    monkeypatch.setattr(convolution, "_MIN_POSITIONS", 1)
+def assert_close(found, expected, tolerance=1e-5):
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    scale = max(1.0, float(jnp.abs(expected).max()))
+    np.testing.assert_allclose(found, expected, atol=tolerance * scale, rtol=tolerance)
+
+
+def with_gradients(function, x, w, *options):
+    """The result, and the gradients of images and kernel for a random weight on the result."""
+
+    @jax.jit
+    def compute(x, w):
+        result, transpose = jax.vjp(lambda x, w: function(x, w, *options), x, w)
+        return result, *transpose(draw(*result.shape, seed=2, dtype=result.dtype))
+
+    return compute(x, w)
 
 
 CASES = [
-    # images, kernel, padding
-    ((2, 8, 8, 3), (3, 3, 3, 5), "SAME"),
-    ((2, 8, 8, 6), (3, 3, 6, 5), "SAME"),
-    ((1, 7, 9, 6), (3, 3, 6, 4), "VALID"),
-    ((3, 6, 5, 1), (5, 5, 1, 2), "SAME"),
-    ((2, 5, 5, 4), (2, 3, 4, 3), "SAME"),
-    ((2, 5, 5, 5), (4, 1, 5, 3), ((2, 1), (0, 3))),
-    ((1, 3, 3, 8), (3, 3, 8, 2), "VALID"),
+    # images, kernel, strides, padding, dilation, groups
+    ((2, 8, 8, 3), (3, 3, 3, 5), (1, 1), "SAME", (1, 1), 1),
+    ((1, 7, 9, 6), (3, 3, 6, 4), (1, 1), "VALID", (1, 1), 1),
+    ((3, 6, 5, 1), (5, 5, 1, 2), (1, 1), "SAME", (1, 1), 1),
+    ((2, 5, 5, 5), (4, 1, 5, 3), (1, 1), ((2, 1), (0, 3)), (1, 1), 1),
+    ((2, 9, 8, 3), (7, 7, 3, 4), (2, 2), ((3, 3), (3, 3)), (1, 1), 1),
+    ((2, 9, 8, 4), (3, 3, 4, 6), (2, 2), "SAME", (1, 1), 1),
+    ((2, 9, 8, 4), (3, 2, 4, 6), (3, 1), "VALID", (1, 1), 1),
+    ((1, 10, 7, 4), (2, 2, 4, 3), (3, 3), "VALID", (1, 1), 1),  # a kernel smaller than its stride
+    ((1, 4, 4, 2), (3, 3, 2, 3), (1, 1), ((3, 2), (0, 4)), (1, 1), 1),  # windows of padding alone
+    ((1, 5, 4, 2), (3, 3, 2, 3), (2, 2), ((2, 5), (4, 0)), (1, 1), 1),
+    ((2, 9, 9, 4), (3, 3, 4, 3), (1, 1), "SAME", (2, 3), 1),
+    ((2, 9, 9, 4), (3, 3, 4, 3), (2, 2), "VALID", (2, 1), 1),
+    ((2, 6, 5, 3), (1, 1, 3, 7), (1, 1), "VALID", (1, 1), 1),
+    ((2, 6, 5, 3), (1, 1, 3, 7), (2, 2), "SAME", (1, 1), 1),
+    ((2, 6, 5, 3), (1, 1, 3, 7), (1, 1), ((1, 0), (2, 2)), (1, 1), 1),
+    ((2, 8, 8, 6), (3, 3, 1, 6), (1, 1), "SAME", (1, 1), 6),
+    ((2, 8, 7, 6), (3, 3, 1, 6), (2, 2), ((1, 1), (1, 1)), (1, 1), 6),
+    ((1, 9, 9, 4), (5, 5, 1, 4), (2, 1), "VALID", (1, 1), 4),
+    ((1, 10, 6, 4), (3, 3, 1, 4), (3, 2), "VALID", (1, 1), 4),  # pixels that no window sees
+    ((1, 5, 5, 4), (3, 3, 1, 4), (1, 1), ((3, 2), (0, 4)), (1, 1), 4),
+    ((19, 5, 6, 3), (3, 3, 1, 3), (1, 1), "SAME", (1, 1), 3),  # more images than are added at once
+    ((2, 6, 6, 4), (3, 3, 2, 8), (2, 2), "SAME", (1, 1), 2),
+    ((2, 6, 6, 4), (3, 3, 1, 8), (1, 1), "SAME", (1, 1), 4),  # two kernels a channel
+    ((2, 7, 6, 4), (3, 3, 2, 6), (1, 1), "SAME", (1, 2), 2),
 ]
 
 
-@pytest.mark.parametrize(("images", "kernel", "padding"), CASES, ids=str)
-def test_values_and_gradients_equal_lax(images, kernel, padding):
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_values_and_gradients_equal_lax(engine, case):
+    images, kernel, *options = case
     x, w = draw(*images), draw(*kernel, seed=1)
-    y = conv_general_dilated(x, w, (1, 1), padding)
-    assert_close(y, reference(x, w, padding))
-    weight = draw(*y.shape, seed=2)
-    ours = jax.grad(
-        lambda x, w: (conv_general_dilated(x, w, (1, 1), padding) * weight).sum(), (0, 1)
+    expected = with_gradients(reference, x, w, *options)
+    for found, wanted in zip(with_gradients(ours, x, w, *options), expected, strict=True):
+        assert_close(found, wanted)
+
+
+@st.composite
+def geometries(draw_from):
+    ints = st.integers
+    channels, groups = draw_from(st.sampled_from([(3, 1), (6, 1), (6, 2), (6, 6)]))
+    features = groups * draw_from(ints(1, 3))
+    kernel = draw_from(st.tuples(ints(1, 5), ints(1, 5)))
+    strides = draw_from(st.tuples(ints(1, 3), ints(1, 3)))
+    pads = st.tuples(ints(0, 3), ints(0, 3))
+    padding = draw_from(st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(pads, pads)))
+    batch, height, width = (draw_from(ints(low, high)) for low, high in ((1, 4), (5, 11), (5, 11)))
+    return (
+        (batch, height, width, channels),
+        (*kernel, channels // groups, features),
+        strides,
+        padding,
+        (1, 1),
+        groups,
     )
-    theirs = jax.grad(lambda x, w: (reference(x, w, padding) * weight).sum(), (0, 1))
-    for a, b in zip(ours(x, w), theirs(x, w), strict=True):
-        assert_close(a, b)
-    for a, b in zip(jax.jit(ours)(x, w), theirs(x, w), strict=True):
-        assert_close(a, b)
 
 
-STRIDED = [
-    # images, kernel, strides, padding, groups
-    ((2, 8, 8, 6), (3, 3, 1, 6), (1, 1), "SAME", 6),
-    ((2, 8, 7, 6), (3, 3, 1, 6), (2, 2), "SAME", 6),
-    ((2, 8, 7, 6), (3, 3, 1, 6), (2, 2), ((1, 1), (1, 1)), 6),
-    ((1, 9, 9, 4), (5, 5, 1, 4), (2, 1), "VALID", 4),
-    ((1, 10, 6, 4), (3, 3, 1, 4), (3, 2), "VALID", 4),  # pixels that no window sees
-    ((1, 5, 5, 4), (3, 3, 1, 4), (1, 1), ((3, 2), (0, 4)), 4),  # windows of padding alone
-    ((2, 6, 5, 3), (1, 1, 3, 7), (1, 1), "VALID", 1),
-    ((2, 6, 5, 3), (1, 1, 3, 7), (2, 2), "SAME", 1),
-    ((2, 6, 6, 4), (3, 3, 2, 8), (2, 2), "SAME", 2),
-    ((2, 6, 6, 4), (3, 3, 1, 8), (1, 1), "SAME", 4),  # two kernels a channel
-]
-
-
-@pytest.mark.parametrize(("images", "kernel", "strides", "padding", "groups"), STRIDED, ids=str)
-def test_strides_and_groups_equal_lax(images, kernel, strides, padding, groups):
+@pytest.mark.parametrize("which", ENGINES)
+@given(case=geometries())
+@settings(max_examples=12, deadline=None, derandomize=True)
+def test_any_geometry_equals_lax(which, case):
+    images, kernel, *options = case
     x, w = draw(*images), draw(*kernel, seed=1)
-    options = {"feature_group_count": groups}
-    y = conv_general_dilated(x, w, strides, padding, **options)
-    assert_close(y, reference(x, w, padding, strides=strides, **options))
-    weight = draw(*y.shape, seed=2)
-    ours = jax.grad(
-        lambda x, w: (conv_general_dilated(x, w, strides, padding, **options) * weight).sum(),
-        (0, 1),
-    )
-    theirs = jax.grad(
-        lambda x, w: (reference(x, w, padding, strides=strides, **options) * weight).sum(), (0, 1)
-    )
-    for a, b in zip(jax.jit(ours)(x, w), theirs(x, w), strict=True):
-        assert_close(a, b)
+    assume(0 not in jax.eval_shape(lambda x, w: reference(x, w, *options), x, w).shape)
+    with pytest.MonkeyPatch.context() as patch:
+        use(which, patch)
+        found = with_gradients(ours, x, w, *options)
+    for one, other in zip(found, with_gradients(reference, x, w, *options), strict=True):
+        assert_close(one, other)
 
 
-def test_vmapped_depthwise_equals_a_loop():
-    x, w = draw(2, 6, 6, 3), draw(4, 3, 3, 1, 3, seed=1)
-
-    def gradient(w):
-        def total(w):
-            return (conv_general_dilated(x, w, (2, 2), "SAME", feature_group_count=3) ** 2).sum()
-
-        return jax.grad(total)(w)
-
-    assert_close(jax.vmap(gradient)(w), jnp.stack([gradient(each) for each in w]))
-
-
-def test_vmapped_kernels_and_gradients_equal_a_loop():
-    x, w = draw(2, 6, 6, 3), draw(4, 3, 3, 3, 5, seed=1)
-
-    def gradient(w):
-        return jax.grad(lambda w: (conv_general_dilated(x, w, (1, 1), "SAME") ** 2).sum())(w)
-
-    assert_close(jax.vmap(gradient)(w), jnp.stack([gradient(each) for each in w]))
+def test_a_map_cut_into_rows_has_the_same_gradient(engine, monkeypatch):
+    del engine
+    x, w = draw(3, 11, 9, 4), draw(3, 3, 1, 4, seed=1)
+    options = (2, 1), ((1, 1), (0, 1)), (1, 1), 4
+    expected = with_gradients(reference, x, w, *options)
+    monkeypatch.setattr("jaxcnn.ops.depthwise._WHOLE_MAP_BYTES", 0)
+    for rows_bytes in (0, 4000, 2**20):
+        monkeypatch.setattr("jaxcnn.ops.depthwise._ROWS_BYTES", rows_bytes)
+        jax.clear_caches()
+        assert_close(with_gradients(ours, x, w, *options)[2], expected[2])
 
 
-def test_remat_and_scan():
+def test_a_batch_cut_into_parts_has_the_same_gradient(engine, monkeypatch):
+    del engine
+    x, w = draw(6, 7, 8, 3), draw(3, 3, 3, 4, seed=1)
+    options = (1, 2), "SAME"
+    expected = with_gradients(reference, x, w, *options)
+    for most_bytes in (1, 3000):
+        monkeypatch.setattr("jaxcnn.ops.row_windows._MOST_BYTES", most_bytes)
+        jax.clear_caches()
+        assert_close(with_gradients(ours, x, w, *options)[2], expected[2])
+
+
+VMAPPED = [(3, 3, 3, 5, 1), (3, 3, 1, 3, 3), (1, 1, 3, 5, 1)]  # kernel, groups
+
+
+@pytest.mark.parametrize("mapped", ["images", "kernels", "both"])
+@pytest.mark.parametrize("kernel", VMAPPED, ids=str)
+def test_vmap_equals_a_loop(engine, kernel, mapped):
+    del engine
+    *shape, groups = kernel
+    x = draw(4, 2, 6, 5, 3) if mapped != "kernels" else draw(2, 6, 5, 3)
+    w = draw(4, *shape, seed=1) if mapped != "images" else draw(*shape, seed=1)
+
+    def of_one(x, w):
+        return with_gradients(ours, x, w, (2, 2), "SAME", (1, 1), groups)
+
+    axes = (None if mapped == "kernels" else 0, None if mapped == "images" else 0)
+    found = jax.vmap(of_one, axes)(x, w)
+    each = [
+        of_one(x if axes[0] is None else x[i], w if axes[1] is None else w[i]) for i in range(4)
+    ]
+    for one, loop in zip(found, zip(*each, strict=True), strict=True):
+        assert_close(one, jnp.stack(loop))
+
+
+def test_gradients_of_each_example_by_vmap(engine):
+    del engine
+    x, w = draw(5, 6, 6, 4), draw(3, 3, 4, 2, seed=1)
+
+    def gradient(image):
+        def loss(w):
+            return (ours(image[None], w, (1, 1), "SAME") ** 2).sum()
+
+        return jax.grad(loss)(w)
+
+    of_batch = jax.grad(lambda w: (reference(x, w, (1, 1), "SAME") ** 2).sum())(w)
+    assert_close(jax.vmap(gradient)(x).sum(0), of_batch)
+
+
+def test_remat_and_scan(engine):
+    del engine
     x, w = draw(2, 6, 6, 4), draw(3, 3, 4, 4, seed=1)
 
     def loss(w):
         def body(x, _):
-            return jnp.tanh(
-                jax.checkpoint(conv_general_dilated, static_argnums=(2, 3))(x, w, (1, 1), "SAME")
-            ), None
+            conv = jax.checkpoint(conv_general_dilated, static_argnums=(2, 3))
+            return jnp.tanh(conv(x, w, (1, 1), "SAME")), None
 
         return lax.scan(body, x, length=2)[0].sum()
 
     def unrolled(w):
-        return jnp.tanh(reference(jnp.tanh(reference(x, w, "SAME")), w, "SAME")).sum()
+        for_once = jnp.tanh(reference(x, w, (1, 1), "SAME"))
+        return jnp.tanh(reference(for_once, w, (1, 1), "SAME")).sum()
 
     assert_close(jax.grad(loss)(w), jax.grad(unrolled)(w))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"strides": (2, 2)},
-        {"rhs_dilation": (2, 2)},
-        {"lhs_dilation": (2, 2)},
-        {"feature_group_count": 2},
-    ],
-    ids=str,
-)
-def test_all_else_is_laxs_own(options):
-    x, w = draw(2, 8, 8, 4), draw(3, 3, 4 // options.get("feature_group_count", 1), 6, seed=1)
-    strides = options.get("strides", (1, 1))
-    rest = {k: v for k, v in options.items() if k != "strides"}
-    padding = ((1, 1), (1, 1))
-    found = conv_general_dilated(x, w, strides, padding, **rest)
-    np.testing.assert_array_equal(found, reference(x, w, padding, **options))
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_laxs_own(engine, dtype):
+    del engine
+    x, w = draw(2, 6, 6, 4, dtype=dtype), draw(3, 3, 4, 2, seed=1, dtype=dtype)
+    found = with_gradients(ours, x, w, (1, 1), "SAME")
+    for one, other in zip(found, with_gradients(reference, x, w, (1, 1), "SAME"), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def lowered(platform, *, images=(2, 8, 8, 6), dtype=jnp.float32):
+def test_conv2d_takes_ints_and_pairs():
+    x, w = draw(2, 9, 8, 4), draw(3, 3, 2, 6, seed=1)
+    found = conv2d(x, w, strides=2, padding="VALID", dilation=(1, 2), groups=2)
+    assert_close(found, reference(x, w, (2, 2), "VALID", (1, 2), 2))
+
+
+def test_conv2d_refuses_what_it_cannot_convolve():
+    with pytest.raises(ValueError, match=r"images must be \(B, H, W, C\).*\(8, 8, 3\)"):
+        conv2d(draw(8, 8, 3), draw(3, 3, 3, 2))
+    with pytest.raises(TypeError, match=r"must take 4 channels a group.*images of 3"):
+        conv2d(draw(1, 8, 8, 3), draw(3, 3, 4, 2))
+
+
+def lowered(platform, dtype=jnp.float32):
     def loss(x, w):
-        return conv_general_dilated(x, w, (1, 1), "SAME").sum()
+        return ours(x, w, (1, 1), "SAME").sum()
 
-    shapes = jax.ShapeDtypeStruct(images, dtype), jax.ShapeDtypeStruct((3, 3, images[3], 5), dtype)
-    gradient = jax.jit(jax.grad(loss, argnums=1))
+    shapes = jax.ShapeDtypeStruct((2, 8, 8, 6), dtype), jax.ShapeDtypeStruct((3, 3, 6, 5), dtype)
+    gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
     return gradient.trace(*shapes).lower(lowering_platforms=(platform,)).as_text()
 
 
-def test_patches_are_for_the_cpu_alone():
-    assert "dot_general" in lowered("cpu")
-    for platform in ("cuda", "tpu"):
-        assert "dot_general" not in lowered(platform)
-    assert "dot_general" not in lowered("cpu", dtype=jnp.bfloat16)
+@pytest.mark.parametrize("platform", ["cuda", "rocm", "tpu"])
+def test_other_platforms_get_xlas_convolution_alone(engine, platform):
+    del engine
+    text = lowered(platform)
+    assert text.count("stablehlo.convolution") == 3
+    assert "onednn" not in text
+    assert "gather" not in text
 
 
-def test_small_work_and_large_patches_stay_with_lax(monkeypatch):
-    monkeypatch.setattr(convolution, "_MAX_PATCH_BYTES", 1000)
-    assert "dot_general" not in lowered("cpu")
-    monkeypatch.undo()
-    assert "dot_general" not in lowered("cpu")
+def test_the_cpu_gets_its_own_way(engine):
+    text = lowered("cpu")
+    assert ("@__onednn$convolution" in text) == (engine == "onednn")
+    assert "stablehlo.gather" in text
+    assert "onednn" not in lowered("cpu", jnp.bfloat16)
+
+
+def test_stock_ops_are_xlas_on_the_cpu_too(engine):
+    del engine
+    with stock_ops():
+        text = lowered("cpu")
+    assert text.count("stablehlo.convolution") == 3
+    assert "gather" not in text

@@ -1,0 +1,112 @@
+"""BatchNorm equals Flax's, in values, statistics and gradients."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcnn.models import layers
+from jaxcnn.ops.batch_norm import batch_norm, normalize
+from jaxcnn.ops.lowering import stock_ops
+
+ACTIVATIONS = ("linear", "relu", "relu6", "silu", "hard_swish")
+
+
+def draw(*shape, seed=0):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def by_definition(x, scale, bias, epsilon, activation):
+    axes = tuple(range(x.ndim - 1))
+    mean, variance = x.mean(axes), x.var(axes)
+    wide = [c.reshape((1,) * (x.ndim - 1) + (-1,)) for c in (mean, variance, scale, bias)]
+    normal = (x - wide[0]) / jnp.sqrt(wide[1] + epsilon)
+    return activation(wide[2] * normal + wide[3]), mean, variance
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("shape", [(4, 5, 3, 6), (7, 2), (2, 3, 4, 5, 1)], ids=str)
+def test_values_and_gradients_equal_the_definition(shape, name):
+    activation = layers.ACTIVATIONS[name]
+    x, scale, bias = draw(*shape) * 3 + 1, draw(shape[-1], seed=1), draw(shape[-1], seed=2) + 1
+
+    def ours(x, scale, bias):
+        return batch_norm(x, scale, bias, epsilon=1e-3, activation=activation)
+
+    def expected(x, scale, bias):
+        return by_definition(x, scale, bias, 1e-3, activation)
+
+    weights = draw(*shape, seed=3), draw(shape[-1], seed=4), draw(shape[-1], seed=5)
+    for function in (lambda f: f, jax.jit):
+        found, back = jax.vjp(function(ours), x, scale, bias)
+        wanted, back_wanted = jax.vjp(expected, x, scale, bias)
+        for one, other in zip(found + back(weights), wanted + back_wanted(weights), strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)
+
+
+def test_vmap_equals_a_loop():
+    x, scale, bias = draw(3, 4, 5, 5, 2), draw(3, 2, seed=1), draw(3, 2, seed=2)
+
+    def gradient(x, scale, bias):
+        def loss(x):
+            return (batch_norm(x, scale, bias, epsilon=1e-5)[0] ** 3).sum()
+
+        return jax.grad(loss)(x)
+
+    each = [gradient(*row) for row in zip(x, scale, bias, strict=True)]
+    np.testing.assert_allclose(
+        jax.vmap(gradient)(x, scale, bias), jnp.stack(each), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_half_precision_is_normalised_in_float32():
+    x = (draw(64, 8, 8, 2) + 20).astype(jnp.bfloat16)
+    result, mean, variance = batch_norm(x, jnp.ones(2), jnp.zeros(2), epsilon=1e-5)
+    assert (result.dtype, mean.dtype, variance.dtype) == (jnp.bfloat16, jnp.float32, jnp.float32)
+    wide = np.asarray(x, np.float64)
+    np.testing.assert_allclose(mean, wide.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(variance, wide.var((0, 1, 2)), rtol=1e-2)
+
+
+@pytest.mark.parametrize(("scale", "bias"), [((3,), (2,)), ((2,), (1, 2)), ((1,), (1,))], ids=str)
+def test_channels_must_fit(scale, bias):
+    for function in (
+        lambda *a: batch_norm(*a, epsilon=1e-5),
+        lambda *a: normalize(*a, jnp.zeros(2), jnp.ones(2), epsilon=1e-5),
+    ):
+        with pytest.raises(ValueError, match=r"scale and bias must be \(C,\)"):
+            function(jnp.ones((4, 4, 2)), jnp.ones(scale), jnp.ones(bias))
+
+
+class Both(nn.Module):
+    """The layer as networks use it."""
+
+    constants: layers.BatchNorm = layers.BatchNorm(0.8, 1e-3)
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        return layers.batch_norm(
+            x, train=train, name="bn", constants=self.constants, activation="relu6"
+        )
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_layer_equals_flaxs_and_has_its_variables(train, frozen):
+    module = Both(layers.BatchNorm(0.8, 1e-3, frozen=frozen))
+    x = draw(4, 5, 3, 6) * 2 + 1
+    variables = jax.tree.map(
+        lambda v: v + 0.5 * jnp.abs(draw(*v.shape)), module.init(jax.random.key(0), x, train=False)
+    )
+    found = module.apply(variables, x, train=train, mutable=["batch_stats"])
+    with stock_ops():
+        expected = module.apply(variables, x, train=train, mutable=["batch_stats"])
+        assert jax.tree.structure(variables) == jax.tree.structure(
+            module.init(jax.random.key(0), x, train=False)
+        )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+        *map(dict, (found[1], expected[1])),
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-5)
