@@ -1,0 +1,144 @@
+"""Compare this library's speed with stock Flax's and PyTorch's on this machine, in one run.
+
+    python -m experiments.benchmark
+        training and inference of five networks and three ways to load photos: a table.
+    python -m experiments.benchmark --networks=resnet50:224 --modes=train --json=speed.json
+        one network, with all figures in a file; --chart=speed.png draws them.
+    python -m experiments.benchmark --torch_python=OTHER/bin/python
+        PyTorch from another environment.
+    python -m experiments.benchmark --dtype=bfloat16
+        the same in half precision, as suits a GPU.
+
+Each contestant compiles in a process of its own and then waits; they run in turn (A B A B), so that
+what else the machine does strikes all alike. Medians over the turns, and ratios of medians. Each is
+as its user gets it without any setting, save that PyTorch keeps its images channels_last.
+"""
+
+import signal
+import sys
+from typing import Any
+
+from absl import flags
+
+from experiments import command_line
+from experiments.benchmarks import session
+from experiments.benchmarks.contest import Settings
+from experiments.benchmarks.results import CONTESTANTS
+from experiments.benchmarks.rows import DTYPES, MODES, parse_networks
+from jaxcnn.models import list_models
+from jaxcnn.registry import unknown_name
+
+_NETWORKS = flags.DEFINE_string(
+    "networks",
+    None,
+    "networks to measure, name:size_px, comma-separated; default: "
+    "mobilenet_v2:224,efficientnet_lite0:224,six_conv:150,resnet18:112,resnet50:224, of which "
+    "only the usual rows. Known: " + ", ".join(list_models()) + ".",
+)
+_MODES = flags.DEFINE_string("modes", ",".join(MODES), "what to measure of each.")
+_BATCH_SIZES = flags.DEFINE_string(
+    "batch_sizes", None, "images a step, comma-separated; default 32, of large networks 16."
+)
+_CONTESTANTS = flags.DEFINE_string("contestants", ",".join(CONTESTANTS), "who takes part.")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "turns of each contestant.", lower_bound=1)
+_SECONDS = flags.DEFINE_float("seconds", 5.0, "how long each turn runs, about.", lower_bound=0.01)
+_DTYPE = flags.DEFINE_string(
+    "dtype", "float32", "what the networks compute in: float32 or bfloat16; parameters are float32."
+)
+_PIPELINES = flags.DEFINE_bool("pipelines", True, "measure the loading of photos too.")
+_PHOTOS = flags.DEFINE_string(
+    "photos", None, "folder of JPEG photos for that; default: drawn pictures, made for it."
+)
+_SCALING = flags.DEFINE_bool(
+    "scaling",
+    False,
+    "measure instead how speed and memory go with the batch and the image, and an epoch's time "
+    "with the number of images; of six_conv:64 if --networks names none.",
+)
+_PEAKS = flags.DEFINE_bool(
+    "peaks", False, "measure the machine's own peak first, and give each contestant's share of it."
+)
+_TORCH_PYTHON = flags.DEFINE_string(
+    "torch_python", sys.executable, "the Python whose environment has PyTorch."
+)
+_LIMIT_MINUTES = flags.DEFINE_float(
+    "limit_minutes", 15.0, "a contestant that compiles or hangs for longer is out.", lower_bound=0.1
+)
+_JSON = flags.DEFINE_string("json", None, "file for all figures.")
+_CHART = flags.DEFINE_string("chart", None, "PNG file for a bar chart.")
+
+
+def main(words: list[str]) -> None:
+    """Measure as the flags say, print the tables and write the files."""
+    # Told to end, it ends its workers first, as at Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        plan = _read_plan(words)
+        report = session.measure(plan, say=_say)
+    except (ValueError, OSError) as mistake:
+        command_line.refuse(mistake)
+    except KeyboardInterrupt:
+        sys.exit("stopped.")
+    print(session.text(report, by_scale=plan.scaling))
+
+
+def _read_plan(words: list[str]) -> session.Plan:
+    if len(words) > 1:
+        raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+    networks = None if _NETWORKS.value is None else parse_networks(_NETWORKS.value)
+    for name, _ in networks or ():
+        if name not in list_models():
+            raise unknown_name("network", name, list_models())
+    batch_sizes = None
+    if _BATCH_SIZES.value is not None:
+        batch_sizes = command_line.whole_numbers(_BATCH_SIZES.value)
+        if not batch_sizes or min(batch_sizes) < 1:
+            raise ValueError(f"batch_sizes is {_BATCH_SIZES.value!r}; expected numbers above 0.")
+    return session.Plan(
+        networks=networks,
+        modes=_choices("modes", MODES),
+        batch_sizes=batch_sizes,
+        settings=_read_settings(),
+        photos=_PHOTOS.value,
+        pipelines=_PIPELINES.value,
+        scaling=_SCALING.value,
+        peaks=_PEAKS.value,
+        json=_JSON.value,
+        chart=_CHART.value,
+    )
+
+
+def _read_settings() -> Settings:
+    return Settings(
+        contestants=_choices("contestants", CONTESTANTS),
+        rounds=_ROUNDS.value,
+        seconds=_SECONDS.value,
+        dtype=_choice("dtype", _DTYPE.value, DTYPES),
+        reuse_memory=bool(flags.FLAGS["reuse_memory"].value),
+        torch_python=_TORCH_PYTHON.value,
+        limit_seconds=60 * _LIMIT_MINUTES.value,
+    )
+
+
+def _choices(flag: str, known: Any) -> tuple[str, ...]:
+    """Read the names that a flag lists, in the order that they are known in."""
+    given = [part.strip() for part in str(flags.FLAGS[flag].value).split(",") if part.strip()]
+    if not given:
+        raise ValueError(f"{flag} is empty; expected some of {', '.join(known)}.")
+    for name in given:
+        _choice(flag, name, known)
+    return tuple(name for name in known if name in given)
+
+
+def _choice(flag: str, name: str, known: Any) -> str:
+    if name not in known:
+        raise unknown_name(flag.removesuffix("s"), name, list(known))
+    return name
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,112 @@
+"""The comparison as bars: each row's contestants as shares of the fastest of them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import PercentFormatter
+
+from experiments.benchmarks.results import CONTESTANTS, row_speeds, shown
+from experiments.benchmarks.rows import Row
+from experiments.benchmarks.table import number
+from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.plots.style import BLUE, GREY, INK, ORANGE, PALE, TEXT_PT
+from jaxcnn.plots.text import fit_text, font
+
+# Told apart in grey too: dark, pale and hatched.
+_LOOKS: dict[str, dict[str, Any]] = {
+    "jaxcnn": {"color": BLUE},
+    "flax": {"color": PALE},
+    "torch": {"facecolor": ORANGE, "edgecolor": INK, "hatch": "//", "linewidth": 0},
+    "torch_compile": {"facecolor": ORANGE, "edgecolor": INK, "hatch": "..", "linewidth": 0},
+}
+_BAR, _GAP = 0.27, 0.24  # inches: of a bar, and between rows
+
+
+def plot_speeds(path: PathLike, rows: Sequence[Mapping[str, Any]], *, machine: str) -> Path:
+    """Draw a bar for each contestant of each row, with its images a second.
+
+    Args:
+      path: where the PNG goes.
+      rows: as for `table.speed_table`.
+      machine: a line that names it.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if no row has a contestant that came through.
+    """
+    return save_png(_figure_speeds(rows, machine=machine), path)
+
+
+def _figure_speeds(rows: Sequence[Mapping[str, Any]], *, machine: str) -> Figure:
+    rows = [row for row in rows if row_speeds(row)]
+    if not rows:
+        raise ValueError("no contestant came through, so there is nothing to draw.")
+    count = sum(len(_bars(row)) for row in rows)
+    body = count * _BAR + len(rows) * _GAP + 1.5
+    note = f"Images a second, bars as shares of the row's fastest. {machine}"
+    figure, heading = new_figure(11.0, body, "Speed of each network, by library", note)
+    axes = chart_axes(figure, heading)[0]
+    axes.grid(visible=False, axis="y")
+    bottom = _draw_rows(axes, rows)
+    axes.set(xlim=(0, 1.13), ylim=(bottom, -_GAP))
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("share of the row's fastest", **font())
+    _name_contestants(axes, rows)
+    return figure
+
+
+def _bars(row: Mapping[str, Any]) -> list[str]:
+    """List the contestants of a row that have a bar."""
+    return [name for name in shown(row) if name in row_speeds(row)]
+
+
+def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> float:
+    """Draw the bars from the top; return where they end."""
+    top, middles, titles = 0.0, [], []
+    for row in rows:
+        speeds, names = row_speeds(row), _bars(row)
+        fastest = max(speeds[name].median for name in names)
+        middles.append(top + len(names) * _BAR / 2)
+        titles.append(_title(row))
+        for name in names:
+            share = speeds[name].median / fastest
+            axes.barh(top, share, height=_BAR * 0.9, align="edge", **_LOOKS[name])
+            axes.annotate(
+                number(speeds[name].median),
+                (share, top + _BAR / 2),
+                xytext=(5, 0),
+                textcoords="offset points",
+                **font(TEXT_PT - 1, va="center", fontweight="bold" if share == 1 else "normal"),
+            )
+            top += _BAR
+        top += _GAP
+    axes.set_yticks(middles, titles, **font(TEXT_PT - 1))
+    axes.tick_params(axis="y", length=0)
+    return top
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    found = Row(*(row[field] for field in Row._fields))
+    first = fit_text(found.network, 2.4, TEXT_PT - 1)
+    return f"{first}, {found.size_px} px\n{found.mode}, batch {found.batch_size}"
+
+
+def _name_contestants(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    there = [name for name in CONTESTANTS if any(name in _bars(row) for row in rows)]
+    axes.legend(
+        handles=[Patch(label=CONTESTANTS[name], **_LOOKS[name]) for name in there],
+        loc="lower center",
+        bbox_to_anchor=(0.45, 1.0),
+        ncols=len(there),
+        frameon=False,
+        prop={"size": TEXT_PT, "family": font()["fontfamily"]},
+        labelcolor=INK,
+        edgecolor=GREY,
+    )

@@ -1,0 +1,139 @@
+"""The contestants in PyTorch, eager and compiled; needs no JAX in its environment.
+
+channels_last, as PyTorch's own guide advises for convolutions; everything else as it comes.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from experiments.benchmarks.serving import Task, process_peak_bytes, serve
+from experiments.benchmarks.torch_networks import create_network
+
+LEARNING_RATE, MOMENTUM = 1e-3, 0.9
+
+
+def main() -> None:
+    """Serve as a worker."""
+    serve(make_task)
+
+
+def make_task(spec: dict[str, Any]) -> Task:
+    """Make the step of a network, compiled where the contestant is "torch_compile".
+
+    Args:
+      spec: "contestant", "network", "size_px", "batch_size", "mode", "dtype", "num_classes",
+        "options".
+
+    Returns:
+      A task whose step is one step of training or inference.
+
+    Raises:
+      Unavailable: if the network is not to be had.
+    """
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = create_network(spec["network"], spec["size_px"], spec["num_classes"], spec["options"])
+    model = model.to(device, memory_format=torch.channels_last)
+    facts = _facts(model, device)
+    batch_size, size_px = spec["batch_size"], spec["size_px"]
+    images = torch.randn(batch_size, 3, size_px, size_px, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(spec["num_classes"], (batch_size,), device=device)
+    compiled = spec["contestant"] == "torch_compile"
+    make = _training if spec["mode"] == "train" else _inference
+    run = _whole(make(model, images, labels, spec, compiled), device)
+
+    def step() -> int:
+        run()
+        return batch_size
+
+    facts["compile_seconds"] = _compile_seconds(run) if compiled else 0.0
+    return Task(step, facts, peak_bytes)
+
+
+def peak_bytes() -> int:
+    """Give the most memory in use so far: the accelerator's, or on a CPU this process's."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return process_peak_bytes()
+
+
+def _facts(model: torch.nn.Module, device: torch.device) -> dict[str, Any]:
+    return {
+        "num_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "versions": {"torch": torch.__version__},
+    }
+
+
+def _autocast(images: torch.Tensor, dtype: str) -> Any:
+    return torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
+
+def _training(
+    model: torch.nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    spec: dict[str, Any],
+    compiled: bool,
+) -> Callable[[], None]:
+    model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+    network = torch.compile(model) if compiled else model
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with _autocast(images, spec["dtype"]):
+            loss = torch.nn.functional.cross_entropy(network(images), labels)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _inference(
+    model: torch.nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    spec: dict[str, Any],
+    compiled: bool,
+) -> Callable[[], None]:
+    del labels
+    model.eval()
+    network = torch.compile(model) if compiled else model
+
+    def step() -> None:
+        with torch.inference_mode(), _autocast(images, spec["dtype"]):
+            network(images)
+
+    return step
+
+
+def _whole(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Wait for the device at the end of each step."""
+    if device.type != "cuda":
+        return step
+
+    def waited() -> None:
+        step()
+        torch.cuda.synchronize()
+
+    return waited
+
+
+def _compile_seconds(run: Callable[[], None]) -> float:
+    """Time the first step, which compiles, less the second, which only runs."""
+    # Compiled code that an earlier run left on disk would hide what compiling costs.
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        times = []
+        for _ in range(2):
+            started = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - started)
+    return max(times[0] - times[1], 0.0)

@@ -1,0 +1,166 @@
+"""The program's side of the talk: start a worker, tell it to run, bound its time, end it."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+_ROOT = Path(__file__).resolve().parents[2]
+# The folder of these programs comes last, so that another environment's packages are its own.
+_START = (
+    "import sys; sys.path[:1] = []; sys.path.append(sys.argv.pop(1)); "
+    "import importlib; importlib.import_module(sys.argv.pop(1)).main()"
+)
+_END_SECONDS = 20.0  # to end by itself once told to
+
+
+class WorkerError(RuntimeError):
+    """A worker cannot take part, or died; the message says why."""
+
+
+class Worker:
+    """A process that does one task when told to.
+
+    Args:
+      module: full name of the module whose `main` serves.
+      spec: describes the task, as JSON values.
+      python: the interpreter, maybe of another environment.
+      environment: variables to add to this process's.
+      limit_seconds: how long getting ready may take, and a turn beyond its own time.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        spec: Mapping[str, Any],
+        *,
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
+        limit_seconds: float = 900.0,
+    ) -> None:
+        self._limit_seconds = limit_seconds
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        command = [python, "-c", _START, str(_ROOT), module, json.dumps(spec)]
+        self._process = _start(command, {**os.environ, **(environment or {})}, self._errors)
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __enter__(self) -> "Worker":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process."""
+        self.close()
+
+    def ready(self) -> dict[str, Any]:
+        """Wait until it is ready.
+
+        Returns:
+          The facts that it tells.
+
+        Raises:
+          WorkerError: if it cannot take part, dies or takes too long; likewise below.
+        """
+        started = time.perf_counter()
+        facts = self._answer("ready", self._limit_seconds)
+        return {**facts, "start_seconds": time.perf_counter() - started}
+
+    def run(self, seconds: float) -> dict[str, Any]:
+        """Let it run for about so long.
+
+        Returns:
+          "images" and "seconds", and of steps their number and how many cores worked for others.
+        """
+        self._tell(f"run {seconds}")
+        return self._answer("turn", seconds + self._limit_seconds)
+
+    def stop(self) -> dict[str, Any]:
+        """Tell it to end.
+
+        Returns:
+          "peak_bytes".
+        """
+        self._tell("stop")
+        return self._answer("done", self._limit_seconds)
+
+    def close(self) -> None:
+        """End the process and its children, whatever they do."""
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._errors):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            pass  # it died; the reading side says of what
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _answer(self, event: str, limit_seconds: float) -> dict[str, Any]:
+        try:
+            line = self._lines.get(timeout=limit_seconds)
+        except queue.Empty:
+            raise WorkerError(f"gave no answer within {limit_seconds:g} s") from None
+        if line is None:
+            raise WorkerError(self._cause_of_death())
+        message = json.loads(line)
+        if message.pop("event") != event:
+            raise WorkerError(message.get("reason", f"answered {line.strip()!r}"))
+        return message
+
+    def _cause_of_death(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+        status = self._process.returncode
+        if status == -signal.SIGKILL:
+            return "was killed (SIGKILL), perhaps for want of memory"
+        if status is not None and status < 0:
+            return f"died of {signal.Signals(-status).name}"
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f"ended with status {status}: {said[-1][:200] if said else 'no message'}"
+
+
+def _start(
+    command: list[str], environment: dict[str, str], errors: IO[bytes]
+) -> "subprocess.Popen[str]":
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            text=True,
+            start_new_session=True,  # so that its children can be ended with it
+        )
+    except OSError as error:
+        errors.close()
+        raise WorkerError(f"cannot start {command[0]}: {error.strerror}") from None
