@@ -20,7 +20,6 @@ from absl import flags
 from experiments import command_line
 from jaxcnn import trainer
 from jaxcnn.config import TrainConfig
-from jaxcnn.host_memory import reuse_memory
 from jaxcnn.interrupt import Interrupted
 from jaxcnn.plots import plot_comparison_curves
 
@@ -48,7 +47,8 @@ def main(words: list[str]) -> None:
             pixel_mean=command_line.numbers,
             pixel_std=command_line.numbers,
         )
-        reuse_memory()
+        for line in command_line.prepare():
+            print(line)
         folder = Path(_WORKDIR.value)
         summaries = {name: _run(config, folder, name) for name in VARIANTS}
     except Interrupted as stop:

@@ -27,7 +27,6 @@ from experiments import command_line
 from jaxcnn import optim, schedules, trainer
 from jaxcnn.augment import list_policies
 from jaxcnn.config import TrainConfig
-from jaxcnn.host_memory import reuse_memory
 from jaxcnn.interrupt import Interrupted
 from jaxcnn.loop import NonFiniteLossError
 from jaxcnn.models import list_models
@@ -52,13 +51,6 @@ _RESUME = flags.DEFINE_bool(
     "continue the run in --workdir where there is one, start one where there is none.",
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "remove the run in --workdir first.")
-
-_REUSE_MEMORY = flags.DEFINE_bool(
-    "reuse_memory",
-    True,
-    "on Linux, keep the memory of a step for the next one instead of giving it back, which makes "
-    "training on the CPU up to twice as fast; the process stays at the size of its peak.",
-)
 
 
 def main(words: list[str]) -> None:
@@ -94,8 +86,8 @@ def _train() -> dict[str, Any]:
     workdir = _WORKDIR.value or _new_workdir(config.dataset)
     flags.FLAGS["workdir"].value = workdir
     print(f"run folder: {workdir}")
-    if _REUSE_MEMORY.value and reuse_memory():
-        print("memory is kept between steps (--noreuse_memory turns this off)")
+    for line in command_line.prepare():
+        print(line)
     summary = trainer.train_classifier(
         config, workdir, resume=_RESUME.value, overwrite=_OVERWRITE.value
     )
@@ -107,6 +99,8 @@ def _train() -> dict[str, Any]:
 def _evaluate() -> None:
     if not _WORKDIR.value:
         raise ValueError("--mode=evaluate needs --workdir, the folder of a run.")
+    for line in command_line.prepare():
+        print(line)
     print(json.dumps(trainer.evaluate_classifier(_WORKDIR.value), indent=2))
 
 

@@ -70,9 +70,12 @@ def main(words: list[str]) -> None:
         for output in filter(None, (_CSV.value, _JSON.value)):
             if not Path(output).parent.is_dir():
                 raise ValueError(f"{output} cannot be written: {Path(output).parent} is no folder.")
+        about_process = command_line.prepare()
         classifier = _load_classifier()
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
+    for line in about_process:
+        print(line, file=sys.stderr)  # standard output is for the answers
     batch_size = min(_BATCH_SIZE.value, len(paths))
     answers = list(label(classifier, paths, batch_size=batch_size))
     show(answers, top=_TOP.value)

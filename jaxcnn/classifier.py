@@ -12,6 +12,7 @@ from jaxcnn import config as config_lib
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.models import fold_batch_norm
 from jaxcnn.train import EvalStep
 from jaxcnn.types import Batch, PyTree
 
@@ -52,8 +53,10 @@ class Classifier:
         """
         self.config = config
         self.class_names = tuple(class_names)
-        self._variables = variables
         model = build.build_model(config, len(class_names))
+        if variables is not None:
+            model, variables = fold_batch_norm(model, variables)
+        self._variables = variables
         step: EvalStep = build.build_eval_step(config, model, len(class_names))
         self._step = jax.jit(lambda variables, batch: step(variables, batch)[1])
 
@@ -139,6 +142,8 @@ class Classifier:
             config.resize_mode,
             num_channels=config.num_channels,
             interpolation=config.interpolation,
+            # What a machine has installed is no part of a network.
+            decoder="auto" if config.decoder == "fast" else config.decoder,
         )
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:

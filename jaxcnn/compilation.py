@@ -1,10 +1,15 @@
 """Compile a step ahead of its first use: once, timed, for one shape of batch."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
+
+from jaxcnn.ops.onednn import not_serialized
+
+_ONEDNN_CALL = "__onednn$"  # what `ops.onednn` calls begin with
 
 
 class CompiledStep:
@@ -42,5 +47,9 @@ def compile_step(
       2
     """
     started = time.perf_counter()
-    compiled = jax.jit(step, donate_argnums=donate_argnums).lower(*args).compile()
+    with not_serialized():  # so that tracing may make oneDNN's calls
+        lowered = jax.jit(step, donate_argnums=donate_argnums).lower(*args)
+    # A program without them is kept for the next start, see `compilation_cache`.
+    with not_serialized() if _ONEDNN_CALL in lowered.as_text() else contextlib.nullcontext():
+        compiled = lowered.compile()
     return CompiledStep(compiled, time.perf_counter() - started)

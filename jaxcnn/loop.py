@@ -5,7 +5,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
 
@@ -14,8 +14,11 @@ from jaxcnn.diagnosis import find_overfitting
 from jaxcnn.evaluation import Evaluation, Totals, evaluate
 from jaxcnn.interrupt import Interrupted, SignalWatch
 from jaxcnn.progress import ProgressLine
-from jaxcnn.train import EvalStep, TrainStep, evaluation_variables
+from jaxcnn.train import EvalStep, evaluation_variables
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
+
+# Calls under way: their metrics, and how many steps each is of.
+Pending: TypeAlias = deque[tuple[Metrics, int]]
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -141,6 +144,8 @@ class Fit:
       train_step: compiled by the caller; see `compile_train_step`.
       eval_step: likewise.
       batches: training batches; their position is saved with each checkpoint.
+      chunk_steps: steps that a call of `train_step` takes; above 1 it is called with a list of so
+        many batches, or of one, and its metrics are (steps,), see `epoch_scan.ScannedSteps`.
       validation: gives the validation split's batches, from the first, at each call.
       key: the run key, the same at every start of the run.
       plan: how long to train, when to stop and when to save.
@@ -157,9 +162,10 @@ class Fit:
     def __init__(
         self,
         *,
-        train_step: TrainStep,
+        train_step: Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]],
         eval_step: EvalStep,
         batches: BatchIterator,
+        chunk_steps: int = 1,
         validation: Callable[[], Iterable[Batch]],
         key: jax.Array,
         plan: Plan,
@@ -174,6 +180,7 @@ class Fit:
         self._train_step = train_step
         self._eval_step = eval_step
         self._batches = batches
+        self._chunk_steps = chunk_steps
         self._validation = validation
         self._key = key
         self._plan = plan
@@ -217,48 +224,62 @@ class Fit:
     ) -> TrainState:
         self._line.start_epoch(progress.epoch, step_in_epoch=progress.step_in_epoch)
         clock = _Clock()
-        pending: deque[Metrics] = deque()
+        pending: Pending = deque()
         while progress.step_in_epoch < self._plan.steps_per_epoch:
-            batch = self._next_batch(pending, clock)
+            num_steps = self._steps_of_next_call(progress)
+            batch = self._next_batch(pending, clock, num_steps)
             state, counted = self._train_step(state, batch, self._key)
-            pending.append(counted)
-            progress.step_in_epoch += 1
-            if len(pending) > 1:  # one step in flight while the last one is read
-                self._count(pending.popleft(), progress, clock, in_flight=len(pending))
+            pending.append((counted, num_steps))
+            progress.step_in_epoch += num_steps
+            if len(pending) > 1:  # one call in flight while the last one is read
+                self._count(pending, progress, clock)
             if self._save_is_due(progress, signals):
                 while pending:
-                    self._count(pending.popleft(), progress, clock, in_flight=len(pending))
+                    self._count(pending, progress, clock)
                 self._save(state, progress)
                 if signals.received is not None:
                     raise Interrupted(signals.received, step=self._step(progress))
         while pending:
-            self._count(pending.popleft(), progress, clock, in_flight=len(pending))
+            self._count(pending, progress, clock)
         self._epoch_clock = clock
         return state
 
-    def _next_batch(self, pending: deque[Metrics], clock: "_Clock") -> Batch:
-        started = time.perf_counter()
-        batch = next(self._batches)
-        # Only time in which the device had nothing to do counts as waiting.
-        if not pending or pending[-1].loss_sum.is_ready():  # type: ignore[union-attr]
-            clock.waited_seconds += time.perf_counter() - started
-        return batch
+    def _steps_of_next_call(self, progress: Progress) -> int:
+        """Take a whole chunk unless the epoch's end or a checkpoint lies within it."""
+        room = self._plan.steps_per_epoch - progress.step_in_epoch
+        every = self._plan.checkpoint_every_steps
+        if every is not None:
+            room = min(room, every - self._step(progress) % every)
+        return self._chunk_steps if room >= self._chunk_steps else 1
 
-    def _count(
-        self, counted: Metrics, progress: Progress, clock: "_Clock", *, in_flight: int
-    ) -> None:
-        counted = jax.device_get(counted)
-        step = self._step(progress) - in_flight
-        if not math.isfinite(float(counted.loss_sum)):
-            raise self._non_finite(step)
-        progress.totals.add(counted)
-        seconds = clock.tick(int(counted.count))
+    def _next_batch(self, pending: Pending, clock: "_Clock", num_steps: int) -> Any:
+        started = time.perf_counter()
+        batches = [next(self._batches) for _ in range(num_steps)]
+        # Only time in which the device had nothing to do counts as waiting.
+        if not pending or pending[-1][0].loss_sum.is_ready():  # type: ignore[union-attr]
+            clock.waited_seconds += time.perf_counter() - started
+        return batches[0] if self._chunk_steps == 1 else batches
+
+    def _count(self, pending: Pending, progress: Progress, clock: "_Clock") -> None:
+        counted, num_steps = jax.device_get(pending.popleft())
+        step = self._step(progress) - sum(steps for _, steps in pending)
+        each = (
+            [counted] if self._chunk_steps == 1 else map(Metrics._make, zip(*counted, strict=True))
+        )
+        images = 0
+        for number, one in enumerate(each, start=step - num_steps + 1):
+            if not math.isfinite(float(one.loss_sum)):
+                raise self._non_finite(number)
+            progress.totals.add(one)
+            images += int(one.count)
+        seconds = clock.tick(images)
         progress.train_seconds += seconds
         totals = progress.totals
         self._line.update(
             loss=totals.loss_sum / totals.count,
             accuracy=totals.correct / totals.count,
             step=step,
+            num_steps=int(num_steps),
             seconds=seconds,
             wait_share=clock.wait_share(),
         )

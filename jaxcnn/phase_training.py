@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxcnn import build, features, loop, pictures
+from jaxcnn import build, epoch_scan, features, loop, pictures
 from jaxcnn import config as config_lib
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.compilation import CompiledStep, compile_step
@@ -16,7 +16,7 @@ from jaxcnn.config import TrainConfig
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.memory import ImageSplit
-from jaxcnn.models import HEAD, split_at_head
+from jaxcnn.models import HEAD, fold_batch_norm, split_at_head
 from jaxcnn.phases import Phase
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train import make_eval_step_of_views, make_step, make_train_step, start_state
@@ -134,12 +134,11 @@ class PhaseTrainer:
         path = self._run.folder.features / f"{name}.npz"
         found = features.load_features(path, about)
         if found is None:
-            step = features.make_feature_step(
-                self._parts.model, augment=self._parts.augment, **options
-            )
+            model, folded = fold_batch_norm(self._parts.model, variables)
+            step = features.make_feature_step(model, augment=self._parts.augment, **options)
             shapes = batch_shapes(split, _FEATURE_BATCH)
-            compiled = compile_step(step, variables, shapes, key)
-            found = self._extract(name, split, compiled, variables)
+            compiled = compile_step(step, folded, shapes, key)
+            found = self._extract(name, split, compiled, folded)
             features.save_features(path, *found, about)
         return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
 
@@ -194,7 +193,29 @@ class PhaseTrainer:
             step, state, batch_shapes(train, config.batch_size), run.key, donate_argnums=0
         )
         run.say(self._heading(state, train_step.seconds + eval_step.seconds))
-        batches = batches_lib.train_batches(train, batch_size=config.batch_size, seed=config.seed)
+
+        def make_batches() -> Any:
+            return batches_lib.train_batches(
+                train, batch_size=config.batch_size, seed=config.seed, to_device=jax.device_put
+            )
+
+        scanned = epoch_scan.choose_steps(
+            config.epoch_scan,
+            step,
+            train_step,
+            state,
+            train,
+            make_batches,
+            run.key,
+            batch_size=config.batch_size,
+            steps_per_epoch=self._steps_per_epoch,
+            say=run.say,
+        )
+        batches = make_batches()
+        if scanned is not None:
+            batches = epoch_scan.position_batches(
+                train, batch_size=config.batch_size, seed=config.seed
+            )
         state, progress = loop.restore_run(self._stores, state, batches, progress)
         done = progress.epoch - progress.first_epoch
         if done or progress.step_in_epoch:
@@ -209,9 +230,10 @@ class PhaseTrainer:
                         writer.add_scalar(name, value, history[-1]["step"])
 
             _, progress = loop.Fit(
-                train_step=train_step,
+                train_step=scanned or train_step,
                 eval_step=eval_step,
                 batches=batches,
+                chunk_steps=scanned.chunk_steps if scanned else 1,
                 validation=lambda: run.eval_batches(validation),
                 key=run.key,
                 plan=loop.Plan(

@@ -73,18 +73,26 @@ class ProgressLine:
         )
 
     def update(
-        self, *, loss: float, accuracy: float, step: int, seconds: float, wait_share: float
+        self,
+        *,
+        loss: float,
+        accuracy: float,
+        step: int,
+        seconds: float,
+        wait_share: float,
+        num_steps: int = 1,
     ) -> None:
-        """Move on by one step.
+        """Move on by one step, or by some that were made at once.
 
         Args:
           loss: mean loss of the epoch so far, in nats.
           accuracy: share of the epoch's examples classified rightly so far.
           step: steps of the whole run done so far.
-          seconds: duration of this step.
+          seconds: duration of this step, or of all of them.
           wait_share: share of the epoch's time spent waiting for data.
+          num_steps: how many steps were made.
         """
-        self._steps_timed += 1
+        self._steps_timed += num_steps
         self._seconds_timed += seconds
         text = (
             f" loss {loss:.3f}  accuracy {accuracy:.1%}  {self.images_per_second():.0f} img/s"
@@ -92,7 +100,7 @@ class ProgressLine:
         )
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update()
+            self._bar.update(num_steps)
         self._heartbeat(step, text)
 
     def end_epoch(self, row: dict[str, Any], *, is_best: bool) -> None:

@@ -10,12 +10,14 @@ from jaxcnn import config as config_lib
 from jaxcnn import summary as summary_lib
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
+from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.memory import DecodedSplit, write_skipped_csv
 from jaxcnn.features import fingerprint
 from jaxcnn.phases import plan_phases
 from jaxcnn.progress import format_duration
 from jaxcnn.run import Run
 from jaxcnn.transfer import Start, find_start
+from jaxcnn.user_cache import cache_folder
 from jaxcnn.workdir import Workdir, check_origin, open_workdir
 
 Say = Callable[[str], None]
@@ -76,6 +78,8 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
         num_workers=config.num_workers,
         max_bad_share=config.max_bad_share,
         memory_limit_bytes=round(config.memory_limit_gib * 2**30),
+        decoder=config.decoder,
+        cache=_image_cache(config, say),
         look_for_duplicates=config.dataset != DRAWN_PETS,  # drawn anew for each split
         say=say,
     )
@@ -154,6 +158,12 @@ def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
     named = [list(split.names) for split in splits]
     origin = {"data": fingerprint([*pixels, *labels], named)}
     return origin if start is None else origin | {"weights": fingerprint(start.variables)}
+
+
+def _image_cache(config: TrainConfig, say: Say) -> ImageCache | None:
+    if not config.image_cache_gib:
+        return None
+    return ImageCache(cache_folder() / "decoded", round(config.image_cache_gib * 2**30), say=say)
 
 
 def _listed(names: tuple[str, ...], most: int = 8) -> str:

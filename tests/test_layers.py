@@ -15,13 +15,23 @@ ROWS = (
     ("transfer", "phase_training"),
     ("loop", "pictures", "classifier", "summary"),
     ("pretrained", "features"),
-    ("evaluation", "build", "checkpoint", "diagnosis", "interrupt", "progress", "workdir"),
-    ("train", "compilation", "plots", "baselines", "phases", "host_memory"),
+    (
+        "evaluation",
+        "build",
+        "checkpoint",
+        "diagnosis",
+        "epoch_scan",
+        "interrupt",
+        "progress",
+        "workdir",
+    ),
+    ("train", "compilation", "plots", "baselines", "phases", "process"),
     ("config",),
     ("optim", "losses", "metrics", "augment"),
     ("models", "schedules"),
     ("ops", "data"),
-    ("registry", "types"),
+    ("compilation_cache", "host_memory"),
+    ("registry", "types", "user_cache"),
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 

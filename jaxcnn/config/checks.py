@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from jaxcnn.config.settings import TrainConfig, starts_from_weights
 from jaxcnn.data.decode import INTERPOLATIONS
+from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.registry import unknown_name
 
 _HEADS = ("softmax", "sigmoid")
@@ -31,7 +32,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
     ),
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
-        *("head_epochs", "feature_views"),
+        *("head_epochs", "feature_views", "image_cache_gib"),
     ),
 }
 _IN_RANGE = {
@@ -61,9 +62,11 @@ def check_values(config: TrainConfig) -> None:
         ("compute_dtype", _COMPUTE_DTYPES),
         ("interpolation", tuple(INTERPOLATIONS)),
         ("head_init", ("zero", "scaled")),
+        ("epoch_scan", ("auto", "on", "off")),
     ):
         if getattr(config, name) not in known:
             raise unknown_name(name, getattr(config, name), known)
+    choose_decoder(config.decoder)
     if config.num_channels not in (None, 1, 3):
         raise ValueError(f"num_channels must be 1 or 3, got {config.num_channels}.")
     if None not in (config.stored_size_px, config.image_size_px) and (

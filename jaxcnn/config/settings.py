@@ -63,7 +63,17 @@ class TrainConfig:
         2.0, "decoded images are kept in memory up to this size, GiB; above it they are streamed."
     )
     num_workers: int | None = _setting(
-        None, "threads or processes that decode; default one for each core."
+        None, "threads that decode; default one for each core of this process."
+    )
+    decoder: str = _setting(
+        "auto",
+        "what decodes JPEGs: pillow, fast (simplejpeg; pip install 'jaxcnn[fast]'), or auto: fast "
+        "where it is installed.",
+    )
+    image_cache_gib: float = _setting(
+        4.0,
+        "decoded images that fit in memory are kept on disk for the next run, in $JAXCNN_CACHE or "
+        "the user's cache folder, up to this size, GiB; 0 keeps none.",
     )
     max_bad_share: float = _setting(
         0.05, "stop where more than this share of the files cannot be read, in [0, 1]."
@@ -181,6 +191,11 @@ class TrainConfig:
     )
     checkpoint_every_steps: int | None = _setting(
         None, "save so often, beside the end of each epoch; default only there."
+    )
+    epoch_scan: str = _setting(
+        "auto",
+        "many training steps as one program on images that lie on the device: on, off, or auto: "
+        "on a GPU or TPU with room for them, where a short trial says that it is faster.",
     )
     baselines: bool = _preset(
         "also classify by colour histogram and by edge orientations, for comparison."

@@ -14,6 +14,7 @@ from typing import Any
 
 from jaxcnn.models.alexnet import AlexNet
 from jaxcnn.models.efficientnet_lite import EfficientNetLite
+from jaxcnn.models.folding import fold_batch_norm
 from jaxcnn.models.googlenet import GoogLeNet
 from jaxcnn.models.inception_v3 import InceptionV3
 from jaxcnn.models.lenet5 import LeNet5
@@ -54,6 +55,7 @@ __all__ = [
     "StagedNetwork",
     "Summary",
     "create_model",
+    "fold_batch_norm",
     "format_summary",
     "list_models",
     "model_options",
@@ -174,5 +176,6 @@ def model_options(name: str) -> dict[str, Any]:
     if name not in _MODELS:
         raise unknown_name("model", name, list_models())
     parameters = inspect.signature(_MODELS[name]).parameters
-    internal = ("num_classes", "parent", "name")
+    # Folding takes the variables too, so it is no option of a network to be made.
+    internal = ("num_classes", "parent", "name", "folded_batch_norm")
     return {key: p.default for key, p in parameters.items() if key not in internal}

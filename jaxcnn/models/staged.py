@@ -46,6 +46,7 @@ class StagedNetwork(nn.Module, kw_only=True):
       frozen_stages: so many of the first stages act as in evaluation and pass no gradient.
       freeze_batch_norm: all BatchNorm layers normalise by their averages, and keep them, in
         training too.
+      folded_batch_norm: no BatchNorm; the convolutions do its work, see `folding.fold_batch_norm`.
       bn_momentum: share of BatchNorm's averages that a step keeps, in [0, 1).
       bn_epsilon: added to BatchNorm's variance.
       dtype: of the computation, float32, bfloat16 or float16; parameters and logits are float32.
@@ -61,6 +62,7 @@ class StagedNetwork(nn.Module, kw_only=True):
     features_only: bool = False
     frozen_stages: int = 0
     freeze_batch_norm: bool = False
+    folded_batch_norm: bool = False
     bn_momentum: float = 0.9
     bn_epsilon: float = 1e-5
     dtype: Any = jnp.float32
@@ -83,7 +85,9 @@ class StagedNetwork(nn.Module, kw_only=True):
     @property
     def bn(self) -> layers.BatchNorm:
         """BatchNorm's constants, for the layers."""
-        return layers.BatchNorm(self.bn_momentum, self.bn_epsilon, self.freeze_batch_norm)
+        return layers.BatchNorm(
+            self.bn_momentum, self.bn_epsilon, self.freeze_batch_norm, self.folded_batch_norm
+        )
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> Any:
