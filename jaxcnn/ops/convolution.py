@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcnn.ops import cpu_convolution, onednn
+from jaxcnn.ops import cpu_convolution, onednn, pointwise
 from jaxcnn.ops.cpu_convolution import DIMENSIONS, Geometry, by_xla
 from jaxcnn.ops.lowering import uses_stock_ops
 
@@ -125,9 +125,12 @@ def conv_general_dilated(
         return plain(images, kernel)
     _check_channels(images, kernel, feature_group_count)
     usable = onednn.is_usable()
-    return _conv(
-        images, kernel, Geometry(strides, (top, left), dilation, feature_group_count, usable)
-    )
+    geometry = Geometry(strides, (top, left), dilation, feature_group_count, usable)
+    if geometry.is_pointwise(kernel) and strides == (1, 1):
+        size = images.shape[:3]
+        rows = pointwise.rows_of_pixels(images)
+        return _conv_of_rows(rows, kernel[0, 0], size, usable).reshape(*size, kernel.shape[3])
+    return _conv(images, kernel, geometry)
 
 
 def _as_pair(value: IntOrPair) -> tuple[int, int]:
@@ -200,6 +203,61 @@ def _kernel_gradient(
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _conv_of_rows(
+    rows: jax.Array, kernel: jax.Array, size: tuple[int, ...], by_onednn: bool
+) -> jax.Array:
+    """Convolve pixels in rows, (B * H * W, C), with a pointwise kernel, (C, features)."""
+    own = _over_batches(functools.partial(pointwise.product, by_onednn=by_onednn))
+    stock = functools.partial(_rows_by_xla, size=size)
+    return lax.platform_dependent(rows, kernel, cpu=own, default=stock)
+
+
+def _rows_by_xla(rows: jax.Array, kernel: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    geometry = Geometry((1, 1), ((0, 0), (0, 0)))
+    images = rows.reshape(*size, rows.shape[1])
+    return by_xla(images, kernel[None, None], geometry).reshape(rows.shape[0], -1)
+
+
+def _rows_forward(
+    rows: jax.Array, kernel: jax.Array, size: tuple[int, ...], by_onednn: bool
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _conv_of_rows(rows, kernel, size, by_onednn), (rows, kernel)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _rows_backward(
+    size: tuple[int, ...],
+    by_onednn: bool,
+    kept: tuple[jax.Array, jax.Array],
+    gradient: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    rows, kernel = kept
+    gradient = lax.optimization_barrier(gradient)
+    to_rows = functools.partial(pointwise.product_with_transposed, by_onednn=by_onednn)
+    to_kernel = functools.partial(pointwise.product_over_rows, by_onednn=by_onednn)
+
+    def stock_rows(gradient: jax.Array, kernel: jax.Array) -> jax.Array:
+        return jax.linear_transpose(lambda x: _rows_by_xla(x, kernel, size), rows)(gradient)[0]
+
+    def stock_kernel(rows: jax.Array, gradient: jax.Array) -> jax.Array:
+        return jax.linear_transpose(lambda w: _rows_by_xla(rows, w, size), kernel)(gradient)[0]
+
+    return (
+        lax.platform_dependent(gradient, kernel, cpu=_over_batches(to_rows), default=stock_rows),
+        lax.platform_dependent(
+            rows,
+            gradient,
+            cpu=jax.custom_batching.sequential_vmap(to_kernel),
+            default=stock_kernel,
+        ),
+    )
+
+
+_conv_of_rows.defvjp(_rows_forward, _rows_backward)
 
 
 def _over_batches(

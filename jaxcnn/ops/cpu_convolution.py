@@ -10,6 +10,7 @@ By rule, for float32:
   dense by `jaxcnn.ops.row_windows`; other groups and dilations as XLA has it.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Geometry(NamedTuple):
     dilation: Pair = (1, 1)
     groups: int = 1
     by_onednn: bool = False
+    swap_channels: bool = False  # of the kernel, for oneDNN
 
     def is_depthwise(self, kernel: jax.Array) -> bool:
         """Whether each channel has one kernel of its own."""
@@ -66,6 +68,7 @@ def forward(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arr
             pads=geometry.pads,
             dilation=geometry.dilation,
             groups=geometry.groups,
+            swap_channels=geometry.swap_channels,
         )
     if geometry.is_depthwise(kernel) and geometry.dilation == (1, 1):
         return depthwise.depthwise_conv(images, kernel, geometry.strides, geometry.pads)
@@ -81,9 +84,8 @@ def images_gradient(
     size = (image_shape[1], image_shape[2])
     if geometry.by_onednn and (geometry.dilation == (1, 1) or geometry.strides == (1, 1)):
         if geometry.is_pointwise(kernel):
-            turned = jnp.swapaxes(kernel, 2, 3)
-            whole = forward(gradient, turned, geometry._replace(strides=(1, 1)))
-            return pointwise.spread(whole, geometry.strides, size)
+            kept = geometry._replace(strides=(1, 1), swap_channels=True)
+            return pointwise.spread(forward(gradient, kernel, kept), geometry.strides, size)
         return _images_gradient_by_phases(gradient, kernel, geometry, size)
     if geometry.is_depthwise(kernel) and geometry.dilation == (1, 1):
         options = geometry.strides, geometry.pads, size
@@ -100,7 +102,7 @@ def kernel_gradient(
     """Compute the gradient of the kernel from that of the output."""
     size = (kernel.shape[0], kernel.shape[1])
     strides, pads = geometry.strides, geometry.pads
-    product = onednn.product_over_rows if geometry.by_onednn else _product_over_rows
+    product = functools.partial(pointwise.product_over_rows, by_onednn=geometry.by_onednn)
     if geometry.is_pointwise(kernel):
         seen = images[:, :: strides[0], :: strides[1]]
         rows = pointwise.rows_of_pixels(seen), pointwise.rows_of_pixels(gradient)
@@ -113,10 +115,6 @@ def kernel_gradient(
     return jax.linear_transpose(lambda w: by_xla(images, w, geometry), shape)(gradient)[0]
 
 
-def _product_over_rows(a: jax.Array, b: jax.Array) -> jax.Array:
-    return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
-
-
 def _images_gradient_by_phases(
     gradient: jax.Array, kernel: jax.Array, geometry: Geometry, size: Pair
 ) -> jax.Array:
@@ -125,7 +123,8 @@ def _images_gradient_by_phases(
     A pixel that lies r px beyond a multiple of the stride was met by every stride-th tap from the
     r-th on. Those taps alone, turned around, give its gradient; no zeros are put between pixels.
     """
-    turned = _swap_channels(kernel, geometry.groups)
+    if geometry.groups > 1:
+        kernel = _swap_channels(kernel, geometry.groups)
     counts = [
         -(-(n + pad[0]) // step)
         for n, pad, step in zip(size, geometry.pads, geometry.strides, strict=True)
@@ -135,7 +134,7 @@ def _images_gradient_by_phases(
         rows = [
             _phase(
                 gradient,
-                turned[i :: geometry.strides[0], j :: geometry.strides[1]],
+                kernel[i :: geometry.strides[0], j :: geometry.strides[1]],
                 geometry,
                 counts,
             )
@@ -152,7 +151,8 @@ def _phase(
 ) -> jax.Array:
     """Compute the gradient of every stride-th pixel of the padded image."""
     if 0 in taps.shape[:2]:  # a kernel smaller than its stride misses pixels
-        return jnp.zeros((gradient.shape[0], *counts, taps.shape[3]), gradient.dtype)
+        channels = taps.shape[2 if geometry.groups == 1 else 3]
+        return jnp.zeros((gradient.shape[0], *counts, channels), gradient.dtype)
     pads, crops = [], [(0, 0, 0)]
     for axis in (0, 1):
         before = (taps.shape[axis] - 1) * geometry.dilation[axis]
@@ -161,15 +161,15 @@ def _phase(
         crops.append((0, min(0, after), 0))  # what only padding saw
     if any(after for _, after, _ in crops):
         gradient = lax.pad(gradient, jnp.zeros((), gradient.dtype), [*crops, (0, 0, 0)])
-    inner = Geometry((1, 1), (pads[0], pads[1]), geometry.dilation, geometry.groups, by_onednn=True)
+    inner = geometry._replace(
+        strides=(1, 1), pads=(pads[0], pads[1]), swap_channels=geometry.groups == 1
+    )
     return forward(gradient, taps[::-1, ::-1], inner)
 
 
 def _swap_channels(kernel: jax.Array, groups: int) -> jax.Array:
     """Exchange input and output channels within each group."""
     height, width, inputs, outputs = kernel.shape
-    if groups == 1:
-        return jnp.swapaxes(kernel, 2, 3)
     grouped = kernel.reshape(height, width, inputs, groups, outputs // groups)
     return grouped.transpose(0, 1, 4, 3, 2).reshape(height, width, outputs // groups, -1)
 

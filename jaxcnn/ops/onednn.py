@@ -156,8 +156,22 @@ def check_against_lax() -> None:
             feature_group_count=groups,
         )
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
-    a, b = (jnp.asarray(draws.normal(size=(40, n)), jnp.float32) for n in (12, 7))
-    np.testing.assert_allclose(jax.jit(product_over_rows)(a, b), a.T @ b, rtol=1e-4, atol=1e-4)
+    _check_swapped_and_products(draws)
+
+
+def _check_swapped_and_products(draws: np.random.Generator) -> None:
+    x = jnp.asarray(draws.normal(size=(2, 6, 5, 4)), jnp.float32)
+    w = jnp.asarray(draws.normal(size=(3, 3, 7, 4)), jnp.float32)
+    options: dict[str, Any] = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
+    got = jax.jit(lambda x, w: convolution(x, w, swap_channels=True, **options))(x, w)
+    expected = jax.jit(lambda x, w: convolution(x, jnp.swapaxes(w, 2, 3), **options))(x, w)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    for ta, tb in ((False, False), (True, False), (False, True)):
+        a = jnp.asarray(draws.normal(size=(9, 40) if not ta else (40, 9)), jnp.float32)
+        b = jnp.asarray(draws.normal(size=(40, 7) if not tb else (7, 40)), jnp.float32)
+        product = functools.partial(matrix_product, transpose_a=ta, transpose_b=tb)
+        expected = (a.T if ta else a) @ (b.T if tb else b)
+        np.testing.assert_allclose(jax.jit(product)(a, b), expected, rtol=1e-4, atol=1e-4)
 
 
 def _call(x: jax.Array, w: jax.Array, *, options: Any) -> jax.Array:
@@ -173,27 +187,35 @@ def convolution(
     pads: Pads,
     dilation: tuple[int, int] = (1, 1),
     groups: int = 1,
+    swap_channels: bool = False,
 ) -> jax.Array:
     """Convolve on the CPU; neither differentiable nor, by itself, fit for other platforms.
 
     Args:
       images: (B, H, W, C) float32.
-      kernel: (height, width, C / groups, features) float32.
+      kernel: (height, width, C / groups, features) float32; (height, width, features, C) if
+        `swap_channels`.
       strides: steps of the kernel, px.
       pads: (before, after) for each of H and W, px, at least 0.
       dilation: px between the kernel's taps.
       groups: number of groups of channels that are convolved apart.
+      swap_channels: whether the kernel's channels and features have changed places; for one group.
 
     Returns:
       (B, H', W', features) float32.
     """
+    inputs, outputs = (3, 2) if swap_channels else (2, 3)
     spans = [(n - 1) * d + 1 for n, d in zip(kernel.shape[:2], dilation, strict=True)]
     height, width = (
         (n + sum(pad) - span) // step + 1
         for n, pad, span, step in zip(images.shape[1:3], pads, spans, strides, strict=True)
     )
     layout = {"dims": 4, "data": {"batch_dim": 0, "feature_dim": 3, "spatial_dims": [1, 2]}}
-    of_kernel = {"input_feature_dim": 2, "output_feature_dim": 3, "spatial_dims": [0, 1]}
+    of_kernel = {
+        "input_feature_dim": inputs,
+        "output_feature_dim": outputs,
+        "spatial_dims": [0, 1],
+    }
     config = {
         "dims": 4,
         "input": layout,
@@ -208,22 +230,27 @@ def convolution(
         },
         "feature_groups": groups,
     }
-    shape = (images.shape[0], height, width, kernel.shape[3])
+    shape = (images.shape[0], height, width, kernel.shape[outputs])
     return _custom_call("convolution", {"onednn_conv_config": config}, shape, images, kernel)
 
 
-def product_over_rows(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Multiply the transpose of one matrix with another, on the CPU.
+def matrix_product(
+    a: jax.Array, b: jax.Array, *, transpose_a: bool = False, transpose_b: bool = False
+) -> jax.Array:
+    """Multiply two matrices on the CPU.
 
     Args:
-      a: (rows, M) float32.
-      b: (rows, N) float32.
+      a: (M, K) float32, or (K, M) if `transpose_a`.
+      b: (K, N) float32, or (N, K) if `transpose_b`.
+      transpose_a: whether to transpose `a` first.
+      transpose_b: whether to transpose `b` first.
 
     Returns:
       (M, N) float32.
     """
-    config = {"onednn_matmul_config": {"transpose_a": True, "transpose_b": False}}
-    return _custom_call("matmul", config, (a.shape[1], b.shape[1]), a, b)
+    config = {"onednn_matmul_config": {"transpose_a": transpose_a, "transpose_b": transpose_b}}
+    shape = (a.shape[1 if transpose_a else 0], b.shape[0 if transpose_b else 1])
+    return _custom_call("matmul", config, shape, a, b)
 
 
 def _custom_call(

@@ -1,13 +1,18 @@
 """Pointwise (1 x 1) convolution as a matrix product over the pixels, for the CPU.
 
-The barriers matter: without them XLA fuses the layers around into transposed copies that the
-products of the gradients read, and their elementwise code, run across memory, takes several times
-as long as the products.
+Forward pass and gradients take the pixels in the same form, as rows of a matrix, so that what made
+them (BatchNorm, an activation) is computed once. Were one to take images and the other rows, XLA
+would fuse what made them into both, and pass over memory once more.
+
+The barriers matter where oneDNN is not at hand: without them XLA fuses the layers around into
+transposed copies that its products of the gradients read.
 """
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from jaxcnn.ops import onednn
 
 Pair = tuple[int, int]
 
@@ -68,3 +73,22 @@ def spread(images: jax.Array, strides: Pair, image_size: Pair) -> jax.Array:
 def rows_of_pixels(images: jax.Array) -> jax.Array:
     """Lay pixels in rows, (B, H, W, C) to (B * H * W, C), apart from what made them."""
     return lax.optimization_barrier(images.reshape(-1, images.shape[-1]))
+
+
+def product(rows: jax.Array, kernel: jax.Array, *, by_onednn: bool) -> jax.Array:
+    """Mix the channels of pixels: (N, C) times (C, features)."""
+    return onednn.matrix_product(rows, kernel) if by_onednn else rows @ kernel
+
+
+def product_with_transposed(rows: jax.Array, kernel: jax.Array, *, by_onednn: bool) -> jax.Array:
+    """Mix the channels of gradients: (N, features) times the transpose of (C, features)."""
+    if by_onednn:
+        return onednn.matrix_product(rows, kernel, transpose_b=True)
+    return lax.dot_general(rows, kernel, (((1,), (1,)), ((), ())))
+
+
+def product_over_rows(rows: jax.Array, gradient: jax.Array, *, by_onednn: bool) -> jax.Array:
+    """Sum over pixels: the transpose of (N, C) times (N, features)."""
+    if by_onednn:
+        return onednn.matrix_product(rows, gradient, transpose_a=True)
+    return lax.dot_general(rows, gradient, (((0,), (0,)), ((), ())))

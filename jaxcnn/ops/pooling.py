@@ -9,7 +9,8 @@ gradient is a select on "was this the first maximum of its window". Values and g
 to XLA's, ties included. Forward + backward takes about a tenth of the time where the windows tile
 the image: in float32 on two busy cores 34 ms instead of 372 at (32, 96, 96, 32), and 24 ms instead
 of 312 at (32, 48, 48, 64). Windows that overlap go by the phases of the stride, which are images of
-their own; larger windows and other platforms keep XLA's own.
+their own: 12 ms instead of 65 at (32, 56, 56, 64), 3 x 3 with stride 2. Larger windows and other
+platforms keep XLA's own.
 """
 
 import functools
@@ -58,7 +59,8 @@ def max_pool(
     """Take the maximum of each window.
 
     A NaN makes its window NaN. The gradient of a window goes to its first maximum, in row-major
-    order. Forward- and reverse-mode derivatives, `jit` and `vmap` are supported.
+    order. Reverse-mode derivatives, `jit` and `vmap` are supported, forward mode for windows that
+    do not overlap.
 
     Args:
       x: (..., H, W, C) floating; any number of leading axes.
@@ -321,44 +323,67 @@ def _pad_to_phases(x: jax.Array, windows: _Windows, fill: float) -> jax.Array:
 
 
 def _slices_of_windows(x: jax.Array, windows: _Windows) -> list[jax.Array]:
-    """Gather the pixels at each position of the windows, in row-major order.
-
-    The image is split into the phases of the stride first: transposed, a split is one
-    concatenation, and slices without strides are paddings, which fuse.
-    """
-    rows, columns = windows.strides
-    *leading, H, W, C = x.shape
-    split = x.reshape(*leading, H // rows, rows, W // columns, columns, C)
-    phases = [
-        jnp.split(row, columns, axis=-2)
-        for row in jnp.split(split, rows, axis=-4)  # (..., H', 1, W', 1, C) each
+    """Gather the pixels at each position of the windows, in row-major order."""
+    (rows, columns), (height, width) = windows.strides, windows.counts
+    last = ((height - 1) * rows + 1, (width - 1) * columns + 1)
+    return [
+        x[..., i : i + last[0] : rows, j : j + last[1] : columns, :]
+        for i, j in np.ndindex(windows.size)
     ]
-    height, width = windows.counts
-    found = []
-    for i, j in np.ndindex(windows.size):
-        phase = phases[i % rows][j % columns].reshape(*leading, H // rows, W // columns, C)
-        top, left = i // rows, j // columns
-        found.append(phase[..., top : top + height, left : left + width, :])
-    return found
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_of_phases(x: jax.Array, windows: _Windows) -> jax.Array:
     return functools.reduce(jnp.maximum, _slices_of_windows(x, windows))
 
 
-@_max_of_phases.defjvp
-def _max_of_phases_jvp(
-    windows: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]
-) -> tuple[jax.Array, jax.Array]:
-    """Pick the tangent of each window's first maximum."""
-    (x,), (x_dot,) = primals, tangents
-    first = lax.optimization_barrier(_index_of_first_max(_slices_of_windows(x, windows)))
-    picked = [
-        jnp.where(first == jnp.int8(position), tangent, jnp.zeros_like(tangent))
-        for position, tangent in enumerate(_slices_of_windows(x_dot, windows))
+def _max_of_phases_forward(x: jax.Array, windows: _Windows) -> tuple[jax.Array, jax.Array]:
+    return _max_of_phases(x, windows), _index_of_first_max(_slices_of_windows(x, windows))
+
+
+def _max_of_phases_backward(
+    windows: _Windows, first: jax.Array, gradient: jax.Array
+) -> tuple[jax.Array]:
+    """Hand each window's gradient to its first maximum.
+
+    Pixels of one phase of the strides have the same place in the windows that they lie in, so each
+    phase is a sum of selects over shifted arrays, and the image is the phases put together.
+    """
+    spare = [(k - 1) // step for k, step in zip(windows.size, windows.strides, strict=True)]
+    edges = [(0, 0)] * (gradient.ndim - 3) + [(n, n) for n in spare] + [(0, 0)]
+    padded = lax.optimization_barrier(
+        (jnp.pad(first, edges, constant_values=-1), jnp.pad(gradient, edges))
+    )
+    rows = [
+        jnp.stack(
+            [_phase_gradient(*padded, (i, j), windows) for j in range(windows.strides[1])], -2
+        )
+        for i in range(windows.strides[0])
     ]
-    return _max_of_phases(x, windows), functools.reduce(jnp.add, picked)
+    whole = jnp.stack(rows, -4)  # (..., H / rows, rows, W / columns, columns, C)
+    *leading, height, tall, width, wide, channels = whole.shape
+    return (whole.reshape(*leading, height * tall, width * wide, channels),)
+
+
+def _phase_gradient(
+    first: jax.Array, gradient: jax.Array, phase: tuple[int, int], windows: _Windows
+) -> jax.Array:
+    """Sum what the windows give to the pixels of one phase."""
+    (rows, columns), (tall, wide) = windows.strides, windows.size
+    spare = ((tall - 1) // rows, (wide - 1) // columns)
+    height, width = (n + s for n, s in zip(windows.counts, spare, strict=True))
+    total = jnp.zeros((*gradient.shape[:-3], height, width, gradient.shape[-1]), gradient.dtype)
+    for i in range(phase[0], tall, rows):
+        for j in range(phase[1], wide, columns):
+            top, left = spare[0] - i // rows, spare[1] - j // columns
+            index, weight = (
+                a[..., top : top + height, left : left + width, :] for a in (first, gradient)
+            )
+            total += jnp.where(index == jnp.int8(i * wide + j), weight, jnp.zeros_like(weight))
+    return total
+
+
+_max_of_phases.defvjp(_max_of_phases_forward, _max_of_phases_backward)
 
 
 def _index_of_first_max(candidates: list[jax.Array]) -> jax.Array:

@@ -92,14 +92,18 @@ def test_the_trial_itself_runs():
     assert onednn._try_in_another_process() == onednn.is_available()
 
 
-def test_product_over_rows():
+@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 3, 4), (17, 1000, 1), (64, 64, 64)], ids=str)
+def test_matrix_product(shape, transposed):
     if not onednn.is_available():
         pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    m, k, n = shape
     draws = np.random.default_rng(0)
-    for rows, m, n in ((5, 3, 4), (1000, 17, 1), (64, 64, 64)):
-        a, b = (draws.normal(size=(rows, k)).astype(np.float32) for k in (m, n))
-        found = jax.jit(onednn.product_over_rows)(a, b)
-        np.testing.assert_allclose(found, a.T @ b, rtol=1e-4, atol=1e-4)
+    a, b = (draws.normal(size=s).astype(np.float32) for s in ((m, k), (k, n)))
+    options = dict(zip(("transpose_a", "transpose_b"), transposed, strict=True))
+    given = (a.T if transposed[0] else a), (b.T if transposed[1] else b)
+    found = jax.jit(lambda a, b: onednn.matrix_product(a, b, **options))(*given)
+    np.testing.assert_allclose(found, a @ b, rtol=1e-4, atol=1e-4)
 
 
 PROGRAM = """
