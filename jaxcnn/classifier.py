@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxcnn import build, pretrained
 from jaxcnn import config as config_lib
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
+from jaxcnn.compilation import CompiledStep, compile_step
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.models import fold_batch_norm
@@ -58,7 +58,8 @@ class Classifier:
             model, variables = fold_batch_norm(model, variables)
         self._variables = variables
         step: EvalStep = build.build_eval_step(config, model, len(class_names))
-        self._step = jax.jit(lambda variables, batch: step(variables, batch)[1])
+        self._step = lambda variables, batch: step(variables, batch)[1]
+        self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
 
     @classmethod
     def load(cls, workdir: Path | str) -> "Classifier":
@@ -158,7 +159,9 @@ class Classifier:
         count = len(images)
         index = np.arange(count, dtype=np.int32)
         batch = Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
-        return np.asarray(self._step(self._variables, batch))
+        if images.shape not in self._compiled:
+            self._compiled[images.shape] = compile_step(self._step, self._variables, batch)
+        return np.asarray(self._compiled[images.shape](self._variables, batch))
 
     def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:
         # The last batch is filled up, so that one compiled program serves all.

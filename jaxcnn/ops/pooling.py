@@ -351,12 +351,13 @@ def _max_of_phases_backward(
     """
     spare = [(k - 1) // step for k, step in zip(windows.size, windows.strides, strict=True)]
     edges = [(0, 0)] * (gradient.ndim - 3) + [(n, n) for n in spare] + [(0, 0)]
-    padded = lax.optimization_barrier(
+    first, gradient = lax.optimization_barrier(
         (jnp.pad(first, edges, constant_values=-1), jnp.pad(gradient, edges))
     )
     rows = [
         jnp.stack(
-            [_phase_gradient(*padded, (i, j), windows) for j in range(windows.strides[1])], -2
+            [_phase_gradient(first, gradient, (i, j), windows) for j in range(windows.strides[1])],
+            -2,
         )
         for i in range(windows.strides[0])
     ]
