@@ -10,6 +10,10 @@ import pytest
 
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.memory import DecodedSplit
+from jaxcnn.ops import onednn
+
+# Found out once, for the processes too that tests start with cache folders of their own.
+os.environ.setdefault("JAXCNN_ONEDNN", "1" if onednn.is_available() else "0")
 
 # These make fixtures, by reference implementations that no test needs.
 collect_ignore_glob = ["*/make_*.py", "*/references/*.py"]

@@ -3,50 +3,24 @@
 The semantics are those of `lax.reduce_window` (and so of Flax): padding of a max pool is -inf, a
 remainder that fills no window is dropped, windows that overlap are allowed.
 
-XLA differentiates a max pool with `select_and_scatter`, which its CPU backend runs as a scalar
-loop. The CPU gets another lowering for windows of up to 16 px: the maximum of strided slices, whose
-gradient is a select on "was this the first maximum of its window". Values and gradients are equal
-to XLA's, ties included. Forward + backward takes about a tenth of the time where the windows tile
-the image: in float32 on two busy cores 34 ms instead of 372 at (32, 96, 96, 32), and 24 ms instead
-of 312 at (32, 48, 48, 64). Windows that overlap go by the phases of the stride, which are images of
-their own: 12 ms instead of 65 at (32, 56, 56, 64), 3 x 3 with stride 2. Larger windows and other
-platforms keep XLA's own.
+On the CPU the windows are reduced as `jaxcnn.ops.cpu_pooling` says, elsewhere as XLA does.
 """
 
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxcnn.ops import cpu_pooling
+from jaxcnn.ops.cpu_pooling import Windows
 from jaxcnn.ops.lowering import uses_stock_ops
 
 IntOrPair = int | Sequence[int]
 Padding = str | Sequence[Sequence[int]]
-
-# Each position of the window is a slice and a compare in the compiled code; past this, XLA's loop.
-_MAX_AREA = 16
-
-
-class _Windows(NamedTuple):
-    """Where the windows lie; hashable, so that it can be static."""
-
-    size: tuple[int, int]
-    strides: tuple[int, int]
-    padding: tuple[tuple[int, int], tuple[int, int]]
-    counts: tuple[int, int]  # windows down and across: the height and width of the output
-
-    @property
-    def are_tiles(self) -> bool:
-        return self.size == self.strides
-
-    @property
-    def are_small(self) -> bool:
-        return math.prod(self.size) <= _MAX_AREA
 
 
 def max_pool(
@@ -171,7 +145,7 @@ def _check_images(x: jax.Array) -> None:
 
 def _resolve_windows(
     x: jax.Array, window: IntOrPair, strides: IntOrPair | None, padding: Padding
-) -> _Windows:
+) -> Windows:
     """Check the arguments and lay the windows over `x`."""
     _check_images(x)
     size = _as_pair("window", window)
@@ -185,7 +159,7 @@ def _resolve_windows(
             f"padding {pads}; use a smaller window, a larger image or padding='SAME'."
         )
     counts = (room[0] // steps[0] + 1, room[1] // steps[1] + 1)
-    return _Windows(size, steps, pads, counts)
+    return Windows(size, steps, pads, counts)
 
 
 def _as_pair(what: str, value: IntOrPair) -> tuple[int, int]:
@@ -216,7 +190,7 @@ def _resolve_padding(
     return (top, bottom), (left, right)
 
 
-def _reduce(x: jax.Array, windows: _Windows, kind: str) -> jax.Array:
+def _reduce(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
     if uses_stock_ops():
         return _reduce_windows(x, windows=windows, kind=kind)
     return _reduce_best(x, windows, kind)
@@ -224,17 +198,17 @@ def _reduce(x: jax.Array, windows: _Windows, kind: str) -> jax.Array:
 
 # Compiled as one, or a call outside of `jit` would trace and compile both branches anew each time.
 @functools.partial(jax.jit, static_argnames=("windows", "kind"), inline=True)
-def _reduce_best(x: jax.Array, windows: _Windows, kind: str) -> jax.Array:
+def _reduce_best(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
     """Reduce each window in the way that is fastest on the platform the code is lowered for."""
     stock = functools.partial(_reduce_windows, windows=windows, kind=kind)
     if not windows.are_small or not (windows.are_tiles or kind == "max"):
         return stock(x)
-    own = _reduce_tiles if windows.are_tiles else _max_of_windows
+    own = cpu_pooling.reduce_tiles if windows.are_tiles else cpu_pooling.max_of_windows
     own = functools.partial(own, windows=windows, kind=kind)
     return lax.platform_dependent(x, cpu=own, default=stock)
 
 
-def _reduce_windows(x: jax.Array, *, windows: _Windows, kind: str) -> jax.Array:
+def _reduce_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
     """Reduce each window with XLA's own operation."""
     leading = (1,) * (x.ndim - 3)
     return lax.reduce_window(
@@ -247,158 +221,7 @@ def _reduce_windows(x: jax.Array, *, windows: _Windows, kind: str) -> jax.Array:
     )
 
 
-def _reduce_tiles(x: jax.Array, *, windows: _Windows, kind: str) -> jax.Array:
-    """Reduce windows that tile the image, as elementwise code over strided slices."""
-    if kind == "max":
-        return _max_of_tiles(_cut_to_tiles(x, windows, -jnp.inf), windows.size)
-    return functools.reduce(jnp.add, _slices_of_tiles(_cut_to_tiles(x, windows, 0.0), windows.size))
-
-
-def _cut_to_tiles(x: jax.Array, windows: _Windows, fill: float) -> jax.Array:
-    """Pad `x` and drop its remainder, so that the windows tile it exactly."""
-    edges = []
-    for n, k, count, (low, _) in zip(
-        x.shape[-3:-1], windows.size, windows.counts, windows.padding, strict=True
-    ):
-        edges.append((low, count * k - n - low, 0))  # a negative edge crops
-    if not any(low or high for low, high, _ in edges):
-        return x
-    whole = (0, 0, 0)
-    return lax.pad(x, jnp.asarray(fill, x.dtype), [whole] * (x.ndim - 3) + edges + [whole])
-
-
-def _slices_of_tiles(x: jax.Array, size: tuple[int, int]) -> list[jax.Array]:
-    """Gather the pixels at each position of the windows, in row-major order."""
-    height, width = size
-    return [x[..., i::height, j::width, :] for i in range(height) for j in range(width)]
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _max_of_tiles(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    return functools.reduce(jnp.maximum, _slices_of_tiles(x, size))
-
-
-@_max_of_tiles.defjvp
-def _max_of_tiles_jvp(
-    size: tuple[int, int], primals: tuple[jax.Array], tangents: tuple[jax.Array]
-) -> tuple[jax.Array, jax.Array]:
-    """Pick the tangent of each window's first maximum.
-
-    Written as a select on the image reshaped into tiles, because its transpose is then a broadcast
-    and a select, with no scatter: one pass that reads the small arrays and writes the large one.
-    """
-    (x,), (x_dot,) = primals, tangents
-    height, width = size
-    first = _index_of_first_max(_slices_of_tiles(x, size))
-    *leading, H, W, C = x.shape
-    tiles = x_dot.reshape(*leading, H // height, height, W // width, width, C)
-    position = jnp.arange(height * width, dtype=first.dtype)
-    position = position.reshape((1,) * len(leading) + (1, height, 1, width, 1))
-    is_first = jnp.expand_dims(first, (-4, -2)) == position
-    picked = jnp.where(is_first, tiles, jnp.zeros_like(tiles))
-    return _max_of_tiles(x, size), picked.sum(axis=(-4, -2))
-
-
-def _max_of_windows(x: jax.Array, *, windows: _Windows, kind: str) -> jax.Array:
-    """Take the maximum of windows that may overlap."""
-    del kind  # no other is asked for
-    return _max_of_phases(_pad_to_phases(x, windows, -jnp.inf), windows)
-
-
-def _pad_to_phases(x: jax.Array, windows: _Windows, fill: float) -> jax.Array:
-    """Pad `x`, so that it has whole strides and every window lies in it."""
-    edges = []
-    for n, k, step, count, (low, _) in zip(
-        x.shape[-3:-1],
-        windows.size,
-        windows.strides,
-        windows.counts,
-        windows.padding,
-        strict=True,
-    ):
-        strides = count + (k - 1) // step
-        edges.append((low, strides * step - n - low, 0))  # a negative edge crops
-    whole = (0, 0, 0)
-    return lax.pad(x, jnp.asarray(fill, x.dtype), [whole] * (x.ndim - 3) + edges + [whole])
-
-
-def _slices_of_windows(x: jax.Array, windows: _Windows) -> list[jax.Array]:
-    """Gather the pixels at each position of the windows, in row-major order."""
-    (rows, columns), (height, width) = windows.strides, windows.counts
-    last = ((height - 1) * rows + 1, (width - 1) * columns + 1)
-    return [
-        x[..., i : i + last[0] : rows, j : j + last[1] : columns, :]
-        for i, j in np.ndindex(windows.size)
-    ]
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _max_of_phases(x: jax.Array, windows: _Windows) -> jax.Array:
-    return functools.reduce(jnp.maximum, _slices_of_windows(x, windows))
-
-
-def _max_of_phases_forward(x: jax.Array, windows: _Windows) -> tuple[jax.Array, jax.Array]:
-    return _max_of_phases(x, windows), _index_of_first_max(_slices_of_windows(x, windows))
-
-
-def _max_of_phases_backward(
-    windows: _Windows, first: jax.Array, gradient: jax.Array
-) -> tuple[jax.Array]:
-    """Hand each window's gradient to its first maximum.
-
-    Pixels of one phase of the strides have the same place in the windows that they lie in, so each
-    phase is a sum of selects over shifted arrays, and the image is the phases put together.
-    """
-    spare = [(k - 1) // step for k, step in zip(windows.size, windows.strides, strict=True)]
-    edges = [(0, 0)] * (gradient.ndim - 3) + [(n, n) for n in spare] + [(0, 0)]
-    first, gradient = lax.optimization_barrier(
-        (jnp.pad(first, edges, constant_values=-1), jnp.pad(gradient, edges))
-    )
-    rows = [
-        jnp.stack(
-            [_phase_gradient(first, gradient, (i, j), windows) for j in range(windows.strides[1])],
-            -2,
-        )
-        for i in range(windows.strides[0])
-    ]
-    whole = jnp.stack(rows, -4)  # (..., H / rows, rows, W / columns, columns, C)
-    *leading, height, tall, width, wide, channels = whole.shape
-    return (whole.reshape(*leading, height * tall, width * wide, channels),)
-
-
-def _phase_gradient(
-    first: jax.Array, gradient: jax.Array, phase: tuple[int, int], windows: _Windows
-) -> jax.Array:
-    """Sum what the windows give to the pixels of one phase."""
-    (rows, columns), (tall, wide) = windows.strides, windows.size
-    spare = ((tall - 1) // rows, (wide - 1) // columns)
-    height, width = (n + s for n, s in zip(windows.counts, spare, strict=True))
-    total = jnp.zeros((*gradient.shape[:-3], height, width, gradient.shape[-1]), gradient.dtype)
-    for i in range(phase[0], tall, rows):
-        for j in range(phase[1], wide, columns):
-            top, left = spare[0] - i // rows, spare[1] - j // columns
-            index, weight = (
-                a[..., top : top + height, left : left + width, :] for a in (first, gradient)
-            )
-            total += jnp.where(index == jnp.int8(i * wide + j), weight, jnp.zeros_like(weight))
-    return total
-
-
-_max_of_phases.defvjp(_max_of_phases_forward, _max_of_phases_backward)
-
-
-def _index_of_first_max(candidates: list[jax.Array]) -> jax.Array:
-    """Walk the window as `select_and_scatter` does: a later pixel wins only if it is greater."""
-    best = candidates[0]
-    index = jnp.zeros(best.shape, jnp.int8)
-    for i, candidate in enumerate(candidates[1:], start=1):
-        keep = best >= candidate
-        best = jnp.where(keep, best, candidate)
-        index = jnp.where(keep, index, jnp.int8(i))
-    return index
-
-
-def _real_area(x: jax.Array, windows: _Windows) -> jax.Array:
+def _real_area(x: jax.Array, windows: Windows) -> jax.Array:
     """Count the pixels in each window that are not padding: (1, ..., H', W', 1), dtype of `x`."""
     along = []
     for n, k, stride, count, (low, _) in zip(
