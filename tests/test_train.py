@@ -191,6 +191,7 @@ def test_step_compiles_once_and_refuses_another_shape(tiny_split):
         step(state, first_batch(tiny_split, 8), KEY)
 
 
+@pytest.mark.slow  # eager, every operation is compiled by itself
 def test_jit_equals_eager(tiny_split):
     model, optimizer = make_model(batch_norm=True), optim.make_optimizer("sgd", 0.1)
     step = make_step(model, optimizer, augment="standard")

@@ -143,7 +143,7 @@ def _row(module: nn.Module, own: dict[str, Any], output: Any, is_new: bool) -> L
     kernel_size = own["kernel"].size if "kernel" in own else 0
     return LayerRow(
         name="/".join(module.path),
-        kind=type(module).__name__,
+        kind=type(module).__name__.removesuffix("Layer"),
         output_shape=shape,
         num_params=_count(own) if is_new else 0,
         flops=2 * positions * kernel_size,

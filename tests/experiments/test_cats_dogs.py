@@ -139,7 +139,9 @@ def test_help_lists_every_setting_with_its_unit():
     assert "pixels" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_says_how_to_resume(tmp_path, number):
     workdir = tmp_path / "run"
     flags = [*TINY, "--num_epochs=2000", "--noflip_average", f"--workdir={workdir}"]

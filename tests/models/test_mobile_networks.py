@@ -195,8 +195,8 @@ def test_every_convolution_that_strides_has_the_padding(family, padding):
 )
 def test_every_batch_norm_has_the_constants_and_is_frozen_on_demand(model, constants):
     model = quiet(model)
-    read = lambda bn: (bn.momentum, bn.epsilon, bn.use_running_average)  # noqa: E731
-    assert set(calls_of(nn.BatchNorm, model, read, train=True)) == {constants}
+    found = calls_of(layers.BatchNormLayer, model, lambda bn: tuple(bn.constants[:3]), train=True)
+    assert set(found) == {constants}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,12 @@ def test_max_pool_and_its_gradient_equal_xla(name, dtype):
         (value, gradient), (want_value, want_gradient) = both(images)
         assert value.dtype == gradient.dtype == dtype
         np.testing.assert_array_equal(value, want_value)
-        np.testing.assert_array_equal(gradient, want_gradient)
+        if strides is not None and window != strides:  # sums, taken in another order
+            tolerance = 4 * float(jnp.finfo(dtype).eps)
+            wide = [np.asarray(a, np.float32) for a in (gradient, want_gradient)]
+            np.testing.assert_allclose(*wide, rtol=tolerance, atol=tolerance)
+        else:
+            np.testing.assert_array_equal(gradient, want_gradient)
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
