@@ -1,7 +1,9 @@
 """One phase of a run's training: its steps compiled, its data fed, its progress shown and saved."""
 
+import functools
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -193,42 +195,13 @@ class PhaseTrainer:
             step, state, batch_shapes(train, config.batch_size), run.key, donate_argnums=0
         )
         run.say(self._heading(state, train_step.seconds + eval_step.seconds))
-
-        def make_batches() -> Any:
-            return batches_lib.train_batches(
-                train, batch_size=config.batch_size, seed=config.seed, to_device=jax.device_put
-            )
-
-        scanned = epoch_scan.choose_steps(
-            config.epoch_scan,
-            step,
-            train_step,
-            state,
-            train,
-            make_batches,
-            run.key,
-            batch_size=config.batch_size,
-            steps_per_epoch=self._steps_per_epoch,
-            say=run.say,
-        )
-        batches = make_batches()
-        if scanned is not None:
-            batches = epoch_scan.position_batches(
-                train, batch_size=config.batch_size, seed=config.seed
-            )
+        scanned, batches = self._feed(step, train_step, state, train)
         state, progress = loop.restore_run(self._stores, state, batches, progress)
         done = progress.epoch - progress.first_epoch
         if done or progress.step_in_epoch:
             run.say(f"resuming at step {int(state.step)}")
         first_step = progress.first_epoch * self._steps_per_epoch
         with run.folder.summary_writer(first_step=int(state.step)) as writer:
-
-            def on_epoch(history: list[dict[str, Any]]) -> None:
-                write_rows(run.folder.metrics, history)
-                for name, value in history[-1].items():
-                    if not isinstance(value, str):
-                        writer.add_scalar(name, value, history[-1]["step"])
-
             _, progress = loop.Fit(
                 train_step=scanned or train_step,
                 eval_step=eval_step,
@@ -256,9 +229,34 @@ class PhaseTrainer:
                     batch_size=config.batch_size,
                     phase=self._phase.name,
                 ),
-                on_epoch=on_epoch,
+                on_epoch=functools.partial(_write_epoch, run.folder.metrics, writer),
             ).run(state, progress)
         return progress
+
+    def _feed(
+        self, step: Any, compiled: CompiledStep, state: TrainState, train: ImageSplit
+    ) -> tuple[epoch_scan.ScannedSteps | None, Any]:
+        """Choose how steps get their images: scanned on the device, or batch by batch."""
+        options = {"batch_size": self._config.batch_size, "seed": self._config.seed}
+
+        def make_batches() -> Any:
+            return batches_lib.train_batches(train, to_device=jax.device_put, **options)
+
+        scanned = epoch_scan.choose_steps(
+            self._config.epoch_scan,
+            step,
+            compiled,
+            state,
+            train,
+            make_batches,
+            self._run.key,
+            batch_size=self._config.batch_size,
+            steps_per_epoch=self._steps_per_epoch,
+            say=self._run.say,
+        )
+        if scanned is None:
+            return None, make_batches()
+        return scanned, epoch_scan.position_batches(train, **options)
 
     def _heading(self, state: TrainState, compile_seconds: float) -> str:
         config, run = self._config, self._run
@@ -276,6 +274,14 @@ class PhaseTrainer:
             f"{jax.device_count()} x {jax.devices()[0].device_kind}; compiled in "
             f"{compile_seconds:.1f} s"
         )
+
+
+def _write_epoch(metrics: Path, writer: Any, history: list[dict[str, Any]]) -> None:
+    """Write the table of epochs, and the last row of it to TensorBoard's log."""
+    write_rows(metrics, history)
+    for name, value in history[-1].items():
+        if not isinstance(value, str):
+            writer.add_scalar(name, value, history[-1]["step"])
 
 
 def count_parameters(params: PyTree) -> int:

@@ -44,7 +44,7 @@ def conv2d(
 
     Raises:
       ValueError: if the ranks are not 4.
-      TypeError: if the shapes do not fit, as `lax.conv_general_dilated` says.
+      TypeError: if the channels do not fit.
 
     Example:
       >>> image, edge = jnp.ones((1, 4, 4, 1)), jnp.array([[1.0, -1.0]]).reshape(1, 2, 1, 1)
@@ -191,12 +191,14 @@ def _images_gradient(
 def _kernel_gradient(
     images: jax.Array, kernel: jax.Array, gradient: jax.Array, geometry: Geometry
 ) -> jax.Array:
+    shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
+
     @jax.custom_batching.sequential_vmap
     def own(images: jax.Array, gradient: jax.Array) -> jax.Array:
-        return cpu_convolution.kernel_gradient(images, gradient, geometry, kernel)
+        return cpu_convolution.kernel_gradient(images, gradient, geometry, shape)
 
     def stock(images: jax.Array, gradient: jax.Array) -> jax.Array:
-        to_kernel = jax.linear_transpose(lambda w: by_xla(images, w, geometry), kernel)
+        to_kernel = jax.linear_transpose(lambda w: by_xla(images, w, geometry), shape)
         return to_kernel(gradient)[0]
 
     return lax.platform_dependent(images, gradient, cpu=own, default=stock)
@@ -270,11 +272,10 @@ def _over_batches(
     def rule(
         size: int, is_mapped: Sequence[bool], images: jax.Array, kernel: jax.Array
     ) -> tuple[jax.Array, bool]:
-        if is_mapped[1]:
-            many = images if is_mapped[0] else None
-            if many is None:
-                return lax.map(lambda kernel: mapped(images, kernel), kernel), True
+        if all(is_mapped):
             return lax.map(lambda both: mapped(*both), (images, kernel)), True
+        if is_mapped[1]:
+            return lax.map(lambda kernel: mapped(images, kernel), kernel), True
         result = mapped(images.reshape(-1, *images.shape[2:]), kernel)
         return result.reshape(size, -1, *result.shape[1:]), True
 

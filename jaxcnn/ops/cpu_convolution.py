@@ -11,7 +11,6 @@ By rule, for float32:
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -36,11 +35,11 @@ class Geometry(NamedTuple):
     by_onednn: bool = False
     swap_channels: bool = False  # of the kernel, for oneDNN
 
-    def is_depthwise(self, kernel: jax.Array) -> bool:
+    def is_depthwise(self, kernel: jax.Array | jax.ShapeDtypeStruct) -> bool:
         """Whether each channel has one kernel of its own."""
         return self.groups > 1 and self.groups == kernel.shape[3] and kernel.shape[2] == 1
 
-    def is_pointwise(self, kernel: jax.Array) -> bool:
+    def is_pointwise(self, kernel: jax.Array | jax.ShapeDtypeStruct) -> bool:
         """Whether the kernel sees one pixel, and all of its channels."""
         return kernel.shape[:2] == (1, 1) and self.groups == 1 and not any(map(any, self.pads))
 
@@ -97,9 +96,9 @@ def images_gradient(
 
 
 def kernel_gradient(
-    images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel: jax.Array
+    images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel: jax.ShapeDtypeStruct
 ) -> jax.Array:
-    """Compute the gradient of the kernel from that of the output."""
+    """Compute the gradient of a kernel of this shape from that of the output."""
     size = (kernel.shape[0], kernel.shape[1])
     strides, pads = geometry.strides, geometry.pads
     product = functools.partial(pointwise.product_over_rows, by_onednn=geometry.by_onednn)
@@ -111,8 +110,7 @@ def kernel_gradient(
         return depthwise.kernel_gradient(images, gradient, size, strides, pads)
     if geometry.dilation == (1, 1) and geometry.groups == 1:
         return row_windows.kernel_gradient(images, gradient, size, strides, pads, product)
-    shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
-    return jax.linear_transpose(lambda w: by_xla(images, w, geometry), shape)(gradient)[0]
+    return jax.linear_transpose(lambda w: by_xla(images, w, geometry), kernel)(gradient)[0]
 
 
 def _images_gradient_by_phases(
@@ -179,5 +177,5 @@ def _interleave(parts: list[jax.Array], *, axis: int) -> jax.Array:
     if len(parts) == 1:
         return parts[0]
     shape = list(parts[0].shape)
-    shape[axis] = math.prod((shape[axis], len(parts)))
+    shape[axis] *= len(parts)
     return jnp.stack(parts, axis + 1).reshape(shape)

@@ -36,17 +36,20 @@ class Windows(NamedTuple):
         """Whether the windows lie side by side."""
         return self.size == self.strides
 
-    @property
-    def are_small(self) -> bool:
-        """Whether a slice for each position of the window pays."""
-        return math.prod(self.size) <= _MAX_AREA
+
+def pays(windows: Windows, kind: str) -> bool:
+    """Tell whether `reduce_windows` is faster than XLA: for small windows; sums in tiles alone."""
+    return math.prod(windows.size) <= _MAX_AREA and (windows.are_tiles or kind == "max")
 
 
-def reduce_tiles(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
-    """Reduce windows that tile the image, as elementwise code over strided slices."""
-    if kind == "max":
+def reduce_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
+    """Reduce each window by "max" or "sum", as elementwise code over strided slices."""
+    if kind == "sum":
+        tiles = _slices_of_tiles(_cut_to_tiles(x, windows, 0.0), windows.size)
+        return functools.reduce(jnp.add, tiles)
+    if windows.are_tiles:
         return _max_of_tiles(_cut_to_tiles(x, windows, -jnp.inf), windows.size)
-    return functools.reduce(jnp.add, _slices_of_tiles(_cut_to_tiles(x, windows, 0.0), windows.size))
+    return _max_of_phases(_pad_to_phases(x, windows, -jnp.inf), windows)
 
 
 def _cut_to_tiles(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
@@ -92,12 +95,6 @@ def _max_of_tiles_jvp(
     is_first = jnp.expand_dims(first, (-4, -2)) == position
     picked = jnp.where(is_first, tiles, jnp.zeros_like(tiles))
     return _max_of_tiles(x, size), picked.sum(axis=(-4, -2))
-
-
-def max_of_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
-    """Take the maximum of windows that may overlap."""
-    del kind  # no other is asked for
-    return _max_of_phases(_pad_to_phases(x, windows, -jnp.inf), windows)
 
 
 def _pad_to_phases(x: jax.Array, windows: Windows, fill: float) -> jax.Array:

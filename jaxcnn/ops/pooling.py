@@ -201,10 +201,9 @@ def _reduce(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
 def _reduce_best(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
     """Reduce each window in the way that is fastest on the platform the code is lowered for."""
     stock = functools.partial(_reduce_windows, windows=windows, kind=kind)
-    if not windows.are_small or not (windows.are_tiles or kind == "max"):
+    if not cpu_pooling.pays(windows, kind):
         return stock(x)
-    own = cpu_pooling.reduce_tiles if windows.are_tiles else cpu_pooling.max_of_windows
-    own = functools.partial(own, windows=windows, kind=kind)
+    own = functools.partial(cpu_pooling.reduce_windows, windows=windows, kind=kind)
     return lax.platform_dependent(x, cpu=own, default=stock)
 
 
