@@ -30,6 +30,7 @@ from jaxcnn.config import TrainConfig
 from jaxcnn.interrupt import Interrupted
 from jaxcnn.loop import NonFiniteLossError
 from jaxcnn.models import list_models
+from jaxcnn.parallel import PeerLostError, end_processes, is_first
 from jaxcnn.registry import unknown_name
 
 _MODES = ("train", "evaluate")
@@ -62,10 +63,10 @@ def main(words: list[str]) -> None:
             raise unknown_name("mode", _MODE.value, _MODES)
         _evaluate() if _MODE.value == "evaluate" else _train()
     except Interrupted as stop:
-        print(f"{stop} Resume with:\n  {_resume_command()}", file=sys.stderr)
-        sys.exit(128 + stop.signal_number)
-    except NonFiniteLossError as error:
-        sys.exit(f"error: {error}")
+        status = 128 + stop.signal_number
+        end_processes(f"{stop} Resume with:\n  {_resume_command()}", status)
+    except (NonFiniteLossError, PeerLostError) as error:
+        end_processes(f"error: {error}", 1)
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
     except KeyboardInterrupt:
@@ -85,14 +86,15 @@ def _train() -> dict[str, Any]:
     )
     workdir = _WORKDIR.value or _new_workdir(config.dataset)
     flags.FLAGS["workdir"].value = workdir
-    print(f"run folder: {workdir}")
-    for line in command_line.prepare():
-        print(line)
+    lines = command_line.prepare()
+    if is_first():
+        print("\n".join([f"run folder: {workdir}", *lines]))
     summary = trainer.train_classifier(
         config, workdir, resume=_RESUME.value, overwrite=_OVERWRITE.value
     )
-    predict = f"python -m experiments.predict --workdir={shlex.quote(workdir)} PHOTO..."
-    print(f"label your own photos:\n  {predict}")
+    if is_first():
+        predict = f"python -m experiments.predict --workdir={shlex.quote(workdir)} PHOTO..."
+        print(f"label your own photos:\n  {predict}")
     return summary
 
 

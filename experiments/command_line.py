@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
+from jaxcnn.parallel import end_processes, is_first, start_processes
 from jaxcnn.process import prepare_process
 
 _USAGE_STATUS = 2
@@ -24,6 +25,15 @@ _COMPILATION_CACHE = flags.DEFINE_bool(
     "keep compiled programs in the user's cache folder, or in the one that the environment's "
     "JAX_COMPILATION_CACHE_DIR names, so that the next start need not compile them.",
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator_address",
+    None,
+    "host:port of process 0, where several processes train together and nothing in the environment "
+    "says so; SLURM, Open MPI and TPU pods do.",
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "processes that train together.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "number of this process, from 0.")
+_SHARED_FLAGS = (_REUSE_MEMORY, _COMPILATION_CACHE, _COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
 
 
 def define_flags(settings: type, **choices: Sequence[str]) -> None:
@@ -112,17 +122,21 @@ def prepare() -> list[str]:
     """Prepare the process as the flags say; to be called before the first array.
 
     Returns:
-      Lines to print about what was done.
+      Lines to print about what was done; none where another process prints them.
+
+    Raises:
+      ValueError: if the flags about processes do not fit.
     """
-    return prepare_process(
+    lines = prepare_process(
         reuse_memory=_REUSE_MEMORY.value, compilation_cache=_COMPILATION_CACHE.value
     )
+    started = start_processes(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    return [*lines, *filter(None, [started])] if is_first() else []
 
 
 def refuse(message: object) -> NoReturn:
     """End the program for a mistake that its user can mend: one line, status 2."""
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(_USAGE_STATUS)
+    end_processes(f"error: {message}", _USAGE_STATUS)
 
 
 def run(main: Callable[[list[str]], Any]) -> NoReturn:
@@ -134,7 +148,7 @@ def run(main: Callable[[list[str]], Any]) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
     logging.set_verbosity(logging.ERROR)  # what a user should know is printed, not logged
-    for flag in (_REUSE_MEMORY, _COMPILATION_CACHE):  # so that --help lists them
+    for flag in _SHARED_FLAGS:  # so that --help lists them
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
     app.run(main, flags_parser=_parse)
 

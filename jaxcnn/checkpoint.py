@@ -16,6 +16,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxcnn.parallel import fetch, on_first
 from jaxcnn.types import PyTree
 
 _DAMAGED = "damaged"  # where checkpoints that fail their checksums are put, beside the good ones
@@ -47,7 +48,7 @@ def fingerprints(state: PyTree) -> dict[str, dict[str, Any]]:
       [2]
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return {jax.tree_util.keystr(path): _fingerprint(np.asarray(leaf)) for path, leaf in leaves}
+    return {jax.tree_util.keystr(path): _fingerprint(fetch(leaf)) for path, leaf in leaves}
 
 
 def _fingerprint(array: np.ndarray) -> dict[str, Any]:
@@ -125,6 +126,7 @@ class CheckpointStore:
 
         Args:
           target: a tree of arrays or `jax.ShapeDtypeStruct` with the structure that is expected.
+            Arrays come back with their shardings, whatever devices they were saved from.
           step: read this step and no other.
 
         Returns:
@@ -179,7 +181,7 @@ class CheckpointStore:
     def _read(self, step: int, target: PyTree) -> Checkpoint:
         manifest = self._manifest(step)
         _check_structure(manifest["arrays"], target)
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, target)
+        abstract = jax.tree.map(_as_it_shall_lie, target)
         try:
             args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             state = self._manager.restore(step, args=args)["state"]
@@ -205,10 +207,13 @@ class CheckpointStore:
 
     def _put_aside(self, step: int, reason: str) -> None:
         aside = self.directory / _DAMAGED
-        aside.mkdir(exist_ok=True)
-        folder = self.directory / str(step)
-        number = sum(1 for _ in aside.glob(f"{step}-*"))
-        folder.rename(aside / f"{step}-{number}")
+
+        def move() -> None:
+            aside.mkdir(exist_ok=True)
+            number = sum(1 for _ in aside.glob(f"{step}-*"))
+            (self.directory / str(step)).rename(aside / f"{step}-{number}")
+
+        on_first(move)
         self._manager.reload()
         self._say(
             f"checkpoint {step} is damaged: {reason}. It was moved to {aside}; "
@@ -237,6 +242,14 @@ def _check_structure(saved: dict[str, dict[str, Any]], target: PyTree) -> None:
         f"the checkpoint belongs to another network or optimizer: {_listed(problems)}. "
         "Use the settings that it was made with."
     )
+
+
+def _as_it_shall_lie(leaf: Any) -> jax.ShapeDtypeStruct:
+    """Ask for an array where the target's is, else on this process's first device."""
+    sharding = getattr(leaf, "sharding", None)
+    if sharding is None:  # Orbax would look for the devices that it was saved from
+        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
 def _listed(items: list[str], most: int = 5) -> str:

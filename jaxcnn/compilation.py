@@ -29,7 +29,10 @@ class CompiledStep:
 
 
 def compile_step(
-    step: Callable[..., Any], *args: Any, donate_argnums: int | tuple[int, ...] = ()
+    step: Callable[..., Any],
+    *args: Any,
+    donate_argnums: int | tuple[int, ...] = (),
+    out_shardings: Any = None,
 ) -> CompiledStep:
     """Compile a pure function for the shapes of its arguments.
 
@@ -37,6 +40,8 @@ def compile_step(
       step: a pure function of trees of arrays.
       *args: arguments, or `jax.ShapeDtypeStruct` in their stead.
       donate_argnums: positions of arguments whose memory the result may take over.
+      out_shardings: how the results lie on the devices, as for `jax.jit`; None lets the compiler
+        choose.
 
     Returns:
       The compiled function.
@@ -48,7 +53,8 @@ def compile_step(
     """
     started = time.perf_counter()
     with not_serialized():  # so that tracing may make oneDNN's calls
-        lowered = jax.jit(step, donate_argnums=donate_argnums).lower(*args)
+        jitted = jax.jit(step, donate_argnums=donate_argnums, out_shardings=out_shardings)
+        lowered = jitted.lower(*args)
     # A program without them is kept for the next start, see `compilation_cache`.
     with not_serialized() if _ONEDNN_CALL in lowered.as_text() else contextlib.nullcontext():
         compiled = lowered.compile()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxcnn.parallel import fetch
 from jaxcnn.train import EvalStep
 from jaxcnn.types import Batch, Metrics, PyTree
 
@@ -45,7 +46,8 @@ def evaluate(eval_step: EvalStep, variables: PyTree, batches: Iterable[Batch]) -
     Args:
       eval_step: a compiled step of `train.make_eval_step`.
       variables: {"params": ..., "batch_stats": ...}.
-      batches: as `data.batches.eval_batches` gives; padding is left out by its mask.
+      batches: as `data.batches.eval_batches` gives; padding is left out by its mask. Where several
+        processes share each batch, laid out by `parallel.Layout.put_batch`; all get all answers.
 
     Returns:
       Exact sums over the split, and each example's probabilities.
@@ -59,14 +61,9 @@ def evaluate(eval_step: EvalStep, variables: PyTree, batches: Iterable[Batch]) -
     def collect() -> None:
         batch, counted, probabilities = waiting.popleft()
         totals.add(jax.device_get(counted))
-        mask = np.asarray(batch.mask)
-        parts.append(
-            (
-                np.asarray(batch.label)[mask],
-                np.asarray(probabilities)[mask],
-                np.asarray(batch.index)[mask],
-            )
-        )
+        answers = fetch((batch.label, probabilities, batch.index))
+        mask = fetch(batch.mask)
+        parts.append(tuple(part[mask] for part in answers))
 
     for batch in batches:
         waiting.append((batch, *eval_step(variables, batch)))

@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxcnn.augment import augment_batch, center_crop
 from jaxcnn.models import StagedNetwork, split_at_head
+from jaxcnn.parallel import fetch
 from jaxcnn.train import Augment, normalize, to_unit_interval
 from jaxcnn.types import Batch, PyTree
 
@@ -122,8 +123,8 @@ def extract(
     """
     parts, masks = [], []
     for batch in batches:
-        parts.append(np.asarray(feature_step(variables, batch, key)))
-        masks.append(np.asarray(batch.mask))
+        parts.append(fetch(feature_step(variables, batch, key)))
+        masks.append(fetch(batch.mask))
         on_batch(min(len(batch.mask), num_examples - len(batch.mask) * (len(parts) - 1)))
     return np.concatenate(parts)[:num_examples], np.concatenate(masks)[:num_examples]
 
@@ -195,5 +196,5 @@ def fingerprint(variables: PyTree, *others: object) -> str:
     """Digest what features depend on: a tree of arrays, and anything else by its text."""
     digest = hashlib.sha256(repr(others).encode())
     for leaf in jax.tree.leaves(variables):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
+        digest.update(np.ascontiguousarray(fetch(leaf)).tobytes())
     return digest.hexdigest()

@@ -13,6 +13,7 @@ from jaxcnn.checkpoint import CheckpointStore
 from jaxcnn.diagnosis import find_overfitting
 from jaxcnn.evaluation import Evaluation, Totals, evaluate
 from jaxcnn.interrupt import Interrupted, SignalWatch
+from jaxcnn.parallel import agree_on_signal
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train import EvalStep, evaluation_variables
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
@@ -157,6 +158,8 @@ class Fit:
       learning_rate: step to learning rate, for the record.
       line: where progress is shown.
       on_epoch: called with the history after each epoch.
+      await_each: let no step begin before the last one has ended; several CPU devices in one
+        process may wait for each other for ever otherwise.
     """
 
     def __init__(
@@ -176,6 +179,7 @@ class Fit:
         learning_rate: Callable[[int], float],
         line: ProgressLine,
         on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
+        await_each: bool = False,
     ) -> None:
         self._train_step = train_step
         self._eval_step = eval_step
@@ -191,6 +195,7 @@ class Fit:
         self._learning_rate = learning_rate
         self._line = line
         self._on_epoch = on_epoch
+        self._most_pending = 0 if await_each else 1
         self._warned_of_overfitting = False
 
     def run(self, state: TrainState, progress: Progress) -> tuple[TrainState, Progress]:
@@ -215,8 +220,9 @@ class Fit:
                     self._end_epoch(state, progress)
             finally:
                 self._line.close()
-            if signals.received is not None:  # it came after the last step, when all was saved
-                raise Interrupted(signals.received, step=self._step(progress))
+            received = agree_on_signal(signals.received, 0)
+            if received is not None:  # it came after the last step, when all was saved
+                raise Interrupted(received, step=self._step(progress))
         return state, progress
 
     def _train_epoch(
@@ -231,14 +237,15 @@ class Fit:
             state, counted = self._train_step(state, batch, self._key)
             pending.append((counted, num_steps))
             progress.step_in_epoch += num_steps
-            if len(pending) > 1:  # one call in flight while the last one is read
+            if len(pending) > self._most_pending:  # one call in flight while the last one is read
                 self._count(pending, progress, clock)
-            if self._save_is_due(progress, signals):
+            received = agree_on_signal(signals.received, self._step(progress))
+            if received is not None or self._save_is_due(progress):
                 while pending:
                     self._count(pending, progress, clock)
                 self._save(state, progress)
-                if signals.received is not None:
-                    raise Interrupted(signals.received, step=self._step(progress))
+            if received is not None:
+                raise Interrupted(received, step=self._step(progress))
         while pending:
             self._count(pending, progress, clock)
         self._epoch_clock = clock
@@ -339,11 +346,9 @@ class Fit:
                 f"{progress.best_step}."
             )
 
-    def _save_is_due(self, progress: Progress, signals: SignalWatch) -> bool:
+    def _save_is_due(self, progress: Progress) -> bool:
         every = self._plan.checkpoint_every_steps
-        return signals.received is not None or (
-            every is not None and self._step(progress) % every == 0
-        )
+        return every is not None and self._step(progress) % every == 0
 
     def _save(self, state: TrainState, progress: Progress) -> None:
         if self._stores is None:

@@ -1,9 +1,8 @@
 """One phase of a run's training: its steps compiled, its data fed, its progress shown and saved."""
 
-import functools
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +18,7 @@ from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.memory import ImageSplit
 from jaxcnn.models import HEAD, fold_batch_norm, split_at_head
+from jaxcnn.parallel import Layout, is_first
 from jaxcnn.phases import Phase
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train import make_eval_step_of_views, make_step, make_train_step, start_state
@@ -35,13 +35,29 @@ class RunContext(NamedTuple):
     folder: Workdir
     data: ImageSplits
     shapes: PyTree  # of the whole network's variables
-    eval_step: CompiledStep  # of the whole network
     key: jax.Array  # of all draws in training, the same at every start of the run
+    layout: Layout  # of all arrays on the devices
     say: Callable[[str], None]
+    eval_step: Any = None  # of the whole network, compiled
 
-    def eval_batches(self, split: ImageSplit) -> Iterator[Batch]:
-        """Give a split's batches, each example once."""
-        return batches_lib.eval_batches(split, batch_size=self.config.eval_batch_size)
+    def eval_batches(self, split: ImageSplit, batch_size: int | None = None) -> Iterator[Batch]:
+        """Give a split's batches on the devices, each example once."""
+        size = batch_size or self.eval_batch_size
+        batches = batches_lib.eval_batches(split, batch_size=size, **_own_share())
+        return map(self.layout.put_batch, batches)
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Give the size of evaluation's batches, rounded up to what the devices divide."""
+        return self.layout.round_up(self.config.eval_batch_size)
+
+    def compile(self, step: Any, state: PyTree, batch: Any, *others: Any) -> CompiledStep:
+        """Compile a step of variables and a batch; what it gives lies on every device."""
+        layout = self.layout
+        shapes = (layout.state_shapes(state), layout.batch_shapes(batch))
+        with layout.tracing():
+            step = layout.gathered(step)
+            return compile_step(step, *shapes, *others, out_shardings=layout.replicated)
 
 
 class PhaseTrainer:
@@ -72,9 +88,10 @@ class PhaseTrainer:
         if self._phase.on_features:
             return self._train_head(variables, progress)
         data = self._run.data
-        pictures.draw_samples(
-            self._run.folder.pictures, data.train, self._parts.augment, key=self._run.key
-        )
+        if is_first():
+            pictures.draw_samples(
+                self._run.folder.pictures, data.train, self._parts.augment, key=self._run.key
+            )
         train_step = make_train_step(
             self._parts.model,
             self._parts.optimizer,
@@ -101,17 +118,19 @@ class PhaseTrainer:
             **self._step_options(),
         )
         head = {"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}
-        eval_step = compile_step(
+        eval_step = self._run.compile(
             make_eval_step_of_views(
                 classifier, self._parts.plain_loss_fn, features.all_views, head=self._config.head
             ),
             head,
-            batch_shapes(validation, self._config.eval_batch_size),
+            batch_shapes(validation, self._run.eval_batch_size),
         )
 
+        whole = self._run.layout.put_state(variables)
+
         def export(trained: PyTree) -> PyTree:
-            params = {**variables["params"], **trained["params"]}
-            return {"params": params, "batch_stats": variables["batch_stats"]}
+            params = {**whole["params"], **trained["params"]}
+            return {"params": params, "batch_stats": whole["batch_stats"]}
 
         state = self._state(head, progress)
         return self._fit(train_step, eval_step, state, progress, train, (validation, export))
@@ -138,20 +157,28 @@ class PhaseTrainer:
         if found is None:
             model, folded = fold_batch_norm(self._parts.model, variables)
             step = features.make_feature_step(model, augment=self._parts.augment, **options)
-            shapes = batch_shapes(split, _FEATURE_BATCH)
-            compiled = compile_step(step, folded, shapes, key)
-            found = self._extract(name, split, compiled, folded)
-            features.save_features(path, *found, about)
+            shapes = batch_shapes(split, self._run.layout.round_up(_FEATURE_BATCH))
+            folded, key = self._run.layout.put_state(folded), self._run.layout.put_key(key)
+            compiled = self._run.compile(step, folded, shapes, key)
+            found = self._extract(name, split, compiled, folded, key)
+            if is_first():
+                features.save_features(path, *found, about)
         return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
 
     def _extract(
-        self, name: str, split: ImageSplit, compiled: CompiledStep, variables: PyTree
+        self,
+        name: str,
+        split: ImageSplit,
+        compiled: CompiledStep,
+        variables: PyTree,
+        key: jax.Array,
     ) -> tuple[np.ndarray, np.ndarray]:
         started = time.perf_counter()
-        batches = batches_lib.eval_batches(split, batch_size=_FEATURE_BATCH)
+        size = self._run.layout.round_up(_FEATURE_BATCH)
+        batches = self._run.eval_batches(split, size)
         with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
             found, present = features.extract(
-                compiled, variables, batches, len(split), key=self._run.key, on_batch=bar.update
+                compiled, variables, batches, len(split), key=key, on_batch=bar.update
             )
         seconds = time.perf_counter() - started
         num_views = found.shape[1]
@@ -167,18 +194,21 @@ class PhaseTrainer:
             "ema_decay": self._config.ema_decay or None,
             "reported_loss_fn": self._parts.plain_loss_fn,
             "frozen": () if self._phase.on_features else self._parts.frozen,
+            "num_parts": self._config.accumulate_steps,
+            "rematerialize": self._config.rematerialize,
         }
 
     def _state(
         self, variables: PyTree, progress: loop.Progress, *, frozen: tuple[str, ...] = ()
     ) -> TrainState:
-        return start_state(
+        state = start_state(
             variables,
             self._parts.optimizer,
             frozen=frozen,
             with_ema=bool(self._config.ema_decay),
             step=progress.first_epoch * self._steps_per_epoch,
         )
+        return self._run.layout.put_state(state)
 
     def _fit(
         self,
@@ -191,24 +221,23 @@ class PhaseTrainer:
     ) -> loop.Progress:
         config, run = self._config, self._run
         validation, export = others or (run.data.validation, lambda variables: variables)
-        train_step = compile_step(
-            step, state, batch_shapes(train, config.batch_size), run.key, donate_argnums=0
-        )
+        key = run.layout.put_key(run.key)
+        train_step = self._compile(step, state, train, key)
         run.say(self._heading(state, train_step.seconds + eval_step.seconds))
-        scanned, batches = self._feed(step, train_step, state, train)
+        scanned, batches = self._feed(step, train_step, state, train, key)
         state, progress = loop.restore_run(self._stores, state, batches, progress)
         done = progress.epoch - progress.first_epoch
         if done or progress.step_in_epoch:
             run.say(f"resuming at step {int(state.step)}")
         first_step = progress.first_epoch * self._steps_per_epoch
-        with run.folder.summary_writer(first_step=int(state.step)) as writer:
+        with _epoch_writer(run.folder, int(state.step)) as write_epoch:
             _, progress = loop.Fit(
                 train_step=scanned or train_step,
                 eval_step=eval_step,
                 batches=batches,
                 chunk_steps=scanned.chunk_steps if scanned else 1,
                 validation=lambda: run.eval_batches(validation),
-                key=run.key,
+                key=key,
                 plan=loop.Plan(
                     num_epochs=self._phase.num_epochs,
                     steps_per_epoch=self._steps_per_epoch,
@@ -228,19 +257,42 @@ class PhaseTrainer:
                     steps_per_epoch=self._steps_per_epoch,
                     batch_size=config.batch_size,
                     phase=self._phase.name,
+                    visible=is_first(),
                 ),
-                on_epoch=functools.partial(_write_epoch, run.folder.metrics, writer),
+                on_epoch=write_epoch,
+                await_each=run.layout.is_host and not run.layout.is_single,
             ).run(state, progress)
         return progress
 
+    def _compile(
+        self, step: Any, state: TrainState, train: ImageSplit, key: jax.Array
+    ) -> CompiledStep:
+        layout = self._run.layout
+        shapes = layout.batch_shapes(batch_shapes(train, self._config.batch_size))
+        with layout.tracing():
+            return compile_step(
+                layout.gathered(step),
+                layout.state_shapes(state),
+                shapes,
+                key,
+                donate_argnums=0,
+                out_shardings=(layout.shardings(state), layout.replicated),
+            )
+
     def _feed(
-        self, step: Any, compiled: CompiledStep, state: TrainState, train: ImageSplit
+        self,
+        step: Any,
+        compiled: CompiledStep,
+        state: TrainState,
+        train: ImageSplit,
+        key: jax.Array,
     ) -> tuple[epoch_scan.ScannedSteps | None, Any]:
         """Choose how steps get their images: scanned on the device, or batch by batch."""
         options = {"batch_size": self._config.batch_size, "seed": self._config.seed}
 
         def make_batches() -> Any:
-            return batches_lib.train_batches(train, to_device=jax.device_put, **options)
+            put = self._run.layout.put_batch
+            return batches_lib.train_batches(train, to_device=put, **_own_share(), **options)
 
         scanned = epoch_scan.choose_steps(
             self._config.epoch_scan,
@@ -249,7 +301,7 @@ class PhaseTrainer:
             state,
             train,
             make_batches,
-            self._run.key,
+            key,
             batch_size=self._config.batch_size,
             steps_per_epoch=self._steps_per_epoch,
             say=self._run.say,
@@ -271,17 +323,33 @@ class PhaseTrainer:
             f"{name}{config.model}: {parameters}, "
             f"{config.image_size_px} x {config.image_size_px} x {config.num_channels} images, "
             f"{self._phase.num_epochs * self._steps_per_epoch:,} steps of {config.batch_size} on "
-            f"{jax.device_count()} x {jax.devices()[0].device_kind}; compiled in "
+            f"{run.layout.describe()}; compiled in "
             f"{compile_seconds:.1f} s"
         )
 
 
-def _write_epoch(metrics: Path, writer: Any, history: list[dict[str, Any]]) -> None:
-    """Write the table of epochs, and the last row of it to TensorBoard's log."""
-    write_rows(metrics, history)
-    for name, value in history[-1].items():
-        if not isinstance(value, str):
-            writer.add_scalar(name, value, history[-1]["step"])
+def _own_share() -> dict[str, int]:
+    """Say which part of each batch this process makes."""
+    return {"process_index": jax.process_index(), "process_count": jax.process_count()}
+
+
+@contextmanager
+def _epoch_writer(
+    folder: Workdir, first_step: int
+) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    """Give what writes the table of epochs, and its last row to TensorBoard's log."""
+    if not is_first():
+        yield lambda history: None
+        return
+    with folder.summary_writer(first_step=first_step) as writer:
+
+        def write(history: list[dict[str, Any]]) -> None:
+            write_rows(folder.metrics, history)
+            for name, value in history[-1].items():
+                if not isinstance(value, str):
+                    writer.add_scalar(name, value, history[-1]["step"])
+
+        yield write
 
 
 def count_parameters(params: PyTree) -> int:

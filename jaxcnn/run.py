@@ -12,11 +12,11 @@ from jaxcnn import build, loop, pictures, transfer
 from jaxcnn import summary as summary_lib
 from jaxcnn.baselines import histogram_baselines
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
-from jaxcnn.compilation import compile_step
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.memory import ImageSplit
 from jaxcnn.evaluation import Evaluation, evaluate
+from jaxcnn.parallel import Layout, is_first
 from jaxcnn.phase_training import PhaseTrainer, RunContext, batch_shapes, count_parameters
 from jaxcnn.phases import Phase, plan_phases
 from jaxcnn.types import PyTree
@@ -51,13 +51,12 @@ class Run:
         shapes = build.variable_shapes(config, self._model)
         # One more than `last` keeps: falling back there must still find its best here.
         self._best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=say)
-        self._init_key, run_key = jax.random.split(jax.random.key(config.seed))
-        eval_step = compile_step(
-            build.build_eval_step(config, self._model, len(data.class_names)),
-            shapes,
-            batch_shapes(data.validation, config.eval_batch_size),
-        )
-        self._run = RunContext(config, folder, data, shapes, eval_step, run_key, say)
+        self._init_key, key = jax.random.split(jax.random.key(config.seed))
+        layout = Layout.make(config.mesh, batch_size=config.batch_size)
+        run = RunContext(config, folder, data, shapes, key=key, layout=layout, say=say)
+        step = build.build_eval_step(config, self._model, len(data.class_names))
+        batch = batch_shapes(data.validation, run.eval_batch_size)
+        self._run = run._replace(eval_step=run.compile(step, shapes, batch))
 
     def train(self) -> loop.Progress:
         """Go through the phases, from where an earlier start of the run left off."""
@@ -94,12 +93,13 @@ class Run:
             "versions": {
                 p: package_metadata.version(p) for p in ("jaxcnn", "jax", "flax", "optax")
             },
-            "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+            "device": self._run.layout.describe(),
         }
-        write_json(self.folder.summary, summary)
-        pictures.draw_results(
-            self.folder.pictures, self.data.test, test, progress.history, accuracies=accuracies
-        )
+        if is_first():
+            write_json(self.folder.summary, summary)
+            pictures.draw_results(
+                self.folder.pictures, self.data.test, test, progress.history, accuracies=accuracies
+            )
         self._tell(summary, accuracies)
         return summary
 
@@ -120,7 +120,8 @@ class Run:
 
     def best_variables(self, step: int | None = None) -> tuple[PyTree, int]:
         """Restore the best variables so far, or those of a step, and their step."""
-        found = self._best.restore(self._run.shapes, step=step)
+        shapes = self._run.layout.state_shapes(self._run.shapes)
+        found = self._best.restore(shapes, step=step)
         if found is None:
             raise CheckpointError(f"{self.folder.path} holds no checkpoint to evaluate.")
         return found.state, found.step

@@ -1,5 +1,6 @@
 """The training and evaluation steps: pure functions, compiled once, state in and state out."""
 
+import functools
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxcnn import losses, metrics, optim
+from jaxcnn.accumulation import accumulate_gradients
 from jaxcnn.augment import augment_batch, center_crop
+from jaxcnn.models import STAGE_OUTPUT
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> (B,) nats
@@ -156,6 +159,8 @@ def make_train_step(
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
     frozen: Container[str] = (),
+    num_parts: int = 1,
+    rematerialize: bool = False,
     mean: float | Sequence[float] = 0.5,
     std: float | Sequence[float] = 0.25,
 ) -> TrainStep:
@@ -172,6 +177,10 @@ def make_train_step(
         evaluation uses where training smooths or weights its own, so that the two compare.
       frozen: names at the top of the parameters that stay as they are: no gradient of them is
         computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
+      num_parts: compute the gradient of so many parts of the batch, one after the other, and add
+        them up, see `accumulation.accumulate_gradients`.
+      rematerialize: keep what comes out of each stage alone, and compute the rest again in the
+        backward pass: about a third more work, for memory that grows with the largest stage.
       mean: of the pixels, see `normalize`.
       std: of the pixels, see `normalize`.
 
@@ -196,6 +205,8 @@ def make_train_step(
         ema_decay=ema_decay,
         reported_loss_fn=reported_loss_fn,
         frozen=frozen,
+        num_parts=num_parts,
+        rematerialize=rematerialize,
     )
 
 
@@ -209,6 +220,8 @@ def make_step(
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
     frozen: Container[str] = (),
+    num_parts: int = 1,
+    rematerialize: bool = False,
 ) -> TrainStep:
     """Build one update for any kind of input; `make_train_step` is the one for images.
 
@@ -221,34 +234,53 @@ def make_step(
       ema_decay: as for `make_train_step`.
       reported_loss_fn: as for `make_train_step`.
       frozen: as for `make_train_step`.
+      num_parts: as for `make_train_step`.
+      rematerialize: as for `make_train_step`.
 
     Returns:
       As `make_train_step`.
     """
+    saved = jax.checkpoint_policies.save_only_these_names(STAGE_OUTPUT)
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
         inputs, label = prepare(batch, prepare_key), jnp.asarray(batch.label)
 
-        def objective(trained: PyTree) -> tuple[jax.Array, Any]:
-            logits, updated = model.apply(
-                {"params": {**state.params, **trained}, "batch_stats": state.batch_stats},
-                inputs,
+        count = jnp.sum(batch.mask, dtype=jnp.float32)
+
+        def fold_part(part: jax.Array) -> jax.Array:
+            return jax.random.fold_in(dropout_key, part) if num_parts > 1 else dropout_key
+
+        def objective(trained: PyTree, batch_stats: PyTree, part: Any, rows: Any) -> Any:
+            inputs, label, mask = rows
+            apply: Callable[..., Any] = functools.partial(
+                model.apply,
                 train=True,
                 mutable=["batch_stats", "auxiliary"],
-                rngs={"dropout": dropout_key},
+                rngs={"dropout": fold_part(part)},
             )
-            loss = losses.mean_loss(loss_fn(logits, label), batch.mask)
-            loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, batch)
-            return loss, (logits, updated)
+            if rematerialize:
+                apply = jax.checkpoint(apply, policy=saved)
+            params = {**state.params, **trained}
+            logits, updated = apply({"params": params, "batch_stats": batch_stats}, inputs)
+            loss = losses.mean_loss(loss_fn(logits, label), mask)
+            loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, label, mask)
+            if num_parts > 1:  # each part counts as many times as it has examples
+                loss *= jnp.sum(mask, dtype=jnp.float32) / jnp.maximum(count, 1)
+            return loss, (logits, {**batch_stats, **updated.get("batch_stats", {})})
 
         trained = _without(state.params, frozen)
-        gradients, (logits, updated) = jax.grad(objective, has_aux=True)(trained)
+        gradients, (logits, batch_stats) = accumulate_gradients(
+            functools.partial(jax.grad(objective, has_aux=True), trained),
+            state.batch_stats,
+            (inputs, label, jnp.asarray(batch.mask)),
+            num_parts=num_parts,
+        )
         updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
         state = state._replace(
             step=state.step + 1,
             params={**state.params, **optax.apply_updates(trained, updates)},
-            batch_stats={**state.batch_stats, **updated.get("batch_stats", {})},
+            batch_stats=batch_stats,
             opt_state=opt_state,
         )
         if ema_decay is not None:
@@ -260,10 +292,11 @@ def make_step(
     return train_step
 
 
-def _auxiliary_loss(model: nn.Module, sown: PyTree, loss_fn: LossFn, batch: Batch) -> Any:
+def _auxiliary_loss(
+    model: nn.Module, sown: PyTree, loss_fn: LossFn, label: jax.Array, mask: jax.Array
+) -> Any:
     """Add up the weighted mean losses of the logits that auxiliary heads sowed; 0 without any."""
-    label = jnp.asarray(batch.label)
-    means = [losses.mean_loss(loss_fn(x, label), batch.mask) for x in jax.tree.leaves(sown)]
+    means = [losses.mean_loss(loss_fn(x, label), mask) for x in jax.tree.leaves(sown)]
     return getattr(model, "auxiliary_weight", 0.0) * sum(means)
 
 

@@ -5,14 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jaxcnn import build
 from jaxcnn import config as config_lib
 from jaxcnn import summary as summary_lib
-from jaxcnn.config import TrainConfig
+from jaxcnn.config import MACHINE_SETTINGS, TrainConfig
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.memory import DecodedSplit, write_skipped_csv
 from jaxcnn.features import fingerprint
+from jaxcnn.parallel import Layout, is_first, on_first, peers_watched
 from jaxcnn.phases import plan_phases
 from jaxcnn.progress import format_duration
 from jaxcnn.run import Run
@@ -39,6 +42,7 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     config = config_lib.resolve(config, start.preset if start else None)
     # The classes are not known yet; two stand in for them, or as many as there are weights.
     num_classes = max(2, config.class_weights.count(",") + 1)
+    Layout.make(config.mesh, batch_size=config.batch_size)
     for phase in plan_phases(config):
         build.build_parts(config, phase, class_counts=[1] * num_classes, steps_per_epoch=1)
     return config
@@ -69,6 +73,7 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     say(f"{config.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
+    is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
     return load_images(
         splits,
         size_px=config.stored_size_px,
@@ -77,10 +82,11 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
         interpolation=config.interpolation,
         num_workers=config.num_workers,
         max_bad_share=config.max_bad_share,
-        memory_limit_bytes=round(config.memory_limit_gib * 2**30),
+        memory_limit_bytes=round(config.memory_limit_gib * 2**30) if is_alone else 0,
         decoder=config.decoder,
         cache=_image_cache(config, say),
-        look_for_duplicates=config.dataset != DRAWN_PETS,  # drawn anew for each split
+        look_for_duplicates=is_alone and config.dataset != DRAWN_PETS,  # drawn for each split
+        check_beforehand=is_alone,
         say=say,
     )
 
@@ -109,16 +115,31 @@ def train_classifier(
       ValueError: for settings, folders or data that cannot be used.
       loop.NonFiniteLossError: if training diverges.
       interrupt.Interrupted: on SIGTERM or Ctrl-C, after saving.
+      parallel.PeerLostError: if another process of the job is lost.
     """
+    say = say if is_first() else _say_nothing
+    with peers_watched():
+        return _train(config, Path(workdir), resume=resume, overwrite=overwrite, say=say)
+
+
+def _train(
+    config: TrainConfig, workdir: Path, *, resume: bool, overwrite: bool, say: Say
+) -> dict[str, Any]:
     started = time.perf_counter()
     start = find_start(config, say=say)
     config = check(config, start)
-    folder = open_workdir(workdir, config_lib.to_json(config), resume=resume, overwrite=overwrite)
+    settings = config_lib.to_json(config)
+    on_first(
+        lambda: open_workdir(
+            workdir, settings, resume=resume, overwrite=overwrite, free=MACHINE_SETTINGS
+        )
+    )
+    folder = Workdir(workdir)
     data = load_data(config, say=say)
     if data.skipped:
         write_skipped_csv(folder.skipped_files, data.skipped)
         say(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
-    check_origin(folder, _origin(data, start))
+    on_first(lambda: check_origin(folder, _origin(data, start)))
     run = Run(config, folder, data, start=start, say=say)
     summary = run.finish(run.train())
     say(f"total time {format_duration(time.perf_counter() - started)}")
@@ -164,6 +185,10 @@ def _image_cache(config: TrainConfig, say: Say) -> ImageCache | None:
     if not config.image_cache_gib:
         return None
     return ImageCache(cache_folder() / "decoded", round(config.image_cache_gib * 2**30), say=say)
+
+
+def _say_nothing(line: str) -> None:
+    del line  # the first process says it
 
 
 def _listed(names: tuple[str, ...], most: int = 8) -> str:

@@ -15,7 +15,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ def open_workdir(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    free: Collection[str] = (),
 ) -> Workdir:
     """Prepare a run's folder, refusing to mix two runs.
 
@@ -102,6 +103,7 @@ def open_workdir(
       settings: the run's settings as JSON values; a resumed run must have the same.
       resume: continue the run that is there, or start one where there is none.
       overwrite: remove the run that is there first.
+      free: settings that a resumed run may change.
 
     Returns:
       The folder, holding `config.json`.
@@ -121,7 +123,9 @@ def open_workdir(
                 f"{workdir.path} already holds a run. Continue it with --resume, start it anew "
                 "with --overwrite, or choose another --workdir."
             )
-        _check_same(json.loads(workdir.config.read_text()), dict(settings), workdir.path)
+        there = json.loads(workdir.config.read_text())
+        kept = {name: value for name, value in there.items() if name in free}
+        _check_same(there, {**settings, **kept}, workdir.path)
         return workdir
     if (workdir.path / "checkpoints").exists():
         raise WorkdirError(

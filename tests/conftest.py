@@ -3,6 +3,11 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Nearly all the time of these tests goes into compiling programs that then run once, on a few
+# pixels. LLVM's optimizations are half of it; XLA's own stay on. Set it empty to test with both.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 import jax
 import numpy as np

@@ -27,7 +27,7 @@ ROWS = (
     ),
     ("train", "compilation", "plots", "baselines", "phases", "process"),
     ("config",),
-    ("optim", "losses", "metrics", "augment"),
+    ("optim", "losses", "metrics", "augment", "accumulation", "parallel"),
     ("models", "schedules"),
     ("ops", "data"),
     ("compilation_cache", "host_memory"),

@@ -3,6 +3,7 @@
 from jaxcnn.config.checks import check_values, count_frozen
 from jaxcnn.config.presets import PRESETS, num_channels_of, resolve
 from jaxcnn.config.settings import (
+    MACHINE_SETTINGS,
     MODEL_OPTIONS,
     TrainConfig,
     from_json,
@@ -12,6 +13,7 @@ from jaxcnn.config.settings import (
 )
 
 __all__ = [
+    "MACHINE_SETTINGS",
     "MODEL_OPTIONS",
     "PRESETS",
     "TrainConfig",

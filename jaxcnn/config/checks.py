@@ -27,7 +27,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("image_size_px", "stored_size_px", "num_epochs", "batch_size", "eval_batch_size"),
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
-        *("head_learning_rate", "layer_decay"),
+        *("head_learning_rate", "layer_decay", "accumulate_steps"),
         *("validation_fraction", "test_fraction"),
     ),
     _AT_LEAST_0: (
@@ -75,6 +75,11 @@ def check_values(config: TrainConfig) -> None:
         raise ValueError(
             f"stored_size_px (={config.stored_size_px}) is smaller than image_size_px "
             f"(={config.image_size_px}); raise the first or lower the second."
+        )
+    if config.batch_size % config.accumulate_steps:
+        raise ValueError(
+            f"accumulate_steps (={config.accumulate_steps}) must divide batch_size "
+            f"(={config.batch_size})."
         )
     _check_pixels(config)
     _check_start(config)

@@ -197,11 +197,34 @@ class TrainConfig:
         "many training steps as one program on images that lie on the device: on, off, or auto: "
         "on a GPU or TPU with room for them, where a short trial says that it is faster.",
     )
+    accumulate_steps: int = _setting(
+        1,
+        "parts that each batch is computed in, one after the other, to need less memory; it "
+        "divides batch_size.",
+    )
+    rematerialize: bool = _setting(
+        False, "compute activations again in the backward pass instead of keeping them."
+    )
+    mesh: str = _setting(
+        "auto",
+        "devices by axis, e.g. data:4,fsdp:2: batches are split over all, parameters are copied "
+        "along data and split along fsdp; auto: all devices along data.",
+    )
     baselines: bool = _preset(
         "also classify by colour histogram and by edge orientations, for comparison."
     )
     seed: int = _setting(0, "whole number that decides every random draw.")
 
+
+# Settings that say what a machine does, not what a run is: a resumed run may change them.
+MACHINE_SETTINGS = (
+    "mesh",
+    "num_workers",
+    "memory_limit_gib",
+    "image_cache_gib",
+    "epoch_scan",
+    "eval_batch_size",
+)
 
 # Settings that only some networks have; they are passed on where given.
 MODEL_OPTIONS = (

@@ -104,6 +104,7 @@ def load_images(
     decoder: str = "auto",
     cache: ImageCache | None = None,
     look_for_duplicates: bool = True,
+    check_beforehand: bool = True,
     say: Callable[[str], None] = print,
 ) -> ImageSplits:
     """Decode three splits into memory where they fit, and check them where they do not.
@@ -120,6 +121,8 @@ def load_images(
       decoder: "auto", "pillow" or "fast", see `choose_decoder`.
       cache: where decoded images are kept between runs; None keeps none.
       look_for_duplicates: compare the splits for equal images, reading each file once more.
+      check_beforehand: read each file that is streamed once, to leave out the bad; else they are
+        found when their turn comes, and then count as missing.
       say: called with a line for each thing that a person should know.
 
     Returns:
@@ -152,11 +155,13 @@ def load_images(
         say(_how_decoded(kept, by, time.perf_counter() - started))
         skipped = [file for split in kept for file in split.skipped]
         return ImageSplits(kept[0], kept[1], kept[2], skipped, duplicates)
-    say(
-        f"{needed / 2**30:.1f} GiB of images exceed the limit of "
-        f"{memory_limit_bytes / 2**30:.1f} GiB; they are decoded as they are needed, {by}."
+    over = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they " * bool(
+        memory_limit_bytes
     )
-    checked = [check_source(source, **limits) for source in splits]  # type: ignore[arg-type]
+    say(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed, {by}.")
+    checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
+    if check_beforehand:
+        checked = [check_source(source, **limits) for source in splits]  # type: ignore[arg-type]
     streamed = [
         StreamedSplit(good, num_threads=workers, max_bad_share=max_bad_share, **shape)  # type: ignore[arg-type]
         for good, _ in checked

@@ -25,6 +25,7 @@ from jaxcnn.models.resnet import ResNet
 from jaxcnn.models.six_conv import SixConv
 from jaxcnn.models.staged import (
     HEAD,
+    STAGE_OUTPUT,
     FeatureClassifier,
     StagedNetwork,
     StageInfo,
@@ -38,6 +39,7 @@ from jaxcnn.registry import unknown_name
 
 __all__ = [
     "HEAD",
+    "STAGE_OUTPUT",
     "VGG",
     "AlexNet",
     "EfficientNetLite",

@@ -12,10 +12,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
 from jaxcnn.models import layers
 
 HEAD = "head"
+STAGE_OUTPUT = "stage_output"  # the name of what rematerialization keeps
 
 
 class Stage(NamedTuple):
@@ -108,6 +110,7 @@ class StagedNetwork(nn.Module, kw_only=True):
         _check_frozen(self.frozen_stages, stages)
         for number, stage in enumerate(stages, start=1):
             x = stage.apply(x, train=train and number > self.frozen_stages)
+            x = checkpoint_name(x, STAGE_OUTPUT)
             if number == self.frozen_stages:
                 x = lax.stop_gradient(x)
             if x.ndim == 4:

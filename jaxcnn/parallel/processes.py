@@ -1,0 +1,203 @@
+"""Several processes that train together: how they start, agree, and end when one of them is lost.
+
+Each process drives its own devices, reads its own part of every batch, and runs the same program.
+The first one, number 0, is the one that speaks and writes; checkpoints are written by all.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NoReturn
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+# A process that stops answering is given up after so long; one that dies is noticed at once by
+# those who compute with it.
+HEARTBEAT_SECONDS = 30
+_LONGEST_MESSAGE = 4096  # bytes
+_STEPS_BETWEEN_AGREEMENTS = 10
+_SIGNS_OF_A_LOST_PEER = (
+    *("gloo", "nccl", "heartbeat", "coordination service", "connection closed", "connection reset"),
+    *("barrier", "broken pipe", "socket closed", "unavailable", "deadline_exceeded"),
+)
+# Variables that say that a process is one of several: all of a row, and the number where one is.
+_CLUSTERS: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
+    ("SLURM", ("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID"), "SLURM_NTASKS"),
+    ("Open MPI", ("OMPI_MCA_orte_hnp_uri", "OMPI_COMM_WORLD_RANK"), "OMPI_COMM_WORLD_SIZE"),
+    ("Kubernetes", ("KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"), None),
+    ("TPU slices", ("MEGASCALE_COORDINATOR_ADDRESS",), None),
+)
+_TPU_HOSTS = "TPU_WORKER_HOSTNAMES"  # of a pod slice, separated by commas
+
+
+class PeerLostError(RuntimeError):
+    """Another process of the job died or stopped answering; the message says what to do."""
+
+
+def find_cluster(environment: Mapping[str, str]) -> str | None:
+    """Tell which kind of cluster started this process as one of several.
+
+    Args:
+      environment: the environment's variables.
+
+    Returns:
+      Its name; None where the process is alone.
+
+    Example:
+      >>> step = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_PROCID": "0"}
+      >>> find_cluster({**step, "SLURM_NTASKS": "2"}), find_cluster({**step, "SLURM_NTASKS": "1"})
+      ('SLURM', None)
+    """
+    for name, variables, count in _CLUSTERS:
+        if all(environment.get(variable) for variable in variables):
+            return name if count is None or int(environment.get(count) or 1) > 1 else None
+    return "a TPU pod" if "," in environment.get(_TPU_HOSTS, "") else None
+
+
+def start_processes(
+    coordinator_address: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> str | None:
+    """Join the other processes of the job, where there are any; before the first array.
+
+    Args:
+      coordinator_address: host:port of process 0; None asks the environment: SLURM, Open MPI,
+        Kubernetes with an indexed job, TPU pods.
+      num_processes: processes of the job.
+      process_id: this one's number, from 0.
+
+    Returns:
+      A line to print about it; None where the process is alone.
+
+    Raises:
+      ValueError: if only some of the three are given, or they do not fit.
+      RuntimeError: if the others cannot be reached.
+    """
+    given = (coordinator_address, num_processes, process_id)
+    if coordinator_address is not None and num_processes is not None and process_id is not None:
+        if num_processes < 1 or not 0 <= process_id < num_processes:
+            raise ValueError(
+                f"process_id (={process_id}) must lie in [0, num_processes (={num_processes}))."
+            )
+        cluster: str | None = coordinator_address
+    elif any(value is not None for value in given):
+        raise ValueError(
+            "coordinator_address, num_processes and process_id belong together; give all three, "
+            f"or none; got {coordinator_address}, {num_processes} and {process_id}."
+        )
+    else:
+        cluster = find_cluster(os.environ)
+    if cluster is None or num_processes == 1:
+        return None
+    # Its handler of SIGTERM would take the signal from the run, which saves and then ends.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.distributed.initialize(
+        coordinator_address,
+        num_processes,
+        process_id,
+        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+    )
+    return (
+        f"{jax.process_count()} processes ({cluster}), {jax.device_count()} devices; "
+        f"one that stops answering is given up after {HEARTBEAT_SECONDS} s"
+    )
+
+
+def is_first() -> bool:
+    """Tell whether this is the process that speaks and writes. Starts no backend by itself."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def on_first(act: Callable[[], object]) -> None:
+    """Have the first process do something that the others wait for.
+
+    Args:
+      act: what to do.
+
+    Raises:
+      ValueError: on every process, if it raises one on the first.
+    """
+    if jax.process_count() == 1:
+        act()
+        return
+    failure: BaseException | None = None
+    if is_first():
+        try:
+            act()
+        except (ValueError, OSError) as error:
+            failure = error
+    said = _broadcast(str(failure) or "failed" if failure else "")
+    if failure:
+        raise failure
+    if said:
+        raise ValueError(said)
+
+
+def agree_on_signal(number: int | None, step: int) -> int | None:
+    """Find out whether any process was sent a signal, so that all stop at the same step.
+
+    Args:
+      number: of the signal that this process received; None for none.
+      step: the number of steps done, the same on each process.
+
+    Returns:
+      A signal that a process received; None for none. Several processes ask each other every
+      10 steps, so a signal waits so long.
+    """
+    if jax.process_count() == 1:
+        return number
+    if step % _STEPS_BETWEEN_AGREEMENTS:
+        return None
+    return int(multihost_utils.process_allgather(np.int32(number or 0)).max()) or None
+
+
+@contextmanager
+def peers_watched() -> Iterator[None]:
+    """Turn what a lost process makes of a computation into a PeerLostError."""
+    try:
+        yield
+    except Exception as error:
+        if jax.process_count() > 1 and _tells_of_a_lost_peer(error):
+            raise PeerLostError(
+                f"process {jax.process_index()} of {jax.process_count()} lost another one, which "
+                f"died or cannot be reached ({_first_line(error)}). Its own output says why. Start "
+                "all processes again with --resume; they go on from the last checkpoint."
+            ) from error
+        raise
+
+
+def end_processes(message: object, status: int) -> NoReturn:
+    """End this process at once, without waiting for others, which may be lost.
+
+    Args:
+      message: the line to leave on standard error.
+      status: the exit status.
+    """
+    which = "" if is_first() else f"process {jax.process_index()}: "
+    print(f"{which}{message}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    if not jax.distributed.is_initialized():
+        sys.exit(status)
+    os._exit(status)  # leaving in good order would wait for the others, and then abort
+
+
+def _broadcast(text: str) -> str:
+    """Give every process the first one's text."""
+    data = np.zeros(_LONGEST_MESSAGE, np.uint8)
+    encoded = text.encode()[:_LONGEST_MESSAGE]
+    data[: len(encoded)] = np.frombuffer(encoded, np.uint8)
+    sent = np.asarray(multihost_utils.broadcast_one_to_all(data), np.uint8)
+    return sent.tobytes().rstrip(b"\0").decode(errors="replace")
+
+
+def _tells_of_a_lost_peer(error: Exception) -> bool:
+    text = str(error).lower()
+    return any(sign in text for sign in _SIGNS_OF_A_LOST_PEER)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
