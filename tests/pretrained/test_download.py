@@ -83,8 +83,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         sent = body if answer.cut is None else body[: answer.cut]
         with contextlib.suppress(ConnectionError):  # a client that was killed has gone
+            self.server.bytes_sent += len(sent)  # first: the client may look when it has them all
             self.wfile.write(sent)
-            self.server.bytes_sent += len(sent)
             server.closing.wait(answer.stall_seconds)
 
     def _body(self, answer):
