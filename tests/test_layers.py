@@ -27,6 +27,7 @@ ROWS = (
     ),
     ("train", "compilation", "plots", "baselines", "phases", "process"),
     ("config",),
+    ("mixing",),
     ("optim", "losses", "metrics", "augment"),
     ("models", "schedules"),
     ("ops", "data"),
