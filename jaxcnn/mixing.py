@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn.augment.boxes import inside_box
-from jaxcnn.types import Batch
+from jaxcnn.types import Array, Batch
 
 Mixing = Callable[[jax.Array, Batch], Batch]  # (key, batch) -> batch
 
@@ -67,14 +67,15 @@ def partners_of(batch: Batch) -> Batch:
       >>> partners_of(three).label.tolist()
       [2, 0, 1]
     """
-    rows = Batch(*(jnp.asarray(part) for part in batch))
-    both = rows.mask & jnp.roll(rows.mask, 1)
+    mask = jnp.asarray(batch.mask)
+    both = mask & jnp.roll(mask, 1)
 
-    def partner(part: jax.Array) -> jax.Array:
-        chosen = both.reshape(-1, *(1,) * (part.ndim - 1))
-        return jnp.where(chosen, jnp.roll(part, 1, axis=0), part)
+    def partner(part: Array) -> jax.Array:
+        own = jnp.asarray(part)
+        chosen = both.reshape(-1, *(1,) * (own.ndim - 1))
+        return jnp.where(chosen, jnp.roll(own, 1, axis=0), own)
 
-    return Batch(*(partner(part) for part in rows))
+    return Batch(*(partner(part) for part in batch))
 
 
 def mix(batch: Batch, partners: Batch, weights: jax.Array) -> Batch:

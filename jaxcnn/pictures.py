@@ -59,7 +59,7 @@ def draw_samples(
         originals,
         np.stack([view.image for view in views], axis=1),
         class_names=split.class_names,
-        labels=batch.label,
+        labels=split.labels[rows],
         shares=shares,
     )
 
