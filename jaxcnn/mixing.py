@@ -81,9 +81,10 @@ def partners_of(batch: Batch) -> Batch:
 def mix(batch: Batch, partners: Batch, weights: jax.Array) -> Batch:
     """Blend images with those of partners, and labels by how much of each is seen.
 
-        image = w image + (1 - w) partner's image        label = m label + (1 - m) partner's label
+        image + (1 - w) (partner's image - image)        label + (1 - m) (partner's label - label)
 
-    with m the mean of an example's weights w over its pixels.
+    with m the mean of an example's weights w over its pixels. Written so, an example that is its own
+    partner stays as it is, to the bit.
 
     Args:
       batch: images (B, H, W, C) floating, labels (B, K) floating; see `with_shares`.
@@ -107,11 +108,11 @@ def mix(batch: Batch, partners: Batch, weights: jax.Array) -> Batch:
             f"label has shape {batch.label.shape} and weights {weights.shape}; expected (B, K) and "
             "(B, H, W) or (B, 1, 1). Labels that are class indices go through with_shares first."
         )
-    shares = jnp.mean(weights, axis=(1, 2))[:, None]
-    pixels = weights[..., None].astype(batch.image.dtype)
+    other = 1 - weights[..., None].astype(batch.image.dtype)
+    other_share = 1 - jnp.mean(weights, axis=(1, 2))[:, None]
     return batch._replace(
-        image=pixels * batch.image + (1 - pixels) * partners.image,
-        label=shares * batch.label + (1 - shares) * partners.label,
+        image=batch.image + other * (partners.image - batch.image),
+        label=batch.label + other_share * (partners.label - batch.label),
     )
 
 

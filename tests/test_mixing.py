@@ -60,10 +60,11 @@ def test_partner_is_the_row_before():
 def test_weight_one_is_the_identity_and_zero_the_partner():
     batch = with_shares(make_batch(), 3)
     partners = partners_of(batch)
-    for weight, expected in ((1.0, batch), (0.0, partners)):
-        mixed = mix(batch, partners, jnp.full((6, 1, 1), weight))
-        np.testing.assert_array_equal(mixed.image, expected.image)
-        np.testing.assert_array_equal(mixed.label, expected.label)
+    for weight, expected, tolerance in ((1.0, batch, 0), (0.0, partners, 1e-6), (0.3, batch, 0)):
+        other = batch if weight == 0.3 else partners  # mixed with itself, it stays too
+        mixed = mix(batch, other, jnp.full((6, 1, 1), weight))
+        np.testing.assert_allclose(mixed.image, expected.image, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(mixed.label, expected.label, rtol=0, atol=tolerance)
         np.testing.assert_array_equal(mixed.index, batch.index)
 
 
