@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxcnn.augment.boxes import inside_box
 from jaxcnn.types import Array, Batch
@@ -83,8 +84,8 @@ def mix(batch: Batch, partners: Batch, weights: jax.Array) -> Batch:
 
         image + (1 - w) (partner's image - image)        label + (1 - m) (partner's label - label)
 
-    with m the mean of an example's weights w over its pixels. Written so, an example that is its own
-    partner stays as it is, to the bit.
+    with m the mean of an example's weights w over its pixels. Written so, an example that is its
+    own partner stays as it is, to the bit.
 
     Args:
       batch: images (B, H, W, C) floating, labels (B, K) floating; see `with_shares`.
@@ -138,9 +139,8 @@ def mixup(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Ba
 
     Source: Zhang et al. 2018, arXiv:1710.09412, section 2; deviation: a share for each example.
     """
-    batch = with_shares(batch, num_classes)
-    shares = jax.vmap(lambda key: _draw_share(key, alpha))(_keys(key, batch))
-    return mix(batch, partners_of(batch), shares[:, None, None])
+    _check_alpha("alpha", alpha)
+    return _mix_one_way(key, batch, alpha, False, num_classes)
 
 
 def cutmix(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Batch:
@@ -169,10 +169,8 @@ def cutmix(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> B
     Source: Yun et al. 2019, arXiv:1905.04899, section 3.1 and appendix A; deviation: a box for each
     example.
     """
-    batch = with_shares(batch, num_classes)
-    size = (batch.image.shape[1], batch.image.shape[2])
-    weights = jax.vmap(lambda key: _draw_pasted(key, alpha, size))(_keys(key, batch))
-    return mix(batch, partners_of(batch), weights)
+    _check_alpha("alpha", alpha)
+    return _mix_one_way(key, batch, alpha, True, num_classes)
 
 
 def make_mixing(
@@ -204,26 +202,20 @@ def make_mixing(
     """
     if not 0 <= cutmix_probability <= 1:
         raise ValueError(f"cutmix_probability (={cutmix_probability}) is outside [0, 1].")
-
-    def by_mixup(key: jax.Array, batch: Batch) -> Batch:
-        return mixup(key, batch, alpha=mixup_alpha, num_classes=num_classes)
-
-    def by_cutmix(key: jax.Array, batch: Batch) -> Batch:
-        return cutmix(key, batch, alpha=cutmix_alpha, num_classes=num_classes)
-
-    def by_either(key: jax.Array, batch: Batch) -> Batch:
-        choice_key, mix_key = jax.random.split(key)
-        is_cutmix = jax.random.bernoulli(choice_key, cutmix_probability)
-        return jax.lax.cond(is_cutmix, by_cutmix, by_mixup, mix_key, batch)
-
     if not mixup_alpha and not cutmix_alpha:
         raise ValueError("mixup_alpha and cutmix_alpha are both 0; give one, or mix nothing.")
     for name, alpha in (("mixup_alpha", mixup_alpha), ("cutmix_alpha", cutmix_alpha)):
         if alpha:
             _check_alpha(name, alpha)
-    if mixup_alpha and cutmix_alpha:
-        return by_either
-    return by_mixup if mixup_alpha else by_cutmix
+    chance = cutmix_probability if mixup_alpha and cutmix_alpha else float(cutmix_alpha > 0)
+
+    def mixing(key: jax.Array, batch: Batch) -> Batch:
+        choice_key, mix_key = jax.random.split(key)
+        is_cutmix = jax.random.bernoulli(choice_key, chance)
+        alpha = jnp.where(is_cutmix, cutmix_alpha, mixup_alpha)
+        return _mix_one_way(mix_key, batch, alpha, is_cutmix, num_classes)
+
+    return mixing
 
 
 def _check_alpha(name: str, alpha: float) -> None:
@@ -231,20 +223,25 @@ def _check_alpha(name: str, alpha: float) -> None:
         raise ValueError(f"{name} (={alpha}) must be a number above 0.")
 
 
-def _keys(key: jax.Array, batch: Batch) -> jax.Array:
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, jnp.asarray(batch.index))
+def _mix_one_way(
+    key: jax.Array, batch: Batch, alpha: ArrayLike, is_cutmix: ArrayLike, num_classes: int
+) -> Batch:
+    """Mix a batch, by boxes or by blending; both in one program, for a draw compiles for long."""
+    batch = with_shares(batch, num_classes)
+    size = (batch.image.shape[1], batch.image.shape[2])
+
+    def draw_weights(index: jax.Array) -> jax.Array:
+        share_key, place_key = jax.random.split(jax.random.fold_in(key, index))
+        share = jax.random.beta(share_key, alpha, alpha)
+        return jnp.where(is_cutmix, _outside_box(place_key, share, size), share)
+
+    return mix(batch, partners_of(batch), jax.vmap(draw_weights)(jnp.asarray(batch.index)))
 
 
-def _draw_share(key: jax.Array, alpha: float) -> jax.Array:
-    _check_alpha("alpha", alpha)
-    return jax.random.beta(key, alpha, alpha)
-
-
-def _draw_pasted(key: jax.Array, alpha: float, image_size_px: tuple[int, int]) -> jax.Array:
+def _outside_box(key: jax.Array, share: jax.Array, image_size_px: tuple[int, int]) -> jax.Array:
     """Draw where an image stays itself: (H, W) float32, 0 inside the box and 1 outside."""
-    share_key, place_key = jax.random.split(key)
     size = jnp.array([image_size_px[1], image_size_px[0]], jnp.float32)
-    centre = jax.random.uniform(place_key, (2,)) * size
-    half = jnp.sqrt(1 - _draw_share(share_key, alpha)) * size / 2
+    centre = jax.random.uniform(key, (2,)) * size
+    half = jnp.sqrt(1 - share) * size / 2
     box = jnp.concatenate([centre - half, centre + half])
     return 1 - inside_box(image_size_px, box).astype(jnp.float32)
