@@ -12,6 +12,7 @@ import optax
 from jaxcnn import losses, optim, schedules
 from jaxcnn.augment import make_augment
 from jaxcnn.config import MODEL_OPTIONS, TrainConfig, count_frozen
+from jaxcnn.mixing import Mixing, make_mixing
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.phases import Phase
 from jaxcnn.train import Augment, EvalStep, LossFn, make_eval_step
@@ -27,6 +28,7 @@ class Parts(NamedTuple):
     loss_fn: LossFn  # to train by: smoothed and weighted as the settings say
     plain_loss_fn: LossFn  # to report: cross-entropy as it is
     augment: Augment
+    mixing: Mixing | None
     frozen: tuple[str, ...]  # names at the top of the parameters that stay as they are
 
 
@@ -166,8 +168,26 @@ def build_parts(
     )
     augment = make_augment(config.augment, image_size_px=config.image_size_px)
     plain_loss_fn = losses.make_loss(config.head, num_classes=len(class_counts))
+    mixing = build_mixing(config, len(class_counts))
     frozen = names[: model.frozen_stages]
-    return Parts(model, optimizer, schedule, loss_fn, plain_loss_fn, augment, frozen)
+    return Parts(model, optimizer, schedule, loss_fn, plain_loss_fn, augment, mixing, frozen)
+
+
+def build_mixing(config: TrainConfig, num_classes: int) -> Mixing | None:
+    """Create the mixing that the settings ask for.
+
+    Args:
+      config: complete settings.
+      num_classes: number of classes.
+
+    Returns:
+      (key, batch) to batch; None where nothing is mixed.
+    """
+    if not config.mixup and not config.cutmix:
+        return None
+    return make_mixing(
+        num_classes=num_classes, mixup_alpha=config.mixup, cutmix_alpha=config.cutmix
+    )
 
 
 def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:

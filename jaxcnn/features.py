@@ -129,7 +129,7 @@ def extract(
     return np.concatenate(parts)[:num_examples], np.concatenate(masks)[:num_examples]
 
 
-def pick_view(batch: Batch, key: jax.Array) -> jax.Array:
+def pick_view(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Draw one view of each example, as `train.make_step` wants it prepared.
 
     Args:
@@ -137,12 +137,13 @@ def pick_view(batch: Batch, key: jax.Array) -> jax.Array:
       key: the step's key; each example's draw is folded by its index.
 
     Returns:
-      (B, D) float32.
+      (B, D) float32, and the labels.
     """
     features = jnp.asarray(batch.image)
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(batch.index))
     views = jax.vmap(lambda k: jax.random.randint(k, (), 0, features.shape[1]))(keys)
-    return jnp.take_along_axis(features, views[:, None, None], axis=1)[:, 0]
+    chosen = jnp.take_along_axis(features, views[:, None, None], axis=1)[:, 0]
+    return chosen, jnp.asarray(batch.label)
 
 
 def all_views(batch: Batch) -> list[jax.Array]:

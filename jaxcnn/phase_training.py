@@ -90,13 +90,18 @@ class PhaseTrainer:
         data = self._run.data
         if is_first():
             pictures.draw_samples(
-                self._run.folder.pictures, data.train, self._parts.augment, key=self._run.key
+                self._run.folder.pictures,
+                data.train,
+                self._parts.augment,
+                key=self._run.key,
+                mixing=self._parts.mixing,
             )
         train_step = make_train_step(
             self._parts.model,
             self._parts.optimizer,
             self._parts.loss_fn,
             self._parts.augment,
+            mixing=self._parts.mixing,
             mean=self._config.pixel_mean,
             std=self._config.pixel_std,
             **self._step_options(),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import plots
@@ -12,7 +13,9 @@ from jaxcnn.augment import augment_batch
 from jaxcnn.data.memory import ImageSplit
 from jaxcnn.evaluation import Evaluation
 from jaxcnn.metrics import confusion_matrix
+from jaxcnn.mixing import Mixing
 from jaxcnn.train import Augment, to_unit_interval
+from jaxcnn.types import Batch
 
 _SAMPLE_ROWS = 6
 _SAMPLE_VIEWS = 6
@@ -20,7 +23,14 @@ _SHEET_PHOTOS = 96
 _PREDICTED_PHOTOS = 25
 
 
-def draw_samples(folder: Path, split: ImageSplit, augment: Augment, *, key: jax.Array) -> None:
+def draw_samples(
+    folder: Path,
+    split: ImageSplit,
+    augment: Augment,
+    *,
+    key: jax.Array,
+    mixing: Mixing | None = None,
+) -> None:
     """Draw what the network is about to see: photos of each class, and augmented views of some.
 
     Args:
@@ -28,6 +38,7 @@ def draw_samples(folder: Path, split: ImageSplit, augment: Augment, *, key: jax.
       split: the training split.
       augment: (key, image) to image.
       key: decides the views.
+      mixing: (key, batch) to batch, of what is augmented; None mixes nothing.
     """
     sheet = _spread(split.labels, _SHEET_PHOTOS)
     plots.plot_contact_sheet(
@@ -37,25 +48,37 @@ def draw_samples(folder: Path, split: ImageSplit, augment: Augment, *, key: jax.
         split.class_names,
     )
     rows = _spread(split.labels, _SAMPLE_ROWS)
-    originals, _ = split.gather(rows)
-    views = jax.jit(
-        lambda key, images, index: augment_batch(augment, key, to_unit_interval(images), index)
-    )
-    # One row a call repeats an image, so that its views differ by the example index alone.
-    index = np.arange(_SAMPLE_VIEWS, dtype=np.int32)
-    augmented = [
-        np.asarray(
-            views(jax.random.fold_in(key, row), np.repeat(image[None], len(index), 0), index)
-        )
-        for row, image in enumerate(originals)
-    ]
+    originals, present = split.gather(rows)
+    batch = Batch(originals, split.labels[rows].astype(np.int32), present, rows.astype(np.int32))
+    views = _draw_views(batch, augment, mixing, key)
+    shares = None
+    if mixing is not None:
+        shares = np.stack([view.label for view in views], axis=1)
     plots.plot_augmented_samples(
         folder / "augmented_samples.png",
         originals,
-        np.stack(augmented),
+        np.stack([view.image for view in views], axis=1),
         class_names=split.class_names,
         labels=split.labels[rows],
+        shares=shares,
     )
+
+
+def _draw_views(
+    batch: Batch, augment: Augment, mixing: Mixing | None, key: jax.Array
+) -> list[Batch]:
+    """Draw some views of a batch, each as a training step would see it."""
+
+    def view(key: jax.Array, batch: Batch) -> Batch:
+        augment_key, mixing_key = jax.random.split(key)
+        images = to_unit_interval(jnp.asarray(batch.image))
+        images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
+        batch = batch._replace(image=images)
+        return batch if mixing is None else mixing(mixing_key, batch)
+
+    compiled = jax.jit(view)
+    keys = jax.random.split(key, _SAMPLE_VIEWS)
+    return [jax.tree.map(np.asarray, compiled(key, batch)) for key in keys]
 
 
 def draw_results(

@@ -12,12 +12,14 @@ import optax
 from jaxcnn import losses, metrics, optim
 from jaxcnn.accumulation import accumulate_gradients
 from jaxcnn.augment import augment_batch, center_crop
+from jaxcnn.mixing import Mixing
 from jaxcnn.models import STAGE_OUTPUT
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> (B,) nats
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
-Prepare = Callable[[Batch, jax.Array], jax.Array]  # (batch, key) -> the network's input
+# (batch, key) -> the network's input, and the label to train by
+Prepare = Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]]
 Views = Callable[[Batch], list[jax.Array]]
 TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 EvalStep = Callable[[PyTree, Batch], tuple[Metrics, jax.Array]]
@@ -155,6 +157,7 @@ def make_train_step(
     loss_fn: LossFn,
     augment: Augment,
     *,
+    mixing: Mixing | None = None,
     head: str = "softmax",
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
@@ -171,6 +174,10 @@ def make_train_step(
       optimizer: an Optax gradient transformation.
       loss_fn: (logits, label) to one loss an example, as `losses.make_loss` makes.
       augment: (key, image) to image, as `augment.make_augment` makes.
+      mixing: (key, batch) to a batch of mixed examples, as `mixing.make_mixing` makes, after the
+        augmentation; None mixes none. The parameters learn the mixed labels; the metrics compare
+        the answer to a mixed image with the example's own label, so they are worse than those of
+        evaluation.
       head: "softmax" or "sigmoid", the network's kind of output.
       ema_decay: decay of the moving average for each step, in [0, 1); None keeps none.
       reported_loss_fn: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
@@ -191,10 +198,14 @@ def make_train_step(
       "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight` times.
     """
 
-    def prepare(batch: Batch, key: jax.Array) -> jax.Array:
+    def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        augment_key, mixing_key = (key, key) if mixing is None else jax.random.split(key)
         images = to_unit_interval(jnp.asarray(batch.image))
-        images = augment_batch(augment, key, images, jnp.asarray(batch.index))
-        return normalize(images, mean=mean, std=std)
+        images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
+        batch = batch._replace(image=images)
+        if mixing is not None:
+            batch = mixing(mixing_key, batch)
+        return normalize(jnp.asarray(batch.image), mean=mean, std=std), jnp.asarray(batch.label)
 
     return make_step(
         model,
@@ -229,7 +240,8 @@ def make_step(
       model: a Flax module called as `model(inputs, train=...)`.
       optimizer: as for `make_train_step`.
       loss_fn: as for `make_train_step`.
-      prepare: (batch, key) to what the module takes; random draws are folded by example index.
+      prepare: (batch, key) to what the module takes and the label to train by, which is
+        `batch.label` where nothing changes it; random draws are folded by example index.
       head: as for `make_train_step`.
       ema_decay: as for `make_train_step`.
       reported_loss_fn: as for `make_train_step`.
@@ -244,7 +256,7 @@ def make_step(
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
-        inputs, label = prepare(batch, prepare_key), jnp.asarray(batch.label)
+        inputs, label = prepare(batch, prepare_key)
 
         count = jnp.sum(batch.mask, dtype=jnp.float32)
 
@@ -286,7 +298,7 @@ def make_step(
         if ema_decay is not None:
             state = _averaged(state, ema_decay, frozen)
         predicted = losses.predict_class(logits, head)
-        per_example = (reported_loss_fn or loss_fn)(logits, label)
+        per_example = (reported_loss_fn or loss_fn)(logits, jnp.asarray(batch.label))
         return state, metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
 
     return train_step

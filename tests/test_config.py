@@ -58,11 +58,29 @@ def test_stored_images_leave_room_for_crops_unless_there_are_none():
         ({"num_channels": 2}, "num_channels must be 1 or 3"),
         ({"validation_fraction": 0.6, "test_fraction": 0.5}, "leave nothing to train on"),
         ({"image_size_px": 96, "stored_size_px": 64}, "stored_size_px .* is smaller"),
+        ({"mixup": -0.1}, "mixup must be a number of at least 0, got -0.1"),
+        ({"cutmix": float("nan")}, "cutmix must be a number of at least 0, got nan"),
+        ({"mixup": float("inf")}, "must be finite"),
+        ({"pretrained": True, "mixup": 0.2}, "mixup and cutmix mix photos, .*--nocache_features"),
     ],
 )
 def test_values_out_of_range_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         resolve(TrainConfig(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head": "sigmoid"},
+        {"pretrained": True, "fine_tune": True},
+        {"pretrained": True, "cache_features": False},
+        {"pretrained": True, "freeze": "3"},
+    ],
+)
+def test_mixing_goes_wherever_photos_are_trained_on(changes):
+    config = resolve(TrainConfig(mixup=0.2, cutmix=1.0, **changes))
+    assert (config.mixup, config.cutmix) == (0.2, 1.0)
 
 
 def test_json_round_trip(tmp_path):

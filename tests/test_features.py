@@ -98,12 +98,12 @@ def feature_batch(count=6, views=4):
 
 def test_each_example_draws_its_own_view_by_its_index():
     batch = feature_batch(count=200)
-    drawn = np.asarray(pick_view(batch, KEY))[:, 0]
+    drawn = np.asarray(pick_view(batch, KEY)[0])[:, 0]
     views = drawn - 4 * np.arange(200)
     assert set(views) == {0, 1, 2, 3}
     half = Batch(*(array[100:] for array in batch))
-    np.testing.assert_array_equal(np.asarray(pick_view(half, KEY))[:, 0], drawn[100:])
-    assert (np.asarray(pick_view(batch, jax.random.key(4)))[:, 0] != drawn).any()
+    np.testing.assert_array_equal(np.asarray(pick_view(half, KEY)[0])[:, 0], drawn[100:])
+    assert (np.asarray(pick_view(batch, jax.random.key(4))[0])[:, 0] != drawn).any()
 
 
 def test_evaluation_sees_every_view():

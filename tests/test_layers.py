@@ -27,6 +27,7 @@ ROWS = (
     ),
     ("train", "compilation", "plots", "baselines", "phases", "process"),
     ("config",),
+    ("mixing",),
     ("optim", "losses", "metrics", "augment", "accumulation", "parallel"),
     ("models", "schedules"),
     ("ops", "data"),

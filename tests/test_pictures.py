@@ -1,8 +1,11 @@
+import jax
 import numpy as np
 import pytest
 
 from jaxcnn import pictures, plots
+from jaxcnn.augment import make_augment
 from jaxcnn.evaluation import Evaluation
+from jaxcnn.mixing import make_mixing
 
 HISTORY = [
     {
@@ -45,3 +48,34 @@ def test_mistakes_are_chosen_from_the_whole_split(tiny_split, tmp_path, monkeypa
     np.testing.assert_array_equal(given["images"][5], tiny_split.images[5])
     assert given["names"][7] == tiny_split.names[7]
     assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+@pytest.mark.parametrize("is_mixed", [False, True])
+def test_samples_are_what_a_step_sees(tiny_split, tmp_path, monkeypatch, is_mixed):
+    given = {}
+    draw = plots.plot_augmented_samples
+
+    def watched(path, originals, augmented, **options):
+        given.update(options, originals=originals, augmented=augmented)
+        return draw(path, originals, augmented, **options)
+
+    monkeypatch.setattr(plots, "plot_augmented_samples", watched)
+    mixing = make_mixing(num_classes=2, mixup_alpha=1.0) if is_mixed else None
+    augment = make_augment("none", image_size_px=12)
+    pictures.draw_samples(tmp_path, tiny_split, augment, key=jax.random.key(0), mixing=mixing)
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "training_photos.png",
+        "augmented_samples.png",
+    }
+    originals = given["originals"][:, None] / 255
+    own = np.ones((6, 6))
+    if is_mixed:
+        assert len(np.unique(given["shares"])) > 30
+        np.testing.assert_allclose(given["shares"].sum(-1), 1, atol=1e-6)
+        own = given["shares"][np.arange(6)[:, None], np.arange(6)[None], given["labels"][:, None]]
+        assert (given["labels"] != np.roll(given["labels"], 1)).all()  # so shares tell of both
+    else:
+        assert given["shares"] is None
+    own = own[..., None, None, None]
+    expected = own * originals + (1 - own) * np.roll(originals, 1, axis=0)
+    np.testing.assert_allclose(given["augmented"], expected, atol=1e-5)

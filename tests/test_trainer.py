@@ -46,6 +46,23 @@ def test_a_folder_of_photos_is_learned(folder_config, tmp_path):
     assert summary["num_skipped_files"] == 0
 
 
+def test_mixed_and_strongly_augmented_photos_are_learned(folder_config, tmp_path):
+    config = dataclasses.replace(
+        folder_config,
+        head="sigmoid",
+        augment="flip,rand_augment=5,erasing=0.25",
+        mixup=0.2,
+        cutmix=1.0,
+        num_epochs=2,
+    )
+    summary = train_classifier(config, tmp_path / "run", say=silent)
+    assert summary["test_accuracy"] >= 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert len(rows) == 2
+    assert all(np.isfinite(row["train_loss"]) for row in rows)
+    assert (tmp_path / "run" / "pictures" / "augmented_samples.png").exists()
+
+
 def test_bad_files_are_listed_and_do_not_stop_the_run(folder_config, photo_folder, tmp_path):
     (photo_folder / "dunkel" / "empty.jpg").write_bytes(b"")
     said = []

@@ -121,7 +121,10 @@ def _own_training(contest: Contest) -> Contestant:
     optimizer = _optimizer()
     loss_fn = losses.make_loss("softmax", num_classes=contest.num_classes)
     train_step = train.make_step(
-        contest.model, optimizer, loss_fn, lambda batch, key: jnp.asarray(batch.image)
+        contest.model,
+        optimizer,
+        loss_fn,
+        lambda batch, key: (jnp.asarray(batch.image), jnp.asarray(batch.label)),
     )
     batch = _own_batch(contest)
     state = train.init_state(contest.key, contest.model, optimizer, _image_shape(contest))

@@ -8,7 +8,7 @@ One contract for the whole package:
   (`flip`, `rotate`, `adjust_brightness`, ...). Options are keyword-only.
 - The dtype of `image` is kept. Geometry keeps [0, 1], because interpolation never overshoots;
   `adjust_brightness` and `adjust_contrast` may leave it and do not clip. What `make_augment`
-  returns clips once, at the end.
+  returns clips once, after these. `enhance_x` clips, as Pillow does.
 - Points and box corners are (x, y) in pixels from the top left corner of the image, so the first
   pixel covers [0, 1] and has its centre at 0.5, as in Pillow; sizes are (height, width).
 - Nothing loops over data or depends on values for its shape: all compiles under `jit` and `vmap`.
@@ -29,6 +29,13 @@ from jaxcnn.augment.color import (
 )
 from jaxcnn.augment.crop import center_crop, crop, random_crop
 from jaxcnn.augment.cutout import cutout, random_cutout
+from jaxcnn.augment.enhance import (
+    enhance_brightness,
+    enhance_color,
+    enhance_contrast,
+    enhance_sharpness,
+)
+from jaxcnn.augment.erasing import erase, random_erasing
 from jaxcnn.augment.geometry import (
     flip,
     random_flip,
@@ -40,6 +47,8 @@ from jaxcnn.augment.geometry import (
     translate,
 )
 from jaxcnn.augment.policy import augment_batch, list_policies, make_augment
+from jaxcnn.augment.rand_augment import apply_operations, rand_augment
+from jaxcnn.augment.tone import autocontrast, equalize, posterize, solarize
 from jaxcnn.augment.warp import affine_matrix, affine_warp
 
 __all__ = [
@@ -50,18 +59,29 @@ __all__ = [
     "adjust_saturation",
     "affine_matrix",
     "affine_warp",
+    "apply_operations",
     "augment_batch",
+    "autocontrast",
     "center_crop",
     "crop",
     "cutout",
+    "enhance_brightness",
+    "enhance_color",
+    "enhance_contrast",
+    "enhance_sharpness",
+    "equalize",
+    "erase",
     "flip",
     "list_policies",
     "make_augment",
+    "posterize",
+    "rand_augment",
     "random_affine",
     "random_brightness",
     "random_contrast",
     "random_crop",
     "random_cutout",
+    "random_erasing",
     "random_flip",
     "random_gamma",
     "random_hue",
@@ -73,5 +93,6 @@ __all__ = [
     "resized_crop",
     "rotate",
     "shear",
+    "solarize",
     "translate",
 ]

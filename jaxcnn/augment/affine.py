@@ -12,7 +12,7 @@ from jaxcnn.augment.checks import (
     check_interval,
     check_range,
 )
-from jaxcnn.augment.warp import Box, affine_matrix, affine_warp, shifted
+from jaxcnn.augment.warp import Box, affine_matrix, affine_warp, composed, shifted
 
 
 def resized_crop(
@@ -87,6 +87,7 @@ def random_affine(
     max_rotation_radians: float = 0.0,
     max_translation: float = 0.0,
     max_shear_radians: float = 0.0,
+    then: jax.Array | None = None,
     edge: str = "reflect",
     fill: float = 0.0,
 ) -> jax.Array:
@@ -109,6 +110,8 @@ def random_affine(
       max_rotation_radians: greatest turn either way, in [0, pi].
       max_translation: greatest shift in each direction as a fraction of the box, in [0, 1].
       max_shear_radians: greatest lean of upright lines either way, in [0, 1].
+      then: (2, 3) matrix of a further warp, of the output, in the same resampling; see
+        `affine_warp`.
       edge: what lies outside the image; see `affine_warp`.
       fill: the value outside, for edge="constant".
 
@@ -153,6 +156,8 @@ def random_affine(
         shear_radians=max_shear_radians * lean,
         flip=active & (flip_chance < flip_probability),
     )
+    if then is not None:
+        matrix = composed(matrix, then)
     return affine_warp(image, matrix, size, edge=edge, fill=fill)
 
 

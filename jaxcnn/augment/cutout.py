@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxcnn.augment.boxes import inside_box
 from jaxcnn.augment.checks import check_image, check_range
 
 
@@ -35,16 +36,10 @@ def cutout(
       [0.0, 0.0, 1.0, 1.0]
     """
     check_image(image)
-    rows = _covered(image.shape[0], center_y, size_px)[:, None, None]
-    columns = _covered(image.shape[1], center_x, size_px)[None, :, None]
-    return jnp.where(rows & columns, jnp.asarray(fill, image.dtype), image)
-
-
-def _covered(side_px: int, center: ArrayLike, size_px: ArrayLike) -> jax.Array:
-    """Tell which pixel centres along a side lie within half a size of the centre: (side_px,)."""
-    center, size = jnp.asarray(center, jnp.float32), jnp.asarray(size_px, jnp.float32)
-    offset = jnp.arange(side_px, dtype=jnp.float32) + 0.5 - center
-    return (-size / 2 <= offset) & (offset < size / 2)
+    x, y = jnp.asarray(center_x, jnp.float32), jnp.asarray(center_y, jnp.float32)
+    half = jnp.asarray(size_px, jnp.float32) / 2
+    hidden = inside_box((image.shape[0], image.shape[1]), (x - half, y - half, x + half, y + half))
+    return jnp.where(hidden[..., None], jnp.asarray(fill, image.dtype), image)
 
 
 def random_cutout(

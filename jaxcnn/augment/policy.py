@@ -18,7 +18,15 @@ from jaxcnn.augment.color import (
 )
 from jaxcnn.augment.crop import center_crop, random_crop
 from jaxcnn.augment.cutout import random_cutout
+from jaxcnn.augment.erasing import random_erasing
 from jaxcnn.augment.geometry import random_flip
+from jaxcnn.augment.rand_augment import (
+    MAX_MAGNITUDE,
+    change_colors,
+    draw_operations,
+    operations_matrix,
+)
+from jaxcnn.augment.warp import affine_warp
 from jaxcnn.registry import unknown_name
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
@@ -56,7 +64,9 @@ OPERATIONS = {
     "gamma": Amount("greatest exponent less one", 0, 1, off=0),
     "contrast": Amount("greatest change of the factor", 0, 1, off=0),
     "brightness": Amount("greatest shift of values in [0, 1]", 0, 1, off=0),
+    "rand_augment": Amount("magnitude of two operations, 9 or so", 0, MAX_MAGNITUDE, off=0),
     "cutout": Amount("greatest side of the square, part of the image's", 0, 1, off=0),
+    "erasing": Amount("probability", 0, 1, off=0),
 }
 
 
@@ -128,7 +138,8 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
     for 96, say. Every policy but "none" crops at a random place, as large as the output or, with
     zoom, an area drawn between the amount and 1. The order is hue, saturation; all geometry as one
     resampling, or as a copy where it is only a flip and a crop of whole pixels; gamma, contrast,
-    brightness; clipping to [0, 1]; cut-out.
+    brightness; clipping to [0, 1]; RandAugment, whose geometry shares the one resampling; cut-out;
+    erasing.
 
     Args:
       spec: a policy of `list_policies`, or operations with their amounts, or both; see
@@ -162,15 +173,24 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
             )
         if is_centred:
             return center_crop(image, image_size_px)
-        keys = dict(zip([*_POINTWISE, "geometry"], jax.random.split(key, 7), strict=True))
+        keys = dict(zip(_KEYS, jax.random.split(key, len(_KEYS)), strict=True))
+        drawn = _draw_operations(keys["rand_augment"], on)
         # Before the resampling, because XLA on CPU fuses the two and would then repeat it for every
         # channel that a pixel's new hue depends on; pixel by pixel, so the order hardly shows.
         image = _apply(("hue", "saturation"), keys, image, on)
-        image = _change_geometry(keys["geometry"], image, on, image_size_px)
+        image = _change_geometry(keys["geometry"], image, on, image_size_px, drawn)
         image = jnp.clip(_apply(("gamma", "contrast", "brightness"), keys, image, on), 0, 1)
-        return _apply(("cutout",), keys, image, on)
+        image = change_colors(image, *drawn) if drawn else image
+        return _apply(("cutout", "erasing"), keys, image, on)
 
     return augment
+
+
+Drawn = tuple[jax.Array, jax.Array]  # operations of RandAugment and their strengths
+
+
+def _draw_operations(key: jax.Array, on: dict[str, float]) -> Drawn | None:
+    return draw_operations(key, magnitude=on["rand_augment"]) if "rand_augment" in on else None
 
 
 _POINTWISE: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {
@@ -180,7 +200,13 @@ _POINTWISE: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {
     "contrast": lambda key, image, amount: random_contrast(key, image, max_change=amount),
     "brightness": lambda key, image, amount: random_brightness(key, image, max_delta=amount),
     "cutout": lambda key, image, amount: random_cutout(key, image, max_fraction=amount),
+    "erasing": lambda key, image, amount: random_erasing(key, image, probability=amount),
 }
+# In this order for good: an operation's draws depend on its place.
+_KEYS = (
+    *("hue", "saturation", "gamma", "contrast", "brightness", "cutout", "geometry"),
+    *("erasing", "rand_augment"),
+)
 
 
 def _apply(
@@ -193,25 +219,33 @@ def _apply(
 
 
 def _change_geometry(
-    key: jax.Array, image: jax.Array, on: dict[str, float], image_size_px: int
+    key: jax.Array,
+    image: jax.Array,
+    on: dict[str, float],
+    image_size_px: int,
+    drawn: Drawn | None,
 ) -> jax.Array:
+    size = (image_size_px, image_size_px)
+    matrix = operations_matrix(*drawn, size) if drawn else None
     flip_probability = on.get("flip", 0.0)
     if on.keys().isdisjoint({"zoom", "aspect", "rotation", "translation", "shear"}):
         crop_key, flip_key = jax.random.split(key)
         image = random_crop(crop_key, image, size_px=image_size_px)
-        return random_flip(flip_key, image, probability=flip_probability)
+        image = random_flip(flip_key, image, probability=flip_probability)
+        return image if matrix is None else affine_warp(image, matrix, size)
     is_zoomed = not on.keys().isdisjoint({"zoom", "aspect"})
     aspect = on.get("aspect", 1.0)
     return random_affine(
         key,
         image,
-        output_size_px=image_size_px,
+        output_size_px=size,
         flip_probability=flip_probability,
         scale=(on.get("zoom", 1.0), 1.0) if is_zoomed else None,
         aspect=(1 / aspect, aspect),
         max_rotation_radians=on.get("rotation", 0.0),
         max_translation=on.get("translation", 0.0),
         max_shear_radians=on.get("shear", 0.0),
+        then=matrix,
     )
 
 

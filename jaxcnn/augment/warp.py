@@ -85,6 +85,27 @@ def shifted(box: Box, right: ArrayLike, down: ArrayLike) -> Box:
     return (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
 
 
+def composed(first: jax.Array, second: jax.Array) -> jax.Array:
+    """Make the matrix of one warp after another, so that the image is resampled once.
+
+    Args:
+      first: (2, 3), as `affine_warp` takes, of the warp that comes first.
+      second: (2, 3) of the warp of its output.
+
+    Returns:
+      (2, 3), from the output of the second to the input of the first.
+
+    Example:
+      >>> double = jnp.array([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+      >>> right = jnp.array([[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]])
+      >>> composed(double, right).tolist()
+      [[2.0, 0.0, 6.0], [0.0, 2.0, 0.0]]
+    """
+    # Not a matrix product, which accelerators may round to a tenth of a pixel.
+    product = jnp.sum(first[:, :2, None] * second[None], axis=1)
+    return product + jnp.pad(first[:, 2:], ((0, 0), (2, 0)))
+
+
 def affine_warp(
     image: jax.Array,
     matrix: jax.Array,

@@ -1,5 +1,6 @@
 """Checks of settings that need no data."""
 
+import math
 from collections.abc import Mapping
 
 from jaxcnn.config.settings import TrainConfig, starts_from_weights
@@ -32,7 +33,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
     ),
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
-        *("head_epochs", "feature_views", "image_cache_gib"),
+        *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
     ),
 }
 _IN_RANGE = {
@@ -83,6 +84,7 @@ def check_values(config: TrainConfig) -> None:
         )
     _check_pixels(config)
     _check_start(config)
+    _check_mixing(config)
     if config.validation_fraction + config.test_fraction >= 1:
         raise ValueError(
             f"validation_fraction (={config.validation_fraction}) and test_fraction "
@@ -117,6 +119,17 @@ def _check_start(config: TrainConfig) -> None:
         raise ValueError(
             "fine_tune and freeze need weights to start from: give --pretrained, --weights or "
             "--init_from."
+        )
+
+
+def _check_mixing(config: TrainConfig) -> None:
+    if max(config.mixup, config.cutmix) == math.inf:
+        raise ValueError(f"mixup (={config.mixup}) and cutmix (={config.cutmix}) must be finite.")
+    if (config.mixup or config.cutmix) and config.cache_features and config.freeze == "backbone":
+        raise ValueError(
+            "mixup and cutmix mix photos, but with a frozen backbone the last layer learns from "
+            "kept features of single photos; give --nocache_features or --fine_tune, or mix "
+            "nothing."
         )
 
 

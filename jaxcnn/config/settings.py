@@ -179,7 +179,17 @@ class TrainConfig:
     )
     augment: str = _preset(
         "none, flip, standard, strong, or a comma list such as "
-        "'flip,zoom=0.55,rotation=0.25,brightness=0.2'.",
+        "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'.",
+    )
+    mixup: float = _setting(
+        0.0,
+        "blend each training photo and its label with another's, by a share from Beta(a, a): this "
+        "a, e.g. 0.2; 0 is off. With --cutmix too, each step takes one of the two.",
+    )
+    cutmix: float = _setting(
+        0.0,
+        "paste a box of another photo into each training photo and mix the labels by area, the "
+        "area's share from Beta(a, a): this a, e.g. 1; 0 is off.",
     )
     flip_average: bool = _setting(
         None,

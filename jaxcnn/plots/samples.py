@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos
 from jaxcnn.plots.photos import CaptionLine, Photos, add_photo, photo_grid
-from jaxcnn.plots.style import GREY, MARGIN, TEXT_PT
+from jaxcnn.plots.style import GREY, MARGIN, SMALL_PT, TEXT_PT
 from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
 
 
@@ -73,6 +73,7 @@ def plot_augmented_samples(
     *,
     class_names: Sequence[str],
     labels: Sequence[int] | np.ndarray,
+    shares: np.ndarray | None = None,
 ) -> Path:
     """Draw a row for each photo: the original at left, then its augmented views.
 
@@ -82,6 +83,8 @@ def plot_augmented_samples(
       augmented: (N, K, h, w, C) photos, K >= 1 views of each original.
       class_names: the name of each class.
       labels: (N,) the class of each photo.
+      shares: (N, K, classes) how much of each class a view shows, where views are mixed with other
+        photos; None where each is all of its own class.
 
     Returns:
       `path`.
@@ -90,7 +93,9 @@ def plot_augmented_samples(
       ValueError: if the lengths differ, are zero or exceed 60 photos, or a photo or label is out of
         contract.
     """
-    figure = _figure_augmented_samples(originals, augmented, class_names=class_names, labels=labels)
+    figure = _figure_augmented_samples(
+        originals, augmented, class_names=class_names, labels=labels, shares=shares
+    )
     return save_png(figure, path)
 
 
@@ -100,6 +105,7 @@ def _figure_augmented_samples(
     *,
     class_names: Sequence[str],
     labels: Sequence[int] | np.ndarray,
+    shares: np.ndarray | None = None,
 ) -> Figure:
     check_lengths(originals=originals, augmented=augmented, labels=labels)
     checked, names = check_labels(labels, len(class_names)), drawable_names(class_names)
@@ -108,10 +114,18 @@ def _figure_augmented_samples(
         raise ValueError(
             f"got {count} photos of {columns} views; expected 1 to 60 photos, 1 view or more."
         )
+    if shares is not None and shares.shape != (count, columns, len(names)):
+        raise ValueError(
+            f"shares has shape {shares.shape}; expected {(count, columns, len(names))}."
+        )
     note = f"{counted(count, 'photo')}, {counted(columns, 'augmented view')} of each"
+    if shares is not None:
+        note += ", mixed with the photo in the row above"
     size, gap, aside, pitch = 1.5, 0.1, 0.3, 1.5 + 0.4
     width = max(2 * MARGIN + (columns + 1) * (size + gap) + aside, 7.0)
-    figure, heading = new_figure(width, 0.35 + count * pitch, _augmented_title(augmented), note)
+    figure, heading = new_figure(
+        width, 0.35 + count * pitch, _augmented_title(augmented, shares is not None), note
+    )
     starts = [MARGIN] + [MARGIN + aside + (j + 1) * (size + gap) for j in range(columns)]
     for left, text in ((starts[0], "original"), (starts[1], "augmented")):
         put_text(figure, left, heading, text, **font(color=GREY))
@@ -121,10 +135,21 @@ def _figure_augmented_samples(
             add_photo(figure, image, left, top, size)
         name = fit_text(names[checked[i]], size, TEXT_PT, weight="bold")
         put_text(figure, MARGIN, top + size + 0.06, name, **font(fontweight="bold"))
+        for left, share in zip(starts[1:], () if shares is None else shares[i], strict=False):
+            text = fit_text(_shares_text(share, names), size, SMALL_PT)
+            put_text(figure, left, top + size + 0.06, text, **font(SMALL_PT))
     return figure
 
 
-def _augmented_title(augmented: Sequence[Photos] | np.ndarray) -> str:
+def _shares_text(share: np.ndarray, names: Sequence[str]) -> str:
+    """Name the classes of a mixed label, the greatest first, as far as they show in per cent."""
+    order = np.argsort(-share, kind="stable")
+    return ", ".join(f"{share[k]:.0%} {names[k]}" for k in order if share[k] >= 0.005)
+
+
+def _augmented_title(augmented: Sequence[Photos] | np.ndarray, is_mixed: bool) -> str:
+    if is_mixed:
+        return "Every view is new to the network, and its label as mixed as its photo"
     same = all(np.array_equal(views[0], view) for views in augmented for view in views[1:])
     if same and len(augmented[0]) > 1:
         return "Augmentation changes nothing here: all views of a photo are the same"

@@ -5,14 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.augment import augment_batch, center_crop, list_policies, make_augment
+from jaxcnn.augment import (
+    augment_batch,
+    center_crop,
+    list_policies,
+    make_augment,
+    random_brightness,
+    random_crop,
+    random_flip,
+)
 from jaxcnn.augment.policy import OPERATIONS, POLICIES, parse_policy
 
 STORED, SIZE = 14, 12
 IMAGES = np.random.default_rng(0).random((4, STORED, STORED, 3), np.float32)
 EVERYTHING = (
     "flip,zoom=0.55,aspect=1.3,rotation=0.25,translation=0.1,shear=0.1,"
-    "hue=0.05,saturation=0.2,gamma=0.2,contrast=0.2,brightness=0.2,cutout=0.3"
+    "hue=0.05,saturation=0.2,gamma=0.2,contrast=0.2,brightness=0.2,rand_augment=9,cutout=0.3,"
+    "erasing=0.5"
 )
 
 
@@ -83,10 +92,21 @@ def test_neutral_amounts_change_nothing():
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_each_operation_alone_changes_the_image(name):
-    amount = {"flip": 1.0, "zoom": 0.5, "aspect": 2.0}.get(name, 0.3)
+    amounts = {"flip": 1.0, "zoom": 0.5, "aspect": 2.0, "rand_augment": 9.0, "erasing": 1.0}
+    amount = amounts.get(name, 0.3)
     augment = make_augment(f"{name}={amount}", image_size_px=STORED)
     result = augment(jax.random.key(0), jnp.asarray(IMAGES[0]))
     assert np.abs(result - IMAGES[0]).max() > 0.01
+
+
+def test_a_new_operation_leaves_the_draws_of_the_others():
+    """What a seed gave before erasing and RandAugment were added, it still gives."""
+    keys = jax.random.split(jax.random.key(0), 7)
+    crop_key, flip_key = jax.random.split(keys[6])
+    image = random_flip(flip_key, random_crop(crop_key, jnp.asarray(IMAGES[0]), size_px=SIZE))
+    expected = random_brightness(keys[4], image, max_delta=0.2)
+    result = make_augment("flip,brightness=0.2", image_size_px=SIZE)(jax.random.key(0), IMAGES[0])
+    np.testing.assert_allclose(result, jnp.clip(expected, 0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +144,7 @@ def test_policies_are_the_recipe():
         ("hue=0.7", r"hue \(=0.7\) must be a number in \[0, 0.5\]"),
         ("rotation=20", r"rotation \(=20\) .*in \[0, 3.14159\] .*radians"),
         ("brightness=-0.1", r"brightness \(=-0.1\)"),
+        ("rand_augment=12", r"rand_augment \(=12\) must be a number in \[0, 10\] \(magnitude"),
         ("brightness=nan", r"brightness \(=nan\)"),
         ("contrast=lots", r"contrast \(=lots\) must be a number"),
         ("flip=", r"flip \(=\) must be a number"),
@@ -154,10 +175,11 @@ def test_image_size_must_be_positive():
         make_augment("none", image_size_px=0)
 
 
-@pytest.mark.parametrize("spec", [*list_policies(), EVERYTHING])
+@pytest.mark.parametrize("spec", [*list_policies(), EVERYTHING, "flip,rand_augment=9"])
 def test_no_loop_over_data_and_one_resampling(spec):
     augment = make_augment(spec, image_size_px=SIZE)
     program = str(jax.make_jaxpr(augment)(jax.random.key(0), IMAGES[0]))
     assert "scan[" not in program
     assert "while[" not in program
-    assert program.count(" gather[") <= 4
+    # Four for the resampling, and one for each of RandAugment's two chances to equalize.
+    assert program.count(" gather[") <= 4 + 2 * ("rand_augment" in spec)

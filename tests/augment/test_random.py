@@ -18,6 +18,7 @@ CASES = {
     "random_contrast": {"max_change": 0.5},
     "random_crop": {"size_px": 7},
     "random_cutout": {"max_fraction": 0.5},
+    "random_erasing": {"probability": 1.0},
     "random_flip": {},
     "random_gamma": {"max_change": 0.5},
     "random_hue": {"max_delta": 0.3},
@@ -34,6 +35,7 @@ NEUTRAL = {
     "random_contrast": {"max_change": 0.0},
     "random_crop": {"size_px": SIZE},
     "random_cutout": {"max_fraction": 0.0},
+    "random_erasing": {"probability": 0.0},
     "random_flip": {"probability": 0.0},
     "random_gamma": {"max_change": 0.0},
     "random_hue": {"max_delta": 0.0},
@@ -43,6 +45,8 @@ NEUTRAL = {
     "random_shear": {"max_radians": 0.0},
     "random_translation": {"max_fraction": 0.0},
 }
+# Autocontrast and equalize have no neutral amount, so `rand_augment` stands in the first alone.
+CASES["rand_augment"] = {"num_operations": 3, "magnitude": 9.0}
 COLOR_ONLY = {"random_hue", "random_saturation"}
 RANDOM_NAMES = sorted(name for name in augment.__all__ if name.startswith("random_"))
 
@@ -57,10 +61,11 @@ def operation(name, options):
 
 
 def test_every_random_operation_is_in_the_tables():
-    assert sorted(CASES) == sorted(NEUTRAL) == RANDOM_NAMES
+    assert sorted(NEUTRAL) == RANDOM_NAMES
+    assert CASES.keys() == {*RANDOM_NAMES, "rand_augment"}
 
 
-@pytest.mark.parametrize("name", RANDOM_NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_signature_is_key_image_then_keywords(name):
     first, second, *rest = inspect.signature(getattr(augment, name)).parameters.values()
     assert (first.name, second.name) == ("key", "image")
@@ -74,7 +79,7 @@ def test_no_optional_argument_is_positional(name):
     assert "rng" not in spec.args + spec.kwonlyargs
 
 
-@pytest.mark.parametrize("name", RANDOM_NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_compiled_over_a_batch_equals_the_plain_loop(name):
     function = operation(name, CASES[name])
     keys = jax.random.split(jax.random.key(1), 6)
@@ -96,7 +101,7 @@ def test_neutral_options_change_nothing(name):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", RANDOM_NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_grey_and_bfloat16_are_kept(name, channels):
     image = jax.ShapeDtypeStruct((SIZE, SIZE, channels), jnp.bfloat16)
     result = jax.eval_shape(operation(name, CASES[name]), jax.random.key(0), image)
@@ -111,7 +116,7 @@ def test_grey_has_no_hue_or_saturation(name):
     np.testing.assert_array_equal(result, image)
 
 
-@pytest.mark.parametrize("name", RANDOM_NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_refuses_bytes_and_batches(name):
     function = operation(name, CASES[name])
     key = jax.random.key(0)
@@ -142,6 +147,8 @@ def test_hue_and_saturation_refuse_other_channels(name):
         ("random_translation", {"max_fraction": 2.0}),
         ("random_cutout", {"max_fraction": 1.2}),
         ("random_affine", {"probability": -0.5}),
+        ("random_erasing", {"probability": 1.5}),
+        ("rand_augment", {"magnitude": 11.0}),
     ],
 )
 def test_options_out_of_range_are_named_with_their_value(name, options):

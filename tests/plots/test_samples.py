@@ -31,6 +31,20 @@ def test_augmented_samples_has_a_row_for_each_photo(make_photos, texts, heading)
     assert "nothing" not in heading(figure)
 
 
+def test_mixed_samples_tell_the_share_of_each_class(
+    make_photos, texts, heading, assert_nothing_clipped
+):
+    views = np.stack([make_photos(2, dtype=np.float32, seed=s) for s in range(2)])
+    shares = np.array([[[1, 0], [0.3, 0.7]], [[0.004, 0.996], [0.5, 0.5]]])
+    figure = samples._figure_augmented_samples(
+        make_photos(2), views, class_names=CLASSES, labels=[0, 1], shares=shares
+    )
+    shown = [text for text in texts(figure) if "%" in text]
+    assert shown == ["100% cat", "70% dog, 30% cat", "100% dog", "50% cat, 50% dog"]
+    assert "label as mixed" in heading(figure)
+    assert_nothing_clipped(figure)
+
+
 def test_augmented_samples_says_when_nothing_changes(make_photos, heading):
     views = np.repeat(make_photos(2, dtype=np.float32)[:, None], 3, axis=1)
     figure = samples._figure_augmented_samples(
@@ -81,6 +95,12 @@ def test_photo_grids_of_every_count(count, make_photos, assert_nothing_clipped):
                 PHOTOS, np.zeros((4, 0, 2, 2, 3)), class_names=CLASSES, labels=LABELS
             ),
             "0 views",
+        ),
+        (
+            lambda: samples._figure_augmented_samples(
+                PHOTOS, PHOTOS[:, None], class_names=CLASSES, labels=LABELS, shares=np.ones((4, 2))
+            ),
+            r"shares has shape \(4, 2\); expected \(4, 1, 2\)",
         ),
     ],
 )

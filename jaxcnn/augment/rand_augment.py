@@ -1,0 +1,241 @@
+"""RandAugment: a few operations drawn from a list of fourteen, all of one magnitude.
+
+Under `vmap` a choice between operations computes all of them. So those that move pixels are not
+chosen between: each drawn one gives a matrix, and the product of the matrices resamples the image
+once. The others follow in the order drawn. A change of colours before a resampling is the same as
+after it, but for interpolation and for what the resampling brings in at the border.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxcnn.augment.checks import check_color_image, check_range
+from jaxcnn.augment.enhance import (
+    enhance_brightness,
+    enhance_color,
+    enhance_contrast,
+    enhance_sharpness,
+)
+from jaxcnn.augment.tone import autocontrast, equalize, posterize, solarize
+from jaxcnn.augment.warp import affine_warp, composed
+
+MAX_MAGNITUDE = 10.0
+
+# What a strength of 1 stands for, as in AutoAugment (Cubuk et al. 2019, arXiv:1805.09501, table 6).
+_ROTATION_RADIANS = math.radians(30)
+_SHEAR = 0.3  # pixels sideways for a pixel across
+_TRANSLATION = 150 / 331  # of the side
+_ENHANCEMENT = 0.9  # change of the factor
+_POSTERIZED_BITS = 4  # dropped
+
+# (image, strength) to image; only the enhancements know a sign.
+_COLOR_OPERATIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "autocontrast": lambda image, strength: autocontrast(image),
+    "equalize": lambda image, strength: equalize(image),
+    # The threshold falls from just above the lightest level.
+    "solarize": lambda image, strength: solarize(image, (1 - jnp.abs(strength)) * 256 / 255),
+    "posterize": lambda image, strength: posterize(
+        image, 8 - jnp.round(_POSTERIZED_BITS * jnp.abs(strength))
+    ),
+    "color": lambda image, strength: enhance_color(image, 1 + _ENHANCEMENT * strength),
+    "contrast": lambda image, strength: enhance_contrast(image, 1 + _ENHANCEMENT * strength),
+    "brightness": lambda image, strength: enhance_brightness(image, 1 + _ENHANCEMENT * strength),
+    "sharpness": lambda image, strength: enhance_sharpness(image, 1 + _ENHANCEMENT * strength),
+    "identity": lambda image, strength: image,
+}
+# Those that leave the colours alone come last, so that the lower of an operation's number and that
+# of the identity is what happens to the colours.
+RAND_AUGMENT_OPERATIONS = (
+    *_COLOR_OPERATIONS,
+    *("rotate", "shear_x", "shear_y", "translate_x", "translate_y"),
+)
+_IDENTITY = RAND_AUGMENT_OPERATIONS.index("identity")
+
+
+def rand_augment(
+    key: jax.Array,
+    image: jax.Array,
+    *,
+    num_operations: int = 2,
+    magnitude: float = 9.0,
+    edge: str = "reflect",
+    fill: float = 0.5,
+) -> jax.Array:
+    """`apply_operations`: some of `RAND_AUGMENT_OPERATIONS`, each as likely as the others.
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating in [0, 1], grey or RGB.
+      num_operations: how many to draw, >= 1; one may be drawn twice.
+      magnitude: how strong they are, in [0, 10]. At 10, turns are by 30 degrees, leans by 0.3,
+        shifts by 0.45 of the side, factors 0.1 or 1.9, posterize keeps 4 bits and solarize turns
+        all values; autocontrast and equalize have no strength, so 0 is not "off". Half of the
+        turns, leans, shifts and factors go the other way.
+      edge: what lies outside the image; see `affine_warp`.
+      fill: the value outside, for edge="constant".
+
+    Returns:
+      (H, W, C), dtype of `image`, in [0, 1].
+
+    Raises:
+      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating, or an option is out of bounds.
+
+    Example:
+      >>> rand_augment(jax.random.key(0), jnp.zeros((8, 8, 3)), magnitude=9.0).shape
+      (8, 8, 3)
+
+    Source: Cubuk et al. 2020, arXiv:1909.13719, section 3; deviations: factors lie on both sides of
+    1 and solarize and posterize grow with the magnitude (in AutoAugment's tables, some amounts do
+    not); what moves pixels comes first, in one resampling, about the centre; outside is by default
+    the mirrored image.
+    """
+    check_color_image(image)
+    operations, strengths = draw_operations(key, num_operations=num_operations, magnitude=magnitude)
+    return apply_operations(image, operations, strengths, edge=edge, fill=fill)
+
+
+def draw_operations(
+    key: jax.Array, *, num_operations: int = 2, magnitude: float = 9.0
+) -> tuple[jax.Array, jax.Array]:
+    """Draw what `rand_augment` applies.
+
+    Args:
+      key: PRNG key.
+      num_operations: as for `rand_augment`.
+      magnitude: as for `rand_augment`.
+
+    Returns:
+      (N,) int32 positions in `RAND_AUGMENT_OPERATIONS`, and (N,) float32 strengths, each
+      magnitude / 10 or minus that.
+
+    Raises:
+      ValueError: if an option is out of bounds.
+
+    Example:
+      >>> operations, strengths = draw_operations(jax.random.key(0), magnitude=5.0)
+      >>> operations.shape, jnp.abs(strengths).tolist()
+      ((2,), [0.5, 0.5])
+    """
+    if num_operations < 1:
+        raise ValueError(f"num_operations (={num_operations}) must be at least 1.")
+    check_range("magnitude", magnitude, 0, MAX_MAGNITUDE)
+    operation_key, sign_key = jax.random.split(key)
+    shape = (num_operations,)
+    operations = jax.random.randint(operation_key, shape, 0, len(RAND_AUGMENT_OPERATIONS))
+    signs = jax.random.rademacher(sign_key, shape, jnp.float32)
+    return operations, signs * (magnitude / MAX_MAGNITUDE)
+
+
+def apply_operations(
+    image: jax.Array,
+    operations: ArrayLike,
+    strengths: ArrayLike,
+    *,
+    edge: str = "reflect",
+    fill: float = 0.5,
+) -> jax.Array:
+    """Apply operations of RandAugment: first all that move pixels, then the others in their order.
+
+    Args:
+      image: (H, W, C) floating in [0, 1], grey or RGB.
+      operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`.
+      strengths: (N,) floats in [-1, 1], see `rand_augment`; the sign tells the direction.
+      edge: what lies outside the image; see `affine_warp`.
+      fill: the value outside, for edge="constant".
+
+    Returns:
+      (H, W, C), dtype of `image`, in [0, 1].
+
+    Raises:
+      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating, or `edge` is unknown.
+
+    Example:
+      >>> turn = RAND_AUGMENT_OPERATIONS.index("rotate")
+      >>> apply_operations(jnp.ones((4, 4, 3)), jnp.array([turn]), jnp.array([0.5])).shape
+      (4, 4, 3)
+    """
+    check_color_image(image)
+    size = (image.shape[0], image.shape[1])
+    matrix = operations_matrix(operations, strengths, size)
+    return change_colors(
+        affine_warp(image, matrix, size, edge=edge, fill=fill), operations, strengths
+    )
+
+
+def operations_matrix(
+    operations: ArrayLike, strengths: ArrayLike, image_size_px: tuple[int, int]
+) -> jax.Array:
+    """Make one matrix of all operations that move pixels.
+
+    Args:
+      operations: (N,) int, as for `apply_operations`.
+      strengths: (N,) floats, likewise.
+      image_size_px: (height, width) of the image, in pixels.
+
+    Returns:
+      (2, 3) float32, as `affine_warp` takes; the identity where no operation moves pixels.
+
+    Example:
+      >>> operations_matrix(jnp.array([0]), jnp.array([0.5]), (4, 4)).tolist()
+      [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    operations, strengths = jnp.asarray(operations), jnp.asarray(strengths, jnp.float32)
+    matrices = [
+        _operation_matrix(operation, strength, image_size_px)
+        for operation, strength in zip(operations, strengths, strict=True)
+    ]
+    return functools.reduce(composed, matrices)
+
+
+def _operation_matrix(
+    operation: jax.Array, strength: jax.Array, image_size_px: tuple[int, int]
+) -> jax.Array:
+    def amount(name: str) -> jax.Array:
+        return jnp.where(operation == RAND_AUGMENT_OPERATIONS.index(name), strength, 0.0)
+
+    angle = _ROTATION_RADIANS * amount("rotate")
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    linear = jnp.stack(
+        [
+            jnp.stack([cos, _SHEAR * amount("shear_x") - sin]),
+            jnp.stack([_SHEAR * amount("shear_y") + sin, cos]),
+        ]
+    )
+    height, width = image_size_px
+    size = jnp.array([width, height], jnp.float32)
+    shift = _TRANSLATION * jnp.stack([amount("translate_x"), amount("translate_y")]) * size
+    # About the centre c: c + linear (p - c) + shift.
+    moved = size / 2 - jnp.sum(linear * size[None] / 2, axis=1) + shift
+    return jnp.concatenate([linear, moved[:, None]], axis=1)
+
+
+def change_colors(image: jax.Array, operations: ArrayLike, strengths: ArrayLike) -> jax.Array:
+    """Apply those operations that change colours, in their order.
+
+    Args:
+      image: (H, W, C) floating in [0, 1], grey or RGB.
+      operations: (N,) int, as for `apply_operations`; others do nothing.
+      strengths: (N,) floats, likewise.
+
+    Returns:
+      (H, W, C), dtype of `image`, in [0, 1].
+
+    Raises:
+      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating.
+
+    Example:
+      >>> dim = RAND_AUGMENT_OPERATIONS.index("brightness")
+      >>> change_colors(jnp.ones((1, 1, 1)), jnp.array([dim]), jnp.array([-1.0])).item()
+      0.10...
+    """
+    check_color_image(image)
+    branches = tuple(_COLOR_OPERATIONS.values())
+    operations, strengths = jnp.asarray(operations), jnp.asarray(strengths, jnp.float32)
+    for operation, strength in zip(operations, strengths, strict=True):
+        image = jax.lax.switch(jnp.minimum(operation, _IDENTITY), branches, image, strength)
+    return image
