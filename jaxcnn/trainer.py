@@ -12,6 +12,7 @@ from jaxcnn.config import TrainConfig
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.memory import DecodedSplit, write_skipped_csv
+from jaxcnn.ensemble import EnsembleRun, Tested
 from jaxcnn.features import fingerprint
 from jaxcnn.phases import plan_phases
 from jaxcnn.progress import format_duration
@@ -119,10 +120,19 @@ def train_classifier(
         write_skipped_csv(folder.skipped_files, data.skipped)
         say(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
     check_origin(folder, _origin(data, start))
-    run = Run(config, folder, data, start=start, say=say)
-    summary = run.finish(run.train())
+    summary = _run(config, folder, data, start, say)
     say(f"total time {format_duration(time.perf_counter() - started)}")
     return summary
+
+
+def _run(
+    config: TrainConfig, folder: Workdir, data: ImageSplits, start: Start | None, say: Say
+) -> dict[str, Any]:
+    if config.num_seeds > 1:
+        members = EnsembleRun(config, folder, data, start=start, say=say)
+        return members.finish_members(members.train_members())
+    run = Run(config, folder, data, start=start, say=say)
+    return run.finish(run.train())
 
 
 def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, Any]:
@@ -133,7 +143,9 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
       say: called with each line for the person who waits.
 
     Returns:
-      {"step": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval and count.
+      {"step": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval and count; of
+      several networks "members", a list of {"validation": {...}, "test": {...}}, in the place of
+      "step".
 
     Raises:
       ValueError: if the folder holds no run that can be evaluated.
@@ -142,12 +154,23 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
     if not folder.config.exists():
         raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
     config = config_lib.load_config(folder.config)
-    run = Run(config, folder, load_data(config, say=say), say=say)
+    data = load_data(config, say=say)
+    if config.num_seeds > 1:
+        return _evaluate_members(EnsembleRun(config, folder, data, say=say))
+    run = Run(config, folder, data, say=say)
     variables, step = run.best_variables()
     splits = {"validation": run.data.validation, "test": run.data.test}
     return {"step": step} | {
         n: summary_lib.scores(run.evaluate(s, variables)) for n, s in splits.items()
     }
+
+
+def _evaluate_members(run: EnsembleRun) -> dict[str, Any]:
+    def both(tested: Tested) -> dict[str, Any]:
+        return {n: summary_lib.scores(found) for n, found in tested._asdict().items()}
+
+    members, ensemble = run.test_members([None] * run.config.num_seeds)
+    return {"members": [both(tested) for tested in members], **both(ensemble)}
 
 
 def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:

@@ -8,6 +8,8 @@ tensorboard/     the same rows as TensorBoard events
 checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with
 features/        what a frozen backbone gave, where one is used
 pictures/
+members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
+sweep/           with a sweep: its points, and what was chosen
 skipped_files.csv
 """
 
@@ -82,6 +84,12 @@ class Workdir:
     def features(self) -> Path:
         """Where a frozen backbone's features are kept."""
         return self.path / "features"
+
+    def member(self, number: int) -> "Workdir":
+        """Give the folder of one of several networks, counted from 0, made when it is asked for."""
+        folder = self.path / "members" / f"{number:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Workdir(folder)
 
     def summary_writer(self, *, first_step: int) -> SummaryWriter:
         """Open the TensorBoard log; events from `first_step` on, of a run cut short, are void."""
@@ -173,7 +181,7 @@ def _write_atomically(path: Path, text: str) -> None:
 
 def _remove_run(workdir: Workdir) -> None:
     """Remove what a run writes, and nothing else that a person may keep there."""
-    for folder in ("checkpoints", "pictures", "tensorboard", "features"):
+    for folder in ("checkpoints", "pictures", "tensorboard", "features", "members", "sweep"):
         shutil.rmtree(workdir.path / folder, ignore_errors=True)
     for file in (
         workdir.metrics,

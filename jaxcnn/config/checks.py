@@ -28,7 +28,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
         *("head_learning_rate", "layer_decay"),
-        *("validation_fraction", "test_fraction"),
+        *("validation_fraction", "test_fraction", "num_seeds"),
     ),
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
@@ -63,6 +63,8 @@ def check_values(config: TrainConfig) -> None:
         ("interpolation", tuple(INTERPOLATIONS)),
         ("head_init", ("zero", "scaled")),
         ("epoch_scan", ("auto", "on", "off")),
+        ("member_order", ("own", "shared")),
+        ("members_mode", ("auto", "vmap", "in_turn")),
     ):
         if getattr(config, name) not in known:
             raise unknown_name(name, getattr(config, name), known)
@@ -78,6 +80,7 @@ def check_values(config: TrainConfig) -> None:
         )
     _check_pixels(config)
     _check_start(config)
+    _check_members(config)
     if config.validation_fraction + config.test_fraction >= 1:
         raise ValueError(
             f"validation_fraction (={config.validation_fraction}) and test_fraction "
@@ -112,6 +115,19 @@ def _check_start(config: TrainConfig) -> None:
         raise ValueError(
             "fine_tune and freeze need weights to start from: give --pretrained, --weights or "
             "--init_from."
+        )
+
+
+def _check_members(config: TrainConfig) -> None:
+    if config.num_seeds > 1 and config.fine_tune:
+        raise ValueError(
+            "num_seeds above 1 is for a single phase of training, and fine_tune has two; train the "
+            "last layer alone (--freeze=backbone), or all layers at once (--freeze=none)."
+        )
+    if config.num_seeds > 1 and config.cache_features and config.feature_views:
+        raise ValueError(
+            f"num_seeds above 1 has one cache of features for all networks, so feature_views "
+            f"(={config.feature_views}) must be 0, or give --nocache_features."
         )
 
 

@@ -201,6 +201,22 @@ class TrainConfig:
         "also classify by colour histogram and by edge orientations, for comparison."
     )
     seed: int = _setting(0, "whole number that decides every random draw.")
+    # Many networks in one program
+    num_seeds: int = _setting(
+        1,
+        "networks trained at once, on the same data: the k-th, from 0, as a run with --seed plus k "
+        "would be. Above 1, the run's answer is the mean of theirs.",
+    )
+    member_order: str = _setting(
+        "own",
+        "with --num_seeds, batches of each network: own (in the order of its own seed) or shared "
+        "(all see the same, which is less to decode and to send).",
+    )
+    members_mode: str = _setting(
+        "auto",
+        "how many networks take a step: vmap (one program of all), in_turn (the program of one, "
+        "called for each), or auto: in_turn on a CPU, vmap elsewhere.",
+    )
 
 
 # Settings that only some networks have; they are passed on where given.

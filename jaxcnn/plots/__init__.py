@@ -21,6 +21,7 @@ from jaxcnn.plots.bars import plot_baselines
 from jaxcnn.plots.comparison import plot_comparison_curves
 from jaxcnn.plots.confusion import plot_confusion_matrix
 from jaxcnn.plots.curves import plot_learning_curves
+from jaxcnn.plots.members import plot_member_curves
 from jaxcnn.plots.predictions import plot_most_confidently_wrong, plot_predictions
 from jaxcnn.plots.samples import plot_augmented_samples, plot_contact_sheet
 
@@ -31,6 +32,7 @@ __all__ = [
     "plot_confusion_matrix",
     "plot_contact_sheet",
     "plot_learning_curves",
+    "plot_member_curves",
     "plot_most_confidently_wrong",
     "plot_predictions",
 ]

@@ -122,6 +122,12 @@ CASES = [
         {"class_names": CLASSES, "labels": LABELS},
     ),
     Case("learning_curves", (_make_history(6),), (_make_history(6, gap=0.11),)),
+    Case(
+        "member_curves",
+        ([_make_history(6), _make_history(6, peak=3)],),
+        ([_make_history(6), _make_history(6, peak=2)],),
+        {"ensemble_accuracy": 0.9},
+    ),
     Case("confusion_matrix", (MATRIX, [*"abc"]), (MATRIX + np.eye(3, dtype=int), [*"abc"])),
     Case(
         "most_confidently_wrong",
