@@ -43,7 +43,6 @@ from jaxcnn.workdir import write_json
 _LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 
-
 class Tested(NamedTuple):
     """A network's, or the ensemble's, answers to the two splits that it is not trained on."""
 
@@ -69,7 +68,8 @@ def average(members: Sequence[Evaluation]) -> Evaluation:
             f"{len(members)} members do not answer the same examples in the same order; evaluate "
             "each on the same split."
         )
-    probabilities = np.mean([m.probabilities for m in members], axis=0, dtype=np.float64)
+    table = np.stack([m.probabilities for m in members])
+    probabilities = np.asarray(table.mean(axis=0, dtype=np.float64))
     right = np.take_along_axis(probabilities, first.labels[:, None], axis=1)[:, 0]
     correct = int((probabilities.argmax(1) == first.labels).sum())
     return first._replace(
@@ -88,7 +88,6 @@ class EnsembleRun(Run):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._start_variables = self._make_start()
         self._init_keys, self._members = [], []
         metadata = {"class_names": list(self.data.class_names)}
         for number in range(self.config.num_seeds):
@@ -100,7 +99,9 @@ class EnsembleRun(Run):
             best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=self._run.say)
             self._init_keys.append(init_key)
             self._members.append(
-                Member(seed, run_key, folder, best, {**metadata, "config": config_lib.to_json(solo)})
+                Member(
+                    seed, run_key, folder, best, {**metadata, "config": config_lib.to_json(solo)}
+                )
             )
 
     def train_members(self) -> list[loop.Progress]:
@@ -108,7 +109,9 @@ class EnsembleRun(Run):
         last = CheckpointStore(self.folder.last_checkpoints, max_to_keep=2, say=self._run.say)
         (phase,) = plan_phases(self.config)
         trainer = PhaseTrainer(self._run, phase, loop.Stores(last, self._best))
-        starts = [self._start_variables(key) for key in self._init_keys]
+        make_start = self._make_start()  # compiled once for all
+        starts = [make_start(key) for key in self._init_keys]
+        trainer.draw_samples()
         prepared = trainer.prepare(starts[0], loop.Progress())
         states = [prepared.start(start) for start in starts]
         step = self._compile(prepared, states[0])

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,39 +67,52 @@ class PhaseTrainer:
     Args:
       run: what it shares with the other phases.
       phase: the phase.
-      stores: its checkpoints.
+      stores: its checkpoints; None where it only prepares.
+      injected: as for `build.build_parts`.
 
     Attributes:
       steps_per_epoch: steps of an epoch.
     """
 
-    def __init__(self, run: RunContext, phase: Phase, stores: loop.Stores) -> None:
+    def __init__(
+        self,
+        run: RunContext,
+        phase: Phase,
+        stores: loop.Stores | None,
+        *,
+        injected: Collection[str] = (),
+    ) -> None:
         self._run, self._phase, self._stores = run, phase, stores
         self._config, data = run.config, run.data
-        self.steps_per_epoch = batches_lib.steps_per_epoch(
-            len(data.train), self._config.batch_size
-        )
+        self.steps_per_epoch = batches_lib.steps_per_epoch(len(data.train), self._config.batch_size)
         counts = np.bincount(data.train.labels, minlength=len(data.class_names))
         self._parts = build.build_parts(
             self._config,
             phase,
             class_counts=counts.tolist(),
             steps_per_epoch=self.steps_per_epoch,
+            injected=injected,
         )
 
     def train(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
         """Train from variables and a progress on, or from this phase's own last checkpoint."""
+        self.draw_samples()
         prepared = self.prepare(variables, progress)
         return self._fit(prepared, prepared.start(variables), progress)
+
+    def draw_samples(self) -> None:
+        """Draw what the network is about to see, unless that is features."""
+        run = self._run
+        if not self._phase.on_features:
+            pictures.draw_samples(
+                run.folder.pictures, run.data.train, self._parts.augment, key=run.key
+            )
 
     def prepare(self, variables: PyTree, progress: loop.Progress) -> Prepared:
         """Build the phase's steps, and compute the features that it trains on, if any."""
         if self._phase.on_features:
             return self._prepare_head(variables, progress)
         data = self._run.data
-        pictures.draw_samples(
-            self._run.folder.pictures, data.train, self._parts.augment, key=self._run.key
-        )
         train_step = make_train_step(
             self._parts.model,
             self._parts.optimizer,
@@ -216,11 +229,10 @@ class PhaseTrainer:
             step=progress.first_epoch * self.steps_per_epoch,
         )
 
-    def _fit(
-        self, prepared: Prepared, state: TrainState, progress: loop.Progress
-    ) -> loop.Progress:
+    def _fit(self, prepared: Prepared, state: TrainState, progress: loop.Progress) -> loop.Progress:
         config, run = self._config, self._run
         step, eval_step, _, train, validation, export = prepared
+        assert self._stores is not None
         train_step = compile_step(
             step, state, batch_shapes(train, config.batch_size), run.key, donate_argnums=0
         )

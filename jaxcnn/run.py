@@ -105,6 +105,15 @@ class Run:
         """Give the variables that a phase begins with."""
         if progress.history:
             return self.best_variables(progress.best_step)[0]
+        return self.start_variables()
+
+    @property
+    def context(self) -> RunContext:
+        """What the phases of the run share."""
+        return self._run
+
+    def start_variables(self) -> PyTree:
+        """Give the variables that the run starts from."""
         return self._make_start()(self._init_key)
 
     def _make_start(self) -> Callable[[jax.Array], PyTree]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jaxcnn import build
+from jaxcnn import build, search
 from jaxcnn import config as config_lib
 from jaxcnn import summary as summary_lib
 from jaxcnn.config import TrainConfig
@@ -19,7 +19,7 @@ from jaxcnn.progress import format_duration
 from jaxcnn.run import Run
 from jaxcnn.transfer import Start, find_start
 from jaxcnn.user_cache import cache_folder
-from jaxcnn.workdir import Workdir, check_origin, open_workdir
+from jaxcnn.workdir import Workdir, check_origin
 
 Say = Callable[[str], None]
 
@@ -37,6 +37,7 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     Raises:
       ValueError: naming what is wrong, what was expected, and what is known.
     """
+    search.check_search(config)
     config = config_lib.resolve(config, start.preset if start else None)
     # The classes are not known yet; two stand in for them, or as many as there are weights.
     num_classes = max(2, config.class_weights.count(",") + 1)
@@ -114,12 +115,13 @@ def train_classifier(
     started = time.perf_counter()
     start = find_start(config, say=say)
     config = check(config, start)
-    folder = open_workdir(workdir, config_lib.to_json(config), resume=resume, overwrite=overwrite)
+    folder, config = search.open_run(workdir, config, resume=resume, overwrite=overwrite)
     data = load_data(config, say=say)
     if data.skipped:
         write_skipped_csv(folder.skipped_files, data.skipped)
         say(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
     check_origin(folder, _origin(data, start))
+    config = search.choose(config, folder, data, start=start, say=say)
     summary = _run(config, folder, data, start, say)
     say(f"total time {format_duration(time.perf_counter() - started)}")
     return summary

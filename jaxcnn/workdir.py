@@ -9,7 +9,8 @@ checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to pr
 features/        what a frozen backbone gave, where one is used
 pictures/
 members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
-sweep/           with a sweep: its points, and what was chosen
+sweep/           with a sweep: its points
+chosen.json      with a sweep or a test of learning rates: the values that were chosen
 skipped_files.csv
 """
 
@@ -84,6 +85,18 @@ class Workdir:
     def features(self) -> Path:
         """Where a frozen backbone's features are kept."""
         return self.path / "features"
+
+    @property
+    def chosen(self) -> Path:
+        """The values that a sweep or a test of learning rates chose, as JSON."""
+        return self.path / "chosen.json"
+
+    @property
+    def sweep(self) -> Path:
+        """The folder of a sweep's points, made when it is asked for."""
+        folder = self.path / "sweep"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def member(self, number: int) -> "Workdir":
         """Give the folder of one of several networks, counted from 0, made when it is asked for."""
@@ -188,6 +201,7 @@ def _remove_run(workdir: Workdir) -> None:
         workdir.summary,
         workdir.skipped_files,
         workdir.origin,
+        workdir.chosen,
         workdir.config,
     ):
         file.unlink(missing_ok=True)

@@ -11,8 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
     ("trainer",),
-    ("ensemble",),
-    ("run",),
+    ("ensemble", "search"),
+    ("run", "sweep", "rate_test"),
+    ("points",),
     ("transfer", "phase_training", "member_training"),
     ("loop", "pictures", "classifier", "summary"),
     ("pretrained", "features"),

@@ -1,6 +1,7 @@
 """Checks of settings that need no data."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Collection, Mapping
 
 from jaxcnn.config.settings import TrainConfig, starts_from_weights
 from jaxcnn.data.decode import INTERPOLATIONS
@@ -28,7 +29,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
         *("head_learning_rate", "layer_decay"),
-        *("validation_fraction", "test_fraction", "num_seeds"),
+        *("validation_fraction", "test_fraction", "num_seeds", "sweep_epochs"),
     ),
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
@@ -116,6 +117,32 @@ def _check_start(config: TrainConfig) -> None:
             "fine_tune and freeze need weights to start from: give --pretrained, --weights or "
             "--init_from."
         )
+
+
+def check_search(config: TrainConfig, swept: Collection[str] = ()) -> None:
+    """Check settings as they were given, before what is left open is filled in.
+
+    Args:
+      config: settings, some of them None.
+      swept: names of the settings whose values a sweep is to find.
+
+    Raises:
+      ValueError: if a value is given and looked for, or the run has two phases.
+    """
+    if not config.sweep and not config.find_learning_rate:
+        return
+    option = "sweep" if config.sweep else "find_learning_rate"
+    if config.sweep and config.find_learning_rate:
+        raise ValueError("sweep and find_learning_rate exclude each other; give one.")
+    if config.fine_tune:
+        raise ValueError(
+            f"{option} is for a single phase of training, and fine_tune has two; give "
+            "--freeze=backbone or --freeze=none instead, or set the rates yourself."
+        )
+    defaults = {f.name: f.default for f in dataclasses.fields(config)}
+    for name in [*swept, *(["learning_rate"] if config.find_learning_rate else [])]:
+        if getattr(config, name) != defaults[name]:
+            raise ValueError(f"{name} is given and {option} is to find it; give one of the two.")
 
 
 def _check_members(config: TrainConfig) -> None:

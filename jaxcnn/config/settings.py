@@ -217,6 +217,22 @@ class TrainConfig:
         "how many networks take a step: vmap (one program of all), in_turn (the program of one, "
         "called for each), or auto: in_turn on a CPU, vmap elsewhere.",
     )
+    sweep: str | None = _setting(
+        None,
+        "try a grid of values first, all in one program, and train with the best: "
+        "name:low..high:log|linear:count, comma-separated, of learning_rate, weight_decay and "
+        "momentum, e.g. learning_rate:1e-4..1e-1:log:8,weight_decay:0..0.1:linear:3.",
+    )
+    sweep_epochs: int | None = _setting(
+        None,
+        "epochs of the sweep's last rung; at epochs 1, 2, 4, ... before it the worse half drops "
+        "out. Default a third of --num_epochs, at least 1.",
+    )
+    find_learning_rate: bool = _setting(
+        False,
+        "try a dozen learning rates for a few steps first, all in one program, and train with the "
+        "one that the losses suggest.",
+    )
 
 
 # Settings that only some networks have; they are passed on where given.
