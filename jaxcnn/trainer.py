@@ -12,7 +12,8 @@ from jaxcnn.config import TrainConfig
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.memory import DecodedSplit, write_skipped_csv
-from jaxcnn.ensemble import EnsembleRun, Tested
+from jaxcnn.ensemble import EnsembleRun
+from jaxcnn.ensemble_scores import Tested
 from jaxcnn.features import fingerprint
 from jaxcnn.phases import plan_phases
 from jaxcnn.progress import format_duration

@@ -9,7 +9,7 @@ import pytest
 from jaxcnn.checkpoint import CheckpointError
 from jaxcnn.classifier import Classifier, load_best
 from jaxcnn.config import load_config
-from jaxcnn.ensemble import average
+from jaxcnn.ensemble_scores import average
 from jaxcnn.evaluation import Evaluation
 from jaxcnn.trainer import check, evaluate_classifier, load_data, train_classifier
 

@@ -13,7 +13,7 @@ ROWS = (
     ("trainer",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),
-    ("points",),
+    ("points", "ensemble_scores"),
     ("transfer", "phase_training", "member_training"),
     ("loop", "pictures", "classifier", "summary"),
     ("pretrained", "features"),
