@@ -1,6 +1,6 @@
 """From settings to the parts of a run: the network, the optimizer, the loss, the augmentation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -120,7 +120,12 @@ def _literal(text: str) -> Any:
 
 
 def build_parts(
-    config: TrainConfig, phase: Phase, *, class_counts: Sequence[int], steps_per_epoch: int
+    config: TrainConfig,
+    phase: Phase,
+    *,
+    class_counts: Sequence[int],
+    steps_per_epoch: int,
+    injected: Collection[str] = (),
 ) -> Parts:
     """Create everything that a training step is made of.
 
@@ -129,6 +134,8 @@ def build_parts(
       phase: one of `phases.plan_phases`.
       class_counts: number of training examples of each class.
       steps_per_epoch: updates an epoch.
+      injected: hyper-parameters that are to be arrays in the optimizer's state, see
+        `optim.make_injected_optimizer`.
 
     Returns:
       The parts; nothing is compiled yet.
@@ -148,18 +155,27 @@ def build_parts(
         total_steps=total_steps,
         warmup_steps=warmup_steps,
     )
-    optimizer = optim.make_optimizer(
-        config.optimizer,
-        schedule,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-        gradient_clip_norm=config.gradient_clip_norm,
-        layer_factors=(
+    options: dict[str, Any] = {
+        "weight_decay": config.weight_decay,
+        "momentum": config.momentum,
+        "gradient_clip_norm": config.gradient_clip_norm,
+        "layer_factors": (
             optim.layer_factors([*names, HEAD], phase.layer_decay)
             if phase.layer_decay != 1
             else None
         ),
-    )
+    }
+    if injected:
+        peak = phase.learning_rate
+        optimizer = optim.make_injected_optimizer(
+            config.optimizer,
+            peak,
+            injected=injected,
+            share=lambda step: schedule(step) / peak,
+            **options,
+        )
+    else:
+        optimizer = optim.make_optimizer(config.optimizer, schedule, **options)
     loss_fn = losses.make_loss(
         config.head,
         num_classes=len(class_counts),

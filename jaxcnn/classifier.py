@@ -42,7 +42,12 @@ class Classifier:
     """
 
     def __init__(
-        self, config: TrainConfig, class_names: Sequence[str], variables: PyTree | None = None
+        self,
+        config: TrainConfig,
+        class_names: Sequence[str],
+        variables: PyTree | None = None,
+        *,
+        others: Sequence[PyTree] = (),
     ) -> None:
         """Build the network; `load` is the usual way.
 
@@ -50,13 +55,15 @@ class Classifier:
           config: complete settings of the run.
           class_names: names in the order of the labels.
           variables: {"params": ..., "batch_stats": ...}.
+          others: variables of further networks, whose probabilities are averaged with its own.
         """
         self.config = config
         self.class_names = tuple(class_names)
-        model = build.build_model(config, len(class_names))
+        model = plain = build.build_model(config, len(class_names))
+        self._members = [variables, *others]
         if variables is not None:
-            model, variables = fold_batch_norm(model, variables)
-        self._variables = variables
+            folded = [fold_batch_norm(plain, each) for each in self._members]
+            model, self._members = folded[0][0], [each for _, each in folded]
         step: EvalStep = build.build_eval_step(config, model, len(class_names))
         self._step = lambda variables, batch: step(variables, batch)[1]
         self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
@@ -69,13 +76,14 @@ class Classifier:
           workdir: the run's folder, or its folder `checkpoints/best` alone.
 
         Returns:
-          A classifier.
+          A classifier; of a run of several networks, one that averages their probabilities.
 
         Raises:
           CheckpointError: if there is no checkpoint, or it is damaged.
         """
-        config, variables, class_names = _load(Path(workdir))
-        return cls(config, class_names, variables)
+        members = _member_folders(Path(workdir)) or [Path(workdir)]
+        (config, variables, class_names), *others = [_load(member) for member in members]
+        return cls(config, class_names, variables, others=[each for _, each, _ in others])
 
     @classmethod
     def from_pretrained(
@@ -160,8 +168,10 @@ class Classifier:
         index = np.arange(count, dtype=np.int32)
         batch = Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
         if images.shape not in self._compiled:
-            self._compiled[images.shape] = compile_step(self._step, self._variables, batch)
-        return np.asarray(self._compiled[images.shape](self._variables, batch))
+            self._compiled[images.shape] = compile_step(self._step, self._members[0], batch)
+        step = self._compiled[images.shape]
+        each = [np.asarray(step(variables, batch)) for variables in self._members]
+        return each[0] if len(each) == 1 else np.mean(each, axis=0)
 
     def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:
         # The last batch is filled up, so that one compiled program serves all.
@@ -211,7 +221,18 @@ def _config_of(metadata: dict[str, Any], workdir: Path) -> TrainConfig:
         ) from error
 
 
+def _member_folders(path: Path) -> list[Path]:
+    """Find the networks of a run that trained several; none of a run of one."""
+    found = sorted((path / "members").glob("[0-9]*"))
+    return [folder for folder in found if folder.name.isdecimal()]
+
+
 def _checkpoint_folder(path: Path) -> Path:
+    if members := _member_folders(path):
+        raise CheckpointError(
+            f"{path} holds {len(members)} networks where one is wanted; give the folder of one, "
+            f"such as {members[0]}."
+        )
     for folder in (path / "checkpoints" / "best", path):
         if folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir()):
             return folder

@@ -73,6 +73,17 @@ class Progress:
             first_epoch=self.epoch,
         )
 
+    def end_epoch(self, row: dict[str, Any]) -> bool:
+        """Take in the row of the epoch that ended; tell whether it is the best so far."""
+        best_before = self.best_row()
+        self.history.append(row)
+        is_best = best_before is None or rank(row) > rank(best_before)
+        if is_best:
+            self.best_step = row["step"]
+        self.epoch += 1
+        self.step_in_epoch, self.totals = 0, Totals()
+        return is_best
+
     def best_row(self) -> dict[str, Any] | None:
         """Find the history's row of the best step."""
         return next((row for row in self.history if row["step"] == self.best_step), None)
@@ -229,7 +240,7 @@ class Fit:
         self, state: TrainState, progress: Progress, signals: SignalWatch
     ) -> TrainState:
         self._line.start_epoch(progress.epoch, step_in_epoch=progress.step_in_epoch)
-        clock = _Clock()
+        clock = Clock()
         pending: Pending = deque()
         while progress.step_in_epoch < self._plan.steps_per_epoch:
             num_steps = self._steps_of_next_call(progress)
@@ -259,7 +270,7 @@ class Fit:
             room = min(room, every - self._step(progress) % every)
         return self._chunk_steps if room >= self._chunk_steps else 1
 
-    def _next_batch(self, pending: Pending, clock: "_Clock", num_steps: int) -> Any:
+    def _next_batch(self, pending: Pending, clock: "Clock", num_steps: int) -> Any:
         started = time.perf_counter()
         batches = [next(self._batches) for _ in range(num_steps)]
         # Only time in which the device had nothing to do counts as waiting.
@@ -267,7 +278,7 @@ class Fit:
             clock.waited_seconds += time.perf_counter() - started
         return batches[0] if self._chunk_steps == 1 else batches
 
-    def _count(self, pending: Pending, progress: Progress, clock: "_Clock") -> None:
+    def _count(self, pending: Pending, progress: Progress, clock: "Clock") -> None:
         counted, num_steps = jax.device_get(pending.popleft())
         step = self._step(progress) - sum(steps for _, steps in pending)
         each = (
@@ -295,18 +306,12 @@ class Fit:
         validation = evaluate(self._eval_step, evaluation_variables(state), self._validation())
         if not math.isfinite(validation.loss):  # the last update broke the parameters
             raise self._non_finite(self._step(progress))
-        best_before = progress.best_row()
         row = self._row(progress, validation)
-        progress.history.append(row)
-        is_best = best_before is None or _rank(row) > _rank(best_before)
-        if is_best:
-            progress.best_step = row["step"]
-        progress.epoch += 1
-        progress.step_in_epoch, progress.totals = 0, Totals()
+        is_best = progress.end_epoch(row)
         patience = self._plan.early_stopping_epochs
         # Another phase's best is no reason to stop this one.
         rows = progress.history[progress.first_epoch :]
-        waited = len(rows) - 1 - max(range(len(rows)), key=lambda i: _rank(rows[i]))
+        waited = len(rows) - 1 - max(range(len(rows)), key=lambda i: rank(rows[i]))
         progress.stopped_early = patience is not None and waited >= patience
         if self._stores is not None and is_best:
             metadata = {**self._best_metadata, "step": row["step"], "validation": row}
@@ -318,19 +323,11 @@ class Fit:
         self._report(progress, is_best=is_best)
 
     def _row(self, progress: Progress, validation: Evaluation) -> dict[str, Any]:
-        totals, clock = progress.totals, self._epoch_clock
         step = self._step(progress)
+        rate = float(self._learning_rate(step - 1))
         return {
             **({"phase": self._phase} if self._phase else {}),
-            "epoch": progress.epoch + 1,
-            "step": step,
-            "learning_rate": float(self._learning_rate(step - 1)),
-            "train_loss": totals.loss_sum / totals.count,
-            "train_accuracy": totals.correct / totals.count,
-            "validation_loss": validation.loss,
-            "validation_accuracy": validation.accuracy,
-            "images_per_second": clock.images_per_second(),
-            "data_wait_share": clock.wait_share(),
+            **epoch_row(progress, validation, self._epoch_clock, step=step, learning_rate=rate),
         }
 
     def _report(self, progress: Progress, *, is_best: bool) -> None:
@@ -372,7 +369,7 @@ class Fit:
         )
 
 
-class _Clock:
+class Clock:
     """Times the steps of one epoch."""
 
     def __init__(self) -> None:
@@ -382,6 +379,7 @@ class _Clock:
         self.waited_seconds = 0.0
 
     def tick(self, images: int) -> float:
+        """Count the images of a step that ended now, and give its seconds."""
         now = time.perf_counter()
         seconds, self._last = now - self._last, now
         self._seconds += seconds
@@ -389,12 +387,32 @@ class _Clock:
         return seconds
 
     def images_per_second(self) -> float:
+        """Give the throughput so far."""
         return self._images / self._seconds if self._seconds else 0.0
 
     def wait_share(self) -> float:
+        """Give the share of the time that was spent waiting for data."""
         return min(1.0, self.waited_seconds / self._seconds) if self._seconds else 0.0
 
 
-def _rank(row: dict[str, Any]) -> tuple[float, float]:
+def epoch_row(
+    progress: Progress, validation: Evaluation, clock: Clock, *, step: int, learning_rate: float
+) -> dict[str, Any]:
+    """Write down an epoch that ends: JSON values, a row of `metrics.jsonl`."""
+    totals = progress.totals
+    return {
+        "epoch": progress.epoch + 1,
+        "step": step,
+        "learning_rate": learning_rate,
+        "train_loss": totals.loss_sum / totals.count,
+        "train_accuracy": totals.correct / totals.count,
+        "validation_loss": validation.loss,
+        "validation_accuracy": validation.accuracy,
+        "images_per_second": clock.images_per_second(),
+        "data_wait_share": clock.wait_share(),
+    }
+
+
+def rank(row: dict[str, Any]) -> tuple[float, float]:
     """Order epochs by validation accuracy, then by the lower loss."""
     return row["validation_accuracy"], -row["validation_loss"]

@@ -256,6 +256,50 @@ def per_class_precision_recall(confusion: np.ndarray) -> ClassScores:
         return ClassScores(right / predicted, right / support, support)
 
 
+def expected_calibration_error(
+    probabilities: np.ndarray, labels: np.ndarray, *, num_bins: int = 15
+) -> float:
+    """Compute how far a network's confidence is from its accuracy, on average.
+
+    An example's confidence is the probability of its most probable class. The examples are put in
+    bins of equal width by confidence, bin m holding ((m - 1) / num_bins, m / num_bins], and
+
+        error = sum over bins of (share of the examples) |mean accuracy - mean confidence|
+
+    Args:
+      probabilities: (N, K), rows that sum to 1.
+      labels: (N,) integers in [0, K).
+      num_bins: number of bins, at least 1.
+
+    Returns:
+      The error, in [0, 1]; 0 for perfect calibration.
+
+    Raises:
+      ValueError: if shapes differ, there is no example, a label is out of range or num_bins < 1.
+
+    Example:
+      >>> probabilities = np.array([[0.9, 0.1], [0.9, 0.1]])
+      >>> round(expected_calibration_error(probabilities, np.array([0, 1])), 3)
+      0.4
+
+    Source: Guo et al. 2017, arXiv:1706.04599, equation 3.
+    """
+    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
+    if probabilities.ndim != 2 or not len(labels) or num_bins < 1:
+        raise ValueError(
+            f"probabilities must be (N, K) of at least 1 example and num_bins be at least 1, got "
+            f"{probabilities.shape} and {num_bins}."
+        )
+    _check_same_length(labels, probabilities, None)
+    _check_classes("labels", labels, probabilities.shape[1])
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    # The number of examples in a bin cancels out: share times mean is sum over N.
+    gaps = np.bincount(bins, weights=right - confidence, minlength=num_bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
 def top_k_accuracy(
     scores: np.ndarray, labels: np.ndarray, k: int, *, mask: np.ndarray | None = None
 ) -> float:

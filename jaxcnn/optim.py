@@ -1,7 +1,7 @@
 """Optimizers by name and parameter averages, from Optax's parts."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,10 @@ _DEFAULT_LEARNING_RATES = {
     "lamb": 4e-3,
     "rmsprop": 1e-4,
 }
+
+
+# What may lie in the optimizer's state as arrays, see `make_injected_optimizer`.
+HYPERPARAMETERS = ("learning_rate", "weight_decay", "momentum")
 
 
 def list_optimizers() -> list[str]:
@@ -77,7 +81,9 @@ def decay_mask(params: PyTree) -> PyTree:
     return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
 
 
-def _scale_by_adam(b1: float, *, eps: float, nesterov: bool) -> optax.GradientTransformation:
+def _scale_by_adam(
+    b1: float | jax.Array, *, eps: float, nesterov: bool
+) -> optax.GradientTransformation:
     adam = optax.scale_by_adam(b1=b1, eps=eps, nesterov=nesterov)
 
     def update(
@@ -90,9 +96,12 @@ def _scale_by_adam(b1: float, *, eps: float, nesterov: bool) -> optax.GradientTr
     return optax.GradientTransformation(adam.init, update)
 
 
-def _scale_gradient(name: str, momentum: float, nesterov: bool) -> optax.GradientTransformation:
+def _scale_gradient(
+    name: str, momentum: float | jax.Array, nesterov: bool
+) -> optax.GradientTransformation:
     """Turn gradients into a direction, before decoupled decay and the learning rate."""
-    trace = optax.trace(momentum, nesterov) if momentum else optax.identity()
+    is_none = not isinstance(momentum, jax.Array) and momentum == 0
+    trace = optax.identity() if is_none else optax.trace(momentum, nesterov)
     if name == "sgd":
         return trace
     if name == "rmsprop":
@@ -158,9 +167,20 @@ def make_optimizer(
     2012, lecture 6.5; clipping Pascanu et al. 2013, arXiv:1211.5063.
     """
     _check_optimizer(name, learning_rate, weight_decay, momentum, nesterov, gradient_clip_norm)
-    clip = gradient_clip_norm
-    decay = optax.add_decayed_weights(weight_decay, mask=decay_mask)
     rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
+    return _chain(name, rate, weight_decay, momentum, nesterov, gradient_clip_norm, layer_factors)
+
+
+def _chain(
+    name: str,
+    rate: Schedule | optax.Schedule,
+    weight_decay: float | jax.Array,
+    momentum: float | jax.Array,
+    nesterov: bool,
+    clip: float | None,
+    layer_factors: Mapping[str, float] | None,
+) -> optax.GradientTransformation:
+    decay = optax.add_decayed_weights(weight_decay, mask=decay_mask)
     direction = _scale_gradient(name, momentum, nesterov)
     parts = [decay, direction] if name in ("sgd", "adam", "rmsprop") else [direction, decay]
     if name == "lamb":
@@ -171,6 +191,93 @@ def make_optimizer(
         optax.scale_by_learning_rate(rate),
         optax.identity() if layer_factors is None else _scale_layers(layer_factors),
     )
+
+
+def make_injected_optimizer(
+    name: str,
+    learning_rate: float,
+    *,
+    injected: Collection[str],
+    share: Schedule | optax.Schedule | None = None,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    gradient_clip_norm: float | None = None,
+    layer_factors: Mapping[str, float] | None = None,
+) -> optax.GradientTransformation:
+    """Make an optimizer whose hyper-parameters are arrays in its state.
+
+    So members of one program may each have their own values, see `with_hyperparameters`. The
+    updates are those of `make_optimizer`, with learning rate `learning_rate * share(step)`.
+
+    Args:
+      name: one of `list_optimizers()`.
+      learning_rate: the peak.
+      injected: names among `HYPERPARAMETERS` of what lies in the state; the rest is fixed.
+      share: step to the share of the peak that the learning rate then is; None for all of it.
+      weight_decay: as for `make_optimizer`.
+      momentum: as for `make_optimizer`; where it is injected, sgd and rmsprop store a trace.
+      nesterov: as for `make_optimizer`.
+      gradient_clip_norm: as for `make_optimizer`.
+      layer_factors: as for `make_optimizer`.
+
+    Returns:
+      An Optax transformation, whose state has `hyperparams`.
+
+    Raises:
+      ValueError: if a name is unknown or an option is out of its range.
+
+    Example:
+      >>> optimizer = make_injected_optimizer("sgd", 0.5, injected=["learning_rate"])
+      >>> params = {"bias": jnp.ones(1)}
+      >>> state = with_hyperparameters(optimizer.init(params), {"learning_rate": 0.25})
+      >>> optimizer.update(params, state, params)[0]["bias"].tolist()
+      [-0.25]
+    """
+    _check_optimizer(name, learning_rate, weight_decay, momentum, nesterov, gradient_clip_norm)
+    for each in injected:
+        if each not in HYPERPARAMETERS:
+            raise unknown_name("hyper-parameter", each, HYPERPARAMETERS)
+
+    def chain(
+        learning_rate: jax.Array, weight_decay: jax.Array, momentum: jax.Array
+    ) -> optax.GradientTransformation:
+        return _chain(
+            name,
+            lambda step: learning_rate if share is None else learning_rate * share(step),
+            weight_decay,
+            momentum,
+            nesterov,
+            gradient_clip_norm,
+            layer_factors,
+        )
+
+    fixed = [each for each in HYPERPARAMETERS if each not in injected]
+    inject = optax.inject_hyperparams(chain, static_args=fixed, hyperparam_dtype=jnp.float32)
+    return inject(learning_rate=learning_rate, weight_decay=weight_decay, momentum=momentum)
+
+
+def with_hyperparameters(
+    opt_state: optax.OptState, values: Mapping[str, float | Array]
+) -> optax.OptState:
+    """Set the hyper-parameters that an optimizer's state holds.
+
+    Args:
+      opt_state: of a `make_injected_optimizer`.
+      values: {name: its value}.
+
+    Returns:
+      The state with those values; others stay.
+
+    Raises:
+      ValueError: if the state does not hold one of the names.
+    """
+    held = opt_state.hyperparams
+    for name in values:
+        if name not in held:
+            raise unknown_name("injected hyper-parameter", name, held)
+    arrays = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
+    return opt_state._replace(hyperparams={**held, **arrays})
 
 
 def layer_factors(names: Sequence[str], decay: float) -> dict[str, float]:

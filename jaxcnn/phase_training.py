@@ -1,7 +1,7 @@
 """One phase of a run's training: its steps compiled, its data fed, its progress shown and saved."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -21,7 +21,13 @@ from jaxcnn.models import HEAD, fold_batch_norm, split_at_head
 from jaxcnn.parallel import Layout, is_first
 from jaxcnn.phases import Phase
 from jaxcnn.progress import ProgressLine
-from jaxcnn.train import make_eval_step_of_views, make_step, make_train_step, start_state
+from jaxcnn.train import (
+    TrainStep,
+    make_eval_step_of_views,
+    make_step,
+    make_train_step,
+    start_state,
+)
 from jaxcnn.types import Batch, PyTree, TrainState
 from jaxcnn.workdir import Workdir, write_rows
 
@@ -60,42 +66,73 @@ class RunContext(NamedTuple):
             return compile_step(step, *shapes, *others, out_shardings=layout.replicated)
 
 
+class Prepared(NamedTuple):
+    """What a phase's training takes, before anything is compiled for it but evaluation."""
+
+    step: TrainStep  # pure
+    eval_step: CompiledStep
+    start: Callable[[PyTree], TrainState]  # of the whole network's variables
+    train: ImageSplit
+    validation: ImageSplit
+    export: Callable[[PyTree], PyTree]  # what is trained to the whole network's variables
+
+
 class PhaseTrainer:
     """Trains one phase of a run.
 
     Args:
       run: what it shares with the other phases.
       phase: the phase.
-      stores: its checkpoints.
+      stores: its checkpoints; None where it only prepares.
+      injected: as for `build.build_parts`.
+
+    Attributes:
+      steps_per_epoch: steps of an epoch.
     """
 
-    def __init__(self, run: RunContext, phase: Phase, stores: loop.Stores) -> None:
+    def __init__(
+        self,
+        run: RunContext,
+        phase: Phase,
+        stores: loop.Stores | None,
+        *,
+        injected: Collection[str] = (),
+    ) -> None:
         self._run, self._phase, self._stores = run, phase, stores
         self._config, data = run.config, run.data
-        self._steps_per_epoch = batches_lib.steps_per_epoch(
-            len(data.train), self._config.batch_size
-        )
+        self.steps_per_epoch = batches_lib.steps_per_epoch(len(data.train), self._config.batch_size)
         counts = np.bincount(data.train.labels, minlength=len(data.class_names))
         self._parts = build.build_parts(
             self._config,
             phase,
             class_counts=counts.tolist(),
-            steps_per_epoch=self._steps_per_epoch,
+            steps_per_epoch=self.steps_per_epoch,
+            injected=injected,
         )
 
     def train(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
         """Train from variables and a progress on, or from this phase's own last checkpoint."""
-        if self._phase.on_features:
-            return self._train_head(variables, progress)
-        data = self._run.data
-        if is_first():
+        self.draw_samples()
+        prepared = self.prepare(variables, progress)
+        return self._fit(prepared, prepared.start(variables), progress)
+
+    def draw_samples(self) -> None:
+        """Draw what the network is about to see, unless that is features."""
+        run = self._run
+        if not self._phase.on_features and is_first():
             pictures.draw_samples(
-                self._run.folder.pictures,
-                data.train,
+                run.folder.pictures,
+                run.data.train,
                 self._parts.augment,
-                key=self._run.key,
+                key=run.key,
                 mixing=self._parts.mixing,
             )
+
+    def prepare(self, variables: PyTree, progress: loop.Progress) -> Prepared:
+        """Build the phase's steps, and compute the features that it trains on, if any."""
+        if self._phase.on_features:
+            return self._prepare_head(variables, progress)
+        data = self._run.data
         train_step = make_train_step(
             self._parts.model,
             self._parts.optimizer,
@@ -106,11 +143,17 @@ class PhaseTrainer:
             std=self._config.pixel_std,
             **self._step_options(),
         )
-        state = self._state(variables, progress, frozen=self._parts.frozen)
-        return self._fit(train_step, self._run.eval_step, state, progress, data.train, None)
+        return Prepared(
+            train_step,
+            self._run.eval_step,
+            lambda variables: self._state(variables, progress, frozen=self._parts.frozen),
+            data.train,
+            data.validation,
+            lambda variables: variables,
+        )
 
-    def _train_head(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
-        """Train the last layer alone, on what the backbone gives."""
+    def _prepare_head(self, variables: PyTree, progress: loop.Progress) -> Prepared:
+        """Prepare to train the last layer alone, on what the backbone gives."""
         data = self._run.data
         train = self._features("train", data.train, variables, num_augmented=True)
         validation = self._features("validation", data.validation, variables)
@@ -122,23 +165,27 @@ class PhaseTrainer:
             features.pick_view,
             **self._step_options(),
         )
-        head = {"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}
+
+        def head_of(variables: PyTree) -> PyTree:
+            return {"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}
+
         eval_step = self._run.compile(
             make_eval_step_of_views(
                 classifier, self._parts.plain_loss_fn, features.all_views, head=self._config.head
             ),
-            head,
+            head_of(variables),
             batch_shapes(validation, self._run.eval_batch_size),
         )
-
         whole = self._run.layout.put_state(variables)
 
         def export(trained: PyTree) -> PyTree:
             params = {**whole["params"], **trained["params"]}
             return {"params": params, "batch_stats": whole["batch_stats"]}
 
-        state = self._state(head, progress)
-        return self._fit(train_step, eval_step, state, progress, train, (validation, export))
+        def start(variables: PyTree) -> TrainState:
+            return self._state(head_of(variables), progress)
+
+        return Prepared(train_step, eval_step, start, train, validation, export)
 
     def _features(
         self, name: str, split: ImageSplit, variables: PyTree, *, num_augmented: bool = False
@@ -211,21 +258,14 @@ class PhaseTrainer:
             self._parts.optimizer,
             frozen=frozen,
             with_ema=bool(self._config.ema_decay),
-            step=progress.first_epoch * self._steps_per_epoch,
+            step=progress.first_epoch * self.steps_per_epoch,
         )
         return self._run.layout.put_state(state)
 
-    def _fit(
-        self,
-        step: Any,
-        eval_step: CompiledStep,
-        state: TrainState,
-        progress: loop.Progress,
-        train: ImageSplit,
-        others: tuple[ImageSplit, Callable[[PyTree], PyTree]] | None,
-    ) -> loop.Progress:
+    def _fit(self, prepared: Prepared, state: TrainState, progress: loop.Progress) -> loop.Progress:
         config, run = self._config, self._run
-        validation, export = others or (run.data.validation, lambda variables: variables)
+        step, eval_step, _, train, validation, export = prepared
+        assert self._stores is not None
         key = run.layout.put_key(run.key)
         train_step = self._compile(step, state, train, key)
         run.say(self._heading(state, train_step.seconds + eval_step.seconds))
@@ -234,8 +274,8 @@ class PhaseTrainer:
         done = progress.epoch - progress.first_epoch
         if done or progress.step_in_epoch:
             run.say(f"resuming at step {int(state.step)}")
-        first_step = progress.first_epoch * self._steps_per_epoch
-        with _epoch_writer(run.folder, int(state.step)) as write_epoch:
+        first_step = progress.first_epoch * self.steps_per_epoch
+        with epoch_writer(run.folder, int(state.step)) as on_epoch:
             _, progress = loop.Fit(
                 train_step=scanned or train_step,
                 eval_step=eval_step,
@@ -245,7 +285,7 @@ class PhaseTrainer:
                 key=key,
                 plan=loop.Plan(
                     num_epochs=self._phase.num_epochs,
-                    steps_per_epoch=self._steps_per_epoch,
+                    steps_per_epoch=self.steps_per_epoch,
                     early_stopping_epochs=config.early_stopping_epochs,
                     checkpoint_every_steps=config.checkpoint_every_steps,
                 ),
@@ -256,15 +296,15 @@ class PhaseTrainer:
                 },
                 export=export,
                 phase=self._phase.name,
-                learning_rate=lambda s: float(self._parts.schedule(s - first_step)),
+                learning_rate=lambda s: self.learning_rate(s - first_step),
                 line=ProgressLine(
                     num_epochs=progress.first_epoch + self._phase.num_epochs,
-                    steps_per_epoch=self._steps_per_epoch,
+                    steps_per_epoch=self.steps_per_epoch,
                     batch_size=config.batch_size,
                     phase=self._phase.name,
                     visible=is_first(),
                 ),
-                on_epoch=write_epoch,
+                on_epoch=on_epoch,
                 await_each=run.layout.is_host and not run.layout.is_single,
             ).run(state, progress)
         return progress
@@ -308,12 +348,16 @@ class PhaseTrainer:
             make_batches,
             key,
             batch_size=self._config.batch_size,
-            steps_per_epoch=self._steps_per_epoch,
+            steps_per_epoch=self.steps_per_epoch,
             say=self._run.say,
         )
         if scanned is None:
             return None, make_batches()
         return scanned, epoch_scan.position_batches(train, **options)
+
+    def learning_rate(self, step: int) -> float:
+        """Give the learning rate of a step, counted from this phase's first."""
+        return float(self._parts.schedule(step))
 
     def _heading(self, state: TrainState, compile_seconds: float) -> str:
         config, run = self._config, self._run
@@ -327,7 +371,7 @@ class PhaseTrainer:
         return (
             f"{name}{config.model}: {parameters}, "
             f"{config.image_size_px} x {config.image_size_px} x {config.num_channels} images, "
-            f"{self._phase.num_epochs * self._steps_per_epoch:,} steps of {config.batch_size} on "
+            f"{self._phase.num_epochs * self.steps_per_epoch:,} steps of {config.batch_size} on "
             f"{run.layout.describe()}; compiled in "
             f"{compile_seconds:.1f} s"
         )
@@ -339,7 +383,7 @@ def _own_share() -> dict[str, int]:
 
 
 @contextmanager
-def _epoch_writer(
+def epoch_writer(
     folder: Workdir, first_step: int
 ) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
     """Give what writes the table of epochs, and its last row to TensorBoard's log."""

@@ -1,5 +1,6 @@
 """One run: its phases of training, its one test at the end, and what it writes down."""
 
+import functools
 from collections.abc import Callable
 from importlib import metadata as package_metadata
 from pathlib import Path
@@ -90,10 +91,7 @@ class Run:
             "weights": self._start.name if self._start else None,
             "baseline_test_accuracies": accuracies,
             **self._about_data(),
-            "versions": {
-                p: package_metadata.version(p) for p in ("jaxcnn", "jax", "flax", "optax")
-            },
-            "device": self._run.layout.describe(),
+            **about_machine(self._run.layout),
         }
         if is_first():
             write_json(self.folder.summary, summary)
@@ -107,16 +105,25 @@ class Run:
         """Give the variables that a phase begins with."""
         if progress.history:
             return self.best_variables(progress.best_step)[0]
+        return self.start_variables()
+
+    @property
+    def context(self) -> RunContext:
+        """What the phases of the run share."""
+        return self._run
+
+    def start_variables(self) -> PyTree:
+        """Give the variables that the run starts from."""
+        return self._make_start()(self._init_key)
+
+    def _make_start(self) -> Callable[[jax.Array], PyTree]:
+        """Make the function from a key to the variables that training starts from."""
         shape = build.image_shape(self.config)
         if self._start is not None:
-            return transfer.transfer_variables(
-                self._start.variables,
-                self._model,
-                shape,
-                key=self._init_key,
-                head_init=self.config.head_init,
+            return functools.partial(
+                _transferred, self._start.variables, self._model, shape, self.config.head_init
             )
-        return initial_variables(self._init_key, self._model, shape)
+        return make_initial(self._model, shape)
 
     def best_variables(self, step: int | None = None) -> tuple[PyTree, int]:
         """Restore the best variables so far, or those of a step, and their step."""
@@ -167,8 +174,37 @@ class Run:
         self._run.say(f"results in {self.folder.path}: summary.json, pictures/, checkpoints/")
 
 
+def _transferred(
+    variables: PyTree,
+    model: Any,
+    image_shape: tuple[int, int, int],
+    head_init: str,
+    key: jax.Array,
+) -> PyTree:
+    return transfer.transfer_variables(variables, model, image_shape, key=key, head_init=head_init)
+
+
+def about_machine(layout: Layout) -> dict[str, Any]:
+    """Tell what a run's figures were measured with."""
+    packages = ("jaxcnn", "jax", "flax", "optax")
+    return {
+        "versions": {name: package_metadata.version(name) for name in packages},
+        "device": layout.describe(),
+    }
+
+
 def initial_variables(key: jax.Array, model: Any, image_shape: tuple[int, int, int]) -> PyTree:
     """Draw a network's first variables: {"params": ..., "batch_stats": ...}."""
+    return make_initial(model, image_shape)(key)
+
+
+def make_initial(model: Any, image_shape: tuple[int, int, int]) -> Callable[[jax.Array], PyTree]:
+    """Make the function from a key to a network's first variables, compiled once for all keys."""
     images = np.zeros((1, *image_shape), np.float32)
-    variables = jax.jit(lambda key: model.init(key, images, train=False))(key)
-    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+
+    @jax.jit
+    def initial(key: jax.Array) -> PyTree:
+        variables = model.init(key, images, train=False)
+        return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+
+    return initial

@@ -1,5 +1,6 @@
 """A whole run, from settings to a tested classifier: data, training, test, pictures, summary."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +8,15 @@ from typing import Any
 
 import jax
 
-from jaxcnn import build
+from jaxcnn import build, search
 from jaxcnn import config as config_lib
 from jaxcnn import summary as summary_lib
 from jaxcnn.config import MACHINE_SETTINGS, TrainConfig
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.memory import DecodedSplit, write_skipped_csv
+from jaxcnn.ensemble import EnsembleRun
+from jaxcnn.ensemble_scores import Tested
 from jaxcnn.features import fingerprint
 from jaxcnn.parallel import Layout, is_first, on_first, peers_watched
 from jaxcnn.phases import plan_phases
@@ -39,9 +42,12 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     Raises:
       ValueError: naming what is wrong, what was expected, and what is known.
     """
+    search.check_search(config)
     config = config_lib.resolve(config, start.preset if start else None)
     # The classes are not known yet; two stand in for them, or as many as there are weights.
     num_classes = max(2, config.class_weights.count(",") + 1)
+    if config.num_seeds > 1 or search.is_asked_for(config):
+        config = _on_one_device(config)
     Layout.make(config.mesh, batch_size=config.batch_size)
     for phase in plan_phases(config):
         build.build_parts(config, phase, class_counts=[1] * num_classes, steps_per_epoch=1)
@@ -128,6 +134,7 @@ def _train(
     started = time.perf_counter()
     start = find_start(config, say=say)
     config = check(config, start)
+    config = search.go_on(workdir, config) if resume else config
     settings = config_lib.to_json(config)
     on_first(
         lambda: open_workdir(
@@ -140,10 +147,34 @@ def _train(
         write_skipped_csv(folder.skipped_files, data.skipped)
         say(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
     on_first(lambda: check_origin(folder, _origin(data, start)))
-    run = Run(config, folder, data, start=start, say=say)
-    summary = run.finish(run.train())
+    config = search.choose(config, folder, data, start=start, say=say)
+    summary = _run(config, folder, data, start, say)
     say(f"total time {format_duration(time.perf_counter() - started)}")
     return summary
+
+
+def _on_one_device(config: TrainConfig) -> TrainConfig:
+    if jax.process_count() > 1:
+        raise ValueError(
+            "num_seeds, sweep and find_learning_rate are for one process; start one alone, or give "
+            "none of them."
+        )
+    if config.mesh not in ("auto", "data:1"):
+        raise ValueError(
+            f"mesh is {config.mesh}, but num_seeds, sweep and find_learning_rate use one device; "
+            "leave it out."
+        )
+    return dataclasses.replace(config, mesh="data:1")
+
+
+def _run(
+    config: TrainConfig, folder: Workdir, data: ImageSplits, start: Start | None, say: Say
+) -> dict[str, Any]:
+    if config.num_seeds > 1:
+        members = EnsembleRun(config, folder, data, start=start, say=say)
+        return members.finish_members(members.train_members())
+    run = Run(config, folder, data, start=start, say=say)
+    return run.finish(run.train())
 
 
 def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, Any]:
@@ -154,7 +185,9 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
       say: called with each line for the person who waits.
 
     Returns:
-      {"step": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval and count.
+      {"step": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval and count; of
+      several networks "members", a list of {"validation": {...}, "test": {...}}, in the place of
+      "step".
 
     Raises:
       ValueError: if the folder holds no run that can be evaluated.
@@ -163,12 +196,23 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
     if not folder.config.exists():
         raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
     config = config_lib.load_config(folder.config)
-    run = Run(config, folder, load_data(config, say=say), say=say)
+    data = load_data(config, say=say)
+    if config.num_seeds > 1:
+        return _evaluate_members(EnsembleRun(config, folder, data, say=say))
+    run = Run(config, folder, data, say=say)
     variables, step = run.best_variables()
     splits = {"validation": run.data.validation, "test": run.data.test}
     return {"step": step} | {
         n: summary_lib.scores(run.evaluate(s, variables)) for n, s in splits.items()
     }
+
+
+def _evaluate_members(run: EnsembleRun) -> dict[str, Any]:
+    def both(tested: Tested) -> dict[str, Any]:
+        return {n: summary_lib.scores(found) for n, found in tested._asdict().items()}
+
+    members, ensemble = run.test_members([None] * run.config.num_seeds)
+    return {"members": [both(tested) for tested in members], **both(ensemble)}
 
 
 def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:

@@ -8,6 +8,9 @@ tensorboard/     the same rows as TensorBoard events
 checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with
 features/        what a frozen backbone gave, where one is used
 pictures/
+members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
+sweep/           with a sweep: its points
+chosen.json      with a sweep or a test of learning rates: the values that were chosen
 skipped_files.csv
 """
 
@@ -82,6 +85,24 @@ class Workdir:
     def features(self) -> Path:
         """Where a frozen backbone's features are kept."""
         return self.path / "features"
+
+    @property
+    def chosen(self) -> Path:
+        """The values that a sweep or a test of learning rates chose, as JSON."""
+        return self.path / "chosen.json"
+
+    @property
+    def sweep(self) -> Path:
+        """The folder of a sweep's points, made when it is asked for."""
+        folder = self.path / "sweep"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def member(self, number: int) -> "Workdir":
+        """Give the folder of one of several networks, counted from 0, made when it is asked for."""
+        folder = self.path / "members" / f"{number:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Workdir(folder)
 
     def summary_writer(self, *, first_step: int) -> SummaryWriter:
         """Open the TensorBoard log; events from `first_step` on, of a run cut short, are void."""
@@ -177,13 +198,14 @@ def _write_atomically(path: Path, text: str) -> None:
 
 def _remove_run(workdir: Workdir) -> None:
     """Remove what a run writes, and nothing else that a person may keep there."""
-    for folder in ("checkpoints", "pictures", "tensorboard", "features"):
+    for folder in ("checkpoints", "pictures", "tensorboard", "features", "members", "sweep"):
         shutil.rmtree(workdir.path / folder, ignore_errors=True)
     for file in (
         workdir.metrics,
         workdir.summary,
         workdir.skipped_files,
         workdir.origin,
+        workdir.chosen,
         workdir.config,
     ):
         file.unlink(missing_ok=True)

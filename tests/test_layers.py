@@ -11,8 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
     ("trainer",),
-    ("run",),
-    ("transfer", "phase_training"),
+    ("ensemble", "search"),
+    ("run", "sweep", "rate_test"),
+    ("points", "ensemble_scores"),
+    ("transfer", "phase_training", "member_training"),
     ("loop", "pictures", "classifier", "summary"),
     ("pretrained", "features"),
     (
@@ -22,6 +24,7 @@ ROWS = (
         "diagnosis",
         "epoch_scan",
         "interrupt",
+        "members",
         "progress",
         "workdir",
     ),

@@ -12,7 +12,9 @@ from jaxcnn.optim import (
     ema_update,
     layer_factors,
     list_optimizers,
+    make_injected_optimizer,
     make_optimizer,
+    with_hyperparameters,
 )
 from jaxcnn.schedules import make_schedule
 
@@ -294,3 +296,48 @@ def test_layer_factors_scale_the_whole_update_of_a_layer():
 def test_layer_factors_refuse(decay):
     with pytest.raises(ValueError, match=r"decay must be in \(0, 1\]"):
         layer_factors(["conv"], decay)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_injected_hyperparameters_give_a_plain_optimizers_updates(name):
+    values = {"learning_rate": 0.02, "weight_decay": 0.03, "momentum": 0.8}
+    schedule = make_schedule("cosine", learning_rate=0.02, total_steps=5, warmup_steps=2)
+    rest = {"gradient_clip_norm": 1.0, "layer_factors": {"conv": 0.5, "bn": 0.5, "head": 1.0}}
+    plain = make_optimizer(name, schedule, weight_decay=0.03, momentum=0.8, **rest)
+    injected = make_injected_optimizer(
+        name, 1.0, injected=tuple(values), share=lambda step: schedule(step) / 0.02, **rest
+    )
+
+    def train(optimizer, opt_state):
+        params = make_params()
+        for step in range(4):
+            gradients = make_params(seed=step + 1)
+            updates, opt_state = optimizer.update(gradients, opt_state, params)
+            params = optax.apply_updates(params, updates)
+        return params
+
+    found = train(injected, with_hyperparameters(injected.init(make_params()), values))
+    expected = train(plain, plain.init(make_params()))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, expected
+    )
+
+
+def test_members_have_each_their_own_hyperparameters():
+    optimizer = make_injected_optimizer("sgd", 1.0, injected=["learning_rate"], momentum=0.0)
+    params = {"bias": jnp.ones(1)}
+    states = [
+        with_hyperparameters(optimizer.init(params), {"learning_rate": rate}) for rate in (0.5, 2.0)
+    ]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    updates, _ = jax.vmap(optimizer.update, in_axes=(None, 0, None))(params, stacked, params)
+    assert updates["bias"].tolist() == [[-0.5], [-2.0]]
+
+
+def test_what_is_not_injected_is_refused():
+    optimizer = make_injected_optimizer("sgd", 1.0, injected=["learning_rate"])
+    state = optimizer.init({"bias": jnp.ones(1)})
+    with pytest.raises(ValueError, match="nearest first: learning_rate"):
+        with_hyperparameters(state, {"momentum": 0.5})
+    with pytest.raises(ValueError, match="unknown hyper-parameter 'decay'"):
+        make_injected_optimizer("sgd", 1.0, injected=["decay"])

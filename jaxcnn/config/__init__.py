@@ -1,6 +1,6 @@
 """The settings of a run: one frozen value, each field with its meaning and unit."""
 
-from jaxcnn.config.checks import check_values, count_frozen
+from jaxcnn.config.checks import check_search, check_values, count_frozen
 from jaxcnn.config.presets import PRESETS, num_channels_of, resolve
 from jaxcnn.config.settings import (
     MACHINE_SETTINGS,
@@ -17,6 +17,7 @@ __all__ = [
     "MODEL_OPTIONS",
     "PRESETS",
     "TrainConfig",
+    "check_search",
     "check_values",
     "count_frozen",
     "from_json",

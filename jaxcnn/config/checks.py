@@ -1,7 +1,8 @@
 """Checks of settings that need no data."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from jaxcnn.config.settings import TrainConfig, starts_from_weights
 from jaxcnn.data.decode import INTERPOLATIONS
@@ -29,7 +30,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
         *("head_learning_rate", "layer_decay", "accumulate_steps"),
-        *("validation_fraction", "test_fraction"),
+        *("validation_fraction", "test_fraction", "num_seeds", "sweep_epochs"),
     ),
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
@@ -64,6 +65,8 @@ def check_values(config: TrainConfig) -> None:
         ("interpolation", tuple(INTERPOLATIONS)),
         ("head_init", ("zero", "scaled")),
         ("epoch_scan", ("auto", "on", "off")),
+        ("member_order", ("own", "shared")),
+        ("members_mode", ("auto", "vmap", "in_turn")),
     ):
         if getattr(config, name) not in known:
             raise unknown_name(name, getattr(config, name), known)
@@ -85,6 +88,7 @@ def check_values(config: TrainConfig) -> None:
     _check_pixels(config)
     _check_start(config)
     _check_mixing(config)
+    _check_members(config)
     if config.validation_fraction + config.test_fraction >= 1:
         raise ValueError(
             f"validation_fraction (={config.validation_fraction}) and test_fraction "
@@ -130,6 +134,45 @@ def _check_mixing(config: TrainConfig) -> None:
             "mixup and cutmix mix photos, but with a frozen backbone the last layer learns from "
             "kept features of single photos; give --nocache_features or --fine_tune, or mix "
             "nothing."
+        )
+
+
+def check_search(config: TrainConfig, swept: Collection[str] = ()) -> None:
+    """Check settings as they were given, before what is left open is filled in.
+
+    Args:
+      config: settings, some of them None.
+      swept: names of the settings whose values a sweep is to find.
+
+    Raises:
+      ValueError: if a value is given and looked for, or the run has two phases.
+    """
+    if not config.sweep and not config.find_learning_rate:
+        return
+    option = "sweep" if config.sweep else "find_learning_rate"
+    if config.sweep and config.find_learning_rate:
+        raise ValueError("sweep and find_learning_rate exclude each other; give one.")
+    if config.fine_tune:
+        raise ValueError(
+            f"{option} is for a single phase of training, and fine_tune has two; give "
+            "--freeze=backbone or --freeze=none instead, or set the rates yourself."
+        )
+    defaults = {f.name: f.default for f in dataclasses.fields(config)}
+    for name in [*swept, *(["learning_rate"] if config.find_learning_rate else [])]:
+        if getattr(config, name) != defaults[name]:
+            raise ValueError(f"{name} is given and {option} is to find it; give one of the two.")
+
+
+def _check_members(config: TrainConfig) -> None:
+    if config.num_seeds > 1 and config.fine_tune:
+        raise ValueError(
+            "num_seeds above 1 is for a single phase of training, and fine_tune has two; train the "
+            "last layer alone (--freeze=backbone), or all layers at once (--freeze=none)."
+        )
+    if config.num_seeds > 1 and config.cache_features and config.feature_views:
+        raise ValueError(
+            f"num_seeds above 1 has one cache of features for all networks, so feature_views "
+            f"(={config.feature_views}) must be 0, or give --nocache_features."
         )
 
 

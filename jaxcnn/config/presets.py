@@ -106,6 +106,8 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
     if filled["weight_decay"] is None:
         is_decoupled = config.optimizer in ("adamw", "lion", "lamb")
         filled["weight_decay"] = 0.05 if is_decoupled else 0.0005
+    if config.sweep and filled["sweep_epochs"] is None:
+        filled["sweep_epochs"] = max(1, filled["num_epochs"] // 3)
     policy = parse_policy(filled["augment"])
     if filled["flip_average"] is None:
         filled["flip_average"] = policy.get("flip", 0) > 0

@@ -224,6 +224,38 @@ class TrainConfig:
         "also classify by colour histogram and by edge orientations, for comparison."
     )
     seed: int = _setting(0, "whole number that decides every random draw.")
+    # Many networks in one program
+    num_seeds: int = _setting(
+        1,
+        "networks trained at once, on the same data: the k-th, from 0, as a run with --seed plus k "
+        "would be. Above 1, the run's answer is the mean of theirs.",
+    )
+    member_order: str = _setting(
+        "own",
+        "with --num_seeds, batches of each network: own (in the order of its own seed) or shared "
+        "(all see the same, which is less to decode and to send).",
+    )
+    members_mode: str = _setting(
+        "auto",
+        "how many networks take a step: vmap (one program of all), in_turn (the program of one, "
+        "called for each), or auto: in_turn on a CPU, vmap elsewhere.",
+    )
+    sweep: str | None = _setting(
+        None,
+        "try a grid of values first, all in one program, and train with the best: "
+        "name:low..high:log|linear:count, comma-separated, of learning_rate, weight_decay and "
+        "momentum, e.g. learning_rate:1e-4..1e-1:log:8,weight_decay:0..0.1:linear:3.",
+    )
+    sweep_epochs: int | None = _setting(
+        None,
+        "epochs of the sweep's last rung; at epochs 1, 2, 4, ... before it the worse half drops "
+        "out. Default a third of --num_epochs, at least 1.",
+    )
+    find_learning_rate: bool = _setting(
+        False,
+        "try a dozen learning rates for a few steps first, all in one program, and train with the "
+        "one that the losses suggest.",
+    )
 
 
 # Settings that say what a machine does, not what a run is: a resumed run may change them.

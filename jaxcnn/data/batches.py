@@ -8,7 +8,8 @@ and the number of threads changes nothing.
 onwards of each batch, so that the examples of a step do not depend on the number of processes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import grain
 import numpy as np
@@ -116,6 +117,41 @@ def train_batches(
     return _prefetched(num_steps, make_batch, _threads(data, num_threads), prefetch_batches)
 
 
+def member_batches(
+    data: ImageSplit,
+    *,
+    batch_size: int,
+    seeds: Sequence[int],
+    num_threads: int | None = None,
+    prefetch_batches: int = 4,
+    to_device: Callable[[Batch], Batch] = lambda batch: batch,
+) -> grain.DatasetIterator:
+    """Make an iterator over the batches of several networks that train side by side.
+
+    Args:
+      data: the training split.
+      batch_size: examples a step of each network.
+      seeds: a seed for each, >= 0.
+      num_threads: as for `train_batches`.
+      prefetch_batches: as for `train_batches`.
+      to_device: as for `train_batches`.
+
+    Returns:
+      A Grain iterator without end, of a tuple with a Batch for each seed: the one that
+      `train_batches` gives at the same step by that seed.
+
+    Raises:
+      ValueError: if there is not one full batch, or an option is out of range.
+    """
+    steps_per_epoch(len(data), batch_size)  # raises
+    orders = [_OrderOfSteps(len(data), batch_size, seed) for seed in seeds]
+
+    def make_batches(step: int) -> tuple[Batch, ...]:
+        return tuple(to_device(_gather(data, order(step))) for order in orders)
+
+    return _prefetched(_ENDLESS, make_batches, _threads(data, num_threads), prefetch_batches)
+
+
 def eval_batches(
     data: ImageSplit,
     *,
@@ -209,7 +245,7 @@ def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
 
 
 def _prefetched(
-    num_steps: int, make_batch: Callable[[int], Batch], num_threads: int, prefetch_batches: int
+    num_steps: int, make_batch: Callable[[int], Any], num_threads: int, prefetch_batches: int
 ) -> grain.DatasetIterator:
     """Run make_batch(0), ..., make_batch(num_steps - 1), in order, some steps ahead."""
     if num_threads < 0 or prefetch_batches < 1:

@@ -21,8 +21,11 @@ from jaxcnn.plots.bars import plot_baselines
 from jaxcnn.plots.comparison import plot_comparison_curves
 from jaxcnn.plots.confusion import plot_confusion_matrix
 from jaxcnn.plots.curves import plot_learning_curves
+from jaxcnn.plots.members import plot_member_curves
 from jaxcnn.plots.predictions import plot_most_confidently_wrong, plot_predictions
+from jaxcnn.plots.rates import plot_learning_rates
 from jaxcnn.plots.samples import plot_augmented_samples, plot_contact_sheet
+from jaxcnn.plots.sweep import plot_sweep
 
 __all__ = [
     "plot_augmented_samples",
@@ -31,6 +34,9 @@ __all__ = [
     "plot_confusion_matrix",
     "plot_contact_sheet",
     "plot_learning_curves",
+    "plot_learning_rates",
+    "plot_member_curves",
     "plot_most_confidently_wrong",
     "plot_predictions",
+    "plot_sweep",
 ]

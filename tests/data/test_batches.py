@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxcnn.data.batches import epoch_order, eval_batches, steps_per_epoch, train_batches
+from jaxcnn.data.batches import (
+    epoch_order,
+    eval_batches,
+    member_batches,
+    steps_per_epoch,
+    train_batches,
+)
 from jaxcnn.data.memory import DecodedSplit, StreamedSplit
 from jaxcnn.data.source import ArraySource, Example
 from jaxcnn.types import Batch
@@ -255,3 +261,22 @@ def test_an_error_in_a_thread_reaches_the_caller():
 def test_options_out_of_range_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         train_batches(_split(30), **({"batch_size": 8, "seed": 0} | options))
+
+
+def test_the_batches_of_members_are_those_of_their_seeds():
+    split, seeds = _split(7), (4, 0, 4)
+    together = member_batches(split, batch_size=3, seeds=seeds)
+    alone = [train_batches(split, batch_size=3, seed=seed) for seed in seeds]
+    for _ in range(5):  # into the third epoch
+        for found, expected in zip(next(together), map(next, alone), strict=True):
+            _check(found, 3)
+            np.testing.assert_array_equal(found.index, expected.index)
+
+
+def test_the_batches_of_members_go_on_where_they_stopped():
+    first, second = (member_batches(_split(7), batch_size=3, seeds=(0, 1)) for _ in range(2))
+    for _ in range(3):
+        next(first)
+    second.set_state(json.loads(json.dumps(first.get_state())))
+    for found, expected in zip(next(second), next(first), strict=True):
+        np.testing.assert_array_equal(found.index, expected.index)

@@ -114,6 +114,18 @@ PHOTOS, LABELS, CLASSES = _make_photos(4), np.array([0, 1, 1, 0]), ["cat", "dog"
 PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.7, 0.3]], dtype=np.float32)
 VIEWS = np.stack([_make_photos(3, size_px=6, dtype=np.float32, seed=s) for s in range(4)])
 MATRIX = np.array([[10, 0, 0], [3, 10, 0], [0, 0, 10]])
+SWEPT = [
+    {
+        "learning_rate": rate,
+        "weight_decay": decay,
+        "epochs": 1 if decay else 4,
+        "validation_accuracy": None if rate > 0.05 else 0.6 + rate + decay,
+        "validation_loss": None if rate > 0.05 else 0.5 - rate,
+        "dropped_at_epoch": 1 if decay else None,
+    }
+    for rate in (0.1, 0.001, 0.0001, 0.01)
+    for decay in (0.1, 0.0)
+]
 CASES = [
     Case(
         "augmented_samples",
@@ -122,6 +134,23 @@ CASES = [
         {"class_names": CLASSES, "labels": LABELS},
     ),
     Case("learning_curves", (_make_history(6),), (_make_history(6, gap=0.11),)),
+    Case(
+        "member_curves",
+        ([_make_history(6), _make_history(6, peak=3)],),
+        ([_make_history(6), _make_history(6, peak=2)],),
+        {"ensemble_accuracy": 0.9},
+    ),
+    Case(
+        "sweep",
+        (SWEPT, {"learning_rate": "log", "weight_decay": "linear"}),
+        (SWEPT[:-1], {"learning_rate": "log", "weight_decay": "linear"}),
+    ),
+    Case(
+        "learning_rates",
+        ([1e-4, 1e-3, 1e-2, 1e-1], [0.6, 0.3, 0.4, np.nan], 1e-3),
+        ([1e-4, 1e-3, 1e-2, 1e-1], [0.6, 0.3, 0.4, 0.9], 1e-3),
+        {"first_loss": 0.7},
+    ),
     Case("confusion_matrix", (MATRIX, [*"abc"]), (MATRIX + np.eye(3, dtype=int), [*"abc"])),
     Case(
         "most_confidently_wrong",
