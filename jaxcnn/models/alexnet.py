@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 import jax
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.ops.pooling import adaptive_avg_pool
 
@@ -53,8 +53,8 @@ class AlexNet(StagedNetwork, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is told before any compilation."""
-        layers.check_positive_int("hidden_width", self.hidden_width)
-        layers.check_rate("hidden_dropout_rate", self.hidden_dropout_rate)
+        checks.check_positive_int("hidden_width", self.hidden_width)
+        checks.check_rate("hidden_dropout_rate", self.hidden_dropout_rate)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:

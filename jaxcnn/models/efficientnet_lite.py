@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 from jaxcnn.models.inverted_residual import (
     HE_FAN_OUT,
     Block,
@@ -94,10 +94,10 @@ class EfficientNetLite(StagedNetwork, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is told before any compilation."""
-        layers.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
-        layers.check_rate("drop_path_rate", self.drop_path_rate)
-        layers.check_positive("width_multiplier", self.width_multiplier)
-        layers.check_positive("depth_multiplier", self.depth_multiplier)
+        checks.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
+        checks.check_rate("drop_path_rate", self.drop_path_rate)
+        checks.check_positive("width_multiplier", self.width_multiplier)
+        checks.check_positive("depth_multiplier", self.depth_multiplier)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:

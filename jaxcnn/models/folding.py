@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from jaxcnn.models.staged import StagedNetwork
-from jaxcnn.types import PyTree
+from jaxcnn.types import Array, PyTree
 
 _CONV, _BN = "conv", "bn"  # the names in `layers.ConvBlock`
 
@@ -38,7 +38,7 @@ def fold_batch_norm(model: StagedNetwork, variables: PyTree) -> tuple[StagedNetw
     Example:
       >>> from jaxcnn.models import create_model
       >>> model = create_model("six_conv", 2, depth=1, batch_norm=True)
-      >>> variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), train=False)
+      >>> variables = model.init(jax.random.key(0), np.zeros((1, 8, 8, 3), "f"), train=False)
       >>> folded, variables = fold_batch_norm(model, variables)
       >>> sorted(variables["params"]["block_1"]["conv"]), variables["batch_stats"]
       (['bias', 'kernel'], {})
@@ -49,9 +49,20 @@ def fold_batch_norm(model: StagedNetwork, variables: PyTree) -> tuple[StagedNetw
     def fold(params: PyTree, stats: PyTree) -> PyTree:
         return _fold(params, stats, epsilon=model.bn_epsilon, place="")
 
-    # As one program: by itself, each shape of kernel would be compiled for.
-    params = jax.jit(fold)(variables["params"], variables.get("batch_stats", {}))
+    given = (variables["params"], variables.get("batch_stats", {}))
+    if all(_is_at_hand(leaf) for leaf in jax.tree.leaves(given)):
+        # By numpy, since to compile it takes longer than all of it.
+        params = jax.device_put(fold(*jax.device_get(given)))
+    else:
+        params = jax.jit(fold)(*given)
     return model.clone(folded_batch_norm=True), {"params": params, "batch_stats": {}}
+
+
+def _is_at_hand(leaf: Any) -> bool:
+    """Tell whether this process holds all of an array."""
+    if isinstance(leaf, jax.Array):
+        return not isinstance(leaf, jax.core.Tracer) and leaf.is_fully_addressable
+    return isinstance(leaf, np.ndarray)
 
 
 def _fold(params: Any, stats: Any, *, epsilon: float, place: str) -> Any:
@@ -70,12 +81,12 @@ def _fold(params: Any, stats: Any, *, epsilon: float, place: str) -> Any:
 
 
 def fold_convolution(
-    conv: Mapping[str, jax.Array],
-    bn: Mapping[str, jax.Array],
-    averages: Mapping[str, jax.Array],
+    conv: Mapping[str, Array],
+    bn: Mapping[str, Array],
+    averages: Mapping[str, Array],
     *,
     epsilon: float,
-) -> dict[str, jax.Array]:
+) -> dict[str, Array]:
     """Fold one BatchNorm into the convolution before it.
 
     Args:
@@ -87,7 +98,7 @@ def fold_convolution(
     Returns:
       "kernel" and "bias" of the convolution that does both.
     """
-    factor = bn.get("scale", 1.0) * jax.lax.rsqrt(averages["var"] + epsilon)
+    factor = bn.get("scale", 1.0) / (averages["var"] + epsilon) ** 0.5
     shift = (conv.get("bias", 0.0) - averages["mean"]) * factor + bn.get("bias", 0.0)
-    kernel = jnp.asarray(conv["kernel"])
+    kernel = conv["kernel"]
     return {"kernel": kernel * factor.reshape((1,) * (kernel.ndim - 1) + (-1,)), "bias": shift}

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 from jaxcnn.models.inception_module import (
     Branch,
     BranchParts,
@@ -118,7 +118,7 @@ class GoogLeNet(StagedNetwork, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is told before any compilation."""
-        layers.check_positive_int("large_kernel_size", self.large_kernel_size)
+        checks.check_positive_int("large_kernel_size", self.large_kernel_size)
         if self.large_kernel_size % 2 == 0:
             raise ValueError(f"large_kernel_size (={self.large_kernel_size}) must be odd.")
         check_auxiliary(self.auxiliary_weight)

@@ -1,39 +1,22 @@
-"""The layers that networks share, and the checks on their options."""
+"""The layers that networks share."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.ops.batch_norm import batch_norm as normalize_batch
-from jaxcnn.ops.batch_norm import normalize
+from jaxcnn.models.batch_norm import ACTIVATIONS, BatchNorm, batch_norm
 from jaxcnn.ops.convolution import conv_general_dilated
-from jaxcnn.ops.lowering import uses_stock_ops
 from jaxcnn.ops.pooling import avg_pool, max_pool
-from jaxcnn.registry import unknown_name
 
-ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
-    "relu": nn.relu,
-    "relu6": nn.relu6,
-    "leaky_relu": nn.leaky_relu,
-    "elu": nn.elu,
-    "gelu": nn.gelu,
-    "silu": nn.silu,
-    "hard_swish": nn.hard_swish,
-    "hard_sigmoid": nn.hard_sigmoid,
-    "linear": lambda x: x,
-    "tanh": nn.tanh,
-    "sigmoid": nn.sigmoid,
-}
 POOLINGS: Mapping[str, Callable[..., jax.Array]] = {"max": max_pool, "avg": avg_pool}
 PADDINGS = ("same", "valid")
 # With a stride of 2 these two differ: PyTorch pads both sides alike, TensorFlow so that the output
 # is the input over the stride, rounded up, with more at the end. Weights keep to what they had.
 PADDINGS_OF_ORIGINS = ("symmetric", "same")
-HEADS = ("softmax", "sigmoid")
 
 
 def kernel_init(activation: str) -> nn.initializers.Initializer:
@@ -50,100 +33,6 @@ def kernel_init(activation: str) -> nn.initializers.Initializer:
     if activation in ("tanh", "sigmoid"):
         return nn.initializers.glorot_uniform()
     return nn.initializers.he_normal()
-
-
-class BatchNorm(NamedTuple):
-    """The constants of a BatchNorm layer, from the paper or the source of the weights.
-
-    The defaults are PyTorch's; its momentum of 0.1 weighs the new batch, this one the old average.
-
-    Source: torch.nn.BatchNorm2d (momentum=0.1, eps=1e-5); Ioffe & Szegedy 2015, arXiv:1502.03167.
-    """
-
-    momentum: float = 0.9  # share of the average that a step keeps, in [0, 1)
-    epsilon: float = 1e-5  # added to the variance
-    frozen: bool = False  # normalise by the averages, and keep them, in training too
-    folded: bool = False  # the convolution before it does its work, see `models.folding`
-
-
-class BatchNormLayer(nn.Module, kw_only=True):
-    """BatchNorm and the activation after it, with the variables of Flax's `nn.BatchNorm`.
-
-    Attributes:
-      constants: momentum and epsilon, and whether the averages are frozen.
-      activation: a name in `ACTIVATIONS`.
-      scale_init: initial scale; zeros make a residual branch start as the identity.
-    """
-
-    constants: BatchNorm = BatchNorm()
-    activation: str = "linear"
-    scale_init: nn.initializers.Initializer = nn.initializers.ones
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Map (..., C) to its shape and dtype, computed in float32.
-
-        In training by the batch's statistics, which move the averages in 'batch_stats'; else by
-        the averages.
-        """
-        shape = x.shape[-1:]
-        scale = self.param("scale", self.scale_init, shape)
-        bias = self.param("bias", nn.initializers.zeros, shape)
-        averages = (
-            self.variable("batch_stats", "mean", jnp.zeros, shape),
-            self.variable("batch_stats", "var", jnp.ones, shape),
-        )
-        epsilon = self.constants.epsilon
-        activation = ACTIVATIONS[self.activation]
-        if self.constants.frozen or not train:
-            kept = (average.value for average in averages)
-            normal = normalize(x, scale, bias, *kept, epsilon=epsilon)
-            return activation(normal).astype(x.dtype)
-        result, *of_batch = normalize_batch(x, scale, bias, epsilon=epsilon, activation=activation)
-        if not self.is_initializing():
-            momentum = self.constants.momentum
-            for average, value in zip(averages, of_batch, strict=True):
-                average.value = momentum * average.value + (1 - momentum) * value
-        return result
-
-
-def batch_norm(
-    x: jax.Array,
-    *,
-    train: bool,
-    name: str,
-    constants: BatchNorm = BatchNorm(),  # noqa: B008, an immutable tuple
-    activation: str = "linear",
-    scale_init: nn.initializers.Initializer = nn.initializers.ones,
-) -> jax.Array:
-    """Apply a BatchNorm layer and an activation; to be called inside a compact method.
-
-    Args:
-      x: (..., C), normalised in float32 whatever its dtype.
-      train: whether to normalise by the batch (and move the averages, in 'batch_stats'), or by the
-        averages.
-      name: of the layer in the parameter tree.
-      constants: momentum and epsilon, and whether the averages are frozen.
-      activation: a name in `ACTIVATIONS`.
-      scale_init: initial scale; zeros make a residual branch start as the identity.
-
-    Returns:
-      Shape and dtype of `x`.
-    """
-    if uses_stock_ops():
-        stock = nn.BatchNorm(
-            use_running_average=constants.frozen or not train,
-            momentum=constants.momentum,
-            epsilon=constants.epsilon,
-            scale_init=scale_init,
-            name=name,
-        )
-        # Flax computes in float32 in any case; the cast spares an implicit promotion.
-        return ACTIVATIONS[activation](stock(x.astype(jnp.float32)).astype(x.dtype))
-    layer = BatchNormLayer(
-        constants=constants, activation=activation, scale_init=scale_init, name=name
-    )
-    return layer(x, train=train)
 
 
 class ConvBlock(nn.Module, kw_only=True):
@@ -393,65 +282,3 @@ class Head(nn.Module, kw_only=True):
         features = nn.Dropout(self.dropout_rate, deterministic=not train, name="dropout")(features)
         num_logits = 1 if self.kind == "sigmoid" else self.num_classes
         return nn.Dense(num_logits, name="linear")(features)
-
-
-def check_name(option: str, name: str, known: Iterable[str]) -> None:
-    """Raise a ValueError that lists the known names unless `name` is one of them."""
-    if name not in known:
-        raise unknown_name(option, name, known)
-
-
-def check_positive_int(option: str, *values: int) -> None:
-    """Raise a ValueError unless every value is an int of at least 1."""
-    for value in values:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{option} must be positive ints, got {value!r}.")
-
-
-def check_positive(option: str, value: float) -> None:
-    """Raise a ValueError unless `value` is greater than 0."""
-    if not value > 0:
-        raise ValueError(f"{option} (={value}) must be greater than 0.")
-
-
-def check_head(num_classes: int, head: str, dropout_rate: float = 0.0) -> None:
-    """Raise a ValueError unless `Head` can be made of these options."""
-    check_positive_int("num_classes", num_classes)
-    check_name("head", head, HEADS)
-    if num_classes < 2:
-        raise ValueError(f"num_classes (={num_classes}) must be at least 2.")
-    if head == "sigmoid" and num_classes != 2:
-        raise ValueError(
-            f"head='sigmoid' gives one logit for two classes, but num_classes={num_classes}; "
-            "use head='softmax'."
-        )
-    check_rate("dropout_rate", dropout_rate)
-
-
-def check_dtype(dtype: Any) -> None:
-    """Raise a ValueError unless `dtype` is one that networks compute in."""
-    known = ("float32", "bfloat16", "float16")
-    try:
-        name = jnp.dtype(dtype).name
-    except TypeError:
-        name = str(dtype)
-    check_name("dtype", name, known)
-
-
-def check_rate(option: str, rate: float) -> None:
-    """Raise a ValueError unless `rate` is a probability below 1."""
-    if not 0.0 <= rate < 1.0:
-        raise ValueError(f"{option} (={rate}) must lie in [0, 1); 0 turns it off.")
-
-
-def check_images(images: jax.Array) -> None:
-    """Raise a ValueError unless `images` are floating (B, H, W, C)."""
-    if images.ndim != 4:
-        raise ValueError(
-            f"images must be (B, H, W, C), got shape {images.shape}; add the missing axes."
-        )
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(
-            f"images must be normalised floats, got {images.dtype}; divide by 255, subtract the "
-            "mean and divide by the standard deviation first."
-        )

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
 
 STEM_WIDTH = 32
@@ -125,8 +125,8 @@ class MobileNetV1(StagedNetwork, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is told before any compilation."""
-        layers.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
-        layers.check_positive("width_multiplier", self.width_multiplier)
+        checks.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
+        checks.check_positive("width_multiplier", self.width_multiplier)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:

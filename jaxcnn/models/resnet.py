@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
 
 EXPANSIONS = {"basic": 1, "bottleneck": 4}  # channels that a block gives for one of its width
@@ -237,12 +237,12 @@ def _after_max_pool(stage: Callable[..., jax.Array]) -> Callable[..., jax.Array]
 
 
 def _check_options(model: ResNet) -> None:
-    layers.check_name("block", model.block, EXPANSIONS)
-    layers.check_name("stem", model.stem, STEMS)
-    layers.check_name("shortcut", model.shortcut, SHORTCUTS)
-    layers.check_positive_int("stage_sizes", *model.stage_sizes)
-    layers.check_positive_int("widths", *model.widths)
-    layers.check_rate("drop_path_rate", model.drop_path_rate)
+    checks.check_name("block", model.block, EXPANSIONS)
+    checks.check_name("stem", model.stem, STEMS)
+    checks.check_name("shortcut", model.shortcut, SHORTCUTS)
+    checks.check_positive_int("stage_sizes", *model.stage_sizes)
+    checks.check_positive_int("widths", *model.widths)
+    checks.check_rate("drop_path_rate", model.drop_path_rate)
     if not model.widths or len(model.stage_sizes) != len(model.widths):
         raise ValueError(
             f"stage_sizes (={model.stage_sizes}) and widths (={model.widths}) must be of one "

@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
 
 GLOBAL_POOLINGS = ("none", "average")
@@ -131,7 +131,7 @@ class SixConv(StagedNetwork, kw_only=True):
 def _check_options(model: SixConv) -> None:
     for option in ("widths", "depth", "kernel_size", "pool_size", "pool_stride", "dense_widths"):
         value = getattr(model, option)
-        layers.check_positive_int(option, *(value if isinstance(value, tuple) else (value,)))
+        checks.check_positive_int(option, *(value if isinstance(value, tuple) else (value,)))
     if model.depth > len(model.widths):
         raise ValueError(
             f"depth (={model.depth}) exceeds the {len(model.widths)} widths {model.widths}; "
@@ -139,10 +139,10 @@ def _check_options(model: SixConv) -> None:
         )
     if not model.width_multiplier > 0:
         raise ValueError(f"width_multiplier (={model.width_multiplier}) must be greater than 0.")
-    layers.check_name("padding", model.padding, layers.PADDINGS)
-    layers.check_name("pooling", model.pooling, layers.POOLINGS)
-    layers.check_name("activation", model.activation, layers.ACTIVATIONS)
-    layers.check_name("global_pooling", model.global_pooling, GLOBAL_POOLINGS)
+    checks.check_name("padding", model.padding, layers.PADDINGS)
+    checks.check_name("pooling", model.pooling, layers.POOLINGS)
+    checks.check_name("activation", model.activation, layers.ACTIVATIONS)
+    checks.check_name("global_pooling", model.global_pooling, GLOBAL_POOLINGS)
 
 
 def _check_fit(model: SixConv, height: int, width: int) -> None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 
 HEAD = "head"
 STAGE_OUTPUT = "stage_output"  # the name of what rematerialization keeps
@@ -71,9 +71,9 @@ class StagedNetwork(nn.Module, kw_only=True):
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is told before any compilation."""
-        layers.check_head(self.num_classes or 2, self.head, self.dropout_rate)
-        layers.check_rate("bn_momentum", self.bn_momentum)
-        layers.check_dtype(self.dtype)
+        checks.check_head(self.num_classes or 2, self.head, self.dropout_rate)
+        checks.check_rate("bn_momentum", self.bn_momentum)
+        checks.check_dtype(self.dtype)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:
@@ -104,7 +104,7 @@ class StagedNetwork(nn.Module, kw_only=True):
           (B, num_classes) float32 logits, (B, 1) with head="sigmoid"; see `features_only` and
           `num_classes` for other answers.
         """
-        layers.check_images(images)
+        checks.check_images(images)
         x, features = images.astype(self.dtype), {}
         stages = self.stages()
         _check_frozen(self.frozen_stages, stages)

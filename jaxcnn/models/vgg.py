@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.ops.pooling import adaptive_avg_pool, max_pool
 
@@ -94,13 +94,13 @@ class VGG(StagedNetwork, kw_only=True):
         """Check the options, so that a mistake is told before any compilation."""
         # A list would make the module unhashable, and so no static argument of jit.
         self.stage_sizes = tuple(self.stage_sizes)
-        layers.check_positive_int("stage_sizes", *self.stage_sizes)
+        checks.check_positive_int("stage_sizes", *self.stage_sizes)
         if len(self.stage_sizes) != len(_WIDTHS):
             raise ValueError(
                 f"stage_sizes (={self.stage_sizes}) must be {len(_WIDTHS)} numbers of convolutions."
             )
-        layers.check_positive_int("hidden_width", self.hidden_width)
-        layers.check_rate("hidden_dropout_rate", self.hidden_dropout_rate)
+        checks.check_positive_int("hidden_width", self.hidden_width)
+        checks.check_rate("hidden_dropout_rate", self.hidden_dropout_rate)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:
