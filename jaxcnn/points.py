@@ -13,7 +13,7 @@ from jaxcnn.members import MembersStep, choose_mode
 from jaxcnn.phase_training import PhaseTrainer, RunContext, batch_shapes
 from jaxcnn.phases import Phase
 from jaxcnn.train import evaluation_variables
-from jaxcnn.types import PyTree, TrainState
+from jaxcnn.types import Metrics, PyTree, TrainState
 
 
 class Points:
@@ -78,15 +78,15 @@ class Points:
         Returns:
           (num_steps, P) mean losses of the batches, nats; not finite where a point diverged.
         """
-        losses = []
+        every: list[Metrics] = []
         for _ in range(num_steps):
             batch = next(self._batches)
             self._states, counted = self._step(self._states, batch, self._keys)
-            losses.append(counted.loss_sum / counted.count)
-            if len(losses) > 1:
-                jax.block_until_ready(losses[-2])  # one call in flight, no more
+            every.append(counted)
+            if len(every) > 1:
+                jax.block_until_ready(every[-2])  # one call in flight, no more
             on_step()
-        return np.stack(jax.device_get(losses))
+        return np.stack([each.loss_sum / each.count for each in jax.device_get(every)])
 
     def evaluate(self) -> list[Evaluation]:
         """Classify the validation split with each point."""

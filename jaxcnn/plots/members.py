@@ -65,6 +65,8 @@ def _figure_member_curves(
             loc="lower left",
             bbox_to_anchor=(0, 1),
             ncols=3,
+            columnspacing=1.2,
+            handlelength=1.4,
             frameon=False,
             prop={"family": FONTS[0], "size": TEXT_PT},
         )
@@ -93,7 +95,7 @@ def _draw_kind(axes: Axes, histories: Sequence[History], kind: str) -> None:
 def _mark_ensemble(axes: Axes, accuracy: float | None) -> None:
     if accuracy is None or not math.isfinite(accuracy):
         return
-    label = f"ensemble, validation: {percent(accuracy)}"
+    label = f"ensemble {percent(accuracy)}"
     axes.axhline(accuracy, color=INK, linestyle=":", linewidth=2.0, label=label)
 
 

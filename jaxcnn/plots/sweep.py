@@ -49,7 +49,7 @@ def _figure_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]
     best = _best(points, accuracy, stayed)
     note = _note(points, accuracy, stayed)
     figure, heading = new_figure(
-        max(7.0, 4.6 * len(scales)), 4.9, _title(points, scales, best), note
+        max(7.0, 5.6 * len(scales)), 4.9, _title(points, scales, best), note
     )
     for axes, (name, scale) in zip(
         chart_axes(figure, heading, len(scales)), scales.items(), strict=True
@@ -62,6 +62,8 @@ def _figure_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]
         loc="lower left",
         bbox_to_anchor=(0, 1),
         ncols=3,
+        columnspacing=1.0,
+        handlelength=1.0,
         frameon=False,
         prop={"family": FONTS[0], "size": TEXT_PT},
     )
