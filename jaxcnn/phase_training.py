@@ -90,8 +90,8 @@ class PhaseTrainer:
     def _train_head(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
         """Train the last layer alone, on what the backbone gives."""
         data = self._run.data
-        train = self._features("train", data.train, variables, num_augmented=True)
-        validation = self._features("validation", data.validation, variables)
+        train = self.split_features("train", data.train, variables, num_augmented=True)
+        validation = self.split_features("validation", data.validation, variables)
         _, classifier = split_at_head(self._parts.model)
         train_step = make_step(
             classifier,
@@ -116,10 +116,20 @@ class PhaseTrainer:
         state = self._state(head, progress)
         return self._fit(train_step, eval_step, state, progress, train, (validation, export))
 
-    def _features(
+    def split_features(
         self, name: str, split: ImageSplit, variables: PyTree, *, num_augmented: bool = False
     ) -> features.FeatureSplit:
-        """Compute a split's features, or read those that an earlier start of the run left."""
+        """Compute a split's features, or read those that an earlier start of the run left.
+
+        Args:
+          name: of the file that keeps them in the run's folder.
+          split: the images.
+          variables: of the whole network.
+          num_augmented: whether its views are those that training draws from.
+
+        Returns:
+          The split, images replaced by features.
+        """
         config, key = self._config, self._run.key
         flips = parse_policy(config.augment).get("flip", 0) > 0
         options: dict[str, Any] = {
@@ -167,6 +177,7 @@ class PhaseTrainer:
             "ema_decay": self._config.ema_decay or None,
             "reported_loss_fn": self._parts.plain_loss_fn,
             "frozen": () if self._phase.on_features else self._parts.frozen,
+            "private": self._parts.private,
         }
 
     def _state(

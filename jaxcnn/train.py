@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcnn import losses, metrics, optim
+from jaxcnn import losses, metrics, optim, privacy
 from jaxcnn.augment import augment_batch, center_crop
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 
@@ -156,6 +156,7 @@ def make_train_step(
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
     frozen: Container[str] = (),
+    private: privacy.Privacy | None = None,
     mean: float | Sequence[float] = 0.5,
     std: float | Sequence[float] = 0.25,
 ) -> TrainStep:
@@ -172,6 +173,8 @@ def make_train_step(
         evaluation uses where training smooths or weights its own, so that the two compare.
       frozen: names at the top of the parameters that stay as they are: no gradient of them is
         computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
+      private: clip the gradient of each example and add noise, see `jaxcnn.privacy`; None does not.
+        No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
       mean: of the pixels, see `normalize`.
       std: of the pixels, see `normalize`.
 
@@ -196,6 +199,7 @@ def make_train_step(
         ema_decay=ema_decay,
         reported_loss_fn=reported_loss_fn,
         frozen=frozen,
+        private=private,
     )
 
 
@@ -209,6 +213,7 @@ def make_step(
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
     frozen: Container[str] = (),
+    private: privacy.Privacy | None = None,
 ) -> TrainStep:
     """Build one update for any kind of input; `make_train_step` is the one for images.
 
@@ -221,6 +226,7 @@ def make_step(
       ema_decay: as for `make_train_step`.
       reported_loss_fn: as for `make_train_step`.
       frozen: as for `make_train_step`.
+      private: as for `make_train_step`.
 
     Returns:
       As `make_train_step`.
@@ -230,20 +236,30 @@ def make_step(
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
         inputs, label = prepare(batch, prepare_key), jnp.asarray(batch.label)
 
-        def objective(trained: PyTree) -> tuple[jax.Array, Any]:
+        def objective(
+            trained: PyTree, key: jax.Array, inputs: jax.Array, label: jax.Array, mask: jax.Array
+        ) -> tuple[jax.Array, Any]:
             logits, updated = model.apply(
                 {"params": {**state.params, **trained}, "batch_stats": state.batch_stats},
                 inputs,
                 train=True,
                 mutable=["batch_stats", "auxiliary"],
-                rngs={"dropout": dropout_key},
+                rngs={"dropout": key},
             )
-            loss = losses.mean_loss(loss_fn(logits, label), batch.mask)
-            loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, batch)
+            loss = losses.mean_loss(loss_fn(logits, label), mask)
+            loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, label, mask)
             return loss, (logits, updated)
 
         trained = _without(state.params, frozen)
-        gradients, (logits, updated) = jax.grad(objective, has_aux=True)(trained)
+        examples = (inputs, label, jnp.asarray(batch.mask))
+        if private is None:
+            gradient = jax.grad(objective, has_aux=True)
+            gradients, (logits, updated) = gradient(trained, dropout_key, *examples)
+        else:
+            gradients, (logits, _) = privacy.private_gradients(
+                objective, trained, dropout_key, examples, index=batch.index, privacy=private
+            )
+            updated = {}  # no statistics are collected, see `private`
         updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
         state = state._replace(
             step=state.step + 1,
@@ -260,10 +276,11 @@ def make_step(
     return train_step
 
 
-def _auxiliary_loss(model: nn.Module, sown: PyTree, loss_fn: LossFn, batch: Batch) -> Any:
+def _auxiliary_loss(
+    model: nn.Module, sown: PyTree, loss_fn: LossFn, label: jax.Array, mask: jax.Array
+) -> Any:
     """Add up the weighted mean losses of the logits that auxiliary heads sowed; 0 without any."""
-    label = jnp.asarray(batch.label)
-    means = [losses.mean_loss(loss_fn(x, label), batch.mask) for x in jax.tree.leaves(sown)]
+    means = [losses.mean_loss(loss_fn(x, label), mask) for x in jax.tree.leaves(sown)]
     return getattr(model, "auxiliary_weight", 0.0) * sum(means)
 
 

@@ -138,16 +138,32 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
     Raises:
       ValueError: if the folder holds no run that can be evaluated.
     """
-    folder = Workdir(Path(workdir))
-    if not folder.config.exists():
-        raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
-    config = config_lib.load_config(folder.config)
-    run = Run(config, folder, load_data(config, say=say), say=say)
+    run = load_run(workdir, say=say)
     variables, step = run.best_variables()
     splits = {"validation": run.data.validation, "test": run.data.test}
     return {"step": step} | {
         n: summary_lib.scores(run.evaluate(s, variables)) for n, s in splits.items()
     }
+
+
+def load_run(workdir: Path | str, *, say: Say = print) -> Run:
+    """Open a run that was trained before, with its data.
+
+    Args:
+      workdir: the folder of a run.
+      say: called with each line for the person who waits.
+
+    Returns:
+      The run; its checkpoints are not read yet.
+
+    Raises:
+      ValueError: if the folder holds no run, or its data cannot be used.
+    """
+    folder = Workdir(Path(workdir))
+    if not folder.config.exists():
+        raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
+    config = config_lib.load_config(folder.config)
+    return Run(config, folder, load_data(config, say=say), say=say)
 
 
 def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:

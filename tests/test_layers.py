@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
+    ("hard_examples",),
     ("trainer",),
     ("run",),
     ("transfer", "phase_training"),
@@ -25,9 +26,9 @@ ROWS = (
         "progress",
         "workdir",
     ),
-    ("train", "compilation", "plots", "baselines", "phases", "process"),
+    ("train", "compilation", "plots", "baselines", "label_quality", "phases", "process"),
     ("config",),
-    ("optim", "losses", "metrics", "augment"),
+    ("optim", "losses", "metrics", "augment", "per_example", "privacy"),
     ("models", "schedules"),
     ("ops", "data"),
     ("compilation_cache", "host_memory"),

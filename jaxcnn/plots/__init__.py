@@ -23,6 +23,7 @@ from jaxcnn.plots.confusion import plot_confusion_matrix
 from jaxcnn.plots.curves import plot_learning_curves
 from jaxcnn.plots.predictions import plot_most_confidently_wrong, plot_predictions
 from jaxcnn.plots.samples import plot_augmented_samples, plot_contact_sheet
+from jaxcnn.plots.suspicion import plot_suspicious_labels
 
 __all__ = [
     "plot_augmented_samples",
@@ -33,4 +34,5 @@ __all__ = [
     "plot_learning_curves",
     "plot_most_confidently_wrong",
     "plot_predictions",
+    "plot_suspicious_labels",
 ]
