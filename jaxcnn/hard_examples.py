@@ -202,8 +202,8 @@ def explain_noise_scale(noise: per_example.NoiseScale, batch_size: int) -> str:
     scale = f"gradient-noise scale: {noise.batch_size:,.0f} photos at the end of training, so"
     if noise.signal <= 0:
         return (
-            "gradient-noise scale: not measurable, for the photos' gradients cancel: the "
-            "parameters are at a minimum, and no batch size would learn more."
+            "gradient-noise scale: too large to be measured with these photos: their gradients "
+            "cancel at the end of training, so a step is noise whatever the batch size."
         )
     if noise.batch_size > 2 * batch_size:
         return (
