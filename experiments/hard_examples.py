@@ -16,6 +16,7 @@ from absl import flags
 
 from experiments import command_line
 from jaxcnn import hard_examples
+from jaxcnn.per_example import explain_noise_scale
 from jaxcnn.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run of experiments.cats_dogs.")
@@ -73,7 +74,7 @@ def _rank(folder: Workdir) -> None:
         print(f"{rank:>4}  {found.names[i]}  labelled {found.class_names[found.labels[i]]}, {said}")
     wrong = int((found.suspected >= 0).sum())
     print(f"{wrong:,} of {len(found.names):,} labels may be wrong; {seconds:.0f} s in all")
-    print(hard_examples.explain_noise_scale(found.noise, found.batch_size))
+    print(explain_noise_scale(found.noise, found.batch_size))
     print(f"all of them in {table}, the first {min(_COUNT.value, len(found.names))} in {picture}")
 
 

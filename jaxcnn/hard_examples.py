@@ -8,6 +8,7 @@ the run's own network, or of published weights where that network knows too litt
 
 import csv
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from jaxcnn.phases import plan_phases
 from jaxcnn.registry import unknown_name
 from jaxcnn.run import Run
 from jaxcnn.train import normalize, to_unit_interval
-from jaxcnn.transfer import find_start, transfer_variables
+from jaxcnn.transfer import Start, find_start, transfer_variables
 from jaxcnn.types import Batch, PyTree
 
 Say = Callable[[str], None]
@@ -101,38 +102,45 @@ def find_hard_examples(
     variables, _ = run.best_variables()
     split, num_classes = run.data.train, len(run.data.class_names)
     own = run.train_features(variables)
-    judging = own if start is None else _features_of_weights(run, start, weights or "", say)
+    judging = own if start is None else _features_of_weights(run, start, say)
     probabilities = _probabilities(run.config, own, variables, num_classes)
     norms, noise = _gradients(run, own, variables, gradients, say)
-    present = own.present & judging.present
-    unseen = np.full((len(split), num_classes), np.nan)
-    labels = split.labels.astype(np.int32)
-    say(f"judging {int(present.sum()):,} labels by features, five folds")
-    unseen[present] = label_quality.cross_validated_probabilities(
-        judging.features[present].mean(axis=1), labels[present], num_classes=num_classes
-    )
-    suspected = np.full(len(split), -1, np.int32)
-    suspected[present] = label_quality.suspect_labels(unseen[present], labels[present]).suspected
-    found = {
+    say(f"judging {len(split):,} labels by features, five folds")
+    unseen, suspected = _judge(judging, num_classes)
+    labels, present = split.labels.astype(np.int32), own.present & judging.present
+    scores = {
         "cross_validation": label_quality.label_losses(unseen, labels),
         "loss": label_quality.label_losses(probabilities, labels),
         "error_norm": label_quality.error_norms(probabilities, labels),
         "gradient_norm": norms.astype(np.float64),
     }
-    everything = HardExamples(
+    found = HardExamples(
         names=list(split.names),
         class_names=run.data.class_names,
         labels=labels,
         probabilities=probabilities,
-        losses=found["loss"],
+        losses=scores["loss"],
         gradient_norms=norms,
         unseen=unseen,
         suspected=suspected,
-        scores=np.where(present, found[score], np.nan),
+        scores=np.where(present, scores[score], np.nan),
         noise=noise,
         batch_size=run.config.batch_size,
     )
-    return everything, split
+    return found, split
+
+
+def _judge(split: features.FeatureSplit, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give the probabilities of classifiers that have not seen the label, and what they suspect."""
+    present, labels = split.present, split.labels[split.present]
+    vectors = split.features[present].mean(axis=1)
+    unseen = np.full((len(split), num_classes), np.nan)
+    suspected = np.full(len(split), -1, np.int32)
+    unseen[present] = label_quality.cross_validated_probabilities(
+        vectors, labels, num_classes=num_classes
+    )
+    suspected[present] = label_quality.suspect_labels(unseen[present], labels).suspected
+    return unseen, suspected
 
 
 def write_csv(path: Path | str, found: HardExamples) -> None:
@@ -185,39 +193,6 @@ def draw_first(path: Path | str, found: HardExamples, split: ImageSplit, count: 
     )
 
 
-def explain_noise_scale(noise: per_example.NoiseScale, batch_size: int) -> str:
-    """Say in a sentence what the gradient-noise scale means for the batch size.
-
-    Args:
-      noise: as `per_example.noise_scale` gives.
-      batch_size: that the run used.
-
-    Returns:
-      One sentence.
-
-    Example:
-      >>> explain_noise_scale(per_example.NoiseScale(1.0, 40.0, 40.0), 32)
-      'gradient-noise scale: 40 photos at the end of training, so batches of 32 suit it well.'
-    """
-    scale = f"gradient-noise scale: {noise.batch_size:,.0f} photos at the end of training, so"
-    if noise.signal <= 0:
-        return (
-            "gradient-noise scale: too large to be measured with these photos: their gradients "
-            "cancel at the end of training, so a step is noise whatever the batch size."
-        )
-    if noise.batch_size > 2 * batch_size:
-        return (
-            f"{scale} batches of {batch_size} are mostly noise by then; up to about that size, "
-            "larger ones with a higher learning rate would need fewer steps."
-        )
-    if noise.batch_size < batch_size / 2:
-        return (
-            f"{scale} batches of {batch_size} are larger than they need be; smaller ones would "
-            "learn as much a step."
-        )
-    return f"{scale} batches of {batch_size} suit it well."
-
-
 def _settings_of(weights: str | None, config: TrainConfig | None = None) -> TrainConfig:
     """Give the settings to look at a run's photos by published weights."""
     data = ("dataset", "data_dir", "max_train_examples", "validation_fraction", "test_fraction")
@@ -226,9 +201,9 @@ def _settings_of(weights: str | None, config: TrainConfig | None = None) -> Trai
     return TrainConfig(**kept, weights=weights, augment="flip")
 
 
-def _features_of_weights(run: Run, start: Any, weights: str, say: Say) -> features.FeatureSplit:
+def _features_of_weights(run: Run, start: Start, say: Say) -> features.FeatureSplit:
     """Compute what published weights see in the training photos, or read what is kept of it."""
-    config = trainer.check(_settings_of(weights, run.config), start)
+    config = trainer.check(_settings_of(start.name, run.config), start)
     split = trainer.load_data(config, say=say).train
     if list(split.names) != list(run.data.train.names):
         raise ValueError("the photos read for --weights are not the run's; were files changed?")
@@ -293,14 +268,14 @@ def _gradients(
         images = normalize(images, mean=config.pixel_mean, std=config.pixel_std)
         return summary(variables, images, batch.label, batch.mask)
 
-    return _gradients_of_network(step, variables, run.data.train)
+    return _gradients_of_network(step, variables, run.data.train, say)
 
 
 def _gradients_of_network(
-    step: Callable[..., Any], variables: PyTree, split: ImageSplit
+    step: Callable[..., Any], variables: PyTree, split: ImageSplit, say: Say
 ) -> tuple[np.ndarray, per_example.NoiseScale]:
     compiled = compile_step(step, variables, batch_shapes(split, _BATCH))
-    norms, sums = [], None
+    norms, sums, started = [], None, time.perf_counter()
     with _progress(len(split), "gradients") as bar:
         for batch in eval_batches(split, batch_size=_BATCH):
             found, added = compiled(variables, batch)
@@ -308,6 +283,8 @@ def _gradients_of_network(
             sums = added if sums is None else per_example.add_sums(sums, added)
             bar.update(min(_BATCH, len(split) - bar.n))
     assert sums is not None  # a split of a run has examples
+    rate = len(split) / (time.perf_counter() - started)
+    say(f"gradients of {len(split):,} photos, one by one: {rate:.0f} img/s")
     return np.concatenate(norms)[: len(split)], per_example.noise_scale(sums)
 
 

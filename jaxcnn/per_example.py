@@ -204,6 +204,39 @@ def noise_scale_of_batches(
     return NoiseScale(signal, noise, noise / signal if signal > 0 else math.inf)
 
 
+def explain_noise_scale(noise: NoiseScale, batch_size: int) -> str:
+    """Say in a sentence what the gradient-noise scale means for the batch size.
+
+    Args:
+      noise: as `noise_scale` gives.
+      batch_size: that the run used.
+
+    Returns:
+      One sentence.
+
+    Example:
+      >>> explain_noise_scale(NoiseScale(1.0, 40.0, 40.0), 32)
+      'gradient-noise scale: 40 photos at the end of training, so batches of 32 suit it well.'
+    """
+    scale = f"gradient-noise scale: {noise.batch_size:,.0f} photos at the end of training, so"
+    if noise.signal <= 0:
+        return (
+            "gradient-noise scale: too large to be measured with these photos: their gradients "
+            "cancel at the end of training, so a step is noise whatever the batch size."
+        )
+    if noise.batch_size > 2 * batch_size:
+        return (
+            f"{scale} batches of {batch_size} are mostly noise by then; up to about that size, "
+            "larger ones with a higher learning rate would need fewer steps."
+        )
+    if noise.batch_size < batch_size / 2:
+        return (
+            f"{scale} batches of {batch_size} are larger than they need be; smaller ones would "
+            "learn as much a step."
+        )
+    return f"{scale} batches of {batch_size} suit it well."
+
+
 def _gradient_of_one(
     model: Any, loss_fn: LossFn, frozen: Container[str]
 ) -> Callable[[PyTree, jax.Array, jax.Array, jax.Array], PyTree]:

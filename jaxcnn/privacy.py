@@ -74,7 +74,7 @@ def private_gradients(
 
     Args:
       objective: (trained, key, *example) to (loss, answers), differentiable in the first; an
-        example, and each answer, has a batch axis of 1. Padding should have a gradient of zeros.
+        example has a batch axis of 1. Padding should have a gradient of zeros.
       trained: tree of the parameters that are trained.
       key: of the step; decides dropout and noise.
       examples: arrays (B, ...), handed to the objective a row at a time.
@@ -82,7 +82,7 @@ def private_gradients(
       privacy: norm and noise.
 
     Returns:
-      The private mean gradient, and the answers with a batch axis of B.
+      The private mean gradient, and the examples' answers, stacked along a new first axis.
     """
     dropout_key, noise_key = jax.random.split(key)
     keys = jax.vmap(lambda i: jax.random.fold_in(dropout_key, i))(jnp.asarray(index))
@@ -90,7 +90,6 @@ def private_gradients(
     of_one = jax.grad(objective, has_aux=True)
     mapped = jax.vmap(of_one, in_axes=(None, 0, *(0 for _ in rows)))
     gradients, answers = mapped(trained, keys, *rows)
-    answers = jax.tree.map(lambda x: x[:, 0], answers)
     return private_mean(noise_key, gradients, privacy), answers
 
 

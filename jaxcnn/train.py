@@ -259,7 +259,7 @@ def make_step(
             gradients, (logits, _) = privacy.private_gradients(
                 objective, trained, dropout_key, examples, index=batch.index, privacy=private
             )
-            updated = {}  # no statistics are collected, see `private`
+            logits, updated = logits[:, 0], {}  # no statistics are collected, see `private`
         updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
         state = state._replace(
             step=state.step + 1,

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn import hard_examples
+from jaxcnn.per_example import NoiseScale, explain_noise_scale
 from jaxcnn.trainer import train_classifier
 
 ROOT = Path(__file__).parent.parent.parent
@@ -121,8 +122,8 @@ def test_mistakes_end_with_one_line_and_status_2(words, named, run):
     ("scale", "words"), [(500.0, "mostly noise"), (30.0, "suit it well"), (4.0, "larger than")]
 )
 def test_the_noise_scale_is_put_in_words(scale, words):
-    noise = hard_examples.per_example.NoiseScale(1.0, scale, scale)
-    assert words in hard_examples.explain_noise_scale(noise, 32)
+    noise = NoiseScale(1.0, scale, scale)
+    assert words in explain_noise_scale(noise, 32)
 
 
 def test_a_private_run_tells_its_epsilon(photos, tiny_config, tmp_path):
