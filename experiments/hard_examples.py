@@ -70,10 +70,10 @@ def _rank(folder: Workdir) -> None:
     seconds = time.perf_counter() - started
     for rank, i in enumerate(found.order[:10], start=1):
         seems = found.suspected[i]
-        said = f"looks like {found.class_names[seems]}" if seems >= 0 else "hard"
+        said = f"looks like {found.class_names[seems]}" if seems >= 0 else "hard to tell"
         print(f"{rank:>4}  {found.names[i]}  labelled {found.class_names[found.labels[i]]}, {said}")
     wrong = int((found.suspected >= 0).sum())
-    print(f"{wrong:,} of {len(found.names):,} labels may be wrong; {seconds:.0f} s in all")
+    print(f"{wrong:,} of {len(found.names):,} labels are surely suspected; {seconds:.0f} s in all")
     print(explain_noise_scale(found.noise, found.batch_size))
     print(f"all of them in {table}, the first {min(_COUNT.value, len(found.names))} in {picture}")
 

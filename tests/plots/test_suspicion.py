@@ -25,7 +25,7 @@ def test_each_photo_has_its_label_and_what_it_seems(make_photos, texts, heading)
     assert heading(figure) == "1 label of these 3 photos may be wrong"
     assert any("of 1,200" in text for text in written)
     assert {"label: cat 2%", "looks like: dog", "label: dog 30%", "label: cat n/a"} <= set(written)
-    assert written.count("hard, label seems right") == 2
+    assert written.count("hard to tell") == 2
 
 
 @pytest.mark.parametrize(
