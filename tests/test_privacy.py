@@ -104,9 +104,8 @@ def test_averages_are_kept_of_private_steps_too():
 
 
 def test_frozen_batch_norm_keeps_its_averages():
-    model = create_model(
-        "six_conv", 2, depth=1, width_multiplier=0.125, batch_norm=True, freeze_batch_norm=True
-    )
+    options = {"width_multiplier": 0.125, "batch_norm": True, "dropout_rate": 0.0}
+    model = create_model("six_conv", 2, depth=1, freeze_batch_norm=True, **options)
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
     data = Batch(images, np.array([0, 1, 0, 1], np.int32), np.ones(4, bool), np.arange(4))
     optimizer = optax.sgd(0.1)
