@@ -105,8 +105,6 @@ def test_published_weights_judge_in_the_networks_stead(run):
         ([], "--workdir is missing"),
         (["--workdir=/no/such/run"], "holds no run"),
         (["--workdir=RUN", "--score=los"], "nearest first: loss"),
-        (["--workdir=RUN", "--gradients=all"], "unknown gradients 'all'"),
-        (["--workdir=RUN", "--count=0"], "count"),
         (["--workdir=RUN", "--weights=nothing_like_it"], "nothing_like_it"),
         (["photo.jpg"], "unexpected words"),
     ],
