@@ -8,14 +8,20 @@ import jax.numpy as jnp
 
 from jaxcnn.types import PyTree
 
-# (batch_stats, number of the part, its rows) -> (gradients, (logits, batch_stats))
-PartGradient = Callable[[PyTree, jax.Array, PyTree], tuple[PyTree, tuple[jax.Array, PyTree]]]
+# (params, batch_stats, key, *rows) -> (mean loss of the rows that count, (logits, batch_stats))
+Objective = Callable[..., tuple[jax.Array, tuple[jax.Array, PyTree]]]
 
 
 def accumulate_gradients(
-    gradient_fn: PartGradient, batch_stats: PyTree, rows: PyTree, *, num_parts: int
+    objective: Objective,
+    params: PyTree,
+    batch_stats: PyTree,
+    key: jax.Array,
+    rows: tuple[jax.Array, ...],
+    *,
+    num_parts: int = 1,
 ) -> tuple[PyTree, tuple[jax.Array, PyTree]]:
-    """Add up the gradients of the parts of a batch.
+    """Compute a batch's gradient, whole or as the sum of its parts'.
 
     Part p has the rows p, p + num_parts, p + 2 num_parts, ..., so that a batch that is split over
     devices keeps its rows where they are. BatchNorm normalises each part by its own statistics, and
@@ -23,33 +29,37 @@ def accumulate_gradients(
     whole batch's, up to rounding.
 
     Args:
-      gradient_fn: (batch_stats, number of the part, rows) to (gradients, (logits, batch_stats));
-        what it gives for all parts must sum to the gradient of the whole.
+      objective: (params, batch_stats, key, *rows) to (mean loss, (logits, batch_stats)).
+      params: to differentiate by.
       batch_stats: before the first part.
-      rows: tree of (B, ...) arrays.
+      key: for dropout; of several parts, each folds in its number.
+      rows: (B, ...) arrays; the last is the mask, (B,) bool, of the rows that the mean counts.
       num_parts: divides B.
 
     Returns:
-      The sum of the gradients, and ((B, K) logits in the batch's order, batch_stats).
+      The gradient of the mean loss of the whole batch, and ((B, K) logits, batch_stats).
 
     Raises:
       ValueError: if num_parts does not divide B.
     """
+    gradient = jax.grad(objective, has_aux=True)
     if num_parts == 1:
-        return gradient_fn(batch_stats, jnp.int32(0), rows)
-    parts = jax.tree.map(lambda x: jnp.moveaxis(_in_columns(x, num_parts), 1, 0), rows)
-    part = jax.tree.map(lambda x: x[0], parts)
-    shapes, _ = jax.eval_shape(gradient_fn, batch_stats, jnp.int32(0), part)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return gradient(params, batch_stats, key, *rows)
+    parts = tuple(jnp.moveaxis(_in_columns(x, num_parts), 1, 0) for x in rows)
+    count = jnp.sum(rows[-1], dtype=jnp.float32)
 
     def add(carry: tuple[PyTree, PyTree], each: Any) -> tuple[tuple[PyTree, PyTree], jax.Array]:
         total, stats = carry
-        gradients, (logits, stats) = gradient_fn(stats, *each)
-        return (jax.tree.map(jnp.add, total, gradients), stats), logits
+        number, part = each
+        found, (logits, stats) = gradient(params, stats, jax.random.fold_in(key, number), *part)
+        # Each part counts as many times as it has examples.
+        share = jnp.sum(part[-1], dtype=jnp.float32) / jnp.maximum(count, 1)
+        return (jax.tree.map(lambda t, g: t + share * g, total, found), stats), logits
 
-    each = (jnp.arange(num_parts, dtype=jnp.int32), parts)
-    (gradients, stats), logits = jax.lax.scan(add, (zeros, batch_stats), each)
-    return gradients, (jnp.moveaxis(logits, 0, 1).reshape(-1, *logits.shape[2:]), stats)
+    start = (jax.tree.map(jnp.zeros_like, params), batch_stats)
+    numbers = jnp.arange(num_parts, dtype=jnp.int32)
+    (total, stats), logits = jax.lax.scan(add, start, (numbers, parts))
+    return total, (jnp.moveaxis(logits, 0, 1).reshape(-1, *logits.shape[2:]), stats)
 
 
 def _in_columns(x: jax.Array, num_parts: int) -> jax.Array:

@@ -15,6 +15,7 @@ from jaxcnn.config import MODEL_OPTIONS, TrainConfig, count_frozen
 from jaxcnn.mixing import Mixing, make_mixing
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.phases import Phase
+from jaxcnn.privacy import Privacy
 from jaxcnn.train import Augment, EvalStep, LossFn, make_eval_step
 from jaxcnn.types import PyTree
 
@@ -30,6 +31,7 @@ class Parts(NamedTuple):
     augment: Augment
     mixing: Mixing | None
     frozen: tuple[str, ...]  # names at the top of the parameters that stay as they are
+    private: Privacy | None
 
 
 def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") -> StagedNetwork:
@@ -186,7 +188,10 @@ def build_parts(
     plain_loss_fn = losses.make_loss(config.head, num_classes=len(class_counts))
     mixing = build_mixing(config, len(class_counts))
     frozen = names[: model.frozen_stages]
-    return Parts(model, optimizer, schedule, loss_fn, plain_loss_fn, augment, mixing, frozen)
+    private = _privacy(config, model, frozen)
+    return Parts(
+        model, optimizer, schedule, loss_fn, plain_loss_fn, augment, mixing, frozen, private
+    )
 
 
 def build_mixing(config: TrainConfig, num_classes: int) -> Mixing | None:
@@ -204,6 +209,19 @@ def build_mixing(config: TrainConfig, num_classes: int) -> Mixing | None:
     return make_mixing(
         num_classes=num_classes, mixup_alpha=config.mixup, cutmix_alpha=config.cutmix
     )
+
+
+def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...]) -> Privacy | None:
+    if not config.dp_clip_norm:
+        return None
+    collecting = set(variable_shapes(config, model)["batch_stats"]) - set(frozen)
+    if collecting and not model.freeze_batch_norm:
+        raise ValueError(
+            "dp_clip_norm needs gradients of single photos, but BatchNorm mixes those of a batch: "
+            "train the last layer alone (--pretrained), or give --freeze_batch_norm with weights "
+            "to start from, or --nobatch_norm where the network has that."
+        )
+    return Privacy(config.dp_clip_norm, config.dp_noise_multiplier or 0.0)
 
 
 def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:

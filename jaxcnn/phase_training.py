@@ -155,8 +155,8 @@ class PhaseTrainer:
     def _prepare_head(self, variables: PyTree, progress: loop.Progress) -> Prepared:
         """Prepare to train the last layer alone, on what the backbone gives."""
         data = self._run.data
-        train = self._features("train", data.train, variables, num_augmented=True)
-        validation = self._features("validation", data.validation, variables)
+        train = self.split_features("train", data.train, variables, num_augmented=True)
+        validation = self.split_features("validation", data.validation, variables)
         _, classifier = split_at_head(self._parts.model)
         train_step = make_step(
             classifier,
@@ -187,10 +187,20 @@ class PhaseTrainer:
 
         return Prepared(train_step, eval_step, start, train, validation, export)
 
-    def _features(
+    def split_features(
         self, name: str, split: ImageSplit, variables: PyTree, *, num_augmented: bool = False
     ) -> features.FeatureSplit:
-        """Compute a split's features, or read those that an earlier start of the run left."""
+        """Compute a split's features, or read those that an earlier start of the run left.
+
+        Args:
+          name: of the file that keeps them in the run's folder.
+          split: the images.
+          variables: of the whole network.
+          num_augmented: whether its views are those that training draws from.
+
+        Returns:
+          The split, images replaced by features.
+        """
         config, key = self._config, self._run.key
         flips = parse_policy(config.augment).get("flip", 0) > 0
         options: dict[str, Any] = {
@@ -248,6 +258,7 @@ class PhaseTrainer:
             "frozen": () if self._phase.on_features else self._parts.frozen,
             "num_parts": self._config.accumulate_steps,
             "rematerialize": self._config.rematerialize,
+            "private": self._parts.private,
         }
 
     def _state(

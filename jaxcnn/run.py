@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcnn import build, loop, pictures, transfer
+from jaxcnn import build, features, loop, pictures, privacy, transfer
 from jaxcnn import summary as summary_lib
 from jaxcnn.baselines import histogram_baselines
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
@@ -92,6 +92,7 @@ class Run:
             "baseline_test_accuracies": accuracies,
             **self._about_data(),
             **about_machine(self._run.layout),
+            **self._about_privacy(progress.history[-1]["step"]),
         }
         if is_first():
             write_json(self.folder.summary, summary)
@@ -137,6 +138,14 @@ class Run:
         """Classify a split with the whole network."""
         return evaluate(self._run.eval_step, variables, self._run.eval_batches(split))
 
+    def train_features(self, variables: PyTree) -> features.FeatureSplit:
+        """Give what the layers below the last make of the training photos, kept in the folder."""
+        phase = plan_phases(self.config)[-1]
+        trainer = PhaseTrainer(self._run, phase, loop.Stores(self._best, self._best))
+        if phase.on_features:  # training has kept them already
+            return trainer.split_features("train", self.data.train, variables, num_augmented=True)
+        return trainer.split_features("train_best", self.data.train, variables)
+
     def _last_folder(self, phase: Phase, phases: list[Phase]) -> Path:
         last = self.folder.last_checkpoints
         return last if phase is phases[-1] else last.with_name(f"{last.name}_{phase.name}")
@@ -161,6 +170,19 @@ class Run:
             "num_skipped_files": len(data.skipped),
             "num_duplicates_across_splits": len(data.duplicates),
         }
+
+    def _about_privacy(self, num_steps: int) -> dict[str, Any]:
+        config = self.config
+        if not config.dp_clip_norm:
+            return {}
+        found, line = privacy.report(
+            privacy.Privacy(config.dp_clip_norm, config.dp_noise_multiplier or 0.0),
+            num_examples=len(self.data.train),
+            batch_size=config.batch_size,
+            num_steps=num_steps,
+        )
+        self._run.say(line)
+        return {"privacy": found}
 
     def _tell(self, summary: dict[str, Any], accuracies: dict[str, float]) -> None:
         low, high = summary["test_accuracy_interval"]

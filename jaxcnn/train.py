@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcnn import losses, metrics, optim
+from jaxcnn import losses, metrics, optim, privacy
 from jaxcnn.accumulation import accumulate_gradients
 from jaxcnn.augment import augment_batch, center_crop
 from jaxcnn.mixing import Mixing
@@ -164,6 +164,7 @@ def make_train_step(
     frozen: Container[str] = (),
     num_parts: int = 1,
     rematerialize: bool = False,
+    private: privacy.Privacy | None = None,
     mean: float | Sequence[float] = 0.5,
     std: float | Sequence[float] = 0.25,
 ) -> TrainStep:
@@ -188,6 +189,8 @@ def make_train_step(
         them up, see `accumulation.accumulate_gradients`.
       rematerialize: keep what comes out of each stage alone, and compute the rest again in the
         backward pass: about a third more work, for memory that grows with the largest stage.
+      private: clip the gradient of each example and add noise, see `jaxcnn.privacy`; None does not.
+        No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
       mean: of the pixels, see `normalize`.
       std: of the pixels, see `normalize`.
 
@@ -218,6 +221,7 @@ def make_train_step(
         frozen=frozen,
         num_parts=num_parts,
         rematerialize=rematerialize,
+        private=private,
     )
 
 
@@ -233,6 +237,7 @@ def make_step(
     frozen: Container[str] = (),
     num_parts: int = 1,
     rematerialize: bool = False,
+    private: privacy.Privacy | None = None,
 ) -> TrainStep:
     """Build one update for any kind of input; `make_train_step` is the one for images.
 
@@ -248,6 +253,7 @@ def make_step(
       frozen: as for `make_train_step`.
       num_parts: as for `make_train_step`.
       rematerialize: as for `make_train_step`.
+      private: as for `make_train_step`.
 
     Returns:
       As `make_train_step`.
@@ -257,19 +263,22 @@ def make_step(
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
         inputs, label = prepare(batch, prepare_key)
+        examples = (inputs, label, jnp.asarray(batch.mask))
+        trained = _without(state.params, frozen)
 
-        count = jnp.sum(batch.mask, dtype=jnp.float32)
-
-        def fold_part(part: jax.Array) -> jax.Array:
-            return jax.random.fold_in(dropout_key, part) if num_parts > 1 else dropout_key
-
-        def objective(trained: PyTree, batch_stats: PyTree, part: Any, rows: Any) -> Any:
-            inputs, label, mask = rows
+        def objective(
+            trained: PyTree,
+            batch_stats: PyTree,
+            key: jax.Array,
+            inputs: jax.Array,
+            label: jax.Array,
+            mask: jax.Array,
+        ) -> tuple[jax.Array, tuple[jax.Array, PyTree]]:
             apply: Callable[..., Any] = functools.partial(
                 model.apply,
                 train=True,
                 mutable=["batch_stats", "auxiliary"],
-                rngs={"dropout": fold_part(part)},
+                rngs={"dropout": key},
             )
             if rematerialize:
                 apply = jax.checkpoint(apply, policy=saved)
@@ -277,17 +286,23 @@ def make_step(
             logits, updated = apply({"params": params, "batch_stats": batch_stats}, inputs)
             loss = losses.mean_loss(loss_fn(logits, label), mask)
             loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, label, mask)
-            if num_parts > 1:  # each part counts as many times as it has examples
-                loss *= jnp.sum(mask, dtype=jnp.float32) / jnp.maximum(count, 1)
             return loss, (logits, {**batch_stats, **updated.get("batch_stats", {})})
 
-        trained = _without(state.params, frozen)
-        gradients, (logits, batch_stats) = accumulate_gradients(
-            functools.partial(jax.grad(objective, has_aux=True), trained),
-            state.batch_stats,
-            (inputs, label, jnp.asarray(batch.mask)),
-            num_parts=num_parts,
-        )
+        if private is None:
+            gradients, (logits, batch_stats) = accumulate_gradients(
+                objective, trained, state.batch_stats, dropout_key, examples, num_parts=num_parts
+            )
+        else:
+            gradients, (logits, _) = privacy.private_gradients(
+                lambda trained, *rest: objective(trained, state.batch_stats, *rest),
+                trained,
+                dropout_key,
+                examples,
+                index=batch.index,
+                privacy=private,
+            )
+            # No statistics are collected, see `private`.
+            logits, batch_stats = logits[:, 0], state.batch_stats
         updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
         state = state._replace(
             step=state.step + 1,

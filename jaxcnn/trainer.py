@@ -192,14 +192,9 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
     Raises:
       ValueError: if the folder holds no run that can be evaluated.
     """
-    folder = Workdir(Path(workdir))
-    if not folder.config.exists():
-        raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
-    config = config_lib.load_config(folder.config)
-    data = load_data(config, say=say)
-    if config.num_seeds > 1:
-        return _evaluate_members(EnsembleRun(config, folder, data, say=say))
-    run = Run(config, folder, data, say=say)
+    run = load_run(workdir, say=say)
+    if isinstance(run, EnsembleRun):
+        return _evaluate_members(run)
     variables, step = run.best_variables()
     splits = {"validation": run.data.validation, "test": run.data.test}
     return {"step": step} | {
@@ -213,6 +208,27 @@ def _evaluate_members(run: EnsembleRun) -> dict[str, Any]:
 
     members, ensemble = run.test_members([None] * run.config.num_seeds)
     return {"members": [both(tested) for tested in members], **both(ensemble)}
+
+
+def load_run(workdir: Path | str, *, say: Say = print) -> Run:
+    """Open a run that was trained before, with its data.
+
+    Args:
+      workdir: the folder of a run.
+      say: called with each line for the person who waits.
+
+    Returns:
+      The run, of several networks an EnsembleRun; its checkpoints are not read yet.
+
+    Raises:
+      ValueError: if the folder holds no run, or its data cannot be used.
+    """
+    folder = Workdir(Path(workdir))
+    if not folder.config.exists():
+        raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
+    config = config_lib.load_config(folder.config)
+    kind = EnsembleRun if config.num_seeds > 1 else Run
+    return kind(config, folder, load_data(config, say=say), say=say)
 
 
 def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
+    ("hard_examples",),
     ("trainer",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),
@@ -28,10 +29,19 @@ ROWS = (
         "progress",
         "workdir",
     ),
-    ("train", "compilation", "plots", "baselines", "phases", "process"),
+    ("train", "compilation", "plots", "baselines", "label_quality", "phases", "process"),
     ("config",),
     ("mixing",),
-    ("optim", "losses", "metrics", "augment", "accumulation", "parallel"),
+    (
+        "accumulation",
+        "augment",
+        "losses",
+        "metrics",
+        "optim",
+        "parallel",
+        "per_example",
+        "privacy",
+    ),
     ("models", "schedules"),
     ("ops", "data"),
     ("compilation_cache", "host_memory"),

@@ -35,6 +35,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
         *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
+        *("dp_clip_norm", "dp_noise_multiplier"),
     ),
 }
 _IN_RANGE = {
@@ -89,6 +90,7 @@ def check_values(config: TrainConfig) -> None:
     _check_start(config)
     _check_mixing(config)
     _check_members(config)
+    _check_privacy(config)
     if config.validation_fraction + config.test_fraction >= 1:
         raise ValueError(
             f"validation_fraction (={config.validation_fraction}) and test_fraction "
@@ -173,6 +175,33 @@ def _check_members(config: TrainConfig) -> None:
         raise ValueError(
             f"num_seeds above 1 has one cache of features for all networks, so feature_views "
             f"(={config.feature_views}) must be 0, or give --nocache_features."
+        )
+
+
+def _check_privacy(config: TrainConfig) -> None:
+    """Refuse what private training cannot bound; BatchNorm is found where the network is built."""
+    if not config.dp_clip_norm:
+        if config.dp_noise_multiplier:
+            raise ValueError(
+                f"dp_noise_multiplier (={config.dp_noise_multiplier}) is a multiple of "
+                "dp_clip_norm, which is off; give both, e.g. dp_clip_norm=1."
+            )
+        return
+    if config.class_weights == "balanced":
+        raise ValueError(
+            "class_weights=balanced reads the classes' sizes from the photos that dp_clip_norm is "
+            "to protect; give the weights as numbers."
+        )
+    for name in ("mixup", "cutmix"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} mixes photos, so that no gradient is of one alone, as dp_clip_norm needs; "
+                "turn one of them off."
+            )
+    if config.accumulate_steps > 1:
+        raise ValueError(
+            f"accumulate_steps (={config.accumulate_steps}) adds up the gradients of parts, each "
+            "of which dp_clip_norm would give noise of its own; leave it at 1."
         )
 
 

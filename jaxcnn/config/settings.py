@@ -169,6 +169,15 @@ class TrainConfig:
     gradient_clip_norm: float | None = _setting(
         None, "largest global norm of the gradient; default no clipping."
     )
+    dp_clip_norm: float | None = _setting(
+        None,
+        "differentially private training: largest norm of the gradient of one photo; default off.",
+    )
+    dp_noise_multiplier: float | None = _setting(
+        None,
+        "differentially private training: standard deviation of the noise on the summed gradient, "
+        "over --dp_clip_norm; 0 clips only.",
+    )
     label_smoothing: float = _preset("share of each label spread over all classes, in [0, 1).")
     class_weights: str = _setting(
         "none", "none, balanced (rarer classes weigh more), or one number a class, comma-separated."

@@ -25,6 +25,7 @@ from jaxcnn.plots.members import plot_member_curves
 from jaxcnn.plots.predictions import plot_most_confidently_wrong, plot_predictions
 from jaxcnn.plots.rates import plot_learning_rates
 from jaxcnn.plots.samples import plot_augmented_samples, plot_contact_sheet
+from jaxcnn.plots.suspicion import plot_suspicious_labels
 from jaxcnn.plots.sweep import plot_sweep
 
 __all__ = [
@@ -38,5 +39,6 @@ __all__ = [
     "plot_member_curves",
     "plot_most_confidently_wrong",
     "plot_predictions",
+    "plot_suspicious_labels",
     "plot_sweep",
 ]

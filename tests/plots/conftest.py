@@ -163,6 +163,12 @@ CASES = [
         (PHOTOS, 1 - LABELS, PROBABILITIES, CLASSES),
     ),
     Case(
+        "suspicious_labels",
+        (PHOTOS, LABELS, [1, -1, 0, -1], PROBABILITIES[:, 1], CLASSES),
+        (PHOTOS, LABELS, [1, 0, 0, -1], PROBABILITIES[:, 1], CLASSES),
+        {"names": ["a.jpg", "b.jpg", "c.jpg", "d.jpg"], "num_examples": 90},
+    ),
+    Case(
         "predictions",
         (PHOTOS, None, PROBABILITIES, CLASSES),
         (PHOTOS, None, PROBABILITIES[::-1], CLASSES),
