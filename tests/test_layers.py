@@ -15,7 +15,7 @@ ROWS = (
     ("run", "sweep", "rate_test"),
     ("points", "ensemble_scores"),
     ("transfer", "phase_training", "member_training"),
-    ("loop", "pictures", "classifier", "summary"),
+    ("loop", "pictures", "classifier", "summary", "plan"),
     ("pretrained", "features"),
     (
         "evaluation",
@@ -29,7 +29,7 @@ ROWS = (
         "workdir",
     ),
     ("train", "compilation", "plots", "baselines", "phases", "process"),
-    ("config",),
+    ("config", "recipes"),
     ("mixing",),
     ("optim", "losses", "metrics", "augment", "accumulation", "parallel"),
     ("models", "schedules"),
