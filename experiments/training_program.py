@@ -201,14 +201,17 @@ def _evaluate() -> None:
 
 
 def _plan(program: Program) -> None:
-    from jaxcnn import plan  # it is not for those who train
+    from experiments.plan_text import plan_lines  # not for those who train
+    from jaxcnn import plan
 
     config = read_config(program)
     for line in command_line.prepare():
         print(line)
-    size = plan.find_size(config, num_classes=_PLAN_CLASSES.value, num_examples=_PLAN_EXAMPLES.value)
+    size = plan.find_size(
+        config, num_classes=_PLAN_CLASSES.value, num_examples=_PLAN_EXAMPLES.value
+    )
     found = plan.make_plan(config, size, utilization=_PLAN_UTILIZATION.value, say=print)
-    print("\n".join(plan.describe_plan(found)))
+    print("\n".join(plan_lines(found)))
 
 
 def _new_workdir(dataset: str) -> str:

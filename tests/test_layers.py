@@ -16,7 +16,7 @@ ROWS = (
     ("points", "ensemble_scores"),
     ("transfer", "phase_training", "member_training"),
     ("loop", "pictures", "classifier", "summary", "plan"),
-    ("pretrained", "features"),
+    ("pretrained", "features", "step_cost"),
     (
         "evaluation",
         "build",
@@ -35,7 +35,7 @@ ROWS = (
     ("models", "schedules"),
     ("ops", "data"),
     ("compilation_cache", "host_memory"),
-    ("registry", "types", "user_cache"),
+    ("registry", "types", "user_cache", "chips"),
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 
