@@ -80,6 +80,7 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     say(f"{config.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
+    may_check = is_alone and config.check_files
     return load_images(
         splits,
         size_px=config.stored_size_px,
@@ -91,8 +92,9 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
         memory_limit_bytes=round(config.memory_limit_gib * 2**30) if is_alone else 0,
         decoder=config.decoder,
         cache=_image_cache(config, say),
-        look_for_duplicates=is_alone and config.dataset != DRAWN_PETS,  # drawn for each split
-        check_beforehand=is_alone,
+        # Drawings are made for each split.
+        look_for_duplicates=may_check and config.dataset != DRAWN_PETS,
+        check_beforehand=may_check,
         say=say,
     )
 

@@ -16,8 +16,8 @@ ROWS = (
     ("run", "sweep", "rate_test"),
     ("points", "ensemble_scores"),
     ("transfer", "phase_training", "member_training"),
-    ("loop", "pictures", "classifier", "summary"),
-    ("pretrained", "features"),
+    ("loop", "pictures", "classifier", "summary", "plan"),
+    ("pretrained", "features", "step_cost"),
     (
         "evaluation",
         "build",
@@ -30,7 +30,7 @@ ROWS = (
         "workdir",
     ),
     ("train", "compilation", "plots", "baselines", "label_quality", "phases", "process"),
-    ("config",),
+    ("config", "recipes"),
     ("mixing",),
     (
         "accumulation",
@@ -45,7 +45,7 @@ ROWS = (
     ("models", "schedules"),
     ("ops", "data"),
     ("compilation_cache", "host_memory"),
-    ("registry", "types", "user_cache"),
+    ("registry", "types", "user_cache", "chips"),
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 

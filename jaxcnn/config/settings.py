@@ -78,6 +78,12 @@ class TrainConfig:
     max_bad_share: float = _setting(
         0.05, "stop where more than this share of the files cannot be read, in [0, 1]."
     )
+    check_files: bool = _setting(
+        True,
+        "read each file once before training, where images are streamed: bad ones are left out and "
+        "listed, equal ones in two splits reported; without, a bad one counts as missing when its "
+        "turn comes.",
+    )
     # The network
     model: str = _setting(
         None, "name of the network; default six_conv, with --pretrained efficientnet_lite0."

@@ -1,0 +1,58 @@
+"""Accelerators to plan for: their peaks, as their makers publish them."""
+
+from typing import NamedTuple
+
+
+class Chip(NamedTuple):
+    """One device.
+
+    Attributes:
+      name: of the device.
+      bfloat16_flops: peak, floating-point operations a second, without sparsity.
+      float32_flops: the same of matrix products of float32, as XLA computes them by default: on a
+        TPU from bfloat16 parts, on an H100 in TensorFloat-32.
+      memory_bytes: of the device.
+      memory_bandwidth: bytes a second between it and the device.
+      link_bandwidth: bytes a second that leave the device for the others of its slice or machine;
+        makers give twice that, both directions together.
+    """
+
+    name: str
+    bfloat16_flops: float
+    float32_flops: float
+    memory_bytes: float
+    memory_bandwidth: float
+    link_bandwidth: float
+
+    def peak_flops(self, compute_dtype: str) -> float:
+        """Give the peak for layers that compute in "bfloat16" or "float32"."""
+        return self.bfloat16_flops if compute_dtype == "bfloat16" else self.float32_flops
+
+
+class Machine(NamedTuple):
+    """Some chips that train together.
+
+    Attributes:
+      name: what it is called.
+      chip: its devices.
+      num_devices: how many.
+    """
+
+    name: str
+    chip: Chip
+    num_devices: int
+
+
+# https://docs.cloud.google.com/tpu/docs/v5e: 197 TFLOPs, 16 GB, 819 GBps, 400 GBps both ways.
+TPU_V5E = Chip("TPU v5e", 197e12, 197e12, 16e9, 819e9, 200e9)
+# https://docs.cloud.google.com/tpu/docs/v5p: 459 TFLOPs, 95 GB, 2,765 GBps, 1,200 GBps both ways.
+TPU_V5P = Chip("TPU v5p", 459e12, 459e12, 95e9, 2765e9, 600e9)
+# NVIDIA's data sheet of the H100 SXM: 1,979 TFLOPS of bfloat16 and 989 of TensorFloat-32 with
+# sparsity, half of each without; 80 GB, 3.35 TB/s, NVLink 900 GB/s both ways.
+H100 = Chip("H100 SXM", 989e12, 494e12, 80e9, 3350e9, 450e9)
+
+MACHINES = (
+    Machine("v5e-8", TPU_V5E, 8),
+    Machine("v5p-64", TPU_V5P, 32),  # the name counts cores, two a chip
+    Machine("8 x H100", H100, 8),
+)
