@@ -147,7 +147,7 @@ def read_config(program: Program) -> TrainConfig:
       ValueError: if the recipe is unknown or a flag's text cannot be read.
     """
     config: TrainConfig = command_line.read_settings(TrainConfig, **_PARSERS)
-    name = flags.FLAGS["recipe"].value if program.recipe is not None else "none"
+    name = str(flags.FLAGS["recipe"].value) if program.recipe is not None else "none"
     if name == "none":
         return config
     batch_size = config.batch_size if flags.FLAGS["batch_size"].present else None

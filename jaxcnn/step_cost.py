@@ -15,7 +15,7 @@ from jaxcnn.types import Batch, PyTree, TrainState
 
 # The counts are those of XLA's graph; machine code, most of a compilation, is not needed well made.
 _COMPILER_OPTIONS = {
-    "xla_backend_optimization_level": 0,
+    "xla_backend_optimization_level": "0",
     "xla_llvm_disable_expensive_passes": True,
 }
 

@@ -29,8 +29,14 @@ def count_classes_and_examples(
       TfdsError: if tfds does not know the numbers before the set is prepared.
     """
     if name in (DRAWN_PETS, FOLDER):
-        shares = {"validation_fraction": validation_fraction, "test_fraction": test_fraction}
-        splits = load_splits(name, data_dir=data_dir, size_px=1, **shares, say=lambda line: None)
+        splits = load_splits(
+            name,
+            data_dir=data_dir,
+            size_px=1,
+            validation_fraction=validation_fraction,
+            test_fraction=test_fraction,
+            say=lambda line: None,
+        )
         return len(splits.train.class_names), len(splits.train)
     info = find_builder(name, data_dir=data_dir).info
     counts = {split: found.num_examples for split, found in info.splits.items()}
