@@ -77,7 +77,7 @@ def measure_step(config: TrainConfig, num_classes: int, batch_size: int) -> Step
         lowered = jax.jit(step, donate_argnums=0).lower(
             state_shapes(config, num_classes), batch, key
         )
-    compiled = lowered.compile(compiler_options=_COMPILER_OPTIONS)
+    compiled = lowered.compile(compiler_options=cast(Any, _COMPILER_OPTIONS))
     counted = cast(dict[str, float], compiled.cost_analysis())
     memory = cast(Any, compiled.memory_analysis())
     return StepCost(
