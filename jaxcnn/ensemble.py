@@ -19,16 +19,11 @@ from jaxcnn.member_training import (
     restore_members,
 )
 from jaxcnn.members import MembersStep, choose_mode
-from jaxcnn.phase_training import (
-    PhaseTrainer,
-    Prepared,
-    batch_shapes,
-    count_parameters,
-    epoch_writer,
-)
+from jaxcnn.phase_training import PhaseTrainer, Prepared
 from jaxcnn.phases import plan_phases
 from jaxcnn.progress import ProgressLine
 from jaxcnn.run import Run, about_machine
+from jaxcnn.run_context import batch_shapes, count_parameters, epoch_writer
 from jaxcnn.types import PyTree, TrainState
 from jaxcnn.workdir import write_json
 

@@ -1,26 +1,27 @@
 """One phase of a run's training: its steps compiled, its data fed, its progress shown and saved."""
 
-import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
-from jaxcnn import build, epoch_scan, features, loop, pictures
+from jaxcnn import build, epoch_scan, features, kept_features, loop, pictures
 from jaxcnn import config as config_lib
-from jaxcnn.augment.policy import parse_policy
 from jaxcnn.compilation import CompiledStep, compile_step
-from jaxcnn.config import TrainConfig
 from jaxcnn.data import batches as batches_lib
-from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.memory import ImageSplit
-from jaxcnn.models import HEAD, fold_batch_norm, split_at_head
-from jaxcnn.parallel import Layout, is_first
+from jaxcnn.models import HEAD, split_at_head
+from jaxcnn.parallel import is_first
 from jaxcnn.phases import Phase
 from jaxcnn.progress import ProgressLine
+from jaxcnn.run_context import (
+    RunContext,
+    batch_shapes,
+    count_parameters,
+    epoch_writer,
+    own_share,
+)
 from jaxcnn.train import (
     TrainStep,
     make_eval_step_of_views,
@@ -28,42 +29,7 @@ from jaxcnn.train import (
     make_train_step,
     start_state,
 )
-from jaxcnn.types import Batch, PyTree, TrainState
-from jaxcnn.workdir import Workdir, write_rows
-
-_FEATURE_BATCH = 32
-
-
-class RunContext(NamedTuple):
-    """What the phases of a run share."""
-
-    config: TrainConfig
-    folder: Workdir
-    data: ImageSplits
-    shapes: PyTree  # of the whole network's variables
-    key: jax.Array  # of all draws in training, the same at every start of the run
-    layout: Layout  # of all arrays on the devices
-    say: Callable[[str], None]
-    eval_step: Any = None  # of the whole network, compiled
-
-    def eval_batches(self, split: ImageSplit, batch_size: int | None = None) -> Iterator[Batch]:
-        """Give a split's batches on the devices, each example once."""
-        size = batch_size or self.eval_batch_size
-        batches = batches_lib.eval_batches(split, batch_size=size, **_own_share())
-        return map(self.layout.put_batch, batches)
-
-    @property
-    def eval_batch_size(self) -> int:
-        """Give the size of evaluation's batches, rounded up to what the devices divide."""
-        return self.layout.round_up(self.config.eval_batch_size)
-
-    def compile(self, step: Any, state: PyTree, batch: Any, *others: Any) -> CompiledStep:
-        """Compile a step of variables and a batch; what it gives lies on every device."""
-        layout = self.layout
-        shapes = (layout.state_shapes(state), layout.batch_shapes(batch))
-        with layout.tracing():
-            step = layout.gathered(step)
-            return compile_step(step, *shapes, *others, out_shardings=layout.replicated)
+from jaxcnn.types import PyTree, TrainState
 
 
 class Prepared(NamedTuple):
@@ -192,63 +158,17 @@ class PhaseTrainer:
     ) -> features.FeatureSplit:
         """Compute a split's features, or read those that an earlier start of the run left.
 
-        Args:
-          name: of the file that keeps them in the run's folder.
-          split: the images.
-          variables: of the whole network.
-          num_augmented: whether its views are those that training draws from.
-
-        Returns:
-          The split, images replaced by features.
+        Args: as for `kept_features.split_features`.
         """
-        config, key = self._config, self._run.key
-        flips = parse_policy(config.augment).get("flip", 0) > 0
-        options: dict[str, Any] = {
-            "image_size_px": config.image_size_px,
-            "mean": config.pixel_mean,
-            "std": config.pixel_std,
-            "mirrored": flips if num_augmented else config.flip_average,
-            "num_augmented": config.feature_views if num_augmented else 0,
-        }
-        backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
-        about = features.fingerprint(
-            backbone, options, config.augment, config.seed, config.stored_size_px, list(split.names)
+        return kept_features.split_features(
+            self._run,
+            self._parts.model,
+            self._parts.augment,
+            name,
+            split,
+            variables,
+            num_augmented=num_augmented,
         )
-        path = self._run.folder.features / f"{name}.npz"
-        found = features.load_features(path, about)
-        if found is None:
-            model, folded = fold_batch_norm(self._parts.model, variables)
-            step = features.make_feature_step(model, augment=self._parts.augment, **options)
-            shapes = batch_shapes(split, self._run.layout.round_up(_FEATURE_BATCH))
-            folded, key = self._run.layout.put_state(folded), self._run.layout.put_key(key)
-            compiled = self._run.compile(step, folded, shapes, key)
-            found = self._extract(name, split, compiled, folded, key)
-            if is_first():
-                features.save_features(path, *found, about)
-        return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
-
-    def _extract(
-        self,
-        name: str,
-        split: ImageSplit,
-        compiled: CompiledStep,
-        variables: PyTree,
-        key: jax.Array,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        started = time.perf_counter()
-        size = self._run.layout.round_up(_FEATURE_BATCH)
-        batches = self._run.eval_batches(split, size)
-        with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
-            found, present = features.extract(
-                compiled, variables, batches, len(split), key=key, on_batch=bar.update
-            )
-        seconds = time.perf_counter() - started
-        num_views = found.shape[1]
-        self._run.say(
-            f"{self._config.model} ran once over {len(split):,} {name} images, {num_views} views of"
-            f" each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features kept"
-        )
-        return found, present
 
     def _step_options(self) -> dict[str, Any]:
         return {
@@ -348,7 +268,7 @@ class PhaseTrainer:
 
         def make_batches() -> Any:
             put = self._run.layout.put_batch
-            return batches_lib.train_batches(train, to_device=put, **_own_share(), **options)
+            return batches_lib.train_batches(train, to_device=put, **own_share(), **options)
 
         scanned = epoch_scan.choose_steps(
             self._config.epoch_scan,
@@ -386,46 +306,3 @@ class PhaseTrainer:
             f"{run.layout.describe()}; compiled in "
             f"{compile_seconds:.1f} s"
         )
-
-
-def _own_share() -> dict[str, int]:
-    """Say which part of each batch this process makes."""
-    return {"process_index": jax.process_index(), "process_count": jax.process_count()}
-
-
-@contextmanager
-def epoch_writer(
-    folder: Workdir, first_step: int
-) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
-    """Give what writes the table of epochs, and its last row to TensorBoard's log."""
-    if not is_first():
-        yield lambda history: None
-        return
-    with folder.summary_writer(first_step=first_step) as writer:
-
-        def write(history: list[dict[str, Any]]) -> None:
-            write_rows(folder.metrics, history)
-            for name, value in history[-1].items():
-                if not isinstance(value, str):
-                    writer.add_scalar(name, value, history[-1]["step"])
-
-        yield write
-
-
-def count_parameters(params: PyTree) -> int:
-    """Count the numbers in a tree of arrays or their shapes."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def batch_shapes(split: ImageSplit, batch_size: int) -> Any:
-    """Give the shapes of a split's batches, to compile a step for."""
-
-    def shape(dtype: Any, *dimensions: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((batch_size, *dimensions), dtype)
-
-    return Batch(  # shapes in the stead of arrays
-        image=shape(split.dtype, *split.image_shape),  # type: ignore[arg-type]
-        label=shape(np.int32),  # type: ignore[arg-type]
-        mask=shape(bool),  # type: ignore[arg-type]
-        index=shape(np.int32),  # type: ignore[arg-type]
-    )

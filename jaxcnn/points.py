@@ -10,8 +10,9 @@ from jaxcnn import loop, optim
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.evaluation import Evaluation, evaluate
 from jaxcnn.members import MembersStep, choose_mode
-from jaxcnn.phase_training import PhaseTrainer, RunContext, batch_shapes
+from jaxcnn.phase_training import PhaseTrainer
 from jaxcnn.phases import Phase
+from jaxcnn.run_context import RunContext, batch_shapes
 from jaxcnn.train import evaluation_variables
 from jaxcnn.types import Metrics, PyTree, TrainState
 

@@ -15,9 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcnn import optim, plots
-from jaxcnn.phase_training import RunContext
 from jaxcnn.phases import plan_phases
 from jaxcnn.points import Points
+from jaxcnn.run_context import RunContext
 from jaxcnn.types import PyTree
 from jaxcnn.workdir import write_rows
 

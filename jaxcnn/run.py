@@ -18,8 +18,9 @@ from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.memory import ImageSplit
 from jaxcnn.evaluation import Evaluation, evaluate
 from jaxcnn.parallel import Layout, is_first
-from jaxcnn.phase_training import PhaseTrainer, RunContext, batch_shapes, count_parameters
+from jaxcnn.phase_training import PhaseTrainer
 from jaxcnn.phases import Phase, plan_phases
+from jaxcnn.run_context import RunContext, batch_shapes, count_parameters
 from jaxcnn.types import PyTree
 from jaxcnn.workdir import Workdir, write_json
 

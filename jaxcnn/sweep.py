@@ -15,10 +15,10 @@ from tqdm import tqdm
 from jaxcnn import plots
 from jaxcnn.evaluation import Evaluation
 from jaxcnn.optim import HYPERPARAMETERS
-from jaxcnn.phase_training import RunContext
 from jaxcnn.phases import plan_phases
 from jaxcnn.points import Points
 from jaxcnn.registry import unknown_name
+from jaxcnn.run_context import RunContext
 from jaxcnn.types import PyTree
 from jaxcnn.workdir import write_rows
 

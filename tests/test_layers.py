@@ -16,6 +16,8 @@ ROWS = (
     ("run", "sweep", "rate_test"),
     ("points", "ensemble_scores"),
     ("transfer", "phase_training", "member_training"),
+    ("kept_features",),
+    ("run_context",),
     ("loop", "pictures", "classifier", "summary", "plan"),
     ("pretrained", "features", "step_cost"),
     (
