@@ -6,6 +6,7 @@ imported only when a set is asked for.
 """
 
 import dataclasses
+import functools
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 
 from jaxcnn.data.source import Example, Source, digest_of
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder, preparation_command, prepare_tfds
+from jaxcnn.data.tfds_table import Table, read_table
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder, DatasetInfo
@@ -76,13 +78,36 @@ class TfdsSource:
         if not 0 <= i < len(self):
             raise IndexError(f"example {i} of split {self.split!r}, which has {len(self)}.")
         record = self._read(i)
-        image, label = record[self.keys.image], int(record[self.keys.label])
+        name, label = self._row(record, i)
+        return Example(image=record[self.keys.image], label=label, name=name)
+
+    @property
+    def names(self) -> list[str]:
+        """The examples' names."""
+        return self._table.names
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int32."""
+        return self._table.labels
+
+    @functools.cached_property
+    def _table(self) -> Table:
+        """Names and labels of all examples, from one pass over the files."""
+        return read_table(
+            lambda i: self._row(self._read(i), i),
+            len(self),
+            lambda: self.fingerprint(np.arange(len(self))),
+        )
+
+    def _row(self, record: Mapping[str, Any], i: int) -> tuple[str, int]:
+        label = int(record[self.keys.label])
         if not 0 <= label < len(self.class_names):
             raise TfdsError(
                 f"example {i} of split {self.split!r} in {self.folder} has label {label}, which is "
                 f"none of the {len(self.class_names)} classes; train and test on labelled splits."
             )
-        return Example(image=image, label=label, name=self._name(record, i))
+        return self._name(record, i), label
 
     def fingerprint(self, indices: np.ndarray) -> str:
         """Tell by a text which examples are at (M,) indices: the set's files, split, positions."""

@@ -64,16 +64,14 @@ def test_a_streamed_run_by_a_recipe_from_end_to_end(photos, tmp_path):
     assert summary["steps"] == 8
 
 
-def test_a_plan_reads_no_image_and_leaves_no_folder(photos, tmp_path):
-    for path in photos.rglob("*.jpg"):
-        assert path.exists()
+def test_a_plan_reads_no_image_and_leaves_no_folder(tmp_path):
     unreadable = tmp_path / "photos"
     for split in ("train", "validation", "test"):
         for name in ("dark", "bright"):
             folder = unreadable / split / name
             folder.mkdir(parents=True)
             for i in range(80):
-                (folder / f"{i}.jpg").symlink_to("/no/such/photo")
+                (folder / f"{i}.jpg").write_bytes(b"no image at all")
     done = start(
         *SMALL,
         *("--plan", "--batch_size=32", "--dataset=folder", f"--data_dir={unreadable}"),
