@@ -1,5 +1,7 @@
 """A plan, as lines to read."""
 
+import jax
+
 from jaxcnn.plan import Estimate, Plan
 
 _UNITS = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
@@ -62,10 +64,14 @@ def _table(estimates: list[Estimate]) -> list[str]:
 
 
 def _notes(plan: Plan) -> list[str]:
+    counted = "Memory and traffic are as this machine's compiler counts them"
+    if jax.default_backend() == "cpu":
+        counted += ", which fuses less than an accelerator's"
+        if plan.config.compute_dtype == "bfloat16":
+            counted += " and holds bfloat16 as float32: an accelerator needs perhaps half"
     return [
-        f"Estimates at {plan.utilization:.0%} of the peak arithmetic (--plan_utilization), nothing "
-        "was run; evaluation, compilation and waiting for photos come on top. Memory and traffic "
-        "are this machine's compiler's, which fuses less than an accelerator's.",
+        f"Estimates at {plan.utilization:.0%} of the peak arithmetic (--plan_utilization); nothing "
+        f"was run. {counted}. Evaluation, compilation and waiting for photos come on top."
     ]
 
 

@@ -14,7 +14,7 @@ from jaxcnn.train import make_train_step, start_state
 from jaxcnn.types import Batch, PyTree, TrainState
 
 # The counts are those of XLA's graph; machine code, most of a compilation, is not needed well made.
-_COMPILER_OPTIONS = {
+_COMPILER_OPTIONS: dict[str, str | bool] = {
     "xla_backend_optimization_level": "0",
     "xla_llvm_disable_expensive_passes": True,
 }
