@@ -34,7 +34,12 @@ def run_step(private, data, *, key=KEY, step=0, dropout_rate=0.0, learning_rate=
     variables = model.init(jax.random.key(0), data.image, train=False)
     state = start_state(variables, optimizer, step=step, with_ema="ema_decay" in options)
     train_step = make_step(
-        model, optimizer, LOSS, lambda b, k: jnp.asarray(b.image), private=private, **options
+        model,
+        optimizer,
+        LOSS,
+        lambda b, k: (jnp.asarray(b.image), jnp.asarray(b.label)),
+        private=private,
+        **options,
     )
     new, metrics = jax.jit(train_step)(state, data, key)
     change = jax.tree.map(lambda a, b: a - b, new.params, state.params)
@@ -111,7 +116,13 @@ def test_frozen_batch_norm_keeps_its_averages():
     optimizer = optax.sgd(0.1)
     state = start_state(model.init(KEY, images, train=False), optimizer)
     steps = [
-        make_step(model, optimizer, LOSS, lambda b, k: jnp.asarray(b.image), private=private)
+        make_step(
+            model,
+            optimizer,
+            LOSS,
+            lambda b, k: (jnp.asarray(b.image), jnp.asarray(b.label)),
+            private=private,
+        )
         for private in (None, Privacy(HUGE, 0.0))
     ]
     plain, private = (jax.jit(step)(state, data, KEY)[0] for step in steps)
