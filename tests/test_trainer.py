@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn import phase_training
+from jaxcnn import phase_training, run_context
 from jaxcnn import run as run_module
 from jaxcnn.evaluation import evaluate
 from jaxcnn.trainer import check, train_classifier
@@ -57,7 +57,7 @@ def test_mixed_and_strongly_augmented_photos_are_learned(folder_config, tmp_path
     )
     summary = train_classifier(config, tmp_path / "run", say=silent)
     assert summary["test_accuracy"] >= 0
-    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert len(rows) == 2
     assert all(np.isfinite(row["train_loss"]) for row in rows)
     assert (tmp_path / "run" / "pictures" / "augmented_samples.png").exists()
@@ -127,13 +127,13 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
 
 def test_each_step_is_traced_once_a_run(folder_config, tmp_path, monkeypatch):
     compiled = []
-    original = run_module.compile_step
+    original = phase_training.compile_step
 
     def counted(step, *args, **options):
         compiled.append(step.__name__)
         return original(step, *args, **options)
 
-    for module in (run_module, phase_training):
+    for module in (run_context, phase_training):
         monkeypatch.setattr(module, "compile_step", counted)
     train_classifier(folder_config, tmp_path / "run", say=silent)
     # A compiled step refuses another shape, so one compilation each is all there is.

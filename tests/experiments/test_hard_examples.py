@@ -125,6 +125,7 @@ def test_the_noise_scale_is_put_in_words(scale, words):
     assert words in explain_noise_scale(noise, 32)
 
 
+@pytest.mark.slow
 def test_a_private_run_tells_its_epsilon(photos, tiny_config, tmp_path):
     config = dataclasses.replace(
         tiny_config,
