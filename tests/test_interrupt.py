@@ -18,6 +18,15 @@ def test_a_signal_is_noted_and_the_old_handlers_come_back(number):
     assert signal.getsignal(number) is before
 
 
+@pytest.fixture
+def usual_ctrl_c():
+    """Let SIGINT raise KeyboardInterrupt, also where a shell started the tests with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_a_second_ctrl_c_acts_as_usual():
     with SignalWatch():
         os.kill(os.getpid(), signal.SIGINT)
