@@ -196,7 +196,8 @@ def test_every_convolution_that_strides_has_the_padding(family, padding):
 )
 def test_every_batch_norm_has_the_constants_and_is_frozen_on_demand(model, constants):
     model = quiet(model)
-    found = calls_of(batch_norm.BatchNormLayer, model, lambda bn: tuple(bn.constants[:3]), train=True)
+    layer = batch_norm.BatchNormLayer
+    found = calls_of(layer, model, lambda bn: tuple(bn.constants[:3]), train=True)
     assert set(found) == {constants}
 
 
