@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
-    ("hard_examples",),
+    ("hard_examples", "look_inside"),
     ("trainer",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),

@@ -1,7 +1,7 @@
 """Whether the network is as often right as it is sure: accuracy by confidence."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -90,7 +90,13 @@ def _draw_reliability(axes: Axes, curve: Reliability, scaled: Reliability | None
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.6, label="perfect")
     filled = curve.count > 0
     reach = np.abs(curve.interval - curve.accuracy[:, None])[filled].T
-    look = {"color": BLUE, "marker": "o", "capsize": 3, "linewidth": 2, "label": "as it is"}
+    look: dict[str, Any] = {
+        "color": BLUE,
+        "marker": "o",
+        "capsize": 3,
+        "linewidth": 2,
+        "label": "as it is",
+    }
     axes.errorbar(curve.confidence[filled], curve.accuracy[filled], yerr=reach, **look)
     if scaled is not None:
         filled = scaled.count > 0
@@ -107,7 +113,7 @@ def _draw_reliability(axes: Axes, curve: Reliability, scaled: Reliability | None
 
 def _draw_histogram(axes: Axes, curve: Reliability, total: int) -> None:
     widths = np.diff(curve.edges)
-    look = {"align": "edge", "color": PALE, "edgecolor": GREY, "linewidth": 0.8}
+    look: dict[str, Any] = {"align": "edge", "color": PALE, "edgecolor": GREY, "linewidth": 0.8}
     axes.bar(curve.edges[:-1], curve.count / total, widths, **look)
     axes.set(xlim=(0, 1.02))
     axes.set_xlabel("confidence", **font())

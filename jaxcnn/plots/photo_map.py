@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -77,14 +78,13 @@ def _figure_photo_map(
     size = float(np.clip(4000 / len(truth), 6, 60))
     if rest.any():
         label = counted(len(order) - len(named), "other class", "other classes")
-        axes.scatter(*points[rest].T, s=size, color=PALE, marker=".", label=label)
+        axes.scatter(points[rest, 0], points[rest, 1], s=size, color=PALE, marker=".", label=label)
     for number, index in enumerate(named):
         _draw_class(
             axes, points[truth == index], number, fit_text(names[index], 2.2, TEXT_PT), size
         )
     if wrong is not None and np.any(wrong):
-        ring = {"facecolors": "none", "edgecolors": VERMILLION, "linewidths": 1.4}
-        axes.scatter(*points[np.asarray(wrong)].T, s=4 * size + 20, label="wrong", **ring)
+        _ring(axes, points[np.asarray(wrong)], 4 * size + 20)
     legend = axes.legend(
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
@@ -100,8 +100,12 @@ def _draw_class(axes: Axes, points: np.ndarray, number: int, name: str, size: fl
     """Draw a class's points, and its name in their midst."""
     colour = RUN_COLOURS[number % len(RUN_COLOURS)]
     marker = RUN_MARKERS[number % len(RUN_MARKERS)]
-    axes.scatter(
-        *points.T, s=size, color=colour, marker=marker, alpha=0.7, linewidths=0, label=name
-    )
-    look = font(SMALL_PT, fontweight="bold", ha="center", va="center", bbox=HALO)
-    axes.text(*np.median(points, axis=0), name, **look)
+    look: dict[str, Any] = {"marker": marker, "alpha": 0.7, "linewidths": 0, "label": name}
+    axes.scatter(points[:, 0], points[:, 1], s=size, color=colour, **look)
+    x, y = np.median(points, axis=0)
+    axes.text(x, y, name, **font(SMALL_PT, fontweight="bold", ha="center", va="center", bbox=HALO))
+
+
+def _ring(axes: Axes, points: np.ndarray, size: float) -> None:
+    look: dict[str, Any] = {"facecolors": "none", "edgecolors": VERMILLION, "linewidths": 1.4}
+    axes.scatter(points[:, 0], points[:, 1], s=size, label="wrong", **look)

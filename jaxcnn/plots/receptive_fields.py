@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ from jaxcnn.plots.photos import to_rgb
 from jaxcnn.plots.style import GREY, MARGIN, RUN_COLOURS, TEXT_PT
 from jaxcnn.plots.text import counted, drawable_names, fit_text, font
 
-_STYLES = ("-", "--", ":", "-.")
+_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.")
 _SIDE, _LINE = 5.2, 0.32  # of the photo and between lines of the table
 
 
@@ -74,7 +74,11 @@ def _draw_field(axes: Axes, field: FieldRow, number: int, size_px: Sequence[int]
         low = max(0.0, (side - field.size_px) / 2)
         spans.append((low - 0.5, min(field.size_px, side)))
     (top, high), (left, wide) = spans
-    look = {"linestyle": _STYLES[number % len(_STYLES)], "fill": False, "clip_on": False}
+    look: dict[str, Any] = {
+        "linestyle": _STYLES[number % len(_STYLES)],
+        "fill": False,
+        "clip_on": False,
+    }
     axes.add_patch(Rectangle((left, top), wide, high, edgecolor="white", linewidth=3.6, fill=False))
     colour = RUN_COLOURS[number % len(RUN_COLOURS)]
     axes.add_patch(Rectangle((left, top), wide, high, edgecolor=colour, linewidth=2.2, **look))
