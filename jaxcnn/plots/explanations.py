@@ -11,9 +11,11 @@ from jaxcnn.plots.canvas import PathLike, save_png
 from jaxcnn.plots.checks import check_labels, check_lengths
 from jaxcnn.plots.photos import CaptionLine, Photos, to_rgb
 from jaxcnn.plots.rows import PhotoRow, photo_rows
+from jaxcnn.plots.style import GREY
 from jaxcnn.plots.text import counted, drawable_names, percent, quoted
 
 _MAX_PHOTOS = 24
+_NOTHING = CaptionLine("nothing speaks for it", color=GREY)
 _STRENGTH = 0.75  # opacity of the heat where a map is greatest
 
 
@@ -78,7 +80,10 @@ def _figure_explanations(
         drawn = [overlay(image, each[i]) for each in maps.values()]
         drawn += [_sizes(each[i]) for each in attributions.values()]
         said = CaptionLine(names[asked[i]], after=" " + percent(probabilities[i]), weight="bold")
-        rows.append(PhotoRow("", [image, *drawn], [[said], *([] for _ in drawn)]))
+        found = [np.nanmax(each[i]) > 0 for each in maps.values()]
+        notes = [[] if any_found else [_NOTHING] for any_found in found]
+        notes += [[] for _ in attributions]
+        rows.append(PhotoRow("", [image, *drawn], [[said], *notes]))
     title = f"What speaks for the class, in {counted(len(images), 'photo')}"
     if len(set(asked.tolist())) == 1:
         title = f"Where the network sees {quoted(names[asked[0]])}"

@@ -11,7 +11,7 @@ from jaxcnn.plots.checks import check_labels, check_lengths
 from jaxcnn.plots.photos import CaptionLine, Photos
 from jaxcnn.plots.rows import PhotoRow, photo_rows
 from jaxcnn.plots.style import GREY
-from jaxcnn.plots.text import counted, drawable, drawable_names
+from jaxcnn.plots.text import drawable, drawable_names
 
 _MAX_ROWS = 24
 
@@ -76,7 +76,7 @@ def _figure_neighbours(
             said = CaptionLine(classes[label])
             captions.append([said, CaptionLine(f"{similarity:.2f} alike", color=GREY)])
         rows.append(PhotoRow("", [image, *neighbours[i]], captions))
-    title = f"The training photos that the network sees as most like {counted(len(rows), 'photo')}"
+    title = "The training photos that the network sees as most alike"
     note = "By the angle between what the layers below the last make of them; 1.00 is the same"
     return photo_rows(
         rows, title=title, note=note, headings=["photo", "nearest"], size=1.5, aside=0.3

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
 from jaxcnn.plots.checks import check_labels, check_lengths
-from jaxcnn.plots.style import HALO, PALE, RUN_COLOURS, RUN_MARKERS, SMALL_PT, TEXT_PT, VERMILLION
+from jaxcnn.plots.style import HALO, INK, PALE, RUN_COLOURS, RUN_MARKERS, SMALL_PT, TEXT_PT
 from jaxcnn.plots.text import counted, drawable_names, fit_text, font, percent
 
 _MAX_NAMED = 12  # classes told apart; more looks than that are told apart by nobody
@@ -107,5 +107,5 @@ def _draw_class(axes: Axes, points: np.ndarray, number: int, name: str, size: fl
 
 
 def _ring(axes: Axes, points: np.ndarray, size: float) -> None:
-    look: dict[str, Any] = {"facecolors": "none", "edgecolors": VERMILLION, "linewidths": 1.4}
+    look: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.4}
     axes.scatter(points[:, 0], points[:, 1], s=size, label="wrong", **look)

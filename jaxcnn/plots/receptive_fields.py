@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
 from jaxcnn.plots.photos import to_rgb
 from jaxcnn.plots.style import GREY, MARGIN, RUN_COLOURS, TEXT_PT
-from jaxcnn.plots.text import counted, drawable_names, fit_text, font
+from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
 
 _STYLES: tuple[Any, ...] = ("-", "--", ":", "-.")
 _SIDE, _LINE = 5.2, 0.32  # of the photo and between lines of the table
@@ -51,7 +51,8 @@ def _figure_receptive_fields(image: np.ndarray, fields: Sequence[FieldRow]) -> F
     side = min(np.shape(image)[:2])
     beyond = sum(field.size_px >= side for field in fields)
     last = fields[-1]
-    title = f"A pixel behind {last.stage} sees {last.size_px} px of the image, one side"
+    name = quoted(drawable_names([last.stage], "stage")[0])
+    title = f"A pixel of the last map, {name}, sees {last.size_px:,} x {last.size_px:,} px"
     note = f"The fields of {counted(len(fields), 'stage')} around the middle"
     if beyond:
         note += f"; {counted(beyond, 'of them is', 'of them are')} as large as the photo or larger"

@@ -14,6 +14,10 @@ def network(**options):
     model = create_model("six_conv", 3, depth=2, widths=(4, 6), dense_widths=(), **options)
     images = jax.random.normal(KEY, (2, 16, 16, 3))
     variables = jax.jit(lambda: model.init(jax.random.key(1), images, train=False))()
+    for block in ("block_1", "block_2"):  # or no unit would have its kink on the way from zero
+        for layer in variables["params"][block].values():
+            if "bias" in layer:
+                layer["bias"] = jax.random.normal(jax.random.key(2), layer["bias"].shape)
     return model, variables, images
 
 
