@@ -57,23 +57,35 @@ def occlusion_maps(
             f"patch_px (={patch}) must lie in [1, {min(height, width)}], the image's side, and "
             f"stride_px (={step}) in [1, patch_px]."
         )
-    rows, columns = (_covers(side, patch, step) for side in (height, width))
+    starts = [_starts(side, patch, step) for side in (height, width)]
     whole = class_scores(model, variables, images, classes)
 
-    def fall(cover: tuple[jax.Array, jax.Array]) -> jax.Array:
-        hidden = (cover[0][:, None] & cover[1][None, :])[None, :, :, None]
+    def fall(corner: jax.Array) -> jax.Array:
+        rows, columns = (
+            (jnp.arange(side) >= start) & (jnp.arange(side) < start + patch)
+            for side, start in zip((height, width), corner, strict=True)
+        )
+        hidden = (rows[:, None] & columns[None, :])[None, :, :, None]
         covered = jnp.where(hidden, jnp.asarray(fill, images.dtype), images)
         return whole - class_scores(model, variables, covered, classes)
 
-    grid = [part.ravel() for part in np.indices((len(rows), len(columns)))]
-    falls = jax.lax.map(fall, (jnp.asarray(rows)[grid[0]], jnp.asarray(columns)[grid[1]]))
-    falls = falls.reshape(len(rows), len(columns), -1)
-    weights = (rows / rows.sum(axis=0), columns / columns.sum(axis=0))
-    return jnp.einsum("pqb,ph,qw->bhw", falls, *(jnp.asarray(w, jnp.float32) for w in weights))
+    corners = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1)
+    falls = jax.lax.map(fall, jnp.asarray(corners.reshape(-1, 2)))
+    falls = falls.reshape(*corners.shape[:2], -1)
+    shares = (
+        _shares(side, start, patch) for side, start in zip((height, width), starts, strict=True)
+    )
+    return jnp.einsum("pqb,ph,qw->bhw", falls, *map(jnp.asarray, shares))
 
 
-def _covers(side_px: int, patch_px: int, stride_px: int) -> np.ndarray:
-    """List which px of a side each patch covers: (P, side_px) bool, every px at least once."""
-    starts = sorted({*range(0, side_px - patch_px, stride_px), side_px - patch_px})
-    place = np.arange(side_px) - np.array(starts)[:, None]
-    return (place >= 0) & (place < patch_px)
+def _starts(side_px: int, patch_px: int, stride_px: int) -> np.ndarray:
+    """List where patches begin along a side: (P,) int32; the last one ends with the side."""
+    last = side_px - patch_px
+    return np.array(sorted({*range(0, last, stride_px), last}), np.int32)
+
+
+def _shares(side_px: int, starts: np.ndarray, patch_px: int) -> np.ndarray:
+    """Give the weight of each patch in each px's mean: (P, side_px) float32, columns sum to 1."""
+    place = np.arange(side_px) - starts[:, None]
+    covers = (place >= 0) & (place < patch_px)
+    return (covers / covers.sum(axis=0)).astype(np.float32)
