@@ -16,6 +16,7 @@ from jaxcnn.plots.text import counted, drawable_names, percent, quoted
 
 _MAX_PHOTOS = 24
 _NOTHING = CaptionLine("nothing speaks for it", color=GREY)
+_LEAST_SIDE = 200  # px of a photo that lines are drawn on
 _STRENGTH = 0.75  # opacity of the heat where a map is greatest
 
 
@@ -77,7 +78,7 @@ def _figure_explanations(
     names, asked = drawable_names(class_names), check_labels(classes, len(class_names))
     rows = []
     for i, image in enumerate(images):
-        drawn = [overlay(image, each[i]) for each in maps.values()]
+        drawn = [overlay(*_enlarged(image, each[i])) for each in maps.values()]
         drawn += [_sizes(each[i]) for each in attributions.values()]
         said = CaptionLine(names[asked[i]], after=" " + percent(probabilities[i]), weight="bold")
         found = [np.nanmax(each[i]) > 0 for each in maps.values()]
@@ -95,6 +96,13 @@ def _figure_explanations(
         size=2.1,
         aside=0.2,
     )
+
+
+def _enlarged(image: np.ndarray, heat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Repeat the pixels of a small photo and its map, so that the line around is a thin one."""
+    factor = max(1, _LEAST_SIDE // min(np.shape(image)[:2]))
+    large = (np.repeat(np.repeat(x, factor, axis=0), factor, axis=1) for x in (image, heat))
+    return next(large), next(large)
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
