@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 _BASE = "jaxcnn.report"
+_NONE = "\N{EN DASH}"
 
 
 def render_page(template_name: str, *, package: str | None = None, **facts: Any) -> str:
@@ -73,26 +74,27 @@ def percent(share: float | None, digits: int = 1) -> str:
     """Write a share as a percentage; a dash where there is none.
 
     Example:
-      >>> percent(0.9345), percent(1.0), percent(None)
-      ('93.5 %', '100 %', '–')
+      >>> percent(0.9345), percent(1.0), percent(0.9999)
+      ('93.5%', '100%', '> 99.9%')
     """
     if share is None or not math.isfinite(share):
-        return "–"
+        return _NONE
     rounded = f"{100 * share:.{digits}f}"
     if share not in (0, 1) and float(rounded) in (0, 100):  # nearly all is not all
-        return f"< {10**-digits:g} %" if float(rounded) == 0 else f"> {100 - 10**-digits:g} %"
-    return "100 %" if share == 1 else f"{rounded} %"
+        least = 10.0**-digits
+        return f"< {least:g}%" if share < 0.5 else f"> {100 - least:g}%"
+    return "100%" if share == 1 else f"{rounded}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number with groups of thousands, or a fraction with some digits.
+    """Write a number with groups of thousands, or a fraction with some digits; a dash for None.
 
     Example:
-      >>> number(12345), number(0.12345), number(None)
-      ('12,345', '0.123', '–')
+      >>> number(12345), number(0.12345)
+      ('12,345', '0.123')
     """
     if value is None or not math.isfinite(value):
-        return "–"
+        return _NONE
     if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
