@@ -13,7 +13,7 @@ import numpy as np
 from jaxcnn.report.answers import Bin
 
 WIDTH, HEIGHT = 440, 270
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 84, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 94, 12, 46
 _MOST_POINTS = 300  # a line of more is drawn through every so many-th
 _LABEL_HEIGHT = 17.0
 
@@ -188,10 +188,10 @@ class ReliabilityChart(NamedTuple):
     ticks: list[Tick]  # along x; y has the same texts
     y_ticks: list[Tick]
     whiskers: list[Whisker]
-    width: int = 400
+    width: int = 420
     height: int = 400
-    left: int = 56
-    right: int = 388
+    left: int = 64
+    right: int = 396
     top: int = 12
     bottom: int = 344
 

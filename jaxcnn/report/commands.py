@@ -8,6 +8,7 @@ from typing import Any
 from jaxcnn import config as config_lib
 from jaxcnn.config import TrainConfig
 
+_WIDTH = 76  # characters
 PROGRAM = "experiments.cats_dogs"  # it has a flag for each setting, so it repeats all runs
 
 
@@ -45,7 +46,11 @@ def evaluate_command(workdir: str) -> str:
 
 
 def _command(program: str, flags: list[str]) -> str:
-    return shlex.join(["python", "-m", program, *flags])
+    """Write a command, a flag a line where it is long."""
+    first, line = f"python -m {program}", shlex.join(["python", "-m", program, *flags])
+    if len(line) <= _WIDTH:
+        return line
+    return " \\\n    ".join([first, *map(shlex.quote, flags)])
 
 
 def _flags(config: TrainConfig) -> list[str]:

@@ -13,11 +13,11 @@ from jaxcnn.report.page import counted, number, percent
 def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
     """Give the largest numbers of the page: value, what it is, remark."""
     summary, answers = facts.summary, facts.answers
-    low, high = summary["test_accuracy_interval"]
+    low, high = answers.interval()
     wrong, total = int((~answers.right).sum()), len(answers.labels)
     rows = [
         (
-            percent(summary["test_accuracy"]),
+            percent(float(answers.right.mean())),
             "test photos right",
             f"95% interval {percent(low)} to {percent(high)}",
         ),
@@ -30,7 +30,7 @@ def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
     rate = f"{number(round(summary['images_per_second']))} photos a second"
     error = calibration_error(filled_bins(answers.bins))
     rows.append((percent(error), "calibration error", "0% is perfect"))
-    rows.append((format_duration(seconds), "of training", rate))
+    rows.append((format_duration(seconds), "training time", rate))
     return rows
 
 
@@ -41,6 +41,12 @@ def warnings(facts: RunFacts) -> list[words.Remark]:
         photos = counted(summary["num_duplicates_across_splits"], "photo")
         said = f"{photos} of the test or validation split are among the training photos too, so the figures are better than the network."
         found.append(words.Remark("warning", "The same photos in two splits", [said]))
+    if abs(facts.answers.right.mean() - summary["test_accuracy"]) > 1e-6:
+        said = (
+            f"The run itself noted {percent(summary['test_accuracy'])}, when it ended. It was "
+            "tested anew since, and photos or versions have changed."
+        )
+        found.append(words.Remark("note", "Tested anew", [said]))
     if summary["num_skipped_files"]:
         said = f"{counted(summary['num_skipped_files'], 'file')} could not be read and were left "
         found.append(words.Remark("note", "Files left out", [f"{said}out; see skipped_files.csv."]))

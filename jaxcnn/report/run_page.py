@@ -80,6 +80,7 @@ def _result(facts: RunFacts) -> dict[str, Any]:
     }
     named = {k.removesuffix("_histogram").replace("_", " "): v for k, v in others.items()}
     return {
+        "accuracy": float(answers.right.mean()),
         "headline": result_rows.headline(facts),
         "chance": most / len(answers.labels),
         "baselines": named,
