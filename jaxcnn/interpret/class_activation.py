@@ -1,6 +1,6 @@
 """Grad-CAM: where in a photo a network sees a class."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,6 @@ from jaxcnn.models import StagedNetwork, rest_after, stage_infos
 from jaxcnn.registry import unknown_name
 from jaxcnn.types import Array, PyTree
 
-Score = Callable[[StagedNetwork, PyTree, jax.Array, Array], jax.Array]
-
 
 def class_activation_maps(
     model: StagedNetwork,
@@ -20,11 +18,10 @@ def class_activation_maps(
     classes: Array,
     *,
     stage: str | None = None,
-    score: Score = class_scores,
 ) -> jax.Array:
     """Compute where each image speaks for a class, from a stage's feature map and its gradient.
 
-    With A the stage's output, (h, w, C), and s the class's score,
+    With A the stage's output, (h, w, C), and s the class's logit,
 
         map = relu(sum over channels c of  mean over pixels of (ds / dA[..., c])  *  A[..., c]).
 
@@ -34,11 +31,9 @@ def class_activation_maps(
       images: (B, H, W, C) float32, normalised.
       classes: (B,) integers in [0, K), the class asked about.
       stage: name of a stage that gives a feature map; None for the last one of more than a pixel.
-      score: (model, variables, inputs, classes) to (B,), what is explained: the class's logit, or
-        `log_odds.class_log_odds` for what speaks for it against the others.
 
     Returns:
-      (B, h, w) float32, >= 0, h and w being the stage's; in the unit of score a pixel, so that two
+      (B, h, w) float32, >= 0, h and w being the stage's; in the unit of logit a pixel, so that two
       photos compare. All zeros where nothing speaks for the class.
 
     Raises:
@@ -65,7 +60,7 @@ def class_activation_maps(
     feature_map, rest = features[stage], rest_after(model, stage)
 
     def total(feature_map: jax.Array) -> jax.Array:
-        return score(rest, variables, feature_map, classes).sum()
+        return class_scores(rest, variables, feature_map, classes).sum()
 
     weights = jax.grad(total)(feature_map).astype(jnp.float32).mean(axis=(1, 2), keepdims=True)
     return jax.nn.relu((weights * feature_map.astype(jnp.float32)).sum(axis=-1))

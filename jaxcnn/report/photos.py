@@ -12,8 +12,8 @@ from PIL import Image
 from jaxcnn.augment import center_crop
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.memory import ImageSplit
-from jaxcnn.interpret import class_activation_maps, to_unit_range
-from jaxcnn.interpret.log_odds import class_log_odds
+from jaxcnn.interpret import to_unit_range
+from jaxcnn.interpret.evidence import evidence_maps
 from jaxcnn.models import StagedNetwork
 from jaxcnn.report.answers import KeptAnswers, read_arrays
 from jaxcnn.train import normalize, to_unit_interval
@@ -124,8 +124,7 @@ def map_maker(
     def maps(variables: PyTree, images: jax.Array, classes: jax.Array) -> jax.Array:
         images = center_crop(to_unit_interval(images), config.image_size_px)
         images = normalize(images, mean=config.pixel_mean, std=config.pixel_std)
-        found = class_activation_maps(model, variables, images, classes, score=class_log_odds)
-        return to_unit_range(found)
+        return to_unit_range(evidence_maps(model, variables, images, classes))
 
     def make(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         # Variables may lie on several devices; a few photos need but one.

@@ -39,7 +39,7 @@ def warnings(facts: RunFacts) -> list[words.Remark]:
     summary, found = facts.summary, []
     if summary["num_duplicates_across_splits"]:
         photos = counted(summary["num_duplicates_across_splits"], "photo")
-        said = f"{photos} of the test or validation split are among the training photos too, so the figures are better than the network."
+        said = f"{photos} lie in two splits, so the figures are better than the network."
         found.append(words.Remark("warning", "The same photos in two splits", [said]))
     if abs(facts.answers.right.mean() - summary["test_accuracy"]) > 1e-6:
         said = (
