@@ -15,7 +15,6 @@ from pathlib import Path
 from absl import flags
 
 from experiments import command_line
-from jaxcnn import trainer
 from jaxcnn.report.gather import check_finished
 from jaxcnn.report.run_page import write_report
 
@@ -33,6 +32,8 @@ def main(words: list[str]) -> None:
             raise ValueError("--workdir is missing: give the folder of a run.")
         folder = check_finished(Path(_WORKDIR.value))
         if _ANEW.value:
+            from jaxcnn import trainer  # a page from what is kept needs none of it
+
             for line in command_line.prepare():
                 print(line)
             trainer.load_run(folder.path).write_page_anew()
