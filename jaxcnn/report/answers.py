@@ -138,8 +138,9 @@ def read_answers(path: Path) -> KeptAnswers:
 def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     """Read arrays of an .npz by their names; WorkdirError where it lacks one or is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in names]
+        # np.load leaves a damaged file open, were it to open it by itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkdirError(
             f"{path} is damaged or of another version ({error}); make it anew by "

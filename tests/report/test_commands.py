@@ -7,6 +7,7 @@ import typing
 import pytest
 from absl import flags
 
+from experiments import command_line
 from jaxcnn import config as config_lib
 from jaxcnn.config import TrainConfig
 from jaxcnn.report import commands
@@ -27,14 +28,9 @@ def read_back(command):
     values = flags.FlagValues()
     hints = typing.get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
-        kinds = {k for k in typing.get_args(hints[field.name]) if k is not type(None)}
-        kinds = kinds or {hints[field.name]}
-        define = flags.DEFINE_string
-        for kind, definer in ((float, flags.DEFINE_float), (int, flags.DEFINE_integer)):
-            define = definer if kind in kinds else define
-        define = flags.DEFINE_bool if bool in kinds else define
+        define = command_line.flag_definer(hints[field.name])
         define(field.name, field.default, "", flag_values=values)
-    words = shlex.split(command)
+    words = shlex.split(command.replace("\\\n", " "))  # as a shell joins lines
     assert words[:3] == ["python", "-m", "experiments.cats_dogs"]
     assert values(words[2:]) == ["experiments.cats_dogs"]
     given = {f.name: values[f.name].value for f in dataclasses.fields(TrainConfig)}
@@ -68,5 +64,5 @@ def test_the_command_says_no_more_than_it_must():
     ],
 )
 def test_folders_are_quoted(command):
-    words = shlex.split(command("my run; rm 'x'"))
+    words = shlex.split(command("my run; rm 'x'").replace("\\\n", " "))
     assert "--workdir=my run; rm 'x'" in words
