@@ -13,7 +13,7 @@ from jaxcnn.metrics import wilson_interval
 from jaxcnn.workdir import WorkdirError, write_arrays
 
 MOST_CLASSES = 20  # of an answer; 50,000 answers of 1,000 classes would be 200 MB
-_MOST_PROBABILITIES = 5_000_000  # that a temperature is fitted on; above, on every so many-th photo
+_MOST_PROBABILITIES = 2_000_000  # that a temperature is fitted on; above, on every so many-th photo
 
 
 class KeptAnswers(NamedTuple):
