@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
-    ("hard_examples",),
+    ("hard_examples", "look_inside"),
     ("trainer",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),
@@ -19,6 +19,7 @@ ROWS = (
     ("transfer", "phase_training", "member_training"),
     ("kept_features",),
     ("run_context",),
+    ("photos",),
     ("loop", "pictures", "classifier", "summary", "plan"),
     ("pretrained", "features", "step_cost"),
     (

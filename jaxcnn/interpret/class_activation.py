@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.interpret.receptive_field import ReceptiveField, interpolation_weights
 from jaxcnn.interpret.scores import class_scores
 from jaxcnn.models import StagedNetwork, rest_after, stage_infos
 from jaxcnn.registry import unknown_name
@@ -80,21 +81,32 @@ def last_spatial_stage(names: Sequence[str], features: Mapping[str, jax.Array]) 
     return (spatial or list(names))[-1]
 
 
-def resize_maps(maps: jax.Array, size_px: tuple[int, int]) -> jax.Array:
+def resize_maps(
+    maps: jax.Array, size_px: tuple[int, int], *, field: ReceptiveField | None = None
+) -> jax.Array:
     """Enlarge maps to the photo they explain, between pixels linearly.
 
     Args:
-      maps: (B, h, w) floating.
+      maps: (B, h, w) float32.
       size_px: height and width of the photo.
+      field: what the map's pixels see, see `receptive_fields`: each is then put in the middle of
+        it, which padding moves by up to half a pixel of the map. None divides the photo evenly.
 
     Returns:
-      (B, H, W), dtype of `maps`, within the range of each map.
+      (B, H, W) float32, within the range of each map.
 
     Example:
       >>> resize_maps(jnp.array([[[0.0, 1.0]]]), (1, 4))[0].tolist()
       [[0.0, 0.25, 0.75, 1.0]]
     """
-    return jax.image.resize(maps, (maps.shape[0], *size_px), "linear")
+    if field is None:
+        return jax.image.resize(maps, (maps.shape[0], *size_px), "linear")
+    spans = (field.rows, field.columns)
+    rows, columns = (
+        interpolation_weights(span, count, side)
+        for span, count, side in zip(spans, maps.shape[1:], size_px, strict=True)
+    )
+    return jnp.einsum("bhw,Hh,Ww->bHW", maps, rows, columns)
 
 
 def to_unit_range(maps: jax.Array) -> jax.Array:

@@ -114,6 +114,8 @@ class StagedNetwork(nn.Module, kw_only=True):
         _check_frozen(self.frozen_stages, stages)
         num_skipped = _count_through(self.starts_after, stages)
         for number, stage in enumerate(stages[num_skipped:], start=num_skipped + 1):
+            if self.features_only and not stage.stride:
+                break  # no later stage gives a feature map
             x = stage.apply(x, train=train and number > self.frozen_stages)
             x = checkpoint_name(x, STAGE_OUTPUT)
             if number == self.frozen_stages:
