@@ -12,8 +12,7 @@ from PIL import Image
 from jaxcnn.augment import center_crop
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.memory import ImageSplit
-from jaxcnn.interpret import to_unit_range
-from jaxcnn.interpret.evidence import evidence_maps
+from jaxcnn.interpret import evidence_maps, to_unit_range
 from jaxcnn.models import StagedNetwork
 from jaxcnn.report.answers import KeptAnswers, read_arrays
 from jaxcnn.train import normalize, to_unit_interval

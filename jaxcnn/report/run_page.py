@@ -167,6 +167,7 @@ def _commands(facts: RunFacts) -> dict[str, str]:
         "resume": commands.resume_command(config, workdir),
         "predict": commands.predict_command(workdir),
         "evaluate": commands.evaluate_command(workdir),
+        "look_inside": commands.program_command("experiments.look_inside", workdir),
         "hard_examples": commands.program_command("experiments.hard_examples", workdir),
         "report": commands.program_command("experiments.report", workdir),
         "python": f"Classifier.load({workdir!r})",
