@@ -1,11 +1,11 @@
 """Which test photos the page shows, and what the network looked at in them."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -20,6 +20,7 @@ from jaxcnn.types import PyTree
 from jaxcnn.workdir import write_arrays
 
 NUM_WRONG, NUM_UNSURE, NUM_RIGHT = 12, 6, 6
+NUM_SHOWN = NUM_WRONG + NUM_UNSURE + NUM_RIGHT
 MAX_SIZE_PX = 192  # of a photo on the page
 
 
@@ -117,21 +118,43 @@ def map_maker(
 
     Returns:
       (M, S, S, C) uint8 images of the stored size and (M,) classes to (M, h, w) float32 in [0, 1],
-      of the centre that the network sees. Its ValueError says why a network has no maps.
+      of the centre that the network sees; M is at most `NUM_SHOWN`. Its ValueError says why a
+      network has no maps.
     """
 
-    def maps(variables: PyTree, images: jax.Array, classes: jax.Array) -> jax.Array:
-        images = center_crop(to_unit_interval(images), config.image_size_px)
-        images = normalize(images, mean=config.pixel_mean, std=config.pixel_std)
-        return to_unit_range(evidence_maps(model, variables, images, classes))
-
     def make(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        # Variables may lie on several devices; a few photos need but one.
-        local = jax.tree.map(np.asarray, jax.device_get(variables))
-        found = jax.jit(maps)(local, jnp.asarray(images), jnp.asarray(classes, jnp.int32))
-        return np.asarray(found, np.float32)
+        # However many photos there are, the program is the same, and found in JAX's caches.
+        padding = NUM_SHOWN - len(images)
+        found = _maps(
+            # Variables may lie on several devices; a few photos need but one.
+            jax.tree.map(np.asarray, jax.device_get(variables)),
+            np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
+            np.pad(classes.astype(np.int32), (0, padding)),
+            model=model,
+            size_px=config.image_size_px,
+            mean=config.pixel_mean,
+            std=config.pixel_std,
+        )
+        return np.asarray(found)[: len(images)]
 
     return make
+
+
+@functools.partial(jax.jit, static_argnames=("model", "size_px", "mean", "std"))
+def _maps(
+    variables: PyTree,
+    images: jax.Array,
+    classes: jax.Array,
+    *,
+    model: StagedNetwork,
+    size_px: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> jax.Array:
+    images = center_crop(to_unit_interval(images), size_px)
+    return to_unit_range(
+        evidence_maps(model, variables, normalize(images, mean=mean, std=std), classes)
+    )
 
 
 def _shrunk(images: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from jaxcnn.interpret import class_activation_maps, to_unit_range
 from jaxcnn.interpret.evidence import class_log_odds, evidence_maps
-from jaxcnn.models import create_model
+from jaxcnn.models import create_model, list_models
 
 KEY = jax.random.key(0)
 IMAGES = jax.random.uniform(jax.random.key(1), (3, 16, 16, 3))
@@ -68,3 +68,16 @@ def test_the_last_stage_of_enough_pixels_is_asked(network, min_side, side):
 def test_classes_are_one_integer_an_image(network, classes):
     with pytest.raises(ValueError, match="one integer an image"):
         evidence_maps(*network, IMAGES, classes)
+
+
+@pytest.mark.slow  # traces three dozen networks
+@pytest.mark.parametrize("name", list_models())
+def test_every_network_has_maps(name):
+    model = create_model(name, 3)
+    images = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
+    variables = jax.eval_shape(lambda x: model.init(KEY, x, train=False), images)
+    assert hash(model) == hash(create_model(name, 3))  # as a static argument of `jax.jit`
+    classes = jnp.array([0, 2])
+    maps = jax.eval_shape(lambda v, x: evidence_maps(model, v, x, classes), variables, images)
+    assert maps.shape[0] == 2
+    assert min(maps.shape[1:]) > 1
