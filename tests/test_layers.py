@@ -14,6 +14,7 @@ ROWS = (
     ("trainer",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),
+    ("report",),
     ("points", "ensemble_scores"),
     ("transfer", "phase_training", "member_training"),
     ("kept_features",),

@@ -7,6 +7,7 @@ pictures are drawn by `jaxcnn.plots`.
 
 from jaxcnn.interpret.attribution import Attribution, integrated_gradients
 from jaxcnn.interpret.class_activation import class_activation_maps, resize_maps, to_unit_range
+from jaxcnn.interpret.evidence import class_log_odds, evidence_maps
 from jaxcnn.interpret.excitation import (
     Excitation,
     choosiest_channels,
@@ -30,8 +31,10 @@ __all__ = [
     "Span",
     "choosiest_channels",
     "class_activation_maps",
+    "class_log_odds",
     "class_scores",
     "cut_field",
+    "evidence_maps",
     "excitations",
     "feature_maps",
     "first_layer_filters",
