@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.interpret.scores import class_scores
+from jaxcnn.interpret.evidence import class_log_odds
 from jaxcnn.models import StagedNetwork
 from jaxcnn.types import Array, PyTree
 
@@ -19,7 +19,7 @@ def occlusion_maps(
     stride_px: int | None = None,
     fill: float = 0.0,
 ) -> jax.Array:
-    """Cover each part of an image in turn, and map by how much the class's logit falls.
+    """Cover each part of an image in turn, and map by how much the class's log-odds fall.
 
     A pixel's value is the mean fall over all the patches that cover it.
 
@@ -28,9 +28,9 @@ def occlusion_maps(
       variables: {"params": ..., "batch_stats": ...}.
       images: (B, H, W, C) float32, normalised.
       classes: (B,) integers in [0, K), the class asked about.
-      patch_px: side of the square that covers; None for an eighth of the image's shorter side.
-      stride_px: distance between patches; None for half of one. The last patch of a row ends with
-        the image. The network runs about (H / stride_px) * (W / stride_px) times.
+      patch_px: side of the square that covers; None for a fifth of the image's shorter side.
+      stride_px: distance between patches; None for a third of one. The last patch of a row
+        ends with the image. The network runs about (H / stride_px) * (W / stride_px) times.
       fill: value of the covered pixels; 0 is the data's mean colour.
 
     Returns:
@@ -46,19 +46,20 @@ def occlusion_maps(
       >>> occlusion_maps(model, variables, images, jnp.array([1]), patch_px=4).shape
       (1, 8, 8)
 
-    Source: Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2; deviation: the fall of the logit, in
-    place of the probability, which saturates.
+    Source: Zeiler & Fergus 2014, arXiv:1311.2901, section 4.2; deviation: the fall of the
+    log-odds, log(p / (1 - p)), in place of that of the probability, which saturates. (A logit by
+    itself would not do: covering moves those of all classes together.)
     """
     height, width = images.shape[1:3]
-    patch = patch_px or max(1, min(height, width) // 8)
-    step = stride_px or max(1, patch // 2)
+    patch = patch_px or max(1, min(height, width) // 5)
+    step = stride_px or max(1, patch // 3)
     if not (1 <= patch <= min(height, width) and 1 <= step <= patch):
         raise ValueError(
             f"patch_px (={patch}) must lie in [1, {min(height, width)}], the image's side, and "
             f"stride_px (={step}) in [1, patch_px]."
         )
     starts = [_starts(side, patch, step) for side in (height, width)]
-    whole = class_scores(model, variables, images, classes)
+    whole = class_log_odds(model, variables, images, classes)
 
     def fall(corner: jax.Array) -> jax.Array:
         rows, columns = (
@@ -67,7 +68,7 @@ def occlusion_maps(
         )
         hidden = (rows[:, None] & columns[None, :])[None, :, :, None]
         covered = jnp.where(hidden, jnp.asarray(fill, images.dtype), images)
-        return whole - class_scores(model, variables, covered, classes)
+        return whole - class_log_odds(model, variables, covered, classes)
 
     corners = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1)
     falls = jax.lax.map(fall, jnp.asarray(corners.reshape(-1, 2)))
