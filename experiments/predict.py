@@ -21,26 +21,13 @@ from typing import Any, NamedTuple
 from absl import flags
 from tqdm import tqdm
 
-from experiments import command_line
+from experiments import chosen_network, command_line
 from jaxcnn import pretrained
 from jaxcnn.classifier import Classifier, Prediction
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.folder import IMAGE_SUFFIXES
 
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "folder of a run of experiments.cats_dogs, or its checkpoints/best alone."
-)
-_MODEL = flags.DEFINE_string(
-    "model",
-    None,
-    "with --pretrained or --weights: name of the network; default efficientnet_lite0.",
-)
-_PRETRAINED = flags.DEFINE_bool(
-    "pretrained", False, "use the network's published weights, with the classes they know."
-)
-_WEIGHTS = flags.DEFINE_string(
-    "weights", None, "published weights by name, or the path of a file; implies --pretrained."
-)
+flags.adopt_module_key_flags(chosen_network)
 _LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")
 _TOP = flags.DEFINE_integer("top", 5, "how many classes to name for each photo.", lower_bound=1)
 _CSV = flags.DEFINE_string("csv", None, "file to write the answers to, as comma-separated values.")
@@ -71,7 +58,7 @@ def main(words: list[str]) -> None:
             if not Path(output).parent.is_dir():
                 raise ValueError(f"{output} cannot be written: {Path(output).parent} is no folder.")
         about_process = command_line.prepare()
-        classifier = _load_classifier()
+        classifier = chosen_network.load_classifier()
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
     for line in about_process:
@@ -87,25 +74,10 @@ def main(words: list[str]) -> None:
 
 
 def _list_weights() -> None:
-    if _MODEL.value is not None:
-        pretrained.default_weights(_MODEL.value)  # refuses a network without any
-    print(pretrained.format_table(pretrained.list_weights(_MODEL.value)))
-
-
-def _load_classifier() -> Classifier:
-    asks_for_weights = _PRETRAINED.value or _WEIGHTS.value is not None
-    if _WORKDIR.value and asks_for_weights:
-        raise ValueError("--workdir and published weights exclude each other; give one.")
-    if asks_for_weights:
-        return Classifier.from_pretrained(_WEIGHTS.value, model=_MODEL.value)
-    if _WORKDIR.value and _MODEL.value:
-        raise ValueError("--model goes with --pretrained or --weights; a run knows its network.")
-    if not _WORKDIR.value:
-        raise ValueError(
-            "whose answer? Give --workdir, the folder of a run of experiments.cats_dogs, or "
-            "--pretrained for ImageNet's classes."
-        )
-    return Classifier.load(_WORKDIR.value)
+    model = chosen_network.model_name()
+    if model is not None:
+        pretrained.default_weights(model)  # refuses a network without any
+    print(pretrained.format_table(pretrained.list_weights(model)))
 
 
 def find_photos(words: Sequence[str]) -> Iterator[Path]:

@@ -116,7 +116,7 @@ def draw_results(
     )
     plots.plot_most_confidently_wrong(
         folder / "most_confidently_wrong.png",
-        _Photos(split, found.index),
+        SplitPhotos(split, found.index),
         found.labels,
         found.probabilities,
         names,
@@ -124,8 +124,13 @@ def draw_results(
     )
 
 
-class _Photos(Sequence[np.ndarray]):
-    """A split's photos as a sequence; only those that are drawn are read."""
+class SplitPhotos(Sequence[np.ndarray]):
+    """Some of a split's photos as a sequence; only those that are drawn are read.
+
+    Args:
+      split: the photos.
+      index: (N,) positions in the split.
+    """
 
     def __init__(self, split: ImageSplit, index: np.ndarray) -> None:
         self._split, self._index = split, index

@@ -10,14 +10,16 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
-    ("hard_examples",),
+    ("hard_examples", "look_inside"),
     ("trainer",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),
+    ("report",),
     ("points", "ensemble_scores"),
     ("transfer", "phase_training", "member_training"),
     ("kept_features",),
     ("run_context",),
+    ("photos",),
     ("loop", "pictures", "classifier", "summary", "plan"),
     ("pretrained", "features", "step_cost"),
     (
@@ -31,7 +33,17 @@ ROWS = (
         "progress",
         "workdir",
     ),
-    ("train", "compilation", "plots", "baselines", "label_quality", "phases", "process"),
+    (
+        "train",
+        "calibration",
+        "compilation",
+        "interpret",
+        "plots",
+        "baselines",
+        "label_quality",
+        "phases",
+        "process",
+    ),
     ("config", "recipes"),
     ("mixing",),
     (

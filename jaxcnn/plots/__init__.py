@@ -18,27 +18,45 @@ notebooks are safe.
 """
 
 from jaxcnn.plots.bars import plot_baselines
+from jaxcnn.plots.calibration import Reliability, plot_calibration
 from jaxcnn.plots.comparison import plot_comparison_curves
 from jaxcnn.plots.confusion import plot_confusion_matrix
 from jaxcnn.plots.curves import plot_learning_curves
+from jaxcnn.plots.excitations import plot_excitations
+from jaxcnn.plots.explanations import overlay, plot_explanations
+from jaxcnn.plots.feature_maps import plot_feature_maps, plot_filters
 from jaxcnn.plots.members import plot_member_curves
+from jaxcnn.plots.neighbours import plot_neighbours
+from jaxcnn.plots.photo_map import plot_photo_map
 from jaxcnn.plots.predictions import plot_most_confidently_wrong, plot_predictions
 from jaxcnn.plots.rates import plot_learning_rates
+from jaxcnn.plots.receptive_fields import FieldRow, plot_receptive_fields
 from jaxcnn.plots.samples import plot_augmented_samples, plot_contact_sheet
 from jaxcnn.plots.suspicion import plot_suspicious_labels
 from jaxcnn.plots.sweep import plot_sweep
 
 __all__ = [
+    "FieldRow",
+    "Reliability",
+    "overlay",
     "plot_augmented_samples",
     "plot_baselines",
+    "plot_calibration",
     "plot_comparison_curves",
     "plot_confusion_matrix",
     "plot_contact_sheet",
+    "plot_excitations",
+    "plot_explanations",
+    "plot_feature_maps",
+    "plot_filters",
     "plot_learning_curves",
     "plot_learning_rates",
     "plot_member_curves",
     "plot_most_confidently_wrong",
+    "plot_neighbours",
+    "plot_photo_map",
     "plot_predictions",
+    "plot_receptive_fields",
     "plot_suspicious_labels",
     "plot_sweep",
 ]

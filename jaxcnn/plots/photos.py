@@ -14,7 +14,7 @@ from jaxcnn.plots.text import fit_text, font
 Photos = np.ndarray | Sequence[np.ndarray]
 
 
-def _to_rgb(image: np.ndarray) -> np.ndarray:
+def to_rgb(image: np.ndarray) -> np.ndarray:
     """Turn any photo of the package's contract into (H, W, 3) uint8."""
     pixels = np.asarray(image)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
@@ -39,7 +39,7 @@ def add_photo(
     width, height = figure.get_size_inches()
     box = (left / width, 1 - (top + size) / height, size / width, size / height)
     axes = figure.add_axes(box, anchor="S", xticks=[], yticks=[])
-    pixels = _to_rgb(image)
+    pixels = to_rgb(image)
     # Few pixels stay visible squares; many are averaged, for dropping rows would look like noise.
     enlarged = max(pixels.shape[:2]) <= size * DPI
     axes.imshow(
@@ -94,13 +94,14 @@ def photo_grid(
         left = MARGIN + i % columns * (size + _GAP)
         foot = heading + 0.05 + sum(pitches[: i // columns + 1]) - below
         add_photo(figure, image, left, foot - size, size, frames[i] if frames else "")
-        _put_caption(figure, lines, left + size / 2, foot + 0.08, size + 0.6 * _GAP)
+        put_caption(figure, lines, left + size / 2, foot + 0.08, size + 0.6 * _GAP)
     return figure
 
 
-def _put_caption(
+def put_caption(
     figure: Figure, lines: Sequence[CaptionLine], middle: float, top: float, width: float
 ) -> None:
+    """Write a caption's lines around `middle`, the first `top` inches below the figure's edge."""
     for i, line in enumerate(lines):
         text = fit_text(
             line.name,

@@ -32,7 +32,7 @@ def test_model_options_are_the_settable_fields_and_their_defaults():
     options = model_options("six_conv")
     assert options["depth"] == 6
     assert options["dense_widths"] == (128,)
-    assert not {"num_classes", "parent", "name"} & set(options)
+    assert not {"num_classes", "parent", "name", "starts_after"} & set(options)
     for name in list_models():
         create_model(name, 2, **model_options(name))
 

@@ -188,6 +188,65 @@ CASES = [
 ]
 
 
+HEAT = np.linspace(0, 1, 4 * 64, dtype=np.float32).reshape(4, 8, 8)
+MAPS = {"stem": VIEWS[0, ..., 0].transpose(1, 2, 0), "top": VIEWS[1, ..., 0].transpose(1, 2, 0)}
+CHANNELS = {"stem": [0, 2], "top": [1, 0]}
+RELIABLE = plots.Reliability(
+    np.linspace(0, 1, 4),
+    np.array([np.nan, 0.5, 0.9]),
+    np.array([np.nan, 0.4, 0.7]),
+    np.array([[np.nan, np.nan], [0.2, 0.6], [0.6, 0.8]]),
+    np.array([0, 20, 80]),
+)
+FIELDS = [plots.FieldRow("stem", 3, 2, False), plots.FieldRow("top", 40, 4, True)]
+SPREAD = np.random.default_rng(0).normal(size=(40, 2))
+KINDS = np.arange(40) % 2
+CASES += [
+    Case(
+        "explanations",
+        (PHOTOS, [0, 0, 1, 0], CLASSES),
+        (PHOTOS, [1, 0, 1, 0], CLASSES),
+        {
+            "probabilities": [0.5, 0.9, 0.1, 1.0],
+            "maps": {"Grad-CAM": HEAT, "occlusion": -HEAT},
+            "attributions": {"gradients": PHOTOS / 255},
+        },
+    ),
+    Case("feature_maps", (PHOTOS[0], MAPS), (PHOTOS[1], MAPS), {"channels": CHANNELS}),
+    Case("filters", (VIEWS[0].transpose(1, 2, 3, 0),), (VIEWS[1].transpose(1, 2, 3, 0),)),
+    Case("receptive_fields", (PHOTOS[0], FIELDS), (PHOTOS[0], FIELDS[:1])),
+    Case(
+        "excitations",
+        ("top", [3, 1], [PHOTOS, PHOTOS[:2]]),
+        ("top", [3, 2], [PHOTOS, PHOTOS[:2]]),
+        {"num_photos": 900},
+    ),
+    Case(
+        "neighbours",
+        (PHOTOS[:2], [PHOTOS[1:3], PHOTOS[2:]]),
+        (PHOTOS[1:3], [PHOTOS[1:3], PHOTOS[2:]]),
+        {
+            "labels": np.array([[0, 1], [1, 1]]),
+            "similarities": np.array([[0.9, 0.8], [1.0, -0.2]]),
+            "class_names": CLASSES,
+            "names": ["a long file name of a photo.jpg", "b.jpg"],
+        },
+    ),
+    Case(
+        "photo_map",
+        (SPREAD, KINDS, CLASSES),
+        (SPREAD, 1 - KINDS, CLASSES),
+        {"method": "pca", "wrong": KINDS == 1, "variance_share": 0.5},
+    ),
+    Case(
+        "calibration",
+        (RELIABLE,),
+        (RELIABLE._replace(accuracy=np.array([np.nan, 0.3, 0.7])),),
+        {"scaled": RELIABLE._replace(confidence=np.array([np.nan, 0.4, 0.7])), "temperature": 1.5},
+    ),
+]
+
+
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request):
     """One call of each plot in turn."""

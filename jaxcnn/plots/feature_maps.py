@@ -1,0 +1,106 @@
+"""What a photo becomes, stage by stage, and the filters that it meets first."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxcnn.plots.canvas import PathLike, save_png
+from jaxcnn.plots.photos import CaptionLine, photo_grid
+from jaxcnn.plots.rows import PhotoRow, photo_rows
+from jaxcnn.plots.style import GREY
+from jaxcnn.plots.text import counted, drawable
+
+_MAX_FILTERS = 64
+
+
+def plot_feature_maps(
+    path: PathLike,
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    *,
+    channels: Mapping[str, Sequence[int] | np.ndarray],
+) -> Path:
+    """Draw the photo, then a row a stage: some channels of its feature map.
+
+    Args:
+      path: where the PNG goes.
+      image: (H, W, C) photo.
+      maps: (h, w, c) floating for each stage, the first stage first.
+      channels: which channels of each stage to draw, at most 16; channel 0 is the first.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if there is no stage, or no channel or more than 16 of one.
+    """
+    return save_png(_figure_feature_maps(image, maps, channels=channels), path)
+
+
+def _figure_feature_maps(
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    *,
+    channels: Mapping[str, Sequence[int] | np.ndarray],
+) -> Figure:
+    counts = {len(channels[stage]) for stage in maps}
+    if not maps or not counts <= set(range(1, 17)):
+        raise ValueError(f"got {len(maps)} stages of {counts} channels; expected 1 to 16 of each.")
+    rows = [PhotoRow("the photo", [image], [[]])]
+    for stage, found in maps.items():
+        height, width, depth = found.shape
+        heading = f"{drawable(stage)}: {counted(depth, 'channel')} of {height} x {width} px"
+        drawn = [_stretched(found[..., channel]) for channel in channels[stage]]
+        numbers = [[CaptionLine(str(channel), color=GREY)] for channel in channels[stage]]
+        rows.append(PhotoRow(heading, drawn, numbers))
+    title = f"What the photo becomes in {counted(len(maps), 'stage')}"
+    note = (
+        "Of each stage the channels that vary most over the photo, by number; black is a channel's "
+        "least answer, white its greatest"
+    )
+    return photo_rows(rows, title=title, note=note, size=1.35)
+
+
+def _stretched(channel: np.ndarray) -> np.ndarray:
+    """Stretch a channel to [0, 1]; one that says the same everywhere is grey."""
+    low, high = float(channel.min()), float(channel.max())
+    if high == low:
+        return np.full(channel.shape, 0.5, np.float32)
+    return ((channel - low) / (high - low)).astype(np.float32)
+
+
+def plot_filters(path: PathLike, kernel: np.ndarray) -> Path:
+    """Draw the filters of a convolution on images as small images.
+
+    Args:
+      path: where the PNG goes.
+      kernel: (height, width, C, F) floating, C being 1 or 3; the first 64 of F are drawn.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if the kernel is none of grey or RGB images.
+    """
+    return save_png(_figure_filters(kernel), path)
+
+
+def _figure_filters(kernel: np.ndarray) -> Figure:
+    kernel = np.asarray(kernel, np.float32)
+    if kernel.ndim != 4 or kernel.shape[2] not in (1, 3) or 0 in kernel.shape:
+        raise ValueError(
+            f"kernel has shape {kernel.shape}; expected (height, width, C, F), C 1 or 3."
+        )
+    height, width, _, count = kernel.shape
+    shown = [kernel[..., i] for i in range(min(count, _MAX_FILTERS))]
+    tiles = [0.5 + 0.5 * each / (np.abs(each).max() or 1) for each in shown]
+    captions = [[CaptionLine(str(i), color=GREY)] for i in range(len(shown))]
+    title = f"{counted(count, 'filter')} of {height} x {width} px meet the image first"
+    note = (
+        "Mid-grey is a weight of 0, brighter is above, darker below; each filter by its own scale"
+    )
+    if len(shown) < count:
+        note += f"; the first {len(shown)} shown"
+    return photo_grid(tiles, captions, title=title, note=note)

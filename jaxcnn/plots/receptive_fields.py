@@ -1,0 +1,120 @@
+"""How much of the photo a pixel of each stage sees."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
+from jaxcnn.plots.photos import to_rgb
+from jaxcnn.plots.style import GREY, MARGIN, RUN_COLOURS, TEXT_PT
+from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
+
+_STYLES: tuple[Any, ...] = ("-", "--", ":", "-.")
+_SIDE, _LINE = 5.2, 0.32  # of the photo and between lines of the table
+
+
+class FieldRow(NamedTuple):
+    """What a stage's pixels see."""
+
+    stage: str
+    size_px: int  # side of the square that a pixel of the stage sees
+    stride_px: int  # from the square of one pixel to that of the next
+    sees_all: bool  # a mean over all pixels weighs the channels, too
+
+
+def plot_receptive_fields(path: PathLike, image: np.ndarray, fields: Sequence[FieldRow]) -> Path:
+    """Draw the field of each stage around the middle of a photo, with a table beside.
+
+    Args:
+      path: where the PNG goes.
+      image: (H, W, C) photo, at the size that the network sees.
+      fields: a row a stage, the first stage first.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if there is no field, or more than 24.
+    """
+    return save_png(_figure_receptive_fields(image, fields), path)
+
+
+def _figure_receptive_fields(image: np.ndarray, fields: Sequence[FieldRow]) -> Figure:
+    if not 1 <= len(fields) <= 24:
+        raise ValueError(f"got {len(fields)} fields; expected 1 to 24.")
+    side = min(np.shape(image)[:2])
+    beyond = sum(field.size_px >= side for field in fields)
+    last = fields[-1]
+    name = quoted(drawable_names([last.stage], "stage")[0])
+    title = f"A pixel of the last map, {name}, sees {last.size_px:,} x {last.size_px:,} px"
+    note = f"The fields of {counted(len(fields), 'stage')} around the middle"
+    if beyond:
+        note += f"; {counted(beyond, 'of them is', 'of them are')} as large as the photo or larger"
+    figure, heading = new_figure(12.0, max(_SIDE, (len(fields) + 3) * _LINE) + 0.3, title, note)
+    width, height = figure.get_size_inches()
+    box = (MARGIN / width, 1 - (heading + _SIDE) / height, _SIDE / width, _SIDE / height)
+    axes = figure.add_axes(box, anchor="NW", xticks=[], yticks=[])
+    axes.imshow(to_rgb(image), aspect="equal", interpolation="antialiased")
+    axes.spines[:].set_visible(False)
+    for number, field in enumerate(fields):
+        _draw_field(axes, field, number, np.shape(image)[:2])
+    _write_table(figure, fields, heading)
+    return figure
+
+
+def _draw_field(axes: Axes, field: FieldRow, number: int, size_px: Sequence[int]) -> None:
+    """Draw a square around the middle, cut off at the photo's edges."""
+    spans = []
+    for side in size_px:
+        low = max(0.0, (side - field.size_px) / 2)
+        spans.append((low - 0.5, min(field.size_px, side)))
+    (top, high), (left, wide) = spans
+    look: dict[str, Any] = {
+        "linestyle": _STYLES[number % len(_STYLES)],
+        "fill": False,
+        "clip_on": False,
+    }
+    axes.add_patch(Rectangle((left, top), wide, high, edgecolor="white", linewidth=3.6, fill=False))
+    colour = RUN_COLOURS[number % len(RUN_COLOURS)]
+    axes.add_patch(Rectangle((left, top), wide, high, edgecolor=colour, linewidth=2.2, **look))
+
+
+def _write_table(figure: Figure, fields: Sequence[FieldRow], heading: float) -> None:
+    """Write a line a stage: its line on the photo, its name, field and stride."""
+    left = MARGIN + _SIDE + 0.5
+    columns = (left + 0.7, left + 3.4, left + 4.5)
+    look = font(color=GREY)
+    put_text(figure, columns[0], heading, "stage", **look)
+    for place, text in zip(columns[1:], ("field, px", "step, px"), strict=True):
+        put_text(figure, place, heading, text, **{**look, "ha": "right"})
+    width, height = figure.get_size_inches()
+    names = drawable_names([field.stage for field in fields], "stage")
+    for number, (field, name) in enumerate(zip(fields, names, strict=True)):
+        top = heading + (number + 1.2) * _LINE
+        at = 1 - (top + 0.1) / height
+        line = figure.add_artist(_line(number, (left / width, (left + 0.5) / width), at))
+        line.set_clip_on(False)
+        put_text(figure, columns[0], top, fit_text(name, 1.7, TEXT_PT), **font())
+        mark = "*" if field.sees_all else ""
+        put_text(figure, columns[1], top, f"{field.size_px:,}{mark}", **font(ha="right"))
+        put_text(figure, columns[2], top, f"{field.stride_px:,}", **font(ha="right"))
+    if any(field.sees_all for field in fields):
+        top = heading + (len(fields) + 1.5) * _LINE
+        text = "* and the whole photo, by squeeze-and-excitation"
+        put_text(figure, columns[0], top, text, **look)
+
+
+def _line(number: int, across: tuple[float, float], height: float) -> Line2D:
+    return Line2D(
+        across,
+        (height, height),
+        color=RUN_COLOURS[number % len(RUN_COLOURS)],
+        linestyle=_STYLES[number % len(_STYLES)],
+        linewidth=2.2,
+    )
