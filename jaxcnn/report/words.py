@@ -117,11 +117,15 @@ def tell_calibration(bins: Sequence[Bin], scaled: Sequence[Bin], temperature: fl
     sure = sum(b.count * b.confidence for b in bins) / count
     right = sum(b.count * b.accuracy for b in bins) / count
     error, after = calibration_error(bins), calibration_error(scaled)
+    scaling = (
+        f"Dividing its logits by a temperature of {temperature:.2f}, fitted on the validation "
+        "photos, would "
+    )
+    helps = f"bring that to {after:.1%} and change no answer."
     said = [
         f"On average it is {sure:.1%} sure and {right:.1%} right. Its probabilities are off by "
         f"{error:.1%} (expected calibration error; 0 is perfect).",
-        f"Dividing its logits by a temperature of {temperature:.2f}, fitted on the validation "
-        f"photos, would bring that to {after:.1%} and change no answer.",
+        scaling + (helps if after < error else "not better that."),
     ]
     if error < 0.02:
         return Remark("good", "It means its probabilities", said)

@@ -74,7 +74,7 @@ def test_classes_are_one_integer_an_image(network, classes):
 @pytest.mark.parametrize("name", list_models())
 def test_every_network_has_maps(name):
     model = create_model(name, 3)
-    images = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
+    images = jax.ShapeDtypeStruct((2, 96, 96, 3), jnp.float32)
     variables = jax.eval_shape(lambda x: model.init(KEY, x, train=False), images)
     assert hash(model) == hash(create_model(name, 3))  # as a static argument of `jax.jit`
     classes = jnp.array([0, 2])

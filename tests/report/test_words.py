@@ -55,12 +55,16 @@ def test_the_length_of_training_is_judged(best, says):
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "word"),
-    [(0.7, "It is surer than"), (0.9, "It means"), (0.99, "It is right more often")],
+    ("accuracy", "word", "says"),
+    [
+        (0.7, "It is surer than", "bring that to 0.0%"),
+        (0.9, "It means", "not better that"),
+        (0.99, "It is right more often", "bring that to 0.0%"),
+    ],
 )
-def test_calibration_is_judged(accuracy, word):
+def test_calibration_is_judged(accuracy, word, says):
     bins = [Bin(100, 0.9, accuracy, 0.5, 1.0)]
     remark = tell_calibration(bins, [Bin(100, accuracy, accuracy, 0.5, 1.0)], 1.5)
     assert remark.word.startswith(word)
     assert "temperature of 1.50" in remark.sentences[1]
-    assert "to 0.0%" in remark.sentences[1]
+    assert says in remark.sentences[1]
