@@ -1,0 +1,288 @@
+"""From a question to the facts that the page of results shows."""
+
+import calendar
+import dataclasses
+import datetime
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxcnn.photo_server.asked import Asked
+from jaxcnn.photo_server.library import Likeness, PhotoLibrary, as_text
+from jaxcnn.photos.search import Found, Hit, Query, search
+from jaxcnn.photos.store import PhotoIndex
+from jaxcnn.photos.words import UnknownWordError
+
+PAGE_SIZE = 60  # a multiple of each number of columns that photos.css has
+MAX_SHOWN = 20_000  # beyond this a page would be higher than browsers draw
+_COMMON = 200
+
+
+class Link(NamedTuple):
+    """Words that lead somewhere."""
+
+    text: str
+    url: str
+
+
+class Advice(NamedTuple):
+    """What to do where nothing was found."""
+
+    text: str
+    links: tuple[Link, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """A photo among results."""
+
+    id: int
+    path: Path
+    label: str
+    probability: float
+    similarity: float | None
+    date: str  # YYYY-MM-DD
+    class_id: int  # what the map is for
+    vanished: bool
+
+    @property
+    def name(self) -> str:
+        """Name of its file; bytes that are no text become question marks."""
+        return as_text(self.path.name)
+
+    @property
+    def where(self) -> str:
+        """Path of its file, likewise."""
+        return as_text(str(self.path))
+
+    @property
+    def thumbnail_url(self) -> str:
+        """Where its small picture is."""
+        return f"/thumbnail/{self.id}"
+
+    @property
+    def original_url(self) -> str:
+        """Where the photo itself is."""
+        return f"/photo/{self.id}"
+
+    @property
+    def why_url(self) -> str:
+        """Where the reason is why it was found."""
+        return f"/why/{self.id}/{self.class_id}"
+
+    @property
+    def alike_url(self) -> str:
+        """The page of photos like it."""
+        return Asked(like=str(self.id)).url()
+
+
+class NotKeptError(LookupError):
+    """The photo that was dropped is no longer kept."""
+
+
+def answer_page(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
+    """Answer a question as a page.
+
+    Args:
+      library: of the photos.
+      asked: the question.
+
+    Returns:
+      What the template "gallery.html.jinja" names, but for what does not depend on the question.
+
+    Raises:
+      PhotoGoneError: if the photo to be compared with is not in the index, or cannot be read.
+    """
+    likeness, found, problem, advice = None, Found((), 0, ()), "", ()
+    try:
+        likeness = _likeness(library, asked)
+        found = _search(library, asked, likeness)
+    except NotKeptError as error:
+        problem = str(error)
+    except UnknownWordError as error:
+        problem, advice = _unknown(error, asked)
+    if not found.total and not problem:
+        problem, advice = _nothing(library, asked)
+    shown = min(found.total, MAX_SHOWN)
+    start = (asked.page - 1) * PAGE_SIZE + 1
+    return {
+        "asked": asked,
+        "likeness": likeness,
+        "problem": bool(problem),
+        "summary": problem or summarize(asked, found.total, alike=likeness is not None),
+        "advice": advice,
+        "classes": found.class_names,
+        "photos": make_tiles(library.index, found.hits),
+        "start": start,
+        "shown": shown,
+        "page": asked.page,
+        "page_size": PAGE_SIZE,
+        "more_url": f"/tiles?{asked.query(page=1)}",
+        "previous_url": asked.url(page=asked.page - 1) if asked.page > 1 else "",
+        "next_url": asked.url(page=asked.page + 1) if start + PAGE_SIZE <= shown else "",
+        "show_common": bool(problem) or asked.url(page=1) == "/",
+    }
+
+
+def answer_tiles(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
+    """Answer a question with one page of photos alone, as "tiles.html.jinja" shows them.
+
+    Raises:
+      NotKeptError: if the photo to be compared with is no longer kept.
+      UnknownWordError: if a word means no class.
+      PhotoGoneError: as `answer_page`.
+    """
+    found = _search(library, asked, _likeness(library, asked))
+    return {
+        "photos": make_tiles(library.index, found.hits),
+        "start": (asked.page - 1) * PAGE_SIZE + 1,
+        "total": min(found.total, MAX_SHOWN),
+    }
+
+
+def label_url(label: str) -> str:
+    """Write the address of the page that shows a class."""
+    return Asked(words=label).url()
+
+
+def common_labels(index: PhotoIndex) -> list[tuple[str, int]]:
+    """Count the photos of which each class is the most probable, the commonest first."""
+    columns = index.columns()
+    labelled = columns.starts[:-1][np.diff(columns.starts) > 0]
+    counts = Counter(columns.class_ids[labelled].tolist())
+    names = index.network.class_names
+    return [(names[class_id], count) for class_id, count in counts.most_common(_COMMON)]
+
+
+def summarize(asked: Asked, total: int, *, alike: bool = False, shown: int = MAX_SHOWN) -> str:
+    """Say in a sentence what is shown.
+
+    Args:
+      asked: the question.
+      total: photos that fit.
+      alike: whether they are ranked by likeness.
+      shown: photos shown at most.
+
+    Returns:
+      The sentence.
+
+    Example:
+      >>> summarize(Asked(words="dog"), 1200)
+      '1,200 photos of “dog”, the most probable first.'
+    """
+    what = f"{total:,} photo{'' if total == 1 else 's'}"
+    if asked.words:
+        what += f" of “{asked.words}”"
+    if asked.since:
+        what += f" since {asked.since}"
+    order = "the latest first"
+    if alike and asked.words:
+        order = "the most probable and most alike first"
+    elif alike:
+        order = "the most alike first"
+    elif asked.words:
+        order = "the most probable first"
+    more = f" The first {shown:,} are shown." if total > shown else ""
+    return f"{what}{f', {order}' if total > 1 else ''}.{more}"
+
+
+def make_tiles(index: PhotoIndex, hits: Sequence[Hit]) -> list[Tile]:
+    """Say of photos that were found what a page shows."""
+    names = index.network.class_names
+    return [
+        Tile(
+            hit.photo_id,
+            hit.path,
+            names[hit.class_id],
+            _probability(hit),
+            hit.similarity,
+            _day(hit.taken),
+            hit.class_id,
+            hit.vanished,
+        )
+        for hit in hits
+    ]
+
+
+def _probability(hit: Hit) -> float:
+    if hit.probability is not None:
+        return hit.probability
+    return hit.labels[0][1] if hit.labels else 0.0
+
+
+def _likeness(library: PhotoLibrary, asked: Asked) -> Likeness | None:
+    if not asked.like:
+        return None
+    if asked.like_id is not None:
+        return library.likeness(asked.like_id)
+    found = library.dropped(asked.like)
+    if found is None:
+        raise NotKeptError(
+            "The photo that was dropped is no longer kept; drop it again to see photos like it."
+        )
+    return found
+
+
+def _search(library: PhotoLibrary, asked: Asked, likeness: Likeness | None) -> Found:
+    offset = (asked.page - 1) * PAGE_SIZE
+    limit = min(PAGE_SIZE, MAX_SHOWN - offset)
+    if limit < 1:
+        return Found((), 0, ())
+    query = Query(
+        words=asked.words,
+        like=None if likeness is None else likeness.vector,
+        min_probability=asked.min_probability,
+        since=_seconds(asked.since),
+        limit=limit,
+        offset=offset,
+    )
+    return search(library.index, query)
+
+
+def _seconds(day: str) -> int | None:
+    # The index holds what a clock on the wall showed, as if it had shown UTC.
+    return calendar.timegm(datetime.date.fromisoformat(day).timetuple()) if day else None
+
+
+def _day(taken: int) -> str:
+    epoch = datetime.datetime(1970, 1, 1)
+    try:
+        return (epoch + datetime.timedelta(seconds=taken)).date().isoformat()
+    except OverflowError:
+        return ""
+
+
+def _unknown(error: UnknownWordError, asked: Asked) -> tuple[str, tuple[Advice, ...]]:
+    problem = f"The network knows nothing called “{error.word}”."
+    advice = []
+    if error.suggestions:
+        links = tuple(Link(word, asked.url(words=word, page=1)) for word in error.suggestions)
+        advice.append(Advice("Did you mean: ", links))
+    else:
+        advice.append(Advice("Try a simpler or more general word, such as animal, food or vehicle."))
+    advice.append(Advice("Or drop a photo that looks like what you seek."))
+    return problem, tuple(advice)
+
+
+def _nothing(library: PhotoLibrary, asked: Asked) -> tuple[str, tuple[Advice, ...]]:
+    if not library.index.count():
+        text = "Index a folder: python -m experiments.photos index FOLDER"
+        return "The index holds no photo yet.", (Advice(text),)
+    advice = []
+    if asked.since:
+        link = Link("any day", asked.url(since="", page=1))
+        advice.append(Advice("Look at photos of ", (link,)))
+    if asked.words and asked.min_probability > 0.01:
+        link = Link("at least 1 %", asked.url(min_probability=0.01, page=1))
+        advice.append(Advice("Show less certain photos too: ", (link,)))
+    if asked.words:
+        advice.append(Advice("Try a more general word, or one of the common ones below."))
+    if asked.page > 1:
+        advice.append(Advice("See ", (Link("the first photos", asked.url(page=1)),)))
+    what = f" shows “{asked.words}”" if asked.words else " fits"
+    since = f" since {asked.since}" if asked.since else ""
+    sure = f" with at least {asked.min_probability:.0%}" if asked.words else ""
+    return f"No photo{since}{what}{sure}.", tuple(advice)
