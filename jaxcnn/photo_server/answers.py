@@ -42,6 +42,7 @@ class Tile:
     id: int
     path: Path
     label: str
+    shows: str  # what the probability is of: the words that were asked for; "" for the label
     probability: float
     similarity: float | None
     date: str  # YYYY-MM-DD
@@ -115,7 +116,7 @@ def answer_page(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
         "summary": problem or summarize(asked, found.total, alike=likeness is not None),
         "advice": advice,
         "classes": found.class_names,
-        "photos": make_tiles(library.index, found.hits),
+        "photos": make_tiles(library.index, found.hits, asked.words),
         "start": start,
         "shown": shown,
         "page": asked.page,
@@ -137,7 +138,7 @@ def answer_tiles(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
     """
     found = _search(library, asked, _likeness(library, asked))
     return {
-        "photos": make_tiles(library.index, found.hits),
+        "photos": make_tiles(library.index, found.hits, asked.words),
         "start": (asked.page - 1) * PAGE_SIZE + 1,
         "total": min(found.total, MAX_SHOWN),
     }
@@ -189,14 +190,24 @@ def summarize(asked: Asked, total: int, *, alike: bool = False, shown: int = MAX
     return f"{what}{f', {order}' if total > 1 else ''}.{more}"
 
 
-def make_tiles(index: PhotoIndex, hits: Sequence[Hit]) -> list[Tile]:
-    """Say of photos that were found what a page shows."""
+def make_tiles(index: PhotoIndex, hits: Sequence[Hit], words: str) -> list[Tile]:
+    """Say of photos that were found what a page shows.
+
+    Args:
+      index: where they were found.
+      hits: the photos.
+      words: what they should show.
+
+    Returns:
+      What to show of each.
+    """
     names = index.network.class_names
     return [
         Tile(
             hit.photo_id,
             hit.path,
             names[hit.class_id],
+            words,
             _probability(hit),
             hit.similarity,
             _day(hit.taken),

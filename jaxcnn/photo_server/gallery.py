@@ -33,7 +33,7 @@ def write_gallery(
     Returns:
       The number of photos written.
     """
-    tiles = make_tiles(index, found.hits[:MAX_PHOTOS])
+    tiles = make_tiles(index, found.hits[:MAX_PHOTOS], query.words)
     folders = index.folders()
     title = query.words or "Photos"
     page = render_page(

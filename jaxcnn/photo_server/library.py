@@ -111,9 +111,8 @@ class PhotoLibrary:
             data = self._read(photo_id)
             with self._decoding:
                 evidence, share = self._explain(data, class_id)
-            return draw_why(evidence, share, names[class_id])
+            return draw_why(evidence, share)
 
-        names = self.index.network.class_names
         return self._whys.get_or_make((*self._version(photo_id), class_id), make)
 
     def drop(self, data: bytes, name: str) -> str:

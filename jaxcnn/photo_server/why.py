@@ -55,14 +55,13 @@ def view_share(
 
 
 def draw_why(
-    evidence: np.ndarray, share: tuple[float, float], label: str, *, size_px: int = _SIZE_PX
+    evidence: np.ndarray, share: tuple[float, float], *, size_px: int = _SIZE_PX
 ) -> Why:
     """Draw a class activation map over the central square of a photo.
 
     Args:
       evidence: (h, w) float32, >= 0, over what the network sees.
       share: as `view_share` gives.
-      label: the class that the evidence is for.
       size_px: side of the map.
 
     Returns:
@@ -76,26 +75,25 @@ def draw_why(
     pixels[_outline(strength >= 0.5)] = 255
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return Why(file.getvalue(), describe(strength, label))
+    return Why(file.getvalue(), describe(strength))
 
 
-def describe(strength: np.ndarray, label: str) -> str:
+def describe(strength: np.ndarray) -> str:
     """Say where the evidence for a class lies.
 
     Args:
       strength: (H, W) in [0, 1].
-      label: the class.
 
     Returns:
       A sentence.
 
     Example:
-      >>> describe(np.eye(9)[:, ::-1] * (np.arange(9) < 3), "cat")
-      'Looked for cat mostly at the bottom left, 4 % of the picture.'
+      >>> describe(np.eye(9)[:, ::-1] * (np.arange(9) < 3))
+      'Looked mostly at the top right, at 4 % of the picture.'
     """
     strong = strength >= 0.5
     if not strong.any():
-        return f"Nothing in this part of the photo speaks for {label}."
+        return "Nothing in this part of the photo speaks for it."
     rows, columns = np.indices(strength.shape)
     weights = np.where(strong, strength, 0)
     row, column = (
@@ -104,7 +102,7 @@ def describe(strength: np.ndarray, label: str) -> str:
     )
     percent = max(1, math.floor(100 * strong.mean() + 0.5))
     place = _name_place(row, column)
-    return f"Looked for {label} mostly {place}, {percent} % of the picture."
+    return f"Looked mostly {place}, at {percent} % of the picture."
 
 
 def _name_place(row: int, column: int) -> str:

@@ -157,7 +157,7 @@ function reveal(picture, map) {
   void map.offsetWidth;
   map.classList.add("shown");
   picture.querySelector(".why").textContent = picture.dataset.words;
-  if (isKept(picture)) say(picture.dataset.words);
+  if (isKept(picture)) document.getElementById("aloud").textContent = picture.dataset.words;
 }
 
 function hideWhy() {
