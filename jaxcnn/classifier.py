@@ -60,11 +60,11 @@ class Classifier:
         self.config = config
         self.class_names = tuple(class_names)
         model = plain = build.build_model(config, len(class_names))
-        self.members = [variables, *others]  # of each network, for `model`
+        self._members = [variables, *others]
         if variables is not None:
-            folded = [fold_batch_norm(plain, each) for each in self.members]
-            model, self.members = folded[0][0], [each for _, each in folded]
-        self.model = model  # without BatchNorm layers: they are in the convolutions
+            folded = [fold_batch_norm(plain, each) for each in self._members]
+            model, self._members = folded[0][0], [each for _, each in folded]
+        self.model = model  # BatchNorm's part in it is done by the convolutions
         step: EvalStep = build.build_eval_step(config, model, len(class_names))
         self._step = lambda variables, batch: step(variables, batch)[1]
         self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
@@ -109,6 +109,11 @@ class Classifier:
         given = TrainConfig(dataset="folder", weights=str(weights), augment="none")
         config = config_lib.resolve(given, pretrained.settings_for(found))
         return cls(config, found.class_names, found.variables)
+
+    @property
+    def members(self) -> tuple[PyTree, ...]:
+        """The variables of each of its networks, to be used with `model`."""
+        return tuple(self._members)
 
     def predict(self, photos: Iterable[Photo], *, batch_size: int = 32) -> list[Prediction]:
         """Label photos.
@@ -169,9 +174,9 @@ class Classifier:
         index = np.arange(count, dtype=np.int32)
         batch = Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
         if images.shape not in self._compiled:
-            self._compiled[images.shape] = compile_step(self._step, self.members[0], batch)
+            self._compiled[images.shape] = compile_step(self._step, self._members[0], batch)
         step = self._compiled[images.shape]
-        each = [np.asarray(step(variables, batch)) for variables in self.members]
+        each = [np.asarray(step(variables, batch)) for variables in self._members]
         return each[0] if len(each) == 1 else np.mean(each, axis=0)
 
     def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 _SIZE_PX = 192  # of the map; the browser scales it to the picture's size
-_DARKEST = 190  # of 255
+_DARKEST = 170  # of 255
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
@@ -89,7 +89,7 @@ def describe(strength: np.ndarray) -> str:
 
     Example:
       >>> describe(np.eye(9)[:, ::-1] * (np.arange(9) < 3))
-      'Looked mostly at the top right, at 4 % of the picture.'
+      'Looked at the top right, 4 % of the picture.'
     """
     strong = strength >= 0.5
     if not strong.any():
@@ -102,7 +102,7 @@ def describe(strength: np.ndarray) -> str:
     )
     percent = max(1, math.floor(100 * strong.mean() + 0.5))
     place = _name_place(row, column)
-    return f"Looked mostly {place}, at {percent} % of the picture."
+    return f"Looked {place}, {percent} % of the picture."
 
 
 def _name_place(row: int, column: int) -> str:
