@@ -12,13 +12,14 @@ import numpy as np
 
 from jaxcnn.photo_server.asked import Asked
 from jaxcnn.photo_server.library import Likeness, PhotoLibrary, as_text
-from jaxcnn.photos.search import Found, Hit, Query, search
+from jaxcnn.photos.search import Found, Hit, Query
 from jaxcnn.photos.store import PhotoIndex
 from jaxcnn.photos.words import UnknownWordError
 
 PAGE_SIZE = 60  # a multiple of each number of columns that photos.css has
 MAX_SHOWN = 20_000  # beyond this a page would be higher than browsers draw
 _COMMON = 200
+_PAGES_AT_ONCE = 20  # ranking 400,000 photos takes long enough to do it once for some pages
 
 
 class Link(NamedTuple):
@@ -238,19 +239,21 @@ def _likeness(library: PhotoLibrary, asked: Asked) -> Likeness | None:
 
 
 def _search(library: PhotoLibrary, asked: Asked, likeness: Likeness | None) -> Found:
-    offset = (asked.page - 1) * PAGE_SIZE
-    limit = min(PAGE_SIZE, MAX_SHOWN - offset)
-    if limit < 1:
-        return Found((), 0, ())
+    """Give one page of what fits; of more than MAX_SHOWN photos the first are shown."""
+    first = (asked.page - 1) // _PAGES_AT_ONCE * _PAGES_AT_ONCE  # pages before those ranked
     query = Query(
         words=asked.words,
         like=None if likeness is None else likeness.vector,
         min_probability=asked.min_probability,
         since=_seconds(asked.since),
-        limit=limit,
-        offset=offset,
+        limit=_PAGES_AT_ONCE * PAGE_SIZE,
+        offset=first * PAGE_SIZE,
     )
-    return search(library.index, query)
+    found = library.found(asked.query(page=first + 1), query)
+    start = (asked.page - 1) * PAGE_SIZE
+    end = min(start + PAGE_SIZE, MAX_SHOWN)
+    hits = found.hits[start - query.offset : max(0, end - query.offset)]
+    return dataclasses.replace(found, hits=hits)
 
 
 def _seconds(day: str) -> int | None:

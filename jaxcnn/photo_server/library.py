@@ -16,12 +16,14 @@ from jaxcnn.photo_server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.photo_server.thumbnails import encode_jpeg, make_thumbnail
 from jaxcnn.photo_server.why import Why, draw_why
 from jaxcnn.photos.labelling import Labeller
-from jaxcnn.photos.store import Photo, PhotoIndex
+from jaxcnn.photos.search import Found, Query, search
+from jaxcnn.photos.store import Columns, Photo, PhotoIndex
 
 _MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
 _KEPT_THUMBNAIL_BYTES = 64 * 2**20
 _KEPT_WHYS = 500
 _KEPT_DROPPED = 100
+_KEPT_FOUND = 20
 _TOP = 5
 
 # What browsers show, as Pillow names it; all else is sent to them as JPEG.
@@ -69,10 +71,31 @@ class PhotoLibrary:
         self._explain = explain
         self._thumbnails: Kept[bytes] = Kept(_KEPT_THUMBNAIL_BYTES, len)
         self._whys: Kept[Why] = Kept(_KEPT_WHYS)
+        self._found: Kept[tuple[Columns, Found]] = Kept(_KEPT_FOUND)
         self._dropped: Kept[Likeness] = Kept(_KEPT_DROPPED)
         # A large photo takes a few hundred megabytes while it is decoded.
         self._decoding = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
         self._labelling = threading.Lock()
+
+    def found(self, name: str, query: Query) -> Found:
+        """Answer a query, or take the answer given before unless the index has changed since.
+
+        Args:
+          name: tells the query from all others.
+          query: the query.
+
+        Returns:
+          The answer.
+
+        Raises:
+          UnknownWordError: if a word means no class.
+        """
+        columns = self.index.columns()  # the same object until the file changes
+        kept = self._found.get(name)
+        if kept is None or kept[0] is not columns:
+            kept = columns, search(self.index, query)
+            self._found.put(name, kept)
+        return kept[1]
 
     def thumbnail(self, photo_id: int) -> bytes:
         """Make a photo's small picture, or take the one made before.
