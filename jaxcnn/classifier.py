@@ -1,12 +1,13 @@
 """From photo to label in three lines, with nothing but a checkpoint."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxcnn import build, pretrained
+from jaxcnn import build, features, pretrained
 from jaxcnn import config as config_lib
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
 from jaxcnn.compilation import CompiledStep, compile_step
@@ -17,6 +18,12 @@ from jaxcnn.train import EvalStep
 from jaxcnn.types import Batch, PyTree
 
 Photo = Path | str | bytes | np.ndarray
+
+_LOOKING = (  # settings that decide what a network makes of a photo
+    *("model", "model_options", "head", "compute_dtype", "flip_average"),
+    *("image_size_px", "stored_size_px", "resize_mode", "interpolation", "num_channels"),
+    *("pixel_mean", "pixel_std"),
+)
 
 
 class Prediction(NamedTuple):
@@ -60,14 +67,23 @@ class Classifier:
         self.config = config
         self.class_names = tuple(class_names)
         model = plain = build.build_model(config, len(class_names))
-        self._members = [variables, *others]
+        self.members = [variables, *others]  # of each network, for `model`
         if variables is not None:
-            folded = [fold_batch_norm(plain, each) for each in self._members]
-            model, self._members = folded[0][0], [each for _, each in folded]
-        self.model = model  # BatchNorm's part in it is done by the convolutions
+            folded = [fold_batch_norm(plain, each) for each in self.members]
+            model, self.members = folded[0][0], [each for _, each in folded]
+        self.model = model  # without BatchNorm layers: they are in the convolutions
         step: EvalStep = build.build_eval_step(config, model, len(class_names))
         self._step = lambda variables, batch: step(variables, batch)[1]
         self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
+        self._answer_step = features.make_answer_step(
+            model,
+            image_size_px=config.image_size_px,
+            mean=config.pixel_mean,
+            std=config.pixel_std,
+            head=config.head,
+            flip_average=config.flip_average,
+        )
+        self._compiled_answers: dict[tuple[int, ...], CompiledStep] = {}
 
     @classmethod
     def load(cls, workdir: Path | str) -> "Classifier":
@@ -109,11 +125,6 @@ class Classifier:
         given = TrainConfig(dataset="folder", weights=str(weights), augment="none")
         config = config_lib.resolve(given, pretrained.settings_for(found))
         return cls(config, found.class_names, found.variables)
-
-    @property
-    def members(self) -> tuple[PyTree, ...]:
-        """The variables of each of its networks, to be used with `model`."""
-        return tuple(self._members)
 
     def predict(self, photos: Iterable[Photo], *, batch_size: int = 32) -> list[Prediction]:
         """Label photos.
@@ -170,14 +181,38 @@ class Classifier:
         Returns:
           (B, K) float32.
         """
-        count = len(images)
-        index = np.arange(count, dtype=np.int32)
-        batch = Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
+        batch = _as_batch(images)
         if images.shape not in self._compiled:
-            self._compiled[images.shape] = compile_step(self._step, self._members[0], batch)
+            self._compiled[images.shape] = compile_step(self._step, self.members[0], batch)
         step = self._compiled[images.shape]
-        each = [np.asarray(step(variables, batch)) for variables in self._members]
+        each = [np.asarray(step(variables, batch)) for variables in self.members]
         return each[0] if len(each) == 1 else np.mean(each, axis=0)
+
+    def probabilities_and_features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Classify preprocessed images, and give what the last layer saw of each.
+
+        Args:
+          images: (B, S, S, C) uint8, as `preprocess` gives each.
+
+        Returns:
+          (B, K) float32 as `probabilities` gives, and (B, D) float32 features; of several networks
+          those of the first.
+        """
+        batch = _as_batch(images)
+        if images.shape not in self._compiled_answers:
+            self._compiled_answers[images.shape] = compile_step(
+                self._answer_step, self.members[0], batch
+            )
+        step = self._compiled_answers[images.shape]
+        each = [step(variables, batch) for variables in self.members]
+        probabilities = np.mean([np.asarray(answer[0]) for answer in each], axis=0)
+        return probabilities, np.asarray(each[0][1])
+
+    def fingerprint(self) -> str:
+        """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
+        config = dataclasses.asdict(self.config)
+        seen = {name: config[name] for name in _LOOKING}
+        return features.fingerprint(self.members, self.class_names, seen)
 
     def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:
         # The last batch is filled up, so that one compiled program serves all.
@@ -245,6 +280,12 @@ def _checkpoint_folder(path: Path) -> Path:
     raise CheckpointError(
         f"{path} holds no trained network: expected a run's folder with checkpoints/best/."
     )
+
+
+def _as_batch(images: np.ndarray) -> Batch:
+    count = len(images)
+    index = np.arange(count, dtype=np.int32)
+    return Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
 
 
 def _chunks(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn import losses
 from jaxcnn.augment import augment_batch, center_crop
 from jaxcnn.models import StagedNetwork, split_at_head
 from jaxcnn.parallel import fetch
@@ -25,6 +26,8 @@ from jaxcnn.types import Batch, PyTree
 
 # (variables, batch, key) -> (B, V, D) float32
 FeatureStep = Callable[[PyTree, Batch, jax.Array], jax.Array]
+# (variables, batch) -> (B, K) float32 probabilities, (B, D) float32 features
+AnswerStep = Callable[[PyTree, Batch], tuple[jax.Array, jax.Array]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,6 +100,44 @@ def make_feature_step(
         return jnp.stack([vectors(variables, view) for view in views], axis=1)
 
     return feature_step
+
+
+def make_answer_step(
+    model: StagedNetwork,
+    *,
+    image_size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    head: str = "softmax",
+    flip_average: bool = False,
+) -> AnswerStep:
+    """Build the computation of a batch's probabilities and features, in one pass.
+
+    Args:
+      model: a network with a head.
+      image_size_px: side of the centre crop that the network sees.
+      mean: of the pixels, see `train.normalize`.
+      std: likewise.
+      head: "softmax" or "sigmoid", the network's kind of output.
+      flip_average: average logits and features of each image and of its mirror image.
+
+    Returns:
+      answer_step(variables, batch) to (B, K) probabilities, as `train.make_eval_step` gives, and
+      (B, D) features, what the head saw.
+    """
+    feature_step = make_feature_step(
+        model, image_size_px=image_size_px, mean=mean, std=std, mirrored=flip_average
+    )
+    _, classifier = split_at_head(model)
+
+    def answer_step(variables: PyTree, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        views = feature_step(variables, batch, jax.random.key(0))  # draws nothing
+        vectors = views.mean(axis=1)
+        # The head is affine: its answer to the mean is the mean of its answers.
+        logits = jnp.asarray(classifier.apply(variables, vectors, train=False))
+        return losses.probabilities(logits, head), vectors
+
+    return answer_step
 
 
 def extract(

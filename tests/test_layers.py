@@ -20,6 +20,7 @@ ROWS = (
     ("transfer", "phase_training", "member_training"),
     ("kept_features",),
     ("run_context",),
+    ("photos",),
     ("loop", "pictures", "classifier", "summary", "plan"),
     ("pretrained", "features", "step_cost"),
     (

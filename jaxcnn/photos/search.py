@@ -1,14 +1,18 @@
 """Rank the photos of an index: by words, by likeness to a photo, or by both."""
 
 import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxcnn.photos.store import PhotoIndex
-from jaxcnn.photos.words import WordTable
+from jaxcnn.photos.store import Columns, NetworkRecord, Photo, PhotoIndex
+from jaxcnn.photos.words import ClassIds, word_table
 
 DEFAULT_MIN_PROBABILITY = 0.1
+DEFAULT_LIMIT = 20
+_LABELS_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -16,22 +20,34 @@ class Query:
     """What is looked for.
 
     Attributes:
-      words: what the photo should show, see `words.WordTable.find`; "" for anything.
-      like: (D,) float32 feature vector of a photo that it should look like, as
-        `labelling.Labeller.label` or `PhotoIndex.vector` gives; None for anything.
-      min_probability: least probability that the photo shows the words, in [0, 1].
-      since: taken at or after this, seconds since 1970 by the clock on the wall, see
+      words: what the photo should show, see `words`; "" for anything.
+      like: (D,) feature vector of a photo that it should look like, as `Labeller.label` or
+        `PhotoIndex.vector` gives, of any length; None for anything.
+      min_probability: least probability that the photo shows what the words say, in [0, 1].
+      since: taken then or later, seconds since 1970 by the clock on the wall, see
         `dates.parse_since`; None for any time.
       limit: photos at most, >= 1.
-      offset: photos of the ranking that are passed over, for pages.
+      offset: photos of the ranking that are passed over, >= 0; for pages.
+
+    Raises:
+      ValueError: if a number is out of range.
     """
 
     words: str = ""
     like: np.ndarray | None = None
     min_probability: float = DEFAULT_MIN_PROBABILITY
     since: int | None = None
-    limit: int = 20
+    limit: int = DEFAULT_LIMIT
     offset: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.min_probability <= 1:
+            raise ValueError(f"min_probability is {self.min_probability}; expected 0 to 1.")
+        if self.limit < 1 or self.offset < 0:
+            raise ValueError(
+                f"limit is {self.limit} and offset {self.offset}; expected at least 1 and 0."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +57,13 @@ class Hit:
     photo_id: int
     path: Path  # absolute; names that are no text hold surrogate escapes
     score: float  # what it is ranked by
-    probability: float | None  # that it shows the words; None without words
-    similarity: float | None  # cosine of the vectors; None without `like`
-    class_id: int  # the most probable class of those asked for, or of all: what it was found by
+    probability: float | None  # that it shows what the words say; None without words
+    similarity: float | None  # cosine of the vectors, in [-1, 1]; None without `like`
+    class_id: int  # the most probable class of those that the words mean, or of all
     labels: tuple[tuple[str, float], ...]  # names and probabilities, the most probable first
     taken: int  # seconds since 1970 by the clock on the wall
     taken_by_exif: bool  # False: by the file's time
-    vanished: bool  # whether there is no file at the path any more
+    vanished: bool  # whether no file is there any more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +78,9 @@ class Found:
 def search(index: PhotoIndex, query: Query) -> Found:
     """Find photos, the best first.
 
-    With words alone photos are ranked by probability, with `like` alone by the cosine of their
-    vectors, with both by the product of the two, with neither by time, the latest first.
+    With words photos are ranked by the probability that they show them: for each name of the text
+    the sum over its classes, of which the least counts. With `like` they are ranked by the cosine
+    of the vectors, with both by the product of the two, with neither by time, the latest first.
 
     Args:
       index: the index.
@@ -73,11 +90,118 @@ def search(index: PhotoIndex, query: Query) -> Found:
       The photos; `hits` is empty where none fits.
 
     Raises:
-      words.UnknownWordError: if a word means no class of the index's network; its `suggestions`
-        are words that do.
-      ValueError: if another part of the query is out of range.
+      UnknownWordError: if a word means no class of the index's network; it has `suggestions`.
+      ValueError: if `like` is no vector of the index's network.
+      PhotoIndexError: if the index cannot be read.
     """
-    raise NotImplementedError
+    network, columns = index.network, index.columns()
+    names: tuple[ClassIds, ...] = ()
+    probability = similarity = None
+    fits = np.ones(len(columns.photo_ids), bool)
+    score = columns.taken.astype(np.float64)
+    if query.words.strip():
+        names = word_table(network.class_names, network.wordnet_ids).find(query.words)
+        score = probability = _probability_of(names, columns, len(network.class_names))
+        fits &= (probability >= query.min_probability) & (probability > 0)
+    if query.like is not None:
+        similarity, present = _similarity_to(query.like, index, columns)
+        fits &= present
+        score = similarity if probability is None else probability * similarity.clip(min=0)
+    if query.since is not None:
+        fits &= columns.taken >= query.since
+    rows = np.flatnonzero(fits)
+    ranked = rows[np.argsort(-score[rows], kind="stable")]
+    wanted = sorted({class_id for ids in names for class_id in ids})
+    hits = _hits(
+        index,
+        network,
+        columns.photo_ids[(page := ranked[query.offset : query.offset + query.limit])],
+        wanted=wanted,
+        scores=score[page],
+        probabilities=None if probability is None else probability[page],
+        similarities=None if similarity is None else similarity[page],
+    )
+    return Found(hits, len(ranked), tuple(network.class_names[i] for i in wanted))
 
 
-__all__ = ["Found", "Hit", "Query", "WordTable", "search"]
+def _probability_of(names: Sequence[ClassIds], columns: Columns, num_classes: int) -> np.ndarray:
+    """Give each photo's probability, (N,) float64: the least over the names."""
+    least = np.ones(len(columns.photo_ids))
+    for class_ids in names:
+        wanted = np.zeros(num_classes, bool)
+        wanted[list(class_ids)] = True
+        shares = np.where(wanted[columns.class_ids], columns.probabilities, np.float32(0))
+        sums = np.add.reduceat(shares, columns.starts) if len(columns.starts) else least
+        least = np.minimum(least, sums)
+    return least
+
+
+def _similarity_to(
+    like: np.ndarray, index: PhotoIndex, columns: Columns
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give each photo's cosine with a vector, (N,) float64, and whether its vector was there."""
+    direction = like.astype(np.float32) / max(float(np.linalg.norm(like)), 1e-12)
+    similarity = np.zeros(len(columns.photo_ids))
+    present = np.zeros(len(columns.photo_ids), bool)
+    for photo_ids, vectors in index.vectors():
+        if vectors.shape[1:] != like.shape:
+            raise ValueError(
+                f"like has shape {like.shape}; the index holds vectors of {vectors.shape[1:]}."
+            )
+        # A writer may have added photos since the columns were read.
+        rows = np.searchsorted(columns.photo_ids, photo_ids).clip(max=len(similarity) - 1)
+        known = columns.photo_ids[rows] == photo_ids if len(similarity) else rows < 0
+        floats = vectors.astype(np.float32)
+        lengths = np.sqrt(np.einsum("nd,nd->n", floats, floats)).clip(min=1)
+        similarity[rows[known]] = ((floats @ direction) / lengths)[known]
+        present[rows[known]] = True
+    return similarity, present
+
+
+def _hits(
+    index: PhotoIndex,
+    network: NetworkRecord,
+    photo_ids: np.ndarray,
+    *,
+    wanted: Sequence[int],
+    scores: np.ndarray,
+    probabilities: np.ndarray | None,
+    similarities: np.ndarray | None,
+) -> tuple[Hit, ...]:
+    photos = {photo.photo_id: photo for photo in index.photos(photo_ids.tolist())}
+    return tuple(
+        _hit(
+            photos[photo_id],
+            network,
+            wanted,
+            score=float(scores[row]),
+            probability=None if probabilities is None else float(probabilities[row]),
+            similarity=None if similarities is None else float(similarities[row]),
+        )
+        for row, photo_id in enumerate(photo_ids.tolist())
+        if photo_id in photos
+    )
+
+
+def _hit(
+    photo: Photo,
+    network: NetworkRecord,
+    wanted: Sequence[int],
+    *,
+    score: float,
+    probability: float | None,
+    similarity: float | None,
+) -> Hit:
+    meant = [class_id for class_id, _ in photo.labels if class_id in wanted]
+    return Hit(
+        photo_id=photo.photo_id,
+        path=photo.path,
+        score=score,
+        probability=probability,
+        similarity=similarity,
+        class_id=meant[0] if meant else photo.labels[0][0],
+        labels=tuple((network.class_names[i], p) for i, p in photo.labels[:_LABELS_SHOWN]),
+        taken=photo.taken,
+        taken_by_exif=photo.taken_by_exif,
+        vanished=not os.path.lexists(photo.path),
+    )

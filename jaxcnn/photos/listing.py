@@ -1,0 +1,120 @@
+"""What a person reads of an index: the table of a search, the report of a run."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.photos.dates import format_taken
+from jaxcnn.photos.indexing import IndexReport
+from jaxcnn.photos.search import Found, Hit
+from jaxcnn.photos.store import PhotoIndex
+from jaxcnn.photos.walk import Trouble
+
+_TROUBLES_SHOWN = 20
+_CLASSES_SHOWN = 8
+
+
+def printable(path: Path | bytes) -> str:
+    """Write a path so that any terminal shows it: odd bytes and control characters escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def table_lines(found: Found) -> Iterator[str]:
+    """Write photos as a table: how well each fits, what it shows, when, and where it is."""
+    hits = found.hits
+    if not hits:
+        return
+    columns: list[tuple[str, list[str]]] = []
+    if hits[0].probability is not None:
+        columns.append(("prob.", [f"{hit.probability:.1%}" for hit in hits]))
+    if hits[0].similarity is not None:
+        columns.append(("like", [f"{hit.similarity:.3f}" for hit in hits]))
+    columns.append(("shows", [f"{hit.labels[0][0]} {hit.labels[0][1]:.0%}" for hit in hits]))
+    columns.append(("taken", [format_taken(hit.taken) for hit in hits]))
+    columns.append(("photo", [_place(hit) for hit in hits]))
+    widths = [max(map(len, [head, *cells])) for head, cells in columns[:-1]] + [0]
+    for row in zip(*([head, *cells] for head, cells in columns), strict=True):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _place(hit: Hit) -> str:
+    return printable(hit.path) + ("  (gone)" if hit.vanished else "")
+
+
+def notes(found: Found) -> Iterator[str]:
+    """Say which classes the words meant, and what the table does not show."""
+    if found.class_names:
+        yield f"looked for {_listed(found.class_names)}"
+    if not found.hits:
+        yield "no photo fits; a lower --min_probability finds less certain ones"
+    elif found.total > len(found.hits):
+        yield f"{len(found.hits)} of {found.total:,} photos; --limit shows more"
+    if any(hit.vanished for hit in found.hits):
+        yield "photos marked (gone) are no longer there; index their folder again"
+
+
+def as_record(hit: Hit) -> dict[str, Any]:
+    """Give a photo as JSON can hold it; bytes of the path that are no text are surrogates."""
+    return {
+        "path": str(hit.path),
+        "probability": hit.probability,
+        "similarity": hit.similarity,
+        "labels": [{"label": name, "probability": p} for name, p in hit.labels],
+        "taken": format_taken(hit.taken),
+        "taken_by": "exif" if hit.taken_by_exif else "file",
+        "vanished": hit.vanished,
+    }
+
+
+def report_lines(report: IndexReport, path: Path, *, seconds: float) -> Iterator[str]:
+    """Write what became of the photos."""
+    counts = {
+        "new": report.added,
+        "changed": report.changed,
+        "moved": report.moved,
+        "unchanged": report.unchanged,
+        "gone": report.removed,
+        "unreadable": report.unreadable,
+    }
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no photo"
+    done = sum(counts.values()) - report.removed
+    yield f"{said}; {seconds:.0f} s, {done / max(seconds, 1e-9):.0f} photos/s"
+    yield from _trouble_lines(report.troubles, report.unreadable)
+    if report.missing:
+        yield (
+            f"{report.missing:,} photos are gone but stay in the index, since their drive may not "
+            "be mounted; --forget_missing forgets them"
+        )
+    if report.interrupted:
+        yield "stopped early: what is done is kept, and the same command goes on from there"
+    yield f"index: {printable(path)} ({path.stat().st_size / 1e6:.1f} MB)"
+
+
+def _trouble_lines(troubles: Sequence[Trouble], count: int) -> Iterator[str]:
+    if troubles:
+        yield f"{count:,} could not be read:"
+    for trouble in troubles[:_TROUBLES_SHOWN]:
+        yield f"  {printable(trouble.path)}: {trouble.reason}"
+    if count > _TROUBLES_SHOWN:
+        yield f"  and {count - _TROUBLES_SHOWN:,} more, which `about` lists"
+
+
+def about_lines(index: PhotoIndex) -> Iterator[str]:
+    """Write what an index holds."""
+    network = index.network
+    yield f"{index.count():,} photos, labelled by {network.name}: {_listed(network.class_names)}"
+    yield f"in {printable(index.path)} ({index.path.stat().st_size / 1e6:.1f} MB)"
+    for folder in index.folders():
+        yield f"folder {printable(folder)}" + ("" if folder.is_dir() else "  (not there now)")
+    troubles = index.unreadable()
+    if troubles:
+        yield f"{len(troubles):,} could not be read:"
+    for path, reason in troubles:
+        yield f"  {printable(path)}: {reason}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _CLASSES_SHOWN
+    return ", ".join(names[:_CLASSES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,273 @@
+"""Write the index: one writer at a time, whole photos, nothing half done after a kill."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from jaxcnn.photos.packing import pack_labels, pack_vector
+from jaxcnn.photos.reading import ReadPhoto
+from jaxcnn.photos.store import (
+    SCHEMA,
+    NetworkRecord,
+    PhotoIndexError,
+    connect,
+    read_network,
+)
+from jaxcnn.photos.walk import PhotoFile, Trouble
+
+
+class Row(NamedTuple):
+    """What the index knows of a photo's file."""
+
+    photo_id: int
+    path: bytes
+    size: int
+    mtime_ns: int
+
+
+class IndexWriter:
+    """An index, open for writing, in a `with` block; made where there is none.
+
+    What is written lasts from the next `commit`; a kill takes back what came after the last. While
+    it is open a file PATH-wal lies beside the index, and PATH.lock, which stays.
+
+    Args:
+      path: the file; its folder is created.
+      lock: the index that is locked; None for this one. A rebuilding locks the one it replaces.
+
+    Raises:
+      PhotoIndexError: on entry, if another process writes it, or it is no index.
+    """
+
+    def __init__(self, path: Path, *, lock: Path | None = None) -> None:
+        self.path = Path(path).absolute()
+        self._file_lock = FileLock(f"{Path(lock or path).absolute()}.lock")
+        self._lock = threading.Lock()  # threads that decode ask what is known
+
+    def __enter__(self) -> "IndexWriter":
+        """Take the lock and open the file."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file_lock.acquire(blocking=False)
+        except Timeout:
+            raise PhotoIndexError(
+                f"another process is writing {self.path}; wait until it is done, or name another "
+                "file with --index."
+            ) from None
+        except OSError as error:
+            raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
+        try:
+            self._connection = connect(self.path, "rwc")
+            self._prepare()
+        except BaseException:
+            self._file_lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take back what is not committed, and leave one file behind."""
+        try:
+            self.close()
+        finally:
+            self._file_lock.release()
+
+    def close(self) -> None:
+        """Close the file, one without a companion; the lock stays until the block ends."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            # Fails while somebody reads; then the next writer does it.
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error:
+            pass  # closed before, or in use
+        finally:
+            self._connection.close()
+
+    def _prepare(self) -> None:
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            if not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                self._connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
+        self.network()
+
+    def network(self) -> NetworkRecord | None:
+        """Read whose labels it holds; None while it is new."""
+        return read_network(self._connection, self.path)
+
+    def claim(self, network: NetworkRecord) -> None:
+        """Say whose labels are about to be written.
+
+        Raises:
+          PhotoIndexError: if it holds those of another network.
+        """
+        held = self.network()
+        if held is None:
+            self._write("INSERT INTO about VALUES ('network', ?)", network.to_json())
+            self.commit()
+        elif held.fingerprint != network.fingerprint:
+            asked = network.name if network.name != held.name else "what that is now"
+            raise PhotoIndexError(
+                f"{self.path} holds labels by {held.name}, not by {asked}, and labels of two "
+                "networks do not compare: label all photos anew with --rebuild, or keep both with "
+                "another --index."
+            )
+
+    def clear(self) -> None:
+        """Forget all photos, and whose labels they had."""
+        for table in ("photos", "vectors", "unreadable", "folders"):
+            self._write(f"DELETE FROM {table}")
+        self._write("DELETE FROM about WHERE key = 'network'")
+        self.commit()
+
+    def add_folder(self, path: bytes) -> None:
+        """Note a folder that was asked for."""
+        self._write("INSERT OR IGNORE INTO folders VALUES (?)", path)
+
+    def folders(self) -> list[bytes]:
+        """List the folders that were asked for."""
+        return [row[0] for row in self._read("SELECT path FROM folders ORDER BY path")]
+
+    def find_path(self, path: bytes) -> Row | None:
+        """Find a photo by its path."""
+        found = self._read("SELECT id, path, size, mtime_ns FROM photos WHERE path = ?", path)
+        return Row(*found[0]) if found else None
+
+    def find_content(self, content: bytes) -> list[Row]:
+        """Find photos by the digest of their files."""
+        rows = self._read("SELECT id, path, size, mtime_ns FROM photos WHERE content = ?", content)
+        return [Row(*row) for row in rows]
+
+    def rows_below(self, folder: bytes) -> Iterator[Row]:
+        """Yield the photos in a folder and below; the index may change meanwhile."""
+        first, last = _range_below(folder)
+        after = b""
+        while rows := self._read(
+            "SELECT id, path, size, mtime_ns FROM photos "
+            "WHERE path >= ? AND path < ? AND path > ? ORDER BY path LIMIT 1000",
+            first,
+            last,
+            after,
+        ):
+            yield from (Row(*row) for row in rows)
+            after = rows[-1][1]
+
+    def put(self, photo: ReadPhoto, probabilities: np.ndarray, vector: np.ndarray) -> None:
+        """Write a photo and its labels; a photo at the same path keeps its id.
+
+        Args:
+          photo: as it was read.
+          probabilities: (K,) float32.
+          vector: (D,) float32.
+        """
+        self._put(photo, pack_labels(probabilities), pack_vector(vector))
+
+    def copy(self, photo: ReadPhoto, known: Row) -> None:
+        """Write a photo with the labels of another of the same content."""
+        labels, vector = self._read(
+            "SELECT labels, vector FROM photos JOIN vectors USING (id) WHERE id = ?", known.photo_id
+        )[0]
+        self._put(photo, labels, vector)
+
+    def move(self, photo: ReadPhoto, known: Row) -> None:
+        """Note that a photo lies elsewhere now; it keeps its id."""
+        self.forget(photo.file.path)
+        self._write(
+            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, taken = ?, taken_by_exif = ? "
+            "WHERE id = ?",
+            *photo.file,
+            photo.taken,
+            photo.taken_by_exif,
+            known.photo_id,
+        )
+
+    def forget(self, path: bytes) -> None:
+        """Remove a photo, or the note that it cannot be read."""
+        self._write("DELETE FROM vectors WHERE id IN (SELECT id FROM photos WHERE path = ?)", path)
+        self._write("DELETE FROM photos WHERE path = ?", path)
+        self.forget_trouble(path)
+
+    def forget_trouble(self, path: bytes) -> None:
+        """Remove the note that a file or folder cannot be read."""
+        self._write("DELETE FROM unreadable WHERE path = ?", path)
+
+    def note_trouble(self, trouble: Trouble) -> None:
+        """Note that a file or folder cannot be read; labels stay."""
+        self._write(
+            "INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?)",
+            trouble.path,
+            trouble.size,
+            trouble.mtime_ns,
+            trouble.reason,
+        )
+
+    def find_trouble(self, file: PhotoFile) -> str | None:
+        """Give the reason why this very file could not be decoded before; None if it is news."""
+        found = self._read(
+            "SELECT reason FROM unreadable WHERE path = ? AND size = ? AND mtime_ns = ?", *file
+        )
+        return str(found[0][0]) if found else None
+
+    def troubles_below(self, folder: bytes) -> list[bytes]:
+        """List the paths in a folder and below that could not be read."""
+        statement = "SELECT path FROM unreadable WHERE path = ? OR (path >= ? AND path < ?)"
+        return [row[0] for row in self._read(statement, folder, *_range_below(folder))]
+
+    def commit(self) -> None:
+        """Make lasting what was written."""
+        with self._telling(), self._lock:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+
+    def _put(self, photo: ReadPhoto, labels: bytes, vector: bytes) -> None:
+        self._write("DELETE FROM unreadable WHERE path = ?", photo.file.path)
+        self._write(
+            "INSERT INTO photos (path, size, mtime_ns, content, taken, taken_by_exif, labels) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
+            "mtime_ns = excluded.mtime_ns, content = excluded.content, taken = excluded.taken, "
+            "taken_by_exif = excluded.taken_by_exif, labels = excluded.labels",
+            *photo.file,
+            photo.content,
+            photo.taken,
+            photo.taken_by_exif,
+            labels,
+        )
+        self._write(
+            "INSERT OR REPLACE INTO vectors SELECT id, ? FROM photos WHERE path = ?",
+            vector,
+            photo.file.path,
+        )
+
+    def _read(self, statement: str, *values: object) -> list[Any]:
+        with self._telling(), self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+    def _write(self, statement: str, *values: object) -> None:
+        with self._telling(), self._lock:
+            if not self._connection.in_transaction:
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(statement, values)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell what is wrong with the file, such as a full disk."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
+
+
+def _range_below(folder: bytes) -> tuple[bytes, bytes]:
+    """Give the least path below a folder, and the least one after all of them."""
+    inside = folder.rstrip(os.fsencode(os.sep)) + os.fsencode(os.sep)
+    return inside, inside[:-1] + bytes([inside[-1] + 1])
