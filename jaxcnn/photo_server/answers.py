@@ -276,7 +276,7 @@ def _unknown(error: UnknownWordError, asked: Asked) -> tuple[str, tuple[Advice, 
         links = tuple(Link(word, asked.url(words=word, page=1)) for word in error.suggestions)
         advice.append(Advice("Did you mean: ", links))
     else:
-        advice.append(Advice("Try a simpler or more general word, such as animal, food or vehicle."))
+        advice.append(Advice("Try a more general word, such as animal, food or vehicle."))
     advice.append(Advice("Or drop a photo that looks like what you seek."))
     return problem, tuple(advice)
 
@@ -298,5 +298,5 @@ def _nothing(library: PhotoLibrary, asked: Asked) -> tuple[str, tuple[Advice, ..
         advice.append(Advice("See ", (Link("the first photos", asked.url(page=1)),)))
     what = f" shows “{asked.words}”" if asked.words else " fits"
     since = f" since {asked.since}" if asked.since else ""
-    sure = f" with at least {asked.min_probability:.0%}" if asked.words else ""
+    sure = f" with at least {100 * asked.min_probability:g} %" if asked.words else ""
     return f"No photo{since}{what}{sure}.", tuple(advice)

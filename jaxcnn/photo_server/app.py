@@ -85,7 +85,7 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
         return render_page(
             "gallery.html.jinja",
             package=_PACKAGE,
-            title=f"{asked.words} – your photos" if asked.words else "Your photos",
+            title=f"{asked.words} | your photos" if asked.words else "Your photos",
             about=describe_index(library.index),
             common=common_labels(library.index),
             label_url=label_url,

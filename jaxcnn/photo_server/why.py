@@ -54,9 +54,7 @@ def view_share(
     return side / whole[0] * scale, side / whole[1] * scale
 
 
-def draw_why(
-    evidence: np.ndarray, share: tuple[float, float], *, size_px: int = _SIZE_PX
-) -> Why:
+def draw_why(evidence: np.ndarray, share: tuple[float, float], *, size_px: int = _SIZE_PX) -> Why:
     """Draw a class activation map over the central square of a photo.
 
     Args:

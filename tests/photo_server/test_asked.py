@@ -64,4 +64,6 @@ def test_what_is_out_of_form_is_refused_by_name(arguments):
 
 
 def test_empty_fields_of_the_form_count_as_absent():
-    assert read_asked({"q": "", "since": "", "min_probability": "", "page": "", "x": "y"}) == Asked()
+    assert (
+        read_asked({"q": "", "since": "", "min_probability": "", "page": "", "x": "y"}) == Asked()
+    )

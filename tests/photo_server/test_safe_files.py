@@ -99,7 +99,9 @@ def test_anything_else_is_refused_and_its_path_is_not_told(root, make):
     assert str(root.parent) not in str(refused.value)
 
 
-@pytest.mark.skipif(not safe_files._CAN_WALK, reason="this system opens no file relative to a folder")
+@pytest.mark.skipif(
+    not safe_files._CAN_WALK, reason="this system opens no file relative to a folder"
+)
 @pytest.mark.parametrize("part", ["a.jpg", "inner"])
 def test_what_turns_into_a_link_while_it_is_opened_is_refused(root, monkeypatch, part):
     """The check and the opening are two moments; here the link is made between them."""
