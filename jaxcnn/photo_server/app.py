@@ -20,10 +20,10 @@ from jaxcnn.photo_server.answers import (
 from jaxcnn.photo_server.asked import MAX_WORDS, Asked, read_asked
 from jaxcnn.photo_server.explain import Explain
 from jaxcnn.photo_server.guards import guard
-from jaxcnn.photo_server.library import PhotoLibrary
+from jaxcnn.photo_server.library import NetworkChangedError, PhotoLibrary
 from jaxcnn.photo_server.safe_files import PhotoGoneError
 from jaxcnn.photos.labelling import Labeller
-from jaxcnn.photos.store import PhotoIndex
+from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
 from jaxcnn.photos.words import UnknownWordError
 from jaxcnn.report import embed_picture, render_page
 
@@ -37,6 +37,8 @@ _MISTAKES: Mapping[type[Exception], int] = {
     PhotoGoneError: 404,
     NotKeptError: 404,
     DecodeError: 415,
+    NetworkChangedError: 409,
+    PhotoIndexError: 503,
     UnknownWordError: 404,
 }
 
@@ -133,7 +135,9 @@ def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
             abort(404, "the network has no such class.")
         found = library.why(_id(photo_id), class_id)
         encoded = base64.b64encode(found.map_png).decode()
-        return _json({"map": f"data:image/png;base64,{encoded}", "words": found.words})
+        return _json(
+            {"map": f"data:image/png;base64,{encoded}", "words": found.words, "above": found.is_low}
+        )
 
 
 def _add_static(app: Flask) -> None:

@@ -39,6 +39,10 @@ _SHOWN = {
 _OPENED_AS = [name for name in _SHOWN if name != "MPO"]  # the JPEG reader tells that one
 
 
+class NetworkChangedError(RuntimeError):
+    """The index was made anew with another network while it was served."""
+
+
 class Likeness(NamedTuple):
     """A photo that others are compared with."""
 
@@ -136,6 +140,7 @@ class PhotoLibrary:
                 evidence, share = self._explain(data, class_id)
             return draw_why(evidence, share)
 
+        self._check_network()
         return self._whys.get_or_make((*self._version(photo_id), class_id), make)
 
     def drop(self, data: bytes, name: str) -> str:
@@ -151,6 +156,7 @@ class PhotoLibrary:
         Raises:
           DecodeError: if it cannot be decoded, or is too large to be.
         """
+        self._check_network()
         token = hashlib.sha256(data).hexdigest()[:32]
         if self._dropped.get(token) is None:
             with self._decoding:
@@ -164,6 +170,7 @@ class PhotoLibrary:
 
     def dropped(self, token: str) -> Likeness | None:
         """Find a photo that was dropped; None where it is no longer kept."""
+        self._check_network()
         return self._dropped.get(token)
 
     def likeness(self, photo_id: int) -> Likeness:
@@ -186,6 +193,12 @@ class PhotoLibrary:
         if not found:
             raise PhotoGoneError(_UNKNOWN)
         return found[0]
+
+    def _check_network(self) -> None:
+        if self.index.network.fingerprint != self.labeller.network.fingerprint:
+            raise NetworkChangedError(
+                "the index was made anew with another network; end the server and start it again."
+            )
 
     def _top(self, probabilities: np.ndarray) -> tuple[tuple[str, float], ...]:
         names = self.index.network.class_names

@@ -21,6 +21,7 @@ class Why(NamedTuple):
 
     map_png: bytes  # to be laid over the photo's central square: transparent where evidence lies
     words: str
+    is_low: bool  # whether the evidence lies in the photo's lower third
 
 
 def view_share(
@@ -73,7 +74,8 @@ def draw_why(evidence: np.ndarray, share: tuple[float, float], *, size_px: int =
     pixels[_outline(strength >= 0.5)] = 255
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return Why(file.getvalue(), describe(strength))
+    place = locate(strength)
+    return Why(file.getvalue(), describe(strength), place is not None and place[0] == 2)
 
 
 def describe(strength: np.ndarray) -> str:
@@ -89,18 +91,35 @@ def describe(strength: np.ndarray) -> str:
       >>> describe(np.eye(9)[:, ::-1] * (np.arange(9) < 3))
       'Looked at the top right, 4 % of the picture.'
     """
-    strong = strength >= 0.5
-    if not strong.any():
+    strong, place = strength >= 0.5, locate(strength)
+    if place is None:
         return "Nothing in this part of the photo speaks for it."
+    percent = max(1, math.floor(100 * strong.mean() + 0.5))
+    return f"Looked {_name_place(*place)}, {percent} % of the picture."
+
+
+def locate(strength: np.ndarray) -> tuple[int, int] | None:
+    """Find in which third of the rows and columns the middle of the strong evidence lies.
+
+    Args:
+      strength: (H, W) in [0, 1].
+
+    Returns:
+      Row and column, each in [0, 3); None where there is no evidence.
+
+    Example:
+      >>> locate(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+      (0, 2)
+    """
+    weights = np.where(strength >= 0.5, strength, 0)
+    if not weights.any():
+        return None
     rows, columns = np.indices(strength.shape)
-    weights = np.where(strong, strength, 0)
     row, column = (
-        min(2, int(3 * (weights * at).sum() / weights.sum() / length))
+        min(2, int(3 * ((weights * at).sum() / weights.sum() + 0.5) / length))
         for at, length in zip((rows, columns), strength.shape, strict=True)
     )
-    percent = max(1, math.floor(100 * strong.mean() + 0.5))
-    place = _name_place(row, column)
-    return f"Looked {place}, {percent} % of the picture."
+    return row, column
 
 
 def _name_place(row: int, column: int) -> str:

@@ -1,5 +1,6 @@
 """Pages, pictures and reasons: what the application answers to its own page."""
 
+import dataclasses
 import html.parser
 import io
 import json
@@ -276,3 +277,26 @@ def test_columns_divide_a_page(client):
     columns = re.findall(r"--columns: (\d+)", client.get("/static/photos.css").text)
     assert len(columns) > 3
     assert all(PAGE_SIZE % int(count) == 0 for count in columns)
+
+
+def test_an_index_made_anew_by_another_network_is_told(client, ids, index, folder, monkeypatch):
+    from .conftest import ColourLabeller
+
+    url = drop(client, photo(GREEN, seed=7)).location
+    other = dataclasses.replace(ColourLabeller.network, fingerprint="another")
+    monkeypatch.setattr(type(index), "network", other)
+    for answer in (
+        drop(client, photo(GREEN, seed=7)),
+        client.get(url),
+        client.get(f"/why/{ids['a.jpg']}/0"),
+    ):
+        assert answer.status_code == 409
+        assert "start it again" in answer.text
+    assert client.get("/?q=dog").status_code == 200
+
+
+def test_an_index_that_is_gone_is_told(client, index):
+    index.path.unlink()
+    response = client.get("/")
+    assert response.status_code == 503
+    assert "index" in response.text

@@ -238,6 +238,15 @@ def test_why_is_shown_on_hover_on_focus_and_by_a_tap(visit):
     visit.expect("#aloud").to_contain_text("Looked ")
 
 
+def test_photos_tapped_one_after_the_other_all_show_why(visit):
+    page = visit.go("/?q=dog")
+    for number in (0, 1, 2):
+        page.locator(".picture").nth(number).click()
+    visit.expect(".map.shown").to_have_count(3)
+    page.locator(".picture").nth(1).click()
+    visit.expect(".map.shown").to_have_count(2)
+
+
 def test_arrows_move_between_photos(visit):
     page = visit.go("/?q=dog")
     page.locator(".picture").nth(0).focus()

@@ -67,6 +67,7 @@ def test_the_place_is_said_in_words(rows, columns, place):
     strength = np.zeros((30, 30))
     strength[slice(*rows), slice(*columns)] = 1
     assert place in describe(strength)
+    assert draw_why(strength, (1.0, 1.0)).is_low == ("bottom" in place)
 
 
 def test_the_outline_surrounds_the_strong_part():

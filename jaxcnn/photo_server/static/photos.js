@@ -81,6 +81,7 @@ function leave(list) {
 async function fill(list, control) {
   try {
     const html = await ask(`${results.dataset.more}&page=${list.dataset.page}`, control.signal);
+    if (control.signal.aborted) return; // it left the screen while its text came in
     const parsed = document.createElement("template");
     parsed.innerHTML = html; // from the same template as the page itself, every value escaped
     list.replaceChildren(parsed.content);
@@ -118,19 +119,24 @@ async function ask(url, signal, options = {}) {
 // ---- Why: where the network looked, asked for when someone stays on a photo ----
 
 const STAY_MS = 200;
-let shown = null; // the picture whose map is being shown or asked for
-let asking = null;
+let shown = null; // the picture that is pointed at or in focus
+const loading = new WeakMap(); // picture -> what stops its map's being asked for
 
-function showWhy(picture, delay = STAY_MS) {
+function showWhy(picture) {
   if (picture === shown) return;
   hideWhy();
   shown = picture;
+  begin(picture, STAY_MS);
+}
+
+function begin(picture, delay) {
   const map = picture.querySelector(".map");
   if (map) return reveal(picture, map);
-  asking = new AbortController();
-  const { signal } = asking;
-  const timer = setTimeout(() => loadWhy(picture, signal), delay);
-  signal.addEventListener("abort", () => clearTimeout(timer));
+  loading.get(picture)?.abort();
+  const control = new AbortController();
+  const timer = setTimeout(() => loadWhy(picture, control.signal), delay);
+  control.signal.addEventListener("abort", () => clearTimeout(timer));
+  loading.set(picture, control);
 }
 
 async function loadWhy(picture, signal) {
@@ -146,9 +152,10 @@ async function loadWhy(picture, signal) {
     if (signal.aborted) return;
     picture.querySelector(".photo").after(map);
     picture.dataset.words = why.words;
+    words.classList.toggle("above", why.above); // so as not to hide what it speaks of
     reveal(picture, map);
   } catch (error) {
-    words.textContent = signal.aborted ? "" : error.message;
+    if (!signal.aborted) words.textContent = error.message;
   }
 }
 
@@ -157,22 +164,28 @@ function reveal(picture, map) {
   void map.offsetWidth;
   map.classList.add("shown");
   picture.querySelector(".why").textContent = picture.dataset.words;
-  if (isKept(picture)) document.getElementById("aloud").textContent = picture.dataset.words;
+  if (isKept(picture)) aloud.textContent = picture.dataset.words;
 }
 
 function hideWhy() {
-  asking?.abort();
-  asking = null;
   const picture = shown;
   shown = null;
   if (picture && !isKept(picture)) conceal(picture);
 }
 
 function conceal(picture) {
+  loading.get(picture)?.abort();
   picture.querySelector(".map")?.classList.remove("shown");
   picture.querySelector(".why").textContent = "";
 }
 
+function keep(picture, kept) {
+  picture.setAttribute("aria-pressed", String(kept));
+  if (kept) begin(picture, 0);
+  else conceal(picture);
+}
+
+const aloud = document.getElementById("aloud");
 const isKept = (picture) => picture.getAttribute("aria-pressed") === "true";
 const pictureOf = (event) => event.target.closest?.(".picture");
 
@@ -192,16 +205,7 @@ if (results) {
   results.addEventListener("focusout", (event) => pictureOf(event) && hideWhy());
   results.addEventListener("click", (event) => {
     const picture = pictureOf(event);
-    if (!picture) return;
-    const keep = !isKept(picture);
-    picture.setAttribute("aria-pressed", String(keep));
-    if (keep) {
-      if (shown === picture && picture.querySelector(".map")) reveal(picture, picture.querySelector(".map"));
-      else showWhy(picture, 0);
-    } else {
-      hideWhy();
-      conceal(picture);
-    }
+    if (picture) keep(picture, !isKept(picture));
   });
   results.addEventListener("error", markGone, true);
   results.addEventListener("keydown", moveByArrow);
@@ -218,9 +222,8 @@ function moveByArrow(event) {
   const picture = pictureOf(event);
   if (!picture || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
   if (event.key === "Escape") {
-    picture.setAttribute("aria-pressed", "false");
-    hideWhy();
-    conceal(picture);
+    shown = null;
+    keep(picture, false);
     return;
   }
   const list = picture.closest(".tiles");
