@@ -6,10 +6,11 @@ import datetime
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from jaxcnn.photo_server.advice import MAX_SHOWN, advise_on_nothing, advise_on_word, summarize
 from jaxcnn.photo_server.asked import Asked
 from jaxcnn.photo_server.library import Likeness, PhotoLibrary, as_text
 from jaxcnn.photos.search import Found, Hit, Query
@@ -17,23 +18,8 @@ from jaxcnn.photos.store import PhotoIndex
 from jaxcnn.photos.words import UnknownWordError
 
 PAGE_SIZE = 60  # a multiple of each number of columns that photos.css has
-MAX_SHOWN = 20_000  # beyond this a page would be higher than browsers draw
 _COMMON = 200
 _PAGES_AT_ONCE = 20  # ranking 400,000 photos takes long enough to do it once for some pages
-
-
-class Link(NamedTuple):
-    """Words that lead somewhere."""
-
-    text: str
-    url: str
-
-
-class Advice(NamedTuple):
-    """What to do where nothing was found."""
-
-    text: str
-    links: tuple[Link, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +91,9 @@ def answer_page(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
     except NotKeptError as error:
         problem = str(error)
     except UnknownWordError as error:
-        problem, advice = _unknown(error, asked)
+        problem, advice = advise_on_word(error, asked)
     if not found.total and not problem:
-        problem, advice = _nothing(library, asked)
+        problem, advice = advise_on_nothing(asked, library.index.count())
     shown = min(found.total, MAX_SHOWN)
     start = (asked.page - 1) * PAGE_SIZE + 1
     return {
@@ -157,38 +143,6 @@ def common_labels(index: PhotoIndex) -> list[tuple[str, int]]:
     counts = Counter(columns.class_ids[labelled].tolist())
     names = index.network.class_names
     return [(names[class_id], count) for class_id, count in counts.most_common(_COMMON)]
-
-
-def summarize(asked: Asked, total: int, *, alike: bool = False, shown: int = MAX_SHOWN) -> str:
-    """Say in a sentence what is shown.
-
-    Args:
-      asked: the question.
-      total: photos that fit.
-      alike: whether they are ranked by likeness.
-      shown: photos shown at most.
-
-    Returns:
-      The sentence.
-
-    Example:
-      >>> summarize(Asked(words="dog"), 1200)
-      '1,200 photos of “dog”, the most probable first.'
-    """
-    what = f"{total:,} photo{'' if total == 1 else 's'}"
-    if asked.words:
-        what += f" of “{asked.words}”"
-    if asked.since:
-        what += f" since {asked.since}"
-    order = "the latest first"
-    if alike and asked.words:
-        order = "the most probable and most alike first"
-    elif alike:
-        order = "the most alike first"
-    elif asked.words:
-        order = "the most probable first"
-    more = f" The first {shown:,} are shown." if total > shown else ""
-    return f"{what}{f', {order}' if total > 1 else ''}.{more}"
 
 
 def make_tiles(index: PhotoIndex, hits: Sequence[Hit], words: str) -> list[Tile]:
@@ -267,36 +221,3 @@ def _day(taken: int) -> str:
         return (epoch + datetime.timedelta(seconds=taken)).date().isoformat()
     except OverflowError:
         return ""
-
-
-def _unknown(error: UnknownWordError, asked: Asked) -> tuple[str, tuple[Advice, ...]]:
-    problem = f"The network knows nothing called “{error.word}”."
-    advice = []
-    if error.suggestions:
-        links = tuple(Link(word, asked.url(words=word, page=1)) for word in error.suggestions)
-        advice.append(Advice("Did you mean: ", links))
-    else:
-        advice.append(Advice("Try a more general word, such as animal, food or vehicle."))
-    advice.append(Advice("Or drop a photo that looks like what you seek."))
-    return problem, tuple(advice)
-
-
-def _nothing(library: PhotoLibrary, asked: Asked) -> tuple[str, tuple[Advice, ...]]:
-    if not library.index.count():
-        text = "Index a folder: python -m experiments.photos index FOLDER"
-        return "The index holds no photo yet.", (Advice(text),)
-    advice = []
-    if asked.since:
-        link = Link("any day", asked.url(since="", page=1))
-        advice.append(Advice("Look at photos of ", (link,)))
-    if asked.words and asked.min_probability > 0.01:
-        link = Link("at least 1 %", asked.url(min_probability=0.01, page=1))
-        advice.append(Advice("Show less certain photos too: ", (link,)))
-    if asked.words:
-        advice.append(Advice("Try a more general word, or one of the common ones below."))
-    if asked.page > 1:
-        advice.append(Advice("See ", (Link("the first photos", asked.url(page=1)),)))
-    what = f" shows “{asked.words}”" if asked.words else " fits"
-    since = f" since {asked.since}" if asked.since else ""
-    sure = f" with at least {100 * asked.min_probability:g} %" if asked.words else ""
-    return f"No photo{since}{what}{sure}.", tuple(advice)

@@ -4,7 +4,8 @@ import base64
 from pathlib import Path
 
 from jaxcnn.data.decode import DecodeError
-from jaxcnn.photo_server.answers import Tile, make_tiles, summarize
+from jaxcnn.photo_server.advice import summarize
+from jaxcnn.photo_server.answers import Tile, make_tiles
 from jaxcnn.photo_server.asked import Asked
 from jaxcnn.photo_server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.photo_server.thumbnails import make_thumbnail
