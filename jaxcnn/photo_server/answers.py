@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.photo_server.advice import MAX_SHOWN, advise_on_nothing, advise_on_word, summarize
+from jaxcnn.photo_server.advice import (
+    MAX_SHOWN,
+    Advice,
+    advise_on_nothing,
+    advise_on_word,
+    summarize,
+)
 from jaxcnn.photo_server.asked import Asked
 from jaxcnn.photo_server.library import Likeness, PhotoLibrary, as_text
 from jaxcnn.photos.search import Found, Hit, Query
@@ -84,7 +90,8 @@ def answer_page(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
     Raises:
       PhotoGoneError: if the photo to be compared with is not in the index, or cannot be read.
     """
-    likeness, found, problem, advice = None, Found((), 0, ()), "", ()
+    likeness, found, problem = None, Found((), 0, ()), ""
+    advice: tuple[Advice, ...] = ()
     try:
         likeness = _likeness(library, asked)
         found = _search(library, asked, likeness)

@@ -62,7 +62,7 @@ def test_words_find_the_kinds_of_a_thing(client):
     assert [a["value"] for a in page.all("input", name="q")] == ["dog"]
     page = read(client, "/?q=animal")
     assert set(labels(page)) == {"golden retriever", "tabby, tabby cat"}
-    assert "2 classes of the network" in page.text
+    assert "“animal” means 2 classes of the network" in page.text
 
 
 def test_the_least_probability_and_the_day_are_filters(client):
