@@ -1,6 +1,7 @@
 """The parts of `experiments.photos` that make pages: a server, and a gallery in one file."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,14 @@ GALLERY_LIMIT = 200  # where --limit does not say: small pictures of some 2 MB
 
 
 def serve(index_path: Path, port: int) -> int:
-    """Serve an index to this machine until Ctrl-C.
+    """Serve an index to this machine until Ctrl-C or SIGTERM.
 
     Args:
       index_path: the index's file.
       port: of 127.0.0.1; 0 lets the system choose.
 
     Returns:
-      The exit status: 0 after Ctrl-C.
+      The exit status: 0 after either.
 
     Raises:
       ValueError: if the port cannot be had, the index cannot be read, or its network not be loaded.
@@ -31,6 +32,8 @@ def serve(index_path: Path, port: int) -> int:
     from jaxcnn.photo_server.serving import HOST, bind, make_server
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue of pictures is no news
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores Ctrl-C for what runs behind it
+        signal.signal(number, signal.default_int_handler)
     index = PhotoIndex(index_path)
     with bind(port) as bound:
         address = f"http://{HOST}:{bound.getsockname()[1]}/"
