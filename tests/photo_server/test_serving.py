@@ -160,10 +160,13 @@ def serve(index, port=0):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_it_cleanly(index, number):
     with serve(index) as process:
-        line = process.stdout.readline()
-        assert "5 photos at http://127.0.0.1:" in line
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
+        try:
+            line = process.stdout.readline()
+            assert "5 photos at http://127.0.0.1:" in line
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=300)
+        finally:
+            process.kill()  # where it did not end by itself
     assert process.returncode == 0
     assert errors.splitlines() == ["loading the network ...", "ended."]
 
