@@ -15,7 +15,7 @@ from PIL import Image
 
 _EXIF_FOLDER = 0x8769
 _TAKEN, _CHANGED = 0x9003, 0x0132  # DateTimeOriginal, DateTime
-_FORMATS = ("JPEG", "MPO", "TIFF", "WEBP", "PNG", "AVIF")  # those with EXIF data
+_FORMATS = ("JPEG", "TIFF", "WEBP", "PNG", "AVIF")  # those with EXIF data
 _SPAN = re.compile(r"(\d+)\s*([dwmy])", re.IGNORECASE)
 _DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d", "%Y-%m", "%Y")
 
@@ -42,7 +42,7 @@ def taken_at(data: bytes, mtime_ns: int) -> tuple[int, bool]:
 def _noted_in(data: bytes) -> datetime.datetime | None:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.format == "PNG" and "exif" not in image.info:
+            if image.format == "PNG" and b"eXIf" not in data:
                 return None  # Pillow would decode all of it to look behind the pixels
             exif = image.getexif()
             texts = [exif.get_ifd(_EXIF_FOLDER).get(_TAKEN), exif.get(_CHANGED)]

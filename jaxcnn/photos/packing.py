@@ -16,8 +16,8 @@ def pack_labels(probabilities: np.ndarray) -> bytes:
       probabilities: (K,) float32, K at most MAX_CLASSES.
 
     Returns:
-      The classes as uint16, then their probabilities likewise, the most probable first; those of at
-      least LEAST_PROBABILITY, and the LEAST_COUNT most probable in any case.
+      Pairs of uint16, class and probability, the most probable first; those of at least
+      LEAST_PROBABILITY, and the LEAST_COUNT most probable in any case.
 
     Raises:
       ValueError: if there are more classes.
@@ -33,7 +33,7 @@ def pack_labels(probabilities: np.ndarray) -> bytes:
     count = max(LEAST_COUNT, int((probabilities >= LEAST_PROBABILITY).sum()))
     order = np.argsort(-probabilities, kind="stable")[:count]
     shares = np.rint(probabilities[order].astype(np.float64) * _STEPS)
-    return order.astype("<u2").tobytes() + shares.astype("<u2").tobytes()
+    return np.stack([order, shares], axis=1).astype("<u2").tobytes()
 
 
 def unpack_labels(data: bytes) -> tuple[tuple[int, float], ...]:
@@ -53,11 +53,10 @@ def unpack_columns(rows: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     Returns:
       (L,) uint16 classes and (L,) float32 probabilities; photo i has len(rows[i]) // 4 of them.
     """
-    values = np.frombuffer(b"".join(rows), "<u2")
-    lengths = np.array([len(row) // 4 for row in rows], np.int64)
-    # Each row is n classes, then n probabilities.
-    halves = np.repeat(np.tile([True, False], len(rows)), np.repeat(lengths, 2))
-    return values[halves].astype(np.uint16), values[~halves].astype(np.float32) / _STEPS
+    pairs = np.frombuffer(b"".join(rows), "<u2").reshape(-1, 2)
+    probabilities = pairs[:, 1].astype(np.float32)
+    probabilities /= _STEPS
+    return pairs[:, 0].astype(np.uint16), probabilities
 
 
 def pack_vector(vector: np.ndarray) -> bytes:

@@ -13,6 +13,7 @@ from jaxcnn.photos.words import ClassIds, word_table
 DEFAULT_MIN_PROBABILITY = 0.1
 DEFAULT_LIMIT = 20
 _LABELS_SHOWN = 5
+_ROWS_IN_CACHE = 256  # as floats; three times as fast as 4,096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -140,22 +141,30 @@ def _similarity_to(
     like: np.ndarray, index: PhotoIndex, columns: Columns
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give each photo's cosine with a vector, (N,) float64, and whether its vector was there."""
-    direction = like.astype(np.float32) / max(float(np.linalg.norm(like)), 1e-12)
     similarity = np.zeros(len(columns.photo_ids))
     present = np.zeros(len(columns.photo_ids), bool)
+    ids_and_none = np.append(columns.photo_ids, -1)
     for photo_ids, vectors in index.vectors():
         if vectors.shape[1:] != like.shape:
             raise ValueError(
                 f"like has shape {like.shape}; the index holds vectors of {vectors.shape[1:]}."
             )
         # A writer may have added photos since the columns were read.
-        rows = np.searchsorted(columns.photo_ids, photo_ids).clip(max=len(similarity) - 1)
-        known = columns.photo_ids[rows] == photo_ids if len(similarity) else rows < 0
-        floats = vectors.astype(np.float32)
-        lengths = np.sqrt(np.einsum("nd,nd->n", floats, floats)).clip(min=1)
-        similarity[rows[known]] = ((floats @ direction) / lengths)[known]
+        rows = np.searchsorted(columns.photo_ids, photo_ids)
+        known = ids_and_none[rows] == photo_ids
+        similarity[rows[known]] = _cosines(vectors, like.astype(np.float32))[known]
         present[rows[known]] = True
     return similarity, present
+
+
+def _cosines(vectors: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Give the cosine of each of (n, D) int8 vectors with a (D,) float32 one."""
+    found = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), _ROWS_IN_CACHE):
+        floats = vectors[start : start + _ROWS_IN_CACHE].astype(np.float32)
+        lengths = np.sqrt(np.einsum("nd,nd->n", floats, floats)).clip(min=1)
+        found[start : start + _ROWS_IN_CACHE] = (floats @ like) / lengths
+    return found / max(float(np.linalg.norm(like)), 1e-12)
 
 
 def _hits(

@@ -84,7 +84,7 @@ class WordTable:
     Example:
       >>> WordTable(["cat", "dog"]).find("Dogs")
       ((1,),)
-      >>> WordTable(["cat", "dog"]).find("domestic animals")
+      >>> WordTable(["cat", "dog"]).find("carnivores")
       ((0, 1),)
     """
 
@@ -154,7 +154,7 @@ class WordTable:
             if last.endswith(ending) and len(last) > len(ending):
                 yield " ".join([*before, last.removesuffix(ending) + instead])
         if before:
-            yield "".join(words)
+            yield from self._singulars(["".join(words)])
 
     def _unknown(self, words: Sequence[str]) -> UnknownWordError:
         tried = [" ".join(words)] if len(words) > 1 else []

@@ -1,0 +1,116 @@
+"""From the words of a user to an index: which folders, which network, made anew or gone on with."""
+
+import os
+
+import pytest
+
+from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
+from jaxcnn.photos.updating import check_folders, update_file
+
+
+@pytest.fixture
+def filled(album):
+    for i in range(6):
+        album.write(f"{i}.png", list(album.colours)[i % 3], seed=i)
+    return album
+
+
+def update(album, *folders, stub=None, **options):
+    stub = stub or album.labeller
+    sources = []
+
+    def load(source):
+        sources.append(dict(source))
+        return stub
+
+    report = update_file(album.path, check_folders(album.path, folders), load, **options)
+    return report, sources[0]
+
+
+def stub_of(album, fingerprint):
+    return type(album.labeller)(fingerprint)
+
+
+def test_folders_are_remembered(filled, tmp_path):
+    with pytest.raises(ValueError, match="name the folders"):
+        check_folders(filled.path, [])
+    report, source = update(filled, str(filled.photos))
+    assert (report.added, source) == (6, {})
+    report, source = update(filled)
+    assert (report.unchanged, source) == (6, {"weights": "stub"})
+
+
+@pytest.mark.parametrize(("name", "message"), [("none", "does not exist"), ("f", "is no folder")])
+def test_what_is_no_folder_is_refused(album, tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(ValueError, match=f"{name} {message}"):
+        check_folders(album.path, [name])
+
+
+def test_a_folder_that_was_indexed_may_be_away(filled):
+    update(filled, str(filled.photos))
+    filled.photos.rename(filled.photos.with_name("away"))
+    report, _ = update(filled, str(filled.photos))
+    assert report.missing == 6
+
+
+def test_a_folder_is_one_by_any_name(album, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "link").symlink_to(album.photos)
+    names = [str(album.photos), "photos", "~/photos", "link", "photos/../photos/"]
+    assert check_folders(album.path, names) == [os.fsencode(album.photos.resolve())]
+
+
+def test_photos_are_counted_ahead(filled):
+    totals, done = [], []
+    update(filled, str(filled.photos), on_total=totals.append, on_photo=lambda: done.append(1))
+    assert totals in ([6], [])  # none where the photos were done with before
+    assert len(done) == 6
+
+
+def test_a_rebuilding_takes_the_place_of_the_old_index_at_its_end(filled):
+    update(filled, str(filled.photos))
+    other = stub_of(filled, "another")
+    done = []
+    report, source = update(
+        filled,
+        stub=other,
+        rebuild=True,
+        on_photo=lambda: done.append(1),
+        should_stop=lambda: len(done) >= 2,
+    )
+    assert report.interrupted
+    assert source == {"weights": "stub"}
+    assert PhotoIndex(filled.path).network.fingerprint == "stub"
+    assert PhotoIndex(filled.path).count() == 6
+    report, _ = update(filled, stub=other, rebuild=True)
+    assert report.added + report.unchanged == 6
+    assert report.unchanged > 0
+    assert PhotoIndex(filled.path).network.fingerprint == "another"
+    assert PhotoIndex(filled.path).count() == 6
+    names = {path.name for path in filled.path.parent.iterdir()}
+    assert names == {"photos", "photos.sqlite", "photos.sqlite.lock"}
+
+
+def test_a_rebuilding_with_yet_another_network_begins_again(filled):
+    update(filled, str(filled.photos))
+    done = []
+    update(
+        filled,
+        stub=stub_of(filled, "second"),
+        rebuild=True,
+        on_photo=lambda: done.append(1),
+        should_stop=lambda: len(done) >= 2,
+    )
+    report, _ = update(filled, stub=stub_of(filled, "third"), rebuild=True)
+    assert report.added == 6
+    assert PhotoIndex(filled.path).network.fingerprint == "third"
+
+
+def test_an_index_by_another_network_says_what_to_do(filled):
+    update(filled, str(filled.photos))
+    with pytest.raises(PhotoIndexError, match=r"not by what that is now.*--rebuild"):
+        update(filled, stub=stub_of(filled, "retrained"))
