@@ -1,6 +1,9 @@
 """Results as one file: whole, bounded, and safe whatever photos are called."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,8 @@ from jaxcnn.photo_server.gallery import write_gallery
 from jaxcnn.photos.search import Query, search
 
 from .test_app import Reader
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def written(tmp_path, index, query, **more):
@@ -60,3 +65,27 @@ def test_nothing_found_says_what_to_do(tmp_path, index):
     _, _, page = written(tmp_path, index, Query(words="dog", min_probability=1.0))
     assert page.all("img") == []
     assert "more general word" in page.text
+
+
+def search_program(index, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.photos", "search", f"--index={index.path}", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+    )
+
+
+def test_the_program_writes_it(tmp_path, index):
+    done = search_program(index, "dog", f"--html={tmp_path}/dogs.html")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 photos" in done.stdout
+    assert len(Reader((tmp_path / "dogs.html").read_text("utf-8")).all("img")) == 2
+
+
+def test_a_folder_that_is_not_there_is_told_in_one_line(tmp_path, index):
+    done = search_program(index, "dog", f"--html={tmp_path}/none/dogs.html")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "none is no folder" in done.stderr
