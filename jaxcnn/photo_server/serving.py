@@ -53,7 +53,7 @@ def make_server(app: Flask, bound: socket.socket) -> Any:
       bound: as `bind` gives.
 
     Returns:
-      A server; its `run` serves until Ctrl-C, its `close` ends it from another thread.
+      A server; its `run` serves until Ctrl-C.
     """
     return waitress.server.create_server(
         app,

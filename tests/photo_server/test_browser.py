@@ -69,11 +69,11 @@ def address(tmp_path_factory):
     app = create_app(index, ColourLabeller(), explain, max_upload_bytes=MAX_UPLOAD_BYTES)
     bound = bind(0)
     server = make_server(app, bound)
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     server.trigger.pull_trigger(server.close)
-    thread.join()
+    thread.join(60)
     bound.close()
     index.close()
 
@@ -85,7 +85,7 @@ def make_index_reader(path):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(address):  # closed before the server is, which waits for connections
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
         yield browser

@@ -36,7 +36,7 @@ def test_every_answer_says_what_a_browser_may_do(client, url):
     assert "unsafe" not in response.headers["Content-Security-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Referrer-Policy"] == "same-origin"
     assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
 
 

@@ -20,11 +20,11 @@ ROOT = Path(__file__).parent.parent.parent
 def port(app):
     bound = bind(0)
     server = make_server(app, bound)
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield bound.getsockname()[1]
     server.trigger.pull_trigger(server.close)
-    thread.join()
+    thread.join(60)
     bound.close()
 
 
