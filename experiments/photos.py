@@ -7,6 +7,10 @@
     python -m experiments.photos search "golden retriever" --since=1y
     python -m experiments.photos search --like=photo.jpg
         lists the photos that show it, or look like it; both may be combined.
+    python -m experiments.photos search dog --html=dogs.html
+        writes them as a gallery, a page of one file.
+    python -m experiments.photos serve
+        shows the index in a browser on this machine: by words, or by a photo that is dropped.
     python -m experiments.photos about
         tells what the index holds, and which files could not be read.
 
@@ -25,7 +29,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from experiments import command_line
+from experiments import command_line, photo_pages
 from jaxcnn.interrupt import SignalWatch
 from jaxcnn.photos import listing
 from jaxcnn.photos.dates import parse_since
@@ -71,6 +75,16 @@ _SINCE = flags.DEFINE_string(
 )
 _LIMIT = flags.DEFINE_integer("limit", DEFAULT_LIMIT, "search: so many at most.", lower_bound=1)
 _JSON = flags.DEFINE_bool("json", False, "search: print JSON in place of a table.")
+_HTML = flags.DEFINE_string(
+    "html", None, "search: file to write the photos to as a gallery, a page of one file."
+)
+_PORT = flags.DEFINE_integer(
+    "port",
+    8500,
+    "serve: port of 127.0.0.1; 0 lets the system choose.",
+    lower_bound=0,
+    upper_bound=65535,
+)
 
 
 def main(words: list[str]) -> None:
@@ -78,6 +92,7 @@ def main(words: list[str]) -> None:
     commands: Mapping[str, Callable[[list[str]], int]] = {
         "index": _index,
         "search": _search,
+        "serve": _serve,
         "about": _about,
     }
     # Pillow warns of oddities in photos that it reads well enough.
@@ -140,17 +155,29 @@ def _search(words: list[str]) -> int:
     if not text.strip() and flags.FLAGS["min_probability"].present:
         raise ValueError("--min_probability is about words; give some beside --like.")
     since = None if _SINCE.value is None else parse_since(_SINCE.value)
+    if _HTML.value:
+        photo_pages.check_gallery(Path(_HTML.value))
     index = PhotoIndex(_index_path())
     query = Query(
         words=text,
         like=None if _LIKE.value is None else _vector_of(Path(_LIKE.value), index),
         min_probability=_MIN_PROBABILITY.value,
         since=since,
-        limit=_LIMIT.value,
+        limit=_limit(),
     )
     found = search(index, query)
-    _show(found)
+    if _HTML.value:
+        like = Path(_LIKE.value or "").name
+        photo_pages.write_gallery(Path(_HTML.value), index, query, found, like=like)
+    else:
+        _show(found)
     return 0 if found.hits else 1
+
+
+def _limit() -> int:
+    if _HTML.value and not flags.FLAGS["limit"].present:
+        return photo_pages.GALLERY_LIMIT
+    return int(_LIMIT.value)
 
 
 def _show(found: Found) -> None:
@@ -175,6 +202,12 @@ def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
     command_line.prepare()
     labeller = load_labeller(index.network.source, batch_size=1)
     return labeller.label(labeller.preprocess(data)[None])[1][0]
+
+
+def _serve(words: list[str]) -> int:
+    if words:
+        raise ValueError(f"unexpected words {' '.join(words)!r} after serve.")
+    return photo_pages.serve(_index_path(), _PORT.value)
 
 
 def _about(words: list[str]) -> int:

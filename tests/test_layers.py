@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 # A module may import from the rows below its own and from its own folder.
 ROWS = (
+    ("photo_server",),
     ("hard_examples", "look_inside"),
     ("trainer",),
     ("ensemble", "search"),

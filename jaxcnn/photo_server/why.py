@@ -1,0 +1,156 @@
+"""Lay over a small picture of a photo what the network looked at, and say it in words.
+
+What speaks for the class stays as it is and the rest is darkened, so that the map needs no colour;
+a white line surrounds what is at least half as strong as the strongest place.
+"""
+
+import io
+import math
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+_SIZE_PX = 192  # of the map; the browser scales it to the picture's size
+_DARKEST = 170  # of 255
+_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
+
+
+class Why(NamedTuple):
+    """Why a photo was found."""
+
+    map_png: bytes  # to be laid over the photo's central square: transparent where evidence lies
+    words: str
+    is_low: bool  # whether the evidence lies in the photo's lower third
+
+
+def view_share(
+    width: int, height: int, *, stored_size_px: int, image_size_px: int, resize_mode: str
+) -> tuple[float, float]:
+    """Compute which part of what the network sees the central square of a photo is.
+
+    Both have the photo's centre as theirs.
+
+    Args:
+      width: of the photo, in pixels.
+      height: likewise.
+      stored_size_px: side that the photo is resized to.
+      image_size_px: side of the centre crop that the network sees.
+      resize_mode: "crop", "squash" or "pad", see `data.decode.resize_image`.
+
+    Returns:
+      The square's width and height, those of the view being 1.
+
+    Example:
+      >>> view_share(400, 200, stored_size_px=256, image_size_px=128, resize_mode="squash")
+      (1.0, 2.0)
+    """
+    side = min(width, height)
+    whole = {
+        "crop": (side, side),
+        "squash": (width, height),
+        "pad": (max(width, height), max(width, height)),
+    }[resize_mode]
+    scale = stored_size_px / image_size_px
+    return side / whole[0] * scale, side / whole[1] * scale
+
+
+def draw_why(evidence: np.ndarray, share: tuple[float, float], *, size_px: int = _SIZE_PX) -> Why:
+    """Draw a class activation map over the central square of a photo.
+
+    Args:
+      evidence: (h, w) float32, >= 0, over what the network sees.
+      share: as `view_share` gives.
+      size_px: side of the map.
+
+    Returns:
+      The map, and a sentence that says the same.
+    """
+    strength = _place(evidence, share, size_px)
+    if strength.max() > 0:
+        strength = strength / strength.max()
+    pixels = np.zeros((size_px, size_px, 4), np.uint8)
+    pixels[..., 3] = np.rint(_DARKEST * (1 - strength))
+    pixels[_outline(strength >= 0.5)] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", optimize=True)
+    place = locate(strength)
+    return Why(file.getvalue(), describe(strength), place is not None and place[0] == 2)
+
+
+def describe(strength: np.ndarray) -> str:
+    """Say where the evidence for a class lies.
+
+    Args:
+      strength: (H, W) in [0, 1].
+
+    Returns:
+      A sentence.
+
+    Example:
+      >>> describe(np.eye(9)[:, ::-1] * (np.arange(9) < 3))
+      'Looked at the top right, 4 % of the picture.'
+    """
+    strong, place = strength >= 0.5, locate(strength)
+    if place is None:
+        return "Nothing in this part of the photo speaks for it."
+    percent = max(1, math.floor(100 * strong.mean() + 0.5))
+    return f"Looked {_name_place(*place)}, {percent} % of the picture."
+
+
+def locate(strength: np.ndarray) -> tuple[int, int] | None:
+    """Find in which third of the rows and columns the middle of the strong evidence lies.
+
+    Args:
+      strength: (H, W) in [0, 1].
+
+    Returns:
+      Row and column, each in [0, 3); None where there is no evidence.
+
+    Example:
+      >>> locate(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+      (0, 2)
+    """
+    weights = np.where(strength >= 0.5, strength, 0)
+    if not weights.any():
+        return None
+    rows, columns = np.indices(strength.shape)
+    row, column = (
+        min(2, int(3 * ((weights * at).sum() / weights.sum() + 0.5) / length))
+        for at, length in zip((rows, columns), strength.shape, strict=True)
+    )
+    return row, column
+
+
+def _name_place(row: int, column: int) -> str:
+    if row == 1 and column == 1:
+        return "in the middle"
+    if row == 1:
+        return f"at the {_COLUMNS[column]}"
+    return f"at the {_ROWS[row]}" + ("" if column == 1 else f" {_COLUMNS[column]}")
+
+
+def _place(evidence: np.ndarray, share: tuple[float, float], size_px: int) -> np.ndarray:
+    """Sample evidence at the pixels of the central square, between its own pixels linearly."""
+    centred = (np.arange(size_px) + 0.5) / size_px - 0.5
+    x, y = (0.5 + centred * s for s in share)
+    down = _interpolation(y, evidence.shape[0])
+    across = _interpolation(x, evidence.shape[1])
+    return down @ evidence.astype(np.float64) @ across.T
+
+
+def _interpolation(at: np.ndarray, count: int) -> np.ndarray:
+    """(n, count) weights that take `count` samples over [0, 1] to places; outside all are 0."""
+    position = np.clip(at * count - 0.5, 0, count - 1)
+    weights = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(count)))
+    return weights * ((at >= 0) & (at <= 1))[:, None]
+
+
+def _outline(inside: np.ndarray) -> np.ndarray:
+    """Find the pixels of a mask that have a neighbour outside it; the picture's edge is none."""
+    padded = np.pad(inside, 2, mode="edge")
+    eroded = np.ones_like(inside)
+    for step in ((0, 2), (4, 2), (2, 0), (2, 4)):
+        rows, columns = (slice(s, s + n) for s, n in zip(step, inside.shape, strict=True))
+        eroded &= padded[rows, columns]
+    return inside & ~eroded
