@@ -1,0 +1,228 @@
+"""Lessons on convolution: a change, an edge, padding, shared weights, three colours."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.lessons import drawing
+from experiments.lessons.course import Course
+from experiments.lessons.lesson import Shown
+from jaxcnn.models import create_model, summarize
+from jaxcnn.ops.convolution import conv2d
+from jaxcnn.plots.style import BLUE, VERMILLION
+from jaxcnn.plots.text import font
+
+SIGNAL = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0], np.float32)
+
+
+def find_change(signal: jax.Array) -> jax.Array:
+    """Slide the filter (1, -1) along a signal."""
+    kernel = jnp.array([1.0, -1.0]).reshape(1, 2, 1, 1)
+    response = conv2d(signal.reshape(1, 1, -1, 1), kernel, padding="VALID")
+    return response.ravel()
+
+
+def one_dimension(course: Course) -> Shown:
+    """Show that a filter of two weights finds where ones turn into zeros."""
+    response = np.asarray(find_change(jnp.asarray(SIGNAL)))
+    place = int(response.argmax())
+    text = (
+        "A filter slides along the signal and at each place adds up what lies under it, times its "
+        f"own weights. With the weights 1 and \u22121 two equal neighbours cancel out, so the answer "
+        f"is 0 everywhere but at place {place}, where a 1 is followed by a 0."
+    )
+    alt = (
+        f"The signal {_listed(SIGNAL)} above the filter's answer {_listed(response)}. The answer is "
+        f"1 only at place {place}, between the last 1 and the first 0."
+    )
+    numbers = {
+        "signal": _listed(SIGNAL),
+        "answer": _listed(response),
+        "largest at place": f"{place} (counted from 0)",
+    }
+    facts = {"signal": SIGNAL, "response": response, "place": place}
+    return Shown(text, _change_figure(response, place), alt, numbers, (find_change,), facts)
+
+
+def _change_figure(response: np.ndarray, place: int) -> Figure:
+    figure = drawing.new_figure(2.0, 2, 1)
+    above, below = figure.axes
+    drawing.number_grid(above, SIGNAL[None], "signal")
+    drawing.number_grid(below, response[None], "answer of the filter (1, \u22121)")
+    for axes in (above, below):
+        axes.set_xlim(-0.1, len(SIGNAL) + 0.1)
+    drawing.outline(above, 0, place, 1, 2)
+    drawing.outline(below, 0, place, 1, 1)
+    return figure
+
+
+def find_edges(image: jax.Array) -> jax.Array:
+    """Convolve an (H, W) image with Sobel's two filters."""
+    across = jnp.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    kernel = jnp.stack([across, across.T], axis=-1)[:, :, None, :]
+    return conv2d(image[None, :, :, None], kernel, padding="VALID")[0]
+
+
+def two_dimensions(course: Course) -> Shown:
+    """Show that two filters of nine weights find upright and level edges."""
+    photo = course.large_photos.images[0]
+    grey = (photo.astype(np.float32) / 255).mean(axis=2)
+    edges = np.asarray(find_edges(jnp.asarray(grey)))
+    square = np.zeros((8, 8), np.float32)
+    square[2:6, 2:6] = 1
+    of_square = np.asarray(find_edges(jnp.asarray(square)))
+    text = (
+        "In a picture the filter is a small square of weights: \u22121, \u22122, \u22121 on its left and 1, 2, 1 on "
+        "its right answer where the picture turns brighter or darker from left to right. The same "
+        "weights turned by 90 degrees answer to edges that lie level, and both together draw the "
+        "outline of the animal without ever having seen one."
+    )
+    name = course.class_names[course.large_photos.labels[0]]
+    alt = (
+        f"A photo of a {name} in grey; beside it the answers of the two filters, blue where the "
+        "picture turns brighter, vermillion where it turns darker, white where nothing changes."
+    )
+    numbers = {
+        "left half of a white square": f"upright edges up to {of_square[..., 0].max():.0f}",
+        "inside the square": f"{of_square[3, 3, 0]:.0f} and {of_square[3, 3, 1]:.0f}",
+        "strongest answer in the photo": f"{np.abs(edges).max():.2f}",
+    }
+    facts = {"square": of_square, "edges": edges}
+    return Shown(text, _edges_figure(grey, edges), alt, numbers, (find_edges,), facts)
+
+
+def _edges_figure(grey: np.ndarray, edges: np.ndarray) -> Figure:
+    figure = drawing.new_figure(2.15, 1, 3)
+    scale = float(np.quantile(np.abs(edges), 0.99))
+    drawing.picture(figure.axes[0], grey, "the photo, in grey")
+    drawing.signed_picture(figure.axes[1], edges[..., 0], "upright edges", scale=scale)
+    drawing.signed_picture(figure.axes[2], edges[..., 1], "level edges", scale=scale)
+    return figure
+
+
+def pad_both_ways(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Add up each 3 x 3 neighbourhood of an (H, W) image, with padding and without."""
+    images, kernel = image[None, :, :, None], jnp.ones((3, 3, 1, 1))
+    same = conv2d(images, kernel, padding="SAME")[0, :, :, 0]
+    valid = conv2d(images, kernel, padding="VALID")[0, :, :, 0]
+    return same, valid
+
+
+def padding(course: Course) -> Shown:
+    """Show what "same" padding adds and what "valid" trims."""
+    same, valid = (np.asarray(x) for x in pad_both_ways(jnp.ones((5, 5))))
+    shrunk = _sizes_after(32, 5)
+    text = (
+        "A 3 x 3 filter has no full neighbourhood at the border: \u201csame\u201d lays zeros round the "
+        "picture and keeps its size, \u201cvalid\u201d takes only the places where the filter fits and "
+        "loses a pixel on every side. Here each cell adds up nine ones, so the answer 9 says that "
+        "nothing is missing, and the 6 and 4 at the border count the zeros that were laid there."
+    )
+    alt = (
+        "Three grids: a 5 by 5 picture of ones with a dotted border of zeros, the 5 by 5 answer "
+        "with same padding (4 in the corners, 6 at the edges, 9 inside), and the 3 by 3 answer "
+        "with valid padding (9 everywhere)."
+    )
+    numbers = {
+        "picture": "5 x 5",
+        "\u201csame\u201d": " x ".join(map(str, same.shape)),
+        "\u201cvalid\u201d": " x ".join(map(str, valid.shape)),
+        "32 px after five \u201cvalid\u201d layers": f"{shrunk} px",
+    }
+    facts = {"same": same, "valid": valid, "after_five": shrunk}
+    return Shown(text, _padding_figure(same, valid), alt, numbers, (pad_both_ways,), facts)
+
+
+def _sizes_after(size_px: int, layers: int) -> int:
+    """Run "valid" layers one after the other, and tell the side of what is left."""
+    image = jnp.ones((size_px, size_px))
+    for _ in range(layers):
+        image = pad_both_ways(image)[1]
+    return image.shape[0]
+
+
+def _padding_figure(same: np.ndarray, valid: np.ndarray) -> Figure:
+    figure = drawing.new_figure(2.35, 1, 3, width_ratios=(7, 5, 3))
+    padded = np.pad(np.ones((5, 5)), 1)
+    drawing.number_grid(
+        figure.axes[0], padded, "picture, and zeros", size=9, strongest=9, dashed=padded == 0
+    )
+    drawing.number_grid(figure.axes[1], same, "\u201csame\u201d: 5 x 5", size=9)
+    drawing.number_grid(figure.axes[2], valid, "\u201cvalid\u201d: 3 x 3", size=9)
+    return figure
+
+
+def count_weights(side_px: int) -> tuple[int, int]:
+    """Count the weights of a convolution, and of a dense layer that gives as many numbers."""
+    photo = (side_px, side_px, 3)
+    convolution = summarize(create_model("six_conv", 2, depth=1), photo).rows[0]
+    return convolution.num_params, (math.prod(photo) + 1) * math.prod(convolution.output_shape)
+
+
+def sharing(course: Course) -> Shown:
+    """Show how many weights a convolution saves by using the same ones at every place."""
+    sides = (16, 32, 64, 128, 256)
+    shared, dense = zip(*map(count_weights, sides), strict=True)
+    by_side = dict(zip(sides, zip(shared, dense, strict=True), strict=True))
+    text = (
+        "A convolution uses the same weights at every place of the picture, so its 32 filters of "
+        f"3 x 3 x 3 weights and a bias each come to {shared[0]} numbers, however large the photo is. A "
+        "dense layer that gives as many answers has a weight for every pair of a pixel and an "
+        f"answer: {by_side[128][1] / 1e9:.0f} thousand million of them for a photo of 128 x 128 pixels."
+    )
+    alt = (
+        "A chart with logarithmic axes of weights by the photo's side: flat at "
+        f"{shared[0]} for the convolution, rising from {_large(dense[0])} at 16 px to "
+        f"{_large(dense[-1])} at 256 px for the dense layer."
+    )
+    numbers = {
+        "convolution, any size": f"{shared[0]}",
+        "dense layer, 32 px": _large(by_side[32][1]),
+        "dense layer, 128 px": _large(by_side[128][1]),
+        "times as many at 128 px": _large(by_side[128][1] / shared[0]),
+    }
+    facts = {"sides": sides, "shared": shared, "dense": dense}
+    return Shown(text, _sharing_figure(sides, shared, dense), alt, numbers, (count_weights,), facts)
+
+
+def _sharing_figure(
+    sides: tuple[int, ...], shared: tuple[int, ...], dense: tuple[int, ...]
+) -> Figure:
+    figure = drawing.new_figure(3.0)
+    axes = drawing.chart(figure.axes[0], x="side of the photo, px", y="weights of one layer")
+    axes.plot(sides, dense, color=VERMILLION, marker="s", linestyle="--", linewidth=2)
+    axes.plot(sides, shared, color=BLUE, marker="o", linewidth=2)
+    axes.set(xscale="log", yscale="log", ylim=(100, 1e14))
+    axes.set_xticks(sides, [str(side) for side in sides])
+    axes.minorticks_off()
+    axes.text(64, dense[2] * 12, "dense layer", **font(drawing.LABEL, ha="right", color=VERMILLION))
+    axes.text(64, shared[2] * 6, f"convolution: {shared[0]}", **font(drawing.LABEL, color=BLUE))
+    return figure
+
+
+def by_channel(image: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Apply a filter's red, green and blue slices apart, and the filter as a whole."""
+    slices = conv2d(image[None], kernel[:, :, None, :], groups=3)[0]
+    whole = conv2d(image[None], kernel[:, :, :, None])[0, :, :, 0]
+    return slices, whole
+
+
+def _listed(values: np.ndarray) -> str:
+    return " ".join(f"{value:.0f}" for value in values).replace("-0", "0")
+
+
+def _large(count: float) -> str:
+    """Write a large number so that it can be read aloud.
+
+    Example:
+      >>> _large(896), _large(1.61e9), _large(25_000_000)
+      ('896', '1,610 million', '25 million')
+    """
+    if count < 1e6:
+        return f"{count:,.0f}"
+    if count < 1e11:
+        return f"{count / 1e6:,.0f} million"
+    return f"{count / 1e9:,.0f} thousand million"
