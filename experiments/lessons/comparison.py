@@ -1,5 +1,6 @@
 """The lesson on what can be told without a network: colours and edges, counted."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
@@ -23,8 +24,7 @@ def histograms(course: Course) -> Shown:
     found = count_and_tell(course.photos)
     network = float(trained_network(course).accuracy[-1])
     labels = course.photos.test.labels
-    chance = float((labels == 0).mean())
-    chance = max(chance, 1 - chance) if len(course.class_names) == 2 else chance
+    chance = float(np.bincount(labels).max() / len(labels))
     accuracies = {
         "colours, counted": found["color_histogram"].test_accuracy,
         "edges, counted": found["edge_orientation_histogram"].test_accuracy,
@@ -32,11 +32,11 @@ def histograms(course: Course) -> Shown:
     }
     text = (
         "Both histograms count, one how often each colour occurs and the other in which directions "
-        "brightness changes, and a linear classifier does the rest; neither knows where anything is. "
-        f"They get {percent(accuracies['colours, counted'], 0)} and "
-        f"{percent(accuracies['edges, counted'], 0)} of {len(labels):,} new photos right where guessing "
-        f"gets {percent(chance, 0)}, and the network, which learns how edges form ears and muzzles, "
-        f"gets {percent(network, 0)}."
+        "brightness changes, and a linear classifier does the rest; neither knows where anything "
+        f"is. They get {percent(accuracies['colours, counted'], 0)} and "
+        f"{percent(accuracies['edges, counted'], 0)} of {len(labels):,} new photos right where "
+        f"guessing gets {percent(chance, 0)}, and the network, which learns how edges form ears "
+        f"and muzzles, gets {percent(network, 0)}."
     )
     alt = "Three bars of test accuracy: " + ", ".join(
         f"{name} {percent(value)}" for name, value in accuracies.items()

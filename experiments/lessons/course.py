@@ -3,13 +3,12 @@
 import dataclasses
 import functools
 import hashlib
-import inspect
 import io
 import json
 import os
-import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,9 +93,7 @@ class Course:
         self.weights = weights
         self._data_dir = data_dir
         self._sources = self._find(self.sizes.image_px)
-        self.about = json.dumps(
-            [seed, dataclasses.asdict(self.sizes), data_dir, weights, *map(len, self._sources)]
-        )
+        self.about = json.dumps([seed, self.sizes.image_px, data_dir, *map(len, self._sources)])
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -144,28 +141,30 @@ class Course:
             found = decode_split(chosen, size_px=self.sizes.image_px, progress=False)
             return {"images": found.images, "labels": found.labels}
 
-        kept = self.kept(f"photos_{split}", decode)
+        kept = self.kept(f"photos_{split}", decode, count)
         names = [f"{split}/{i}" for i in range(len(kept["labels"]))]
         return DecodedSplit(kept["images"], kept["labels"], names, source.class_names)
 
-    def kept(self, name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> Arrays:
+    def kept(
+        self, name: str, make: Callable[[], Mapping[str, np.ndarray]], *about: object
+    ) -> Arrays:
         """Give what `make` gives, from the folder where an earlier start has left it.
 
         Args:
           name: of the file.
-          make: a function of this course alone; the module that it is written in may have changed
-            since, and then it is called again.
+          make: called where there is none, or one of another course or about something else.
+          *about: what the arrays depend on beside the course, such as a network's settings.
 
         Returns:
           The arrays.
         """
         path = self.folder / f"{name}.npz"
-        about = digest(self.about, inspect.getsource(sys.modules[make.__module__]))
-        found = _read(path, about)
+        origin = digest(self.about, metadata.version("jaxcnn"), repr(about))
+        found = _read(path, origin)
         if found is None:
             found = dict(make())
             file = io.BytesIO()
-            np.savez(file, about=np.array(about), **found)  # type: ignore[arg-type]
+            np.savez(file, origin=np.array(origin), **found)  # type: ignore[arg-type]
             write_whole(path, file.getvalue())
         return found
 
@@ -217,10 +216,10 @@ def write_whole(path: Path, data: bytes) -> None:
     os.replace(part, path)
 
 
-def _read(path: Path, about: str) -> Arrays | None:
+def _read(path: Path, origin: str) -> Arrays | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
-    return found if str(found.pop("about", "")) == about else None
+    return found if str(found.pop("origin", "")) == origin else None

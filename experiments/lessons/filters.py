@@ -20,9 +20,9 @@ SIGNAL = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0], np.float32)
 
 def find_change(signal: jax.Array) -> jax.Array:
     """Slide the filter (1, -1) along a signal."""
+    signals = signal.reshape(1, 1, -1, 1)
     kernel = jnp.array([1.0, -1.0]).reshape(1, 2, 1, 1)
-    response = conv2d(signal.reshape(1, 1, -1, 1), kernel, padding="VALID")
-    return response.ravel()
+    return conv2d(signals, kernel, padding="VALID").ravel()
 
 
 def one_dimension(course: Course) -> Shown:
@@ -31,12 +31,12 @@ def one_dimension(course: Course) -> Shown:
     place = int(response.argmax())
     text = (
         "A filter slides along the signal and at each place adds up what lies under it, times its "
-        f"own weights. With the weights 1 and \u22121 two equal neighbours cancel out, so the answer "
-        f"is 0 everywhere but at place {place}, where a 1 is followed by a 0."
+        "own weights. With the weights 1 and \u22121 two equal neighbours cancel out, so the "
+        f"answer is 0 everywhere but at place {place}, where a 1 is followed by a 0."
     )
     alt = (
-        f"The signal {_listed(SIGNAL)} above the filter's answer {_listed(response)}. The answer is "
-        f"1 only at place {place}, between the last 1 and the first 0."
+        f"The signal {_listed(SIGNAL)} above the filter's answer {_listed(response)}. The answer "
+        f"is 1 only at place {place}, between the last 1 and the first 0."
     )
     numbers = {
         "signal": _listed(SIGNAL),
@@ -61,7 +61,7 @@ def _change_figure(response: np.ndarray, place: int) -> Figure:
 
 def find_edges(image: jax.Array) -> jax.Array:
     """Convolve an (H, W) image with Sobel's two filters."""
-    across = jnp.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    across = jnp.outer(jnp.array([1.0, 2.0, 1.0]), jnp.array([-1.0, 0.0, 1.0]))
     kernel = jnp.stack([across, across.T], axis=-1)[:, :, None, :]
     return conv2d(image[None, :, :, None], kernel, padding="VALID")[0]
 
@@ -75,19 +75,19 @@ def two_dimensions(course: Course) -> Shown:
     square[2:6, 2:6] = 1
     of_square = np.asarray(find_edges(jnp.asarray(square)))
     text = (
-        "In a picture the filter is a small square of weights: \u22121, \u22122, \u22121 on its left and 1, 2, 1 on "
-        "its right answer where the picture turns brighter or darker from left to right. The same "
-        "weights turned by 90 degrees answer to edges that lie level, and both together draw the "
-        "outline of the animal without ever having seen one."
+        "In a picture the filter is a small square of weights: \u22121, \u22122, \u22121 on its "
+        "left and 1, 2, 1 on its right answer where the picture turns brighter or darker from left "
+        "to right. The same weights turned by 90 degrees answer to edges that lie level, and both "
+        "together draw the outline of what is there without knowing what it is."
     )
     name = course.class_names[course.large_photos.labels[0]]
     alt = (
         f"A photo of a {name} in grey; beside it the answers of the two filters, blue where the "
         "picture turns brighter, vermillion where it turns darker, white where nothing changes."
     )
+    left, inside, right = of_square[2, [0, 2, 5], 0]
     numbers = {
-        "left half of a white square": f"upright edges up to {of_square[..., 0].max():.0f}",
-        "inside the square": f"{of_square[3, 3, 0]:.0f} and {of_square[3, 3, 1]:.0f}",
+        "a white square": f"left edge {left:.0f}, inside {inside:.0f}, right edge {right:.0f}",
         "strongest answer in the photo": f"{np.abs(edges).max():.2f}",
     }
     facts = {"square": of_square, "edges": edges}
@@ -116,10 +116,11 @@ def padding(course: Course) -> Shown:
     same, valid = (np.asarray(x) for x in pad_both_ways(jnp.ones((5, 5))))
     shrunk = _sizes_after(32, 5)
     text = (
-        "A 3 x 3 filter has no full neighbourhood at the border: \u201csame\u201d lays zeros round the "
-        "picture and keeps its size, \u201cvalid\u201d takes only the places where the filter fits and "
-        "loses a pixel on every side. Here each cell adds up nine ones, so the answer 9 says that "
-        "nothing is missing, and the 6 and 4 at the border count the zeros that were laid there."
+        "A 3 x 3 filter has no full neighbourhood at the border: \u201csame\u201d lays zeros round "
+        "the picture and keeps its size, \u201cvalid\u201d takes only the places where the filter "
+        "fits and loses a pixel on every side. Each answer here adds up nine cells of ones: a 9 "
+        "had all of them, a 6 at the edge counts three zeros from outside, and a 4 in the corner "
+        "five."
     )
     alt = (
         "Three grids: a 5 by 5 picture of ones with a dotted border of zeros, the 5 by 5 answer "
@@ -158,8 +159,9 @@ def _padding_figure(same: np.ndarray, valid: np.ndarray) -> Figure:
 def count_weights(side_px: int) -> tuple[int, int]:
     """Count the weights of a convolution, and of a dense layer that gives as many numbers."""
     photo = (side_px, side_px, 3)
-    convolution = summarize(create_model("six_conv", 2, depth=1), photo).rows[0]
-    return convolution.num_params, (math.prod(photo) + 1) * math.prod(convolution.output_shape)
+    layer = summarize(create_model("six_conv", 2), photo).rows[0]
+    answers = math.prod(layer.output_shape)
+    return layer.num_params, (math.prod(photo) + 1) * answers
 
 
 def sharing(course: Course) -> Shown:
@@ -168,10 +170,10 @@ def sharing(course: Course) -> Shown:
     shared, dense = zip(*map(count_weights, sides), strict=True)
     by_side = dict(zip(sides, zip(shared, dense, strict=True), strict=True))
     text = (
-        "A convolution uses the same weights at every place of the picture, so its 32 filters of "
-        f"3 x 3 x 3 weights and a bias each come to {shared[0]} numbers, however large the photo is. A "
-        "dense layer that gives as many answers has a weight for every pair of a pixel and an "
-        f"answer: {by_side[128][1] / 1e9:.0f} thousand million of them for a photo of 128 x 128 pixels."
+        "A convolution uses the same weights at every place of the picture, so its 32 filters of 3 "
+        f"x 3 x 3 weights and a bias each come to {shared[0]} numbers, however large the photo is. "
+        "A dense layer that gives as many answers has a weight for every pair of a pixel and an "
+        f"answer: {_large(by_side[128][1])} of them for a photo of 128 x 128 pixels."
     )
     alt = (
         "A chart with logarithmic axes of weights by the photo's side: flat at "
@@ -218,11 +220,10 @@ def _large(count: float) -> str:
     """Write a large number so that it can be read aloud.
 
     Example:
-      >>> _large(896), _large(1.61e9), _large(25_000_000)
-      ('896', '1,610 million', '25 million')
+      >>> _large(896), _large(25_000_000), _large(1.61e9)
+      ('896', '25 million', '1.6 billion')
     """
-    if count < 1e6:
-        return f"{count:,.0f}"
-    if count < 1e11:
-        return f"{count / 1e6:,.0f} million"
-    return f"{count / 1e9:,.0f} thousand million"
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if count >= size:
+            return f"{count / size:,.{0 if count >= 10 * size else 1}f} {name}"
+    return f"{count:,.0f}"

@@ -44,8 +44,8 @@ def code_of(*functions: Callable[..., Any]) -> str:
     """Give the source of functions as it stands in their file, and the imports that it needs.
 
     Args:
-      *functions: of one module. A function's docstring and annotations of its signature are left
-        out, for the text beside it says what it does.
+      *functions: docstrings, and annotations in signatures, are left out, for the text beside the
+        code says what it does.
 
     Returns:
       Lines of Python.
@@ -55,13 +55,10 @@ def code_of(*functions: Callable[..., Any]) -> str:
       import ast
     """
     bodies = [_without_docstring(inspect.getsource(function)) for function in functions]
-    names = {
-        node.id
-        for body in bodies
-        for node in ast.walk(ast.parse(body))
-        if isinstance(node, ast.Name)
-    }
-    imports = _imports(sys.modules[functions[0].__module__], names)
+    imports: dict[str, None] = {}  # in order, each once
+    for function, body in zip(functions, bodies, strict=True):
+        names = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+        imports |= dict.fromkeys(_imports(sys.modules[function.__module__], names))
     return "\n\n".join(["\n".join(imports), *bodies] if imports else bodies)
 
 

@@ -42,7 +42,7 @@ def trained_network(course: Course) -> Network:
         kept = {f"variables/{name}": leaf for name, leaf in flatten(found.variables).items()}
         return kept | {"accuracy": found.accuracy[:, 0], "probabilities": found.probabilities}
 
-    kept = course.kept("network", make)
+    kept = course.kept("network", make, chosen, len(course.photos.train))
     leaves = {k.removeprefix("variables/"): v for k, v in kept.items() if k.startswith("variables")}
     return Network(model, unflatten(leaves), kept["accuracy"], kept["probabilities"])
 
@@ -108,11 +108,15 @@ def feature_maps(course: Course) -> Shown:
     )
     numbers = {stage.replace("_", " "): _by(x) for stage, x in found.items()}
     numbers |= {
-        "weights of the network": f"{sum(x.size for x in jax.tree.leaves(network.variables['params'])):,}",
+        "weights of the network": f"{_count(network.variables['params']):,}",
         "right of the test photos": percent(float(network.accuracy[-1])),
     }
     facts = {"maps": found, "accuracy": network.accuracy}
     return Shown(text, _maps_figure(photo, found), alt, numbers, (maps_of,), facts)
+
+
+def _count(tree: PyTree) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def _by(x: np.ndarray) -> str:
@@ -138,7 +142,7 @@ def _maps_figure(photo: np.ndarray, found: Arrays) -> Figure:
 
 
 def colours(course: Course) -> Shown:
-    """Show that a filter for colour photos has a slice for each colour, and adds up what they give."""
+    """Show that a filter has a slice for each colour, and adds up what they give."""
     network = trained_network(course)
     photo = course.large_photos.images[0]
     kernels = np.asarray(network.variables["params"]["block_1"]["conv"]["kernel"])
@@ -148,15 +152,15 @@ def colours(course: Course) -> Shown:
     error = float(np.abs(slices.sum(axis=2) - whole).max())
     text = (
         "A colour photo is three pictures, one each of red, green and blue, so a filter is a stack "
-        "of three slices with weights of their own. Each slice slides over its colour, and the sum of "
-        "the three answers is one single feature map; this filter is number "
-        f"{number + 1} of the {kernels.shape[3]} that the network has learned in its first layer."
+        "of three slices with weights of their own. Each slice slides over its colour, and the sum "
+        f"of the three answers is one single feature map; this filter is number {number + 1} of "
+        f"the {kernels.shape[3]} that the network has learned in its first layer."
     )
     name = course.class_names[course.large_photos.labels[0]]
     alt = (
-        f"Three rows, red, green and blue: the photo of a {name} in that colour, the 3 by 3 weights "
-        "of the slice for it, and its answer. A last row shows the colour photo, a plus sign, and the sum of "
-        "the three answers."
+        f"Three rows, red, green and blue: the photo of a {name} in that colour, the 3 by 3 "
+        "weights of the slice for it, and its answer. A last row shows the colour photo, a plus "
+        "sign, and the sum of the three answers."
     )
     numbers = {
         "one filter": " x ".join(map(str, kernel.shape)) + f" = {kernel.size} weights",
@@ -214,10 +218,10 @@ def softmax(course: Course) -> Shown:
     logits, shares = (np.asarray(x, np.float64) for x in found)
     again = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     text = (
-        "The last layer gives each class a score, which may be any number; softmax raises e to the power of each "
-        "and divides by their sum, so all become positive and add up to 1. Only differences of "
-        "scores count: the further the best is ahead, the surer the answer, and equal scores are a "
-        "shrug."
+        "The last layer gives each class a score, which may be any number; softmax raises e to the "
+        "power of each and divides by their sum, so all become positive and add up to 1. Only "
+        "differences of scores count: the further the best is ahead, the surer the answer, and "
+        "equal scores are a shrug."
     )
     names = course.class_names
     alt = "Three photos, each with bars of its scores and of its probabilities: " + "; ".join(

@@ -18,30 +18,32 @@ from jaxcnn.train import to_unit_interval
 
 POOLINGS = ((2, 2), (3, 1), (3, 2))  # window and stride, px
 DROPOUT_RATE, UNITS, STEPS = 0.5, 20, 10
-CHANGES = ("flip=1", "zoom=0.4", "rotation=0.6", "brightness=0.4", "contrast=0.6", "hue=0.3")
+CHANGES = ("flip=1", "zoom=0.4", "rotation=0.6", "brightness=0.4", "hue=0.3")
 
 
 def pool(image: jax.Array, window: int, strides: int) -> jax.Array:
     """Keep the largest number of each window of an (H, W) image."""
-    return max_pool(image[:, :, None], window=window, strides=strides)[:, :, 0]
+    maps = image[:, :, None]  # one map of one channel
+    return max_pool(maps, window=window, strides=strides)[:, :, 0]
 
 
 def pooling(course: Course) -> Shown:
     """Show what the window's size and its stride do to a map."""
-    image = np.random.default_rng(course.seed).integers(0, 10, (6, 6)).astype(np.float32)
+    draws = np.random.default_rng(course.seed)
+    image = np.floor(10 * draws.random((6, 6), np.float32) ** 2)  # mostly small, as maps are
     pooled = [np.asarray(pool(jnp.asarray(image), *options)) for options in POOLINGS]
     text = (
         "Max pooling slides a window over a feature map and keeps the largest number in it: how "
         "strongly a feature was found there, but no longer exactly where. The window's size says "
-        "how much is looked at together, its stride how far it moves, and so how much smaller the map "
-        "becomes: from 6 x 6 to "
+        "how much is looked at together, its stride how far it moves, and so how much smaller the "
+        "map becomes: from 6 x 6 to "
         + ", ".join(f"{len(p)} x {len(p)}" for p in pooled[:2])
         + f" or {len(pooled[2])} x {len(pooled[2])}."
     )
     alt = (
-        "A 6 by 6 grid of numbers and three pooled ones: window 2, stride 2 gives 3 by 3; window 3, "
-        "stride 1 gives 4 by 4; window 3, stride 2 gives 2 by 2. A box marks the first window and "
-        "the number that is kept of it."
+        "A 6 by 6 grid of numbers and three pooled ones: window 2, stride 2 gives 3 by 3; window "
+        "3, stride 1 gives 4 by 4; window 3, stride 2 gives 2 by 2. A box marks the first window "
+        "and the number that is kept of it."
     )
     numbers = {
         f"window {window}, stride {stride}": f"{len(p)} x {len(p)}, mean {p.mean():.1f}"
@@ -53,12 +55,13 @@ def pooling(course: Course) -> Shown:
 
 
 def _pooling_figure(image: np.ndarray, pooled: list[np.ndarray]) -> Figure:
-    figure = drawing.new_figure(4.2, 2, 2)
+    figure = drawing.new_figure(3.9, 2, 2, height_ratios=(6, 4))
     drawing.number_grid(figure.axes[0], image, "feature map, 6 x 6", strongest=9)
     drawing.outline(figure.axes[0], 0, 0, 2, 2)
     for axes, (window, stride), values in zip(figure.axes[1:], POOLINGS, pooled, strict=True):
         drawing.number_grid(axes, values, f"window {window}, stride {stride}", strongest=9)
-        axes.set(xlim=(-0.06, 6.06), ylim=(6.06, -0.06))  # cells as large as those of the map
+        # Cells as large as those of the map, and no taller a row than it needs.
+        axes.set(xlim=(-0.06, 6.06), ylim=(6.06 if axes is figure.axes[1] else 4.06, -0.06))
     drawing.outline(figure.axes[1], 0, 0, 1, 1)
     return figure
 
@@ -77,8 +80,8 @@ def activations(course: Course) -> Shown:
     text = (
         "ReLU keeps what is above 0 and makes the rest 0; the sigmoid presses everything between 0 "
         "and 1. Learning sends slopes backwards through the layers, and the sigmoid's is "
-        f"{steepest:g} at its steepest, so after six layers less than {steepest**6:.5f} of the signal "
-        "is left, where ReLU lets all of it through."
+        f"{steepest:g} at its steepest, so six layers leave at most one part in "
+        f"{round(steepest**-6):,} of the signal, where ReLU can let all of it through."
     )
     alt = (
         "Two charts against the input from -6 to 6. Values: ReLU is 0 up to 0 and then rises "
@@ -120,8 +123,8 @@ def _activations_figure(x: np.ndarray, found: dict[str, list[np.ndarray]]) -> Fi
 def augmented(photos: jax.Array, policy: str, key: jax.Array) -> jax.Array:
     """Draw one view of each of the (N, H, W, 3) photos."""
     augment = make_augment(policy, image_size_px=photos.shape[1])
-    number = jnp.arange(len(photos))  # each photo has a draw of its own
-    return augment_batch(augment, key, to_unit_interval(photos), number)
+    numbers = jnp.arange(len(photos))  # so that each photo has its own draw
+    return augment_batch(augment, key, to_unit_interval(photos), numbers)
 
 
 def augmentation(course: Course) -> Shown:
@@ -133,21 +136,22 @@ def augmentation(course: Course) -> Shown:
     together = [_view(photo, "standard", jax.random.fold_in(key, i)) for i in range(6)]
     changed = [float(np.abs(view - photo / np.float32(255)).mean()) for view in together]
     text = (
-        f"A {name} that is mirrored, nearer, tilted or in other light is still a {name}, so every step "
-        "of training may see another version of each photo at no cost. The first rows show one kind "
-        "of change at a time, the last two what the policy \u201cstandard\u201d draws: no two views are "
-        "alike, and the label stays."
+        f"A {name} that is mirrored, nearer, tilted or in other light is still a {name}, so every "
+        "step of training may see another version of each photo at no cost. The first rows show "
+        "the photo and one kind of change at a time, the last two what the policy "
+        "\u201cstandard\u201d draws: no two views are alike, and the label stays."
     )
     alt = (
-        f"A grid of a {name}: six pictures each with one change (mirrored, closer, turned, brighter "
-        "or darker, in contrast, in hue), then six random views with several at once."
+        f"A grid of a {name}: the photo, five versions with one change each (mirrored, closer, "
+        "turned, in other light, in other colours), then six random views with several at once."
     )
+    differing = len({view.tobytes() for view in together})
     numbers = {
-        "views drawn": f"{len(together)}, all different",
-        "mean change of a pixel": f"{percent(min(changed))} to {percent(max(changed))} of the range",
+        "views drawn": f"{len(together)}, of which {differing} differ",
+        "mean change of a pixel": f"{percent(min(changed))} to {percent(max(changed))}",
     }
     facts = {"photo": photo, "single": single, "together": together}
-    figure = _augmentation_figure(single, together)
+    figure = _augmentation_figure(photo, single, together)
     return Shown(text, figure, alt, numbers, (augmented,), facts)
 
 
@@ -155,11 +159,13 @@ def _view(photo: np.ndarray, policy: str, key: jax.Array) -> np.ndarray:
     return np.asarray(augmented(jnp.asarray(photo)[None], policy, key)[0])
 
 
-def _augmentation_figure(single: list[np.ndarray], together: list[np.ndarray]) -> Figure:
+def _augmentation_figure(
+    photo: np.ndarray, single: list[np.ndarray], together: list[np.ndarray]
+) -> Figure:
     figure = drawing.new_figure(7.6, 4, 3)
-    names = [change.split("=")[0] for change in CHANGES]
+    names = ["the photo", *(change.split("=")[0] for change in CHANGES)]
     names += [f"standard, draw {i + 1}" for i in range(len(together))]
-    for axes, view, name in zip(figure.axes, single + together, names, strict=True):
+    for axes, view, name in zip(figure.axes, [photo, *single, *together], names, strict=True):
         drawing.picture(axes, view, name)
     return figure
 
@@ -167,7 +173,8 @@ def _augmentation_figure(single: list[np.ndarray], together: list[np.ndarray]) -
 def drop(values: jax.Array, rate: float, key: jax.Array, step: int) -> jax.Array:
     """Drop values as a training step of that number does."""
     layer = nn.Dropout(rate, deterministic=False)
-    return layer.apply({}, values, rngs={"dropout": jax.random.fold_in(key, step)})
+    keys = {"dropout": jax.random.fold_in(key, step)}
+    return layer.apply({}, values, rngs=keys)
 
 
 def dropout(course: Course) -> Shown:
@@ -176,14 +183,14 @@ def dropout(course: Course) -> Shown:
     masks = np.stack([np.asarray(drop(ones, DROPOUT_RATE, key, step)) for step in range(STEPS)])
     many = np.asarray(drop(jnp.ones(100_000), DROPOUT_RATE, key, 0))
     text = (
-        "In each step of training a coin is thrown for every unit, and half of them stay silent, so "
-        "that none can rely on a particular other. What is left counts double, which keeps the mean "
-        "as it was; when the network is used, all units speak and nothing is drawn."
+        "In each step of training a coin is thrown for every unit, and half of them stay silent, "
+        "so that none can rely on a particular other. What is left counts double, which keeps the "
+        "mean as it was; when the network is used, all units speak and nothing is drawn."
     )
     dropped = (masks == 0).mean(axis=1)
     alt = (
-        f"A grid of {UNITS} units in {STEPS} steps; in each step about half of the cells are empty, "
-        "others in every row, and the rest are filled and marked times two."
+        f"A grid of {UNITS} units in {STEPS} steps; in each step about half of the cells are "
+        "empty, others in every row, and the rest are filled and marked times two."
     )
     numbers = {
         "dropped in these steps": f"{percent(dropped.min(), 0)} to {percent(dropped.max(), 0)}",

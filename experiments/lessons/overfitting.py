@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course, first_of
 from experiments.lessons.lesson import Shown
-from experiments.lessons.training import settings, train
-from jaxcnn.config import TrainConfig
+from experiments.lessons.training import settings, start, train, train_epoch
 from jaxcnn.plots.style import BLUE, GREY, INK, VERMILLION
 from jaxcnn.plots.text import font, percent, points
 
@@ -24,14 +23,18 @@ _BARE: Mapping[str, Any] = {
     "dense_widths": (64,),
     "warmup_epochs": 1.0,
 }
-CURES: Mapping[str, Mapping[str, Any]] = {
-    "no cure": {},
-    "augmentation": {"augment": "flip,translation=0.12,zoom=0.7"},
-    "dropout": {"dropout_rate": 0.6},
-    "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
-    "five times the photos": {},
-}
 _MORE = "five times the photos"
+
+
+def cures() -> dict[str, dict[str, Any]]:
+    """List the settings that each cure changes."""
+    return {
+        "no cure": {},
+        "augmentation": {"augment": "flip,translation=0.12,zoom=0.7"},
+        "dropout": {"dropout_rate": 0.6},
+        "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
+        "five times the photos": {},
+    }
 
 
 class Curves(NamedTuple):
@@ -43,15 +46,9 @@ class Curves(NamedTuple):
     right: np.ndarray  # (epochs, N) bool, of the validation and test photos together
 
 
-def with_cure(seed: int, image_size_px: int, num_epochs: int, cure: str) -> TrainConfig:
-    """Give the settings of the bare network with one cure."""
-    changed = {**_BARE, **CURES[cure]}
-    return settings(image_size_px=image_size_px, num_epochs=num_epochs, seed=seed, **changed)
-
-
 def curves(course: Course) -> dict[str, Curves]:
     """Train the bare network without and with each cure, or take the curves that are kept."""
-    return {name: _curves(course, name) for name in CURES}
+    return {name: _curves(course, name) for name in cures()}
 
 
 def _curves(course: Course, cure: str) -> Curves:
@@ -59,14 +56,18 @@ def _curves(course: Course, cure: str) -> Curves:
     few = first_of(photos.train, sizes.num_few * (5 if cure == _MORE else 1))
     epochs = max(2, sizes.few_epochs // (5 if cure == _MORE else 1))
     evaluated = (first_of(few, sizes.num_few), photos.validation, photos.test)
+    chosen = settings(
+        image_size_px=sizes.image_px,
+        num_epochs=epochs,
+        seed=course.seed,
+        **{**_BARE, **cures()[cure]},
+    )
 
     def make() -> Arrays:
-        chosen = with_cure(course.seed, sizes.image_px, epochs, cure)
         found = train(chosen, few, evaluated=evaluated)
-        right = np.concatenate(found.right[1:], axis=1)
-        return {"accuracy": found.accuracy, "right": right}
+        return {"accuracy": found.accuracy, "right": np.concatenate(found.right[1:], axis=1)}
 
-    kept = course.kept(f"cure_{cure.replace(' ', '_')}", make)
+    kept = course.kept(f"cure_{cure.replace(' ', '_')}", make, chosen, len(few))
     return Curves(*kept["accuracy"].T, kept["right"])
 
 
@@ -74,34 +75,30 @@ def memorising(course: Course) -> Shown:
     """Show the bare network's curves, and what each cure makes of them."""
     found = curves(course)
     bare = found["no cure"]
-    best = int(bare.validation.argmax())
-    gain = {name: float(c.test[c.validation.argmax()]) for name, c in found.items()}
-    cured = max((name for name in gain if name not in ("no cure", _MORE)), key=gain.__getitem__)
+    # The best epoch and the best cure are chosen on the validation photos, see `peeking`.
+    chosen = {name: int(c.validation.argmax()) for name, c in found.items()}
+    tested = {name: float(c.test[chosen[name]]) for name, c in found.items()}
+    cures = [name for name in found if name != "no cure"]
+    winner = max(cures, key=lambda name: float(found[name].validation.max()))
+    gaps = {name: float(c.train[-1] - c.validation[-1]) for name, c in found.items()}
     text = (
-        f"With {course.sizes.num_few} photos the bare network soon knows all of them by heart "
-        f"({percent(float(bare.train[-1]), 0)} right), yet of new photos only "
-        f"{percent(float(bare.validation[-1]), 0)}: what it has learned is the photos, and only the "
-        "validation split shows it. Each cure makes memorising harder, and the gap smaller; the one "
-        "that helps most here is "
-        + (_MORE if gain[_MORE] > gain[cured] else cured)
-        + ", and the test photos, which chose nothing, confirm it."
+        f"After {len(bare.train)} epochs the bare network gets {percent(float(bare.train[-1]), 0)} "
+        f"of its {course.sizes.num_few} training photos right but only "
+        f"{percent(float(bare.validation[-1]), 0)} of new ones: it has learned the photos by "
+        f"heart, a gap of {points(gaps['no cure'])} that only photos outside of training can show. "
+        "Each cure makes memorising harder and leaves a gap of "
+        f"{points(min(gaps[c] for c in cures))} to {points(max(gaps[c] for c in cures))}; by the "
+        f"validation photos the best is \u201c{winner}\u201d, and the test photos, which chose "
+        f"nothing, say {percent(tested[winner])} instead of {percent(tested['no cure'])}."
     )
     alt = "Six charts of accuracy by epoch, training dashed and validation solid. " + "; ".join(
         f"{name}: training ends at {percent(float(c.train[-1]), 0)}, validation at "
         f"{percent(float(c.validation[-1]), 0)}"
         for name, c in found.items()
     )
-    numbers = {
-        name: f"gap {points(float(c.train[-1] - c.validation[-1]))}, test {percent(gain[name])}"
-        for name, c in found.items()
-    }
-    facts = {"curves": found, "best_epoch": best, "test_accuracy": gain}
-    return Shown(text, _memorising_figure(found), alt, numbers, (with_cure, train_lines), facts)
-
-
-def train_lines(config: TrainConfig, photos: Any, others: Any) -> np.ndarray:
-    """Train, and give the accuracy on each of the other splits by epoch."""
-    return train(config, photos, evaluated=others).accuracy
+    numbers = {name: f"gap {points(gaps[name])}, test {percent(tested[name])}" for name in found}
+    facts = {"curves": found, "chosen_epoch": chosen, "test_accuracy": tested, "gaps": gaps}
+    return Shown(text, _memorising_figure(found), alt, numbers, (cures, start, train_epoch), facts)
 
 
 def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
@@ -194,16 +191,18 @@ def peeking(course: Course) -> Shown:
     )  # fmt: skip
     worst = float(found.peeking[-1].mean())
     text = (
-        f"Whoever tries {len(right)} networks (settings and epochs) on the same {num_tested} test photos "
-        "and reports the best has chosen the luckiest as well: on fresh photos it is "
+        f"Whoever tries {len(right)} networks (settings and epochs) on the same {num_tested} test "
+        "photos and reports the best has chosen the luckiest as well: on fresh photos it is "
         f"{points(worst)} worse than reported, on average of {course.sizes.num_repetitions:,} "
-        "repetitions. Choose on validation photos and report on test photos that chose nothing, and "
-        f"the error is {points(abs(float(found.honest[-1].mean())))}: luck, in both directions alike."
+        "repetitions. Choose on validation photos and report on test photos that chose nothing, "
+        f"and the error is {points(abs(float(found.honest[-1].mean())))}: luck, in both directions "
+        "alike."
     )
     alt = (
         "A chart of reported less true accuracy by the number of networks tried, from 1 to "
-        f"{len(right)}. Chosen on the test photos it rises from {points(float(found.peeking[0].mean()))} to "
-        f"{points(worst)}; chosen on validation photos it stays near 0. Bands hold the middle 90 %."
+        f"{len(right)}. Chosen on the test photos it rises from "
+        f"{points(float(found.peeking[0].mean()))} to {points(worst)}; chosen on validation photos "
+        "it stays near 0. Bands hold the middle 90 %."
     )
     numbers = {
         f"best of {k}": f"flattered by {points(float(gap.mean()))} "

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.lessons.course import Course, digest, write_whole
 from experiments.lessons.lesson import Lesson, code_of
-from jaxcnn.plots.themes import png_pair
+from jaxcnn.plots.themes import web_pair
 from jaxcnn.report import embed_picture, render_page, write_page
 
 Say = Callable[[str], None]
@@ -62,8 +62,8 @@ def _render(course: Course, lessons: Sequence[Lesson], parts: dict[str, dict[str
         package="experiments.lessons",
         title="How a convolutional network sees",
         subtitle=(
-            f"{len(lessons)} figures about cats, dogs and filters. Each was made by the lines of "
-            "code beneath it, with jaxcnn, when this page was written."
+            f"{len(lessons)} figures on filters, layers and learning. Each was made by the lines "
+            "of code beneath it, with jaxcnn, when this page was written."
         ),
         sections=sections,
         lessons=[
@@ -85,7 +85,7 @@ def _picture(part: dict[str, Any]) -> Any:
 
 def _make_part(course: Course, lesson: Lesson) -> dict[str, Any]:
     shown = lesson.teach(course)
-    light, dark = png_pair(shown.figure)
+    light, dark = web_pair(shown.figure)
     part = {
         "about": _about(course, lesson),
         "text": shown.text,
@@ -114,7 +114,8 @@ def _part_path(course: Course, lesson: Lesson) -> Path:
 
 def _about(course: Course, lesson: Lesson) -> str:
     """Tell by a text what a part was made from: the photos, the sizes, and the lessons' code."""
-    return digest(course.about, lesson.name, _lessons_code(), metadata.version("jaxcnn"))
+    about = (course.about, repr(course.sizes), str(course.weights), lesson.name)
+    return digest(*about, _lessons_code(), metadata.version("jaxcnn"))
 
 
 @functools.cache

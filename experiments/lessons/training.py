@@ -1,5 +1,6 @@
-"""Train a small network in memory, by the library's own parts, and say how it went epoch by epoch."""
+"""Train a small network in memory, by the library's own parts, and follow its accuracy."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +14,8 @@ from jaxcnn.data.memory import DecodedSplit
 from jaxcnn.evaluation import evaluate
 from jaxcnn.models import StagedNetwork
 from jaxcnn.phases import plan_phases
-from jaxcnn.train import init_state, make_train_step
-from jaxcnn.types import PyTree
+from jaxcnn.train import TrainStep, init_state, make_train_step
+from jaxcnn.types import Batch, PyTree, TrainState
 
 EVAL_BATCH_SIZE = 250
 
@@ -76,15 +77,14 @@ def train(
     phase = plan_phases(settings)[0]
     parts = build.build_parts(settings, phase, class_counts=counts.tolist(), steps_per_epoch=steps)
     init_key, key = jax.random.split(jax.random.key(settings.seed))
-    state = init_state(init_key, parts.model, parts.optimizer, build.image_shape(settings))
+    state, step = start(parts, init_key, build.image_shape(settings))
     batches = train_batches(photos, batch_size=settings.batch_size, seed=settings.seed)
-    step = compile_step(_train_step(parts), state, next(batches), key, donate_argnums=0)
+    step = compile_step(step, state, next(batches), key, donate_argnums=0)
     classify = _Classify(settings, parts.model, evaluated)
     batches = train_batches(photos, batch_size=settings.batch_size, seed=settings.seed)
     accuracy, right, probabilities = [], [], np.empty(0)
     for epoch in range(settings.num_epochs):
-        for _ in range(steps):
-            state, _ = step(state, next(batches), key)
+        state = train_epoch(step, state, batches, key, steps)
         if not each_epoch and epoch + 1 < settings.num_epochs:
             continue
         found = classify({"params": state.params, "batch_stats": state.batch_stats})
@@ -96,8 +96,22 @@ def train(
     return Trained(parts.model, variables, np.array(accuracy), by_split, probabilities)
 
 
-def _train_step(parts: build.Parts) -> Any:
-    return make_train_step(parts.model, parts.optimizer, parts.loss_fn, parts.augment)
+def start(
+    parts: build.Parts, key: jax.Array, image_shape: tuple[int, int, int]
+) -> tuple[TrainState, TrainStep]:
+    """Make the state that training starts from, and the step that changes it."""
+    model, optimizer = parts.model, parts.optimizer
+    state = init_state(key, model, optimizer, image_shape)
+    return state, make_train_step(model, optimizer, parts.loss_fn, parts.augment)
+
+
+def train_epoch(
+    step: TrainStep, state: TrainState, batches: Iterator[Batch], key: jax.Array, num_steps: int
+) -> TrainState:
+    """Change the state by each batch of an epoch."""
+    for _ in range(num_steps):
+        state, _ = step(state, next(batches), key)
+    return state
 
 
 class _Classify:

@@ -1,4 +1,4 @@
-"""The lesson on transfer: a network that has learned something else before, against one from scratch."""
+"""The lesson on transfer: a network that has learned something else, against one from scratch."""
 
 import dataclasses
 from collections.abc import Callable
@@ -59,9 +59,9 @@ def transfer(course: Course) -> Shown:
     enough = [int(n) for n, a in zip(counts, scratch, strict=True) if a >= moved[0]]
     text = (
         f"A network that {learned} already turns photos into features worth having: it stays as it "
-        "is, and a new last layer learns the classes from a few photos. With "
-        f"{counts[0]} of them it gets {percent(float(moved[0]), 0)} of {num_test:,} others right where "
-        f"a network from scratch gets {percent(float(scratch[0]), 0)}; the latter "
+        f"is, and a new last layer learns the classes from a few photos. With {counts[0]} of them "
+        f"it gets {percent(float(moved[0]), 0)} of {num_test:,} others right where a network from "
+        f"scratch gets {percent(float(scratch[0]), 0)}; the latter "
         + (
             f"needs {enough[0]:,} photos to come as far."
             if enough
@@ -109,7 +109,8 @@ def _accuracies(course: Course) -> dict[str, Any]:
             "learned": np.array(backbone.learned),
         }
 
-    kept = course.kept(f"transfer_{'published' if published else 'own'}", make)
+    name = f"transfer_{'published' if published else 'own'}"
+    kept = course.kept(name, make, published and published.learned, course.sizes)
     return {**kept, "is_published": published is not None}
 
 
@@ -166,7 +167,7 @@ def _own_backbone(course: Course) -> Backbone:
         found = train(chosen, turned, evaluated=(test,), each_epoch=False)
         return {**flatten(found.variables), "accuracy": found.accuracy[-1]}
 
-    kept = course.kept("which_way_up", make)
+    kept = course.kept("which_way_up", make, chosen, len(turned))
     accuracy = float(kept.pop("accuracy")[0])
     learned = f"has learned to tell which way up photos are ({percent(accuracy, 0)} right)"
     model = build.build_model(chosen, 4)

@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import numpy as np
 from matplotlib import colors
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
+from PIL import Image
 
 from jaxcnn.plots.style import (
     BLACK,
@@ -39,21 +41,23 @@ DARK = {
     ORANGE: ORANGE,
 }
 _DARK_OF = {colors.to_rgb(light): colors.to_rgb(dark) for light, dark in DARK.items()}
+_EXACT_BYTES = 100_000
 AS_IT_IS = "as it is"  # the gid of an artist that keeps its colours, such as text on a photo
 
 
-def png_pair(figure: Figure) -> tuple[bytes, bytes]:
-    """Write a figure as two PNG files, for a light and for a dark page.
+def web_pair(figure: Figure) -> tuple[bytes, bytes]:
+    """Write a figure as two WebP files, for a light and for a dark page.
 
     Args:
       figure: in the colours of `plots.style`; it is dark afterwards.
 
     Returns:
-      The light and the dark file.
+      The light and the dark file. Each is exact where that takes no more than `_EXACT_BYTES`, as
+      charts do; pictures with photos are compressed as photos are.
     """
-    light = _png(figure)
+    light = _webp(figure)
     darken(figure)
-    return light, _png(figure)
+    return light, _webp(figure)
 
 
 def darken(figure: Figure) -> None:
@@ -103,7 +107,15 @@ def _dark(colour: Any) -> Any:
     return colour if found is None else (*found, alpha)
 
 
-def _png(figure: Figure) -> bytes:
+def _webp(figure: Figure) -> bytes:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    exact = _save(pixels, lossless=True)
+    return exact if len(exact) <= _EXACT_BYTES else _save(pixels, quality=88)
+
+
+def _save(pixels: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file)
+    pixels.save(file, "WEBP", **options)
     return file.getvalue()
