@@ -119,12 +119,16 @@ class EnsembleRun(Run):
         }
         write_json(self.folder.summary, summary)
         self._draw(ensemble, progress, accuracies)
+        self._write_page(
+            ensemble.test, ensemble.validation, self._best_of(self._members[0], steps[0])
+        )
         for name, accuracy in accuracies.items():
             if name != self.config.model:
                 self._run.say(f"  {name:<32} {accuracy:6.1%} of test images right")
         for line in ensemble_scores.told(summary):
             self._run.say(line)
         self._run.say(f"results in {self.folder.path}: summary.json, pictures/, members/")
+        self._run.say(f"look at it: {self.folder.report}")
         return summary
 
     def _about_training(self, progress: loop.Progress) -> dict[str, Any]:
@@ -136,6 +140,12 @@ class EnsembleRun(Run):
             "steps": progress.history[-1]["step"],
             "weights": self._start.name if self._start else None,
         }
+
+    def write_page_anew(self) -> None:
+        """Test all networks again, and write the page of a run that ended from that."""
+        _, ensemble = self.test_members([None] * len(self._members))
+        first = self._best_of(self._members[0], None)
+        self._write_page(ensemble.test, ensemble.validation, first)
 
     def test_members(self, steps: Sequence[int | None]) -> tuple[list[Tested], Tested]:
         """Evaluate each network, at its best step or the given ones, and the mean of all."""

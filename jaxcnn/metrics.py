@@ -294,10 +294,27 @@ def expected_calibration_error(
     _check_classes("labels", labels, probabilities.shape[1])
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    bins = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    bins = confidence_bins(confidence, num_bins)
     # The number of examples in a bin cancels out: share times mean is sum over N.
     gaps = np.bincount(bins, weights=right - confidence, minlength=num_bins)
     return float(np.abs(gaps).sum() / len(labels))
+
+
+def confidence_bins(confidence: np.ndarray, num_bins: int) -> np.ndarray:
+    """Sort confidences into bins of equal width, bin m of ((m - 1) / num_bins, m / num_bins].
+
+    Args:
+      confidence: (N,) floating in [0, 1].
+      num_bins: number of bins, at least 1.
+
+    Returns:
+      (N,) int64 in [0, num_bins); a confidence of 0 is in the first.
+
+    Example:
+      >>> confidence_bins(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
+      [0, 0, 1, 1]
+    """
+    return np.clip(np.ceil(confidence * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
 
 
 def top_k_accuracy(

@@ -20,6 +20,7 @@ from jaxcnn.evaluation import Evaluation, evaluate
 from jaxcnn.parallel import Layout, is_first
 from jaxcnn.phase_training import PhaseTrainer
 from jaxcnn.phases import Phase, plan_phases
+from jaxcnn.report.keep import keep_and_write
 from jaxcnn.run_context import RunContext, batch_shapes, count_parameters
 from jaxcnn.types import PyTree
 from jaxcnn.workdir import Workdir, write_json
@@ -100,8 +101,26 @@ class Run:
             pictures.draw_results(
                 self.folder.pictures, self.data.test, test, progress.history, accuracies=accuracies
             )
+            self._write_page(test, validation, variables)
         self._tell(summary, accuracies)
         return summary
+
+    def write_page_anew(self) -> None:
+        """Test the best variables again, and write the page of a run that ended from that."""
+        variables, _ = self.best_variables()
+        validation = self.evaluate(self.data.validation, variables)
+        self._write_page(self.evaluate(self.data.test, variables), validation, variables)
+
+    def _write_page(self, test: Evaluation, validation: Evaluation, variables: PyTree) -> None:
+        keep_and_write(
+            self.folder,
+            self.config,
+            self.data.test,
+            test=test,
+            validation=validation,
+            model=self._model,
+            variables=variables,
+        )
 
     def _first_variables(self, progress: loop.Progress) -> PyTree:
         """Give the variables that a phase begins with."""
@@ -195,6 +214,7 @@ class Run:
             f"on {summary['num_test']:,} images never trained on; best step {summary['best_step']}"
         )
         self._run.say(f"results in {self.folder.path}: summary.json, pictures/, checkpoints/")
+        self._run.say(f"look at it: {self.folder.report}")
 
 
 def _transferred(

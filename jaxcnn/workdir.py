@@ -4,6 +4,9 @@ config.json      the settings, complete
 origin.json      fingerprints of the data and the weights that it began with
 metrics.jsonl    a row an epoch
 summary.json     the result, written at the end
+test_answers.npz    the network's answer to each test photo, by name
+report_photos.npz   some test photos, with the maps of what the network looked at
+report.html      the page that explains the run
 tensorboard/     the same rows as TensorBoard events
 checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with
 features/        what a frozen backbone gave, where one is used
@@ -22,6 +25,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorboardX import SummaryWriter
 
 
@@ -58,6 +62,21 @@ class Workdir:
     def summary(self) -> Path:
         """The result, as JSON."""
         return self.path / "summary.json"
+
+    @property
+    def test_answers(self) -> Path:
+        """The answers to the test photos, as NumPy arrays."""
+        return self.path / "test_answers.npz"
+
+    @property
+    def report_photos(self) -> Path:
+        """The test photos that the page shows, as NumPy arrays."""
+        return self.path / "report_photos.npz"
+
+    @property
+    def report(self) -> Path:
+        """The page that explains the run."""
+        return self.path / "report.html"
 
     @property
     def skipped_files(self) -> Path:
@@ -190,6 +209,15 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     _write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as a compressed .npz, all at once; `np.load` reads it without pickle."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        # mypy takes the arrays for the option that comes after them.
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    os.replace(part, path)
+
+
 def _write_atomically(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
@@ -203,6 +231,9 @@ def _remove_run(workdir: Workdir) -> None:
     for file in (
         workdir.metrics,
         workdir.summary,
+        workdir.test_answers,
+        workdir.report_photos,
+        workdir.report,
         workdir.skipped_files,
         workdir.origin,
         workdir.chosen,

@@ -32,7 +32,17 @@ ROWS = (
         "progress",
         "workdir",
     ),
-    ("train", "compilation", "plots", "baselines", "label_quality", "phases", "process"),
+    (
+        "train",
+        "calibration",
+        "compilation",
+        "interpret",
+        "plots",
+        "baselines",
+        "label_quality",
+        "phases",
+        "process",
+    ),
     ("config", "recipes"),
     ("mixing",),
     (

@@ -29,6 +29,7 @@ from jaxcnn.models.staged import (
     FeatureClassifier,
     StagedNetwork,
     StageInfo,
+    rest_after,
     split_at_head,
     stage_infos,
     stage_names,
@@ -61,6 +62,7 @@ __all__ = [
     "format_summary",
     "list_models",
     "model_options",
+    "rest_after",
     "split_at_head",
     "stage_infos",
     "stage_names",
@@ -178,6 +180,6 @@ def model_options(name: str) -> dict[str, Any]:
     if name not in _MODELS:
         raise unknown_name("model", name, list_models())
     parameters = inspect.signature(_MODELS[name]).parameters
-    # Folding takes the variables too, so it is no option of a network to be made.
-    internal = ("num_classes", "parent", "name", "folded_batch_norm")
+    # Folding takes the variables too, and a rest is cut from a network that is there.
+    internal = ("num_classes", "parent", "name", "folded_batch_norm", "starts_after")
     return {key: p.default for key, p in parameters.items() if key not in internal}

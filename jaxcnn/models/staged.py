@@ -15,6 +15,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
 from jaxcnn.models import checks, layers
+from jaxcnn.registry import unknown_name
 
 HEAD = "head"
 STAGE_OUTPUT = "stage_output"  # the name of what rematerialization keeps
@@ -45,6 +46,8 @@ class StagedNetwork(nn.Module, kw_only=True):
       head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
       dropout_rate: probability that a feature is dropped before the last layer, in [0, 1).
       features_only: give {stage name: (B, H, W, C)} in place of logits, see `stage_infos`.
+      starts_after: name of a stage whose (B, H, W, C) the network takes in place of images, see
+        `rest_after`; "" for images.
       frozen_stages: so many of the first stages act as in evaluation and pass no gradient.
       freeze_batch_norm: all BatchNorm layers normalise by their averages, and keep them, in
         training too.
@@ -62,6 +65,7 @@ class StagedNetwork(nn.Module, kw_only=True):
     head: str = "softmax"
     dropout_rate: float = 0.0
     features_only: bool = False
+    starts_after: str = ""
     frozen_stages: int = 0
     freeze_batch_norm: bool = False
     folded_batch_norm: bool = False
@@ -108,7 +112,8 @@ class StagedNetwork(nn.Module, kw_only=True):
         x, features = images.astype(self.dtype), {}
         stages = self.stages()
         _check_frozen(self.frozen_stages, stages)
-        for number, stage in enumerate(stages, start=1):
+        num_skipped = _count_through(self.starts_after, stages)
+        for number, stage in enumerate(stages[num_skipped:], start=num_skipped + 1):
             x = stage.apply(x, train=train and number > self.frozen_stages)
             x = checkpoint_name(x, STAGE_OUTPUT)
             if number == self.frozen_stages:
@@ -169,6 +174,30 @@ def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifie
     return model.clone(num_classes=0), classifier
 
 
+def rest_after(model: StagedNetwork, stage: str) -> StagedNetwork:
+    """Give the part of a network behind a stage, to ask how the logits depend on what it gives.
+
+    Args:
+      model: a network.
+      stage: name of a stage that gives a feature map, see `stage_infos`.
+
+    Returns:
+      A network that maps that feature map, (B, H, W, C), to what `model` maps images to. It takes
+      the whole network's variables and passes gradients through frozen stages too.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> model = create_model("six_conv", 2, depth=2)
+      >>> images = jnp.ones((1, 8, 8, 3))
+      >>> variables = model.init(jax.random.key(0), images, train=False)
+      >>> features = model.clone(features_only=True).apply(variables, images, train=False)
+      >>> logits = rest_after(model, "block_1").apply(variables, features["block_1"], train=False)
+      >>> bool((logits == model.apply(variables, images, train=False)).all())
+      True
+    """
+    return model.clone(starts_after=stage, frozen_stages=0)
+
+
 def stage_names(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
     """List the names of all stages, the first first.
 
@@ -226,6 +255,14 @@ def _stage_recorder(seen: list[Any]) -> Callable[..., Any]:
         return result
 
     return intercept
+
+
+def _count_through(name: str, stages: Sequence[Stage]) -> int:
+    """Count the stages up to the one of that name; none where there is no name."""
+    names = [stage.name for stage in stages]
+    if name and name not in names:
+        raise unknown_name("stage", name, names)
+    return names.index(name) + 1 if name else 0
 
 
 def _check_frozen(frozen_stages: int, stages: Sequence[Stage]) -> None:

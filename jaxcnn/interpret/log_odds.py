@@ -1,0 +1,44 @@
+"""What speaks for a class against all others: the log-odds that the softmax gives it."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxcnn.models import StagedNetwork
+from jaxcnn.types import Array, PyTree
+
+
+def class_log_odds(
+    model: StagedNetwork, variables: PyTree, inputs: jax.Array, classes: Array
+) -> jax.Array:
+    """Compute the log-odds of one class for each input.
+
+    With s the logits and c the class, s_c - log(sum over k != c of exp(s_k)), which is
+    log(p_c / (1 - p_c)) of the probabilities. A class may win because the logits of the others are
+    low; its own logit alone then tells nothing, this does. Of two classes it is the difference of
+    their logits.
+
+    Args:
+      model: a network with a head, or the rest of one, see `models.rest_after`.
+      variables: of the whole network.
+      inputs: (B, ...), what `model` takes.
+      classes: (B,) integers in [0, K).
+
+    Returns:
+      (B,) float32.
+
+    Raises:
+      ValueError: if `classes` is not (B,) integers.
+    """
+    classes = jnp.asarray(classes)
+    if classes.shape != inputs.shape[:1] or not jnp.issubdtype(classes.dtype, jnp.integer):
+        raise ValueError(
+            f"classes must be one integer an image, of shape {inputs.shape[:1]}; got "
+            f"{classes.dtype} of shape {classes.shape}."
+        )
+    logits = jnp.asarray(model.apply(variables, inputs, train=False)).astype(jnp.float32)
+    if model.head == "sigmoid":  # its one logit is the log-odds of class 1
+        return jnp.where(classes == 1, logits[:, 0], -logits[:, 0])
+    is_own = jax.nn.one_hot(classes, logits.shape[1], dtype=jnp.bool_)
+    own = jnp.where(is_own, logits, 0.0).sum(axis=1)
+    others = jax.nn.logsumexp(jnp.where(is_own, -jnp.inf, logits), axis=1)
+    return own - others
