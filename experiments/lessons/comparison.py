@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Course, Photos
-from experiments.lessons.lesson import Shown
+from experiments.lessons.lesson import Shown, words
 from experiments.lessons.looking_inside import trained_network
 from jaxcnn.baselines import BaselineResult, histogram_baselines
 from jaxcnn.metrics import wilson_interval
@@ -22,32 +22,25 @@ def count_and_tell(photos: Photos) -> dict[str, BaselineResult]:
 def histograms(course: Course) -> Shown:
     """Compare histograms of colours and of edges with the network."""
     found = count_and_tell(course.photos)
-    network = float(trained_network(course).accuracy[-1])
     labels = course.photos.test.labels
     chance = float(np.bincount(labels).max() / len(labels))
     accuracies = {
         "colours, counted": found["color_histogram"].test_accuracy,
         "edges, counted": found["edge_orientation_histogram"].test_accuracy,
-        "the network": network,
+        "the network": float(trained_network(course).accuracy[-1]),
     }
-    text = (
-        "Both histograms count, one how often each colour occurs and the other in which directions "
-        "brightness changes, and a linear classifier does the rest; neither knows where anything "
-        f"is. They get {percent(accuracies['colours, counted'], 0)} and "
-        f"{percent(accuracies['edges, counted'], 0)} of {len(labels):,} new photos right where "
-        f"guessing gets {percent(chance, 0)}, and the network, which learns how edges form ears "
-        f"and muzzles, gets {percent(network, 0)}."
+    colours, edges, network = accuracies.values()
+    several = {"colours": colours, "edges": edges, "network": network}
+    return Shown(
+        *words("histograms", chance=chance, num_test=f"{len(labels):,}", **several),
+        _bars_figure(accuracies, chance),
+        {
+            name: f"{percent(value)} (95 % interval {_interval(value, len(labels))})"
+            for name, value in accuracies.items()
+        },
+        (count_and_tell,),
+        {"accuracies": accuracies, "chance": chance},
     )
-    alt = "Three bars of test accuracy: " + ", ".join(
-        f"{name} {percent(value)}" for name, value in accuracies.items()
-    )
-    alt += f"; a dashed line marks guessing at {percent(chance)}."
-    numbers = {
-        name: f"{percent(value)} (95 % interval {_interval(value, len(labels))})"
-        for name, value in accuracies.items()
-    }
-    facts = {"accuracies": accuracies, "chance": chance}
-    return Shown(text, _bars_figure(accuracies, chance), alt, numbers, (count_and_tell,), facts)
 
 
 def _interval(accuracy: float, count: int) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Course
-from experiments.lessons.lesson import Shown
+from experiments.lessons.lesson import Shown, words
 from jaxcnn.models import create_model, summarize
 from jaxcnn.ops.convolution import conv2d
 from jaxcnn.plots.style import BLUE, VERMILLION
@@ -29,22 +29,18 @@ def one_dimension(course: Course) -> Shown:
     """Show that a filter of two weights finds where ones turn into zeros."""
     response = np.asarray(find_change(jnp.asarray(SIGNAL)))
     place = int(response.argmax())
-    text = (
-        "A filter slides along the signal and at each place adds up what lies under it, times its "
-        "own weights. With the weights 1 and \u22121 two equal neighbours cancel out, so the "
-        f"answer is 0 everywhere but at place {place}, where a 1 is followed by a 0."
+    listed = {"signal": _listed(SIGNAL), "response": _listed(response)}
+    return Shown(
+        *words("convolution", place=place, **listed),
+        _change_figure(response, place),
+        {
+            "signal": listed["signal"],
+            "answer": listed["response"],
+            "largest at place": f"{place} (counted from 0)",
+        },
+        (find_change,),
+        {"signal": SIGNAL, "response": response, "place": place},
     )
-    alt = (
-        f"The signal {_listed(SIGNAL)} above the filter's answer {_listed(response)}. The answer "
-        f"is 1 only at place {place}, between the last 1 and the first 0."
-    )
-    numbers = {
-        "signal": _listed(SIGNAL),
-        "answer": _listed(response),
-        "largest at place": f"{place} (counted from 0)",
-    }
-    facts = {"signal": SIGNAL, "response": response, "place": place}
-    return Shown(text, _change_figure(response, place), alt, numbers, (find_change,), facts)
 
 
 def _change_figure(response: np.ndarray, place: int) -> Figure:
@@ -74,24 +70,17 @@ def two_dimensions(course: Course) -> Shown:
     square = np.zeros((8, 8), np.float32)
     square[2:6, 2:6] = 1
     of_square = np.asarray(find_edges(jnp.asarray(square)))
-    text = (
-        "In a picture the filter is a small square of weights: \u22121, \u22122, \u22121 on its "
-        "left and 1, 2, 1 on its right answer where the picture turns brighter or darker from left "
-        "to right. The same weights turned by 90 degrees answer to edges that lie level, and both "
-        "together draw the outline of what is there without knowing what it is."
-    )
-    name = course.class_names[course.large_photos.labels[0]]
-    alt = (
-        f"A photo of a {name} in grey; beside it the answers of the two filters, blue where the "
-        "picture turns brighter, vermillion where it turns darker, white where nothing changes."
-    )
     left, inside, right = of_square[2, [0, 2, 5], 0]
-    numbers = {
-        "a white square": f"left edge {left:.0f}, inside {inside:.0f}, right edge {right:.0f}",
-        "strongest answer in the photo": f"{np.abs(edges).max():.2f}",
-    }
-    facts = {"square": of_square, "edges": edges}
-    return Shown(text, _edges_figure(grey, edges), alt, numbers, (find_edges,), facts)
+    return Shown(
+        *words("edges", name=course.class_names[course.large_photos.labels[0]]),
+        _edges_figure(grey, edges),
+        {
+            "a white square": f"left edge {left:.0f}, inside {inside:.0f}, right edge {right:.0f}",
+            "strongest answer in the photo": f"{np.abs(edges).max():.2f}",
+        },
+        (find_edges,),
+        {"square": of_square, "edges": edges},
+    )
 
 
 def _edges_figure(grey: np.ndarray, edges: np.ndarray) -> Figure:
@@ -114,30 +103,22 @@ def pad_both_ways(image: jax.Array) -> tuple[jax.Array, jax.Array]:
 def padding(course: Course) -> Shown:
     """Show what "same" padding adds and what "valid" trims."""
     same, valid = (np.asarray(x) for x in pad_both_ways(jnp.ones((5, 5))))
-    shrunk = _sizes_after(32, 5)
-    text = (
-        "A 3 x 3 filter has no full neighbourhood at the border: \u201csame\u201d lays zeros round "
-        "the picture and keeps its size, \u201cvalid\u201d takes only the places where the filter "
-        "fits and loses a pixel on every side. Each answer here adds up nine cells of ones: a 9 "
-        "had all of them, a 6 at the edge counts three zeros from outside, and a 4 in the corner "
-        "five."
+    shrunk = _size_after(32, 5)
+    return Shown(
+        *words("padding"),
+        _padding_figure(same, valid),
+        {
+            "picture": "5 x 5",
+            "\u201csame\u201d": " x ".join(map(str, same.shape)),
+            "\u201cvalid\u201d": " x ".join(map(str, valid.shape)),
+            "32 px after five \u201cvalid\u201d layers": f"{shrunk} px",
+        },
+        (pad_both_ways,),
+        {"same": same, "valid": valid, "after_five": shrunk},
     )
-    alt = (
-        "Three grids: a 5 by 5 picture of ones with a dotted border of zeros, the 5 by 5 answer "
-        "with same padding (4 in the corners, 6 at the edges, 9 inside), and the 3 by 3 answer "
-        "with valid padding (9 everywhere)."
-    )
-    numbers = {
-        "picture": "5 x 5",
-        "\u201csame\u201d": " x ".join(map(str, same.shape)),
-        "\u201cvalid\u201d": " x ".join(map(str, valid.shape)),
-        "32 px after five \u201cvalid\u201d layers": f"{shrunk} px",
-    }
-    facts = {"same": same, "valid": valid, "after_five": shrunk}
-    return Shown(text, _padding_figure(same, valid), alt, numbers, (pad_both_ways,), facts)
 
 
-def _sizes_after(size_px: int, layers: int) -> int:
+def _size_after(size_px: int, layers: int) -> int:
     """Run "valid" layers one after the other, and tell the side of what is left."""
     image = jnp.ones((size_px, size_px))
     for _ in range(layers):
@@ -168,26 +149,25 @@ def sharing(course: Course) -> Shown:
     """Show how many weights a convolution saves by using the same ones at every place."""
     sides = (16, 32, 64, 128, 256)
     shared, dense = zip(*map(count_weights, sides), strict=True)
-    by_side = dict(zip(sides, zip(shared, dense, strict=True), strict=True))
-    text = (
-        "A convolution uses the same weights at every place of the picture, so its 32 filters of 3 "
-        f"x 3 x 3 weights and a bias each come to {shared[0]} numbers, however large the photo is. "
-        "A dense layer that gives as many answers has a weight for every pair of a pixel and an "
-        f"answer: {_large(by_side[128][1])} of them for a photo of 128 x 128 pixels."
+    of_side = dict(zip(sides, dense, strict=True))
+    return Shown(
+        *words(
+            "sharing",
+            shared=shared[0],
+            dense_128=_large(of_side[128]),
+            least=_large(dense[0]),
+            most=_large(dense[-1]),
+        ),
+        _sharing_figure(sides, shared, dense),
+        {
+            "convolution, any size": f"{shared[0]}",
+            "dense layer, 32 px": _large(of_side[32]),
+            "dense layer, 128 px": _large(of_side[128]),
+            "times as many at 128 px": _large(of_side[128] / shared[0]),
+        },
+        (count_weights,),
+        {"sides": sides, "shared": shared, "dense": dense},
     )
-    alt = (
-        "A chart with logarithmic axes of weights by the photo's side: flat at "
-        f"{shared[0]} for the convolution, rising from {_large(dense[0])} at 16 px to "
-        f"{_large(dense[-1])} at 256 px for the dense layer."
-    )
-    numbers = {
-        "convolution, any size": f"{shared[0]}",
-        "dense layer, 32 px": _large(by_side[32][1]),
-        "dense layer, 128 px": _large(by_side[128][1]),
-        "times as many at 128 px": _large(by_side[128][1] / shared[0]),
-    }
-    facts = {"sides": sides, "shared": shared, "dense": dense}
-    return Shown(text, _sharing_figure(sides, shared, dense), alt, numbers, (count_weights,), facts)
 
 
 def _sharing_figure(

@@ -1,6 +1,7 @@
 """What a lesson is, and the lines of code that are shown because they are the ones that ran."""
 
 import ast
+import html
 import inspect
 import sys
 import textwrap
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from experiments.lessons.course import Course
+from jaxcnn.report import render_page
 
 
 class Shown(NamedTuple):
@@ -17,16 +19,16 @@ class Shown(NamedTuple):
 
     Attributes:
       text: two sentences.
-      figure: in the colours of `plots.style`.
       alt: what the figure shows, in words.
+      figure: in the colours of `plots.style`.
       numbers: what the code gave, each with its name.
       code: the functions whose lines made it.
       facts: the values behind all of it, for whoever wants to check them.
     """
 
     text: str
-    figure: Figure
     alt: str
+    figure: Figure
     numbers: Mapping[str, str]
     code: tuple[Callable[..., Any], ...]
     facts: Mapping[str, Any]
@@ -38,6 +40,21 @@ class Lesson(NamedTuple):
     name: str
     title: str
     teach: Callable[[Course], Shown]
+
+
+def words(name: str, **facts: Any) -> tuple[str, str]:
+    """Fill the facts into a lesson's words, which stand in the folder `templates/words`.
+
+    Args:
+      name: of the lesson.
+      **facts: what its words name. One that is missing is an error, never an empty place.
+
+    Returns:
+      The text, and what the figure shows; plain text, which the page escapes.
+    """
+    filled = render_page(f"words/{name}.jinja", package="experiments.lessons", **facts)
+    text, alt = html.unescape(filled).strip().split("\n\n")
+    return " ".join(text.split()), " ".join(alt.split())
 
 
 def code_of(*functions: Callable[..., Any]) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course
 from experiments.lessons.filters import by_channel
-from experiments.lessons.lesson import Shown
+from experiments.lessons.lesson import Shown, words
 from experiments.lessons.training import settings, train
 from jaxcnn import build
 from jaxcnn.config import TrainConfig
@@ -94,25 +94,19 @@ def feature_maps(course: Course) -> Shown:
     photo = course.photos.test.images[chosen]
     maps = maps_of(network.model, network.variables, jnp.asarray(photo))
     found = {name: np.asarray(x)[0] for name, x in sorted(maps.items())}
-    first, *_, last = found.values()
-    text = (
-        f"The first layer still shows the picture, {_by(first)} numbers of edges and colours; each "
-        "further one sees less of where and more of what, for pooling halves the map and the "
-        f"filters look at combinations of what came before. The last, {_by(last)}, is all that the "
-        "classes are told by."
-    )
+    sizes = [_by(x) for x in found.values()]
     name = course.class_names[course.photos.test.labels[chosen]]
-    alt = (
-        f"A photo of a {name}, and below it {_MAPS} feature maps of each of {len(found)} layers, "
-        f"from {_by(first)}, where the animal can be made out, to {_by(last)}, a few bright cells."
+    return Shown(
+        *words("depth", name=name, first=sizes[0], last=sizes[-1], num_layers=len(found)),
+        _maps_figure(photo, found),
+        {
+            **{stage.replace("_", " "): _by(x) for stage, x in found.items()},
+            "weights of the network": f"{_count(network.variables['params']):,}",
+            "right of the test photos": percent(float(network.accuracy[-1])),
+        },
+        (maps_of,),
+        {"maps": found, "accuracy": network.accuracy},
     )
-    numbers = {stage.replace("_", " "): _by(x) for stage, x in found.items()}
-    numbers |= {
-        "weights of the network": f"{_count(network.variables['params']):,}",
-        "right of the test photos": percent(float(network.accuracy[-1])),
-    }
-    facts = {"maps": found, "accuracy": network.accuracy}
-    return Shown(text, _maps_figure(photo, found), alt, numbers, (maps_of,), facts)
 
 
 def _count(tree: PyTree) -> int:
@@ -150,26 +144,18 @@ def colours(course: Course) -> Shown:
     kernel = kernels[:, :, :, number]
     slices, whole = map(np.asarray, by_channel(_as_floats(photo), jnp.asarray(kernel)))
     error = float(np.abs(slices.sum(axis=2) - whole).max())
-    text = (
-        "A colour photo is three pictures, one each of red, green and blue, so a filter is a stack "
-        "of three slices with weights of their own. Each slice slides over its colour, and the sum "
-        f"of the three answers is one single feature map; this filter is number {number + 1} of "
-        f"the {kernels.shape[3]} that the network has learned in its first layer."
-    )
     name = course.class_names[course.large_photos.labels[0]]
-    alt = (
-        f"Three rows, red, green and blue: the photo of a {name} in that colour, the 3 by 3 "
-        "weights of the slice for it, and its answer. A last row shows the colour photo, a plus "
-        "sign, and the sum of the three answers."
+    return Shown(
+        *words("colours", name=name, number=number + 1, num_filters=kernels.shape[3]),
+        _colours_figure(photo, kernel, slices, whole),
+        {
+            "one filter": f"{_by(kernel)} = {kernel.size} weights",
+            "all of the layer": f"{kernels.size} weights, {kernels.shape[3]} maps",
+            "sum of the slices, less the whole": f"at most {error:.1e}",
+        },
+        (by_channel,),
+        {"slices": slices, "whole": whole, "kernel": kernel},
     )
-    numbers = {
-        "one filter": " x ".join(map(str, kernel.shape)) + f" = {kernel.size} weights",
-        "all of the layer": f"{kernels.size} weights, {kernels.shape[3]} maps",
-        "sum of the slices, less the whole": f"at most {error:.1e}",
-    }
-    facts = {"slices": slices, "whole": whole, "kernel": kernel}
-    figure = _colours_figure(photo, kernel, slices, whole)
-    return Shown(text, figure, alt, numbers, (by_channel,), facts)
 
 
 def _as_floats(photo: np.ndarray) -> jax.Array:
@@ -213,29 +199,21 @@ def softmax(course: Course) -> Shown:
     """Show scores and probabilities of a sure, another sure and an unsure photo."""
     network = trained_network(course)
     chosen = [_surest(network, course, 0), _surest(network, course, 1), _least_sure(network)]
-    photos = course.photos.test.images[chosen]
+    photos, names = course.photos.test.images[chosen], course.class_names
     found = answer(network.model, network.variables, jnp.asarray(photos))
     logits, shares = (np.asarray(x, np.float64) for x in found)
-    again = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    text = (
-        "The last layer gives each class a score, which may be any number; softmax raises e to the "
-        "power of each and divides by their sum, so all become positive and add up to 1. Only "
-        "differences of scores count: the further the best is ahead, the surer the answer, and "
-        "equal scores are a shrug."
-    )
-    names = course.class_names
-    alt = "Three photos, each with bars of its scores and of its probabilities: " + "; ".join(
-        f"{names[int(share.argmax())]} with {percent(float(share.max()))}" for share in shares
-    )
+    first = np.argsort(-shares, kind="stable")[:, :3]
     numbers = {
-        f"photo {i + 1}": ", ".join(f"{n} {s:.2f}" for n, s in zip(names, row, strict=True))
-        for i, row in enumerate(logits)
-        if len(names) <= 4
+        f"scores of photo {i + 1}": ", ".join(f"{names[k]} {logits[i, k]:.2f}" for k in best)
+        for i, best in enumerate(first)
     }
-    numbers |= {"sum of probabilities": ", ".join(f"{s:.6f}" for s in shares.sum(axis=1))}
-    facts = {"logits": logits, "probabilities": shares, "by_hand": again}
+    sums = ", ".join(f"{total:.6f}" for total in shares.sum(axis=1))
     return Shown(
-        text, _softmax_figure(photos, logits, shares, names), alt, numbers, (answer,), facts
+        *words("softmax", answers=[(names[k[0]], shares[i, k[0]]) for i, k in enumerate(first)]),
+        _softmax_figure(photos, logits, shares, names),
+        {**numbers, "sums of probabilities": sums},
+        (answer,),
+        {"logits": logits, "probabilities": shares},
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Course
-from experiments.lessons.lesson import Shown
+from experiments.lessons.lesson import Shown, words
 from jaxcnn.augment import augment_batch, make_augment
 from jaxcnn.models.layers import ACTIVATIONS
 from jaxcnn.ops.pooling import max_pool
@@ -32,26 +32,18 @@ def pooling(course: Course) -> Shown:
     draws = np.random.default_rng(course.seed)
     image = np.floor(10 * draws.random((6, 6), np.float32) ** 2)  # mostly small, as maps are
     pooled = [np.asarray(pool(jnp.asarray(image), *options)) for options in POOLINGS]
-    text = (
-        "Max pooling slides a window over a feature map and keeps the largest number in it: how "
-        "strongly a feature was found there, but no longer exactly where. The window's size says "
-        "how much is looked at together, its stride how far it moves, and so how much smaller the "
-        "map becomes: from 6 x 6 to "
-        + ", ".join(f"{len(p)} x {len(p)}" for p in pooled[:2])
-        + f" or {len(pooled[2])} x {len(pooled[2])}."
-    )
-    alt = (
-        "A 6 by 6 grid of numbers and three pooled ones: window 2, stride 2 gives 3 by 3; window "
-        "3, stride 1 gives 4 by 4; window 3, stride 2 gives 2 by 2. A box marks the first window "
-        "and the number that is kept of it."
-    )
+    sizes = [" x ".join(map(str, each.shape)) for each in pooled]
     numbers = {
-        f"window {window}, stride {stride}": f"{len(p)} x {len(p)}, mean {p.mean():.1f}"
-        for (window, stride), p in zip(POOLINGS, pooled, strict=True)
+        f"window {window}, stride {stride}": f"{size}, mean {each.mean():.1f}"
+        for (window, stride), size, each in zip(POOLINGS, sizes, pooled, strict=True)
     }
-    numbers = {"before": f"6 x 6, mean {image.mean():.1f}"} | numbers
-    facts = {"image": image, "pooled": pooled}
-    return Shown(text, _pooling_figure(image, pooled), alt, numbers, (pool,), facts)
+    return Shown(
+        *words("pooling", sizes=sizes),
+        _pooling_figure(image, pooled),
+        {"before": f"6 x 6, mean {image.mean():.1f}", **numbers},
+        (pool,),
+        {"image": image, "pooled": pooled},
+    )
 
 
 def _pooling_figure(image: np.ndarray, pooled: list[np.ndarray]) -> Figure:
@@ -77,24 +69,18 @@ def activations(course: Course) -> Shown:
     x = np.linspace(-6, 6, 241, dtype=np.float32)
     found = {name: [np.asarray(v) for v in activate(jnp.asarray(x), name)] for name in _SHOWN}
     steepest = float(found["sigmoid"][1].max())
-    text = (
-        "ReLU keeps what is above 0 and makes the rest 0; the sigmoid presses everything between 0 "
-        "and 1. Learning sends slopes backwards through the layers, and the sigmoid's is "
-        f"{steepest:g} at its steepest, so six layers leave at most one part in "
-        f"{round(steepest**-6):,} of the signal, where ReLU can let all of it through."
+    return Shown(
+        *words("activations", steepest=f"{steepest:g}", left=f"{round(steepest**-6):,}"),
+        _activations_figure(x, found),
+        {
+            "steepest slope of the sigmoid": f"{steepest:g}",
+            "its sixth power": f"{steepest**6:.5f}",
+            "steepest slope of ReLU": f"{found['relu'][1].max():g}",
+            "slope of the sigmoid at 6": f"{found['sigmoid'][1][-1]:.4f}",
+        },
+        (activate,),
+        {"x": x, **found},
     )
-    alt = (
-        "Two charts against the input from -6 to 6. Values: ReLU is 0 up to 0 and then rises "
-        "without end, the sigmoid rises from 0 to 1. Slopes: ReLU's is 0 and then 1, the sigmoid's "
-        "is a low hump that reaches 0.25 at 0."
-    )
-    numbers = {
-        "steepest slope of the sigmoid": f"{steepest:g}",
-        "its sixth power": f"{steepest**6:.5f}",
-        "steepest slope of ReLU": f"{found['relu'][1].max():g}",
-        "slope of the sigmoid at 6": f"{found['sigmoid'][1][-1]:.4f}",
-    }
-    return Shown(text, _activations_figure(x, found), alt, numbers, (activate,), {"x": x, **found})
 
 
 _SHOWN = ("relu", "sigmoid")
@@ -131,28 +117,20 @@ def augmentation(course: Course) -> Shown:
     """Show single changes of a photo, and views with all of them."""
     photo = course.large_photos.images[1]
     key = jax.random.key(course.seed)
-    name = course.class_names[course.large_photos.labels[1]]
     single = [_view(photo, change, key) for change in CHANGES]
     together = [_view(photo, "standard", jax.random.fold_in(key, i)) for i in range(6)]
     changed = [float(np.abs(view - photo / np.float32(255)).mean()) for view in together]
-    text = (
-        f"A {name} that is mirrored, nearer, tilted or in other light is still a {name}, so every "
-        "step of training may see another version of each photo at no cost. The first rows show "
-        "the photo and one kind of change at a time, the last two what the policy "
-        "\u201cstandard\u201d draws: no two views are alike, and the label stays."
-    )
-    alt = (
-        f"A grid of a {name}: the photo, five versions with one change each (mirrored, closer, "
-        "turned, in other light, in other colours), then six random views with several at once."
-    )
     differing = len({view.tobytes() for view in together})
-    numbers = {
-        "views drawn": f"{len(together)}, of which {differing} differ",
-        "mean change of a pixel": f"{percent(min(changed))} to {percent(max(changed))}",
-    }
-    facts = {"photo": photo, "single": single, "together": together}
-    figure = _augmentation_figure(photo, single, together)
-    return Shown(text, figure, alt, numbers, (augmented,), facts)
+    return Shown(
+        *words("augmentation", name=course.class_names[course.large_photos.labels[1]]),
+        _augmentation_figure(photo, single, together),
+        {
+            "views drawn": f"{len(together)}, of which {differing} differ",
+            "mean change of a pixel": f"{percent(min(changed))} to {percent(max(changed))}",
+        },
+        (augmented,),
+        {"photo": photo, "single": single, "together": together},
+    )
 
 
 def _view(photo: np.ndarray, policy: str, key: jax.Array) -> np.ndarray:
@@ -182,23 +160,18 @@ def dropout(course: Course) -> Shown:
     key, ones = jax.random.key(course.seed), jnp.ones(UNITS)
     masks = np.stack([np.asarray(drop(ones, DROPOUT_RATE, key, step)) for step in range(STEPS)])
     many = np.asarray(drop(jnp.ones(100_000), DROPOUT_RATE, key, 0))
-    text = (
-        "In each step of training a coin is thrown for every unit, and half of them stay silent, "
-        "so that none can rely on a particular other. What is left counts double, which keeps the "
-        "mean as it was; when the network is used, all units speak and nothing is drawn."
-    )
     dropped = (masks == 0).mean(axis=1)
-    alt = (
-        f"A grid of {UNITS} units in {STEPS} steps; in each step about half of the cells are "
-        "empty, others in every row, and the rest are filled and marked times two."
+    return Shown(
+        *words("dropout", units=UNITS, steps=STEPS),
+        _dropout_figure(masks),
+        {
+            "dropped in these steps": f"{percent(dropped.min(), 0)} to {percent(dropped.max(), 0)}",
+            "dropped of 100,000": percent(float((many == 0).mean())),
+            "mean of 100,000 ones afterwards": f"{many.mean():.3f}",
+        },
+        (drop,),
+        {"masks": masks, "many": many},
     )
-    numbers = {
-        "dropped in these steps": f"{percent(dropped.min(), 0)} to {percent(dropped.max(), 0)}",
-        "dropped of 100,000": percent(float((many == 0).mean())),
-        "mean of 100,000 ones afterwards": f"{many.mean():.3f}",
-    }
-    facts = {"masks": masks, "many": many}
-    return Shown(text, _dropout_figure(masks), alt, numbers, (drop,), facts)
 
 
 def _dropout_figure(masks: np.ndarray) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course, first_of
-from experiments.lessons.lesson import Shown
+from experiments.lessons.lesson import Shown, words
 from experiments.lessons.training import settings, start, train, train_epoch
 from jaxcnn.plots.style import BLUE, GREY, INK, VERMILLION
 from jaxcnn.plots.text import font, percent, points
@@ -23,17 +23,17 @@ _BARE: Mapping[str, Any] = {
     "dense_widths": (64,),
     "warmup_epochs": 1.0,
 }
-_MORE = "five times the photos"
+BARE, _MORE = "no cure", "five times the photos"
 
 
 def cures() -> dict[str, dict[str, Any]]:
     """List the settings that each cure changes."""
     return {
-        "no cure": {},
+        BARE: {},
         "augmentation": {"augment": "flip,translation=0.12,zoom=0.7"},
         "dropout": {"dropout_rate": 0.6},
         "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
-        "five times the photos": {},
+        _MORE: {},
     }
 
 
@@ -53,9 +53,10 @@ def curves(course: Course) -> dict[str, Curves]:
 
 def _curves(course: Course, cure: str) -> Curves:
     sizes, photos = course.sizes, course.photos
-    few = first_of(photos.train, sizes.num_few * (5 if cure == _MORE else 1))
+    num_few = _num_few(course)
+    few = first_of(photos.train, num_few * (5 if cure == _MORE else 1))
     epochs = max(2, sizes.few_epochs // (5 if cure == _MORE else 1))
-    evaluated = (first_of(few, sizes.num_few), photos.validation, photos.test)
+    evaluated = (first_of(few, num_few), photos.validation, photos.test)
     chosen = settings(
         image_size_px=sizes.image_px,
         num_epochs=epochs,
@@ -71,41 +72,47 @@ def _curves(course: Course, cure: str) -> Curves:
     return Curves(*kept["accuracy"].T, kept["right"])
 
 
+def _num_few(course: Course) -> int:
+    return min(course.sizes.num_few, len(course.photos.train) // 5)
+
+
 def memorising(course: Course) -> Shown:
     """Show the bare network's curves, and what each cure makes of them."""
     found = curves(course)
-    bare = found["no cure"]
     # The best epoch and the best cure are chosen on the validation photos, see `peeking`.
     chosen = {name: int(c.validation.argmax()) for name, c in found.items()}
     tested = {name: float(c.test[chosen[name]]) for name, c in found.items()}
-    cures = [name for name in found if name != "no cure"]
-    winner = max(cures, key=lambda name: float(found[name].validation.max()))
-    gaps = {name: float(c.train[-1] - c.validation[-1]) for name, c in found.items()}
-    text = (
-        f"After {len(bare.train)} epochs the bare network gets {percent(float(bare.train[-1]), 0)} "
-        f"of its {course.sizes.num_few} training photos right but only "
-        f"{percent(float(bare.validation[-1]), 0)} of new ones: it has learned the photos by "
-        f"heart, a gap of {points(gaps['no cure'])} that only photos outside of training can show. "
-        "Each cure makes memorising harder and leaves a gap of "
-        f"{points(min(gaps[c] for c in cures))} to {points(max(gaps[c] for c in cures))}; by the "
-        f"validation photos the best is \u201c{winner}\u201d, and the test photos, which chose "
-        f"nothing, say {percent(tested[winner])} instead of {percent(tested['no cure'])}."
+    ends = {name: (float(c.train[-1]), float(c.validation[-1])) for name, c in found.items()}
+    gaps = {name: train - validation for name, (train, validation) in ends.items()}
+    changed = [name for name in found if name != BARE]
+    winner = max(changed, key=lambda name: float(found[name].validation.max()))
+    return Shown(
+        *words(
+            "memorising",
+            epochs=len(found[BARE].train),
+            num_few=_num_few(course),
+            train=ends[BARE][0],
+            validation=ends[BARE][1],
+            gap=points(gaps[BARE]),
+            least=points(min(gaps[name] for name in changed)),
+            most=points(max(gaps[name] for name in changed)),
+            winner=winner,
+            cured=tested[winner],
+            bare=tested[BARE],
+            curves=ends,
+        ),
+        _memorising_figure(found),
+        {name: f"gap {points(gaps[name])}, test {percent(tested[name])}" for name in found},
+        (cures, start, train_epoch),
+        {"curves": found, "chosen_epoch": chosen, "test_accuracy": tested, "gaps": gaps},
     )
-    alt = "Six charts of accuracy by epoch, training dashed and validation solid. " + "; ".join(
-        f"{name}: training ends at {percent(float(c.train[-1]), 0)}, validation at "
-        f"{percent(float(c.validation[-1]), 0)}"
-        for name, c in found.items()
-    )
-    numbers = {name: f"gap {points(gaps[name])}, test {percent(tested[name])}" for name in found}
-    facts = {"curves": found, "chosen_epoch": chosen, "test_accuracy": tested, "gaps": gaps}
-    return Shown(text, _memorising_figure(found), alt, numbers, (cures, start, train_epoch), facts)
 
 
 def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
     figure = drawing.new_figure(6.6, 3, 2)
-    bare = found["no cure"]
-    panels = [("no cure", bare), ("three splits", bare)]
-    panels += [(name, c) for name, c in found.items() if name != "no cure"]
+    bare = found[BARE]
+    panels = [(BARE, bare), ("three splits", bare)]
+    panels += [(name, c) for name, c in found.items() if name != BARE]
     for axes, (title, each) in zip(figure.axes, panels, strict=True):
         epochs = np.arange(1, len(each.train) + 1)
         drawing.chart(axes, x="epoch", y="")
@@ -184,35 +191,36 @@ def peeking(course: Course) -> Shown:
     """Show how far an accuracy flatters that was chosen on the photos that it is reported on."""
     right = np.concatenate([c.right[len(c.right) // 3 :] for c in curves(course).values()])
     num_tested = min(100, right.shape[1] // 4)
-    tried = tuple(k for k in (1, 2, 5, 10, 20, 50) if k < len(right)) + (len(right),)
+    tried = (*(k for k in (1, 2, 5, 10, 20) if k < len(right)), len(right))
+    repetitions = course.sizes.num_repetitions
     found = simulate(
-        right, tried=tried, num_tested=num_tested, repetitions=course.sizes.num_repetitions,
-        seed=course.seed,
-    )  # fmt: skip
-    worst = float(found.peeking[-1].mean())
-    text = (
-        f"Whoever tries {len(right)} networks (settings and epochs) on the same {num_tested} test "
-        "photos and reports the best has chosen the luckiest as well: on fresh photos it is "
-        f"{points(worst)} worse than reported, on average of {course.sizes.num_repetitions:,} "
-        "repetitions. Choose on validation photos and report on test photos that chose nothing, "
-        f"and the error is {points(abs(float(found.honest[-1].mean())))}: luck, in both directions "
-        "alike."
+        right, tried=tried, num_tested=num_tested, repetitions=repetitions, seed=course.seed
     )
-    alt = (
-        "A chart of reported less true accuracy by the number of networks tried, from 1 to "
-        f"{len(right)}. Chosen on the test photos it rises from "
-        f"{points(float(found.peeking[0].mean()))} to {points(worst)}; chosen on validation photos "
-        "it stays near 0. Bands hold the middle 90 %."
+    mean = found.peeking.mean(axis=1)
+    honest = float(found.honest[-1].mean())
+    return Shown(
+        *words(
+            "peeking",
+            num_networks=len(right),
+            num_tested=num_tested,
+            repetitions=f"{repetitions:,}",
+            of_one=points(float(mean[0])),
+            flattered=points(float(mean[-1])),
+            honest=points(honest),
+        ),
+        _peeking_figure(found),
+        {
+            **{f"best of {k}": _spread(gaps) for k, gaps in zip(tried, found.peeking, strict=True)},
+            "chosen on validation": _spread(found.honest[-1]),
+        },
+        (choose_and_report,),
+        {"found": found, "num_networks": len(right), "num_tested": num_tested},
     )
-    numbers = {
-        f"best of {k}": f"flattered by {points(float(gap.mean()))} "
-        f"({points(float(np.quantile(gap, 0.05)))} to {points(float(np.quantile(gap, 0.95)))})"
-        for k, gap in zip(tried, found.peeking, strict=True)
-        if k in (1, 10, len(right))
-    }
-    numbers |= {"chosen on validation": f"{points(float(found.honest[-1].mean()))}"}
-    facts = {"found": found, "num_networks": len(right), "num_tested": num_tested}
-    return Shown(text, _peeking_figure(found), alt, numbers, (choose_and_report,), facts)
+
+
+def _spread(gaps: np.ndarray) -> str:
+    low, high = np.quantile(gaps, (0.05, 0.95))
+    return f"{points(float(gaps.mean()))} (90 % in {points(float(low))} to {points(float(high))})"
 
 
 def _peeking_figure(found: Flattery) -> Figure:

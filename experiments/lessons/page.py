@@ -15,7 +15,7 @@ from experiments.lessons.lesson import Lesson, code_of
 from jaxcnn.plots.themes import web_pair
 from jaxcnn.report import embed_picture, render_page, write_page
 
-Say = Callable[[str], None]
+Say = Callable[..., None]  # as `print`
 
 
 def make_page(
@@ -34,23 +34,24 @@ def make_page(
       lessons: in the order of the page.
       only: names of lessons to make, whether or not they are there; of the others those are shown
         that are there. Empty makes all that are not.
-      say: called with a line for each lesson.
+      say: called as `print` is, with a line for each lesson in two parts: its name, and when it
+        is there, how long it took.
 
     Returns:
       The path of the page.
     """
     parts: dict[str, dict[str, Any]] = {}
     for number, lesson in enumerate(lessons, start=1):
-        started = time.perf_counter()
         part = None if lesson.name in only else _read_part(course, lesson)
-        was_kept = part is not None
-        if part is None and (not only or lesson.name in only):
-            part = _make_part(course, lesson)
-        if part is None:
+        if part is None and only and lesson.name not in only:
             continue
-        parts[lesson.name] = part
-        took = "kept from before" if was_kept else f"{time.perf_counter() - started:.1f} s"
-        say(f"[{number:>2}/{len(lessons)}] {lesson.name:<13} {lesson.title}: {took}")
+        say(f"[{number:>2}/{len(lessons)}] {lesson.name:<12} {lesson.title}", end=": ", flush=True)
+        started = time.perf_counter()
+        parts[lesson.name] = part or _make_part(course, lesson)
+        say("made before" if part else f"{time.perf_counter() - started:.1f} s")
+    missing = len(lessons) - len(parts)
+    if missing:
+        say(f"{missing} of {len(lessons)} figures are not there yet; without --only they are made.")
     shown = [lesson for lesson in lessons if lesson.name in parts]
     return write_page(folder / "index.html", _render(course, shown, parts))
 
@@ -120,4 +121,6 @@ def _about(course: Course, lesson: Lesson) -> str:
 
 @functools.cache
 def _lessons_code() -> str:
-    return digest(*(p.read_text() for p in sorted(Path(__file__).parent.glob("*.py"))))
+    folder = Path(__file__).parent
+    files = (*folder.glob("*.py"), *folder.glob("templates/words/*.jinja"))
+    return digest(*(path.read_text(encoding="utf-8") for path in sorted(files)))

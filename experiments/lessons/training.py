@@ -73,15 +73,16 @@ def train(
       The network and its curves.
     """
     counts = np.bincount(photos.labels, minlength=len(photos.class_names))
-    steps = steps_per_epoch(len(photos), settings.batch_size)
+    batch_size = min(settings.batch_size, len(photos))
+    steps = steps_per_epoch(len(photos), batch_size)
     phase = plan_phases(settings)[0]
     parts = build.build_parts(settings, phase, class_counts=counts.tolist(), steps_per_epoch=steps)
     init_key, key = jax.random.split(jax.random.key(settings.seed))
     state, step = start(parts, init_key, build.image_shape(settings))
-    batches = train_batches(photos, batch_size=settings.batch_size, seed=settings.seed)
+    batches = train_batches(photos, batch_size=batch_size, seed=settings.seed)
     step = compile_step(step, state, next(batches), key, donate_argnums=0)
     classify = _Classify(settings, parts.model, evaluated)
-    batches = train_batches(photos, batch_size=settings.batch_size, seed=settings.seed)
+    batches = train_batches(photos, batch_size=batch_size, seed=settings.seed)
     accuracy, right, probabilities = [], [], np.empty(0)
     for epoch in range(settings.num_epochs):
         state = train_epoch(step, state, batches, key, steps)

