@@ -88,7 +88,7 @@ def number_grid(
         axes.add_patch(
             Rectangle((j, i), 1, 1, facecolor=fill, edgecolor=GREY, linewidth=0.8, **look)
         )
-        text = f"{value:.{digits}f}".replace("-", "\u2212")
+        text = f"{round(float(value), digits) + 0.0:.{digits}f}".replace("-", "\u2212")  # no -0
         colour = GREY if is_padding else INK
         axes.text(j + 0.5, i + 0.5, text, **font(size, color=colour, ha="center", va="center"))
     axes.set(xlim=(-0.06, columns + 0.06), ylim=(rows + 0.06, -0.06), aspect="equal")

@@ -140,7 +140,7 @@ def _padding_figure(same: np.ndarray, valid: np.ndarray) -> Figure:
 def count_weights(side_px: int) -> tuple[int, int]:
     """Count the weights of a convolution, and of a dense layer that gives as many numbers."""
     photo = (side_px, side_px, 3)
-    layer = summarize(create_model("six_conv", 2), photo).rows[0]
+    layer = summarize(create_model("six_conv", 2, depth=1), photo).rows[0]
     answers = math.prod(layer.output_shape)
     return layer.num_params, (math.prod(photo) + 1) * answers
 

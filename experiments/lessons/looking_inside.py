@@ -127,7 +127,8 @@ def _maps_figure(photo: np.ndarray, found: Arrays) -> Figure:
         liveliest = np.argsort(-maps.std(axis=(0, 1)), kind="stable")[:_MAPS]
         for axes, channel in zip(rows[number * _MAPS :], liveliest, strict=False):
             values = maps[:, :, channel]
-            drawing.picture(axes, values / max(float(values.max()), 1e-6))
+            brightest = float(np.quantile(values, 0.98))  # a few cells would outshine the rest
+            drawing.picture(axes, np.minimum(values / max(brightest, 1e-6), 1))
         rows[number * _MAPS].set_ylabel(
             f"{name.replace('_', ' ')}\n{maps.shape[0]} x {maps.shape[1]}, {maps.shape[2]} maps",
             **drawing.font(drawing.SMALL),
@@ -243,12 +244,11 @@ def _softmax_figure(
         for axes in row[1:]:
             axes.set_xticks([])
             axes.spines[["top", "right", "bottom"]].set_visible(False)
-            axes.spines["left"].set_position("zero")
-            axes.spines["left"].set_color(drawing.GREY)
+            axes.spines["left"].set_visible(False)
+            axes.axvline(0, color=drawing.GREY, linewidth=1)
             axes.tick_params(length=0)
         limit = float(np.abs(logits).max()) * 1.5
         row[1].set_xlim(-limit, limit)
-        row[1].yaxis.set_ticks_position("left")
         row[2].set_xlim(0, 1.45)
     drawing.heading(rows[0, 1], "scores", size=drawing.LABEL)
     drawing.heading(rows[0, 2], "probabilities", size=drawing.LABEL)
