@@ -54,7 +54,7 @@ def _bars_figure(accuracies: dict[str, float], chance: float) -> Figure:
     texts = [percent(value) for value in accuracies.values()]
     drawing.bars(axes, list(accuracies), list(accuracies.values()), texts)
     axes.axvline(chance, color=VERMILLION, linestyle="--", linewidth=1.6)
-    axes.text(chance, -0.5, "guessing", **font(drawing.SMALL, color=VERMILLION, ha="center"))
+    axes.text(chance + 0.015, -0.5, "guessing", **font(drawing.SMALL, color=VERMILLION))
     axes.set(xlim=(0, 1.18), ylim=(2.5, -0.75))
     axes.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0%", "25%", "50%", "75%", "100%"))
     axes.grid(visible=False, axis="y")
