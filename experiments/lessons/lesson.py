@@ -42,17 +42,17 @@ class Lesson(NamedTuple):
     teach: Callable[[Course], Shown]
 
 
-def words(name: str, **facts: Any) -> tuple[str, str]:
+def words(lesson: str, /, **facts: Any) -> tuple[str, str]:
     """Fill the facts into a lesson's words, which stand in the folder `templates/words`.
 
     Args:
-      name: of the lesson.
+      lesson: its name.
       **facts: what its words name. One that is missing is an error, never an empty place.
 
     Returns:
       The text, and what the figure shows; plain text, which the page escapes.
     """
-    filled = render_page(f"words/{name}.jinja", package="experiments.lessons", **facts)
+    filled = render_page(f"words/{lesson}.jinja", package="experiments.lessons", **facts)
     text, alt = html.unescape(filled).strip().split("\n\n")
     return " ".join(text.split()), " ".join(alt.split())
 
