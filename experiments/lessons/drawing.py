@@ -1,6 +1,7 @@
 """What the lessons' figures are put together from: grids of numbers, small pictures, bars."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -84,9 +85,9 @@ def number_grid(
     for (i, j), value in np.ndenumerate(values):
         fill = to_rgba(BLUE if value >= 0 else VERMILLION, 0.5 * min(abs(value) / strongest, 1))
         is_padding = dashed is not None and bool(dashed[i, j])
-        look = {"linestyle": ":"} if is_padding else {}
+        line = ":" if is_padding else "-"
         axes.add_patch(
-            Rectangle((j, i), 1, 1, facecolor=fill, edgecolor=GREY, linewidth=0.8, **look)
+            Rectangle((j, i), 1, 1, facecolor=fill, edgecolor=GREY, linewidth=0.8, linestyle=line)
         )
         text = f"{round(float(value), digits) + 0.0:.{digits}f}".replace("-", "\u2212")  # no -0
         colour = GREY if is_padding else INK
@@ -99,7 +100,7 @@ def number_grid(
 
 def outline(axes: Axes, row: float, column: float, height: float, width: float) -> None:
     """Draw a thick box round cells of a number grid."""
-    look = {"facecolor": "none", "edgecolor": VERMILLION, "linewidth": 2.4}
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": VERMILLION, "linewidth": 2.4}
     axes.add_patch(Rectangle((column, row), width, height, **look))
 
 

@@ -84,7 +84,7 @@ def maps_of(model: StagedNetwork, variables: PyTree, image: jax.Array) -> dict[s
     """Give what comes out of each stage for one photo."""
     stages = model.clone(features_only=True)
     images = normalize(to_unit_interval(image[None]))
-    return stages.apply(variables, images, train=False)
+    return dict(stages.apply(variables, images, train=False))
 
 
 def feature_maps(course: Course) -> Shown:
@@ -192,7 +192,8 @@ def answer(
     model: StagedNetwork, variables: PyTree, images: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Give the network's scores of photos, and what softmax makes of them."""
-    logits = model.apply(variables, normalize(to_unit_interval(images)), train=False)
+    images = normalize(to_unit_interval(images))
+    logits = jnp.asarray(model.apply(variables, images, train=False))
     return logits, probabilities(logits, "softmax")
 
 

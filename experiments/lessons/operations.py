@@ -88,19 +88,15 @@ _SHOWN = ("relu", "sigmoid")
 
 def _activations_figure(x: np.ndarray, found: dict[str, list[np.ndarray]]) -> Figure:
     figure = drawing.new_figure(2.75, 1, 2)
-    looks = {"relu": (BLUE, "-", "ReLU"), "sigmoid": (VERMILLION, "--", "sigmoid")}
+    looks = {"relu": (BLUE, "-"), "sigmoid": (VERMILLION, "--")}
     for number, (axes, title) in enumerate(zip(figure.axes, ("value", "slope"), strict=True)):
         drawing.chart(axes, x="input", y="")
         drawing.heading(axes, title)
-        for name, (colour, line, label) in looks.items():
-            axes.plot(
-                x, found[name][number], color=colour, linestyle=line, linewidth=2.2, label=label
-            )
+        for name, (colour, line) in looks.items():
+            axes.plot(x, found[name][number], color=colour, linestyle=line, linewidth=2.2)
     figure.axes[0].set_ylim(-0.3, 3.2)
-    for place, name, axes in (((0.2, 2.4), "relu", 0), ((-5.8, 1.15), "sigmoid", 0)):
-        colour, _, label = looks[name]
-        figure.axes[axes].text(*place, label, **font(drawing.LABEL, color=colour, ha="left"))
-    figure.axes[0].texts[0].set(x=1.9, y=2.6, ha="right")
+    figure.axes[0].text(1.9, 2.6, "ReLU", **font(drawing.LABEL, color=BLUE, ha="right"))
+    figure.axes[0].text(-5.8, 1.15, "sigmoid", **font(drawing.LABEL, color=VERMILLION))
     figure.axes[1].text(5.9, 0.9, "ReLU", **font(drawing.LABEL, color=BLUE, ha="right"))
     figure.axes[1].text(5.9, 0.27, "sigmoid", **font(drawing.LABEL, color=VERMILLION, ha="right"))
     return figure
@@ -152,7 +148,7 @@ def drop(values: jax.Array, rate: float, key: jax.Array, step: int) -> jax.Array
     """Drop values as a training step of that number does."""
     layer = nn.Dropout(rate, deterministic=False)
     keys = {"dropout": jax.random.fold_in(key, step)}
-    return layer.apply({}, values, rngs=keys)
+    return jnp.asarray(layer.apply({}, values, rngs=keys))
 
 
 def dropout(course: Course) -> Shown:

@@ -69,7 +69,8 @@ def _curves(course: Course, cure: str) -> Curves:
         return {"accuracy": found.accuracy, "right": np.concatenate(found.right[1:], axis=1)}
 
     kept = course.kept(f"cure_{cure.replace(' ', '_')}", make, chosen, len(few))
-    return Curves(*kept["accuracy"].T, kept["right"])
+    few_right, validation_right, test_right = kept["accuracy"].T
+    return Curves(few_right, validation_right, test_right, kept["right"])
 
 
 def _num_few(course: Course) -> int:

@@ -40,7 +40,7 @@ class Trained(NamedTuple):
 
 def settings(**given: Any) -> TrainConfig:
     """Complete settings of a small network: four convolutions, so that it learns in seconds."""
-    small = {
+    small: dict[str, Any] = {
         "image_size_px": 48,
         "augment": "none",
         "dropout_rate": 0.0,

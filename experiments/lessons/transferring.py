@@ -55,7 +55,9 @@ def transfer(course: Course) -> Shown:
     found = _accuracies(course)
     num_test = len(course.photos.test)
     measured = zip(found["counts"], found["transfer"], found["scratch"], strict=True)
-    rows = [{"count": f"{n:,}", "transfer": float(m), "scratch": float(s)} for n, m, s in measured]
+    rows: list[dict[str, Any]] = [
+        {"count": f"{n:,}", "transfer": float(m), "scratch": float(s)} for n, m, s in measured
+    ]
     enough = [row["count"] for row in rows if row["scratch"] >= rows[0]["transfer"]]
     numbers = {
         f"{row['count']} photos": f"{percent(row['transfer'])}, scratch {percent(row['scratch'])}"
@@ -167,7 +169,7 @@ def _turned(photos: DecodedSplit, seed: int) -> DecodedSplit:
     draws = np.random.default_rng(seed)
     turns = np.stack([draws.permutation(4)[:_TURNS] for _ in photos.labels]).T.ravel()
     images = [
-        np.rot90(image, turn)
+        np.rot90(image, int(turn))
         for image, turn in zip(np.tile(photos.images, (_TURNS, 1, 1, 1)), turns, strict=True)
     ]
     names = [name for _ in range(_TURNS) for name in photos.names]

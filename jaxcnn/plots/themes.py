@@ -1,6 +1,7 @@
 """The same figure for a light page and for a dark one."""
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ DARK = {
     PURPLE: "#DD94BD",
     ORANGE: ORANGE,
 }
-_DARK_OF = {colors.to_rgb(light): colors.to_rgb(dark) for light, dark in DARK.items()}
+_DARK_OF: Mapping[tuple[float, float, float], tuple[float, float, float]] = {
+    colors.to_rgb(light): colors.to_rgb(dark) for light, dark in DARK.items()
+}
 _EXACT_BYTES = 100_000
 AS_IT_IS = "as it is"  # the gid of an artist that keeps its colours, such as text on a photo
 
@@ -102,8 +105,8 @@ def _dark(colour: Any) -> Any:
     """Give the dark page's colour for one of the house look, with the same alpha; else itself."""
     if isinstance(colour, str) and colour.lower() in ("none", "auto"):
         return colour
-    *rgb, alpha = colors.to_rgba(colour)
-    found = _DARK_OF.get(tuple(rgb))
+    red, green, blue, alpha = colors.to_rgba(colour)
+    found = _DARK_OF.get((red, green, blue))
     return colour if found is None else (*found, alpha)
 
 
