@@ -84,7 +84,7 @@ def maps_of(model: StagedNetwork, variables: PyTree, image: jax.Array) -> dict[s
     """Give what comes out of each stage for one photo."""
     stages = model.clone(features_only=True)
     images = normalize(to_unit_interval(image[None]))
-    return dict(stages.apply(variables, images, train=False))
+    return jax.tree.map(jnp.asarray, stages.apply(variables, images, train=False))
 
 
 def feature_maps(course: Course) -> Shown:
