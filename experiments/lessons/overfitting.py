@@ -30,7 +30,7 @@ def cures() -> dict[str, dict[str, Any]]:
     """List the settings that each cure changes."""
     return {
         BARE: {},
-        "augmentation": {"augment": "flip,translation=0.12,zoom=0.7"},
+        "augmentation": {"augment": "flip,translation=0.08"},
         "dropout": {"dropout_rate": 0.6},
         "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
         _MORE: {},
