@@ -31,7 +31,7 @@ def cures() -> dict[str, dict[str, Any]]:
     return {
         BARE: {},
         "augmentation": {"augment": "flip,translation=0.08"},
-        "dropout": {"dropout_rate": 0.6},
+        "dropout": {"dropout_rate": 0.3},
         "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
         _MORE: {},
     }
