@@ -109,6 +109,9 @@ def augmented(photos: jax.Array, policy: str, key: jax.Array) -> jax.Array:
     return augment_batch(augment, key, to_unit_interval(photos), numbers)
 
 
+_compiled = jax.jit(augmented, static_argnums=1)
+
+
 def augmentation(course: Course) -> Shown:
     """Show single changes of a photo, and views with all of them."""
     photo = course.large_photos.images[1]
@@ -130,7 +133,7 @@ def augmentation(course: Course) -> Shown:
 
 
 def _view(photo: np.ndarray, policy: str, key: jax.Array) -> np.ndarray:
-    return np.asarray(augmented(jnp.asarray(photo)[None], policy, key)[0])
+    return np.asarray(_compiled(jnp.asarray(photo)[None], policy, key)[0])
 
 
 def _augmentation_figure(
