@@ -1,0 +1,256 @@
+"""Lessons that look into a trained network: feature maps, a filter's colours, softmax."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.lessons import drawing
+from experiments.lessons.course import Arrays, Course
+from experiments.lessons.filters import by_channel
+from experiments.lessons.lesson import Shown, words
+from experiments.lessons.training import settings, train
+from jaxcnn import build
+from jaxcnn.config import TrainConfig
+from jaxcnn.losses import probabilities
+from jaxcnn.models import StagedNetwork
+from jaxcnn.plots.text import percent
+from jaxcnn.train import normalize, to_unit_interval
+from jaxcnn.types import PyTree
+
+_MAPS = 4  # shown of each stage
+
+
+class Network(NamedTuple):
+    """The network that the lessons look into."""
+
+    model: StagedNetwork
+    variables: PyTree
+    accuracy: np.ndarray  # (epochs,) share of the test photos that were right
+    probabilities: np.ndarray  # (N, K) of the test photos
+
+
+def trained_network(course: Course) -> Network:
+    """Train the network on all training photos, or take it from where it is kept."""
+    chosen = _settings(course)
+    model = build.build_model(chosen, len(course.class_names))
+
+    def make() -> Arrays:
+        found = train(chosen, course.photos.train, evaluated=(course.photos.test,))
+        kept = {f"variables/{name}": leaf for name, leaf in flatten(found.variables).items()}
+        return kept | {"accuracy": found.accuracy[:, 0], "probabilities": found.probabilities}
+
+    kept = course.kept("network", make, chosen, len(course.photos.train))
+    leaves = {k.removeprefix("variables/"): v for k, v in kept.items() if k.startswith("variables")}
+    return Network(model, unflatten(leaves), kept["accuracy"], kept["probabilities"])
+
+
+def _settings(course: Course) -> TrainConfig:
+    return settings(
+        image_size_px=course.sizes.image_px,
+        num_epochs=course.sizes.num_epochs,
+        augment="flip",
+        dropout_rate=0.2,
+        seed=course.seed,
+    )
+
+
+def flatten(tree: PyTree) -> Arrays:
+    """Give the arrays of nested dicts by their paths, such as "params/head/linear/kernel"."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {"/".join(str(part.key) for part in path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def unflatten(leaves: Arrays) -> PyTree:
+    """Give back what `flatten` took apart.
+
+    Example:
+      >>> unflatten({"params/head": 1, "params/stem": 2})
+      {'params': {'head': 1, 'stem': 2}, 'batch_stats': {}}
+    """
+    tree: dict[str, Any] = {"params": {}, "batch_stats": {}}
+    for path, leaf in leaves.items():
+        *above, last = path.split("/")
+        branch = tree
+        for name in above:
+            branch = branch.setdefault(name, {})
+        branch[last] = leaf
+    return tree
+
+
+def maps_of(model: StagedNetwork, variables: PyTree, image: jax.Array) -> dict[str, jax.Array]:
+    """Give what comes out of each stage for one photo."""
+    stages = model.clone(features_only=True)
+    images = normalize(to_unit_interval(image[None]))
+    return jax.tree.map(jnp.asarray, stages.apply(variables, images, train=False))
+
+
+def feature_maps(course: Course) -> Shown:
+    """Show the liveliest feature maps of each stage for one photo."""
+    network = trained_network(course)
+    chosen = _surest(network, course, 0)
+    photo = course.photos.test.images[chosen]
+    maps = maps_of(network.model, network.variables, jnp.asarray(photo))
+    found = {name: np.asarray(x)[0] for name, x in sorted(maps.items())}
+    sizes = [_by(x) for x in found.values()]
+    name = course.class_names[course.photos.test.labels[chosen]]
+    return Shown(
+        *words("depth", name=name, first=sizes[0], last=sizes[-1], num_layers=len(found)),
+        _maps_figure(photo, found),
+        {
+            **{stage.replace("_", " "): _by(x) for stage, x in found.items()},
+            "weights of the network": f"{_count(network.variables['params']):,}",
+            "right of the test photos": percent(float(network.accuracy[-1])),
+        },
+        (maps_of,),
+        {"maps": found, "accuracy": network.accuracy},
+    )
+
+
+def _count(tree: PyTree) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def _by(x: np.ndarray) -> str:
+    return " x ".join(map(str, x.shape))
+
+
+def _maps_figure(photo: np.ndarray, found: Arrays) -> Figure:
+    figure = drawing.new_figure(1.42 * (len(found) + 1), len(found) + 1, _MAPS)
+    top, rows = figure.axes[:_MAPS], figure.axes[_MAPS:]
+    for axes in top[1:]:
+        axes.axis("off")
+    drawing.picture(top[0], photo, "the photo")
+    for number, (name, maps) in enumerate(found.items()):
+        liveliest = np.argsort(-maps.std(axis=(0, 1)), kind="stable")[:_MAPS]
+        for axes, channel in zip(rows[number * _MAPS :], liveliest, strict=False):
+            values = maps[:, :, channel]
+            brightest = float(np.quantile(values, 0.98))  # a few cells would outshine the rest
+            drawing.picture(axes, np.minimum(values / max(brightest, 1e-6), 1))
+        rows[number * _MAPS].set_ylabel(
+            f"{name.replace('_', ' ')}\n{maps.shape[0]} x {maps.shape[1]}, {maps.shape[2]} maps",
+            **drawing.font(drawing.SMALL),
+        )
+    return figure
+
+
+def colours(course: Course) -> Shown:
+    """Show that a filter has a slice for each colour, and adds up what they give."""
+    network = trained_network(course)
+    photo = course.large_photos.images[0]
+    kernels = np.asarray(network.variables["params"]["block_1"]["conv"]["kernel"])
+    number = int(np.argmax(kernels.std(axis=(0, 1, 2))))
+    kernel = kernels[:, :, :, number]
+    slices, whole = map(np.asarray, by_channel(_as_floats(photo), jnp.asarray(kernel)))
+    error = float(np.abs(slices.sum(axis=2) - whole).max())
+    name = course.class_names[course.large_photos.labels[0]]
+    return Shown(
+        *words("colours", name=name, number=number + 1, num_filters=kernels.shape[3]),
+        _colours_figure(photo, kernel, slices, whole),
+        {
+            "one filter": f"{_by(kernel)} = {kernel.size} weights",
+            "all of the layer": f"{kernels.size} weights, {kernels.shape[3]} maps",
+            "sum of the slices, less the whole": f"at most {error:.1e}",
+        },
+        (by_channel,),
+        {"slices": slices, "whole": whole, "kernel": kernel},
+    )
+
+
+def _as_floats(photo: np.ndarray) -> jax.Array:
+    return normalize(to_unit_interval(jnp.asarray(photo)))
+
+
+def _colours_figure(
+    photo: np.ndarray, kernel: np.ndarray, slices: np.ndarray, whole: np.ndarray
+) -> Figure:
+    figure = drawing.new_figure(7.2, 4, 3)
+    rows = np.array(figure.axes).reshape(4, 3)
+    scale = float(np.quantile(np.abs(slices), 0.99))
+    for channel, colour in enumerate(("red", "green", "blue")):
+        drawing.picture(rows[channel, 0], photo[:, :, channel], f"{colour} of the photo")
+        strongest = float(np.abs(kernel).max()) * 1.2
+        drawing.number_grid(
+            rows[channel, 1], kernel[:, :, channel], f"weights for {colour}", digits=2, size=9,
+            strongest=strongest,
+        )  # fmt: skip
+        drawing.signed_picture(
+            rows[channel, 2], slices[:, :, channel], f"answer to {colour}", scale=scale
+        )
+    drawing.picture(rows[3, 0], photo, "the photo")
+    rows[3, 1].axis("off")
+    rows[3, 1].text(0.5, 0.5, "red + green + blue =", **drawing.font(drawing.SMALL, ha="center"))
+    drawing.signed_picture(
+        rows[3, 2], whole, "the feature map", scale=float(np.quantile(np.abs(whole), 0.99))
+    )
+    return figure
+
+
+def answer(
+    model: StagedNetwork, variables: PyTree, images: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Give the network's scores of photos, and what softmax makes of them."""
+    images = normalize(to_unit_interval(images))
+    logits = jnp.asarray(model.apply(variables, images, train=False))
+    return logits, probabilities(logits, "softmax")
+
+
+def softmax(course: Course) -> Shown:
+    """Show scores and probabilities of a sure, another sure and an unsure photo."""
+    network = trained_network(course)
+    chosen = [_surest(network, course, 0), _surest(network, course, 1), _least_sure(network)]
+    photos, names = course.photos.test.images[chosen], course.class_names
+    found = answer(network.model, network.variables, jnp.asarray(photos))
+    logits, shares = (np.asarray(x, np.float64) for x in found)
+    first = np.argsort(-shares, kind="stable")[:, :3]
+    numbers = {
+        f"scores of photo {i + 1}": ", ".join(f"{names[k]} {logits[i, k]:.2f}" for k in best)
+        for i, best in enumerate(first)
+    }
+    sums = ", ".join(f"{total:.6f}" for total in shares.sum(axis=1))
+    return Shown(
+        *words("softmax", answers=[(names[k[0]], shares[i, k[0]]) for i, k in enumerate(first)]),
+        _softmax_figure(photos, logits, shares, names),
+        {**numbers, "sums of probabilities": sums},
+        (answer,),
+        {"logits": logits, "probabilities": shares},
+    )
+
+
+def _surest(network: Network, course: Course, label: int) -> int:
+    own = np.where(course.photos.test.labels == label, network.probabilities[:, label], -1)
+    return int(own.argmax())
+
+
+def _least_sure(network: Network) -> int:
+    return int(network.probabilities.max(axis=1).argmin())
+
+
+def _softmax_figure(
+    photos: np.ndarray, logits: np.ndarray, shares: np.ndarray, names: tuple[str, ...]
+) -> Figure:
+    figure = drawing.new_figure(4.6, 3, 3, width_ratios=(1, 1.1, 1.1))
+    rows = np.array(figure.axes).reshape(3, 3)
+    for row, photo, scores, share in zip(rows, photos, logits, shares, strict=True):
+        shown = np.argsort(-share, kind="stable")[:4] if len(names) > 4 else range(len(names))
+        labels = [names[i] for i in shown]
+        drawing.picture(row[0], photo)
+        texts = [f"{scores[i]:.1f}".replace("-", "\u2212") for i in shown]
+        drawing.bars(row[1], labels, [scores[i] for i in shown], texts)
+        drawing.bars(
+            row[2], labels, [share[i] for i in shown], [percent(share[i], 0) for i in shown]
+        )
+        for axes in row[1:]:
+            axes.set_xticks([])
+            axes.spines[["top", "right", "bottom"]].set_visible(False)
+            axes.spines["left"].set_visible(False)
+            axes.axvline(0, color=drawing.GREY, linewidth=1)
+            axes.tick_params(length=0)
+        limit = float(np.abs(logits).max()) * 1.5
+        row[1].set_xlim(-limit, limit)
+        row[2].set_xlim(0, 1.45)
+    drawing.heading(rows[0, 1], "scores", size=drawing.LABEL)
+    drawing.heading(rows[0, 2], "probabilities", size=drawing.LABEL)
+    return figure

