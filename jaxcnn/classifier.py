@@ -64,9 +64,20 @@ class Classifier:
         if variables is not None:
             folded = [fold_batch_norm(plain, each) for each in self._members]
             model, self._members = folded[0][0], [each for _, each in folded]
+        self._model = model
         step: EvalStep = build.build_eval_step(config, model, len(class_names))
         self._step = lambda variables, batch: step(variables, batch)[1]
         self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
+
+    @property
+    def model(self) -> Any:
+        """The network, a Flax module, with every BatchNorm folded into its convolution."""
+        return self._model
+
+    @property
+    def members(self) -> tuple[PyTree, ...]:
+        """The variables of each network whose probabilities are averaged; of one, mostly."""
+        return tuple(self._members)
 
     @classmethod
     def load(cls, workdir: Path | str) -> "Classifier":
