@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 ROWS = (
     ("hard_examples",),
     ("trainer",),
+    ("export",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),
     ("points", "ensemble_scores"),

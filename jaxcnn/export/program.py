@@ -83,7 +83,7 @@ def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
         return jax_export.export(jax.jit(classify), platforms=PLATFORMS)(images)
 
 
-def test_images(classifier: Classifier, count: int = 3) -> np.ndarray:
+def pattern_images(classifier: Classifier, count: int = 3) -> np.ndarray:
     """Draw images to compare programs by: noise of different brightness over a ramp.
 
     Args:
@@ -116,7 +116,7 @@ def check_program(
     Raises:
       ExportError: if it is more than rounding explains.
     """
-    images = test_images(classifier)
+    images = pattern_images(classifier)
     expected = classifier.probabilities(images)
     difference = float(np.abs(np.asarray(program(images)) - expected).max())
     tolerance = TOLERANCES[classifier.config.compute_dtype]
