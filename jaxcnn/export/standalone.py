@@ -47,7 +47,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         claimed = about.pop("sha256")
-    except (KeyError, AttributeError, ValueError) as error:
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise DamagedError(f"{folder / ABOUT} is damaged ({error}); copy the folder anew.") from error
     if claimed != sha256_of_values(about):
         raise DamagedError(f"{folder / ABOUT} was changed or damaged; copy the folder anew.")
