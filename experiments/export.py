@@ -22,10 +22,14 @@ from jaxcnn import export
 from jaxcnn.classifier import Classifier
 
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "folder of a run, or its checkpoints/best alone, of which no results are known."
+    "workdir",
+    None,
+    "folder of a run, or its checkpoints/best alone, of which no results are known.",
 )
 _OUT = flags.DEFINE_string(
-    "out", None, "folder to write; default export/ in --workdir, else exports/ and the weights' name."
+    "out",
+    None,
+    "folder to write; default export/ in --workdir, else exports/ and the weights' name.",
 )
 _MODEL = flags.DEFINE_string(
     "model",

@@ -59,9 +59,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); export from the run's checkpoints/best.") from (
-            error
-        )
+        raise ValueError(
+            f"{path} is damaged ({error}); export from the run's checkpoints/best."
+        ) from (error)
     return found
 
 
@@ -86,7 +86,12 @@ def class_rows(summary: Mapping[str, Any]) -> list[ClassRow]:
     )
     return [
         ClassRow(
-            name, labels, recall, _interval(recall, labels), precision, _interval(precision, answers)
+            name,
+            labels,
+            recall,
+            _interval(recall, labels),
+            precision,
+            _interval(precision, answers),
         )
         for name, recall, labels, precision, answers in columns
     ]
@@ -137,7 +142,9 @@ def limits(
       Names of sentences in the template, each with its values.
     """
     config = classifier.config
-    found: list[tuple[str, dict[str, Any]]] = [("closed_set", {"count": len(classifier.class_names)})]
+    found: list[tuple[str, dict[str, Any]]] = [
+        ("closed_set", {"count": len(classifier.class_names)})
+    ]
     if config.stored_size_px > config.image_size_px or config.resize_mode == "crop":
         found.append(("edges", {}))
     if config.num_channels == 1:

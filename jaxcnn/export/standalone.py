@@ -48,7 +48,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         claimed = about.pop("sha256")
     except (KeyError, AttributeError, TypeError, ValueError) as error:
-        raise DamagedError(f"{folder / ABOUT} is damaged ({error}); copy the folder anew.") from error
+        raise DamagedError(
+            f"{folder / ABOUT} is damaged ({error}); copy the folder anew."
+        ) from error
     if claimed != sha256_of_values(about):
         raise DamagedError(f"{folder / ABOUT} was changed or damaged; copy the folder anew.")
     return about
@@ -150,9 +152,7 @@ def _to_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
     return np.rint(values * scale).astype(np.uint8)
 
 
-def _to_square(
-    image: Image.Image, size_px: int, *, mode: str, interpolation: str
-) -> Image.Image:
+def _to_square(image: Image.Image, size_px: int, *, mode: str, interpolation: str) -> Image.Image:
     """Resize to a square: "crop" its centre, "squash" it, or "pad" it with black."""
     (width, height), resample = image.size, Image.Resampling[interpolation.upper()]
     if mode == "squash":
