@@ -1,14 +1,14 @@
 """A classifier as one program that needs nothing of this package: pixels in, probabilities out.
 
 What is exported is the evaluation's own arithmetic: the centre crop, the normalisation, the mirror
-images where a run averages over them, the network with BatchNorm folded, the softmax or sigmoid, and
-the mean over an ensemble's members. The number of images stays open. It is traced with XLA's standard
-operations alone, so that it is the same program on every platform; what makes jaxcnn fast on a
-CPU stays behind.
+images where a run averages over them, the network with BatchNorm folded, the softmax or sigmoid,
+and the mean over an ensemble's members. The number of images stays open. It is traced with XLA's
+standard operations alone, so that it is the same program on every platform; what makes jaxcnn fast
+on a CPU stays behind.
 
 Decoding and resizing stay outside. `jax.export` could hold a resize of photos of any size, but it
-would be compiled anew for each size, which takes longer than all else, and would not round to 8 bits
-as the resize does that the network was trained behind.
+would be compiled anew for each size, which takes longer than all else, and would not round to 8
+bits as the resize does that the network was trained behind.
 """
 
 from collections.abc import Callable

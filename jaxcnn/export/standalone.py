@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 ABOUT, NAMES = "export.json", "class_names.json"
-SUFFIXES = (
-    "apng avif bmp dib gif ico j2k jfif jp2 jpe jpeg jpg mpo pbm pgm png pnm ppm tif tiff webp"
-).split()
+SUFFIXES = {".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe"} | {
+    *(".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+}
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO"]
 MAX_PIXELS = 89_478_485  # more may be a decompression bomb
 ORIENTATION = 0x0112  # EXIF's tag; the turn that makes a photo upright, by its value:
@@ -57,7 +57,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def sha256_of_values(values: dict[str, Any]) -> str:
-    """Compute the checksum of JSON values, whatever the spaces and the order they are written in."""
+    """Compute the checksum of JSON values, whatever their order and the spaces between."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -74,7 +74,7 @@ def read_file(folder: Path, name: str, about: dict[str, Any]) -> bytes:
 
 
 def load_program(folder: Path, about: dict[str, Any], form: str | None = None) -> Program:
-    """Load the classifier in one of the forms that the folder holds; the first unless one is named."""
+    """Load the classifier in one of the forms that the folder holds, by default the first."""
     programs = about["programs"]
     form = form or next(iter(programs))
     if form not in programs:
@@ -177,7 +177,7 @@ def find_photos(words: list[str]) -> Iterator[Path]:
         if not path.exists():
             raise ValueError(f"{path} does not exist.")
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (p for p in inside if p == path or p.suffix.lower()[1:] in SUFFIXES)
+        yield from (p for p in inside if p == path or p.suffix.lower() in SUFFIXES)
 
 
 def label(

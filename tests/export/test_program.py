@@ -92,7 +92,7 @@ def test_a_program_that_answers_otherwise_is_noticed(make_classifier):
     classifier = make_classifier()
     images = pattern_images(classifier)
     assert check_program("own", classifier.probabilities, classifier) == 0.0
-    with pytest.raises(ExportError, match="differ from the classifier's by 0.001"):
+    with pytest.raises(ExportError, match=r"differ from the classifier's by 0\.001"):
         check_program("other", lambda images: classifier.probabilities(images) + 1e-3, classifier)
     with pytest.raises(ExportError, match="nan"):
         check_program("nan", lambda images: np.full((3, 3), np.nan), classifier)
