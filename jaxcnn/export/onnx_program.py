@@ -86,12 +86,22 @@ def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
       path: of the file.
 
     Returns:
-      Images to probabilities.
+      Images to probabilities; it raises ExportError where the runtime cannot run the model.
+
+    Raises:
+      ExportError: if the runtime cannot read the model.
     """
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    return lambda images: np.asarray(session.run([OUTPUT], {INPUT: images})[0])
+    def run(act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        except Exception as error:  # the runtime has errors of its own for each kind of failure
+            raise ExportError(f"ONNX Runtime cannot run {path.name}: {error}") from error
+
+    data, where = path.read_bytes(), ["CPUExecutionProvider"]
+    session = run(lambda: onnxruntime.InferenceSession(data, providers=where))
+    return lambda images: np.asarray(run(lambda: session.run([OUTPUT], {INPUT: images}))[0])
 
 
 def describe(path: Path) -> dict[str, Any]:
