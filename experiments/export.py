@@ -5,7 +5,7 @@
     python -m experiments.export --pretrained --model=efficientnet_lite0 --out=DIR
         published weights.
     python -m experiments.export --workdir=RUN --format=stablehlo,onnx
-        for ONNX's runtimes too (pip install 'jaxcnn[onnx]').
+        for ONNX's runtimes too (it tells what to install).
 
 The folder holds the program (StableHLO by jax.export: any number of images, on CPU, GPU and TPU),
 predict.py, which labels photos with it, class_names.json, export.json (shapes, checksums,

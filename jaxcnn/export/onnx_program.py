@@ -1,4 +1,7 @@
-"""The classifier in ONNX, by jax2onnx; the extra `jaxcnn[onnx]`.
+"""The classifier in ONNX, by jax2onnx; the extra `jaxcnn[onnx]` has what that needs.
+
+jax2onnx itself comes by `pip install --no-deps jax2onnx`: it asks for an orbax-checkpoint older than
+this package's, without using it here.
 
 jax2onnx writes `lax`'s windowed reductions as pooling over all dimensions of the array, which
 ONNX Runtime has for three at most. Pooling here is over height and width alone, so each such node
@@ -35,8 +38,8 @@ def check_installed() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
-            f"the format onnx needs {' and '.join(missing)}; pip install 'jaxcnn[onnx]', or leave "
-            "it out of --format."
+            f"the format onnx needs {' and '.join(missing)}: pip install 'jaxcnn[onnx]', then "
+            "pip install --no-deps jax2onnx; or leave it out of --format."
         )
 
 
