@@ -1,7 +1,7 @@
 """The classifier in ONNX, by jax2onnx; the extra `jaxcnn[onnx]` has what that needs.
 
-jax2onnx itself comes by `pip install --no-deps jax2onnx`: it asks for an orbax-checkpoint older than
-this package's, without using it here.
+jax2onnx itself comes by `pip install --no-deps jax2onnx`: it asks for an orbax-checkpoint older
+than this package's, without using it here.
 
 jax2onnx writes `lax`'s windowed reductions as pooling over all dimensions of the array, which
 ONNX Runtime has for three at most. Pooling here is over height and width alone, so each such node
