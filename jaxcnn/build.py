@@ -16,7 +16,7 @@ from jaxcnn.mixing import Mixing, make_mixing
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.phases import Phase
 from jaxcnn.privacy import Privacy
-from jaxcnn.train import Augment, EvalStep, LossFn, make_eval_step
+from jaxcnn.train import Augment, EvalStep, LossFn, Predict, make_eval_step, make_predict
 from jaxcnn.types import PyTree
 
 
@@ -238,6 +238,27 @@ def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> 
     return make_eval_step(
         model,
         losses.make_loss(config.head, num_classes=num_classes),
+        image_size_px=config.image_size_px,
+        head=config.head,
+        flip_average=config.flip_average,
+        mean=config.pixel_mean,
+        std=config.pixel_std,
+    )
+
+
+def build_predict(config: TrainConfig, model: nn.Module) -> Predict:
+    """Create the answer to images alone, as evaluation gives it.
+
+    Args:
+      config: complete settings.
+      model: the network, as `build_model` gives.
+
+    Returns:
+      A pure function from variables and (B, S, S, C) uint8, S being `config.stored_size_px`, to
+      (B, K) float32 probabilities.
+    """
+    return make_predict(
+        model,
         image_size_px=config.image_size_px,
         head=config.head,
         flip_average=config.flip_average,

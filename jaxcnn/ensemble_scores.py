@@ -76,12 +76,11 @@ def result(
       class_names: the names of the classes.
 
     Returns:
-      JSON values: those of `summary.result` for the ensemble, its calibration error, the members'
-      rows, and the mean and the (sample's) standard deviation of their scores.
+      JSON values: those of `summary.result` for the ensemble, the members' rows, and the mean and
+      the (sample's) standard deviation of their scores.
     """
     return {
         **summary_lib.result(ensemble.test, ensemble.validation, class_names),
-        "test_calibration_error": _calibration_error(ensemble.test),
         "num_members": len(members),
         "mean": _over(members, np.mean),
         "standard_deviation": _over(members, lambda values: np.std(values, ddof=1)),

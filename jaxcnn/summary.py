@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.evaluation import Evaluation
-from jaxcnn.metrics import confusion_matrix, per_class_precision_recall, wilson_interval
+from jaxcnn.metrics import (
+    confusion_matrix,
+    expected_calibration_error,
+    per_class_precision_recall,
+    wilson_interval,
+)
 
 
 def scores(found: Evaluation) -> dict[str, Any]:
@@ -37,6 +42,7 @@ def result(
 
     Returns:
       JSON values; a class without examples or predictions has None for its precision or recall.
+      For intervals of these, "test_labels" and "test_predictions" count both for each class.
     """
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
     by_class = per_class_precision_recall(confusion)
@@ -49,6 +55,9 @@ def result(
         "class_names": list(class_names),
         "test_precision": _numbers(by_class.precision),
         "test_recall": _numbers(by_class.recall),
+        "test_labels": confusion.sum(axis=1).tolist(),
+        "test_predictions": confusion.sum(axis=0).tolist(),
+        "test_calibration_error": expected_calibration_error(test.probabilities, test.labels),
     }
 
 

@@ -14,7 +14,7 @@ from jaxcnn.accumulation import accumulate_gradients
 from jaxcnn.augment import augment_batch, center_crop
 from jaxcnn.mixing import Mixing
 from jaxcnn.models import STAGE_OUTPUT
-from jaxcnn.types import Batch, Metrics, PyTree, TrainState
+from jaxcnn.types import Array, Batch, Metrics, PyTree, TrainState
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> (B,) nats
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
@@ -23,6 +23,7 @@ Prepare = Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]]
 Views = Callable[[Batch], list[jax.Array]]
 TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 EvalStep = Callable[[PyTree, Batch], tuple[Metrics, jax.Array]]
+Predict = Callable[[PyTree, jax.Array], jax.Array]  # (variables, images) -> probabilities
 
 
 def to_unit_interval(images: jax.Array) -> jax.Array:
@@ -367,12 +368,58 @@ def make_eval_step(
     """
 
     def views(batch: Batch) -> list[jax.Array]:
-        images = to_unit_interval(jnp.asarray(batch.image))
-        images = jax.vmap(lambda image: center_crop(image, image_size_px))(images)
-        images = normalize(images, mean=mean, std=std)
-        return [images, images[:, :, ::-1]] if flip_average else [images]
+        return _views_of(
+            batch.image, size_px=image_size_px, flip_average=flip_average, mean=mean, std=std
+        )
 
     return make_eval_step_of_views(model, loss_fn, views, head=head)
+
+
+def make_predict(
+    model: nn.Module,
+    *,
+    image_size_px: int,
+    head: str = "softmax",
+    flip_average: bool = False,
+    mean: float | Sequence[float] = 0.5,
+    std: float | Sequence[float] = 0.25,
+) -> Predict:
+    """Build the answer to images alone, as a pure function: what evaluation does, without labels.
+
+    Args: as for `make_eval_step`.
+
+    Returns:
+      predict(variables, images) to (B, num_classes) float32 probabilities; the images are
+      (B, S, S, C) uint8, S at least image_size_px.
+    """
+
+    def predict(variables: PyTree, images: jax.Array) -> jax.Array:
+        views = _views_of(
+            images, size_px=image_size_px, flip_average=flip_average, mean=mean, std=std
+        )
+        return losses.probabilities(_mean_logits(model, variables, views), head)
+
+    return predict
+
+
+def _views_of(
+    images: Array,
+    *,
+    size_px: int,
+    flip_average: bool,
+    mean: float | Sequence[float],
+    std: float | Sequence[float],
+) -> list[jax.Array]:
+    """Give the network's input for images from the host, and for their mirror images."""
+    inputs = to_unit_interval(jnp.asarray(images))
+    inputs = jax.vmap(lambda image: center_crop(image, size_px))(inputs)
+    inputs = normalize(inputs, mean=mean, std=std)
+    return [inputs, inputs[:, :, ::-1]] if flip_average else [inputs]
+
+
+def _mean_logits(model: nn.Module, variables: PyTree, views: Sequence[jax.Array]) -> jax.Array:
+    each = [jnp.asarray(model.apply(variables, x, train=False)) for x in views]
+    return sum(each[1:], start=each[0]) / len(each)
 
 
 def make_eval_step_of_views(
@@ -391,8 +438,7 @@ def make_eval_step_of_views(
     """
 
     def eval_step(variables: PyTree, batch: Batch) -> tuple[Metrics, jax.Array]:
-        each = [jnp.asarray(model.apply(variables, x, train=False)) for x in views(batch)]
-        logits = sum(each[1:], start=each[0]) / len(each)
+        logits = _mean_logits(model, variables, views(batch))
         predicted = losses.predict_class(logits, head)
         per_example = loss_fn(logits, jnp.asarray(batch.label))
         counted = metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)

@@ -15,6 +15,7 @@ members/         with several seeds: 00/, 01/, ... each with its best checkpoint
 sweep/           with a sweep: its points
 chosen.json      with a sweep or a test of learning rates: the values that were chosen
 skipped_files.csv
+export/          what experiments.export made of it; never removed with the run
 """
 
 import dataclasses

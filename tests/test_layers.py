@@ -13,6 +13,7 @@ ROWS = (
     ("photo_server",),
     ("hard_examples", "look_inside"),
     ("trainer",),
+    ("export",),
     ("ensemble", "search"),
     ("run", "sweep", "rate_test"),
     ("report",),

@@ -5,7 +5,7 @@ their photos. The files' formats are read in `formats`, their names mapped in `n
 of `mapping`.
 """
 
-from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder
+from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder, sha256_of
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.importing import Pretrained, describe, for_channels, load, settings_for
 from jaxcnn.pretrained.labels import label_names
@@ -38,4 +38,5 @@ __all__ = [
     "load",
     "read_weights",
     "settings_for",
+    "sha256_of",
 ]

@@ -1,0 +1,162 @@
+"""The model card of an export, in Markdown: what it is, how well it does, and what it is not for.
+
+Source: Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.03993, section 4 (its
+headings, as far as a run knows them).
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.classifier import Classifier
+from jaxcnn.config import TrainConfig
+from jaxcnn.export import facts
+from jaxcnn.export.markdown import render
+
+_MOST_CLASSES = 100  # with more, the table holds those found least often
+_FEWEST = 30
+_TRAINING = (
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "num_epochs",
+    "batch_size",
+    "augment",
+    "mixup",
+    "cutmix",
+    "label_smoothing",
+    "dropout_rate",
+    "ema_decay",
+    "freeze",
+    "seed",
+)
+
+
+def write_card(
+    classifier: Classifier,
+    run: facts.RunFacts,
+    about: Mapping[str, Any],
+    *,
+    title: str,
+    trained_here: bool,
+) -> str:
+    """Write the card.
+
+    Args:
+      classifier: what is exported.
+      run: what its run says of itself.
+      about: what the export says of itself, see `export_classifier`.
+      title: a name for people.
+      trained_here: whether a run trained it; False for published weights as they are.
+
+    Returns:
+      Markdown. Names of classes and files are text in it, whatever they hold.
+    """
+    config, summary = classifier.config, run.summary
+    rows = facts.class_rows(summary) if summary else []
+    shown = _shown(rows)
+    values = {
+        "title": title,
+        "about": about,
+        "config": config,
+        "classes": classifier.class_names,
+        "num_members": len(classifier.members),
+        "num_parameters": facts.count_parameters(classifier.members[0]),
+        "summary": summary,
+        "trained_here": trained_here,
+        "run": run,
+        "rows": shown,
+        "num_rows": len(rows),
+        "weights": facts.weights_row(classifier),
+        "weights_name": _base_name(config.weights),
+        "data_name": _data_name(config),
+        "training": _training(config) if summary or run.epochs else {},
+        "limits": facts.limits(classifier, summary, rows),
+    }
+    return render(
+        "jaxcnn.export",
+        "model_card.md.jinja",
+        values,
+        filters={
+            "percent": percent,
+            "interval": interval,
+            "listed": listed,
+            "size": size,
+            "name": _name,
+        },
+    )
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share in per cent; "-" where there is none.
+
+    Example:
+      >>> percent(0.9876)
+      '98.8 %'
+    """
+    return "-" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Write an interval of shares in per cent; "-" where there is none.
+
+    Example:
+      >>> interval((0.9, 0.95))
+      '90.0 to 95.0'
+    """
+    return "-" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
+
+
+def listed(names: Sequence[Any], most: int = 8) -> str:
+    """Write names one after the other, and how many are left out.
+
+    Example:
+      >>> listed(["cat", "dog", "owl"], 2)
+      'cat, dog and 1 more'
+    """
+    text = ", ".join(str(name) for name in names[:most])
+    return f"{text} and {len(names) - most} more" if len(names) > most else text
+
+
+def size(count: int) -> str:
+    """Write a number of bytes.
+
+    Example:
+      >>> size(2_500_000)
+      '2.4 MiB'
+    """
+    for unit, bytes_each in (("MiB", 2**20), ("KiB", 2**10)):
+        if count >= bytes_each:
+            return f"{count / bytes_each:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _name(text: str) -> str:
+    """Write a setting's name for people."""
+    return text.replace("_", " ")
+
+
+def _shown(rows: list[facts.ClassRow]) -> list[facts.ClassRow]:
+    if len(rows) <= _MOST_CLASSES:
+        return rows
+    return sorted(rows, key=lambda row: (row.recall is None, row.recall))[:_FEWEST]
+
+
+def _training(config: TrainConfig) -> dict[str, Any]:
+    values = dataclasses.asdict(config)
+    return {name: values[name] for name in _TRAINING if values.get(name) not in (None, 0.0, "none")}
+
+
+def _base_name(path: str | None) -> str | None:
+    # Where someone keeps their files is nobody else's business.
+    return Path(path).name if path else None
+
+
+def _data_name(config: TrainConfig) -> str:
+    if config.dataset == "drawn_pets":
+        return "drawn_pets, cats and dogs drawn by jaxcnn"
+    if config.dataset == "folder":
+        name = _base_name(config.data_dir)
+        return f"a folder of photos, {name}" if name else "a folder of photos"
+    return f"{config.dataset} of tensorflow-datasets"

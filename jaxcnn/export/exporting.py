@@ -1,0 +1,163 @@
+"""Write a classifier into a folder that needs nothing of this package."""
+
+import datetime
+import json
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from importlib import metadata as package_metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import export as jax_export
+
+from jaxcnn.classifier import Classifier
+from jaxcnn.export import card, facts, folder, program
+from jaxcnn.export.standalone import NAMES
+from jaxcnn.registry import unknown_name
+
+Say = Callable[[str], None]
+FORMATS = ("stablehlo", "onnx")
+_FILES = {"stablehlo": "classifier.jax_export", "onnx": "classifier.onnx"}
+
+
+def export_classifier(
+    classifier: Classifier,
+    out: Path | str,
+    *,
+    formats: Sequence[str] = ("stablehlo",),
+    workdir: Path | str | None = None,
+    title: str | None = None,
+    overwrite: bool = False,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Write a classifier as programs, a script that labels photos with them, and a model card.
+
+    Each program is read back from its file and compared with the classifier before anything
+    appears at `out`.
+
+    Args:
+      classifier: a trained network, or several whose probabilities are averaged.
+      out: folder to write.
+      formats: "stablehlo", for JAX on any platform; "onnx", which needs the extra of that name.
+      workdir: folder of its run, from which the card takes the results; None for published weights.
+      title: of the card; default the network's name.
+      overwrite: replace an export that is there.
+      say: called with each line for the person who waits.
+
+    Returns:
+      What `export.json` holds: shapes, dtypes, sizes, checksums, versions.
+
+    Raises:
+      ExportError: if `out` may not be written, or a program does not equal the classifier.
+      ValueError: if a format is unknown, or its converter is not installed.
+
+    Example:
+      classifier = Classifier.load("runs/my_pets")
+      export_classifier(classifier, "my_pets", workdir="runs/my_pets")
+    """
+    formats = check_formats(formats)
+    run = facts.read_run(None if workdir is None else Path(workdir))
+    with folder.new_folder(Path(out), overwrite=overwrite) as fresh:
+        programs = {form: _write_program(form, classifier, fresh, say) for form in formats}
+        _write_companions(classifier, fresh, formats)
+        about = _about(classifier, programs, fresh)
+        text = card.write_card(
+            classifier,
+            run,
+            about,
+            title=title or classifier.config.model,
+            trained_here=workdir is not None,
+        )
+        (fresh / "MODEL_CARD.md").write_text(text, encoding="utf-8")
+        about["files"] = folder.describe_files(fresh)
+        folder.write_about(fresh, about)
+    return about
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Refuse formats that cannot be written, before any work is done.
+
+    Args:
+      formats: names of FORMATS.
+
+    Returns:
+      Each of them once.
+
+    Raises:
+      ValueError: if there is none, one is unknown, or its converter is not installed.
+    """
+    if not formats:
+        raise ValueError(f"no format to export to; known: {', '.join(FORMATS)}.")
+    for form in formats:
+        if form not in FORMATS:
+            raise unknown_name("format", form, FORMATS)
+    if "onnx" in formats:
+        from jaxcnn.export import onnx_program
+
+        onnx_program.check_installed()
+    return tuple(dict.fromkeys(formats))
+
+
+def _write_program(form: str, classifier: Classifier, fresh: Path, say: Say) -> dict[str, Any]:
+    path = fresh / _FILES[form]
+    if form == "onnx":
+        from jaxcnn.export import onnx_program
+
+        path.write_bytes(onnx_program.to_onnx(classifier))
+        call, more = onnx_program.load(path), onnx_program.describe(path)
+    else:
+        path.write_bytes(program.to_stablehlo(classifier).serialize())
+        call, more = _read_stablehlo(path)
+    difference = program.check_program(form, call, classifier)
+    say(
+        f"{form}: {card.size(path.stat().st_size)}, probabilities within {difference:.1e} of the "
+        "classifier's"
+    )
+    return {"file": path.name, **more, "largest_difference": difference}
+
+
+def _read_stablehlo(path: Path) -> tuple[Callable[[np.ndarray], Any], dict[str, Any]]:
+    exported = jax_export.deserialize(bytearray(path.read_bytes()))
+    about = {
+        "platforms": list(exported.platforms),
+        "calling_convention_version": exported.calling_convention_version,
+    }
+    return jax.jit(exported.call), about
+
+
+def _write_companions(classifier: Classifier, fresh: Path, formats: Sequence[str]) -> None:
+    names = json.dumps(classifier.class_names, indent=2, ensure_ascii=False)
+    (fresh / NAMES).write_text(names + "\n", encoding="utf-8")
+    shutil.copyfile(Path(__file__).with_name("standalone.py"), fresh / "predict.py")
+    packages = ["numpy", "pillow"]
+    if "stablehlo" in formats:
+        packages += ["jax", "flatbuffers"]
+    if "onnx" in formats:
+        packages += ["onnxruntime"]
+    lines = [f"{name}=={package_metadata.version(name)}" for name in packages]
+    (fresh / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _about(
+    classifier: Classifier, programs: dict[str, dict[str, Any]], fresh: Path
+) -> dict[str, Any]:
+    config = classifier.config
+    packages = ("jaxcnn", "jax", "jaxlib", "flax", "numpy", "pillow")
+    return {
+        "model": config.model,
+        "num_members": len(classifier.members),
+        "num_parameters": facts.count_parameters(classifier.members[0]),
+        "input": {"shape": ["b", *program.input_shape(classifier)], "dtype": "uint8"},
+        "output": {"shape": ["b", len(classifier.class_names)], "dtype": "float32"},
+        "resize": {"mode": config.resize_mode, "interpolation": config.interpolation},
+        "programs": programs,
+        "files": folder.describe_files(fresh),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: package_metadata.version(name) for name in packages},
+        },
+        "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+    }

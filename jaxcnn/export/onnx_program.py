@@ -1,0 +1,155 @@
+"""The classifier in ONNX, by jax2onnx; the extra `jaxcnn[onnx]` has what that needs.
+
+jax2onnx itself comes by `pip install --no-deps jax2onnx`: it asks for an orbax-checkpoint older
+than this package's, without using it here.
+
+jax2onnx writes `lax`'s windowed reductions as pooling over all dimensions of the array, which
+ONNX Runtime has for three at most. Pooling here is over height and width alone, so each such node
+becomes the pooling of two dimensions that every runtime has, between two transpositions.
+
+Source: ONNX operators MaxPool and Transpose, opset 13 and later; jax2onnx 0.17.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+
+from jaxcnn.classifier import Classifier
+from jaxcnn.export.program import ExportError, input_shape, predict_function
+from jaxcnn.ops.lowering import stock_ops
+
+INPUT, OUTPUT = "images", "probabilities"
+_PACKAGES = ("jax2onnx", "onnx", "onnxruntime")
+_MOST_BYTES = 2**31  # of one message of Protocol Buffers
+
+
+def check_installed() -> None:
+    """Refuse where the extra is not installed.
+
+    Raises:
+      ValueError: if a package is missing.
+    """
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"the format onnx needs {' and '.join(missing)}: pip install 'jaxcnn[onnx]', then "
+            "pip install --no-deps jax2onnx; or leave it out of --format."
+        )
+
+
+def to_onnx(classifier: Classifier) -> bytes:
+    """Convert a classifier, for any number of images.
+
+    Args:
+      classifier: a trained network, or several.
+
+    Returns:
+      An ONNX model from "images" to "probabilities", its weights inside.
+
+    Raises:
+      ValueError: if the extra is not installed.
+      ExportError: if the network cannot be converted.
+    """
+    check_installed()
+    import jax2onnx
+
+    (batch,) = jax_export.symbolic_shape("b")
+    images = jax.ShapeDtypeStruct((batch, *input_shape(classifier)), jnp.uint8)
+    try:
+        with stock_ops():
+            model = jax2onnx.to_onnx(
+                predict_function(classifier),
+                [images],
+                model_name=classifier.config.model,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+            )
+        _pool_two_dimensions(model.graph)
+    except Exception as error:  # the converter raises whatever an operation leads it to
+        raise ExportError(
+            f"jax2onnx cannot convert {classifier.config.model} ({type(error).__name__}: {error}); "
+            "leave onnx out of --format."
+        ) from error
+    if model.ByteSize() >= _MOST_BYTES:
+        raise ExportError("the model is larger than the 2 GiB that one ONNX file may have.")
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Read a model back, to be run by ONNX Runtime on the CPU.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      Images to probabilities; it raises ExportError where the runtime cannot run the model.
+
+    Raises:
+      ExportError: if the runtime cannot read the model.
+    """
+    import onnxruntime
+
+    def run(act: Callable[[], Any]) -> Any:
+        try:
+            return act()
+        except Exception as error:  # the runtime has errors of its own for each kind of failure
+            raise ExportError(f"ONNX Runtime cannot run {path.name}: {error}") from error
+
+    data, where = path.read_bytes(), ["CPUExecutionProvider"]
+    session = run(lambda: onnxruntime.InferenceSession(data, providers=where))
+    return lambda images: np.asarray(run(lambda: session.run([OUTPUT], {INPUT: images}))[0])
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Tell which version of the operators a model needs, after a check of all of it."""
+    import onnx
+
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    return {"opset": max(each.version for each in model.opset_import if not each.domain)}
+
+
+def _pool_two_dimensions(graph: Any) -> None:
+    """Write each MaxPool over (N, H, W, C), as if all were lengths, as one over (N, C, H, W)."""
+    from onnx import helper, numpy_helper
+
+    nodes = []
+    for node in graph.node:
+        given = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        if node.op_type == "MaxPool" and len(given["kernel_shape"]) == 4:
+            nodes += _pooling_of_images(node, given)
+        else:
+            nodes.append(node)
+    if len(nodes) > len(graph.node):
+        graph.initializer.append(numpy_helper.from_array(np.array([0, 1]), _LEADING))
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+_LEADING = "leading_axes"
+
+
+def _pooling_of_images(node: Any, given: dict[str, Any]) -> list[Any]:
+    """Give the nodes that pool (1, 1, N, H, W, C) over H and W as `node` says."""
+    from onnx import helper
+
+    if given["kernel_shape"][0] != 1 or given["kernel_shape"][3] != 1:
+        raise ExportError(f"pooling over {given['kernel_shape']} is not over height and width.")
+    options = {"kernel_shape": given["kernel_shape"][1:3], "strides": given["strides"][1:3]}
+    if "pads" in given:
+        options["pads"] = [given["pads"][i] for i in (1, 2, 5, 6)]
+    inner = [f"{node.name}_{step}" for step in ("channels_first", "images", "pooled", "boxed")]
+    return [
+        helper.make_node("Transpose", [node.input[0]], [inner[0]], perm=(0, 1, 2, 5, 3, 4)),
+        helper.make_node("Squeeze", [inner[0], _LEADING], [inner[1]]),
+        helper.make_node("MaxPool", [inner[1]], [inner[2]], name=node.name, **options),
+        helper.make_node("Unsqueeze", [inner[2], _LEADING], [inner[3]]),
+        helper.make_node("Transpose", [inner[3]], [node.output[0]], perm=(0, 1, 2, 4, 5, 3)),
+    ]

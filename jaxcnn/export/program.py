@@ -1,0 +1,128 @@
+"""A classifier as one program that needs nothing of this package: pixels in, probabilities out.
+
+What is exported is the evaluation's own arithmetic: the centre crop, the normalisation, the mirror
+images where a run averages over them, the network with BatchNorm folded, the softmax or sigmoid,
+and the mean over an ensemble's members. The number of images stays open. It is traced with XLA's
+standard operations alone, so that it is the same program on every platform; what makes jaxcnn fast
+on a CPU stays behind.
+
+Decoding and resizing stay outside. `jax.export` could hold a resize of photos of any size, but it
+would be compiled anew for each size, which takes longer than all else, and would not round to 8
+bits as the resize does that the network was trained behind.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+
+from jaxcnn import build
+from jaxcnn.classifier import Classifier
+from jaxcnn.ops.lowering import stock_ops
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+
+# Largest difference of a probability that rounding explains, by the arithmetic of the layers.
+TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 5e-3}
+
+
+class ExportError(ValueError):
+    """What was asked for cannot be exported, or came out wrong; the message says why."""
+
+
+def predict_function(classifier: Classifier) -> Callable[[jax.Array], jax.Array]:
+    """Give a classifier's answer as a function of pixels alone, its weights inside.
+
+    Args:
+      classifier: a trained network, or several.
+
+    Returns:
+      (B, S, S, C) uint8, as `Classifier.preprocess` gives each, to (B, K) float32.
+    """
+    predict = build.build_predict(classifier.config, classifier.model)
+    members = jax.device_get(classifier.members)
+
+    def probabilities(images: jax.Array) -> jax.Array:
+        each = [predict(variables, images) for variables in members]
+        return each[0] if len(each) == 1 else jnp.mean(jnp.stack(each), axis=0)
+
+    return probabilities
+
+
+def input_shape(classifier: Classifier) -> tuple[int, int, int]:
+    """Give the (S, S, C) of an image that the program takes."""
+    config = classifier.config
+    return config.stored_size_px, config.stored_size_px, config.num_channels
+
+
+def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
+    """Lower a classifier for all platforms at once, for any number of images.
+
+    Args:
+      classifier: a trained network, or several.
+
+    Returns:
+      The program; its `serialize()` is what `jax.export.deserialize` reads.
+
+    Raises:
+      ValueError: if the program would hold an operation of this machine alone.
+
+    Example:
+      exported = to_stablehlo(Classifier.load("runs/my_pets"))
+      probabilities = exported.call(images)
+    """
+    (batch,) = jax_export.symbolic_shape("b")
+    images = jax.ShapeDtypeStruct((batch, *input_shape(classifier)), jnp.uint8)
+
+    def classify(images: jax.Array) -> jax.Array:  # a name of its own in the program's text
+        return predict_function(classifier)(images)
+
+    with stock_ops():
+        return jax_export.export(jax.jit(classify), platforms=PLATFORMS)(images)
+
+
+def pattern_images(classifier: Classifier, count: int = 3) -> np.ndarray:
+    """Draw images to compare programs by: noise of different brightness over a ramp.
+
+    Args:
+      classifier: whose input they are to be.
+      count: how many.
+
+    Returns:
+      (count, S, S, C) uint8, the same at each call.
+    """
+    draws = np.random.default_rng(0)
+    shape = (count, *input_shape(classifier))
+    ramp = np.linspace(0, 1, shape[2])[:, None]
+    brightness = draws.uniform(0.2, 1, (count, 1, 1, 1))
+    return (255 * brightness * (draws.random(shape) + ramp) / 2).astype(np.uint8)
+
+
+def check_program(
+    name: str, program: Callable[[np.ndarray], np.ndarray], classifier: Classifier
+) -> float:
+    """Compare a program that was written with the classifier it is of.
+
+    Args:
+      name: of the program, for the message.
+      program: images to probabilities, as read back from its file.
+      classifier: what it should equal.
+
+    Returns:
+      The largest difference of a probability.
+
+    Raises:
+      ExportError: if it is more than rounding explains.
+    """
+    images = pattern_images(classifier)
+    expected = classifier.probabilities(images)
+    difference = float(np.abs(np.asarray(program(images)) - expected).max())
+    tolerance = TOLERANCES[classifier.config.compute_dtype]
+    if not difference <= tolerance:
+        raise ExportError(
+            f"the {name} program's probabilities differ from the classifier's by {difference:.2g}, "
+            f"more than {tolerance:.2g}; nothing was written."
+        )
+    return difference

@@ -1,0 +1,100 @@
+"""The exported program: the classifier's answers, by operations that every platform has."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcnn.export import PLATFORMS, ExportError, to_stablehlo
+from jaxcnn.export.program import check_program, input_shape, pattern_images
+from jaxcnn.models import list_models
+
+# Checks that the number of images is at least 1; jax.export removes it when it compiles.
+ALLOWED_CALLS = {"shape_assertion"}
+QUICK = ("six_conv", "lenet5", "mobilenet_v1_0.25")
+# Side that each network takes, where 32 px are too few.
+LARGER = {"alexnet": 64, "inception_v3": 96, "googlenet": 48}
+
+
+def custom_calls(exported):
+    return set(re.findall(r"custom_call @([\w.]+)", exported.mlir_module()))
+
+
+def reload(exported):
+    return jax.jit(jax.export.deserialize(exported.serialize()).call)
+
+
+def pixels(classifier, count):
+    shape = (count, *input_shape(classifier))
+    return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"members": 3},
+        {"batch_norm": True, "flip_average": False},
+        {
+            "head": "sigmoid",
+            "class_names": ("cat", "dog"),
+            "num_channels": 1,
+            "pixel_mean": (0.4,),
+            "pixel_std": (0.3,),
+        },
+    ],
+    ids=str,
+)
+def test_the_answers_are_the_classifiers_for_any_number_of_images(make_classifier, settings):
+    classifier = make_classifier(**settings)
+    call = reload(to_stablehlo(classifier))
+    for count in (1, 3, 7):
+        images = pixels(classifier, count)
+        found = np.asarray(call(images))
+        assert found.shape == (count, len(classifier.class_names))
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, classifier.probabilities(images), atol=1e-6)
+        assert np.ptp(found, axis=1).min() > 0.01  # answers, and not all the same
+
+
+def test_an_ensemble_answers_by_the_mean(make_classifier):
+    both, first = make_classifier(members=2), make_classifier(members=1)
+    images = pixels(both, 4)
+    found = np.asarray(reload(to_stablehlo(both))(images))
+    assert np.abs(found - first.probabilities(images)).max() > 0.01
+
+
+def test_one_file_is_for_all_platforms(make_classifier):
+    exported = to_stablehlo(make_classifier())
+    assert exported.platforms == PLATFORMS == ("cpu", "cuda", "rocm", "tpu")
+    (given,), (answer,) = exported.in_avals, exported.out_avals
+    assert given.str_short() == "uint8[b,19,19,3]"
+    assert answer.str_short() == "float32[b,3]"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list_models()],
+)
+def test_every_network_exports_without_calls_of_this_machine(make_classifier, name):
+    exported = to_stablehlo(make_classifier(name, size=LARGER.get(name, 32)))
+    assert custom_calls(exported) <= ALLOWED_CALLS
+    assert len(exported.serialize()) > 10_000
+
+
+def test_a_wrong_number_of_channels_is_refused(make_classifier):
+    exported = to_stablehlo(make_classifier())
+    with pytest.raises(ValueError, match="shape"):
+        exported.call(np.zeros((2, 19, 19, 1), np.uint8))
+
+
+def test_a_program_that_answers_otherwise_is_noticed(make_classifier):
+    classifier = make_classifier()
+    images = pattern_images(classifier)
+    assert check_program("own", classifier.probabilities, classifier) == 0.0
+    with pytest.raises(ExportError, match=r"differ from the classifier's by 0\.001"):
+        check_program("other", lambda images: classifier.probabilities(images) + 1e-3, classifier)
+    with pytest.raises(ExportError, match="nan"):
+        check_program("nan", lambda images: np.full((3, 3), np.nan), classifier)
+    assert images.shape == (3, 19, 19, 3)
+    assert images.std() > 20

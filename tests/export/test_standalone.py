@@ -1,0 +1,176 @@
+"""The script in an export labels photos without this package, as this package would."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.data.decode import decode_and_resize
+from jaxcnn.export import export_classifier, standalone
+
+# Run in a process in which this package cannot be imported, from a folder that is not its own.
+ALONE = """
+import runpy, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("jaxcnn", "experiments", "flax", "optax", "orbax"):
+            raise ImportError(name + " is not here")
+
+sys.meta_path.insert(0, Refuse())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+PROBABILITIES = """
+import sys, numpy as np
+from jax import export
+exported = export.deserialize(bytearray(open(sys.argv[1], "rb").read()))
+images = np.load(sys.argv[2])
+found = [np.asarray(exported.call(images[:count])) for count in (1, 3, 7)]
+np.savez(sys.argv[3], *found)
+"""
+
+
+def alone(folder, script, *words):
+    return subprocess.run(
+        [sys.executable, "-c", ALONE, str(script), *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=500,
+    )
+
+
+@pytest.fixture(scope="module")
+def classifier(make_classifier):
+    return make_classifier(members=2, class_names=("cat", "<b>dog</b>", "Ünï owl"))
+
+
+@pytest.fixture(scope="module")
+def exported(classifier, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "pets"
+    export_classifier(classifier, folder, say=lambda text: None)
+    return folder
+
+
+def test_a_fresh_process_without_the_package_gives_equal_probabilities(
+    classifier, exported, tmp_path
+):
+    images = np.random.default_rng(0).integers(0, 256, (7, 19, 19, 3), np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    (tmp_path / "call.py").write_text(PROBABILITIES)
+    answers = tmp_path / "answers.npz"
+    program = exported / "classifier.jax_export"
+    done = alone(tmp_path, tmp_path / "call.py", program, tmp_path / "images.npy", answers)
+    assert done.returncode == 0, done.stderr
+    expected = classifier.probabilities(images)
+    for found, count in zip(np.load(answers).values(), (1, 3, 7), strict=True):
+        np.testing.assert_allclose(found, expected[:count], atol=1e-5)
+
+
+def test_photos_are_labelled_and_what_cannot_be_read_is_listed(classifier, exported, tmp_path):
+    draws = np.random.default_rng(1)
+    (tmp_path / "photos").mkdir()
+    for name in ("b.png", "a Ünï.png"):
+        pixels = draws.integers(0, 256, (40, 30, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / name)
+    (tmp_path / "photos" / "notes.txt").write_text("no photo")
+    (tmp_path / "photos" / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    done = alone(tmp_path, exported / "predict.py", "photos", "--json=answers.json", "--top=2")
+    assert done.returncode == 1, done.stderr
+    assert "cut.jpg" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stdout.splitlines()) == 4
+    records = json.loads((tmp_path / "answers.json").read_text())
+    good = [record for record in records if "probabilities" in record]
+    assert [Path(record["path"]).name for record in good] == ["a Ünï.png", "b.png"]
+    assert list(good[0]["probabilities"]) == ["cat", "<b>dog</b>", "Ünï owl"]
+    expected = classifier.predict([tmp_path / "photos" / "a Ünï.png"])[0].probabilities
+    assert good[0]["probabilities"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["classifier.jax_export", "class_names.json", "export.json"])
+def test_a_damaged_export_is_refused(exported, tmp_path, capsys, monkeypatch, name):
+    folder = tmp_path / "copy"
+    shutil.copytree(exported, folder)
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(standalone, "__file__", str(folder / "predict.py"))
+    assert standalone.main([str(tmp_path / "a.png")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert name in said
+    assert len(said.splitlines()) == 1
+
+
+def test_mistakes_end_with_one_line(exported, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(standalone, "__file__", str(exported / "predict.py"))
+    assert standalone.main([str(tmp_path / "missing.jpg")]) == 2
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert standalone.main([str(tmp_path / "a.png"), "--format=onnx"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "missing.jpg does not exist" in said[0]
+    assert "holds no onnx program" in said[1]
+
+
+def photo(kind, path):
+    draws = np.random.default_rng(0)
+    rgb = draws.integers(0, 256, (50, 80, 3), np.uint8)
+    smooth = Image.fromarray(draws.integers(0, 256, (9, 7, 3), np.uint8)).resize((900, 700))
+    if kind == "large.jpg":
+        smooth.save(path, quality=90)
+    elif kind == "turned.jpg":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        smooth.resize((90, 70)).save(path, exif=exif, quality=95)
+    elif kind == "transparent.png":
+        Image.fromarray(np.dstack([rgb, rgb[..., :1]])).save(path)
+    elif kind == "palette.gif":
+        Image.fromarray(rgb).quantize(16).save(path)
+    elif kind == "deep.png":
+        Image.fromarray(draws.integers(0, 65536, (50, 80), np.uint16)).save(path)
+    elif kind == "float.tiff":
+        Image.fromarray(draws.normal(size=(50, 80)).astype(np.float32)).save(path)
+    else:
+        smooth.convert("CMYK").save(path)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "large.jpg",
+        "turned.jpg",
+        "transparent.png",
+        "palette.gif",
+        "deep.png",
+        "float.tiff",
+        "cmyk.jpg",
+    ],
+)
+def test_the_pixels_are_those_of_our_decoder(tmp_path, kind, mode, channels):
+    path = tmp_path / kind
+    photo(kind, path)
+    resize = {"mode": mode, "interpolation": "bicubic"}
+    about = {"input": {"shape": ["b", 24, 24, channels]}, "resize": resize}
+    expected = decode_and_resize(
+        path.read_bytes(), 24, **resize, num_channels=channels, decoder="pillow"
+    )
+    np.testing.assert_array_equal(standalone.read_photo(path, about), expected)
+
+
+def test_a_bomb_is_refused(tmp_path):
+    path = tmp_path / "bomb.png"
+    Image.new("1", (10_000, 9_000)).save(path)
+    about = {"input": {"shape": ["b", 8, 8, 3]}, "resize": {}}
+    with pytest.raises((ValueError, Image.DecompressionBombWarning), match=r"too large|exceeds"):
+        standalone.read_photo(path, about)
