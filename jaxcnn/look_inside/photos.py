@@ -26,6 +26,7 @@ from jaxcnn.types import PyTree
 
 Say = Callable[[str], None]
 MAX_PHOTOS = 24  # that fit into one picture
+_WIDE_GAP = 0.05  # share of a logit that attributions may lack before it is said
 
 
 class Explanation(NamedTuple):
@@ -78,11 +79,8 @@ def look_at_photos(
     chosen = probabilities[np.arange(len(classes)), classes]
     found = _explain(inside, images, classes, stage=stage, num_steps=num_steps, say=say)
     for i, name in enumerate(photos):
-        say(
-            f"{name}: {inside.class_names[classes[i]]} {chosen[i]:.1%}, its logit "
-            f"{found.difference[i]:+.2f} over that of the mean colour; the attributions sum to "
-            f"{found.difference[i] - found.gap[i]:+.2f}"
-        )
+        said = f"{name}: {inside.class_names[classes[i]]} {chosen[i]:.1%}, its logit "
+        say(said + _sums(float(found.difference[i]), float(found.gap[i]), num_steps))
     seen = seen_part(inside.config, images)
     made = _draw_network(inside, seen[0], folder)
     made.append(
@@ -110,6 +108,17 @@ def look_at_photos(
             )
         )
     return made
+
+
+def _sums(difference: float, gap: float, num_steps: int) -> str:
+    """Say what the attributions sum to, and where that is not what they should."""
+    text = (
+        f"{difference:+.2f} over that of the mean colour; the attributions sum to "
+        f"{difference - gap:+.2f}"
+    )
+    if abs(gap) > _WIDE_GAP * abs(difference):
+        text += f" in {num_steps} steps: more would come closer"
+    return text
 
 
 def _asked(

@@ -30,9 +30,10 @@ def test_attributions_sum_to_the_difference_of_the_logits(options):
     expected = class_scores(model, variables, images, CLASSES) - class_scores(
         model, variables, jnp.zeros_like(images), CLASSES
     )
-    assert np.abs(expected).min() > 0.05
-    # 256 steps of a network of kinks: within two per cent of the difference.
-    np.testing.assert_allclose(found.values.sum((1, 2, 3)), expected, rtol=0.02)
+    greatest = float(np.abs(expected).max())
+    assert greatest > 0.1
+    # 256 steps of a network of kinks: within one per cent of the greater difference.
+    np.testing.assert_allclose(found.values.sum((1, 2, 3)), expected, atol=0.01 * greatest)
     np.testing.assert_allclose(found.gap, expected - found.values.sum((1, 2, 3)), atol=1e-5)
 
 
