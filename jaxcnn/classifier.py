@@ -67,11 +67,11 @@ class Classifier:
         self.config = config
         self.class_names = tuple(class_names)
         model = plain = build.build_model(config, len(class_names))
-        self.members = [variables, *others]  # of each network, for `model`
+        self._members = [variables, *others]
         if variables is not None:
-            folded = [fold_batch_norm(plain, each) for each in self.members]
-            model, self.members = folded[0][0], [each for _, each in folded]
-        self.model = model  # without BatchNorm layers: they are in the convolutions
+            folded = [fold_batch_norm(plain, each) for each in self._members]
+            model, self._members = folded[0][0], [each for _, each in folded]
+        self._model = model
         step: EvalStep = build.build_eval_step(config, model, len(class_names))
         self._step = lambda variables, batch: step(variables, batch)[1]
         self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
@@ -84,6 +84,16 @@ class Classifier:
             flip_average=config.flip_average,
         )
         self._compiled_answers: dict[tuple[int, ...], CompiledStep] = {}
+
+    @property
+    def model(self) -> Any:
+        """The network, a Flax module, with every BatchNorm folded into its convolution."""
+        return self._model
+
+    @property
+    def members(self) -> tuple[PyTree, ...]:
+        """The variables of each network whose probabilities are averaged; of one, mostly."""
+        return tuple(self._members)
 
     @classmethod
     def load(cls, workdir: Path | str) -> "Classifier":
@@ -183,9 +193,9 @@ class Classifier:
         """
         batch = _as_batch(images)
         if images.shape not in self._compiled:
-            self._compiled[images.shape] = compile_step(self._step, self.members[0], batch)
+            self._compiled[images.shape] = compile_step(self._step, self._members[0], batch)
         step = self._compiled[images.shape]
-        each = [np.asarray(step(variables, batch)) for variables in self.members]
+        each = [np.asarray(step(variables, batch)) for variables in self._members]
         return each[0] if len(each) == 1 else np.mean(each, axis=0)
 
     def probabilities_and_features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -201,10 +211,10 @@ class Classifier:
         batch = _as_batch(images)
         if images.shape not in self._compiled_answers:
             self._compiled_answers[images.shape] = compile_step(
-                self._answer_step, self.members[0], batch
+                self._answer_step, self._members[0], batch
             )
         step = self._compiled_answers[images.shape]
-        each = [step(variables, batch) for variables in self.members]
+        each = [step(variables, batch) for variables in self._members]
         probabilities = np.mean([np.asarray(answer[0]) for answer in each], axis=0)
         return probabilities, np.asarray(each[0][1])
 
@@ -212,7 +222,7 @@ class Classifier:
         """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
         config = dataclasses.asdict(self.config)
         seen = {name: config[name] for name in _LOOKING}
-        return features.fingerprint(self.members, self.class_names, seen)
+        return features.fingerprint(self._members, self.class_names, seen)
 
     def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:
         # The last batch is filled up, so that one compiled program serves all.

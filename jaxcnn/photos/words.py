@@ -44,7 +44,7 @@ _ENDINGS = (  # of plurals, and of their singulars
 )
 _NO_WORD = re.compile(r"[\W_]+")
 _MOST_SUGGESTIONS = 5
-_LEAST_LIKENESS = 0.7
+_LEAST_LIKENESS = 0.6  # of "dgo" and "dog" it is two thirds
 
 ClassIds = tuple[int, ...]
 

@@ -12,58 +12,61 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.photos.reading import ReadPhoto, digest
+from jaxcnn.photos.store import NetworkRecord
+from jaxcnn.photos.walk import PhotoFile, Trouble
+from jaxcnn.photos.writer import IndexWriter
 from jaxcnn.trainer import train_classifier
 
 ROOT = Path(__file__).parent.parent.parent
 PHOTOS = ("a.png", "b.png", "in/c.jpg", "in/d.jpg")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, tiny_config):
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    train_classifier(tiny_config, workdir, say=lambda text: None)
-    return workdir
+def command(*words):
+    return [sys.executable, "-m", "experiments.photos", *map(str, words)]
 
 
-def photos(*words, home, **options):
+def photos(*words, home):
     return subprocess.run(
-        [sys.executable, "-m", "experiments.photos", *map(str, words)],
+        command(*words),
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=300,
+        timeout=600,
         env=os.environ | {"JAXCNN_DATA": str(home)},
-        **options,
     )
 
 
-@pytest.fixture(scope="module")
-def home(run, tmp_path_factory):
-    """A folder of photos, indexed by the run; the index lies where it does by default."""
-    home = tmp_path_factory.mktemp("home")
+def write_photos(folder):
     draws = np.random.default_rng(0)
     for name in PHOTOS:
-        path = home / "my pictures" / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draws.integers(0, 256, (30, 20, 3), np.uint8)).save(path)
-    (home / "my pictures" / "zero.jpg").write_bytes(b"")
-    done = photos("index", home / "my pictures", "--workdir", run, home=home)
-    assert done.returncode == 0, done.stderr
-    assert "4 new, 1 unreadable" in done.stdout
-    assert "zero.jpg: the file is empty" in done.stdout
-    assert "photos/s" in done.stdout
+    (folder / "zero.jpg").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Photos, and an index of made labels where it lies by default."""
+    home = tmp_path_factory.mktemp("home")
+    folder = write_photos(home / "my pictures")
+    draws = np.random.default_rng(1)
+    with IndexWriter(home / "photos.sqlite") as writer:
+        writer.claim(NetworkRecord("made", ("cat", "dog"), (), {"workdir": "/no/such/run"}))
+        writer.add_folder(os.fsencode(folder))
+        writer.note_trouble(Trouble(os.fsencode(folder / "zero.jpg"), "the file is empty."))
+        for name in PHOTOS:
+            data = (folder / name).read_bytes()
+            file = PhotoFile(os.fsencode(folder / name), len(data), 0)
+            writer.put(
+                ReadPhoto(file, digest(data), None, 10**9, False, ""),
+                draws.dirichlet((1, 1)).astype(np.float32),
+                draws.random(8).astype(np.float32),
+            )
+        writer.commit()
     return home
-
-
-def test_the_index_lies_where_the_user_keeps_data(home):
-    assert (home / "photos.sqlite").is_file()
-    assert not (home / "photos.sqlite-wal").exists()
-
-
-def test_an_index_is_brought_up_to_date_by_its_own_network(home):
-    done = photos("index", home=home)
-    assert done.returncode == 0, done.stderr
-    assert "4 unchanged, 1 unreadable" in done.stdout
 
 
 def test_a_search_is_a_table(home):
@@ -78,33 +81,19 @@ def test_a_search_is_a_table(home):
 
 
 def test_a_search_by_words_and_likeness_is_json(home):
-    like = home / "my pictures" / "in" / "c.jpg"
+    like = home / "my pictures" / "in" / "c.jpg"  # of the index: no network is loaded
     done = photos(
-        "search", "--like", like, "--json", "cat", "--min_probability=0", "--since=1d", home=home
+        "search", "--like", like, "--json", "cat", "--min_probability=0", "--since=2001", home=home
     )
     assert done.returncode == 0, done.stderr
     records = json.loads(done.stdout)
     assert {Path(record["path"]).name for record in records} == {Path(p).name for p in PHOTOS}
     (own,) = [record for record in records if record["path"] == str(like)]
     assert own["similarity"] == pytest.approx(1, abs=1e-4)
-    assert own["taken_by"] == "file"
-
-
-def test_a_photo_that_is_not_in_the_index_is_seen_by_its_network(home, tmp_path):
-    with Image.open(home / "my pictures" / "a.png") as image:
-        image.save(tmp_path / "same pixels.bmp")
-    done = photos("search", "--like", tmp_path / "same pixels.bmp", "--json", home=home)
-    assert done.returncode == 0, done.stderr
-    first = json.loads(done.stdout)[0]
-    assert Path(first["path"]).name == "a.png"
-    assert first["similarity"] == pytest.approx(1, abs=1e-3)
+    assert (own["taken"], own["taken_by"]) == ("2001-09-09 01:46", "file")
 
 
 def test_nothing_found_is_status_1(home):
-    done = photos("search", "dog", "--since=2999", home=home)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "no photo fits" in done.stderr
     done = photos("search", "dog", "--since=2999", "--json", home=home)
     assert (done.returncode, json.loads(done.stdout)) == (1, [])
 
@@ -114,28 +103,23 @@ def test_about(home):
     assert done.returncode == 0, done.stderr
     assert "4 photos" in done.stdout
     assert "cat, dog" in done.stdout
-    assert "zero.jpg: the file is empty (0 bytes)" in done.stdout
+    assert "zero.jpg: the file is empty" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ([], "say what to do: index, search"),
         (["serch"], "unknown command 'serch'; known, nearest first: search"),
         (["index", "/no/such/folder"], "/no/such/folder does not exist"),
-        (["index", ".", "--workdir=a", "--weights=b"], "exclude each other"),
+        (["index"], "/no/such/run holds no trained network"),
         (["search"], "say what to look for"),
         (["search", "dgo"], "did you mean dog"),
         (["search", "dog", "--since=soon"], "is no date"),
         (["search", "dog", "--limit=0"], "limit"),
-        (["search", "dog", "--min_probability=2"], "min_probability"),
         (["search", "--like=/no/such.jpg"], "no such file"),
-        (["search", "--like=README.md"], "not an image"),
-        (["search", "--like=LICENSE", "--min_probability=0.5"], "about words"),
-        (["search", "dog", "--index=/no/such.sqlite"], "there is no index /no/such.sqlite"),
         (["search", "dog", "--index=README.md"], "is no index of photos"),
-        (["about", "it"], "unexpected words"),
     ],
+    ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_mistakes_end_with_one_line(home, words, named):
     done = photos(*words, home=home)
@@ -146,45 +130,54 @@ def test_mistakes_end_with_one_line(home, words, named):
     assert done.stdout == ""
 
 
-def test_another_network_is_refused(home, run, tmp_path_factory, tiny_config):
-    other = tmp_path_factory.mktemp("runs") / "other"
-    train_classifier(
-        tiny_config.__class__(**(vars(tiny_config) | {"seed": 7, "num_epochs": 1})),
-        other,
-        say=lambda text: None,
-    )
-    done = photos("index", f"--workdir={other}", home=home)
-    assert done.returncode == 2
-    assert "--rebuild" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_config):
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    train_classifier(tiny_config, workdir, say=lambda text: None)
+    return workdir
+
+
+def test_a_folder_is_indexed_by_a_run_and_searched(run, tmp_path):
+    folder = write_photos(tmp_path / "my pictures")
+    done = photos("index", folder, "--workdir", run, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4 new, 1 unreadable" in done.stdout
+    assert "zero.jpg: the file is empty" in done.stdout
+    assert "photos/s" in done.stdout
+    assert {path.name for path in tmp_path.glob("photos.sqlite*")} == {
+        "photos.sqlite",
+        "photos.sqlite.lock",
+    }
+    done = photos("index", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4 unchanged, 1 unreadable" in done.stdout
+    with Image.open(folder / "a.png") as image:
+        image.save(tmp_path / "same pixels.bmp")
+    done = photos("search", "--like", tmp_path / "same pixels.bmp", "--json", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first = json.loads(done.stdout)[0]
+    assert Path(first["path"]).name == "a.png"
+    assert first["similarity"] == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_ctrl_c_ends_it_with_what_is_done(run, tmp_path):
-    draws = np.random.default_rng(0)
+    pixels = np.random.default_rng(0).integers(0, 256, (3000, 4, 4, 3), np.uint8)
     (tmp_path / "many").mkdir()
-    for i in range(1500):
-        pixels = draws.integers(0, 256, (20, 20, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "many" / f"{i}.bmp")
-    command = ["index", tmp_path / "many", f"--workdir={run}", "--batch_size=2"]
+    for i, each in enumerate(pixels):
+        Image.fromarray(each).save(tmp_path / "many" / f"{i}.bmp")
     with subprocess.Popen(
-        [sys.executable, "-m", "experiments.photos", *map(str, command)],
+        command("index", tmp_path / "many", f"--workdir={run}", "--batch_size=1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
         env=os.environ | {"JAXCNN_DATA": str(tmp_path)},
     ) as worker:
-        for _ in range(3000):
-            if (tmp_path / "photos.sqlite").exists() or worker.poll() is not None:
-                break
+        while not (tmp_path / "photos.sqlite").exists() and worker.poll() is None:
             time.sleep(0.01)
-        time.sleep(0.2)
         worker.send_signal(signal.SIGINT)
-        said, errors = worker.communicate(timeout=300)
+        said, errors = worker.communicate(timeout=600)
     assert "Traceback" not in errors
     assert worker.returncode == 128 + signal.SIGINT, said + errors
     assert "stopped early" in said
-    done = photos("index", home=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "1,500" in done.stdout or "unchanged" in done.stdout

@@ -8,6 +8,7 @@ import sqlite3
 import numpy as np
 import pytest
 
+from jaxcnn.photos import reading
 from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
 from jaxcnn.photos.writer import IndexWriter
 
@@ -209,6 +210,22 @@ def test_a_photo_that_cannot_be_reached_now_keeps_its_labels(album, tmp_path):
     target.rename(tmp_path / "unmounted")
     assert counts(album.update()) == {"unchanged": 10, "unreadable": 1}
     assert album.index.count() == 11
+
+
+def test_a_photo_that_cannot_be_read_now_keeps_its_labels(album, monkeypatch):
+    fill(album)
+    album.update()
+    os.utime(album.photos / "0/00.png", ns=(0, 5))
+
+    def fail(path):
+        raise OSError(5, "Input/output error", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "read_file", fail)
+        assert counts(album.update()) == {"unchanged": 9, "unreadable": 1}
+    assert album.index.count() == 10
+    assert counts(album.update()) == {"unchanged": 10}
+    assert album.index.unreadable() == []
 
 
 def test_a_stop_keeps_what_is_done(album):

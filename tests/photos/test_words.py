@@ -84,6 +84,11 @@ def test_what_means_nothing_is_refused(text):
         IMAGENET.find(text)
 
 
+def test_short_words_suggest_too():
+    with pytest.raises(UnknownWordError, match="did you mean dog"):
+        PETS.find("dgo")
+
+
 def test_rare_senses_are_left_out():
     for text, stranger in (("painter", "cougar"), ("horn", "French horn"), ("cat", "lion")):
         try:
