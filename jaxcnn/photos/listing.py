@@ -96,7 +96,7 @@ def _trouble_lines(troubles: Sequence[Trouble], count: int) -> Iterator[str]:
     if troubles:
         yield f"{count:,} could not be read:"
     for trouble in troubles[:_TROUBLES_SHOWN]:
-        yield f"  {printable(trouble.path)}: {trouble.reason}"
+        yield f"  {printable(trouble.path)}: {trouble.reason.rstrip('.')}"
     if count > _TROUBLES_SHOWN:
         yield f"  and {count - _TROUBLES_SHOWN:,} more, which `about` lists"
 
@@ -112,7 +112,7 @@ def about_lines(index: PhotoIndex) -> Iterator[str]:
     if troubles:
         yield f"{len(troubles):,} could not be read:"
     for path, reason in troubles:
-        yield f"  {printable(path)}: {reason}"
+        yield f"  {printable(path)}: {reason.rstrip('.')}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -108,7 +108,7 @@ def about_file(path: bytes) -> PhotoFile | Trouble | None:
 
 def reason_of(error: OSError) -> str:
     """Give the system's words for an error, without its number and path."""
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    return (error.strerror or "").lower() or str(error) or type(error).__name__
 
 
 def _why_missing(path: bytes, error: OSError) -> str:

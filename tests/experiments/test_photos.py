@@ -114,7 +114,7 @@ def test_about(home):
     assert done.returncode == 0, done.stderr
     assert "4 photos" in done.stdout
     assert "cat, dog" in done.stdout
-    assert "zero.jpg: the file is empty (0 bytes)." in done.stdout
+    assert "zero.jpg: the file is empty (0 bytes)" in done.stdout
 
 
 @pytest.mark.parametrize(
