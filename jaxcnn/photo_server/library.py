@@ -158,7 +158,10 @@ class PhotoLibrary:
         """
         self._check_network()
         token = hashlib.sha256(data).hexdigest()[:32]
-        if self._dropped.get(token) is None:
+        known = self._dropped.get(token)
+        if known is not None:
+            self._dropped.put(token, known._replace(name=name))
+        else:
             with self._decoding:
                 image = self.labeller.preprocess(data)
                 thumbnail = make_thumbnail(data)

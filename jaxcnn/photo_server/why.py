@@ -79,7 +79,7 @@ def draw_why(evidence: np.ndarray, share: tuple[float, float], *, size_px: int =
 
 
 def describe(strength: np.ndarray) -> str:
-    """Say where the evidence for a class lies.
+    r"""Say where the evidence for a class lies.
 
     Args:
       strength: (H, W) in [0, 1].
@@ -89,13 +89,13 @@ def describe(strength: np.ndarray) -> str:
 
     Example:
       >>> describe(np.eye(9)[:, ::-1] * (np.arange(9) < 3))
-      'Looked at the top right, 4 % of the picture.'
+      'Looked at the bottom left, 4\xa0% of the picture.'
     """
     strong, place = strength >= 0.5, locate(strength)
     if place is None:
         return "Nothing in this part of the photo speaks for it."
     percent = max(1, math.floor(100 * strong.mean() + 0.5))
-    return f"Looked {_name_place(*place)}, {percent} % of the picture."
+    return f"Looked {_name_place(*place)}, {percent}\N{NO-BREAK SPACE}% of the picture."
 
 
 def locate(strength: np.ndarray) -> tuple[int, int] | None:

@@ -207,6 +207,12 @@ def test_a_dropped_photo_finds_those_like_it(client):
     assert labels(tiles) == labels(page)
 
 
+def test_a_photo_has_the_name_by_which_it_was_dropped_last(client):
+    for name in ("one.jpg", "two.jpg"):
+        url = drop(client, photo(GREEN, seed=7), name).location
+        assert f"Photos like {name}" in read(client, url).text
+
+
 def test_the_script_is_told_where_the_answer_is(client):
     response = drop(client, photo(RED, seed=7), Accept="application/json")
     assert labels(read(client, json.loads(response.data)["url"]))[0] == "tabby, tabby cat"
