@@ -86,7 +86,8 @@ def memorising(course: Course) -> Shown:
     ends = {name: (float(c.train[-1]), float(c.validation[-1])) for name, c in found.items()}
     gaps = {name: train - validation for name, (train, validation) in ends.items()}
     changed = [name for name in found if name != BARE]
-    winner = max(changed, key=lambda name: float(found[name].validation.max()))
+    best = {name: float(c.validation.max()) for name, c in found.items()}
+    winner = max(changed, key=best.__getitem__)
     return Shown(
         *words(
             "memorising",
@@ -97,6 +98,8 @@ def memorising(course: Course) -> Shown:
             gap=points(gaps[BARE]),
             least=points(min(gaps[name] for name in changed)),
             most=points(max(gaps[name] for name in changed)),
+            helped=[name for name in changed if best[name] > best[BARE]],
+            num_cures=len(changed),
             winner=winner,
             cured=tested[winner],
             bare=tested[BARE],
