@@ -29,11 +29,11 @@ BARE, _MORE = "no cure", "five times the photos"
 def cures() -> dict[str, dict[str, Any]]:
     """List the settings that each cure changes."""
     return {
-        BARE: {},
+        "no cure": {},
         "augmentation": {"augment": "flip,translation=0.08"},
         "dropout": {"dropout_rate": 0.3},
         "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
-        _MORE: {},
+        "five times the photos": {},
     }
 
 
@@ -236,7 +236,7 @@ def peeking(course: Course) -> Shown:
 
 def _spread(gaps: np.ndarray) -> str:
     low, high = np.quantile(gaps, (0.05, 0.95))
-    return f"{points(float(gaps.mean()))} (90 % in {points(float(low))} to {points(float(high))})"
+    return f"{points(float(gaps.mean()))} (90% from {100 * low:.1f} to {100 * high:.1f})"
 
 
 def _peeking_figure(found: Flattery) -> Figure:

@@ -26,7 +26,6 @@ from jaxcnn.plots.text import font, percent
 from jaxcnn.types import PyTree
 
 _PACKAGED = "efficientnet_lite0.lukemelas"
-_PENALTY = 0.1
 _BATCH_SIZE = 50
 _TURNS = 2  # views of each photo, of its four quarter turns
 
@@ -44,9 +43,9 @@ class Backbone(NamedTuple):
 
 def new_last_layer(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Train a last layer on the features of some photos, and classify others by theirs."""
-    num_classes = int(labels.max()) + 1
+    classes = int(labels.max()) + 1
     seen, unseen = standardise(known, known), standardise(unknown, known)
-    head = fit_logistic_regression(seen, labels, num_classes=num_classes, l2=_PENALTY)
+    head = fit_logistic_regression(seen, labels, num_classes=classes, l2=0.1)
     return predict(head, unseen)
 
 
