@@ -212,17 +212,15 @@ def peeking(course: Course) -> Shown:
     found = simulate(
         right, tried=tried, num_tested=num_tested, repetitions=repetitions, seed=course.seed
     )
-    mean = found.peeking.mean(axis=1)
-    honest = float(found.honest[-1].mean())
     return Shown(
         *words(
             "peeking",
             num_networks=len(right),
             num_tested=num_tested,
             repetitions=f"{repetitions:,}",
-            of_one=points(float(mean[0])),
-            flattered=points(float(mean[-1])),
-            honest=points(honest),
+            of_one=_points(found.peeking[0]),
+            flattered=_points(found.peeking[-1]),
+            honest=_points(found.honest[-1]),
         ),
         _peeking_figure(found),
         {
@@ -236,7 +234,12 @@ def peeking(course: Course) -> Shown:
 
 def _spread(gaps: np.ndarray) -> str:
     low, high = np.quantile(gaps, (0.05, 0.95))
-    return f"{points(float(gaps.mean()))} (90% from {100 * low:.1f} to {100 * high:.1f})"
+    range_of_most = f"90% from {100 * low:.1f} to {100 * high:.1f}".replace("-", "\u2212")
+    return f"{_points(gaps)} ({range_of_most})"
+
+
+def _points(gaps: np.ndarray) -> str:
+    return points(round(float(gaps.mean()), 3) + 0.0)  # no -0.0
 
 
 def _peeking_figure(found: Flattery) -> Figure:
