@@ -36,7 +36,7 @@ class Sizes:
       few_epochs: passes over those.
       num_repetitions: repetitions of a simulated experiment.
       transfer_counts: numbers of photos to compare transfer and scratch at.
-      transfer_steps: steps of training from scratch at each of them.
+      transfer_steps: least steps of training from scratch at each of them.
     """
 
     image_px: int = 48

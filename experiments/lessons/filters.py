@@ -57,7 +57,8 @@ def _change_figure(response: np.ndarray, place: int) -> Figure:
 
 def find_edges(image: jax.Array) -> jax.Array:
     """Convolve an (H, W) image with Sobel's two filters."""
-    across = jnp.outer(jnp.array([1.0, 2.0, 1.0]), jnp.array([-1.0, 0.0, 1.0]))
+    smooth, slope = jnp.array([1.0, 2.0, 1.0]), jnp.array([-1.0, 0.0, 1.0])
+    across = jnp.outer(smooth, slope)
     kernel = jnp.stack([across, across.T], axis=-1)[:, :, None, :]
     return conv2d(image[None, :, :, None], kernel, padding="VALID")[0]
 

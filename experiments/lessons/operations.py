@@ -12,7 +12,7 @@ from experiments.lessons.lesson import Shown, words
 from jaxcnn.augment import augment_batch, make_augment
 from jaxcnn.models.layers import ACTIVATIONS
 from jaxcnn.ops.pooling import max_pool
-from jaxcnn.plots.style import BLUE, PALE, VERMILLION
+from jaxcnn.plots.style import BLUE, GREY, VERMILLION
 from jaxcnn.plots.text import font, percent
 from jaxcnn.train import to_unit_interval
 
@@ -179,7 +179,7 @@ def _dropout_figure(masks: np.ndarray) -> Figure:
     steps, units = np.nonzero(masks)
     axes.scatter(units, steps, marker="s", s=105, color=BLUE)
     steps, units = np.nonzero(masks == 0)
-    axes.scatter(units, steps, marker="x", s=26, color=PALE, linewidths=1.6)
+    axes.scatter(units, steps, marker="x", s=26, color=GREY, linewidths=1.6)
     axes.set(xlim=(-0.7, UNITS - 0.3), ylim=(STEPS - 0.4, -0.6), aspect="equal")
     axes.set_yticks(
         range(STEPS), [f"step {step + 1}" for step in range(STEPS)], **font(drawing.SMALL)

@@ -11,7 +11,7 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course, first_of
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.training import settings, start, train, train_epoch
-from jaxcnn.plots.style import BLUE, GREY, INK, VERMILLION
+from jaxcnn.plots.style import BLUE, GREY, HALO, INK, VERMILLION
 from jaxcnn.plots.text import font, percent, points
 
 # A network with far more weights than photos to learn from, and nothing that holds it back.
@@ -29,11 +29,11 @@ BARE, _MORE = "no cure", "five times the photos"
 def cures() -> dict[str, dict[str, Any]]:
     """List the settings that each cure changes."""
     return {
-        BARE: {},
+        "no cure": {},
         "augmentation": {"augment": "flip,translation=0.08"},
         "dropout": {"dropout_rate": 0.3},
         "smaller network": {"width_multiplier": 0.25, "dense_widths": ()},
-        _MORE: {},
+        "five times the photos": {},
     }
 
 
@@ -86,7 +86,8 @@ def memorising(course: Course) -> Shown:
     ends = {name: (float(c.train[-1]), float(c.validation[-1])) for name, c in found.items()}
     gaps = {name: train - validation for name, (train, validation) in ends.items()}
     changed = [name for name in found if name != BARE]
-    winner = max(changed, key=lambda name: float(found[name].validation.max()))
+    best = {name: float(c.validation.max()) for name, c in found.items()}
+    winner = max(changed, key=best.__getitem__)
     return Shown(
         *words(
             "memorising",
@@ -97,6 +98,8 @@ def memorising(course: Course) -> Shown:
             gap=points(gaps[BARE]),
             least=points(min(gaps[name] for name in changed)),
             most=points(max(gaps[name] for name in changed)),
+            helped=[name for name in changed if best[name] > best[BARE]],
+            num_cures=len(changed),
             winner=winner,
             cured=tested[winner],
             bare=tested[BARE],
@@ -127,11 +130,21 @@ def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
             axes.plot([best + 1], [each.test[best]], "D", color=INK, markersize=6)
             note = f"chosen epoch: {best + 1}\ntest: {percent(float(each.test[best]))}"
             axes.text(
-                0.97, 0.04, note, transform=axes.transAxes, **font(9, ha="right", va="bottom")
+                0.97,
+                0.04,
+                note,
+                transform=axes.transAxes,
+                **font(9, ha="right", va="bottom", bbox=HALO),
             )
         else:
             gap = f"gap {points(float(each.train[-1] - each.validation[-1]))}"
-            axes.text(0.97, 0.04, gap, transform=axes.transAxes, **font(9, ha="right", va="bottom"))
+            axes.text(
+                0.97,
+                0.04,
+                gap,
+                transform=axes.transAxes,
+                **font(9, ha="right", va="bottom", bbox=HALO),
+            )
     figure.axes[0].text(*_beside(bare.train), "training", **font(9, color=BLUE))
     figure.axes[0].text(*_beside(bare.validation), "validation", **font(9, color=VERMILLION))
     return figure
@@ -190,24 +203,24 @@ def simulate(
 
 def peeking(course: Course) -> Shown:
     """Show how far an accuracy flatters that was chosen on the photos that it is reported on."""
-    right = np.concatenate([c.right[len(c.right) // 3 :] for c in curves(course).values()])
+    # About equally good ones: where one is far ahead, luck has little to choose from.
+    similar = [found.right for name, found in curves(course).items() if name != _MORE]
+    right = np.concatenate([answers[len(answers) // 2 :] for answers in similar])
     num_tested = min(100, right.shape[1] // 4)
     tried = (*(k for k in (1, 2, 5, 10, 20) if k < len(right)), len(right))
     repetitions = course.sizes.num_repetitions
     found = simulate(
         right, tried=tried, num_tested=num_tested, repetitions=repetitions, seed=course.seed
     )
-    mean = found.peeking.mean(axis=1)
-    honest = float(found.honest[-1].mean())
     return Shown(
         *words(
             "peeking",
             num_networks=len(right),
             num_tested=num_tested,
             repetitions=f"{repetitions:,}",
-            of_one=points(float(mean[0])),
-            flattered=points(float(mean[-1])),
-            honest=points(honest),
+            of_one=_points(found.peeking[0]),
+            flattered=_points(found.peeking[-1]),
+            honest=_points(found.honest[-1]),
         ),
         _peeking_figure(found),
         {
@@ -221,7 +234,12 @@ def peeking(course: Course) -> Shown:
 
 def _spread(gaps: np.ndarray) -> str:
     low, high = np.quantile(gaps, (0.05, 0.95))
-    return f"{points(float(gaps.mean()))} (90 % in {points(float(low))} to {points(float(high))})"
+    range_of_most = f"90% from {100 * low:.1f} to {100 * high:.1f}".replace("-", "\u2212")
+    return f"{_points(gaps)} ({range_of_most})"
+
+
+def _points(gaps: np.ndarray) -> str:
+    return points(round(float(gaps.mean()), 3) + 0.0)  # no -0.0
 
 
 def _peeking_figure(found: Flattery) -> Figure:
@@ -245,6 +263,8 @@ def _peeking_figure(found: Flattery) -> Figure:
     axes.set_xticks(found.tried, [str(k) for k in found.tried])
     axes.minorticks_off()
     axes.margins(y=0.18)
-    axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:+.0f}".replace("-", "\u2212"))
+    axes.yaxis.set_major_formatter(
+        lambda v, _: f"{100 * v:+.0f}".replace("-", "\u2212").replace("+0", "0")
+    )
     axes.set_ylabel("reported less true, points", **font(drawing.LABEL))
     return figure

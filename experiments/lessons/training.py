@@ -103,7 +103,8 @@ def start(
     """Make the state that training starts from, and the step that changes it."""
     model, optimizer = parts.model, parts.optimizer
     state = init_state(key, model, optimizer, image_shape)
-    return state, make_train_step(model, optimizer, parts.loss_fn, parts.augment)
+    step = make_train_step(model, optimizer, parts.loss_fn, parts.augment)
+    return state, step
 
 
 def train_epoch(

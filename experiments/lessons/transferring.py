@@ -26,7 +26,6 @@ from jaxcnn.plots.text import font, percent
 from jaxcnn.types import PyTree
 
 _PACKAGED = "efficientnet_lite0.lukemelas"
-_PENALTY = 0.1
 _BATCH_SIZE = 50
 _TURNS = 2  # views of each photo, of its four quarter turns
 
@@ -44,9 +43,9 @@ class Backbone(NamedTuple):
 
 def new_last_layer(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Train a last layer on the features of some photos, and classify others by theirs."""
-    num_classes = int(labels.max()) + 1
+    classes = int(labels.max()) + 1
     seen, unseen = standardise(known, known), standardise(unknown, known)
-    head = fit_logistic_regression(seen, labels, num_classes=num_classes, l2=_PENALTY)
+    head = fit_logistic_regression(seen, labels, num_classes=classes, l2=0.1)
     return predict(head, unseen)
 
 
@@ -183,7 +182,8 @@ def _from_scratch(course: Course, photos: DecodedSplit) -> float:
     steps = len(photos) // batch_size
     chosen = settings(
         image_size_px=course.sizes.image_px,
-        num_epochs=max(1, course.sizes.transfer_steps // steps),
+        # Few photos are seen more often, and many as often as by the network of the other lessons.
+        num_epochs=max(course.sizes.num_epochs, course.sizes.transfer_steps // steps),
         batch_size=batch_size,
         augment="flip",
         seed=course.seed,
@@ -213,7 +213,7 @@ def _transfer_figure(found: dict[str, Any], num_test: int, chance: float) -> Fig
     axes.minorticks_off()
     axes.margins(y=0.2, x=0.08)
     axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.4)
-    look = font(drawing.SMALL, color=GREY, ha="right", va="top")
-    axes.annotate("guessing", (counts[-1], chance), (0, -3), textcoords="offset points", **look)
+    look = font(drawing.SMALL, color=GREY, ha="right", va="bottom")
+    axes.annotate("guessing", (counts[-1], chance), (0, 3), textcoords="offset points", **look)
     axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f}%")
     return figure
