@@ -38,10 +38,13 @@ def test_writes_a_png_and_returns_its_path(case, tmp_path):
 
 def test_picture_follows_the_data(case, tmp_path):
     first, again, other = (
-        case.plot(tmp_path / f"{i}.png", changed=i == 2).read_bytes() for i in range(3)
+        np.asarray(Image.open(case.plot(tmp_path / f"{i}.png", changed=i == 2)).convert("RGB"))
+        for i in range(3)
     )
-    assert first == again
-    assert first != other
+    # Not to the bit: once in some thousand drawings the text renderer sets a glyph otherwise.
+    assert first.shape == again.shape
+    assert (first != again).mean() < 1e-3
+    assert first.shape != other.shape or (first != other).any()
 
 
 def test_nothing_is_clipped(case, assert_nothing_clipped):
