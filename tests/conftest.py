@@ -50,3 +50,10 @@ def tiny_config():
         width_multiplier=0.125,
         baselines=False,
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_maps(request, monkeypatch):
+    """Leave out the maps of a run's page, seconds of compiling, but in the page's own tests."""
+    if "report" not in str(request.path.relative_to(request.config.rootpath)):
+        monkeypatch.setattr("jaxcnn.report.keep.map_maker", lambda *_: "left out in this test.")

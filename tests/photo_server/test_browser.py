@@ -306,6 +306,7 @@ def measure(page):
     )
 
 
+@pytest.mark.slow
 def test_ten_thousand_photos_are_never_in_the_page_at_once(visit):
     page = visit.go()
     visit.expect(".tiles").to_have_count(-(-TOTAL // PAGE_SIZE))
