@@ -265,6 +265,7 @@ def benchmark(*words):
     )
 
 
+@pytest.mark.slow
 def test_a_tiny_run_compares_this_library_with_stock_flax(tmp_path):
     done = benchmark(
         "--networks=lenet5:32",
