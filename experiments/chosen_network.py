@@ -45,7 +45,7 @@ def load_classifier() -> Classifier:
         raise ValueError("--model goes with --pretrained or --weights; a run knows its network.")
     if not _WORKDIR.value:
         raise ValueError(
-            "whose answer? Give --workdir, the folder of a run of experiments.cats_dogs, or "
+            "which network? Give --workdir, the folder of a run of experiments.cats_dogs, or "
             "--pretrained for ImageNet's classes."
         )
     return Classifier.load(_WORKDIR.value)

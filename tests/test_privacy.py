@@ -152,7 +152,8 @@ def test_what_would_not_be_private_is_refused(tiny_config, changes, message):
     ],
 )
 def test_what_is_private_or_off_is_taken(tiny_config, changes):
-    trainer.check(dataclasses.replace(tiny_config, **changes))
+    checked = trainer.check(dataclasses.replace(tiny_config, **changes))
+    assert {name: getattr(checked, name) for name in changes} == changes
 
 
 SMALL = {"num_examples": 1000, "batch_size": 100, "num_steps": 25}

@@ -7,7 +7,7 @@ pictures are drawn by `jaxcnn.plots`.
 
 from jaxcnn.interpret.attribution import Attribution, integrated_gradients
 from jaxcnn.interpret.class_activation import class_activation_maps, resize_maps, to_unit_range
-from jaxcnn.interpret.evidence import class_log_odds, evidence_maps
+from jaxcnn.interpret.evidence import evidence_maps
 from jaxcnn.interpret.excitation import (
     Excitation,
     choosiest_channels,
@@ -20,7 +20,7 @@ from jaxcnn.interpret.nearest import Neighbours, nearest_photos
 from jaxcnn.interpret.occlusion import occlusion_maps
 from jaxcnn.interpret.photo_map import PhotoMap, map_photos
 from jaxcnn.interpret.receptive_field import ReceptiveField, Span, receptive_fields
-from jaxcnn.interpret.scores import class_scores
+from jaxcnn.interpret.scores import class_log_odds, class_scores
 
 __all__ = [
     "Attribution",

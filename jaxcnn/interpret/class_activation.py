@@ -1,6 +1,6 @@
 """Grad-CAM: where in a photo a network sees a class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -51,34 +51,78 @@ def class_activation_maps(
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2; deviations: none.
     """
+    features = stage_maps(model, variables, images)
+    if stage is not None and stage not in features:
+        raise unknown_name("stage with a feature map", stage, list(features))
+    stage = stage or last_spatial_stage(features)
+    gradient = map_gradient(class_scores, model, variables, features[stage], classes, stage)
+    weights = gradient.mean(axis=(1, 2), keepdims=True)
+    return jax.nn.relu((weights * features[stage].astype(jnp.float32)).sum(axis=-1))
+
+
+def stage_maps(model: StagedNetwork, variables: PyTree, images: jax.Array) -> dict[str, jax.Array]:
+    """Compute what each stage that has pixels makes of images.
+
+    Args:
+      model: a network with a head.
+      variables: {"params": ..., "batch_stats": ...}.
+      images: (B, H, W, C) float32, normalised.
+
+    Returns:
+      {stage: (B, h, w, C)}, in the order of the stages.
+
+    Raises:
+      ValueError: if no stage has pixels.
+    """
     height, width, channels = images.shape[1:]
     names = [info.name for info in stage_infos(model, (height, width, channels))]
-    if stage is not None and stage not in names:
-        raise unknown_name("stage with a feature map", stage, names)
+    if not names:
+        raise ValueError("no stage of this network gives a feature map to look at.")
     features = model.clone(features_only=True).apply(variables, images, train=False)
     assert isinstance(features, Mapping)
-    stage = stage or last_spatial_stage(names, features)
-    feature_map, rest = features[stage], rest_after(model, stage)
+    return {name: features[name] for name in names}
+
+
+def map_gradient(
+    score: Callable[[StagedNetwork, PyTree, jax.Array, Array], jax.Array],
+    model: StagedNetwork,
+    variables: PyTree,
+    feature_map: jax.Array,
+    classes: Array,
+    stage: str,
+) -> jax.Array:
+    """Differentiate each image's score of a class by what a stage made of the image.
+
+    Args:
+      score: (network, variables, inputs, classes) to (B,), such as `class_scores`.
+      model: the whole network.
+      variables: of it.
+      feature_map: (B, h, w, C), what `stage` gave.
+      classes: (B,) integers in [0, K).
+      stage: the stage's name.
+
+    Returns:
+      (B, h, w, C) float32.
+    """
+    rest = rest_after(model, stage)
 
     def total(feature_map: jax.Array) -> jax.Array:
-        return class_scores(rest, variables, feature_map, classes).sum()
+        return score(rest, variables, feature_map, classes).sum()
 
-    weights = jax.grad(total)(feature_map).astype(jnp.float32).mean(axis=(1, 2), keepdims=True)
-    return jax.nn.relu((weights * feature_map.astype(jnp.float32)).sum(axis=-1))
+    return jax.grad(total)(feature_map).astype(jnp.float32)
 
 
-def last_spatial_stage(names: Sequence[str], features: Mapping[str, jax.Array]) -> str:
+def last_spatial_stage(features: Mapping[str, jax.Array]) -> str:
     """Find the last stage whose feature map has more than one pixel.
 
     Args:
-      names: the stages in order.
-      features: (B, h, w, C) of each.
+      features: {stage: (B, h, w, C)}, in the order of the stages.
 
     Returns:
       Its name; that of the last stage where all have one pixel.
     """
-    spatial = [name for name in names if features[name].shape[1] * features[name].shape[2] > 1]
-    return (spatial or list(names))[-1]
+    spatial = [name for name, found in features.items() if found.shape[1] * found.shape[2] > 1]
+    return (spatial or list(features))[-1]
 
 
 def resize_maps(

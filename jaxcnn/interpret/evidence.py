@@ -1,49 +1,12 @@
 """Where in a photo a network finds what decides for a class and against the others."""
 
-from collections.abc import Mapping
-
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.models import StagedNetwork, rest_after, stage_infos
+from jaxcnn.interpret.class_activation import map_gradient, stage_maps
+from jaxcnn.interpret.scores import class_log_odds
+from jaxcnn.models import StagedNetwork
 from jaxcnn.types import Array, PyTree
-
-
-def class_log_odds(
-    model: StagedNetwork, variables: PyTree, inputs: jax.Array, classes: Array
-) -> jax.Array:
-    """Compute the log-odds of one class for each input.
-
-    With s the logits and c the class, s_c - log(sum over k != c of exp(s_k)), which is
-    log(p_c / (1 - p_c)) of the probabilities. A class may win because the logits of the others are
-    low; its own logit alone then tells nothing, this does. Of two classes it is the difference of
-    their logits.
-
-    Args:
-      model: a network with a head, or the rest of one, see `models.rest_after`.
-      variables: of the whole network.
-      inputs: (B, ...), what `model` takes.
-      classes: (B,) integers in [0, K).
-
-    Returns:
-      (B,) float32.
-
-    Raises:
-      ValueError: if `classes` is not (B,) integers.
-    """
-    classes = jnp.asarray(classes)
-    if classes.shape != inputs.shape[:1] or not jnp.issubdtype(classes.dtype, jnp.integer):
-        raise ValueError(
-            f"classes must be one integer an image, of shape {inputs.shape[:1]}; got "
-            f"{classes.dtype} of shape {classes.shape}."
-        )
-    logits = jnp.asarray(model.apply(variables, inputs, train=False)).astype(jnp.float32)
-    if model.head == "sigmoid":  # its one logit is the log-odds of class 1
-        return jnp.where(classes == 1, logits[:, 0], -logits[:, 0])
-    is_own = jax.nn.one_hot(classes, logits.shape[1], dtype=jnp.bool_)
-    own = jnp.where(is_own, logits, 0.0).sum(axis=1)
-    others = jax.nn.logsumexp(jnp.where(is_own, -jnp.inf, logits), axis=1)
-    return own - others
 
 
 def evidence_maps(
@@ -89,18 +52,8 @@ def evidence_maps(
     Source: Draelos and Carin 2020, arXiv:2011.08891, equation 7 (HiResCAM); deviations: of the
     log-odds in place of the logit, and of an earlier stage where the last is but a few pixels.
     """
-    height, width, channels = images.shape[1:]
-    names = [info.name for info in stage_infos(model, (height, width, channels))]
-    if not names:
-        raise ValueError("no stage of this network gives a feature map to look at.")
-    features = model.clone(features_only=True).apply(variables, images, train=False)
-    assert isinstance(features, Mapping)
-    large = [name for name in names if min(features[name].shape[1:3]) >= min_side]
-    stage = large[-1] if large else names[0]
-    rest = rest_after(model, stage)
-
-    def total(feature_map: jax.Array) -> jax.Array:
-        return class_log_odds(rest, variables, feature_map, classes).sum()
-
-    gradient = jax.grad(total)(features[stage]).astype(jnp.float32)
+    features = stage_maps(model, variables, images)
+    large = [name for name, found in features.items() if min(found.shape[1:3]) >= min_side]
+    stage = large[-1] if large else next(iter(features))
+    gradient = map_gradient(class_log_odds, model, variables, features[stage], classes, stage)
     return jax.nn.relu((gradient * features[stage].astype(jnp.float32)).sum(axis=-1))

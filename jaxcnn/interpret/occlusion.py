@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.interpret.evidence import class_log_odds
+from jaxcnn.interpret.scores import class_log_odds
 from jaxcnn.models import StagedNetwork
 from jaxcnn.types import Array, PyTree
 

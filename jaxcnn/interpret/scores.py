@@ -1,4 +1,4 @@
-"""The one number a photo and a class that explanations explain: the class's logit."""
+"""The one number a photo and a class that explanations explain: the class's logit, or its odds."""
 
 import jax
 import jax.numpy as jnp
@@ -26,13 +26,51 @@ def class_scores(
     Raises:
       ValueError: if `classes` is not (B,) integers.
     """
+    logits, classes = _logits(model, variables, inputs, classes)
+    if model.head == "sigmoid":
+        logits = jnp.concatenate([-logits, logits], axis=1)
+    return jnp.take_along_axis(logits, classes[:, None], axis=1, mode="fill")[:, 0]
+
+
+def class_log_odds(
+    model: StagedNetwork, variables: PyTree, inputs: jax.Array, classes: Array
+) -> jax.Array:
+    """Compute the log-odds of one class for each input.
+
+    With s the logits and c the class, s_c - log(sum over k != c of exp(s_k)), which is
+    log(p_c / (1 - p_c)) of the probabilities. A class may win because the logits of the others are
+    low; its own logit alone then tells nothing, this does. Of two classes it is the difference of
+    their logits.
+
+    Args:
+      model: a network with a head, or the rest of one, see `models.rest_after`.
+      variables: of the whole network.
+      inputs: (B, ...), what `model` takes.
+      classes: (B,) integers in [0, K).
+
+    Returns:
+      (B,) float32.
+
+    Raises:
+      ValueError: if `classes` is not (B,) integers.
+    """
+    if model.head == "sigmoid":  # its one logit is the log-odds of class 1
+        return class_scores(model, variables, inputs, classes)
+    logits, classes = _logits(model, variables, inputs, classes)
+    is_own = jax.nn.one_hot(classes, logits.shape[1], dtype=jnp.bool_)
+    own = jnp.where(is_own, logits, 0.0).sum(axis=1)
+    others = jax.nn.logsumexp(jnp.where(is_own, -jnp.inf, logits), axis=1)
+    return own - others
+
+
+def _logits(
+    model: StagedNetwork, variables: PyTree, inputs: jax.Array, classes: Array
+) -> tuple[jax.Array, jax.Array]:
+    """Give the network's float32 logits, and the classes as an array of one integer each."""
     classes = jnp.asarray(classes)
     if classes.shape != inputs.shape[:1] or not jnp.issubdtype(classes.dtype, jnp.integer):
         raise ValueError(
             f"classes must be one integer an image, of shape {inputs.shape[:1]}; got "
             f"{classes.dtype} of shape {classes.shape}."
         )
-    logits = jnp.asarray(model.apply(variables, inputs, train=False))
-    if model.head == "sigmoid":
-        logits = jnp.concatenate([-logits, logits], axis=1)
-    return jnp.take_along_axis(logits, classes[:, None], axis=1, mode="fill")[:, 0]
+    return jnp.asarray(model.apply(variables, inputs, train=False)).astype(jnp.float32), classes

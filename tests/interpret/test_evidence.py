@@ -3,8 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.interpret import class_activation_maps, to_unit_range
-from jaxcnn.interpret.evidence import class_log_odds, evidence_maps
+from jaxcnn.interpret import class_activation_maps, class_log_odds, evidence_maps, to_unit_range
 from jaxcnn.models import create_model, list_models
 
 KEY = jax.random.key(0)
