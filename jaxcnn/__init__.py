@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from jaxcnn.augment import make_augment
     from jaxcnn.classifier import Classifier, Prediction
     from jaxcnn.config import TrainConfig
+    from jaxcnn.eval_step import make_eval_step
     from jaxcnn.models import create_model, list_models, summarize
-    from jaxcnn.train import init_state, make_eval_step, make_train_step
+    from jaxcnn.train import make_train_step
+    from jaxcnn.train_state import init_state
     from jaxcnn.trainer import evaluate_classifier, train_classifier
     from jaxcnn.types import Batch, Metrics, TrainState
 
@@ -25,10 +27,10 @@ _HOME = {
     "TrainState": "types",
     "create_model": "models",
     "evaluate_classifier": "trainer",
-    "init_state": "train",
+    "init_state": "train_state",
     "list_models": "models",
     "make_augment": "augment",
-    "make_eval_step": "train",
+    "make_eval_step": "eval_step",
     "make_train_step": "train",
     "summarize": "models",
     "train_classifier": "trainer",

@@ -12,11 +12,13 @@ import optax
 from jaxcnn import losses, optim, schedules
 from jaxcnn.augment import make_augment
 from jaxcnn.config import MODEL_OPTIONS, TrainConfig, count_frozen
+from jaxcnn.eval_step import EvalStep, Predict, make_eval_step, make_predict
+from jaxcnn.losses import LossFn
 from jaxcnn.mixing import Mixing, make_mixing
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.phases import Phase
 from jaxcnn.privacy import Privacy
-from jaxcnn.train import Augment, EvalStep, LossFn, Predict, make_eval_step, make_predict
+from jaxcnn.train import Augment
 from jaxcnn.types import PyTree
 
 

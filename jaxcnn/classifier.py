@@ -13,8 +13,8 @@ from jaxcnn.checkpoint import CheckpointError, CheckpointStore
 from jaxcnn.compilation import CompiledStep, compile_step
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.eval_step import EvalStep
 from jaxcnn.models import fold_batch_norm
-from jaxcnn.train import EvalStep
 from jaxcnn.types import Batch, PyTree
 
 Photo = Path | str | bytes | np.ndarray

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxcnn.eval_step import EvalStep
 from jaxcnn.parallel import fetch
-from jaxcnn.train import EvalStep
 from jaxcnn.types import Batch, Metrics, PyTree
 
 

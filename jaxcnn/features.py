@@ -21,7 +21,8 @@ from jaxcnn import losses
 from jaxcnn.augment import augment_batch, center_crop
 from jaxcnn.models import StagedNetwork, split_at_head
 from jaxcnn.parallel import fetch
-from jaxcnn.train import Augment, normalize, to_unit_interval
+from jaxcnn.pixels import normalize, to_unit_interval
+from jaxcnn.train import Augment
 from jaxcnn.types import Batch, PyTree
 
 # (variables, batch, key) -> (B, V, D) float32

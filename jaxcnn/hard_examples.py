@@ -26,10 +26,10 @@ from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.memory import ImageSplit
 from jaxcnn.models import HEAD, fold_batch_norm, split_at_head, stage_names
 from jaxcnn.phases import plan_phases
+from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.registry import unknown_name
 from jaxcnn.run import Run
 from jaxcnn.run_context import batch_shapes
-from jaxcnn.train import normalize, to_unit_interval
 from jaxcnn.transfer import Start, find_start, transfer_variables
 from jaxcnn.types import Batch, PyTree
 

@@ -11,11 +11,12 @@ import jax
 
 from jaxcnn.checkpoint import CheckpointStore
 from jaxcnn.diagnosis import find_overfitting
+from jaxcnn.eval_step import EvalStep
 from jaxcnn.evaluation import Evaluation, Totals, evaluate
 from jaxcnn.interrupt import Interrupted, SignalWatch
 from jaxcnn.parallel import agree_on_signal
 from jaxcnn.progress import ProgressLine
-from jaxcnn.train import EvalStep, evaluation_variables
+from jaxcnn.train_state import evaluation_variables
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 
 # Calls under way: their metrics, and how many steps each is of.

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxcnn.checkpoint import CheckpointStore
+from jaxcnn.eval_step import EvalStep
 from jaxcnn.evaluation import evaluate
 from jaxcnn.interrupt import Interrupted, SignalWatch
 from jaxcnn.loop import (
@@ -22,7 +23,7 @@ from jaxcnn.loop import (
 )
 from jaxcnn.members import MembersStep, Packed
 from jaxcnn.progress import ProgressLine
-from jaxcnn.train import EvalStep, evaluation_variables
+from jaxcnn.train_state import evaluation_variables
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 from jaxcnn.workdir import Workdir, write_rows
 

@@ -11,6 +11,7 @@ from jaxcnn import config as config_lib
 from jaxcnn.compilation import CompiledStep, compile_step
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.memory import ImageSplit
+from jaxcnn.eval_step import make_eval_step_of_views
 from jaxcnn.models import HEAD, split_at_head
 from jaxcnn.parallel import is_first
 from jaxcnn.phases import Phase
@@ -22,13 +23,8 @@ from jaxcnn.run_context import (
     epoch_writer,
     own_share,
 )
-from jaxcnn.train import (
-    TrainStep,
-    make_eval_step_of_views,
-    make_step,
-    make_train_step,
-    start_state,
-)
+from jaxcnn.train import TrainStep, make_step, make_train_step
+from jaxcnn.train_state import start_state
 from jaxcnn.types import PyTree, TrainState
 
 

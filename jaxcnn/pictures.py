@@ -14,7 +14,8 @@ from jaxcnn.data.memory import ImageSplit
 from jaxcnn.evaluation import Evaluation
 from jaxcnn.metrics import confusion_matrix
 from jaxcnn.mixing import Mixing
-from jaxcnn.train import Augment, to_unit_interval
+from jaxcnn.pixels import to_unit_interval
+from jaxcnn.train import Augment
 from jaxcnn.types import Batch
 
 _SAMPLE_ROWS = 6

@@ -13,7 +13,7 @@ from jaxcnn.members import MembersStep, choose_mode
 from jaxcnn.phase_training import PhaseTrainer
 from jaxcnn.phases import Phase
 from jaxcnn.run_context import RunContext, batch_shapes
-from jaxcnn.train import evaluation_variables
+from jaxcnn.train_state import evaluation_variables
 from jaxcnn.types import Metrics, PyTree, TrainState
 
 

@@ -10,7 +10,8 @@ from jaxcnn import build
 from jaxcnn.config import TrainConfig
 from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.phases import plan_phases
-from jaxcnn.train import make_train_step, start_state
+from jaxcnn.train import make_train_step
+from jaxcnn.train_state import start_state
 from jaxcnn.types import Batch, PyTree, TrainState
 
 # The counts are those of XLA's graph; machine code, most of a compilation, is not needed well made.

@@ -18,7 +18,7 @@ from jaxcnn.features import (
     save_features,
 )
 from jaxcnn.models import SixConv, split_at_head
-from jaxcnn.train import normalize, to_unit_interval
+from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.types import Batch
 
 KEY = jax.random.key(3)

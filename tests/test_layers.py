@@ -37,6 +37,7 @@ ROWS = (
     ),
     (
         "train",
+        "eval_step",
         "calibration",
         "compilation",
         "interpret",
@@ -47,7 +48,7 @@ ROWS = (
         "process",
     ),
     ("config", "recipes"),
-    ("mixing",),
+    ("mixing", "train_state"),
     (
         "accumulation",
         "augment",
@@ -56,6 +57,7 @@ ROWS = (
         "optim",
         "parallel",
         "per_example",
+        "pixels",
         "privacy",
     ),
     ("models", "schedules"),
@@ -101,7 +103,7 @@ def test_only_networks_and_steps_import_flax(path):
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
-    if home(path) not in ("models", "train", "build"):
+    if home(path) not in ("models", "train", "train_state", "eval_step", "build"):
         assert not {name for name in names if name.split(".")[0] == "flax"}
 
 

@@ -8,7 +8,8 @@ import pytest
 from jaxcnn import losses, members, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.models import create_model
-from jaxcnn.train import init_state, make_train_step
+from jaxcnn.train import make_train_step
+from jaxcnn.train_state import init_state
 from jaxcnn.types import Batch
 
 MODEL = create_model(

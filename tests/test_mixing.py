@@ -14,7 +14,9 @@ import pytest
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.mixing import cutmix, make_mixing, mix, mixup, partners_of, with_shares
-from jaxcnn.train import make_train_step, normalize, start_state, to_unit_interval
+from jaxcnn.pixels import normalize, to_unit_interval
+from jaxcnn.train import make_train_step
+from jaxcnn.train_state import start_state
 from jaxcnn.types import Batch
 
 KEY = jax.random.key(0)

@@ -11,7 +11,8 @@ import pytest
 from jaxcnn import losses, privacy, trainer
 from jaxcnn.models import FeatureClassifier, create_model
 from jaxcnn.privacy import Privacy, private_mean
-from jaxcnn.train import make_step, start_state
+from jaxcnn.train import make_step
+from jaxcnn.train_state import start_state
 from jaxcnn.types import Batch
 
 LOSS = losses.make_loss("softmax", num_classes=2)

@@ -11,17 +11,13 @@ from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.compilation import compile_step
 from jaxcnn.data.batches import eval_batches
+from jaxcnn.eval_step import make_eval_step
 from jaxcnn.evaluation import evaluate
 from jaxcnn.models import create_model
 from jaxcnn.models.staged import Stage, StagedNetwork
-from jaxcnn.train import (
-    evaluation_variables,
-    init_state,
-    make_eval_step,
-    make_train_step,
-    normalize,
-    to_unit_interval,
-)
+from jaxcnn.pixels import normalize, to_unit_interval
+from jaxcnn.train import make_train_step
+from jaxcnn.train_state import evaluation_variables, init_state
 from jaxcnn.types import Batch
 
 SIZE = 12

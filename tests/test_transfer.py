@@ -20,7 +20,8 @@ from jaxcnn.losses import make_loss
 from jaxcnn.models import SixConv, stage_names
 from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.optim import make_optimizer
-from jaxcnn.train import make_train_step, start_state
+from jaxcnn.train import make_train_step
+from jaxcnn.train_state import start_state
 from jaxcnn.trainer import train_classifier
 from jaxcnn.transfer import find_start, transfer_variables
 from jaxcnn.types import Batch

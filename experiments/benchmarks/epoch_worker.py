@@ -14,6 +14,7 @@ from jaxcnn.data.batches import steps_per_epoch, train_batches
 from jaxcnn.data.memory import DecodedSplit
 from jaxcnn.models import create_model
 from jaxcnn.process import prepare_process
+from jaxcnn.train_state import init_state
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def make_task(spec: dict[str, Any]) -> Task:
     loss_fn = losses.make_loss("softmax", num_classes=spec["num_classes"])
     split = _random_split(spec["num_images"], spec["size_px"], spec["num_classes"])
     key = jax.random.key(0)
-    state = train.init_state(key, model, optimizer, split.image_shape)
+    state = init_state(key, model, optimizer, split.image_shape)
     batches = train_batches(split, batch_size=spec["batch_size"], seed=0)
     train_step = train.make_train_step(model, optimizer, loss_fn, lambda key, image: image)
     compiled = compile_step(train_step, state, next(batches), key, donate_argnums=0)

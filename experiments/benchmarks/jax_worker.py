@@ -15,9 +15,11 @@ from flax.training import train_state
 from experiments.benchmarks.serving import Task, process_peak_bytes, serve
 from jaxcnn import losses, train
 from jaxcnn.compilation import compile_step
+from jaxcnn.eval_step import make_eval_step_of_views
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.process import prepare_process
+from jaxcnn.train_state import evaluation_variables, init_state
 from jaxcnn.types import Batch, PyTree
 
 LEARNING_RATE, MOMENTUM = 1e-3, 0.9
@@ -127,7 +129,7 @@ def _own_training(contest: Contest) -> Contestant:
         lambda batch, key: (jnp.asarray(batch.image), jnp.asarray(batch.label)),
     )
     batch = _own_batch(contest)
-    state = train.init_state(contest.key, contest.model, optimizer, _image_shape(contest))
+    state = init_state(contest.key, contest.model, optimizer, _image_shape(contest))
     compiled = compile_step(train_step, state, batch, contest.key, donate_argnums=0)
     params = jax.tree.map(np.asarray, state.params)
 
@@ -144,15 +146,13 @@ def _own_inference(contest: Contest) -> Contestant:
 
     Folding compiles too, so its time counts as compiling.
     """
-    state = train.init_state(contest.key, contest.model, _optimizer(), _image_shape(contest))
+    state = init_state(contest.key, contest.model, _optimizer(), _image_shape(contest))
     started = time.perf_counter()
-    model, variables = fold_batch_norm(contest.model, train.evaluation_variables(state))
+    model, variables = fold_batch_norm(contest.model, evaluation_variables(state))
     jax.block_until_ready(variables)
     fold_seconds = time.perf_counter() - started
     loss_fn = losses.make_loss("softmax", num_classes=contest.num_classes)
-    eval_step = train.make_eval_step_of_views(
-        model, loss_fn, lambda batch: [jnp.asarray(batch.image)]
-    )
+    eval_step = make_eval_step_of_views(model, loss_fn, lambda batch: [jnp.asarray(batch.image)])
     batch = _own_batch(contest)
     compiled = compile_step(lambda v, b: eval_step(v, b)[1], variables, batch)
     return Contestant(

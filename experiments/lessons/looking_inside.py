@@ -16,8 +16,8 @@ from jaxcnn import build
 from jaxcnn.config import TrainConfig
 from jaxcnn.losses import probabilities
 from jaxcnn.models import StagedNetwork
+from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.plots.text import percent
-from jaxcnn.train import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 _MAPS = 4  # shown of each stage

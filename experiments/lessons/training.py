@@ -14,7 +14,8 @@ from jaxcnn.data.memory import DecodedSplit
 from jaxcnn.evaluation import evaluate
 from jaxcnn.models import StagedNetwork
 from jaxcnn.phases import plan_phases
-from jaxcnn.train import TrainStep, init_state, make_train_step
+from jaxcnn.train import TrainStep, make_train_step
+from jaxcnn.train_state import init_state
 from jaxcnn.types import Batch, PyTree, TrainState
 
 EVAL_BATCH_SIZE = 250

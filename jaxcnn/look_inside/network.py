@@ -12,7 +12,7 @@ from jaxcnn.classifier import Classifier
 from jaxcnn.config import TrainConfig
 from jaxcnn.interpret import ReceptiveField, receptive_fields
 from jaxcnn.models import StagedNetwork
-from jaxcnn.train import normalize, to_unit_interval
+from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.types import Array, PyTree
 
 

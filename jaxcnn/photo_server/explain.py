@@ -13,7 +13,7 @@ from jaxcnn.config import TrainConfig
 from jaxcnn.data.decode import decode_image
 from jaxcnn.interpret.class_activation import class_activation_maps
 from jaxcnn.photo_server.why import view_share
-from jaxcnn.train import normalize, to_unit_interval
+from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 # (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that

@@ -14,8 +14,8 @@ from jaxcnn.config import TrainConfig
 from jaxcnn.data.memory import ImageSplit
 from jaxcnn.interpret import evidence_maps, to_unit_range
 from jaxcnn.models import StagedNetwork
+from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.report.answers import KeptAnswers, read_arrays
-from jaxcnn.train import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 from jaxcnn.workdir import write_arrays
 

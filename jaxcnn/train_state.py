@@ -1,0 +1,89 @@
+"""The state that training starts from, and what of it evaluation takes."""
+
+from collections.abc import Container
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcnn.types import PyTree, TrainState
+
+
+def init_state(
+    key: jax.Array,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    image_shape: tuple[int, int, int],
+    *,
+    frozen: Container[str] = (),
+    with_ema: bool = False,
+) -> TrainState:
+    """Draw the first parameters and make the state that training starts from.
+
+    Args:
+      key: a PRNG key; the same key gives the same parameters.
+      model: a network of `jaxcnn.models`.
+      optimizer: an Optax gradient transformation.
+      image_shape: (H, W, C) of the images that the network will see.
+      frozen: names at the top of the parameters that stay as they are; the optimizer keeps nothing
+        of them.
+      with_ema: keep a moving average of parameters and batch statistics.
+
+    Returns:
+      A TrainState at step 0.
+    """
+    images = jnp.zeros((1, *image_shape), jnp.float32)
+    variables = jax.jit(lambda key: model.init(key, images, train=False))(key)
+    return start_state(variables, optimizer, frozen=frozen, with_ema=with_ema)
+
+
+def start_state(
+    variables: PyTree,
+    optimizer: optax.GradientTransformation,
+    *,
+    frozen: Container[str] = (),
+    with_ema: bool = False,
+    step: int = 0,
+) -> TrainState:
+    """Make the state that training starts from of given variables.
+
+    Args:
+      variables: {"params": ..., "batch_stats": ...}.
+      optimizer: an Optax gradient transformation.
+      frozen: as for `init_state`.
+      with_ema: as for `init_state`.
+      step: number of updates already made, by which random draws are told apart.
+
+    Returns:
+      A TrainState.
+    """
+    params, batch_stats = variables["params"], variables.get("batch_stats", {})
+    return TrainState(
+        step=jnp.asarray(step, jnp.int32),
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=optimizer.init(without(params, frozen)),
+        # Copies, since a donated buffer must not stand in the state twice.
+        ema_params=jax.tree.map(jnp.copy, params) if with_ema else {},
+        ema_batch_stats=jax.tree.map(jnp.copy, batch_stats) if with_ema else {},
+    )
+
+
+def without(tree: PyTree, names: Container[str]) -> PyTree:
+    """Leave out the branches of those names at the top of a tree."""
+    return {name: branch for name, branch in tree.items() if name not in names}
+
+
+def evaluation_variables(state: TrainState) -> PyTree:
+    """Choose the variables to evaluate with: the moving average where one is kept.
+
+    Args:
+      state: the state of a run.
+
+    Returns:
+      {"params": ..., "batch_stats": ...} as Flax's `apply` takes them.
+    """
+    if state.ema_params:
+        return {"params": state.ema_params, "batch_stats": state.ema_batch_stats}
+    return {"params": state.params, "batch_stats": state.batch_stats}
