@@ -24,6 +24,7 @@ from jaxcnn.phases import plan_phases
 from jaxcnn.progress import ProgressLine
 from jaxcnn.run import Run, about_machine
 from jaxcnn.run_context import batch_shapes, count_parameters, epoch_writer
+from jaxcnn.training_progress import Progress
 from jaxcnn.types import PyTree, TrainState
 from jaxcnn.workdir import write_json
 
@@ -52,7 +53,7 @@ class EnsembleRun(Run):
                 )
             )
 
-    def train_members(self) -> list[loop.Progress]:
+    def train_members(self) -> list[Progress]:
         """Train all networks, from where an earlier start of the run left off."""
         last = CheckpointStore(self.folder.last_checkpoints, max_to_keep=2, say=self._run.say)
         (phase,) = plan_phases(self.config)
@@ -60,7 +61,7 @@ class EnsembleRun(Run):
         make_start = self._make_start()  # compiled once for all
         starts = [make_start(key) for key in self._init_keys]
         trainer.draw_samples()
-        prepared = trainer.prepare(starts[0], loop.Progress())
+        prepared = trainer.prepare(starts[0], Progress())
         states = [prepared.start(start) for start in starts]
         step = self._compile(prepared, states[0])
         plan = loop.Plan(
@@ -97,7 +98,7 @@ class EnsembleRun(Run):
             batch_size=self.config.batch_size * self.config.num_seeds,
         )
 
-    def finish_members(self, progress: Sequence[loop.Progress]) -> dict[str, Any]:
+    def finish_members(self, progress: Sequence[Progress]) -> dict[str, Any]:
         """Test each network at its best step, and their mean, once; write down what came of it."""
         steps = [each.best_step for each in progress]
         members, ensemble = self.test_members(steps)
@@ -131,7 +132,7 @@ class EnsembleRun(Run):
         self._run.say(f"look at it: {self.folder.report}")
         return summary
 
-    def _about_training(self, progress: loop.Progress) -> dict[str, Any]:
+    def _about_training(self, progress: Progress) -> dict[str, Any]:
         images = self._images_trained(progress) * len(self._members)
         return {
             "num_parameters": count_parameters(self._run.shapes["params"]),
@@ -203,7 +204,7 @@ class EnsembleRun(Run):
         )
 
     def _draw(
-        self, ensemble: Tested, progress: Sequence[loop.Progress], accuracies: dict[str, float]
+        self, ensemble: Tested, progress: Sequence[Progress], accuracies: dict[str, float]
     ) -> None:
         folder = self.folder.pictures
         pictures.draw_results(

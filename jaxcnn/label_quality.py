@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.baselines import fit_logistic_regression, standardise
+from jaxcnn.logistic_regression import fit_logistic_regression, standardise
 
 
 class Suspicion(NamedTuple):
@@ -104,7 +104,7 @@ def cross_validated_probabilities(
       labels: (N,) integers in [0, num_classes).
       num_classes: K >= 2.
       num_folds: at least 2 and at most N.
-      l2: penalty of the regression, see `baselines.fit_logistic_regression`.
+      l2: penalty of the regression, see `logistic_regression.fit_logistic_regression`.
       seed: decides the folds.
 
     Returns:

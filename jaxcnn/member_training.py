@@ -12,18 +12,11 @@ from jaxcnn.checkpoint import CheckpointStore
 from jaxcnn.eval_step import EvalStep
 from jaxcnn.evaluation import evaluate
 from jaxcnn.interrupt import Interrupted, SignalWatch
-from jaxcnn.loop import (
-    BatchIterator,
-    Clock,
-    NonFiniteLossError,
-    Plan,
-    Progress,
-    epoch_row,
-    rank,
-)
+from jaxcnn.loop import BatchIterator, NonFiniteLossError, Plan
 from jaxcnn.members import MembersStep, Packed
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train_state import evaluation_variables
+from jaxcnn.training_progress import Clock, Progress, epoch_row, rank
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 from jaxcnn.workdir import Workdir, write_rows
 

@@ -25,6 +25,7 @@ from jaxcnn.run_context import (
 )
 from jaxcnn.train import TrainStep, make_step, make_train_step
 from jaxcnn.train_state import start_state
+from jaxcnn.training_progress import Progress
 from jaxcnn.types import PyTree, TrainState
 
 
@@ -72,7 +73,7 @@ class PhaseTrainer:
             injected=injected,
         )
 
-    def train(self, variables: PyTree, progress: loop.Progress) -> loop.Progress:
+    def train(self, variables: PyTree, progress: Progress) -> Progress:
         """Train from variables and a progress on, or from this phase's own last checkpoint."""
         self.draw_samples()
         prepared = self.prepare(variables, progress)
@@ -90,7 +91,7 @@ class PhaseTrainer:
                 mixing=self._parts.mixing,
             )
 
-    def prepare(self, variables: PyTree, progress: loop.Progress) -> Prepared:
+    def prepare(self, variables: PyTree, progress: Progress) -> Prepared:
         """Build the phase's steps, and compute the features that it trains on, if any."""
         if self._phase.on_features:
             return self._prepare_head(variables, progress)
@@ -114,7 +115,7 @@ class PhaseTrainer:
             lambda variables: variables,
         )
 
-    def _prepare_head(self, variables: PyTree, progress: loop.Progress) -> Prepared:
+    def _prepare_head(self, variables: PyTree, progress: Progress) -> Prepared:
         """Prepare to train the last layer alone, on what the backbone gives."""
         data = self._run.data
         train = self.split_features("train", data.train, variables, num_augmented=True)
@@ -178,7 +179,7 @@ class PhaseTrainer:
         }
 
     def _state(
-        self, variables: PyTree, progress: loop.Progress, *, frozen: tuple[str, ...] = ()
+        self, variables: PyTree, progress: Progress, *, frozen: tuple[str, ...] = ()
     ) -> TrainState:
         state = start_state(
             variables,
@@ -189,7 +190,7 @@ class PhaseTrainer:
         )
         return self._run.layout.put_state(state)
 
-    def _fit(self, prepared: Prepared, state: TrainState, progress: loop.Progress) -> loop.Progress:
+    def _fit(self, prepared: Prepared, state: TrainState, progress: Progress) -> Progress:
         config, run = self._config, self._run
         step, eval_step, _, train, validation, export = prepared
         assert self._stores is not None

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcnn import loop, optim
+from jaxcnn import optim
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.evaluation import Evaluation, evaluate
 from jaxcnn.members import MembersStep, choose_mode
@@ -14,6 +14,7 @@ from jaxcnn.phase_training import PhaseTrainer
 from jaxcnn.phases import Phase
 from jaxcnn.run_context import RunContext, batch_shapes
 from jaxcnn.train_state import evaluation_variables
+from jaxcnn.training_progress import Progress
 from jaxcnn.types import Metrics, PyTree, TrainState
 
 
@@ -42,7 +43,7 @@ class Points:
         trainer = PhaseTrainer(run, phase, None, injected=tuple(values))
         self.steps_per_epoch = trainer.steps_per_epoch
         self.mode = choose_mode(run.config.members_mode)
-        self._prepared = trainer.prepare(variables, loop.Progress())
+        self._prepared = trainer.prepare(variables, Progress())
         start = self._prepared.start(variables)
         points = zip(*values.values(), strict=True)
         states = [_with_values(start, dict(zip(values, point, strict=True))) for point in points]

@@ -22,6 +22,7 @@ from jaxcnn.phase_training import PhaseTrainer
 from jaxcnn.phases import Phase, plan_phases
 from jaxcnn.report.keep import keep_and_write
 from jaxcnn.run_context import RunContext, batch_shapes, count_parameters
+from jaxcnn.training_progress import Progress
 from jaxcnn.types import PyTree
 from jaxcnn.workdir import Workdir, write_json
 
@@ -61,7 +62,7 @@ class Run:
         batch = batch_shapes(data.validation, run.eval_batch_size)
         self._run = run._replace(eval_step=run.compile(step, shapes, batch))
 
-    def train(self) -> loop.Progress:
+    def train(self) -> Progress:
         """Go through the phases, from where an earlier start of the run left off."""
         phases = plan_phases(self.config)
         stores = [
@@ -69,14 +70,14 @@ class Run:
             for phase in phases
         ]
         begun = [number for number, store in enumerate(stores) if store.steps()]
-        progress = loop.Progress()
+        progress = Progress()
         for phase, store in list(zip(phases, stores, strict=True))[max(begun, default=0) :]:
             trainer = PhaseTrainer(self._run, phase, loop.Stores(store, self._best))
             progress = progress.next_phase()
             progress = trainer.train(self._first_variables(progress), progress)
         return progress
 
-    def finish(self, progress: loop.Progress) -> dict[str, Any]:
+    def finish(self, progress: Progress) -> dict[str, Any]:
         """Test the parameters chosen on validation, once, and write down what came of it."""
         variables, step = self.best_variables(progress.best_step)
         validation = self.evaluate(self.data.validation, variables)
@@ -122,7 +123,7 @@ class Run:
             variables=variables,
         )
 
-    def _first_variables(self, progress: loop.Progress) -> PyTree:
+    def _first_variables(self, progress: Progress) -> PyTree:
         """Give the variables that a phase begins with."""
         if progress.history:
             return self.best_variables(progress.best_step)[0]
@@ -170,7 +171,7 @@ class Run:
         last = self.folder.last_checkpoints
         return last if phase is phases[-1] else last.with_name(f"{last.name}_{phase.name}")
 
-    def _images_trained(self, progress: loop.Progress) -> int:
+    def _images_trained(self, progress: Progress) -> int:
         return progress.history[-1]["step"] * self.config.batch_size
 
     def _baselines(self) -> dict[str, float]:

@@ -7,8 +7,11 @@ from jaxcnn.baselines import (
     baseline_accuracy,
     color_histogram,
     edge_orientation_histogram,
-    fit_logistic_regression,
     histogram_baselines,
+)
+from jaxcnn.logistic_regression import (
+    LogisticRegression,
+    fit_logistic_regression,
     predict,
     standardise,
 )
@@ -140,7 +143,7 @@ def test_a_larger_penalty_shrinks_the_weights():
 
 
 def test_predict_takes_the_largest_logit():
-    model = baselines.LogisticRegression(jnp.array([[1.0, -1.0]]), jnp.array([0.0, 1.0]))
+    model = LogisticRegression(jnp.array([[1.0, -1.0]]), jnp.array([0.0, 1.0]))
     assert predict(model, np.float32([[0.0], [1.0]])).tolist() == [1, 0]
 
 

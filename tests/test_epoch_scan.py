@@ -22,12 +22,13 @@ from jaxcnn.epoch_scan import (
     whole_split,
 )
 from jaxcnn.eval_step import make_eval_step
-from jaxcnn.loop import Fit, NonFiniteLossError, Plan, Progress, Stores, restore_run
+from jaxcnn.loop import Fit, NonFiniteLossError, Plan, Stores, restore_run
 from jaxcnn.models import create_model
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train import make_train_step
 from jaxcnn.train_state import init_state
 from jaxcnn.trainer import train_classifier
+from jaxcnn.training_progress import Progress
 
 BATCH, STEPS, CHUNK = 8, 8, 3  # an epoch of the 66 images is two chunks and two single steps
 KEY = jax.random.key(3)

@@ -23,7 +23,7 @@ ROWS = (
     ("run_context",),
     ("photos",),
     ("loop", "pictures", "classifier", "summary", "plan"),
-    ("pretrained", "features", "step_cost"),
+    ("pretrained", "features", "step_cost", "training_progress"),
     (
         "evaluation",
         "build",
@@ -52,6 +52,7 @@ ROWS = (
     (
         "accumulation",
         "augment",
+        "logistic_regression",
         "losses",
         "metrics",
         "optim",

@@ -14,11 +14,12 @@ from jaxcnn.checkpoint import CheckpointStore, fingerprints
 from jaxcnn.data.batches import eval_batches, train_batches
 from jaxcnn.eval_step import make_eval_step
 from jaxcnn.interrupt import Interrupted
-from jaxcnn.loop import Fit, NonFiniteLossError, Plan, Progress, Stores, restore_run
+from jaxcnn.loop import Fit, NonFiniteLossError, Plan, Stores, restore_run
 from jaxcnn.models import create_model
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train import make_train_step
 from jaxcnn.train_state import init_state
+from jaxcnn.training_progress import Progress
 
 BATCH = 8
 STEPS = 8  # an epoch of the 66 images

@@ -14,13 +14,14 @@ from jaxcnn.checkpoint import CheckpointStore, fingerprints
 from jaxcnn.data.batches import eval_batches, member_batches, train_batches
 from jaxcnn.eval_step import make_eval_step
 from jaxcnn.interrupt import Interrupted
-from jaxcnn.loop import Fit, NonFiniteLossError, Plan, Progress
+from jaxcnn.loop import Fit, NonFiniteLossError, Plan
 from jaxcnn.member_training import Member, MembersFit, mean_history, restore_members
 from jaxcnn.members import MembersStep
 from jaxcnn.models import create_model
 from jaxcnn.progress import ProgressLine
 from jaxcnn.train import make_train_step
 from jaxcnn.train_state import init_state
+from jaxcnn.training_progress import Progress
 from jaxcnn.workdir import Workdir
 
 BATCH, STEPS, NUM_MEMBERS = 16, 4, 2

@@ -14,11 +14,11 @@ from experiments.lessons.lesson import Shown, words
 from experiments.lessons.looking_inside import flatten, unflatten
 from experiments.lessons.training import settings, train
 from jaxcnn import build, pretrained
-from jaxcnn.baselines import fit_logistic_regression, predict, standardise
 from jaxcnn.compilation import compile_step
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.memory import DecodedSplit
 from jaxcnn.features import extract, make_feature_step
+from jaxcnn.logistic_regression import fit_logistic_regression, predict, standardise
 from jaxcnn.metrics import wilson_interval
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
