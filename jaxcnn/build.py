@@ -149,7 +149,7 @@ def build_parts(
     """
     model = build_model(config, len(class_counts), freeze=phase.freeze)
     names = stage_names(model, image_shape(config))
-    total_steps = phase.num_epochs * steps_per_epoch
+    total_steps = phase.schedule_steps or phase.num_epochs * steps_per_epoch
     warmup_steps = None
     if phase.warmup_epochs is not None:  # a short run may end within its warm-up
         warmup_steps = min(round(phase.warmup_epochs * steps_per_epoch), total_steps - 1)

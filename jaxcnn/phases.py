@@ -17,6 +17,7 @@ class Phase(NamedTuple):
     freeze: str  # as the setting of that name
     layer_decay: float  # the learning rate of a stage over that of the next
     on_features: bool  # whether the backbone's answers are computed once and kept
+    schedule_steps: int | None = None  # length of the schedule; None for that of all epochs
 
 
 def plan_phases(config: TrainConfig) -> list[Phase]:

@@ -1,8 +1,9 @@
 """A test of learning rates: a dozen of them tried for a few steps, side by side in one program.
 
 Smith raises one network's rate step by step and looks where the loss falls fastest. Here each rate
-has a network of its own, from the same start and on the same batches, at a constant rate after a
-short warm-up, so that a rate's loss owes nothing to the rates before it.
+has a network of its own, from the same start and on the same batches, and is the peak of a short
+schedule: a warm-up and a cosine down to zero. So a rate's loss owes nothing to the rates before it,
+and the noise of a high rate, which a whole run anneals away, does not tell against it.
 
 Source: Smith 2017, arXiv:1506.01186, section 3.3 (the range test); the rule is this module's own.
 """
@@ -120,14 +121,17 @@ def try_rates(run: RunContext, variables: PyTree) -> RateTest:
 
 
 def _points(run: RunContext, variables: PyTree, rates: np.ndarray) -> Points:
-    """Make a network for each rate, trained at a constant rate after a short warm-up."""
+    """Make a network for each rate, which is the peak of a schedule as long as the test."""
     (phase,) = plan_phases(run.config)
-    constant = run._replace(config=dataclasses.replace(run.config, schedule="constant"))
+    falling = run._replace(config=dataclasses.replace(run.config, schedule="cosine"))
     steps_per_epoch = max(1, len(run.data.train) // run.config.batch_size)
     num_steps = min(_MOST_STEPS, _MOST_EPOCHS * steps_per_epoch)
-    warmup_epochs = round(_WARMUP_SHARE * num_steps) / steps_per_epoch
-    phase = phase._replace(num_epochs=_MOST_EPOCHS, warmup_epochs=warmup_epochs)
-    return Points(constant, phase, variables, {"learning_rate": rates})
+    phase = phase._replace(
+        num_epochs=_MOST_EPOCHS,
+        schedule_steps=num_steps,
+        warmup_epochs=_WARMUP_SHARE * num_steps / steps_per_epoch,
+    )
+    return Points(falling, phase, variables, {"learning_rate": rates})
 
 
 def _write(run: RunContext, found: RateTest) -> None:

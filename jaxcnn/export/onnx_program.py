@@ -62,7 +62,8 @@ def to_onnx(classifier: Classifier) -> bytes:
     (batch,) = jax_export.symbolic_shape("b")
     images = jax.ShapeDtypeStruct((batch, *input_shape(classifier)), jnp.uint8)
     try:
-        with stock_ops():
+        # The converter adds arrays of different ranks, also where the user forbids it.
+        with stock_ops(), jax.numpy_rank_promotion("allow"):
             model = jax2onnx.to_onnx(
                 predict_function(classifier),
                 [images],
