@@ -11,7 +11,7 @@ from jaxcnn.augment import center_crop
 from jaxcnn.classifier import Classifier
 from jaxcnn.config import TrainConfig
 from jaxcnn.data.decode import decode_image
-from jaxcnn.interpret.class_activation import class_activation_maps
+from jaxcnn.interpret.evidence import evidence_maps
 from jaxcnn.photo_server.why import view_share
 from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.types import PyTree
@@ -32,12 +32,12 @@ def make_explain(classifier: Classifier) -> Explain:
     """
     config = classifier.config
 
-    def grad_cam(variables: PyTree, image: jax.Array, class_id: jax.Array) -> jax.Array:
+    def evidence(variables: PyTree, image: jax.Array, class_id: jax.Array) -> jax.Array:
         view = center_crop(to_unit_interval(image), config.image_size_px)[None]
         view = normalize(view, mean=config.pixel_mean, std=config.pixel_std)
-        return class_activation_maps(classifier.model, variables, view, class_id[None])[0]
+        return evidence_maps(classifier.model, variables, view, class_id[None])[0]
 
-    compiled = jax.jit(grad_cam)
+    compiled = jax.jit(evidence)
     lock = threading.Lock()  # one at a time: a second one would only take memory
 
     def explain(data: bytes, class_id: int) -> tuple[np.ndarray, tuple[float, float]]:
