@@ -196,6 +196,10 @@ def _transfer_figure(found: dict[str, Any], num_test: int, chance: float) -> Fig
     counts, scratch, moved = found["counts"], found["scratch"], found["transfer"]
     figure = drawing.new_figure(3.3)
     axes = drawing.chart(figure.axes[0], x="training photos", y="right of the test photos")
+    widest = int(np.abs(moved - scratch).argmax())  # there the names are clear of the other curve
+    side = {True: "right" if widest else "left", False: "left"}
+    if widest == len(counts) - 1:
+        side[False] = "right"
     looks = ((moved, BLUE, "o", "-", "transfer"), (scratch, VERMILLION, "s", "--", "from scratch"))
     for values, colour, marker, line, label in looks:
         bounds = np.array([wilson_interval(round(v * num_test), num_test) for v in values])
@@ -204,9 +208,9 @@ def _transfer_figure(found: dict[str, Any], num_test: int, chance: float) -> Fig
             counts, values, errors, color=colour, marker=marker, linestyle=line, linewidth=2,
             capsize=3, elinewidth=1.2,
         )  # fmt: skip
-        above = values.mean() >= (moved.mean() + scratch.mean()) / 2
-        place = (counts[-1], float(values[-1]))
-        look = font(drawing.LABEL, color=colour, ha="right", va="bottom" if above else "top")
+        above = values[widest] >= (moved[widest] + scratch[widest]) / 2
+        place = (counts[widest], float(values[widest]))
+        look = font(drawing.LABEL, color=colour, va="bottom" if above else "top", ha=side[above])
         axes.annotate(label, place, (0, 12 if above else -14), textcoords="offset points", **look)
     axes.set_xscale("log")
     axes.set_xticks(counts, [f"{n:,}" for n in counts])
