@@ -1,8 +1,16 @@
 """Strict numerics for every test: no silent promotion of dtypes or ranks."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Images that were drawn and programs that were compiled serve all tests and the processes that they
+# start, and none of the user's: the first process makes the folder, its workers inherit the name.
+if "JAXCNN_CACHE" not in os.environ:
+    os.environ["JAXCNN_CACHE"] = tempfile.mkdtemp(prefix="jaxcnn_tests_")
+    atexit.register(shutil.rmtree, os.environ["JAXCNN_CACHE"], ignore_errors=True)
 # Nearly all the time of these tests goes into compiling programs that then run once, on a few
 # pixels. LLVM's optimizations are half of it; XLA's own stay on. Set it empty to test with both.
 os.environ.setdefault(
@@ -52,8 +60,13 @@ def tiny_config():
     )
 
 
-@pytest.fixture(autouse=True)
-def _no_maps(request, monkeypatch):
-    """Leave out the maps of a run's page, seconds of compiling, but in the page's own tests."""
-    if "report" not in str(request.path.relative_to(request.config.rootpath)):
-        monkeypatch.setattr("jaxcnn.report.keep.map_maker", lambda *_: "left out in this test.")
+@pytest.fixture(scope="module", autouse=True)
+def _few_photos(request):
+    """Draw few photos into a run's pictures and no maps into its page, but where that is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "pictures" not in request.path.name:
+            for name in ("_SAMPLE_ROWS", "_SAMPLE_VIEWS", "_SHEET_PHOTOS", "_PREDICTED_PHOTOS"):
+                patch.setattr(f"jaxcnn.pictures.{name}", 2)
+        if "report" not in str(request.path.relative_to(request.config.rootpath)):
+            patch.setattr("jaxcnn.report.keep.map_maker", lambda *_: "left out in this test.")
+        yield

@@ -45,7 +45,8 @@ def silent(text):
     del text
 
 
-def test_a_run_trains_with_the_rate_that_was_found(tiny_config, tmp_path):
+def test_a_run_trains_with_the_rate_that_was_found(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxcnn.rate_test._MOST_STEPS", 3)
     said = []
     config = dataclasses.replace(tiny_config, find_learning_rate=True, num_epochs=1)
     summary = train_classifier(config, tmp_path / "run", say=said.append)

@@ -63,8 +63,9 @@ def _render(course: Course, lessons: Sequence[Lesson], parts: dict[str, dict[str
         package="experiments.lessons",
         title="How a convolutional network sees",
         subtitle=(
-            f"{len(lessons)} figure{'s' if len(lessons) > 1 else ''} on filters, layers and learning. Each was made by the lines "
-            "of code beneath it, with jaxcnn, when this page was written."
+            f"{len(lessons)} figure{'s' if len(lessons) > 1 else ''} on filters, layers and "
+            "learning. Each was made by the lines of code beneath it, with jaxcnn, when this page "
+            "was written."
         ),
         sections=sections,
         lessons=[

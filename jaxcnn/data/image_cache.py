@@ -39,29 +39,32 @@ class ImageCache:
     Attributes:
       folder: created when the first set is kept.
       limit_bytes: of all sets together; the ones unused for longest go first.
-      least_bytes: a smaller set is decoded sooner than it is worth a file.
+      least_images: a smaller set is decoded sooner than it is worth a file.
       say: called with a line for each thing that a person should know.
     """
 
     folder: Path
     limit_bytes: int = 4 * 2**30
-    least_bytes: int = 4 * 2**20
+    least_images: int = 256
     say: Callable[[str], None] = print
 
-    def get(self, about: str, num_bytes: int, make: Callable[[], KeptImages]) -> KeptImages:
+    def get(
+        self, about: str, num_images: int, num_bytes: int, make: Callable[[], KeptImages]
+    ) -> KeptImages:
         """Read a set of images, or make and keep it.
 
         No trouble with the disk is an error: the images are then made, and a line says why.
 
         Args:
           about: all that the pixels depend on, as text.
-          num_bytes: size of the images.
+          num_images: how many there are.
+          num_bytes: size of all of them, decoded.
           make: decodes them.
 
         Returns:
           The images, read-only and mapped from the file where they were kept.
         """
-        if not self.least_bytes <= num_bytes <= self.limit_bytes:
+        if num_images < self.least_images or num_bytes > self.limit_bytes:
             return make()
         key = hashlib.sha256(f"{FORMAT} {about}".encode()).hexdigest()[:32]
         with contextlib.ExitStack() as stack:

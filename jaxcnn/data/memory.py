@@ -247,7 +247,8 @@ def decode_split(
     else:
         options = (shape, resize_mode, interpolation, decoder_version(decoder))
         about = json.dumps([fingerprint, *options])
-        kept = cache.get(about, decoded_bytes(len(source), size_px, num_channels), decode_all)
+        num_bytes = decoded_bytes(len(source), size_px, num_channels)
+        kept = cache.get(about, len(source), num_bytes, decode_all)
     images, reasons, _, from_disk = kept
     good, skipped = sort_out(source, reasons, max_bad_share)
     names, labels = example_names(source), example_labels(source)

@@ -87,7 +87,7 @@ def test_skipped_files_of_all_splits_are_listed(photos):
 
 
 def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, monkeypatch):
-    cache = ImageCache(tmp_path_factory.mktemp("cache"), least_bytes=0)
+    cache = ImageCache(tmp_path_factory.mktemp("cache"), least_images=0)
     (photos / "a" / "zz.png").write_bytes(b"")
     options = {"size_px": 8, "cache": cache, "max_bad_share": 0.5}
     said = []

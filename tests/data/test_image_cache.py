@@ -37,11 +37,11 @@ def said():
 
 @pytest.fixture
 def cache(tmp_path, said):
-    return ImageCache(tmp_path / "cache" / "decoded", least_bytes=0, say=said.append)
+    return ImageCache(tmp_path / "cache" / "decoded", least_images=0, say=said.append)
 
 
 def _get(cache, about="a", make=None):
-    return cache.get(about, IMAGES.nbytes, make or Maker())
+    return cache.get(about, len(IMAGES), IMAGES.nbytes, make or Maker())
 
 
 def _refuse():
@@ -132,8 +132,8 @@ def test_a_killed_writer_leaves_nothing_that_is_read(cache, said, monkeypatch):
 
 
 def test_sets_that_are_too_small_or_too_large_are_not_kept(tmp_path):
-    for options in ({"least_bytes": IMAGES.nbytes + 1}, {"limit_bytes": IMAGES.nbytes - 1}):
-        cache = ImageCache(tmp_path / "cache", **({"least_bytes": 0} | options))
+    for options in ({"least_images": len(IMAGES) + 1}, {"limit_bytes": IMAGES.nbytes - 1}):
+        cache = ImageCache(tmp_path / "cache", **({"least_images": 0} | options))
         make = Maker()
         _get(cache, make=make)
         _get(cache, make=make)
@@ -149,7 +149,7 @@ def test_what_may_pass_is_not_kept(cache):
 
 
 def test_the_sets_unused_for_longest_go_first(tmp_path):
-    cache = ImageCache(tmp_path, limit_bytes=3 * SIZE, least_bytes=0)
+    cache = ImageCache(tmp_path, limit_bytes=3 * SIZE, least_images=0)
     for age, about in enumerate("abc"):
         _get(cache, about)
         record = max(tmp_path.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
@@ -177,7 +177,7 @@ def test_what_dead_processes_left_is_removed_in_time(cache):
 
 def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path, said):
     (tmp_path / "file").write_text("")
-    cache = ImageCache(tmp_path / "file", least_bytes=0, say=said.append)
+    cache = ImageCache(tmp_path / "file", least_images=0, say=said.append)
     np.testing.assert_array_equal(_get(cache).images, IMAGES)
     assert len(said) == 1
     assert "cannot be kept" in said[0]
@@ -225,7 +225,7 @@ def make():
 (folder / f"ready{turn}").touch()
 while len(list(folder.glob("ready*"))) < 2:
     time.sleep(0.01)
-found = ImageCache(folder / "cache", least_bytes=0).get("a", 768, make)
+found = ImageCache(folder / "cache", least_images=0).get("a", 1, 768, make)
 assert (found.images == 7).all()
 """
 
