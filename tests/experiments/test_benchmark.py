@@ -2,18 +2,16 @@
 
 import json
 import math
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from programs import run_program, try_words
 
 from experiments.benchmarks import chart, contest, loading, machine, results, rows, scaling, table
 from experiments.benchmarks.workers import Worker, WorkerError
 
-ROOT = Path(__file__).parent.parent.parent
 # A worker whose task is what the description says it to be.
 FAKE = """
 import os, signal, time
@@ -255,19 +253,10 @@ def test_photos_are_found_in_folders_below(tmp_path):
     assert loading.find_photos(tmp_path) == ["a.jpeg", "cat/b.JPG"]
 
 
-def benchmark(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.benchmark", *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=300,
-    )
-
-
 @pytest.mark.slow
 def test_a_tiny_run_compares_this_library_with_stock_flax(tmp_path):
-    done = benchmark(
+    done = run_program(
+        "benchmark",
         "--networks=lenet5:32",
         "--modes=train,inference",
         "--batch_sizes=4",
@@ -332,7 +321,7 @@ def test_photos_are_loaded_by_this_library_and_by_pillow(tmp_path):
     ids=lambda value: str(value)[:30],
 )
 def test_mistakes_end_with_one_line_and_status_2(words, named):
-    done = benchmark(*words)
+    done = try_words("benchmark", *words)
     assert done.returncode == 2
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

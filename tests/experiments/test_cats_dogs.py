@@ -4,15 +4,13 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from programs import ROOT, command, run_program, try_words
 
-ROOT = Path(__file__).parent.parent.parent
 TINY = [
     "--image_size_px=16",
     "--stored_size_px=18",
@@ -24,20 +22,10 @@ TINY = [
 ]
 
 
-def command(*flags, module="cats_dogs"):
-    return [sys.executable, "-m", f"experiments.{module}", *map(str, flags)]
-
-
-def start(*flags, module="cats_dogs", cwd=ROOT, timeout=300):
-    return subprocess.run(
-        command(*flags, module=module), capture_output=True, text=True, cwd=cwd, timeout=timeout
-    )
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    done = start(*TINY, f"--workdir={workdir}")
+    done = run_program("cats_dogs", *TINY, f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     return workdir, done.stdout
 
@@ -70,7 +58,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
 
 def test_evaluate_gives_the_summarys_numbers(finished):
     workdir, _ = finished
-    done = start("--mode=evaluate", f"--workdir={workdir}")
+    done = try_words("cats_dogs", "--mode=evaluate", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout[done.stdout.index("{\n") :])
     summary = json.loads((workdir / "summary.json").read_text())
@@ -82,7 +70,7 @@ def test_evaluate_gives_the_summarys_numbers(finished):
 def test_a_folder_with_a_run_is_refused_and_left_alone(finished):
     workdir, _ = finished
     before = (workdir / "summary.json").read_bytes()
-    done = start(*TINY, f"--workdir={workdir}")
+    done = try_words("cats_dogs", *TINY, f"--workdir={workdir}")
     assert done.returncode == 2
     assert "--resume" in done.stderr
     assert "Traceback" not in done.stderr
@@ -91,7 +79,7 @@ def test_a_folder_with_a_run_is_refused_and_left_alone(finished):
 
 def test_resume_with_other_settings_shows_the_difference(finished):
     workdir, _ = finished
-    done = start(*TINY, f"--workdir={workdir}", "--resume", "--learning_rate=0.5")
+    done = try_words("cats_dogs", *TINY, f"--workdir={workdir}", "--resume", "--learning_rate=0.5")
     assert done.returncode == 2
     assert "learning_rate: 0.003 there, 0.5 now" in done.stderr
 
@@ -128,7 +116,7 @@ def test_mistakes_end_with_one_line_and_status_2(flags, named, tmp_path):
         if any("workdir" in f or f == "--resume" for f in flags)
         else [*flags, f"--workdir={tmp_path}/run"]
     )
-    done = start(*words)
+    done = try_words("cats_dogs", *words)
     assert done.returncode == 2, done.stderr
     assert named in done.stderr
     assert "Traceback" not in done.stderr
@@ -136,7 +124,7 @@ def test_mistakes_end_with_one_line_and_status_2(flags, named, tmp_path):
 
 
 def test_help_lists_every_setting_with_its_unit():
-    done = start("--help")
+    done = try_words("cats_dogs", "--help")
     for name in ("image_size_px", "learning_rate", "workdir", "early_stopping_epochs"):
         assert f"--{name}" in done.stdout or f"--[no]{name}" in done.stdout
     assert "pixels" in done.stdout
@@ -149,7 +137,11 @@ def test_a_signal_saves_and_says_how_to_resume(tmp_path, number):
     workdir = tmp_path / "run"
     flags = [*TINY, "--num_epochs=2000", "--noflip_average", f"--workdir={workdir}"]
     process = subprocess.Popen(
-        command(*flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command("cats_dogs", *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
     )
     try:
         deadline = time.monotonic() + 120
@@ -191,12 +183,12 @@ def test_five_sigkills_at_random_moments_change_no_bit(tmp_path):
     flags = [*TINY, "--num_epochs=40", "--checkpoint_every_steps=3", "--ema_decay=0.9", "--resume"]
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     started = time.monotonic()
-    assert start(*flags, f"--workdir={calm}").returncode == 0
+    assert run_program("cats_dogs", *flags, f"--workdir={calm}").returncode == 0
     whole = time.monotonic() - started
     draws, kills, saving = random.Random(0), 0, 0
     while kills < 5:
         process = subprocess.Popen(
-            command(*flags, f"--workdir={rough}"),
+            command("cats_dogs", *flags, f"--workdir={rough}"),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=ROOT,
@@ -221,7 +213,7 @@ def test_five_sigkills_at_random_moments_change_no_bit(tmp_path):
         process.wait()
         kills += 1
     assert saving == 2
-    assert start(*flags, f"--workdir={rough}").returncode == 0
+    assert run_program("cats_dogs", *flags, f"--workdir={rough}").returncode == 0
     assert learned_state(rough) == learned_state(calm)
 
 
@@ -240,11 +232,11 @@ def test_a_pretrained_run_that_is_killed_goes_on_to_the_same_bits(tmp_path):
         *("--checkpoint_every_steps=1", "--resume"),
     ]
     calm, rough = tmp_path / "calm", tmp_path / "rough"
-    assert start(*flags, f"--workdir={calm}").returncode == 0
+    assert run_program("cats_dogs", *flags, f"--workdir={calm}").returncode == 0
     # In the head phase, and in the phase after it.
     for kind, steps in (("last_head", 7), ("last", 27)):
         process = subprocess.Popen(
-            command(*flags, f"--workdir={rough}"), stdout=subprocess.DEVNULL, cwd=ROOT
+            command("cats_dogs", *flags, f"--workdir={rough}"), stdout=subprocess.DEVNULL, cwd=ROOT
         )
         deadline = time.monotonic() + 300
         folder = rough / "checkpoints" / kind
@@ -256,5 +248,5 @@ def test_a_pretrained_run_that_is_killed_goes_on_to_the_same_bits(tmp_path):
         assert process.poll() is None, "the run ended before it was killed"
         process.kill()
         process.wait()
-    assert start(*flags, f"--workdir={rough}").returncode == 0
+    assert run_program("cats_dogs", *flags, f"--workdir={rough}").returncode == 0
     assert learned_state(rough) == learned_state(calm)

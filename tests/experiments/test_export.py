@@ -9,21 +9,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from programs import ROOT, run_program, try_words
 
 from jaxcnn.trainer import train_classifier
 
-ROOT = Path(__file__).parent.parent.parent
 SHARED = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared"))
 
 
-def run_program(*words, folder=ROOT):
+def run_script(path, *words, folder):
     return subprocess.run(
-        [sys.executable, *map(str, words)], capture_output=True, text=True, cwd=folder, timeout=900
+        [sys.executable, path, *words], capture_output=True, text=True, cwd=folder, timeout=900
     )
-
-
-def export(*words):
-    return run_program("-m", "experiments.export", *words)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +30,7 @@ def run(tmp_path_factory, tiny_config):
 
 
 def test_a_run_becomes_a_folder_that_labels_photos(run, tmp_path):
-    done = export(f"--workdir={run}")
+    done = run_program("export", f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     folder = run / "export"
     assert f"written to {folder}" in done.stdout
@@ -46,9 +42,9 @@ def test_a_run_becomes_a_folder_that_labels_photos(run, tmp_path):
     assert f"**{100 * summary['test_accuracy']:.1f} %** of 1,000 test images" in card
     assert "It has seen drawings only" in card
     Image.new("RGB", (30, 20), (200, 150, 100)).save(tmp_path / "a.png")
-    labelled = run_program(folder / "predict.py", "a.png", folder=tmp_path)
+    labelled = run_script(folder / "predict.py", "a.png", folder=tmp_path)
     assert labelled.returncode == 0, labelled.stderr
-    again = export(f"--workdir={run}")
+    again = try_words("export", f"--workdir={run}")
     assert again.returncode == 2
     assert "--overwrite" in again.stderr
 
@@ -67,7 +63,7 @@ def test_a_run_becomes_a_folder_that_labels_photos(run, tmp_path):
     ids=lambda value: str(value)[:40],
 )
 def test_mistakes_end_with_one_line_and_status_2(words, named):
-    done = export(*words)
+    done = try_words("export", *words)
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr
@@ -80,16 +76,16 @@ def test_published_weights_answer_as_predict_does(tmp_path):
     if not photos.is_dir():
         pytest.skip(f"{photos} is not there; JAXCNN_SHARED names the folder above data/.")
     shutil.copytree(photos, tmp_path / "photos")
-    done = export("--pretrained", "--model=efficientnet_lite0", f"--out={tmp_path}/lite0")
+    done = run_program(
+        "export", "--pretrained", "--model=efficientnet_lite0", f"--out={tmp_path}/lite0"
+    )
     assert done.returncode == 0, done.stderr
     theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"
-    script = run_program(
+    script = run_script(
         tmp_path / "lite0" / "predict.py", tmp_path / "photos", f"--json={theirs}", folder=tmp_path
     )
     assert script.returncode == 0, script.stderr
-    done = run_program(
-        "-m", "experiments.predict", "--pretrained", f"--json={ours}", tmp_path / "photos"
-    )
+    done = run_program("predict", "--pretrained", f"--json={ours}", tmp_path / "photos")
     assert done.returncode == 0, done.stderr
     found = {Path(r["path"]).name: r["probabilities"] for r in json.loads(theirs.read_text())}
     expected = {Path(r["path"]).name: r["probabilities"] for r in json.loads(ours.read_text())}

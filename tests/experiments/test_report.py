@@ -1,28 +1,15 @@
 """The program that writes a run's page again, from what the run kept or by testing it anew."""
 
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from programs import run_program, try_words
 
 from jaxcnn.trainer import train_classifier
 
-ROOT = Path(__file__).parent.parent.parent
 CLASSES = ("<img src=x onerror=alert(1)>", "dark & <b>bright")
-
-
-def program(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.report", *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=600,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +46,7 @@ def test_the_page_is_written_again(run):
     page = run / "report.html"
     first = page.read_bytes()
     page.unlink()
-    done = program(f"--workdir={run}")
+    done = try_words("report", f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     assert str(page) in done.stdout
     assert page.read_bytes() == first
@@ -71,13 +58,13 @@ def test_the_page_is_made_anew(run):
     first = page.read_bytes()
     for name in ("report.html", "test_answers.npz", "report_photos.npz"):
         (run / name).unlink()
-    done = program(f"--workdir={run}", "--anew")
+    done = run_program("report", f"--workdir={run}", "--anew")
     assert done.returncode == 0, done.stderr
     assert page.read_bytes() == first
 
 
 def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path):
-    done = program(f"--workdir={tmp_path}")
+    done = try_words("report", f"--workdir={tmp_path}")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "holds no run" in done.stderr

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from programs import run_program, try_words
 
 from experiments import lessons
 from experiments.lessons import filters, looking_inside, operations, overfitting, transferring
@@ -20,7 +19,6 @@ from experiments.lessons.course import Course, Sizes, balanced
 from experiments.lessons.lesson import Lesson, Shown, code_of
 from experiments.lessons.page import make_page
 
-ROOT = Path(__file__).parent.parent.parent
 TINY = Sizes(
     image_px=16,
     large_px=32,
@@ -278,16 +276,6 @@ def test_arrays_are_computed_once_for_the_same_course(tmp_path):
     assert len(calls) == 3
 
 
-def program(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.understanding_cnn", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=600,
-    )
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -301,7 +289,9 @@ def program(*words):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
-    done = program(*(word.replace("OUT", str(tmp_path / "out")) for word in words))
+    done = try_words(
+        "understanding_cnn", *(word.replace("OUT", str(tmp_path / "out")) for word in words)
+    )
     assert done.returncode == 2, done.stderr
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -330,7 +320,8 @@ def test_photos_of_ones_own(tmp_path):
         for i in range(30):
             pixels = draws.integers(0, 256, (40, 50, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{i}.png")
-    done = program(
+    done = run_program(
+        "understanding_cnn",
         f"--out={tmp_path / 'out'}",
         f"--data_dir={tmp_path / 'photos'}",
         "--only=edges,augmentation",

@@ -1,19 +1,15 @@
 """Results as one file: whole, bounded, and safe whatever photos are called."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from programs import try_words
 
 from jaxcnn.photo_server import gallery
 from jaxcnn.photo_server.gallery import write_gallery
 from jaxcnn.photos.search import Query, search
 
 from .test_app import Reader
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def written(tmp_path, index, query, **more):
@@ -68,13 +64,7 @@ def test_nothing_found_says_what_to_do(tmp_path, index):
 
 
 def search_program(index, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.photos", "search", f"--index={index.path}", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=300,
-    )
+    return try_words("photos", "search", f"--index={index.path}", *words)
 
 
 def test_the_program_writes_it(tmp_path, index):
