@@ -9,6 +9,7 @@ import optax
 
 from jaxcnn.types import Array
 
+_FARTHEST = 10.0  # standard deviations
 _MAX_STEPS = 300
 _TOLERANCE = 1e-4
 
@@ -78,7 +79,8 @@ def standardise(features: np.ndarray, statistics_of: np.ndarray) -> np.ndarray:
       statistics_of: (M, F) float32, the training features. What is constant there becomes 0.
 
     Returns:
-      (N, F) float32.
+      (N, F) float32 in [-10, 10]: a ReLU's feature that is nearly 0 on the training photos and not
+      on this one would be hundreds of deviations away and alone decide.
 
     Example:
       >>> standardise(np.float32([[3.0]]), np.float32([[1.0], [3.0]])).tolist()
@@ -86,7 +88,8 @@ def standardise(features: np.ndarray, statistics_of: np.ndarray) -> np.ndarray:
     """
     mean, deviation = statistics_of.mean(axis=0), statistics_of.std(axis=0)
     scale = np.where(deviation > 1e-7, 1.0 / np.maximum(deviation, 1e-7), 0.0)
-    return ((features - mean[None, :]) * scale[None, :]).astype(np.float32)
+    deviations = (features - mean[None, :]) * scale[None, :]
+    return np.clip(deviations, -_FARTHEST, _FARTHEST).astype(np.float32)
 
 
 @jax.jit

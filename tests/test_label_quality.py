@@ -73,6 +73,17 @@ def test_an_example_is_judged_by_folds_that_have_not_seen_its_label():
     np.testing.assert_allclose(before, after, atol=1e-3)
 
 
+def test_a_feature_that_only_one_example_has_does_not_decide_alone():
+    features, labels, _, _ = drawn_clusters()
+    rare = np.random.default_rng(3).normal(0, 1e-3, (len(labels), 1)).astype(np.float32)
+    rare[0] = 1.0  # a thousand deviations, whichever sign its weight has
+    before, after = (
+        cross_validated_probabilities(each, labels, num_classes=3)
+        for each in (features, np.hstack([features, rare]))
+    )
+    assert abs(before[0] - after[0]).max() < 0.1
+
+
 def test_a_class_without_examples_is_never_suspected():
     answers = np.array([[0.2, 0.1, 0.7], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]])
     assert 2 not in suspect_labels(answers, np.array([0, 1, 0])).suspected
