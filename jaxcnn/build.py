@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn import losses, optim, schedules
+from jaxcnn import layer_rates, losses, optim, schedules
 from jaxcnn.augment import make_augment
 from jaxcnn.config import MODEL_OPTIONS, TrainConfig, count_frozen
 from jaxcnn.eval_step import EvalStep, Predict, make_eval_step, make_predict
@@ -164,7 +164,7 @@ def build_parts(
         "momentum": config.momentum,
         "gradient_clip_norm": config.gradient_clip_norm,
         "layer_factors": (
-            optim.layer_factors([*names, HEAD], phase.layer_decay)
+            layer_rates.layer_factors([*names, HEAD], phase.layer_decay)
             if phase.layer_decay != 1
             else None
         ),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.metrics import confidence_bins, expected_calibration_error, wilson_interval
+from jaxcnn.metrics import check_classes, check_same_length, wilson_interval
 
 _LEAST, _MOST = 0.05, 20.0  # temperatures; beyond them answers are surer or vaguer than is of use
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 probability of 0 is not quite 0
@@ -24,7 +24,7 @@ class CalibrationCurve(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Expected calibration error, see `metrics.expected_calibration_error`."""
+        """Expected calibration error, see `expected_calibration_error`."""
         gaps = np.abs(self.accuracy - self.confidence)
         return float(np.nansum(gaps * self.count) / self.count.sum())
 
@@ -35,6 +35,67 @@ class Calibration(NamedTuple):
     curve: CalibrationCurve  # as it is
     scaled: CalibrationCurve  # with its logits divided by the temperature
     temperature: float  # fitted on validation; above 1 the network was too sure
+
+
+def expected_calibration_error(
+    probabilities: np.ndarray, labels: np.ndarray, *, num_bins: int = 15
+) -> float:
+    """Compute how far a network's confidence is from its accuracy, on average.
+
+    An example's confidence is the probability of its most probable class. The examples are put in
+    bins of equal width by confidence, bin m holding ((m - 1) / num_bins, m / num_bins], and
+
+        error = sum over bins of (share of the examples) |mean accuracy - mean confidence|
+
+    Args:
+      probabilities: (N, K), rows that sum to 1.
+      labels: (N,) integers in [0, K).
+      num_bins: number of bins, at least 1.
+
+    Returns:
+      The error, in [0, 1]; 0 for perfect calibration.
+
+    Raises:
+      ValueError: if shapes differ, there is no example, a label is out of range or num_bins < 1.
+
+    Example:
+      >>> probabilities = np.array([[0.9, 0.1], [0.9, 0.1]])
+      >>> round(expected_calibration_error(probabilities, np.array([0, 1])), 3)
+      0.4
+
+    Source: Guo et al. 2017, arXiv:1706.04599, equation 3.
+    """
+    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
+    if probabilities.ndim != 2 or not len(labels) or num_bins < 1:
+        raise ValueError(
+            f"probabilities must be (N, K) of at least 1 example and num_bins be at least 1, got "
+            f"{probabilities.shape} and {num_bins}."
+        )
+    check_same_length(labels, probabilities, None)
+    check_classes("labels", labels, probabilities.shape[1])
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = confidence_bins(confidence, num_bins)
+    # The number of examples in a bin cancels out: share times mean is sum over N.
+    gaps = np.bincount(bins, weights=right - confidence, minlength=num_bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def confidence_bins(confidence: np.ndarray, num_bins: int) -> np.ndarray:
+    """Sort confidences into bins of equal width, bin m of ((m - 1) / num_bins, m / num_bins].
+
+    Args:
+      confidence: (N,) floating in [0, 1].
+      num_bins: number of bins, at least 1.
+
+    Returns:
+      (N,) int64 in [0, num_bins); a confidence of 0 is in the first.
+
+    Example:
+      >>> confidence_bins(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
+      [0, 0, 1, 1]
+    """
+    return np.clip(np.ceil(confidence * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
 
 
 def calibration_curve(

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxcnn import summary as summary_lib
+from jaxcnn.calibration import expected_calibration_error
 from jaxcnn.evaluation import Evaluation
-from jaxcnn.metrics import expected_calibration_error
 
 _LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 

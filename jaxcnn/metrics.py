@@ -177,7 +177,8 @@ def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> tuple
     return max(0.0, min((centre - margin) / scale, p)), min(1.0, max((centre + margin) / scale, p))
 
 
-def _check_classes(name: str, values: np.ndarray, num_classes: int) -> None:
+def check_classes(name: str, values: np.ndarray, num_classes: int) -> None:
+    """Raise ValueError unless `values` are (N,) integers in [0, num_classes); `name` names them."""
     if values.ndim != 1 or (values.size and not np.issubdtype(values.dtype, np.integer)):
         raise ValueError(f"{name} must be (N,) integers, got {values.dtype} of {values.shape}.")
     if values.size and not 0 <= values.min() <= values.max() < num_classes:
@@ -212,16 +213,17 @@ def confusion_matrix(
       [[1, 1], [0, 1]]
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    _check_same_length(labels, predictions, mask)
+    check_same_length(labels, predictions, mask)
     if mask is not None:
         labels, predictions = labels[mask], predictions[mask]
-    _check_classes("labels", labels, num_classes)
-    _check_classes("predictions", predictions, num_classes)
+    check_classes("labels", labels, num_classes)
+    check_classes("predictions", predictions, num_classes)
     cells = labels.astype(np.int64) * num_classes + predictions.astype(np.int64)
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def _check_same_length(first: np.ndarray, second: np.ndarray, mask: np.ndarray | None) -> None:
+def check_same_length(first: np.ndarray, second: np.ndarray, mask: np.ndarray | None) -> None:
+    """Raise ValueError unless the arrays are as long as each other, and the mask is of bools."""
     lengths = [len(x) for x in (first, second, mask) if x is not None]
     if len(set(lengths)) != 1 or (mask is not None and np.asarray(mask).dtype != np.bool_):
         kind = "none" if mask is None else np.asarray(mask).dtype
@@ -256,67 +258,6 @@ def per_class_precision_recall(confusion: np.ndarray) -> ClassScores:
         return ClassScores(right / predicted, right / support, support)
 
 
-def expected_calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, *, num_bins: int = 15
-) -> float:
-    """Compute how far a network's confidence is from its accuracy, on average.
-
-    An example's confidence is the probability of its most probable class. The examples are put in
-    bins of equal width by confidence, bin m holding ((m - 1) / num_bins, m / num_bins], and
-
-        error = sum over bins of (share of the examples) |mean accuracy - mean confidence|
-
-    Args:
-      probabilities: (N, K), rows that sum to 1.
-      labels: (N,) integers in [0, K).
-      num_bins: number of bins, at least 1.
-
-    Returns:
-      The error, in [0, 1]; 0 for perfect calibration.
-
-    Raises:
-      ValueError: if shapes differ, there is no example, a label is out of range or num_bins < 1.
-
-    Example:
-      >>> probabilities = np.array([[0.9, 0.1], [0.9, 0.1]])
-      >>> round(expected_calibration_error(probabilities, np.array([0, 1])), 3)
-      0.4
-
-    Source: Guo et al. 2017, arXiv:1706.04599, equation 3.
-    """
-    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
-    if probabilities.ndim != 2 or not len(labels) or num_bins < 1:
-        raise ValueError(
-            f"probabilities must be (N, K) of at least 1 example and num_bins be at least 1, got "
-            f"{probabilities.shape} and {num_bins}."
-        )
-    _check_same_length(labels, probabilities, None)
-    _check_classes("labels", labels, probabilities.shape[1])
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = confidence_bins(confidence, num_bins)
-    # The number of examples in a bin cancels out: share times mean is sum over N.
-    gaps = np.bincount(bins, weights=right - confidence, minlength=num_bins)
-    return float(np.abs(gaps).sum() / len(labels))
-
-
-def confidence_bins(confidence: np.ndarray, num_bins: int) -> np.ndarray:
-    """Sort confidences into bins of equal width, bin m of ((m - 1) / num_bins, m / num_bins].
-
-    Args:
-      confidence: (N,) floating in [0, 1].
-      num_bins: number of bins, at least 1.
-
-    Returns:
-      (N,) int64 in [0, num_bins); a confidence of 0 is in the first.
-
-    Example:
-      >>> confidence_bins(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
-      [0, 0, 1, 1]
-    """
-    return np.clip(np.ceil(confidence * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
-
-
 def top_k_accuracy(
     scores: np.ndarray, labels: np.ndarray, k: int, *, mask: np.ndarray | None = None
 ) -> float:
@@ -342,12 +283,12 @@ def top_k_accuracy(
       0.5
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
-    _check_same_length(labels, scores, mask)
+    check_same_length(labels, scores, mask)
     if scores.ndim != 2 or not 1 <= k <= scores.shape[1]:
         raise ValueError(f"scores must be (N, K) and k lie in [1, K], got {scores.shape}, k={k}.")
     if mask is not None:
         scores, labels = scores[mask], labels[mask]
-    _check_classes("labels", labels, scores.shape[1])
+    check_classes("labels", labels, scores.shape[1])
     if not len(labels) or np.isnan(scores).any():
         raise ValueError(f"top-{k} accuracy needs examples and no NaN score, got {len(labels)}.")
     own = np.take_along_axis(scores, labels[:, None], axis=1)

@@ -1,12 +1,13 @@
-"""Optimizers by name and parameter averages, from Optax's parts."""
+"""Optimizers by name, from Optax's parts."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcnn.layer_rates import scale_layers
 from jaxcnn.registry import unknown_name
 from jaxcnn.schedules import Schedule, check_range
 from jaxcnn.types import Array, PyTree
@@ -189,7 +190,7 @@ def _chain(
         optax.identity() if clip is None else optax.clip_by_global_norm(clip),
         *parts,
         optax.scale_by_learning_rate(rate),
-        optax.identity() if layer_factors is None else _scale_layers(layer_factors),
+        optax.identity() if layer_factors is None else scale_layers(layer_factors),
     )
 
 
@@ -280,41 +281,6 @@ def with_hyperparameters(
     return opt_state._replace(hyperparams={**held, **arrays})
 
 
-def layer_factors(names: Sequence[str], decay: float) -> dict[str, float]:
-    """Give deeper layers, whose features are more general, smaller learning rates.
-
-    Args:
-      names: of the layers at the top of the parameter tree, the first first.
-      decay: factor from one layer to the one before it, in (0, 1]; the last layer's factor is 1.
-
-    Returns:
-      {name: factor}.
-
-    Raises:
-      ValueError: if decay is out of its range.
-
-    Example:
-      >>> layer_factors(["stem", "stage_1", "head"], 0.5)
-      {'stem': 0.25, 'stage_1': 0.5, 'head': 1.0}
-
-    Source: Howard & Ruder 2018, arXiv:1801.06146, section 3.2 (discriminative fine-tuning).
-    """
-    check_range("decay", decay, 0 < decay <= 1, "in (0, 1]")
-    return {name: decay ** (len(names) - 1 - i) for i, name in enumerate(names)}
-
-
-def _scale_layers(factors: Mapping[str, float]) -> optax.GradientTransformation:
-    def scale(updates: optax.Updates, params: optax.Params | None = None) -> optax.Updates:
-        del params
-        assert isinstance(updates, dict)
-        return {
-            name: jax.tree.map(lambda u, f=factors[name]: f * u, below)
-            for name, below in updates.items()
-        }
-
-    return optax.stateless(scale)
-
-
 def _check_optimizer(
     name: str,
     learning_rate: float | Schedule,
@@ -333,34 +299,3 @@ def _check_optimizer(
         check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
     if nesterov and name in ("lion", "lamb"):
         raise ValueError(f"nesterov must be False for {name}, which has no such form; got True.")
-
-
-def ema_update(ema: PyTree, new: PyTree, *, decay: float, step: Array | int) -> PyTree:
-    """Move an exponential moving average towards new values.
-
-        d = min(decay, (1 + step) / (10 + step))        ema' = d ema + (1 - d) new
-
-    The smaller d of the first steps lets the average forget the random start.
-
-    Args:
-      ema: tree of float32 arrays, the average so far; params or batch statistics alike.
-      new: tree of the same structure, the values to take in.
-      decay: share of the average kept in the long run, in [0, 1).
-      step: () integer, number of averages taken before this one, as TrainState.step counts.
-
-    Returns:
-      The new average, a tree like `ema`.
-
-    Raises:
-      ValueError: if decay is out of its range or the trees differ in structure.
-
-    Example:
-      >>> ema_update({"w": jnp.zeros(1)}, {"w": jnp.ones(1)}, decay=0.99, step=8)["w"].tolist()
-      [0.5]
-
-    Source: TensorFlow's tf.train.ExponentialMovingAverage with num_updates.
-    """
-    check_range("decay", decay, 0 <= decay < 1, "in [0, 1)")
-    # 1 - d, written so that a decay close to 1 loses no digits: 1 - (1 + s)/(10 + s) = 9/(10 + s).
-    step_size = jnp.maximum(1.0 - decay, 9.0 / (10.0 + jnp.asarray(step, jnp.float32)))
-    return optax.incremental_update(new, ema, step_size)

@@ -16,7 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcnn import optim, plots
-from jaxcnn.phases import plan_phases
+from jaxcnn.config import TrainConfig
+from jaxcnn.data import batches
+from jaxcnn.phases import Phase, plan_phases
 from jaxcnn.points import Points
 from jaxcnn.run_context import RunContext
 from jaxcnn.types import PyTree
@@ -90,6 +92,27 @@ def suggest_rate(rates: np.ndarray, losses: np.ndarray) -> float:
     return float(f"{rates[int(means.argmin())]:.2g}")
 
 
+def short_schedule(config: TrainConfig, num_train: int) -> tuple[TrainConfig, Phase, int]:
+    """Plan a training of a few steps with a whole schedule of its own, from warm-up to zero.
+
+    Args:
+      config: of the run that a rate is wanted for.
+      num_train: its training examples.
+
+    Returns:
+      The settings and the phase to train with, and the steps to take.
+    """
+    (phase,) = plan_phases(config)
+    steps_per_epoch = batches.steps_per_epoch(num_train, config.batch_size)
+    num_steps = min(_MOST_STEPS, _MOST_EPOCHS * steps_per_epoch)
+    phase = phase._replace(
+        num_epochs=_MOST_EPOCHS,
+        schedule_steps=num_steps,
+        warmup_epochs=_WARMUP_SHARE * num_steps / steps_per_epoch,
+    )
+    return dataclasses.replace(config, schedule="cosine"), phase, num_steps
+
+
 def try_rates(run: RunContext, variables: PyTree) -> RateTest:
     """Train with each rate for a few steps, side by side, and suggest one.
 
@@ -104,8 +127,8 @@ def try_rates(run: RunContext, variables: PyTree) -> RateTest:
       ValueError: if training diverges at every rate.
     """
     rates = rates_to_try(run.config.optimizer)
-    points = _points(run, variables, rates)
-    num_steps = min(_MOST_STEPS, _MOST_EPOCHS * points.steps_per_epoch)
+    config, phase, num_steps = short_schedule(run.config, len(run.data.train))
+    points = Points(run._replace(config=config), phase, variables, {"learning_rate": rates})
     about = f"{len(rates)} learning rates"
     with tqdm(total=num_steps, desc=about, unit="step", leave=False, disable=None) as bar:
         losses = points.train(num_steps, on_step=bar.update)
@@ -118,20 +141,6 @@ def try_rates(run: RunContext, variables: PyTree) -> RateTest:
         "the one around which the loss ends lowest (pictures/learning_rate.png)"
     )
     return found
-
-
-def _points(run: RunContext, variables: PyTree, rates: np.ndarray) -> Points:
-    """Make a network for each rate, which is the peak of a schedule as long as the test."""
-    (phase,) = plan_phases(run.config)
-    falling = run._replace(config=dataclasses.replace(run.config, schedule="cosine"))
-    steps_per_epoch = max(1, len(run.data.train) // run.config.batch_size)
-    num_steps = min(_MOST_STEPS, _MOST_EPOCHS * steps_per_epoch)
-    phase = phase._replace(
-        num_epochs=_MOST_EPOCHS,
-        schedule_steps=num_steps,
-        warmup_epochs=_WARMUP_SHARE * num_steps / steps_per_epoch,
-    )
-    return Points(falling, phase, variables, {"learning_rate": rates})
 
 
 def _write(run: RunContext, found: RateTest) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.calibration import expected_calibration_error
 from jaxcnn.evaluation import Evaluation
 from jaxcnn.metrics import (
     confusion_matrix,
-    expected_calibration_error,
     per_class_precision_recall,
     wilson_interval,
 )

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcnn import losses, metrics, optim, privacy
+from jaxcnn import losses, metrics, privacy
 from jaxcnn.accumulation import accumulate_gradients
 from jaxcnn.augment import augment_batch
 from jaxcnn.losses import LossFn
 from jaxcnn.mixing import Mixing
 from jaxcnn.models import STAGE_OUTPUT
+from jaxcnn.parameter_average import ema_update
 from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.train_state import without
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
@@ -216,7 +217,7 @@ def _averaged(state: TrainState, decay: float, frozen: Container[str]) -> TrainS
         tuple(without(tree, frozen) for tree in trees)
         for trees in (kept, (state.params, state.batch_stats))
     )
-    params, batch_stats = optim.ema_update(old, new, decay=decay, step=state.step - 1)
+    params, batch_stats = ema_update(old, new, decay=decay, step=state.step - 1)
     return state._replace(
         ema_params={**kept[0], **params}, ema_batch_stats={**kept[1], **batch_stats}
     )

@@ -5,10 +5,10 @@ from jaxcnn.calibration import (
     apply_temperature,
     calibrate,
     calibration_curve,
+    expected_calibration_error,
     fit_temperature,
     most_confident_errors,
 )
-from jaxcnn.metrics import expected_calibration_error
 
 
 def softmax(logits):
@@ -119,3 +119,37 @@ def test_the_surest_errors_come_first_and_right_answers_never():
 def test_mistakes_are_told(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_calibration_error_of_a_case_worked_by_hand():
+    # Confidences 0.95 (right), 0.95 (wrong), 0.65 (right), 0.55 (wrong); of two bins, (0.5, 1]
+    # holds all: |2/4 - 3.1/4|; of ten, (0.9, 1], (0.6, 0.7] and (0.5, 0.6] hold 2, 1 and 1.
+    probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [0.45, 0.55]])
+    labels = np.array([0, 1, 1, 0])
+    found = [expected_calibration_error(probabilities, labels, num_bins=n) for n in (2, 10)]
+    assert found[0] == pytest.approx(abs(2 - 3.1) / 4)
+    assert found[1] == pytest.approx((abs(1 - 1.9) + abs(1 - 0.65) + abs(0 - 0.55)) / 4)
+
+
+def test_a_network_as_sure_as_it_is_right_has_no_calibration_error():
+    probabilities = np.array([[0.75, 0.25]] * 4)
+    labels = np.array([0, 0, 0, 1])
+    assert expected_calibration_error(probabilities, labels) == pytest.approx(0)
+    certain = np.eye(3)[[0, 1, 2]]
+    assert expected_calibration_error(certain, np.arange(3)) == 0
+    assert expected_calibration_error(certain, np.array([1, 2, 0])) == 1
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "num_bins"),
+    [
+        (np.ones(3), np.zeros(3, int), 15),
+        (np.ones((0, 2)), np.zeros(0, int), 15),
+        (np.ones((2, 2)), np.zeros(3, int), 15),
+        (np.ones((2, 2)), np.array([0, 2]), 15),
+        (np.ones((2, 2)), np.array([0, 1]), 0),
+    ],
+)
+def test_calibration_error_refuses_what_it_cannot_bin(probabilities, labels, num_bins):
+    with pytest.raises(ValueError, match=r"must|come"):
+        expected_calibration_error(probabilities, labels, num_bins=num_bins)

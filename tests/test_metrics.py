@@ -14,7 +14,6 @@ from jaxcnn.metrics import (
     batch_metrics,
     confusion_matrix,
     empty_metrics,
-    expected_calibration_error,
     mean_loss,
     merge,
     per_class_precision_recall,
@@ -262,37 +261,3 @@ def test_top_k_leaves_padding_out():
 def test_top_k_refuses(scores, labels, k, message):
     with pytest.raises(ValueError, match=message):
         top_k_accuracy(scores, labels, k)
-
-
-def test_calibration_error_of_a_case_worked_by_hand():
-    # Confidences 0.95 (right), 0.95 (wrong), 0.65 (right), 0.55 (wrong); of two bins, (0.5, 1]
-    # holds all: |2/4 - 3.1/4|; of ten, (0.9, 1], (0.6, 0.7] and (0.5, 0.6] hold 2, 1 and 1.
-    probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.35, 0.65], [0.45, 0.55]])
-    labels = np.array([0, 1, 1, 0])
-    found = [expected_calibration_error(probabilities, labels, num_bins=n) for n in (2, 10)]
-    assert found[0] == pytest.approx(abs(2 - 3.1) / 4)
-    assert found[1] == pytest.approx((abs(1 - 1.9) + abs(1 - 0.65) + abs(0 - 0.55)) / 4)
-
-
-def test_a_network_as_sure_as_it_is_right_has_no_calibration_error():
-    probabilities = np.array([[0.75, 0.25]] * 4)
-    labels = np.array([0, 0, 0, 1])
-    assert expected_calibration_error(probabilities, labels) == pytest.approx(0)
-    certain = np.eye(3)[[0, 1, 2]]
-    assert expected_calibration_error(certain, np.arange(3)) == 0
-    assert expected_calibration_error(certain, np.array([1, 2, 0])) == 1
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "labels", "num_bins"),
-    [
-        (np.ones(3), np.zeros(3, int), 15),
-        (np.ones((0, 2)), np.zeros(0, int), 15),
-        (np.ones((2, 2)), np.zeros(3, int), 15),
-        (np.ones((2, 2)), np.array([0, 2]), 15),
-        (np.ones((2, 2)), np.array([0, 1]), 0),
-    ],
-)
-def test_calibration_error_refuses_what_it_cannot_bin(probabilities, labels, num_bins):
-    with pytest.raises(ValueError, match=r"must|come"):
-        expected_calibration_error(probabilities, labels, num_bins=num_bins)

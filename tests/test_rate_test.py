@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 
+from jaxcnn.build import build_parts
+from jaxcnn.config import resolve
 from jaxcnn.optim import default_learning_rate, list_optimizers
-from jaxcnn.rate_test import rates_to_try, suggest_rate
+from jaxcnn.rate_test import rates_to_try, short_schedule, suggest_rate
 from jaxcnn.trainer import train_classifier
 
 RATES = np.geomspace(1e-5, 1.0, 6)  # factors of 10
@@ -39,6 +41,23 @@ def test_the_suggestion_lies_where_neighbours_do_well_too(losses, expected):
 def test_no_rate_is_suggested_where_all_diverge():
     with pytest.raises(ValueError, match="diverged at each of 6 rates from 1e-05 to 1"):
         suggest_rate(RATES, np.full(6, np.nan))
+
+
+@pytest.mark.parametrize(("num_train", "num_steps"), [(48, 6), (4800, 100)])
+def test_the_rate_is_the_peak_of_a_schedule_that_ends_with_the_test(
+    tiny_config, num_train, num_steps
+):
+    config, phase, found = short_schedule(
+        resolve(dataclasses.replace(tiny_config, num_epochs=30, learning_rate=0.1)), num_train
+    )
+    assert found == phase.schedule_steps == num_steps
+    parts = build_parts(
+        config, phase, class_counts=[num_train // 2] * 2, steps_per_epoch=num_train // 16
+    )
+    rates = [float(parts.schedule(step)) for step in range(num_steps + 1)]
+    assert max(rates) == pytest.approx(0.1)
+    assert rates.index(max(rates)) <= 0.1 * num_steps + 1
+    assert rates[-1] == pytest.approx(0, abs=1e-7)
 
 
 def silent(text):

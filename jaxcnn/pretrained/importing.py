@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 
 import filelock
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.checkpoint import CheckpointError, CheckpointStore
 from jaxcnn.config import MODEL_OPTIONS
-from jaxcnn.models import create_model, list_models
-from jaxcnn.pretrained import mapping
+from jaxcnn.models import list_models
+from jaxcnn.pretrained import mapping, unlisted
 from jaxcnn.pretrained.download import cache_folder, download, sha256_of
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.labels import label_names
@@ -28,13 +27,6 @@ Say = Callable[[str], None]
 _PACKAGE = "package:"
 # Part of the kept checkpoints' names: raise it where an import would give other arrays than before.
 _IMPORT_VERSION = 1
-_HALF = Preprocessing(mean=(0.5,), std=(0.5,))
-_PREPROCESSING: Mapping[str, Preprocessing] = {
-    "keras": _HALF,
-    "tensorflow": _HALF,
-    "tensorflow_folded": _HALF,
-}
-_CAFFE = Preprocessing(mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(1 / 255,))
 
 
 class Pretrained(NamedTuple):
@@ -137,7 +129,7 @@ def load(
     except OSError as error:
         raise WeightsFileError(f"{path} cannot be read: {error.strerror or error}.") from error
     if known.row is None and digest is not None:
-        known = known._replace(row=_row_of_file(digest, known.model))
+        known = known._replace(row=unlisted.row_of_file(digest, known.model))
     elif known.row is not None and not (digest or "").startswith(known.row.sha256):
         raise WeightsFileError(
             f"{path} is not the file that was published: its SHA-256 is {digest}, expected "
@@ -234,19 +226,11 @@ def _locate(row: Weights, *, offline: bool | None, say: Say) -> Path:
     )
 
 
-def _row_of_file(digest: str, model: str) -> Weights | None:
-    """Recognise a published file by its digest, wherever it lies."""
-    for row in list_weights(model):
-        if len(row.sha256) >= 8 and digest.startswith(row.sha256):
-            return row
-    return None
-
-
 def _import(path: Path, known: Description) -> tuple[str, PyTree]:
     """Read a file and map it: the origin, and the variables."""
     arrays = read_weights(path)
     origins = names_of(known.model)
-    origin = known.row.origin if known.row else _guess_origin(known.model, arrays)
+    origin = known.row.origin if known.row else unlisted.guess_origin(known.model, arrays)
     names = origins[origin]
     num_classes = mapping.count_classes(names, arrays)
     if num_classes is None:
@@ -255,7 +239,7 @@ def _import(path: Path, known: Description) -> tuple[str, PyTree]:
             f"with {', '.join(list(arrays)[:5])}."
         )
     try:
-        shapes = _shapes(known.model, num_classes, names.options)
+        shapes = unlisted.variable_shapes(known.model, num_classes, names.options)
         filled = mapping.fill(shapes, names, arrays)
         return origin, _swap_red_and_blue(filled) if names.bgr else filled
     except mapping.MappingError as error:
@@ -270,34 +254,6 @@ def _swap_red_and_blue(variables: PyTree) -> PyTree:
         return np.ascontiguousarray(leaf[:, :, ::-1]) if sees_colours else leaf
 
     return jax.tree.map(swap, variables)
-
-
-def _guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """Choose the origin most of whose names the file has."""
-
-    def share(names: mapping.Names) -> float:
-        try:
-            wanted = mapping.source_shapes(_shapes(model, 10, names.options), names)
-        except (KeyError, ValueError):  # names for another size of the network
-            return 0.0
-        return sum(name in arrays for name in wanted) / len(wanted)
-
-    shares = {origin: share(names) for origin, names in names_of(model).items()}
-    best = max(shares, key=lambda origin: shares[origin])
-    if not shares[best]:
-        raise mapping.MappingError(
-            f"no array is named as one of {model}; the file's begin with "
-            f"{', '.join(list(arrays)[:5])}. Origins tried: {', '.join(shares)}."
-        )
-    return best
-
-
-def _shapes(model: str, num_classes: int, options: Mapping[str, Any]) -> PyTree:
-    network = create_model(model, max(2, num_classes), **options)
-    size = _preprocessing(model, "").image_size_px
-    images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), images)
-    return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
 
 def _keep(folder: Path, origin: str, variables: PyTree) -> None:
@@ -317,7 +273,7 @@ def _restore(folder: Path, model: str, *, say: Say) -> tuple[str, PyTree] | None
             return None
         about = store.metadata()
         options = names_of(model)[about["origin"]].options
-        found = store.restore(_shapes(model, about["num_classes"], options))
+        found = store.restore(unlisted.variable_shapes(model, about["num_classes"], options))
     except (CheckpointError, KeyError) as error:
         say(f"the weights kept in {folder} cannot be used ({error}); importing them again.")
         return None
@@ -329,8 +285,8 @@ def _restore(folder: Path, model: str, *, say: Say) -> tuple[str, PyTree] | None
 def _complete(known: Description, origin: str, variables: PyTree, *, name: str) -> Pretrained:
     names = names_of(known.model)[origin]
     num_classes = variables["params"]["head"]["linear"]["bias"].size
-    preprocessing = _preprocessing(known.model, origin)
-    labels = _labels(known.model, num_classes)
+    preprocessing = unlisted.guess_preprocessing(known.model, origin)
+    labels = unlisted.guess_labels(known.model, num_classes)
     if known.row is not None:
         preprocessing, labels = known.row.preprocessing, known.row.labels
     class_names = label_names(labels) if labels else tuple(f"class {i}" for i in range(num_classes))
@@ -341,32 +297,4 @@ def _complete(known: Description, origin: str, variables: PyTree, *, name: str) 
         preprocessing=preprocessing,
         class_names=class_names,
         name=known.row.name if known.row is not None else name,
-    )
-
-
-def _labels(model: str, num_classes: int) -> str | None:
-    """Guess the label set of a file that is in no table: that of the network's known weights."""
-    known = {row.labels for row in list_weights(model)}
-    if "imagenet1k" in known:
-        known.add("imagenet1001")
-    return next((name for name in sorted(known) if len(label_names(name)) == num_classes), None)
-
-
-def _preprocessing(model: str, origin: str) -> Preprocessing:
-    """Choose what suits a file that is in no table: the values of others of its origin."""
-    rows = list_weights(model)
-    alike = [row.preprocessing for row in rows if row.origin == origin]
-    if alike:
-        return alike[0]
-    is_caffe = origin == "keras" and names_of(model)[origin].bgr
-    values = _CAFFE if is_caffe else _PREPROCESSING.get(origin, Preprocessing())
-    if not rows:
-        return values
-    usual = rows[0].preprocessing
-    return Preprocessing(
-        image_size_px=usual.image_size_px,
-        resize_px=usual.resize_px,
-        interpolation=usual.interpolation,
-        mean=values.mean,
-        std=values.std,
     )

@@ -65,7 +65,7 @@ def filled_bins(table: np.ndarray) -> list[Bin]:
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Compute the expected calibration error from bins, see `metrics.expected_calibration_error`.
+    """Compute the expected error from bins, see `calibration.expected_calibration_error`.
 
     Example:
       >>> calibration_error([Bin(1, 0.5, 0.5, 0.1, 0.9), Bin(3, 0.9, 0.8, 0.4, 1.0)])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxcnn.metrics import expected_calibration_error, top_k_accuracy
+from jaxcnn.calibration import expected_calibration_error
+from jaxcnn.metrics import top_k_accuracy
 from jaxcnn.report.answers import (
     calibration_error,
     filled_bins,
