@@ -46,6 +46,15 @@ def test_the_gap_falls_as_the_steps_grow():
     assert gaps[1] < gaps[0] / 4
 
 
+def test_few_steps_are_enough_where_the_logit_changes_beside_the_baseline():
+    model, variables, images = network(activation="tanh")
+    images = 50 * images  # so tanh is at its end after a fiftieth of the way
+    found = integrated_gradients(model, variables, images, CLASSES, num_steps=64)
+    changes = np.abs(found.score - found.baseline_score)
+    assert changes.min() > 0.1
+    assert (np.abs(found.gap) < 0.05 * changes).all()
+
+
 def test_a_pixel_that_equals_its_baseline_brings_nothing():
     model, variables, images = network()
     baselines = jnp.ones_like(images).at[:, 3:9, 4:7].set(images[:, 3:9, 4:7])
