@@ -69,7 +69,7 @@ def transfer(course: Course) -> Shown:
     facts = {"learned": found["learned"], "rows": rows, "num_test": f"{num_test:,}"}
     return Shown(
         *words("transfer", enough=enough[0] if enough else "", **facts),
-        _transfer_figure(found, num_test, chance),
+        draw_transfer(found, num_test, chance),
         numbers,
         (new_last_layer,),
         found,
@@ -192,14 +192,23 @@ def _from_scratch(course: Course, photos: DecodedSplit) -> float:
     return float(found.accuracy[-1, 0])
 
 
-def _transfer_figure(found: dict[str, Any], num_test: int, chance: float) -> Figure:
+def draw_transfer(found: dict[str, Any], num_test: int, chance: float) -> Figure:
+    """Draw both curves with their intervals, named where they are furthest apart.
+
+    Args:
+      found: {"counts", "transfer", "scratch"}: (N,) photos, and shares right after them.
+      num_test: test photos.
+      chance: share right by always naming the commonest class.
+
+    Returns:
+      The figure.
+    """
     counts, scratch, moved = found["counts"], found["scratch"], found["transfer"]
     figure = drawing.new_figure(3.3)
     axes = drawing.chart(figure.axes[0], x="training photos", y="right of the test photos")
     widest = int(np.abs(moved - scratch).argmax())  # there the names are clear of the other curve
-    side = {True: "right" if widest else "left", False: "left"}
-    if widest == len(counts) - 1:
-        side[False] = "right"
+    upper_side = "right" if widest else "left"
+    lower_side = "right" if widest == len(counts) - 1 else "left"
     looks = ((moved, BLUE, "o", "-", "transfer"), (scratch, VERMILLION, "s", "--", "from scratch"))
     for values, colour, marker, line, label in looks:
         bounds = np.array([wilson_interval(round(v * num_test), num_test) for v in values])
@@ -210,8 +219,9 @@ def _transfer_figure(found: dict[str, Any], num_test: int, chance: float) -> Fig
         )  # fmt: skip
         above = values[widest] >= (moved[widest] + scratch[widest]) / 2
         place = (counts[widest], float(values[widest]))
-        look = font(drawing.LABEL, color=colour, va="bottom" if above else "top", ha=side[above])
-        axes.annotate(label, place, (0, 12 if above else -14), textcoords="offset points", **look)
+        offset, va, ha = (12, "bottom", upper_side) if above else (-14, "top", lower_side)
+        look = font(drawing.LABEL, color=colour, va=va, ha=ha)
+        axes.annotate(label, place, (0, offset), textcoords="offset points", **look)
     axes.set_xscale("log")
     axes.set_xticks(counts, [f"{n:,}" for n in counts])
     axes.minorticks_off()

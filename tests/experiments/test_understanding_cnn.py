@@ -17,6 +17,7 @@ from experiments import lessons
 from experiments.lessons import filters, looking_inside, operations, overfitting, transferring
 from experiments.lessons.course import Course, Sizes, balanced
 from experiments.lessons.lesson import Lesson, Shown, code_of
+from experiments.lessons.lesson import words as filled_words
 from experiments.lessons.page import make_page
 
 TINY = Sizes(
@@ -274,6 +275,57 @@ def test_arrays_are_computed_once_for_the_same_course(tmp_path):
     (tmp_path / "numbers.npz").write_bytes(b"half a file")
     course.kept("numbers", make)
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("moved", "scratch"),
+    [
+        ([0.9, 0.92, 0.94, 0.95], [0.5, 0.6, 0.7, 0.8]),  # widest apart at the first
+        ([0.7, 0.9, 0.92, 0.95], [0.6, 0.6, 0.85, 0.9]),
+        ([0.6, 0.7, 0.8, 0.95], [0.55, 0.58, 0.6, 0.65]),  # at the last
+        ([0.8, 0.82, 0.83, 0.84], [0.5, 0.7, 0.85, 0.95]),  # overtaken
+    ],
+)
+def test_the_curves_names_are_in_the_figure_and_clear_of_the_curves(moved, scratch):
+    found = {
+        "counts": np.array([50, 200, 800, 3200]),
+        "transfer": np.array(moved),
+        "scratch": np.array(scratch),
+    }
+    figure = transferring.draw_transfer(found, 400, 0.5)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    names = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert names.keys() == {"transfer", "from scratch", "guessing"}
+    for name, box in names.items():
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, name
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, name
+        if name == "guessing":
+            continue
+        for values in (moved, scratch):
+            ends = axes.transData.transform(np.column_stack([found["counts"], values]))
+            along = np.linspace(ends[0, 0], ends[-1, 0], 500)
+            heights = np.interp(along, *ends.T)
+            assert not any(box.contains(*at) for at in zip(along, heights, strict=True)), name
+
+
+@pytest.mark.parametrize(
+    ("enough", "last", "said", "unsaid"),
+    [
+        ("", (0.9, 0.7), "does not come as far even with 800.", "needs"),
+        ("800", (0.9, 0.85), "needs 800 photos to come as far.", "ahead"),
+        ("200", (0.9, 0.95), "with 800 of its own it is ahead, 95% to 90%.", "even with"),
+    ],
+)
+def test_the_words_say_which_way_won(enough, last, said, unsaid):
+    rows = [
+        {"count": "50", "transfer": 0.8, "scratch": 0.5},
+        {"count": "800", "transfer": last[0], "scratch": last[1]},
+    ]
+    text, alt = filled_words("transfer", learned="x", rows=rows, num_test="400", enough=enough)
+    assert said in text.replace("\xa0", "").replace(" %", "%")
+    assert unsaid not in text
+    assert alt.count("photos: transfer") == 2
 
 
 @pytest.mark.parametrize(
