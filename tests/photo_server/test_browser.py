@@ -148,6 +148,7 @@ def test_words_find_photos_and_the_back_button_returns(visit):
     visit.expect("#status").to_contain_text("10,000 photos, the latest first")
     page.go_forward()
     visit.expect("#status").to_contain_text("of “dog”")
+    assert page.url.startswith(f"{visit.address}/?q=dog&")
 
 
 def test_filters_are_in_the_address(visit):
@@ -158,6 +159,8 @@ def test_filters_are_in_the_address(visit):
     page.fill("#since", "2001-02-03")
     page.press("#q", "Enter")
     page.wait_for_url("**/?q=dog&min_probability=0.9&since=2001-02-03")
+    assert page.input_value("#min_probability") == "0.9"
+    assert page.input_value("#since") == "2001-02-03"
 
 
 def test_an_empty_result_helps(visit):
@@ -166,6 +169,7 @@ def test_an_empty_result_helps(visit):
     visit.expect(".tile").to_have_count(0)
     page.click(".empty a >> text=retriever")
     visit.expect(".tile:first-child .label").to_have_text(["golden retriever"])
+    assert page.input_value("#q") == "retriever"
 
 
 def give(page, kind, data, name="my dog.jpg", type="image/jpeg"):
@@ -245,6 +249,8 @@ def test_photos_tapped_one_after_the_other_all_show_why(visit):
     visit.expect(".map.shown").to_have_count(3)
     page.locator(".picture").nth(1).click()
     visit.expect(".map.shown").to_have_count(2)
+    pressed = [page.locator(".picture").nth(i).get_attribute("aria-pressed") for i in range(3)]
+    assert pressed == ["true", "false", "true"]
 
 
 def test_arrows_move_between_photos(visit):
@@ -366,8 +372,10 @@ def test_pages_that_do_not_come_can_be_asked_for_again(visit):
     visit.expect(".retry >> text=does not answer").not_to_have_count(0)
     visit.troubles.clear()  # Chromium notes what failed
     page.unroute("**/tiles?*")
+    before = len(visit.asked("/tiles?"))
     page.locator(".retry button").last.click()
     visit.expect(".tile[aria-posinset='10000']").to_have_count(1)
+    assert len(visit.asked("/tiles?")) > before
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
@@ -391,4 +399,5 @@ def test_the_page_works_without_its_script(browser, address):
     page.set_input_files("#photo", file)
     page.click("#drop button")
     visit.expect(".likeness h2").to_have_text("Photos like x.jpg")
+    assert "?like=" in page.url
     visit.context.close()
