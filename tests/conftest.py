@@ -1,6 +1,7 @@
 """Strict numerics for every test: no silent promotion of dtypes or ranks."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
@@ -60,13 +61,32 @@ def tiny_config():
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_photos(request):
-    """Draw few photos into a run's pictures and no maps into its page, but where that is tested."""
+@contextlib.contextmanager
+def few_photos(*, in_pictures=True, maps=False):
+    """Draw few photos into a run's pictures, and no maps into its page."""
     with pytest.MonkeyPatch.context() as patch:
-        if "pictures" not in request.path.name:
+        if in_pictures:
             for name in ("_SAMPLE_ROWS", "_SAMPLE_VIEWS", "_SHEET_PHOTOS", "_PREDICTED_PHOTOS"):
                 patch.setattr(f"jaxcnn.pictures.{name}", 2)
-        if "report" not in str(request.path.relative_to(request.config.rootpath)):
+        if not maps:
             patch.setattr("jaxcnn.report.keep.map_maker", lambda *_: "left out in this test.")
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_photos(request):
+    """Draw few photos, but where that is tested."""
+    path = request.path.relative_to(request.config.rootpath)
+    with few_photos(in_pictures="pictures" not in path.name, maps="report" in str(path)):
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tiny_config):
+    """The folder of a finished run; tests read it, and write elsewhere."""
+    from jaxcnn.trainer import train_classifier  # few tests need it, and it imports much
+
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    with few_photos():
+        train_classifier(tiny_config, workdir, say=lambda text: None)
+    return workdir

@@ -11,7 +11,7 @@ from jaxcnn.checkpoint import CheckpointError
 from jaxcnn.classifier import Classifier
 from jaxcnn.config import load_config
 from jaxcnn.data.decode import DecodeError
-from jaxcnn.trainer import evaluate_classifier, load_data, train_classifier
+from jaxcnn.trainer import evaluate_classifier, load_data
 
 
 def silent(text):
@@ -19,38 +19,32 @@ def silent(text):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, tiny_config):
-    workdir = tmp_path_factory.mktemp("run") / "tiny"
-    train_classifier(tiny_config, workdir, say=silent)
-    return workdir
+def drawings(tiny_run):
+    return load_data(load_config(tiny_run / "config.json"), say=silent).test.images[:40]
 
 
-@pytest.fixture(scope="module")
-def drawings(run):
-    return load_data(load_config(run / "config.json"), say=silent).test.images[:40]
-
-
-def test_predictions_are_those_of_the_run(run):
-    classifier = Classifier.load(run)
-    found = evaluate_classifier(run, say=silent)
-    test = load_data(load_config(run / "config.json"), say=silent).test
+def test_predictions_are_those_of_the_run(tiny_run):
+    classifier = Classifier.load(tiny_run)
+    found = evaluate_classifier(tiny_run, say=silent)
+    test = load_data(load_config(tiny_run / "config.json"), say=silent).test
     right = classifier.probabilities(test.images).argmax(1) == test.labels
     assert right.mean() == found["test"]["accuracy"]
     assert (
-        found["test"]["accuracy"] == json.loads((run / "summary.json").read_text())["test_accuracy"]
+        found["test"]["accuracy"]
+        == json.loads((tiny_run / "summary.json").read_text())["test_accuracy"]
     )
 
 
-def test_the_checkpoint_alone_is_enough(run, drawings, tmp_path):
+def test_the_checkpoint_alone_is_enough(tiny_run, drawings, tmp_path):
     alone = tmp_path / "best"
-    shutil.copytree(run / "checkpoints" / "best", alone)
-    expected = Classifier.load(run).probabilities(drawings)
+    shutil.copytree(tiny_run / "checkpoints" / "best", alone)
+    expected = Classifier.load(tiny_run).probabilities(drawings)
     np.testing.assert_array_equal(Classifier.load(alone).probabilities(drawings), expected)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_answers_do_not_depend_on_the_batch_size(run, drawings, batch_size):
-    classifier = Classifier.load(run)
+def test_answers_do_not_depend_on_the_batch_size(tiny_run, drawings, batch_size):
+    classifier = Classifier.load(tiny_run)
     answers = classifier.predict(drawings, batch_size=batch_size)
     expected = classifier.probabilities(drawings)
     assert len(answers) == 40
@@ -61,16 +55,16 @@ def test_answers_do_not_depend_on_the_batch_size(run, drawings, batch_size):
         assert answer.label == ("cat", "dog")[int(row.argmax())]
 
 
-def test_a_path_bytes_and_pixels_are_the_same_photo(run, drawings, tmp_path):
+def test_a_path_bytes_and_pixels_are_the_same_photo(tiny_run, drawings, tmp_path):
     path = tmp_path / "a photo.png"
     Image.fromarray(drawings[0]).save(path)
-    classifier = Classifier.load(run)
+    classifier = Classifier.load(tiny_run)
     first, *others = classifier.predict([path, str(path), path.read_bytes(), drawings[0]])
     assert all(other == first for other in others)
 
 
-def test_what_cannot_be_decoded_is_an_error_of_its_own(run, tmp_path):
-    classifier = Classifier.load(run)
+def test_what_cannot_be_decoded_is_an_error_of_its_own(tiny_run, tmp_path):
+    classifier = Classifier.load(tiny_run)
     with pytest.raises(DecodeError):
         classifier.predict([b"no image"])
     with pytest.raises(OSError, match="missing"):

@@ -11,8 +11,6 @@ import pytest
 from PIL import Image
 from programs import ROOT, run_program, try_words
 
-from jaxcnn.trainer import train_classifier
-
 SHARED = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared"))
 
 
@@ -22,14 +20,8 @@ def run_script(path, *words, folder):
     )
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, tiny_config):
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    train_classifier(tiny_config, workdir, say=lambda text: None)
-    return workdir
-
-
-def test_a_run_becomes_a_folder_that_labels_photos(run, tmp_path):
+def test_a_run_becomes_a_folder_that_labels_photos(tiny_run, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
     done = run_program("export", f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     folder = run / "export"

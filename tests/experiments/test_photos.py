@@ -16,7 +16,6 @@ from jaxcnn.photos.reading import ReadPhoto, digest
 from jaxcnn.photos.store import NetworkRecord
 from jaxcnn.photos.walk import PhotoFile, Trouble
 from jaxcnn.photos.writer import IndexWriter
-from jaxcnn.trainer import train_classifier
 
 PHOTOS = ("a.png", "b.png", "in/c.jpg", "in/d.jpg")
 
@@ -118,16 +117,9 @@ def test_mistakes_end_with_one_line(home, words, named):
     assert done.stdout == ""
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, tiny_config):
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    train_classifier(tiny_config, workdir, say=lambda text: None)
-    return workdir
-
-
-def test_a_folder_is_indexed_by_a_run_and_searched(run, tmp_path):
+def test_a_folder_is_indexed_by_a_run_and_searched(tiny_run, tmp_path):
     folder = write_photos(tmp_path / "my pictures")
-    done = photos("index", folder, "--workdir", run, home=tmp_path)
+    done = photos("index", folder, "--workdir", tiny_run, home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "4 new, 1 unreadable" in done.stdout
     assert "zero.jpg: the file is empty" in done.stdout
@@ -149,13 +141,13 @@ def test_a_folder_is_indexed_by_a_run_and_searched(run, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-def test_ctrl_c_ends_it_with_what_is_done(run, tmp_path):
+def test_ctrl_c_ends_it_with_what_is_done(tiny_run, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (3000, 4, 4, 3), np.uint8)
     (tmp_path / "many").mkdir()
     for i, each in enumerate(pixels):
         Image.fromarray(each).save(tmp_path / "many" / f"{i}.bmp")
     with subprocess.Popen(
-        command("photos", "index", tmp_path / "many", f"--workdir={run}", "--batch_size=1"),
+        command("photos", "index", tmp_path / "many", f"--workdir={tiny_run}", "--batch_size=1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

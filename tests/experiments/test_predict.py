@@ -11,15 +11,6 @@ import pytest
 from PIL import Image
 from programs import ROOT, run_program, try_words
 
-from jaxcnn.trainer import train_classifier
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, tiny_config):
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    train_classifier(tiny_config, workdir, say=lambda text: None)
-    return workdir
-
 
 @pytest.fixture
 def photos(tmp_path):
@@ -32,10 +23,10 @@ def photos(tmp_path):
     return folder
 
 
-def test_a_folder_becomes_a_table_csv_and_json(run, photos, tmp_path):
+def test_a_folder_becomes_a_table_csv_and_json(tiny_run, photos, tmp_path):
     done = run_program(
         "predict",
-        f"--workdir={run}",
+        f"--workdir={tiny_run}",
         f"--csv={tmp_path}/o.csv",
         f"--json={tmp_path}/o.json",
         photos,
@@ -50,9 +41,9 @@ def test_a_folder_becomes_a_table_csv_and_json(run, photos, tmp_path):
         assert record["probability"] == float(row["probability"]) >= 0.5
 
 
-def test_unreadable_files_are_listed_and_the_others_labelled(run, photos):
+def test_unreadable_files_are_listed_and_the_others_labelled(tiny_run, photos):
     (photos / "zero.jpg").write_bytes(b"")
-    done = try_words("predict", f"--workdir={run}", photos)
+    done = try_words("predict", f"--workdir={tiny_run}", photos)
     assert done.returncode == 1
     assert len(done.stdout.strip().splitlines()) == 3
     assert "1 of 4 files could not be read" in done.stderr
