@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import metadata as package_metadata
 from pathlib import Path
 from typing import Any
@@ -229,11 +230,12 @@ def _transferred(
 
 
 def about_machine(layout: Layout) -> dict[str, Any]:
-    """Tell what a run's figures were measured with."""
+    """Tell what a run's figures were measured with, and when."""
     packages = ("jaxcnn", "jax", "flax", "optax")
     return {
         "versions": {name: package_metadata.version(name) for name in packages},
         "device": layout.describe(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

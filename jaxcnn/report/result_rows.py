@@ -1,6 +1,7 @@
 """A run's page in rows: the largest figures, what to beware of, what was run on what."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from jaxcnn.progress import format_duration
@@ -74,6 +75,7 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
         ("batch", counted(config.batch_size, "photo")),
         ("length", f"{counted(len(facts.history), 'epoch')}, {summary['steps']:,} steps{stopped}"),
         ("seed", str(config.seed)),
+        ("finished", _time(summary.get("finished"))),
         ("time", format_duration(summary["train_seconds"])),
         ("throughput", f"{number(round(summary['images_per_second']))} photos a second"),
         ("waited for data", percent(_mean(facts, "data_wait_share"))),
@@ -81,6 +83,11 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
         ("versions", ", ".join(versions)),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _time(text: str | None) -> str:
+    """Write a time of summary.json for people; of an older run it is not there."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC" if text else ""
 
 
 def _mean(facts: RunFacts, name: str) -> float | None:

@@ -168,11 +168,11 @@ def learned_state(workdir):
         store = CheckpointStore(workdir / "checkpoints" / kind)
         found[kind] = {step: store._manifest(step)["arrays"] for step in store.steps()}
         store.close()
-    timings = ("images_per_second", "data_wait_share")
+    timings = ("images_per_second", "data_wait_share", "train_seconds", "finished")
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     found["rows"] = [{k: v for k, v in row.items() if k not in timings} for row in rows]
     summary = json.loads((workdir / "summary.json").read_text())
-    found["summary"] = {k: v for k, v in summary.items() if k not in (*timings, "train_seconds")}
+    found["summary"] = {k: v for k, v in summary.items() if k not in timings}
     return found
 
 

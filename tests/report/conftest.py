@@ -126,6 +126,7 @@ def make_run(tmp_path):
                 "num_duplicates_across_splits": 0,
                 "versions": {"jaxcnn": "0.1.0"},
                 "device": "1 x cpu",
+                "finished": "2026-02-03T14:05:06+00:00",
                 **more,
             },
         )

@@ -40,9 +40,14 @@ def test_the_page_tells_the_run(make_run):
     for words in ("six_conv is right on", "95% interval", "Most confidently wrong", "F1", "1:15"):
         assert words in page.text
     assert "python -m experiments.cats_dogs" in page.text
+    assert "2026-02-03 14:05 UTC" in page.text
     assert page.tags.count("svg") == 3
     assert len(page.ids) == len(set(page.ids))
     assert all(page.alts)
+
+
+def test_a_run_of_an_older_version_has_a_page_without_a_date(make_run):
+    assert "finished" not in read(make_run(finished=None)).text
 
 
 def test_names_of_classes_and_files_stay_text(make_run):
