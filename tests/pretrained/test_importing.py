@@ -10,7 +10,7 @@ from seeded_weights import seeded_array
 
 from jaxcnn import pretrained
 from jaxcnn.models import create_model
-from jaxcnn.pretrained import importing, mapping
+from jaxcnn.pretrained import importing, mapping, unlisted
 from jaxcnn.pretrained.names import names_of
 
 MODEL = "resnet20"
@@ -138,7 +138,7 @@ def test_a_published_file_is_recognised_wherever_it_lies(file, monkeypatch, tmp_
     digest = importing.sha256_of(file)
     row = pretrained.find_weights("resnet20.akamaster")
     known = type(row)(**{**vars(row), "sha256": digest})
-    monkeypatch.setattr(importing, "list_weights", lambda model=None: [known])
+    monkeypatch.setattr(unlisted, "list_weights", lambda model=None: [known])
     shutil.copy(file, tmp_path / "renamed.bin")
     found = pretrained.load(tmp_path / "renamed.bin", model=MODEL, say=silent)
     assert found.name == "resnet20.akamaster"
