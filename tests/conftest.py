@@ -81,6 +81,13 @@ def _few_photos(request):
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled():
+    """Drop a module's programs after it: kept, they make a process of 4 GB, and a slower one."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_config):
     """The folder of a finished run; tests read it, and write elsewhere."""

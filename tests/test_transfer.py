@@ -284,7 +284,7 @@ def test_a_run_does_not_go_on_from_other_weights_or_data(config, first_run, tmp_
     settings = transferred(config, other, freeze="backbone")
     train_classifier(settings, tmp_path / "run", say=silent)
     shutil.rmtree(other)
-    train_classifier(dataclasses.replace(config, seed=9), other, say=silent)
+    train_classifier(dataclasses.replace(config, seed=9, num_epochs=1), other, say=silent)
     with pytest.raises(ValueError, match="the weights are not those that the run"):
         train_classifier(settings, tmp_path / "run", resume=True, say=silent)
 

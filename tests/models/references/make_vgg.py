@@ -31,7 +31,7 @@ def _torch_case(model: str, origin: str) -> Case:
         reference=f"{version}, torch {torch.__version__}",
         image_shape=(64, 96, 3),  # other than 7x7 before the adaptive pooling
         gains={},
-        slow=model != "vgg11_bn" or origin == "timm",
+        slow=True,
     )
 
 
