@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from jaxcnn.privacy import INSTALL
 from jaxcnn.progress import format_duration
 from jaxcnn.report import words
 from jaxcnn.report.answers import calibration_error, filled_bins
@@ -105,7 +106,9 @@ def _privacy(found: Mapping[str, Any]) -> list[str]:
         f"The gradient of each photo was cut to a norm of {found['clip_norm']:g}, with noise of "
         f"{found['noise_multiplier']:g} times that on their sum."
     )
+    if not found["noise_multiplier"]:
+        return [how, "Without noise epsilon has no bound."]
     if found["epsilon"] is None:
-        return [how, "Epsilon has no bound that is known."]
+        return [how, f"Epsilon was not computed: that needs {INSTALL}."]
     bound = f"Epsilon is {found['epsilon']:.1f} for delta {found['delta']:g}."
     return [how, bound, "It covers the trained parameters, not this page's figures and photos."]

@@ -122,7 +122,8 @@ def test_several_networks_are_told_one_by_one(make_run):
     ("privacy", "says"),
     [
         ({"epsilon": 3.21, "epsilon_if_poisson": 2.0}, "Epsilon is 3.2 for delta 1e-05"),
-        ({"epsilon": None, "epsilon_if_poisson": None}, "no bound that is known"),
+        ({"epsilon": None, "epsilon_if_poisson": None}, "needs pip install 'jaxcnn[privacy]'"),
+        ({"epsilon": None, "noise_multiplier": 0.0}, "Without noise epsilon has no bound"),
     ],
 )
 def test_private_training_is_told(make_run, privacy, says):
