@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
@@ -15,6 +16,7 @@ from jaxcnn.plots.style import HALO, INK, PALE, RUN_COLOURS, RUN_MARKERS, SMALL_
 from jaxcnn.plots.text import counted, drawable_names, fit_text, font, percent
 
 _MAX_NAMED = 12  # classes told apart; more looks than that are told apart by nobody
+_LEGEND_SIZE = 60.0  # square points
 
 
 def plot_photo_map(
@@ -75,7 +77,7 @@ def _figure_photo_map(
     counts = np.bincount(truth, minlength=len(names))
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     named, rest = order[:_MAX_NAMED], np.isin(truth, order[_MAX_NAMED:])
-    size = float(np.clip(4000 / len(truth), 6, 60))
+    size = float(np.clip(20_000 / len(truth), 6, 60))
     if rest.any():
         label = counted(len(order) - len(named), "other class", "other classes")
         axes.scatter(points[rest, 0], points[rest, 1], s=size, color=PALE, marker=".", label=label)
@@ -91,6 +93,9 @@ def _figure_photo_map(
         frameon=False,
         prop={"family": font()["fontfamily"], "size": TEXT_PT},
     )
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([_LEGEND_SIZE])  # or they would be as small as points among thousands
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure

@@ -83,6 +83,19 @@ def test_of_many_classes_the_most_frequent_are_told_apart(texts):
     assert "t-SNE" in " ".join(texts(figure))
 
 
+def test_of_thousands_of_small_points_the_legend_is_as_large_as_of_few():
+    labels = np.arange(5000) % 2
+    points = np.random.default_rng(0).normal(size=(5000, 2))
+    figure = photo_map._figure_photo_map(
+        points, labels, ["cat", "dog"], method="pca", wrong=labels == 1
+    )
+    (axes,) = figure.axes
+    drawn = {s.get_label(): s.get_sizes()[0] for s in axes.collections}
+    assert drawn["cat"] == drawn["dog"] < 10
+    handles = axes.get_legend().legend_handles
+    assert [handle.get_sizes()[0] for handle in handles] == [60, 60, 60]
+
+
 def test_a_field_larger_than_the_photo_ends_at_its_edges():
     figure = receptive_fields._figure_receptive_fields(
         PHOTO, [plots.FieldRow("stem", 4, 2, False), plots.FieldRow("top", 99, 4, True)]
