@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from network_trials import learn_by_heart, logits_of, random_images, random_variables
 
 from jaxcnn.models import (
     batch_norm,
@@ -48,10 +48,6 @@ def quiet(model):
     return model.clone(dropout_rate=0.0, **({"drop_path_rate": 0.0} if has_drop_path else {}))
 
 
-def random_images(*shape, dtype=jnp.float32):
-    return jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
-
-
 def shapes_of(model, image_shape, *, train=False):
     images = jax.ShapeDtypeStruct((2, *image_shape), jnp.float32)
     return jax.eval_shape(
@@ -71,23 +67,6 @@ def calls_of(module_type, model, read, *, train=False):
     with nn.intercept_methods(record):
         shapes_of(model, (32, 32, 3), train=train)
     return seen
-
-
-def random_variables(model, images):
-    """Fill the network's variables with numpy, which spares the compilation of `init`."""
-    random = np.random.default_rng(1)
-
-    def draw(path, leaf):
-        if path[-1].key in ("scale", "var"):
-            return jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), leaf.dtype)
-        gain = (2 / max(np.prod(leaf.shape[:-1]), 1)) ** 0.5 if leaf.ndim > 1 else 0.1
-        return jnp.asarray(gain * random.normal(size=leaf.shape), leaf.dtype)
-
-    return jax.tree.map_with_path(draw, shapes_of(model, images.shape[1:])[1])
-
-
-def logits_of(model, variables, images):
-    return jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, images)
 
 
 @pytest.mark.parametrize(
@@ -244,29 +223,10 @@ def test_the_hidden_layer_of_v3_sees_the_mean_of_the_last_stage():
 def test_a_batch_is_learnt_by_heart_and_its_statistics_are_collected(family):
     model = quiet(TINY[family])
     images, labels = random_images(6, 16, 24, 3), jnp.arange(6) % 3
-    before = variables = random_variables(model, images)
-
-    @jax.jit
-    def step(variables):
-        def loss(params):
-            logits, updates = model.apply(
-                variables | {"params": params}, images, train=True, mutable=["batch_stats"]
-            )
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return losses.mean(), updates
-
-        (value, moved), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
-        params = jax.tree.map(lambda p, g: p - 0.05 * g, variables["params"], gradient)
-        return value, {"params": params} | moved, gradient
-
-    losses = []
-    for _ in range(120):
-        value, variables, gradient = step(variables)
-        losses.append(float(value))
+    before = random_variables(model, images)
+    losses, variables, _ = learn_by_heart(model, images, labels, learning_rate=0.05, num_steps=120)
     assert losses[0] > 0.5
     assert losses[-1] < 0.2
-    for path, leaf in jax.tree.leaves_with_path(gradient):
-        assert jnp.isfinite(leaf).all(), path
     after = jax.tree.leaves_with_path(variables["batch_stats"])
     for (path, new), old in zip(after, jax.tree.leaves(before["batch_stats"]), strict=True):
         assert (new != old).any(), path

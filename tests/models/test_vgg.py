@@ -1,9 +1,15 @@
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
+from network_trials import (
+    dropouts_of,
+    learn_by_heart,
+    logits_of,
+    random_images,
+    random_variables,
+    shapes_of,
+)
 
 from jaxcnn.models import create_model, stage_infos
 from jaxcnn.models.layers import BatchNorm
@@ -18,46 +24,6 @@ TINY = {
     "hidden_dropout_rate": 0.0,
     "dropout_rate": 0.0,
 }
-
-
-def random_images(*shape, dtype=jnp.float32):
-    return jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
-
-
-def shapes_of(model, images):
-    return jax.eval_shape(lambda key: model.init(key, images, train=False), jax.random.key(0))
-
-
-def random_variables(model, images):
-    """Fill the network's variables with numpy, which spares the compilation of `init`."""
-    random = np.random.default_rng(1)
-
-    def draw(path, leaf):
-        if path[-1].key in ("scale", "var"):
-            return jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), leaf.dtype)
-        gain = (2 / max(np.prod(leaf.shape[:-1]), 1)) ** 0.5 if leaf.ndim > 1 else 0.1
-        return jnp.asarray(gain * random.normal(size=leaf.shape), leaf.dtype)
-
-    return jax.tree.map_with_path(draw, shapes_of(model, images))
-
-
-def logits_of(model, variables, images):
-    return jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, images)
-
-
-def dropouts_of(model, images):
-    """Note where dropout acts in training, and at what rate."""
-    rates = {}
-
-    def record(call, args, kwargs, context):
-        if isinstance(context.module, nn.Dropout) and not context.module.deterministic:
-            rates["/".join(context.module.path)] = context.module.rate
-        return call(*args, **kwargs)
-
-    keys = {"params": jax.random.key(0), "dropout": jax.random.key(0)}
-    with nn.intercept_methods(record):
-        jax.eval_shape(lambda: model.init(keys, images, train=True))
-    return rates
 
 
 @pytest.mark.parametrize(
@@ -194,28 +160,9 @@ def test_dropout_acts_in_training_only_and_half_precision_is_close():
 def test_a_batch_is_learnt_by_heart():
     model = VGG(**TINY | {"batch_norm": True, "hidden_width": 64})
     images, labels = random_images(4, 32, 33, 3), jnp.arange(4) % 3
-    variables = random_variables(model, images)
-
-    @jax.jit
-    def step(variables):
-        def loss(params):
-            logits, updates = model.apply(
-                variables | {"params": params}, images, train=True, mutable=["batch_stats"]
-            )
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return losses.mean(), updates
-
-        (value, moved), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
-        params = jax.tree.map(lambda p, g: p - 5e-4 * g, variables["params"], gradient)
-        return value, {"params": params} | moved, gradient
-
-    losses = []
-    for _ in range(12):
-        value, variables, gradient = step(variables)
-        losses.append(float(value))
+    losses, _, _ = learn_by_heart(model, images, labels, learning_rate=5e-4, num_steps=12)
     assert losses[0] > 0.5
     assert losses[-1] < 0.1
-    assert jax.tree.all(jax.tree.map(lambda leaf: bool(jnp.isfinite(leaf).all()), gradient))
 
 
 @pytest.mark.parametrize("shape", [(31, 32, 3), (100, 20, 3)])
