@@ -17,11 +17,11 @@ from typing import Any
 
 from absl import flags
 
-from experiments import command_line
-from jaxcnn import trainer
-from jaxcnn.config import TrainConfig
-from jaxcnn.interrupt import Interrupted
+from jaxcnn.cli import command_line
+from jaxcnn.host.signals import Interrupted
 from jaxcnn.plots import plot_comparison_curves
+from jaxcnn.runs import train_and_evaluate
+from jaxcnn.runs.config import TrainConfig
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "all three": {},
@@ -90,7 +90,7 @@ def _run(config: TrainConfig, folder: Path, name: str) -> dict[str, Any]:
     if not summary.exists():
         print(f"--- {name}")
         changed = dataclasses.replace(config, **VARIANTS[name])
-        trainer.train_classifier(changed, _folder(folder, name), resume=True)
+        train_and_evaluate.train_classifier(changed, _folder(folder, name), resume=True)
     return json.loads(summary.read_text())
 
 

@@ -20,13 +20,13 @@ from typing import Any
 
 from absl import flags
 
-from experiments import command_line
 from experiments.benchmarks import session
 from experiments.benchmarks.contest import Settings
 from experiments.benchmarks.results import CONTESTANTS
 from experiments.benchmarks.rows import DTYPES, MODES, parse_networks
+from jaxcnn.cli import command_line
+from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
-from jaxcnn.registry import unknown_name
 
 _NETWORKS = flags.DEFINE_string(
     "networks",

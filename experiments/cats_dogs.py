@@ -15,10 +15,10 @@ The architecture is the article's: six convolutions with max pooling, ReLU, and 
 of real photos take half an hour on two cores. Other networks, sizes and cures are flags.
 """
 
-from experiments import training_program
+from jaxcnn.cli import train
 
-_PROGRAM = training_program.Program("experiments.cats_dogs")
-training_program.define_flags(_PROGRAM)
+_PROGRAM = train.Program("python -m experiments.cats_dogs")
+train.define_flags(_PROGRAM)
 
 if __name__ == "__main__":
-    training_program.run(_PROGRAM)
+    train.run_program(_PROGRAM)

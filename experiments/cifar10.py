@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments import training_program
+from jaxcnn.cli import train
 
 GOAL = 0.94  # DAWNBench's
 
@@ -61,8 +61,8 @@ def _report(workdir: Path, summary: Mapping[str, Any]) -> None:
         print(f"{GOAL:.0%} of the validation images after {found[0]:.1f} s, epoch {found[1]}, {on}")
 
 
-_PROGRAM = training_program.Program("experiments.cifar10", recipe="cifar10_fast", report=_report)
-training_program.define_flags(_PROGRAM)
+_PROGRAM = train.Program("python -m experiments.cifar10", recipe="cifar10_fast", report=_report)
+train.define_flags(_PROGRAM)
 
 if __name__ == "__main__":
-    training_program.run(_PROGRAM)
+    train.run_program(_PROGRAM)

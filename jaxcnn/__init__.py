@@ -1,67 +1,31 @@
 """Convolutional image classifiers in JAX: pure functions from photo to label.
 
-The names here are the ones most programs need; the modules hold the rest. Each is imported when it
-is first used, so that `import jaxcnn` is quick.
+The names here are the ones most programs need; the packages hold the rest.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.augment import make_augment
-    from jaxcnn.classifier import Classifier, Prediction
-    from jaxcnn.config import TrainConfig
-    from jaxcnn.eval_step import make_eval_step
-    from jaxcnn.models import create_model, list_models, summarize
-    from jaxcnn.train import make_train_step
-    from jaxcnn.train_state import init_state
-    from jaxcnn.trainer import evaluate_classifier, train_classifier
-    from jaxcnn.types import Batch, Metrics, TrainState
-
-_HOME = {
-    "Batch": "types",
-    "Classifier": "classifier",
-    "Metrics": "types",
-    "Prediction": "classifier",
-    "TrainConfig": "config",
-    "TrainState": "types",
-    "create_model": "models",
-    "evaluate_classifier": "trainer",
-    "init_state": "train_state",
-    "list_models": "models",
-    "make_augment": "augment",
-    "make_eval_step": "eval_step",
-    "make_train_step": "train",
-    "summarize": "models",
-    "train_classifier": "trainer",
-}
-
-__all__ = [
-    "Batch",
-    "Classifier",
-    "Metrics",
-    "Prediction",
-    "TrainConfig",
-    "TrainState",
-    "create_model",
-    "evaluate_classifier",
-    "init_state",
-    "list_models",
-    "make_augment",
-    "make_eval_step",
-    "make_train_step",
-    "summarize",
-    "train_classifier",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first used."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'jaxcnn' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"jaxcnn.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return __all__
+    from jaxcnn.augment import make_augment as make_augment
+    from jaxcnn.models import (
+        create_model as create_model,
+        list_models as list_models,
+        summarize as summarize,
+    )
+    from jaxcnn.runs import (
+        Classifier as Classifier,
+        Prediction as Prediction,
+        TrainConfig as TrainConfig,
+        evaluate_classifier as evaluate_classifier,
+        train_classifier as train_classifier,
+    )
+    from jaxcnn.training import (
+        init_state as init_state,
+        make_eval_step as make_eval_step,
+        make_train_step as make_train_step,
+    )
+    from jaxcnn.types import Batch as Batch, Metrics as Metrics, TrainState as TrainState
+else:
+    __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

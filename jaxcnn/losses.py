@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 from jaxcnn.types import Array
 
 LossFn = Callable[[Array, Array], jax.Array]

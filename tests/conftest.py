@@ -22,9 +22,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn.config import TrainConfig
-from jaxcnn.data.memory import DecodedSplit
-from jaxcnn.ops import onednn
+from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.ops.cpu import onednn
+from jaxcnn.runs.config import TrainConfig
 
 # Found out once, for the processes too that tests start with cache folders of their own.
 os.environ.setdefault("JAXCNN_ONEDNN", "1" if onednn.is_available() else "0")
@@ -67,9 +67,9 @@ def few_photos(*, in_pictures=True, maps=False):
     with pytest.MonkeyPatch.context() as patch:
         if in_pictures:
             for name in ("_SAMPLE_ROWS", "_SAMPLE_VIEWS", "_SHEET_PHOTOS", "_PREDICTED_PHOTOS"):
-                patch.setattr(f"jaxcnn.pictures.{name}", 2)
+                patch.setattr(f"jaxcnn.runs.figures.{name}", 2)
         if not maps:
-            patch.setattr("jaxcnn.report.keep.map_maker", lambda *_: "left out in this test.")
+            patch.setattr("jaxcnn.runs.report.write.map_maker", lambda *_: "left out in this test.")
         yield
 
 
@@ -91,7 +91,9 @@ def _forget_compiled():
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_config):
     """The folder of a finished run; tests read it, and write elsewhere."""
-    from jaxcnn.trainer import train_classifier  # few tests need it, and it imports much
+    from jaxcnn.runs.train_and_evaluate import (
+        train_classifier,  # few tests need it, and it imports much
+    )
 
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     with few_photos():

@@ -8,13 +8,14 @@ import numpy as np
 import optax
 
 from experiments.benchmarks.serving import Task, process_peak_bytes, serve
-from jaxcnn import losses, train
-from jaxcnn.compilation import compile_step
+from jaxcnn import losses
 from jaxcnn.data.batches import steps_per_epoch, train_batches
-from jaxcnn.data.memory import DecodedSplit
+from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.host.start import prepare_process
 from jaxcnn.models import create_model
-from jaxcnn.process import prepare_process
-from jaxcnn.train_state import init_state
+from jaxcnn.training import step
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.state import init_state
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def make_task(spec: dict[str, Any]) -> Task:
     key = jax.random.key(0)
     state = init_state(key, model, optimizer, split.image_shape)
     batches = train_batches(split, batch_size=spec["batch_size"], seed=0)
-    train_step = train.make_train_step(model, optimizer, loss_fn, lambda key, image: image)
+    train_step = step.make_train_step(model, optimizer, loss_fn, lambda key, image: image)
     compiled = compile_step(train_step, state, next(batches), key, donate_argnums=0)
     steps = steps_per_epoch(len(split), spec["batch_size"])
 

@@ -13,13 +13,14 @@ import optax
 from flax.training import train_state
 
 from experiments.benchmarks.serving import Task, process_peak_bytes, serve
-from jaxcnn import losses, train
-from jaxcnn.compilation import compile_step
-from jaxcnn.eval_step import make_eval_step_of_views
+from jaxcnn import losses
+from jaxcnn.host.start import prepare_process
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.ops.lowering import stock_ops
-from jaxcnn.process import prepare_process
-from jaxcnn.train_state import evaluation_variables, init_state
+from jaxcnn.training import step as train
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.eval_step import make_eval_step_of_views
+from jaxcnn.training.state import evaluation_variables, init_state
 from jaxcnn.types import Batch, PyTree
 
 LEARNING_RATE, MOMENTUM = 1e-3, 0.9
@@ -119,7 +120,7 @@ def _own_batch(contest: Contest) -> Batch:
 
 
 def _own_training(contest: Contest) -> Contestant:
-    """Train as `jaxcnn.trainer` does: the library's own step, the state's memory handed on."""
+    """Train as a run does: the library's own step, the state's memory handed on."""
     optimizer = _optimizer()
     loss_fn = losses.make_loss("softmax", num_classes=contest.num_classes)
     train_step = train.make_step(

@@ -19,7 +19,7 @@ from experiments.benchmarks.serving import (
 )
 from jaxcnn.data.batches import train_batches
 from jaxcnn.data.folder import FolderSource
-from jaxcnn.data.memory import StreamedSplit
+from jaxcnn.data.image_splits import StreamedSplit
 from jaxcnn.data.throughput import pillow_rate
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
-from jaxcnn.data.memory import DecodedSplit, decode_split
+from jaxcnn.data.image_splits import DecodedSplit, decode_split
 from jaxcnn.data.source import Source, Splits, SubsetSource, example_labels
 
 Arrays = dict[str, np.ndarray]

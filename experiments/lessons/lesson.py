@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from experiments.lessons.course import Course
-from jaxcnn.report import render_page
+from jaxcnn.runs.report.page import render_page
 
 
 class Shown(NamedTuple):

@@ -12,12 +12,12 @@ from experiments.lessons.course import Arrays, Course
 from experiments.lessons.filters import by_channel
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.training import settings, train
-from jaxcnn import build
-from jaxcnn.config import TrainConfig
 from jaxcnn.losses import probabilities
 from jaxcnn.models import StagedNetwork
-from jaxcnn.pixels import normalize, to_unit_interval
 from jaxcnn.plots.text import percent
+from jaxcnn.runs import build
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 _MAPS = 4  # shown of each stage

@@ -12,9 +12,9 @@ from experiments.lessons.lesson import Shown, words
 from jaxcnn.augment import augment_batch, make_augment
 from jaxcnn.models.layers import ACTIVATIONS
 from jaxcnn.ops.pooling import max_pool
-from jaxcnn.pixels import to_unit_interval
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
 from jaxcnn.plots.text import font, percent
+from jaxcnn.training.preprocessing import to_unit_interval
 
 POOLINGS = ((2, 2), (3, 1), (3, 2))  # window and stride, px
 DROPOUT_RATE, UNITS, STEPS = 0.5, 20, 10

@@ -13,7 +13,8 @@ from typing import Any
 from experiments.lessons.course import Course, digest, write_whole
 from experiments.lessons.lesson import Lesson, code_of
 from jaxcnn.plots.themes import web_pair
-from jaxcnn.report import embed_picture, render_page, write_page
+from jaxcnn.runs.report import embed_picture
+from jaxcnn.runs.report.page import render_page, write_page
 
 Say = Callable[..., None]  # as `print`
 

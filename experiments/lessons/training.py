@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxcnn import build, config
-from jaxcnn.compilation import compile_step
-from jaxcnn.config import TrainConfig
 from jaxcnn.data.batches import eval_batches, steps_per_epoch, train_batches
-from jaxcnn.data.memory import DecodedSplit
-from jaxcnn.evaluation import evaluate
+from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.models import StagedNetwork
-from jaxcnn.phases import plan_phases
-from jaxcnn.train import TrainStep, make_train_step
-from jaxcnn.train_state import init_state
+from jaxcnn.runs import build, config
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.phases import plan_phases
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.evaluation import evaluate
+from jaxcnn.training.state import init_state
+from jaxcnn.training.step import TrainStep, make_train_step
 from jaxcnn.types import Batch, PyTree, TrainState
 
 EVAL_BATCH_SIZE = 250

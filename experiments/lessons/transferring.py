@@ -13,16 +13,17 @@ from experiments.lessons.course import Arrays, Course, first_of
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.looking_inside import flatten, unflatten
 from experiments.lessons.training import settings, train
-from jaxcnn import build, pretrained
-from jaxcnn.compilation import compile_step
+from jaxcnn import pretrained
 from jaxcnn.data.batches import eval_batches
-from jaxcnn.data.memory import DecodedSplit
-from jaxcnn.features import extract, make_feature_step
-from jaxcnn.logistic_regression import fit_logistic_regression, predict, standardise
-from jaxcnn.metrics import wilson_interval
+from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.metrics.classification import wilson_interval
+from jaxcnn.metrics.logistic_regression import fit_logistic_regression, predict, standardise
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
 from jaxcnn.plots.text import font, percent
+from jaxcnn.runs import build
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.features import extract, make_feature_step
 from jaxcnn.types import PyTree
 
 _PACKAGED = "efficientnet_lite0.lukemelas"

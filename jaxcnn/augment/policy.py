@@ -27,7 +27,7 @@ from jaxcnn.augment.rand_augment import (
     operations_matrix,
 )
 from jaxcnn.augment.warp import affine_warp
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxcnn.augment.checks import Size, as_height_width, check_image
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 EDGES = ("reflect", "nearest", "constant")
 

@@ -1,1 +1,58 @@
-"""Host-side data: sources, decoding, splits, and batches of numpy arrays."""
+"""Data on the host: sources, decoding, splits, and batches of numpy arrays.
+
+Imports `host` and `types`, and no JAX arithmetic.
+"""
+
+from typing import TYPE_CHECKING
+
+from jaxcnn.host.lazy import hand_out
+
+if TYPE_CHECKING:
+    from jaxcnn.data.bad_files import (
+        BadFilesError as BadFilesError,
+        write_skipped_csv as write_skipped_csv,
+    )
+    from jaxcnn.data.batches import (
+        eval_batches as eval_batches,
+        member_batches as member_batches,
+        steps_per_epoch as steps_per_epoch,
+        train_batches as train_batches,
+    )
+    from jaxcnn.data.datasets import (
+        ImageSplits as ImageSplits,
+        load_images as load_images,
+        load_splits as load_splits,
+    )
+    from jaxcnn.data.decode import (
+        DecodeError as DecodeError,
+        decode_and_resize as decode_and_resize,
+        decode_image as decode_image,
+        resize_image as resize_image,
+    )
+    from jaxcnn.data.folder import (
+        FolderError as FolderError,
+        FolderSource as FolderSource,
+        load_folder as load_folder,
+    )
+    from jaxcnn.data.image_cache import ImageCache as ImageCache
+    from jaxcnn.data.image_splits import (
+        DecodedSplit as DecodedSplit,
+        ImageSplit as ImageSplit,
+        StreamedSplit as StreamedSplit,
+        decode_split as decode_split,
+    )
+    from jaxcnn.data.source import (
+        ArraySource as ArraySource,
+        Example as Example,
+        Source as Source,
+        Splits as Splits,
+    )
+    from jaxcnn.data.splitting import (
+        complete_splits as complete_splits,
+        find_duplicates as find_duplicates,
+        split_by_hash as split_by_hash,
+    )
+    from jaxcnn.data.tfds_prepare import TfdsError as TfdsError
+    from jaxcnn.data.tfds_source import TfdsSource as TfdsSource, load_tfds as load_tfds
+else:
+    __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

@@ -14,7 +14,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from jaxcnn.data.memory import ImageSplit
+from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.types import Batch
 
 _ENDLESS = 2**62  # steps; Grain numbers them by 64-bit integers

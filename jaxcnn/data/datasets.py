@@ -11,7 +11,7 @@ from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.folder import load_folder
 from jaxcnn.data.image_cache import ImageCache
-from jaxcnn.data.memory import (
+from jaxcnn.data.image_splits import (
     DecodedSplit,
     ImageSplit,
     SkippedFile,
@@ -21,7 +21,7 @@ from jaxcnn.data.memory import (
     decoded_bytes,
 )
 from jaxcnn.data.source import Source, Splits, SubsetSource
-from jaxcnn.data.split import DuplicatePair, complete_splits, find_duplicates
+from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicates
 from jaxcnn.data.tfds_source import load_tfds
 from jaxcnn.data.workers import usable_cores
 

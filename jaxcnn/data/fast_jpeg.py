@@ -18,7 +18,7 @@ from PIL import Image
 
 from jaxcnn.data.orientation import UPRIGHT, orientation_of, turn_array
 from jaxcnn.data.resize import placement
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 PILLOW, FAST = "pillow", "fast"
 DECODERS = ("auto", PILLOW, FAST)

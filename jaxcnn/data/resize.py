@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 RESIZE_MODES = ("crop", "squash", "pad")
 INTERPOLATIONS = {

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from jaxcnn.data.without_tensorflow import NeedsTensorFlowError, without_tensorflow
-from jaxcnn.registry import nearest_first, unknown_name
+from jaxcnn.host.names import nearest_first, unknown_name
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder

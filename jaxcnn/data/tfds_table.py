@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.workers import in_threads, usable_cores
-from jaxcnn.user_cache import cache_folder
+from jaxcnn.host.folders import cache_folder
 
 LEAST_KEPT = 100_000  # examples; smaller sets are read again as quickly
 

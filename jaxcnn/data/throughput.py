@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxcnn.data.memory import StreamedSplit
+from jaxcnn.data.image_splits import StreamedSplit
 from jaxcnn.data.source import Example
 
 MakeBatch = Callable[[np.ndarray], object]  # from (B,) positions of files

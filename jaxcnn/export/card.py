@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.classifier import Classifier
-from jaxcnn.config import TrainConfig
 from jaxcnn.export import facts
 from jaxcnn.export.markdown import render
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import TrainConfig
 
 _MOST_CLASSES = 100  # with more, the table holds those found least often
 _FEWEST = 30

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from jax import export as jax_export
 
-from jaxcnn.classifier import Classifier
 from jaxcnn.export import card, facts, folder, program
 from jaxcnn.export.standalone import NAMES
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
+from jaxcnn.runs.classifier import Classifier
 
 Say = Callable[[str], None]
 FORMATS = ("stablehlo", "onnx")

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxcnn import pretrained
-from jaxcnn.classifier import Classifier
-from jaxcnn.metrics import wilson_interval
-from jaxcnn.workdir import Workdir
+from jaxcnn.metrics.classification import wilson_interval
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.folder import Workdir
 
 
 class ClassRow(NamedTuple):
@@ -69,7 +69,7 @@ def class_rows(summary: Mapping[str, Any]) -> list[ClassRow]:
     """List a run's results by class, in the order of the labels.
 
     Args:
-      summary: as `jaxcnn.summary.result` writes it.
+      summary: as `jaxcnn.runs.summary.result` writes it.
 
     Returns:
       A row a class, with 95 % Wilson intervals where the run counted its photos.

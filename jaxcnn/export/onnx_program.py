@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from jaxcnn.classifier import Classifier
 from jaxcnn.export.program import ExportError, input_shape, predict_function
 from jaxcnn.ops.lowering import stock_ops
+from jaxcnn.runs.classifier import Classifier
 
 INPUT, OUTPUT = "images", "probabilities"
 _PACKAGES = ("jax2onnx", "onnx", "onnxruntime")

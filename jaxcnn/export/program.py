@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from jaxcnn import build
-from jaxcnn.classifier import Classifier
 from jaxcnn.ops.lowering import stock_ops
+from jaxcnn.runs import build
+from jaxcnn.runs.classifier import Classifier
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.host.names import unknown_name
 from jaxcnn.interpret.receptive_field import ReceptiveField, interpolation_weights
 from jaxcnn.interpret.scores import class_scores
 from jaxcnn.models import StagedNetwork, rest_after, stage_infos
-from jaxcnn.registry import unknown_name
 from jaxcnn.types import Array, PyTree
 
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.host.names import unknown_name
 from jaxcnn.interpret.feature_maps import feature_maps
 from jaxcnn.interpret.receptive_field import ReceptiveField
 from jaxcnn.models import StagedNetwork
-from jaxcnn.registry import unknown_name
 from jaxcnn.types import Array, PyTree
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 from jaxcnn.types import Array
 
 METHODS = ("auto", "pca", "tsne")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from jaxcnn.host.names import unknown_name
 from jaxcnn.models.alexnet import AlexNet
 from jaxcnn.models.efficientnet_lite import EfficientNetLite
 from jaxcnn.models.folding import fold_batch_norm
@@ -36,7 +37,6 @@ from jaxcnn.models.staged import (
 )
 from jaxcnn.models.summarize import LayerRow, Summary, format_summary, summarize
 from jaxcnn.models.vgg import VGG
-from jaxcnn.registry import unknown_name
 
 __all__ = [
     "HEAD",

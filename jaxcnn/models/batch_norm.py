@@ -7,8 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.ops.batch_norm import batch_norm as normalize_batch
-from jaxcnn.ops.batch_norm import normalize
+from jaxcnn.ops.batch_norm import batch_norm as normalize_batch, normalize
 from jaxcnn.ops.lowering import uses_stock_ops
 
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {

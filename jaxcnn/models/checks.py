@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 HEADS = ("softmax", "sigmoid")
 

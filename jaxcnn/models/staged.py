@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
+from jaxcnn.host.names import unknown_name
 from jaxcnn.models import checks, layers
-from jaxcnn.registry import unknown_name
 
 HEAD = "head"
 STAGE_OUTPUT = "stage_output"  # the name of what rematerialization keeps

@@ -1,7 +1,7 @@
 """Convolution with the semantics of `lax.conv_general_dilated`, and faster on the CPU.
 
 How it is computed is chosen when the program is lowered: on the CPU, in float32, as
-`jaxcnn.ops.cpu_convolution` says, on every other platform and in other precisions as XLA does.
+`jaxcnn.ops.cpu.convolution` says, on every other platform and in other precisions as XLA does.
 """
 
 import functools
@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcnn.ops import cpu_convolution, onednn, pointwise
-from jaxcnn.ops.cpu_convolution import DIMENSIONS, Geometry, by_xla
+from jaxcnn.ops.cpu import convolution as cpu_convolution, onednn, pointwise
+from jaxcnn.ops.cpu.convolution import DIMENSIONS, Geometry, by_xla
 from jaxcnn.ops.lowering import uses_stock_ops
 
 IntOrPair = int | Sequence[int]

@@ -3,7 +3,7 @@
 The semantics are those of `lax.reduce_window` (and so of Flax): padding of a max pool is -inf, a
 remainder that fills no window is dropped, windows that overlap are allowed.
 
-On the CPU the windows are reduced as `jaxcnn.ops.cpu_pooling` says, elsewhere as XLA does.
+On the CPU the windows are reduced as `jaxcnn.ops.cpu.pooling` says, elsewhere as XLA does.
 """
 
 import functools
@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcnn.ops import cpu_pooling
-from jaxcnn.ops.cpu_pooling import Windows
+from jaxcnn.ops.cpu import pooling
+from jaxcnn.ops.cpu.pooling import Windows
 from jaxcnn.ops.lowering import uses_stock_ops
 
 IntOrPair = int | Sequence[int]
@@ -201,9 +201,9 @@ def _reduce(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
 def _reduce_best(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
     """Reduce each window in the way that is fastest on the platform the code is lowered for."""
     stock = functools.partial(_reduce_windows, windows=windows, kind=kind)
-    if not cpu_pooling.pays(windows, kind):
+    if not pooling.pays(windows, kind):
         return stock(x)
-    own = functools.partial(cpu_pooling.reduce_windows, windows=windows, kind=kind)
+    own = functools.partial(pooling.reduce_windows, windows=windows, kind=kind)
     return lax.platform_dependent(x, cpu=own, default=stock)
 
 

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 
 from jaxcnn import pretrained
-from jaxcnn.classifier import Classifier
 from jaxcnn.photos.store import NetworkRecord
 from jaxcnn.pretrained.labels import label_names, wordnet_ids
+from jaxcnn.runs.classifier import Classifier
 
 DEFAULT_MODEL = "efficientnet_lite0"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxcnn.photos.dates import format_taken
 from jaxcnn.photos.indexing import IndexReport
-from jaxcnn.photos.search import Found, Hit
+from jaxcnn.photos.ranking import Found, Hit
 from jaxcnn.photos.store import PhotoIndex
 from jaxcnn.photos.walk import Trouble
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.host.folders import data_folder
 from jaxcnn.photos.packing import unpack_columns, unpack_labels, unpack_vector
 from jaxcnn.photos.records import Columns, NetworkRecord, Photo, PhotoIndexError
-from jaxcnn.user_cache import data_folder
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
@@ -168,7 +168,7 @@ class PhotoIndex:
             found = os.stat(self.path)
         except OSError as error:
             raise PhotoIndexError(
-                f"there is no index {self.path}; make one: python -m experiments.photos index DIR."
+                f"there is no index {self.path}; make one: jaxcnn photos index DIR."
             ) from error
         identity = (found.st_dev, found.st_ino)
         if self._connection is None or identity != self._identity:

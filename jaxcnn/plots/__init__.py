@@ -25,14 +25,14 @@ from jaxcnn.plots.curves import plot_learning_curves
 from jaxcnn.plots.excitations import plot_excitations
 from jaxcnn.plots.explanations import overlay, plot_explanations
 from jaxcnn.plots.feature_maps import plot_feature_maps, plot_filters
+from jaxcnn.plots.learning_rates import plot_learning_rates
 from jaxcnn.plots.members import plot_member_curves
 from jaxcnn.plots.neighbours import plot_neighbours
 from jaxcnn.plots.photo_map import plot_photo_map
 from jaxcnn.plots.predictions import plot_most_confidently_wrong, plot_predictions
-from jaxcnn.plots.rates import plot_learning_rates
 from jaxcnn.plots.receptive_fields import FieldRow, plot_receptive_fields
 from jaxcnn.plots.samples import plot_augmented_samples, plot_contact_sheet
-from jaxcnn.plots.suspicion import plot_suspicious_labels
+from jaxcnn.plots.suspicious_labels import plot_suspicious_labels
 from jaxcnn.plots.sweep import plot_sweep
 
 __all__ = [

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, save_png
 from jaxcnn.plots.checks import check_lengths
-from jaxcnn.plots.photos import Photos
+from jaxcnn.plots.image_grid import Photos
 from jaxcnn.plots.rows import PhotoRow, photo_rows
 from jaxcnn.plots.text import counted, drawable
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, save_png
 from jaxcnn.plots.checks import check_labels, check_lengths
-from jaxcnn.plots.photos import CaptionLine, Photos, to_rgb
+from jaxcnn.plots.image_grid import CaptionLine, Photos, to_rgb
 from jaxcnn.plots.rows import PhotoRow, photo_rows
 from jaxcnn.plots.style import GREY
 from jaxcnn.plots.text import counted, drawable_names, percent, quoted

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, save_png
-from jaxcnn.plots.photos import CaptionLine, photo_grid
+from jaxcnn.plots.image_grid import CaptionLine, photo_grid
 from jaxcnn.plots.rows import PhotoRow, photo_rows
 from jaxcnn.plots.style import GREY
 from jaxcnn.plots.text import counted, drawable

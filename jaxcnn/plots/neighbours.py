@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, save_png
 from jaxcnn.plots.checks import check_labels, check_lengths
-from jaxcnn.plots.photos import CaptionLine, Photos
+from jaxcnn.plots.image_grid import CaptionLine, Photos
 from jaxcnn.plots.rows import PhotoRow, photo_rows
 from jaxcnn.plots.style import GREY
 from jaxcnn.plots.text import drawable, drawable_names

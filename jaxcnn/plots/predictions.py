@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos, top_1
-from jaxcnn.plots.photos import CaptionLine, Photos, photo_grid
+from jaxcnn.plots.image_grid import CaptionLine, Photos, photo_grid
 from jaxcnn.plots.style import GREEN, GREY, VERMILLION
 from jaxcnn.plots.text import counted, drawable, drawable_names, font, percent, quoted
 

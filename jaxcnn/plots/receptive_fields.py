@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
-from jaxcnn.plots.photos import to_rgb
+from jaxcnn.plots.image_grid import to_rgb
 from jaxcnn.plots.style import GREY, MARGIN, RUN_COLOURS, TEXT_PT
 from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
 

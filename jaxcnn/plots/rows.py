@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import new_figure, put_text
-from jaxcnn.plots.photos import CaptionLine, add_photo, put_caption
+from jaxcnn.plots.image_grid import CaptionLine, add_photo, put_caption
 from jaxcnn.plots.style import GREY, MARGIN, SMALL_PT, TEXT_PT
 from jaxcnn.plots.text import fit_text, font
 

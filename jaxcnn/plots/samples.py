@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos
-from jaxcnn.plots.photos import CaptionLine, Photos, add_photo, photo_grid
+from jaxcnn.plots.image_grid import CaptionLine, Photos, add_photo, photo_grid
 from jaxcnn.plots.style import GREY, MARGIN, SMALL_PT, TEXT_PT
 from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
 

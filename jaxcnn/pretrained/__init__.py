@@ -7,7 +7,7 @@ of `mapping`.
 
 from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder, sha256_of
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
-from jaxcnn.pretrained.importing import Pretrained, describe, for_channels, load, settings_for
+from jaxcnn.pretrained.importing import Pretrained, describe, load
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.mapping import MappingError
 from jaxcnn.pretrained.table import (
@@ -31,12 +31,10 @@ __all__ = [
     "default_weights",
     "describe",
     "find_weights",
-    "for_channels",
     "format_table",
     "label_names",
     "list_weights",
     "load",
     "read_weights",
-    "settings_for",
     "sha256_of",
 ]

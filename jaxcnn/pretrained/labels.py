@@ -3,7 +3,7 @@
 import functools
 import importlib.resources
 
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 _CIFAR10 = """
 airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable
 from importlib import resources
 
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,7 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from jaxcnn.data.batches import (
     epoch_order,
@@ -14,7 +13,7 @@ from jaxcnn.data.batches import (
     steps_per_epoch,
     train_batches,
 )
-from jaxcnn.data.memory import DecodedSplit, StreamedSplit
+from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
 from jaxcnn.data.source import ArraySource, Example
 from jaxcnn.types import Batch
 

@@ -98,7 +98,7 @@ def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, mon
     def refuse(*arguments, **options):
         raise AssertionError("a second run must not decode")
 
-    monkeypatch.setattr("jaxcnn.data.memory.decode_and_resize", refuse)
+    monkeypatch.setattr("jaxcnn.data.image_splits.decode_and_resize", refuse)
     splits = load_splits("folder", data_dir=photos, size_px=8)
     second = load_images(splits, **options, say=said.append)
     assert re.fullmatch(r"60 images, decoded by an earlier run, read from .+ in .+ s", said[-1])

@@ -11,8 +11,8 @@ from jaxcnn.data.drawn_pets import DrawnPetsSource, draw_pet, drawn_pets_splits
 from jaxcnn.data.drawn_pets.anatomy import draw_anatomy
 from jaxcnn.data.drawn_pets.canvas import SCENE, Canvas, Frame
 from jaxcnn.data.drawn_pets.coat import smooth_noise
+from jaxcnn.data.drawn_pets.drawing import draw_label, render
 from jaxcnn.data.drawn_pets.draws import Draws
-from jaxcnn.data.drawn_pets.picture import draw_label, render
 from jaxcnn.data.drawn_pets.shapes import arc, capsule, curve, ellipse, polygon, union, within
 from jaxcnn.data.drawn_pets.splits import FIRST_INDEX
 
@@ -305,7 +305,7 @@ def test_smooth_noise_passes_through_its_table():
 
 @pytest.mark.slow
 def test_histograms_do_not_tell_cats_from_dogs():
-    from jaxcnn.baselines import histogram_baselines
+    from jaxcnn.metrics.histogram_baselines import histogram_baselines
 
     splits = drawn_pets_splits(size_px=64)
     arrays = [(np.stack([e.image for e in source]), source.labels) for source in splits]

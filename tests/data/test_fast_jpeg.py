@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.config import TrainConfig, resolve
 from jaxcnn.data import fast_jpeg
 from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image, resize_image
 from jaxcnn.data.fast_jpeg import (
@@ -18,6 +17,7 @@ from jaxcnn.data.fast_jpeg import (
     reduction,
     resize_fast,
 )
+from jaxcnn.runs.config import TrainConfig, resolve
 
 needs_fast = pytest.mark.skipif(not is_installed(), reason="the extra jaxcnn[fast] is missing")
 

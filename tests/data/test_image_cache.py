@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.data.image_cache import ImageCache, KeptImages
-from jaxcnn.data.memory import decode_split
+from jaxcnn.data.image_splits import decode_split
 from jaxcnn.data.source import ArraySource, Example
 
 ROOT = Path(__file__).parents[2]
@@ -274,8 +274,8 @@ OPTIONS = {"size_px": 4, "max_bad_share": 0.5, "progress": False}
     ],
 )
 def test_a_split_is_decoded_anew_when_its_pixels_would_be_others(cache, monkeypatch, change):
-    monkeypatch.setattr("jaxcnn.data.memory.decoder_version", str)
-    monkeypatch.setattr("jaxcnn.data.memory.choose_decoder", str)
+    monkeypatch.setattr("jaxcnn.data.image_splits.decoder_version", str)
+    monkeypatch.setattr("jaxcnn.data.image_splits.choose_decoder", str)
     first = decode_split(_Files(), **OPTIONS, cache=cache)
     second = decode_split(_Files(), **OPTIONS, cache=cache)
     assert (first.from_disk, second.from_disk) == (False, True)

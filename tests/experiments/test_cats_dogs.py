@@ -161,7 +161,7 @@ def test_a_signal_saves_and_says_how_to_resume(tmp_path, number):
 
 def learned_state(workdir):
     """All that a run learned and measured, timings left out."""
-    from jaxcnn.checkpoint import CheckpointStore
+    from jaxcnn.training.checkpoints import CheckpointStore
 
     found = {}
     for kind in ("last", "best"):

@@ -16,8 +16,7 @@ from programs import run_program, try_words
 from experiments import lessons
 from experiments.lessons import filters, looking_inside, operations, overfitting, transferring
 from experiments.lessons.course import Course, Sizes, balanced
-from experiments.lessons.lesson import Lesson, Shown, code_of
-from experiments.lessons.lesson import words as filled_words
+from experiments.lessons.lesson import Lesson, Shown, code_of, words as filled_words
 from experiments.lessons.page import make_page
 
 TINY = Sizes(

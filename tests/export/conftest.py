@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn import build, config
-from jaxcnn.classifier import Classifier
-from jaxcnn.config import TrainConfig
+from jaxcnn.runs import build, config
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import TrainConfig
 
 
 def _make_classifier(

@@ -6,7 +6,7 @@ import pytest
 
 from jaxcnn.export import card, facts
 from jaxcnn.export.markdown import escape_markdown
-from jaxcnn.metrics import wilson_interval
+from jaxcnn.metrics.classification import wilson_interval
 
 HOSTILE = [
     "<script>alert(1)</script>",

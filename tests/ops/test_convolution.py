@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from jax import lax
 
-from jaxcnn.ops import onednn
 from jaxcnn.ops.convolution import conv2d, conv_general_dilated
+from jaxcnn.ops.cpu import onednn
 from jaxcnn.ops.lowering import stock_ops
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -146,9 +145,9 @@ def test_a_map_cut_into_rows_has_the_same_gradient(engine, monkeypatch):
     x, w = draw(3, 11, 9, 4), draw(3, 3, 1, 4, seed=1)
     options = (2, 1), ((1, 1), (0, 1)), (1, 1), 4
     expected = with_gradients(reference, x, w, *options)
-    monkeypatch.setattr("jaxcnn.ops.depthwise._WHOLE_MAP_BYTES", 0)
+    monkeypatch.setattr("jaxcnn.ops.cpu.depthwise._WHOLE_MAP_BYTES", 0)
     for rows_bytes in (0, 4000, 2**20):
-        monkeypatch.setattr("jaxcnn.ops.depthwise._ROWS_BYTES", rows_bytes)
+        monkeypatch.setattr("jaxcnn.ops.cpu.depthwise._ROWS_BYTES", rows_bytes)
         jax.clear_caches()
         assert_close(with_gradients(ours, x, w, *options)[2], expected[2])
 
@@ -159,7 +158,7 @@ def test_a_batch_cut_into_parts_has_the_same_gradient(engine, monkeypatch):
     options = (1, 2), "SAME"
     expected = with_gradients(reference, x, w, *options)
     for most_bytes in (1, 3000):
-        monkeypatch.setattr("jaxcnn.ops.row_windows._MOST_BYTES", most_bytes)
+        monkeypatch.setattr("jaxcnn.ops.cpu.row_windows._MOST_BYTES", most_bytes)
         jax.clear_caches()
         assert_close(with_gradients(ours, x, w, *options)[2], expected[2])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxcnn.photos.search import Query, search
+from jaxcnn.photos.ranking import Query, search
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pipes, sockets and links: POSIX")
 

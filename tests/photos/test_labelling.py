@@ -4,12 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn import build
-from jaxcnn import config as config_lib
-from jaxcnn.classifier import Classifier
-from jaxcnn.features import make_answer_step
 from jaxcnn.models import SixConv
 from jaxcnn.photos.labelling import NetworkLabeller
+from jaxcnn.runs import build, config as config_lib
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.training.features import make_answer_step
 from jaxcnn.types import Batch
 
 SETTINGS = {

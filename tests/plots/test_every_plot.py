@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn import plots
-from jaxcnn.plots import bars, comparison, confusion, predictions, samples, suspicion
+from jaxcnn.plots import bars, comparison, confusion, predictions, samples, suspicious_labels
 from jaxcnn.plots.style import DPI
 
 
@@ -73,7 +73,7 @@ def test_pictures_of_weird_names(weird_names, make_photos, make_history, assert_
         wrong,
         predictions._figure_predictions(photos, labels, probabilities, weird_names),
         samples._figure_contact_sheet(photos, labels, weird_names),
-        suspicion._figure_suspicious_labels(
+        suspicious_labels._figure_suspicious_labels(
             photos, labels, labels[::-1], labels / count, weird_names, names=weird_names
         ),
         confusion._figure_confusion_matrix(matrix, weird_names),

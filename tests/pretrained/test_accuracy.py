@@ -11,7 +11,7 @@ import pytest
 from jaxcnn import pretrained
 from jaxcnn.data.decode import decode_and_resize
 from jaxcnn.models import create_model
-from jaxcnn.pixels import normalize
+from jaxcnn.training.preprocessing import normalize
 
 ROOT = Path(__file__).parent.parent.parent
 DATA = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared")) / "data"

@@ -5,7 +5,7 @@ depend on the machine. The class is told by shape alone: both classes draw their
 light, poses and surroundings from the same distributions.
 """
 
-from jaxcnn.data.drawn_pets.picture import draw_pet
+from jaxcnn.data.drawn_pets.drawing import draw_pet
 from jaxcnn.data.drawn_pets.splits import CLASS_NAMES, DrawnPetsSource, drawn_pets_splits
 
 __all__ = ["CLASS_NAMES", "DrawnPetsSource", "draw_pet", "drawn_pets_splits"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxcnn.data.drawn_pets.picture import MIN_SIZE_PX, draw_label, draw_pet
+from jaxcnn.data.drawn_pets.drawing import MIN_SIZE_PX, draw_label, draw_pet
 from jaxcnn.data.source import Example, Splits, digest_of
-from jaxcnn.registry import unknown_name
+from jaxcnn.host.names import unknown_name
 
 CLASS_NAMES = ("cat", "dog")
 # Where each split's pictures start in the endless row of a seed's pictures. They lie so far apart

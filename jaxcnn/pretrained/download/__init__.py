@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 
 import filelock
 
+from jaxcnn.host.folders import cache_folder
 from jaxcnn.pretrained.download.connection import DownloadError, public_address
 from jaxcnn.pretrained.download.transfer import Transfer, discard, fetch, format_bytes
-from jaxcnn.user_cache import cache_folder
 
 __all__ = ["DownloadError", "OfflineError", "cache_folder", "download", "is_offline", "sha256_of"]
 

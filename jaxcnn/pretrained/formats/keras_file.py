@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.pretrained.formats.apart import read_apart, send_arrays
 from jaxcnn.pretrained.formats.archive import is_archive, open_archive, read_member
 from jaxcnn.pretrained.formats.errors import WeightsFileError, reading
 from jaxcnn.pretrained.formats.hdf5 import (
@@ -35,6 +34,7 @@ from jaxcnn.pretrained.formats.keras_layers import (
     parse_config,
     variable_names,
 )
+from jaxcnn.pretrained.formats.subprocess_reader import read_apart, send_arrays
 
 # Groups that hold layers under their groups' names; they are no layers themselves.
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")

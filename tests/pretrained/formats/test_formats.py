@@ -11,10 +11,10 @@ import pytest
 from jaxcnn.pretrained.formats import (
     READERS,
     WeightsFileError,
-    apart,
     detect_format,
     keras_file,
     read_weights,
+    subprocess_reader,
 )
 
 FORMATS = {
@@ -102,7 +102,7 @@ def survives(path):
 @pytest.mark.parametrize("name", FORMATS)
 def test_wrong_bytes_give_arrays_or_the_one_error(good_files, tmp_path, name, monkeypatch):
     # HDF5 opens in a child process each time, so fewer of those; seconds to wait for a hang.
-    monkeypatch.setattr(apart, "BASE_SECONDS", 10.0)
+    monkeypatch.setattr(subprocess_reader, "BASE_SECONDS", 10.0)
     data, path = good_files[name].read_bytes(), tmp_path / name
     draws = np.random.default_rng(0)
     for _ in range(5 if FORMATS[name] == "keras" else 150):
@@ -133,15 +133,15 @@ def test_what_crashes_the_hdf5_library_is_a_damaged_file(fixtures, tmp_path):
     ],
 )
 def test_the_child_process_may_fail_in_any_way(fixtures, monkeypatch, code, seconds, message):
-    monkeypatch.setattr(apart, "CHILD", code)
-    monkeypatch.setattr(apart, "BASE_SECONDS", seconds)
+    monkeypatch.setattr(subprocess_reader, "CHILD", code)
+    monkeypatch.setattr(subprocess_reader, "BASE_SECONDS", seconds)
     with pytest.raises(WeightsFileError, match=message):
         read_weights(fixtures / "net.h5")
 
 
 def test_the_readers_import_nothing_heavy():
     # What `jaxcnn.pretrained` itself imports is not theirs, so a bare package takes its place.
-    package = str(Path(apart.__file__).parents[1])
+    package = str(Path(subprocess_reader.__file__).parents[1])
     code = (
         "import sys, types; bare = types.ModuleType('jaxcnn.pretrained'); "
         f"bare.__path__ = [{package!r}]; sys.modules['jaxcnn.pretrained'] = bare; "

@@ -1,0 +1,64 @@
+"""The command `jaxcnn`: absl flags in, library calls, and what a user wants to see.
+
+One module per command; `command_line` holds what they share. Each command's module is imported only
+when it is called, so that it shows no flags but its own. Imports everything below; nothing imports
+this package but `experiments`.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+# One line per command, in the order in which a user meets them.
+COMMANDS = {
+    "train": "train a classifier on a data set or on your photos, and test it",
+    "predict": "label photos with a trained network",
+    "photos": "label your own photos, and search them",
+    "report": "write the page of a run again",
+    "look-inside": "show what a network sees in photos and what it learned of its data",
+    "hard-examples": "rank training photos by how likely their label is wrong",
+    "export": "write a network as a program that needs nothing of jaxcnn",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the first word names.
+
+    Args:
+      arguments: words of the command line after the program's name; None for the process's own.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = words[0] if words else "--help"
+    if name in ("-h", "--help", "--helpfull", "help"):
+        print(_usage())
+        sys.exit(0)
+    if name == "--version":
+        from importlib import metadata
+
+        print(f"jaxcnn {metadata.version('jaxcnn')}")
+        sys.exit(0)
+    if name not in COMMANDS:
+        from jaxcnn.host.names import unknown_name
+
+        print(f"error: {unknown_name('command', name, COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
+    sys.argv = [f"jaxcnn {name}", *words[1:]]
+    importlib.import_module(f"jaxcnn.cli.{name.replace('-', '_')}").run()
+    sys.exit(0)
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Train, test and use image classifiers.",
+            "",
+            "usage: jaxcnn COMMAND [--flag=value ...]",
+            "",
+            *lines,
+            "",
+            "jaxcnn COMMAND --help shows a command's flags.",
+        ]
+    )

@@ -1,0 +1,73 @@
+"""Write a trained network as a program that needs nothing of jaxcnn, with a model card.
+
+    jaxcnn export --workdir=RUN
+        the network of a run, or the mean of its networks, into RUN/export/.
+    jaxcnn export --pretrained --model=efficientnet_lite0 --out=DIR
+        published weights.
+    jaxcnn export --workdir=RUN --format=stablehlo,onnx
+        for ONNX's runtimes too (it tells what to install).
+
+The folder holds the program (StableHLO by jax.export: any number of images, on CPU, GPU and TPU),
+predict.py, which labels photos with it, class_names.json, export.json (shapes, checksums,
+versions), requirements.txt and MODEL_CARD.md.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from jaxcnn import export
+from jaxcnn.cli import command_line, network_flags
+from jaxcnn.runs.classifier import Classifier
+
+flags.adopt_module_key_flags(network_flags)
+_OUT = flags.DEFINE_string(
+    "out",
+    None,
+    "folder to write; default export/ in --workdir, else exports/ and the weights' name.",
+)
+_FORMAT = flags.DEFINE_list(
+    "format", ["stablehlo"], f"programs to write, comma-separated: {', '.join(export.FORMATS)}."
+)
+_TITLE = flags.DEFINE_string("title", None, "of the model card; default the network's name.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace an export that is there.")
+
+
+def main(words: list[str]) -> None:
+    """Export the network that the flags name."""
+    try:
+        if len(words) > 1:
+            raise ValueError(f"{words[1]!r} is no flag; the run is named by --workdir.")
+        export.check_formats(_FORMAT.value)
+        if _OUT.value or network_flags.workdir():
+            export.check_free(_out(), overwrite=_OVERWRITE.value)
+        about_process = command_line.prepare()
+        classifier = network_flags.load_classifier()
+        for line in about_process:
+            print(line, file=sys.stderr)
+        export.export_classifier(
+            classifier,
+            _out(classifier),
+            formats=_FORMAT.value,
+            workdir=network_flags.workdir(),
+            title=_TITLE.value,
+            overwrite=_OVERWRITE.value,
+        )
+    except (ValueError, OSError) as mistake:
+        command_line.refuse(mistake)
+    print(f"written to {_out(classifier)}; try: python {_out(classifier)}/predict.py photo.jpg")
+
+
+def _out(classifier: Classifier | None = None) -> Path:
+    if _OUT.value:
+        return Path(_OUT.value)
+    if workdir := network_flags.workdir():
+        return Path(workdir) / "export"
+    assert classifier is not None  # published weights have their name from it
+    return Path("exports") / Path(classifier.config.weights or classifier.config.model).name
+
+
+def run() -> None:
+    """Parse the flags and do as they say."""
+    command_line.run(main)

@@ -1,0 +1,139 @@
+"""Look inside a trained network: what it sees in photos, and what it learned of its data.
+
+    jaxcnn look-inside --workdir=RUN photo.jpg ...
+        of a run of experiments.cats_dogs: the photos, and the data that it was trained on.
+    jaxcnn look-inside --workdir=RUN
+        the data alone.
+    jaxcnn look-inside --model=efficientnet_lite0 --pretrained photo.jpg
+        of published weights: the photos.
+
+Pictures of photos: explanations.png (Grad-CAM, occlusion and integrated gradients for the most
+probable class, or --class_name), feature_maps_1.png and on, filters.png, receptive_fields.png. Of
+the data: calibration.png and .json, most_confident_errors.png, nearest_training_photos.png,
+photo_map.png, and excitations_STAGE.png, what excites the channels of each stage.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from jaxcnn.cli import command_line, network_flags
+from jaxcnn.cli.predict import find_photos
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.decode import DecodeError
+from jaxcnn.host.names import unknown_name
+from jaxcnn.interpret.photo_map import METHODS
+from jaxcnn.runs import train_and_evaluate
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import load_config
+from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.look_inside import MAX_PHOTOS, look_at_data, look_at_photos
+
+flags.adopt_module_key_flags(network_flags)
+_OUT = flags.DEFINE_string(
+    "out",
+    None,
+    "folder for the pictures; default look_inside, in the run's folder if there is one.",
+)
+_CLASS = flags.DEFINE_string(
+    "class_name", None, "the class to ask about; default the most probable one of each photo."
+)
+_STAGE = flags.DEFINE_string(
+    "stage", None, "the stage that Grad-CAM asks; default the last whose map has several pixels."
+)
+_STEPS = flags.DEFINE_integer("steps", 64, "steps of integrated gradients.", lower_bound=1)
+_DATA = flags.DEFINE_bool("data", True, "with --workdir: look at the run's data, too.")
+_MAX_PHOTOS = flags.DEFINE_integer(
+    "max_photos", 2000, "photos to take of each split, evenly spaced.", lower_bound=1
+)
+_METHOD = flags.DEFINE_string(
+    "method", "auto", f"how to lay out the map of photos. Known: {', '.join(METHODS)}."
+)
+
+
+def main(words: list[str]) -> None:
+    """Look at the photos that the command line names, and at the run's data."""
+    try:
+        paths = list(find_photos(words[1:]))
+        _check(paths)
+        about_process = command_line.prepare()
+        classifier = network_flags.load_classifier()
+        for line in about_process:
+            print(line, file=sys.stderr)
+        made = _look(classifier, paths, _folder())
+    except (ValueError, OSError, DecodeError) as mistake:
+        command_line.refuse(mistake)
+    print(f"{len(made)} files in {made[0].parent}: {', '.join(path.name for path in made)}")
+
+
+def _check(paths: list[Path]) -> None:
+    """Refuse what cannot be done, before anything is loaded."""
+    if not paths and (network_flags.workdir() is None or not _DATA.value):
+        raise ValueError("no photo to look at: name files or folders after the flags.")
+    if len(paths) > MAX_PHOTOS:
+        raise ValueError(f"{len(paths)} photos are too many for one picture; at most {MAX_PHOTOS}.")
+    if _METHOD.value not in METHODS:
+        raise unknown_name("method", _METHOD.value, METHODS)
+
+
+def _folder() -> Path:
+    workdir = network_flags.workdir()
+    folder = Path(_OUT.value) if _OUT.value else Path(workdir or "") / "look_inside"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _look(classifier: Classifier, paths: list[Path], folder: Path) -> list[Path]:
+    photos = {str(path): _read(classifier, path) for path in paths}
+    made: list[Path] = []
+    if photos:
+        made += look_at_photos(
+            classifier,
+            photos,
+            folder,
+            class_name=_CLASS.value,
+            stage=_STAGE.value,
+            num_steps=_STEPS.value,
+        )
+    data = _load_data(bool(photos))
+    if data is not None:
+        made += look_at_data(
+            classifier,
+            data,
+            folder,
+            photos=photos,
+            max_photos=_MAX_PHOTOS.value,
+            method=_METHOD.value,
+        )
+    return made
+
+
+def _read(classifier: Classifier, path: Path) -> np.ndarray:
+    try:
+        return classifier.preprocess(path)
+    except DecodeError as error:
+        raise ValueError(f"{path} cannot be read as a photo: {error}") from error
+
+
+def _load_data(has_photos: bool) -> ImageSplits | None:
+    """Load the run's data; None without a run, or where they are gone and there are photos."""
+    workdir = network_flags.workdir()
+    if workdir is None or not _DATA.value:
+        return None
+    try:
+        config_file = Workdir(Path(workdir)).config
+        if not config_file.exists():
+            raise ValueError(f"{workdir} has no config.json; give the run's folder.")
+        return train_and_evaluate.load_data(load_config(config_file))
+    except (ValueError, OSError) as error:
+        if not has_photos:
+            raise
+        print(f"the run's data are not looked at: {error}", file=sys.stderr)
+        return None
+
+
+def run() -> None:
+    """Parse the flags and do as they say."""
+    command_line.run(main)

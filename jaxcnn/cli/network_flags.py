@@ -1,0 +1,51 @@
+"""The flags by which a program is told which trained network to use."""
+
+from absl import flags
+
+from jaxcnn.runs.classifier import Classifier
+
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "folder of a run of experiments.cats_dogs, or its checkpoints/best alone."
+)
+_MODEL = flags.DEFINE_string(
+    "model",
+    None,
+    "with --pretrained or --weights: name of the network; default efficientnet_lite0.",
+)
+_PRETRAINED = flags.DEFINE_bool(
+    "pretrained", False, "use the network's published weights, with the classes they know."
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "published weights by name, or the path of a file; implies --pretrained."
+)
+
+
+def workdir() -> str | None:
+    """Give the run's folder, None where published weights are asked for."""
+    return _WORKDIR.value
+
+
+def model_name() -> str | None:
+    """Give the name of the network that was asked for, None for the default."""
+    return _MODEL.value
+
+
+def load_classifier() -> Classifier:
+    """Load the network that the flags name.
+
+    Raises:
+      ValueError: if they name none, or two, or one that cannot be had.
+    """
+    asks_for_weights = _PRETRAINED.value or _WEIGHTS.value is not None
+    if _WORKDIR.value and asks_for_weights:
+        raise ValueError("--workdir and published weights exclude each other; give one.")
+    if asks_for_weights:
+        return Classifier.from_pretrained(_WEIGHTS.value, model=_MODEL.value)
+    if _WORKDIR.value and _MODEL.value:
+        raise ValueError("--model goes with --pretrained or --weights; a run knows its network.")
+    if not _WORKDIR.value:
+        raise ValueError(
+            "which network? Give --workdir, the folder of a run of experiments.cats_dogs, or "
+            "--pretrained for ImageNet's classes."
+        )
+    return Classifier.load(_WORKDIR.value)

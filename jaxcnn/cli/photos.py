@@ -1,0 +1,224 @@
+"""Label one's own photos, and search them.
+
+    jaxcnn photos index ~/Pictures
+        labels every photo in the folder and below, with ImageNet's thousand classes or, with
+        --workdir=RUN, those of a trained run. Again later: what is new, changed, moved or gone;
+        without a folder, of all that were indexed before.
+    jaxcnn photos search "golden retriever" --since=1y
+    jaxcnn photos search --like=photo.jpg
+        lists the photos that show it, or look like it; both may be combined.
+    jaxcnn photos search dog --html=dogs.html
+        writes them as a gallery, a page of one file.
+    jaxcnn photos serve
+        shows the index in a browser on this machine: by words, or by a photo that is dropped.
+    jaxcnn photos about
+        tells what the index holds, and which files could not be read.
+
+Labels lie in one file, see --index; photos are only read. Words find all that is of their kind:
+"dog" every breed, "fruit" the lemons. Search ends with status 1 where it finds nothing.
+"""
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from jaxcnn.cli import command_line, photo_pages
+from jaxcnn.host.names import unknown_name
+from jaxcnn.host.signals import SignalWatch
+from jaxcnn.photos import listing
+from jaxcnn.photos.dates import parse_since
+from jaxcnn.photos.ranking import DEFAULT_LIMIT, DEFAULT_MIN_PROBABILITY, Found, Query, search
+from jaxcnn.photos.reading import digest, read_file
+from jaxcnn.photos.store import PhotoIndex, default_index_path
+
+_INDEX = flags.DEFINE_string("index", None, f"file of the index; default {default_index_path()}.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "index: label with this trained run, the folder of experiments.cats_dogs."
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    "index: label with these published weights, a name that `jaxcnn predict "
+    "--list_weights` lists, or a file; default EfficientNet-Lite0's, or what the index has.",
+)
+_REBUILD = flags.DEFINE_bool(
+    "rebuild", False, "index: label all photos anew; the old index is replaced once that is done."
+)
+_FORGET_MISSING = flags.DEFINE_bool(
+    "forget_missing",
+    False,
+    "index: forget all photos that are gone, even where their drive may not be mounted.",
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 32, "index: photos labelled together; no effect on results.", lower_bound=1
+)
+_WORKERS = flags.DEFINE_integer(
+    "num_workers", None, "index: threads that decode; default one a core.", lower_bound=1
+)
+_LIKE = flags.DEFINE_string("like", None, "search: find photos that look like this one.")
+_MIN_PROBABILITY = flags.DEFINE_float(
+    "min_probability",
+    DEFAULT_MIN_PROBABILITY,
+    "search: least probability that a photo shows what the words say.",
+    lower_bound=0,
+    upper_bound=1,
+)
+_SINCE = flags.DEFINE_string(
+    "since", None, "search: photos taken since 2024-03-31, 2024-03, 2024, or 7d, 2w, 3m, 1y ago."
+)
+_LIMIT = flags.DEFINE_integer("limit", DEFAULT_LIMIT, "search: so many at most.", lower_bound=1)
+_JSON = flags.DEFINE_bool("json", False, "search: print JSON in place of a table.")
+_HTML = flags.DEFINE_string(
+    "html", None, "search: file to write the photos to as a gallery, a page of one file."
+)
+_PORT = flags.DEFINE_integer(
+    "port",
+    8500,
+    "serve: port of 127.0.0.1; 0 lets the system choose.",
+    lower_bound=0,
+    upper_bound=65535,
+)
+
+
+def main(words: list[str]) -> None:
+    """Do what the first word says."""
+    commands: Mapping[str, Callable[[list[str]], int]] = {
+        "index": _index,
+        "search": _search,
+        "serve": _serve,
+        "about": _about,
+    }
+    # Pillow warns of oddities in photos that it reads well enough.
+    warnings.filterwarnings("ignore", module="PIL")
+    try:
+        if len(words) < 2:
+            raise ValueError(f"say what to do: {', '.join(commands)} (--help tells more).")
+        if words[1] not in commands:
+            raise unknown_name("command", words[1], commands)
+        status = commands[words[1]](words[2:])
+    except (ValueError, OSError) as mistake:
+        command_line.refuse(mistake)
+    sys.exit(status)
+
+
+def _index_path() -> Path:
+    return Path(_INDEX.value).expanduser() if _INDEX.value else default_index_path()
+
+
+def _index(words: list[str]) -> int:
+    from jaxcnn.photos.labelling import load_labeller  # not for searches, which are to be quick
+    from jaxcnn.photos.updating import check_folders, update_file
+
+    if _WORKDIR.value and _WEIGHTS.value:
+        raise ValueError("--workdir and --weights exclude each other; give one.")
+    folders = check_folders(_index_path(), words)
+    for line in command_line.prepare():
+        print(line, file=sys.stderr)
+    source = {"workdir": _WORKDIR.value, "weights": _WEIGHTS.value}
+    bar = tqdm(unit="photo", desc="index", disable=None, smoothing=0.1)
+    started = time.perf_counter()
+    with SignalWatch() as watch, bar:
+        report = update_file(
+            _index_path(),
+            folders,
+            lambda held: load_labeller(
+                {k: v for k, v in source.items() if v} or held, batch_size=_BATCH_SIZE.value
+            ),
+            rebuild=_REBUILD.value,
+            num_workers=_WORKERS.value,
+            forget_missing=_FORGET_MISSING.value,
+            on_photo=bar.update,
+            on_total=lambda total: _set_total(bar, total),
+            should_stop=lambda: watch.received is not None,
+        )
+    seconds = time.perf_counter() - started
+    print("\n".join(listing.report_lines(report, _index_path(), seconds=seconds)))
+    return 128 + watch.received if watch.received is not None else 0
+
+
+def _set_total(bar: tqdm, total: int) -> None:
+    bar.total = total
+    bar.refresh()
+
+
+def _search(words: list[str]) -> int:
+    text = " ".join(words)
+    if not text.strip() and not _LIKE.value:
+        raise ValueError("say what to look for: words, or --like=photo.jpg.")
+    if not text.strip() and flags.FLAGS["min_probability"].present:
+        raise ValueError("--min_probability is about words; give some beside --like.")
+    since = None if _SINCE.value is None else parse_since(_SINCE.value)
+    if _HTML.value:
+        photo_pages.check_gallery(Path(_HTML.value))
+    index = PhotoIndex(_index_path())
+    query = Query(
+        words=text,
+        like=None if _LIKE.value is None else _vector_of(Path(_LIKE.value), index),
+        min_probability=_MIN_PROBABILITY.value,
+        since=since,
+        limit=_limit(),
+    )
+    found = search(index, query)
+    if _HTML.value:
+        like = Path(_LIKE.value or "").name
+        photo_pages.write_gallery(Path(_HTML.value), index, query, found, like=like)
+    else:
+        _show(found)
+    return 0 if found.hits else 1
+
+
+def _limit() -> int:
+    if _HTML.value and not flags.FLAGS["limit"].present:
+        return photo_pages.GALLERY_LIMIT
+    return int(_LIMIT.value)
+
+
+def _show(found: Found) -> None:
+    if _JSON.value:
+        print(json.dumps([listing.as_record(hit) for hit in found.hits], indent=2))
+        return
+    for line in listing.table_lines(found):
+        print(line)
+    for line in listing.notes(found):
+        print(line, file=sys.stderr)
+
+
+def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
+    """Give a photo's features: from the index where it holds the photo, else by the network."""
+    data, _ = read_file(path)
+    if known := index.find_content(digest(data)):
+        vector = index.vector(known.photo_id)
+        if vector is not None:
+            return vector
+    from jaxcnn.photos.labelling import load_labeller
+
+    command_line.prepare()
+    labeller = load_labeller(index.network.source, batch_size=1)
+    return labeller.label(labeller.preprocess(data)[None])[1][0]
+
+
+def _serve(words: list[str]) -> int:
+    if words:
+        raise ValueError(f"unexpected words {' '.join(words)!r} after serve.")
+    return photo_pages.serve(_index_path(), _PORT.value)
+
+
+def _about(words: list[str]) -> int:
+    if words:
+        raise ValueError(f"unexpected words {' '.join(words)!r} after about.")
+    for line in listing.about_lines(PhotoIndex(_index_path())):
+        print(line)
+    return 0
+
+
+def run() -> None:
+    """Parse the flags and do as they say."""
+    flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
+    command_line.run(main)

@@ -1,0 +1,51 @@
+"""Write the page of a run again: what it learned, how well, and where it is wrong.
+
+    jaxcnn report --workdir=RUN
+        writes RUN/report.html from what the run kept; seconds, no photo is read.
+    jaxcnn report --workdir=RUN --anew
+        reads the photos and tests the network again first, for a run of an older version, or one
+        whose photos have changed.
+
+Every run writes its page at its end. It is one file, for any browser, and needs no network.
+"""
+
+import time
+from pathlib import Path
+
+from absl import flags
+
+from jaxcnn.cli import command_line
+from jaxcnn.runs.report.facts import check_finished
+from jaxcnn.runs.report.run_page import write_report
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run of experiments.cats_dogs.")
+_ANEW = flags.DEFINE_bool("anew", False, "read the photos and test the network again first.")
+
+
+def main(words: list[str]) -> None:
+    """Write the page of the run that the flags name."""
+    started = time.perf_counter()
+    try:
+        if len(words) > 1:
+            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+        if not _WORKDIR.value:
+            raise ValueError("--workdir is missing: give the folder of a run.")
+        folder = check_finished(Path(_WORKDIR.value))
+        if _ANEW.value:
+            from jaxcnn.runs import train_and_evaluate  # a page from what is kept needs none of it
+
+            for line in command_line.prepare():
+                print(line)
+            train_and_evaluate.load_run(folder.path).write_page_anew()
+        else:
+            write_report(folder.path)
+    except (ValueError, OSError) as mistake:
+        command_line.refuse(mistake)
+    size = folder.report.stat().st_size
+    seconds = time.perf_counter() - started
+    print(f"{folder.report}: {size / 1e6:.1f} MB in {seconds:.1f} s")
+
+
+def run() -> None:
+    """Parse the flags and do as they say."""
+    command_line.run(main)

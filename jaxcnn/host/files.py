@@ -1,0 +1,76 @@
+"""Files that are written whole: a reader finds the old one or the new one, never half of one."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to; it takes the place of `path` when the block ends.
+
+    Where the block raises, what was written is removed and `path` stays as it was. Processes may
+    write the same path at once: the last to end wins.
+
+    Args:
+      path: the file to write; its folder exists.
+
+    Yields:
+      The path of an empty file in the same folder, with the same suffix.
+
+    Raises:
+      OSError: if the folder cannot be written to.
+    """
+    # The suffix is kept, since some writers add their own where it is missing.
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
+    )
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        os.chmod(part, 0o666 & ~_umask())  # as a file that `open` makes; mkstemp's is private
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes, all at once."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, all at once; line ends stay as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, all at once."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one row of JSON per line, all at once."""
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as a compressed .npz, all at once; `np.load` reads it without pickle."""
+    with replacing(path) as part, part.open("wb") as file:
+        # mypy takes the arrays for the option that comes after them.
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

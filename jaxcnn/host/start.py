@@ -1,0 +1,39 @@
+"""What a program does once, before its first array: memory kept, compiled programs kept."""
+
+from pathlib import Path
+
+from jaxcnn.host.compilation_cache import keep_compiled_programs, keep_no_compiled_programs
+from jaxcnn.host.memory import reuse_memory as keep_memory
+
+
+def prepare_process(
+    *, reuse_memory: bool = True, compilation_cache: bool | Path | str = True
+) -> list[str]:
+    """Prepare this process for fast training; neither part changes a result.
+
+    Args:
+      reuse_memory: keep the memory of a step for the next one, see `host_memory`.
+      compilation_cache: keep compiled programs for the next start, see `compilation_cache`: in the
+        user's cache folder, or in this one.
+
+    Returns:
+      A line for the person at the screen about each thing that was done or could not be.
+
+    Example:
+      for line in prepare_process():
+          print(line)
+    """
+    lines = []
+    if reuse_memory and keep_memory():
+        lines.append("memory is kept between steps (--noreuse_memory turns this off)")
+    if not compilation_cache:
+        keep_no_compiled_programs()
+        return lines
+    try:
+        folder = keep_compiled_programs(
+            None if isinstance(compilation_cache, bool) else compilation_cache
+        )
+    except OSError as error:
+        return [*lines, f"compiled programs cannot be kept ({error}); each start compiles anew"]
+    lines.append(f"compiled programs are kept in {folder} (--nocompilation_cache turns this off)")
+    return lines

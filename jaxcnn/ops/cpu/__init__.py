@@ -1,0 +1,1 @@
+"""How the CPU computes the operations."""

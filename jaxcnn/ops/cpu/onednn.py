@@ -1,0 +1,266 @@
+"""Convolution and matrix product by the oneDNN that jaxlib carries, for x86 processors.
+
+XLA's CPU backend links oneDNN, and runs it where a program holds its custom calls, which no public
+function of JAX makes. Here they are made. Milliseconds forward on two cores with AVX-512, batch 16:
+
+    image, channels, kernel          XLA     oneDNN
+    56 px,   64 ->  64, 3 x 3         40       20
+    28 px,  128 -> 128, 3 x 3         30       17
+    224 px,   3 ->  64, 7 x 7, / 2    47       17
+    112 px,  96, depthwise 3 x 3    > 700       9
+
+What these calls look like is internal to XLA. So each version of jaxlib is tried once, in a process
+of its own, since a call that XLA misreads ends the process; what came of it is kept in the user's
+cache folder. Where the trial fails (no oneDNN, another processor, another form of the calls), the
+operations fall back to what JAX has. `JAXCNN_ONEDNN=0` turns them off, `1` on without a trial.
+
+XLA cannot serialize these calls: a program that holds them must not be written to JAX's persistent
+compilation cache. They are therefore made only where that is off, or inside `not_serialized()`.
+
+Source: openxla/xla, xla/service/cpu/onednn_config.proto, onednn_convolution.cc, onednn_matmul.cc.
+"""
+
+import contextlib
+import contextvars
+import functools
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+
+from jaxcnn.host.folders import cache_folder
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+_SWITCH = "JAXCNN_ONEDNN"
+_TRIAL_SECONDS = 120
+_NOT_SERIALIZED = contextvars.ContextVar("jaxcnn_not_serialized", default=False)
+
+
+@contextlib.contextmanager
+def not_serialized() -> Iterator[None]:
+    """Compile programs that JAX's persistent compilation cache does not keep.
+
+    Trace, lower and compile inside; what is traced may hold oneDNN's calls.
+    """
+    option = "jax_persistent_cache_min_compile_time_secs"
+    before = jax.config.values[option]
+    token = _NOT_SERIALIZED.set(True)
+    jax.config.update(option, float("inf"))  # nothing takes so long, so nothing is written
+    try:
+        yield
+    finally:
+        jax.config.update(option, before)
+        _NOT_SERIALIZED.reset(token)
+
+
+def is_usable() -> bool:
+    """Tell whether oneDNN's calls may be made in what is being traced now."""
+    return (_NOT_SERIALIZED.get() or not _programs_are_kept()) and is_available()
+
+
+def _programs_are_kept() -> bool:
+    values = jax.config.values
+    return bool(values["jax_enable_compilation_cache"] and values["jax_compilation_cache_dir"])
+
+
+@functools.cache
+def is_available() -> bool:
+    """Tell whether jaxlib's oneDNN can be called here; asks once a process, tries once a jaxlib."""
+    switch = os.environ.get(_SWITCH, "")
+    if switch in ("0", "1"):
+        return switch == "1"
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return False
+    kept = cache_folder() / "onednn" / f"jaxlib-{jaxlib.__version__}-{_processor()}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return bool(json.loads(kept.read_text())["works"])
+    works = _try_in_another_process()
+    with contextlib.suppress(OSError):
+        _write(kept, json.dumps({"works": works}))
+    return works
+
+
+def _processor() -> str:
+    """Name the processor's vector instructions, which oneDNN chooses its code by."""
+    with contextlib.suppress(OSError):
+        flags = set(Path("/proc/cpuinfo").read_text().partition("flags")[2].splitlines()[0].split())
+        known = ("avx", "avx2", "avx512f", "avx512_bf16", "amx_tile")
+        return "+".join(name for name in known if name in flags) or "sse"
+    return "unknown"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)
+
+
+def _try_in_another_process() -> bool:
+    code = "from jaxcnn.ops.cpu import onednn; onednn.check_against_lax()"
+    environment = dict(os.environ, JAX_PLATFORMS="cpu", **{_SWITCH: "1"})
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    for name in ("JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS"):
+        environment.pop(name, None)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            timeout=_TRIAL_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0
+
+
+def check_against_lax() -> None:
+    """Compare every kind of call with `lax` on small arrays.
+
+    Raises:
+      AssertionError: where they differ.
+    """
+    draws = np.random.default_rng(0)
+    cases = (  # channels, features, groups, kernel size, stride, dilation
+        (16, 24, 1, 3, 1, 1),
+        (3, 16, 1, 7, 2, 1),
+        (16, 16, 16, 3, 2, 1),
+        (16, 32, 4, 3, 1, 2),
+        (20, 16, 1, 1, 1, 1),
+    )
+    for channels, features, groups, size, stride, dilation in cases:
+        x = jnp.asarray(draws.normal(size=(2, 13, 12, channels)), jnp.float32)
+        w = jnp.asarray(draws.normal(size=(size, size, channels // groups, features)), jnp.float32)
+        pads = ((size // 2, size // 2), (0, size // 2))
+        options = (stride, stride), pads, (dilation, dilation), groups
+        got = jax.jit(functools.partial(_call, options=options))(x, w)
+        expected = jax.lax.conv_general_dilated(
+            x,
+            w,
+            (stride, stride),
+            pads,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=groups,
+        )
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    _check_swapped_and_products(draws)
+
+
+def _check_swapped_and_products(draws: np.random.Generator) -> None:
+    x = jnp.asarray(draws.normal(size=(2, 6, 5, 4)), jnp.float32)
+    w = jnp.asarray(draws.normal(size=(3, 3, 7, 4)), jnp.float32)
+    options: dict[str, Any] = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
+    got = jax.jit(lambda x, w: convolution(x, w, swap_channels=True, **options))(x, w)
+    expected = jax.jit(lambda x, w: convolution(x, jnp.swapaxes(w, 2, 3), **options))(x, w)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    for ta, tb in ((False, False), (True, False), (False, True)):
+        a = jnp.asarray(draws.normal(size=(9, 40) if not ta else (40, 9)), jnp.float32)
+        b = jnp.asarray(draws.normal(size=(40, 7) if not tb else (7, 40)), jnp.float32)
+        product = functools.partial(matrix_product, transpose_a=ta, transpose_b=tb)
+        expected = (a.T if ta else a) @ (b.T if tb else b)
+        np.testing.assert_allclose(jax.jit(product)(a, b), expected, rtol=1e-4, atol=1e-4)
+
+
+def _call(x: jax.Array, w: jax.Array, *, options: Any) -> jax.Array:
+    strides, pads, dilation, groups = options
+    return convolution(x, w, strides=strides, pads=pads, dilation=dilation, groups=groups)
+
+
+def convolution(
+    images: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: tuple[int, int],
+    pads: Pads,
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+    swap_channels: bool = False,
+) -> jax.Array:
+    """Convolve on the CPU; neither differentiable nor, by itself, fit for other platforms.
+
+    Args:
+      images: (B, H, W, C) float32.
+      kernel: (height, width, C / groups, features) float32; (height, width, features, C) if
+        `swap_channels`.
+      strides: steps of the kernel, px.
+      pads: (before, after) for each of H and W, px, at least 0.
+      dilation: px between the kernel's taps.
+      groups: number of groups of channels that are convolved apart.
+      swap_channels: whether the kernel's channels and features have changed places; for one group.
+
+    Returns:
+      (B, H', W', features) float32.
+    """
+    inputs, outputs = (3, 2) if swap_channels else (2, 3)
+    spans = [(n - 1) * d + 1 for n, d in zip(kernel.shape[:2], dilation, strict=True)]
+    height, width = (
+        (n + sum(pad) - span) // step + 1
+        for n, pad, span, step in zip(images.shape[1:3], pads, spans, strides, strict=True)
+    )
+    layout = {"dims": 4, "data": {"batch_dim": 0, "feature_dim": 3, "spatial_dims": [1, 2]}}
+    of_kernel = {
+        "input_feature_dim": inputs,
+        "output_feature_dim": outputs,
+        "spatial_dims": [0, 1],
+    }
+    config = {
+        "dims": 4,
+        "input": layout,
+        "output": layout,
+        "kernel": {"dims": 4, "filter": of_kernel | {"shape": kernel.shape}},
+        "window": {
+            "size": kernel.shape[:2],
+            "pad_left": [before for before, _ in pads],
+            "pad_right": [after for _, after in pads],
+            "strides": strides,
+            "window_dilations": dilation,
+        },
+        "feature_groups": groups,
+    }
+    shape = (images.shape[0], height, width, kernel.shape[outputs])
+    return _custom_call("convolution", {"onednn_conv_config": config}, shape, images, kernel)
+
+
+def matrix_product(
+    a: jax.Array, b: jax.Array, *, transpose_a: bool = False, transpose_b: bool = False
+) -> jax.Array:
+    """Multiply two matrices on the CPU.
+
+    Args:
+      a: (M, K) float32, or (K, M) if `transpose_a`.
+      b: (K, N) float32, or (N, K) if `transpose_b`.
+      transpose_a: whether to transpose `a` first.
+      transpose_b: whether to transpose `b` first.
+
+    Returns:
+      (M, N) float32.
+    """
+    config = {"onednn_matmul_config": {"transpose_a": transpose_a, "transpose_b": transpose_b}}
+    shape = (a.shape[1 if transpose_a else 0], b.shape[0 if transpose_b else 1])
+    return _custom_call("matmul", config, shape, a, b)
+
+
+def _custom_call(
+    name: str, config: dict[str, Any], shape: tuple[int, ...], *operands: jax.Array
+) -> jax.Array:
+    call = jax.ffi.ffi_call(
+        f"__onednn${name}",
+        jax.ShapeDtypeStruct(shape, jnp.float32),
+        vmap_method="sequential",
+        custom_call_api_version=2,
+        legacy_backend_config=json.dumps(config),
+    )
+    return call(*operands)

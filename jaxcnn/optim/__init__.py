@@ -1,0 +1,34 @@
+"""Optimizers, schedules, weight averages and private gradients, from the parts of Optax.
+
+Imports `host` and `types`.
+"""
+
+from typing import TYPE_CHECKING
+
+from jaxcnn.host.lazy import hand_out
+
+if TYPE_CHECKING:
+    from jaxcnn.optim.differential_privacy import (
+        Privacy as Privacy,
+        PrivacyAccount as PrivacyAccount,
+        private_gradients as private_gradients,
+    )
+    from jaxcnn.optim.ema import ema_update as ema_update
+    from jaxcnn.optim.layerwise_decay import (
+        layer_factors as layer_factors,
+        scale_layers as scale_layers,
+    )
+    from jaxcnn.optim.optimizers import (
+        decay_mask as decay_mask,
+        default_learning_rate as default_learning_rate,
+        list_optimizers as list_optimizers,
+        make_injected_optimizer as make_injected_optimizer,
+        make_optimizer as make_optimizer,
+        with_hyperparameters as with_hyperparameters,
+    )
+    from jaxcnn.optim.schedules import (
+        list_schedules as list_schedules,
+        make_schedule as make_schedule,
+    )
+else:
+    __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

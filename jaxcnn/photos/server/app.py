@@ -1,0 +1,217 @@
+"""The web application: an index of photos, searched and looked at in a browser."""
+
+import base64
+import importlib.resources
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response, abort, redirect, request, send_file
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from jaxcnn.data.decode import DecodeError
+from jaxcnn.photos.labelling import Labeller
+from jaxcnn.photos.server.answers import (
+    NotKeptError,
+    answer_page,
+    answer_tiles,
+    common_labels,
+    label_url,
+)
+from jaxcnn.photos.server.explain import Explain
+from jaxcnn.photos.server.guards import guard
+from jaxcnn.photos.server.library import NetworkChangedError, PhotoLibrary
+from jaxcnn.photos.server.query import MAX_WORDS, Asked, read_asked
+from jaxcnn.photos.server.safe_files import PhotoGoneError
+from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
+from jaxcnn.photos.words import UnknownWordError
+from jaxcnn.runs.report import embed_picture
+from jaxcnn.runs.report.page import render_page
+
+MAX_UPLOAD_BYTES = 64 * 2**20
+_PACKAGE = "jaxcnn.photos.server"
+_PROBABILITIES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9)
+_STATIC = {"photos.css": "text/css", "photos.js": "text/javascript"}
+# A photo is a document of its own where it is opened: nothing in it may run.
+_PHOTO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+_MISTAKES: Mapping[type[Exception], int] = {
+    PhotoGoneError: 404,
+    NotKeptError: 404,
+    DecodeError: 415,
+    NetworkChangedError: 409,
+    PhotoIndexError: 503,
+    UnknownWordError: 404,
+}
+
+
+def create_app(
+    index: PhotoIndex,
+    labeller: Labeller,
+    explain: Explain,
+    *,
+    max_upload_bytes: int = MAX_UPLOAD_BYTES,
+) -> Flask:
+    """Make the application.
+
+    Args:
+      index: the index, open for reading.
+      labeller: the network that made it, to look at photos that are dropped.
+      explain: shows where the network looks, as `explain.make_explain` gives.
+      max_upload_bytes: a larger upload is refused.
+
+    Returns:
+      A WSGI application, to be served on loopback alone: its answers are for one person.
+    """
+    app = Flask(__name__, static_folder=None, template_folder=None)
+    guard(app, max_upload_bytes=max_upload_bytes)
+    library = PhotoLibrary(index, labeller, explain)
+    _add_pages(app, library, max_upload_bytes)
+    _add_pictures(app, library)
+    _add_static(app)
+    app.register_error_handler(HTTPException, _tell)
+    for kind, status in _MISTAKES.items():
+        app.register_error_handler(kind, _teller(status))
+    return app
+
+
+def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None:
+    @app.get("/")
+    def page() -> str:
+        asked = _asked()
+        facts = answer_page(library, asked)
+        if likeness := facts["likeness"]:
+            facts["likeness"] = {
+                "name": likeness.name,
+                "top": likeness.top,
+                "picture": embed_picture(likeness.thumbnail, alt="").source,
+            }
+        return render_page(
+            "gallery.html.jinja",
+            package=_PACKAGE,
+            title=f"{asked.words} | your photos" if asked.words else "Your photos",
+            about=describe_index(library.index),
+            common=common_labels(library.index),
+            label_url=label_url,
+            probabilities=_probability_choices(asked),
+            max_words=MAX_WORDS,
+            max_upload_bytes=max_upload_bytes,
+            **facts,
+        )
+
+    @app.get("/tiles")
+    def tiles() -> str:
+        facts = answer_tiles(library, _asked())
+        return render_page("tiles.html.jinja", package=_PACKAGE, **facts)
+
+    @app.post("/drop")
+    def drop() -> Response:
+        file = request.files.get("photo")
+        if file is None:
+            abort(400, "no photo came; choose a file.")
+        name = file.filename or "the photo"
+        url = Asked(like=library.drop(file.read(), name)).url()
+        if request.accept_mimetypes.best == "application/json":
+            return _json({"url": url})
+        return redirect(url, 303)  # type: ignore[return-value]
+
+
+def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
+    @app.get("/thumbnail/<int:photo_id>")
+    def thumbnail(photo_id: int) -> Response:
+        response = Response(library.thumbnail(_id(photo_id)), content_type="image/jpeg")
+        response.headers["Cache-Control"] = "private, max-age=300"
+        return response
+
+    @app.get("/photo/<int:photo_id>")
+    def photo(photo_id: int) -> Response:
+        found = library.original(_id(photo_id))
+        response = send_file(found.file, mimetype=found.content_type)
+        response.content_length = found.size
+        response.headers["Content-Security-Policy"] = _PHOTO_POLICY
+        return response
+
+    @app.get("/why/<int:photo_id>/<int:class_id>")
+    def why(photo_id: int, class_id: int) -> Response:
+        if class_id >= len(library.index.network.class_names):
+            abort(404, "the network has no such class.")
+        found = library.why(_id(photo_id), class_id)
+        encoded = base64.b64encode(found.map_png).decode()
+        return _json(
+            {"map": f"data:image/png;base64,{encoded}", "words": found.words, "above": found.is_low}
+        )
+
+
+def _add_static(app: Flask) -> None:
+    files = importlib.resources.files(_PACKAGE) / "static"
+    texts = {name: ((files / name).read_bytes(), kind) for name, kind in _STATIC.items()}
+    base = importlib.resources.files("jaxcnn.runs.report") / "templates" / "style.css"
+    texts["base.css"] = (base.read_bytes(), "text/css")
+
+    @app.get("/static/<name>")
+    def static(name: str) -> Response:
+        if name not in texts:
+            abort(404)
+        data, kind = texts[name]
+        return Response(data, content_type=f"{kind}; charset=utf-8")
+
+
+def describe_index(index: PhotoIndex) -> str:
+    """Say how much an index holds and from where."""
+    count, folders = index.count(), index.folders()
+    where = f"{len(folders)} folders" if len(folders) > 1 else "one folder"
+    classes = len(index.network.class_names)
+    photos = f"{count:,} photo{'' if count == 1 else 's'}"
+    return f"{photos} in {where}, labelled by a network that knows {classes:,} classes."
+
+
+def _asked() -> Asked:
+    try:
+        return read_asked(request.args)
+    except ValueError as mistake:
+        abort(400, str(mistake))
+
+
+def _id(photo_id: int) -> int:
+    if photo_id >= 2**63:  # more than SQLite can hold
+        abort(404, "there is no such photo in the index.")
+    return photo_id
+
+
+def _probability_choices(asked: Asked) -> list[tuple[str, str]]:
+    values = sorted({*_PROBABILITIES, asked.min_probability})
+    return [(f"{value:g}", f"{100 * value:g} %") for value in values]
+
+
+def _json(facts: object) -> Response:
+    return Response(json.dumps(facts), content_type="application/json")
+
+
+def _teller(status: int) -> Any:
+    def tell(error: Exception) -> Response:
+        return _problem(str(error), status)
+
+    return tell
+
+
+def _tell(error: HTTPException) -> Response:
+    status = error.code or 500
+    text = error.description or error.name
+    if isinstance(error, RequestEntityTooLarge):
+        limit = request.max_content_length or 0
+        text = f"the upload is too large; at most {limit / 1e6:.0f} MB are read."
+    response = _problem(text, status)
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value  # Allow, where the method was wrong
+    return response
+
+
+def _problem(text: str, status: int) -> Response:
+    """Tell what is wrong: as a page to a person, as plain text to the page's own script."""
+    text = text[:1].upper() + text[1:]
+    if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+        return Response(text, status, content_type="text/plain; charset=utf-8")
+    page = render_page(
+        "problem.html.jinja", package=_PACKAGE, title="That did not work", message=text
+    )
+    return Response(page, status)

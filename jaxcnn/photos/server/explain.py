@@ -1,0 +1,64 @@
+"""Where in a photo a classifier sees a class, as a map over what the network looked at."""
+
+import threading
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn.augment import center_crop
+from jaxcnn.data.decode import decode_image
+from jaxcnn.interpret.evidence import evidence_maps
+from jaxcnn.photos.server.overlay import view_share
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.types import PyTree
+
+# (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
+# the photo's central square is, as `why.view_share` gives
+Explain = Callable[[bytes, int], tuple[np.ndarray, tuple[float, float]]]
+
+
+def make_explain(classifier: Classifier) -> Explain:
+    """Build the class activation maps of a classifier, compiled at the first use.
+
+    Args:
+      classifier: of several networks the maps are averaged, as their probabilities are.
+
+    Returns:
+      explain(data, class_id); it raises DecodeError if the file is no photo.
+    """
+    config = classifier.config
+
+    def evidence(variables: PyTree, image: jax.Array, class_id: jax.Array) -> jax.Array:
+        view = center_crop(to_unit_interval(image), config.image_size_px)[None]
+        view = normalize(view, mean=config.pixel_mean, std=config.pixel_std)
+        return evidence_maps(classifier.model, variables, view, class_id[None])[0]
+
+    compiled = jax.jit(evidence)
+    lock = threading.Lock()  # one at a time: a second one would only take memory
+
+    def explain(data: bytes, class_id: int) -> tuple[np.ndarray, tuple[float, float]]:
+        image = classifier.preprocess(data)
+        share = _central_share(data, config)
+        chosen = jnp.asarray(class_id, jnp.int32)
+        with lock:
+            maps = [np.asarray(compiled(v, image, chosen)) for v in classifier.members]
+        return np.mean(maps, axis=0), share
+
+    return explain
+
+
+def _central_share(data: bytes, config: TrainConfig) -> tuple[float, float]:
+    height = width = 1
+    if config.resize_mode != "crop":  # then the photo's shape does not matter
+        height, width = decode_image(data).shape[:2]
+    return view_share(
+        width,
+        height,
+        stored_size_px=config.stored_size_px,
+        image_size_px=config.image_size_px,
+        resize_mode=config.resize_mode,
+    )

@@ -1,0 +1,63 @@
+"""Write the results of a search as one file that needs no server and no network."""
+
+import base64
+from pathlib import Path
+
+from jaxcnn.data.decode import DecodeError
+from jaxcnn.photos.ranking import Found, Query
+from jaxcnn.photos.server.advice import summarize
+from jaxcnn.photos.server.answers import Tile, make_tiles
+from jaxcnn.photos.server.query import Asked
+from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
+from jaxcnn.photos.server.thumbnails import make_thumbnail
+from jaxcnn.photos.store import PhotoIndex
+from jaxcnn.runs.report.page import render_page, write_page
+
+MAX_PHOTOS = 500  # some 8 MB
+_SIZE_PX = 224
+
+
+def write_gallery(
+    path: Path | str, index: PhotoIndex, query: Query, found: Found, *, like: str = ""
+) -> int:
+    """Write photos that were found as a page of one file, small pictures included.
+
+    A photo that cannot be read any more is named, without a picture.
+
+    Args:
+      path: the file; its folder exists.
+      index: where the photos were found.
+      query: what was looked for.
+      found: the answer; of more than MAX_PHOTOS photos the first are written, and the page says so.
+      like: what to call the photo that they are like; "" where there is none.
+
+    Returns:
+      The number of photos written.
+    """
+    tiles = make_tiles(index, found.hits[:MAX_PHOTOS], query.words)
+    folders = index.folders()
+    title = query.words or "Photos"
+    page = render_page(
+        "search.html.jinja",
+        package="jaxcnn.photos.server",
+        title=f"{title} like {like}" if like else title,
+        subtitle=summarize(
+            Asked(words=query.words),
+            found.total,
+            alike=query.like is not None,
+            shown=len(tiles),
+        ),
+        classes=found.class_names,
+        photos=[(tile, _picture(tile, folders)) for tile in tiles],
+    )
+    write_page(path, page)
+    return len(tiles)
+
+
+def _picture(tile: Tile, folders: list[Path]) -> str:
+    try:
+        with open_inside(tile.path, folders) as file:
+            thumbnail = make_thumbnail(file.read(), size_px=_SIZE_PX)
+    except (PhotoGoneError, DecodeError, OSError):
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(thumbnail).decode()}"

@@ -1,6 +1,0 @@
-"""Pages of one file: the page that explains a run, and the base that other pages share."""
-
-from jaxcnn.report.page import render_page, write_page
-from jaxcnn.report.picture import Picture, embed_photo, embed_picture
-
-__all__ = ["Picture", "embed_photo", "embed_picture", "render_page", "write_page"]

@@ -1,0 +1,306 @@
+"""From settings to the parts of a run: the network, the optimizer, the loss, the augmentation."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxcnn.optim import layerwise_decay, schedules
+from jaxcnn import losses, optim
+from jaxcnn.augment import make_augment
+from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
+from jaxcnn.training.eval_step import (EvalStep, Predict, make_eval_step, make_predict)
+from jaxcnn.losses import LossFn
+from jaxcnn.augment.mixing import Mixing, make_mixing
+from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
+from jaxcnn.runs.phases import Phase
+from jaxcnn.optim.differential_privacy import Privacy
+from jaxcnn.training.step import Augment
+from jaxcnn.types import PyTree
+
+
+class Parts(NamedTuple):
+    """What a training step is made of."""
+
+    model: StagedNetwork
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    loss_fn: LossFn  # to train by: smoothed and weighted as the settings say
+    plain_loss_fn: LossFn  # to report: cross-entropy as it is
+    augment: Augment
+    mixing: Mixing | None
+    frozen: tuple[str, ...]  # names at the top of the parameters that stay as they are
+    private: Privacy | None
+
+
+def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") -> StagedNetwork:
+    """Create the network that the settings name.
+
+    Args:
+      config: complete settings, as `config.resolve` gives.
+      num_classes: number of classes.
+      freeze: which of its stages are frozen, as the setting of that name says.
+
+    Returns:
+      A Flax module, whose variables are not yet made.
+
+    Raises:
+      ValueError: if the network or an option is unknown, or does not fit the image size.
+    """
+    options: dict[str, Any] = {
+        name: getattr(config, name) for name in MODEL_OPTIONS if getattr(config, name) is not None
+    }
+    options |= parse_model_options(config.model_options or "")
+    model = create_model(
+        config.model,
+        num_classes,
+        head=config.head,
+        dtype=jnp.dtype(config.compute_dtype),
+        **options,
+    )
+    # Traces without computing, so that a size that does not fit is said before data is read.
+    variable_shapes(config, model)
+    num_stages = len(stage_names(model, image_shape(config)))
+    return model.clone(frozen_stages=count_frozen(freeze, num_stages))
+
+
+def image_shape(config: TrainConfig) -> tuple[int, int, int]:
+    """Give the (H, W, C) of the images that the network sees."""
+    return config.image_size_px, config.image_size_px, config.num_channels
+
+
+def variable_shapes(config: TrainConfig, model: nn.Module) -> PyTree:
+    """Give the shapes of a network's variables, without computing any.
+
+    Args:
+      config: complete settings.
+      model: as `build_model` gives.
+
+    Returns:
+      {"params": ..., "batch_stats": ...} of `jax.ShapeDtypeStruct`.
+    """
+    images = jax.ShapeDtypeStruct((1, *image_shape(config)), jnp.float32)
+    shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
+    return {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+
+
+def parse_model_options(text: str) -> dict[str, Any]:
+    """Read options of a network written as name=value, comma-separated.
+
+    Args:
+      text: values are true, false, numbers, or else words.
+
+    Returns:
+      {name: value}.
+
+    Raises:
+      ValueError: if a part has no name or no value.
+
+    Example:
+      >>> parse_model_options("bn_epsilon=0.001, padding=same,zero_init_residual=false")
+      {'bn_epsilon': 0.001, 'padding': 'same', 'zero_init_residual': False}
+    """
+    options = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, sign, value = (word.strip() for word in part.partition("="))
+        if not (name and sign and value):
+            raise ValueError(f"model_options must be name=value, comma-separated; got {part!r}.")
+        options[name] = _literal(value)
+    return options
+
+
+def _literal(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def build_parts(
+    config: TrainConfig,
+    phase: Phase,
+    *,
+    class_counts: Sequence[int],
+    steps_per_epoch: int,
+    injected: Collection[str] = (),
+) -> Parts:
+    """Create everything that a training step is made of.
+
+    Args:
+      config: complete settings, as `config.resolve` gives.
+      phase: one of `phases.plan_phases`.
+      class_counts: number of training examples of each class.
+      steps_per_epoch: updates an epoch.
+      injected: hyper-parameters that are to be arrays in the optimizer's state, see
+        `optim.make_injected_optimizer`.
+
+    Returns:
+      The parts; nothing is compiled yet.
+
+    Raises:
+      ValueError: if a name is unknown or a value does not fit.
+    """
+    model = build_model(config, len(class_counts), freeze=phase.freeze)
+    names = stage_names(model, image_shape(config))
+    total_steps = phase.schedule_steps or phase.num_epochs * steps_per_epoch
+    warmup_steps = None
+    if phase.warmup_epochs is not None:  # a short run may end within its warm-up
+        warmup_steps = min(round(phase.warmup_epochs * steps_per_epoch), total_steps - 1)
+    schedule = schedules.make_schedule(
+        config.schedule,
+        learning_rate=phase.learning_rate,
+        total_steps=total_steps,
+        warmup_steps=warmup_steps,
+    )
+    options: dict[str, Any] = {
+        "weight_decay": config.weight_decay,
+        "momentum": config.momentum,
+        "gradient_clip_norm": config.gradient_clip_norm,
+        "layer_factors": (
+            layerwise_decay.layer_factors([*names, HEAD], phase.layer_decay)
+            if phase.layer_decay != 1
+            else None
+        ),
+    }
+    if injected:
+        peak = phase.learning_rate
+        optimizer = optim.make_injected_optimizer(
+            config.optimizer,
+            peak,
+            injected=injected,
+            share=lambda step: schedule(step) / peak,
+            **options,
+        )
+    else:
+        optimizer = optim.make_optimizer(config.optimizer, schedule, **options)
+    loss_fn = losses.make_loss(
+        config.head,
+        num_classes=len(class_counts),
+        label_smoothing=config.label_smoothing,
+        class_weights=parse_class_weights(config.class_weights, class_counts),
+    )
+    augment = make_augment(config.augment, image_size_px=config.image_size_px)
+    plain_loss_fn = losses.make_loss(config.head, num_classes=len(class_counts))
+    mixing = build_mixing(config, len(class_counts))
+    frozen = names[: model.frozen_stages]
+    private = _privacy(config, model, frozen)
+    return Parts(
+        model, optimizer, schedule, loss_fn, plain_loss_fn, augment, mixing, frozen, private
+    )
+
+
+def build_mixing(config: TrainConfig, num_classes: int) -> Mixing | None:
+    """Create the mixing that the settings ask for.
+
+    Args:
+      config: complete settings.
+      num_classes: number of classes.
+
+    Returns:
+      (key, batch) to batch; None where nothing is mixed.
+    """
+    if not config.mixup and not config.cutmix:
+        return None
+    return make_mixing(
+        num_classes=num_classes, mixup_alpha=config.mixup, cutmix_alpha=config.cutmix
+    )
+
+
+def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...]) -> Privacy | None:
+    if not config.dp_clip_norm:
+        return None
+    collecting = set(variable_shapes(config, model)["batch_stats"]) - set(frozen)
+    if collecting and not model.freeze_batch_norm:
+        raise ValueError(
+            "dp_clip_norm needs gradients of single photos, but BatchNorm mixes those of a batch: "
+            "train the last layer alone (--pretrained), or give --freeze_batch_norm with weights "
+            "to start from, or --nobatch_norm where the network has that."
+        )
+    return Privacy(config.dp_clip_norm, config.dp_noise_multiplier or 0.0)
+
+
+def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:
+    """Create the evaluation step; its loss is plain cross-entropy, without smoothing or weights.
+
+    Args:
+      config: complete settings.
+      model: the network, as `build_model` gives.
+      num_classes: number of classes.
+
+    Returns:
+      A pure function, to be compiled by the caller.
+    """
+    return make_eval_step(
+        model,
+        losses.make_loss(config.head, num_classes=num_classes),
+        image_size_px=config.image_size_px,
+        head=config.head,
+        flip_average=config.flip_average,
+        mean=config.pixel_mean,
+        std=config.pixel_std,
+    )
+
+
+def build_predict(config: TrainConfig, model: nn.Module) -> Predict:
+    """Create the answer to images alone, as evaluation gives it.
+
+    Args:
+      config: complete settings.
+      model: the network, as `build_model` gives.
+
+    Returns:
+      A pure function from variables and (B, S, S, C) uint8, S being `config.stored_size_px`, to
+      (B, K) float32 probabilities.
+    """
+    return make_predict(
+        model,
+        image_size_px=config.image_size_px,
+        head=config.head,
+        flip_average=config.flip_average,
+        mean=config.pixel_mean,
+        std=config.pixel_std,
+    )
+
+
+def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | None:
+    """Turn the setting `class_weights` into a weight a class.
+
+    Args:
+      text: "none", "balanced", or one number a class, comma-separated.
+      class_counts: number of training examples of each class.
+
+    Returns:
+      (K,) float32, or None for "none".
+
+    Raises:
+      ValueError: if the text is none of these or has another number of weights.
+
+    Example:
+      >>> parse_class_weights("1, 3", [30, 10])
+      array([1., 3.], dtype=float32)
+    """
+    if text == "none":
+        return None
+    if text == "balanced":
+        return losses.class_weights_from_counts(class_counts)
+    try:
+        weights = np.array([float(part) for part in text.split(",")], np.float32)
+    except ValueError:
+        raise ValueError(
+            f"class_weights must be none, balanced, or {len(class_counts)} numbers separated by "
+            f"commas, got {text!r}."
+        ) from None
+    if len(weights) != len(class_counts) or not (weights > 0).all():
+        raise ValueError(
+            f"class_weights must be {len(class_counts)} numbers above 0, one for each class, got "
+            f"{text!r}."
+        )
+    return weights

@@ -1,0 +1,315 @@
+"""From photo to label in three lines, with nothing but a checkpoint."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxcnn.runs import build
+from jaxcnn.training import features
+from jaxcnn import pretrained
+from jaxcnn.runs import config as config_lib
+from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
+from jaxcnn.training.compilation import CompiledStep, compile_step
+from jaxcnn.runs.config.from_weights import settings_for
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.training.eval_step import EvalStep
+from jaxcnn.models import fold_batch_norm
+from jaxcnn.types import Batch, PyTree
+
+Photo = Path | str | bytes | np.ndarray
+
+_LOOKING = (  # settings that decide what a network makes of a photo
+    *("model", "model_options", "head", "compute_dtype", "flip_average"),
+    *("image_size_px", "stored_size_px", "resize_mode", "interpolation", "num_channels"),
+    *("pixel_mean", "pixel_std"),
+)
+
+
+class Prediction(NamedTuple):
+    """A network's answer to one photo."""
+
+    label: str  # name of the most probable class
+    probability: float  # of that class
+    probabilities: dict[str, float]  # of each class; they sum to 1
+
+    def top(self, count: int = 5) -> list[tuple[str, float]]:
+        """Name the most probable classes with their probabilities, the first first."""
+        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        return ranked[:count]
+
+
+class Classifier:
+    """A trained network with its classes and its way of looking at photos.
+
+    Example:
+      classifier = Classifier.load("runs/my_pets")
+      answer = classifier.predict(["photo.jpg"])[0]
+      print(answer.label, answer.probability)
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        class_names: Sequence[str],
+        variables: PyTree | None = None,
+        *,
+        others: Sequence[PyTree] = (),
+    ) -> None:
+        """Build the network; `load` is the usual way.
+
+        Args:
+          config: complete settings of the run.
+          class_names: names in the order of the labels.
+          variables: {"params": ..., "batch_stats": ...}.
+          others: variables of further networks, whose probabilities are averaged with its own.
+        """
+        self.config = config
+        self.class_names = tuple(class_names)
+        model = plain = build.build_model(config, len(class_names))
+        self._members = [variables, *others]
+        if variables is not None:
+            folded = [fold_batch_norm(plain, each) for each in self._members]
+            model, self._members = folded[0][0], [each for _, each in folded]
+        self._model = model
+        step: EvalStep = build.build_eval_step(config, model, len(class_names))
+        self._step = lambda variables, batch: step(variables, batch)[1]
+        self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
+        self._answer_step = features.make_answer_step(
+            model,
+            image_size_px=config.image_size_px,
+            mean=config.pixel_mean,
+            std=config.pixel_std,
+            head=config.head,
+            flip_average=config.flip_average,
+        )
+        self._compiled_answers: dict[tuple[int, ...], CompiledStep] = {}
+
+    @property
+    def model(self) -> Any:
+        """The network, a Flax module, with every BatchNorm folded into its convolution."""
+        return self._model
+
+    @property
+    def members(self) -> tuple[PyTree, ...]:
+        """The variables of each network whose probabilities are averaged; of one, mostly."""
+        return tuple(self._members)
+
+    @classmethod
+    def load(cls, workdir: Path | str) -> "Classifier":
+        """Load the best checkpoint of a run.
+
+        Args:
+          workdir: the run's folder, or its folder `checkpoints/best` alone.
+
+        Returns:
+          A classifier; of a run of several networks, one that averages their probabilities.
+
+        Raises:
+          CheckpointError: if there is no checkpoint, or it is damaged.
+        """
+        members = _member_folders(Path(workdir)) or [Path(workdir)]
+        (config, variables, class_names), *others = [_load(member) for member in members]
+        return cls(config, class_names, variables, others=[each for _, each, _ in others])
+
+    @classmethod
+    def from_pretrained(
+        cls, weights: Path | str | None = None, *, model: str | None = None
+    ) -> "Classifier":
+        """Load published weights, with the classes that they were trained on.
+
+        Args:
+          weights: a name that `pretrained.list_weights` lists, or the path of a file; None for the
+            network's default.
+          model: name of the network; None for that of the weights, or efficientnet_lite0.
+
+        Returns:
+          A classifier.
+
+        Raises:
+          ValueError: if the weights cannot be had, read or recognised.
+        """
+        if weights is None:
+            weights = pretrained.default_weights(model or "efficientnet_lite0").name
+        found = pretrained.load(weights, model=model)
+        given = TrainConfig(dataset="folder", weights=str(weights), augment="none")
+        config = config_lib.resolve(given, settings_for(found))
+        return cls(config, found.class_names, found.variables)
+
+    def predict(self, photos: Iterable[Photo], *, batch_size: int = 32) -> list[Prediction]:
+        """Label photos.
+
+        Args:
+          photos: paths, encoded files, or (H, W, C) uint8 arrays.
+          batch_size: photos classified together; no effect on results.
+
+        Returns:
+          A prediction for each photo, in order.
+
+        Raises:
+          DecodeError: if a photo cannot be decoded.
+          OSError: if a file cannot be read.
+        """
+        images = (self.preprocess(photo) for photo in photos)
+        return [
+            answer
+            for batch in _chunks(images, batch_size)
+            for answer in self._answer(batch, batch_size)
+        ]
+
+    def preprocess(self, photo: Photo) -> np.ndarray:
+        """Decode a photo to the square that the network takes its view from.
+
+        Args:
+          photo: path, encoded file, or (H, W, C) uint8 array.
+
+        Returns:
+          (S, S, C) uint8, S being the run's `stored_size_px`.
+
+        Raises:
+          DecodeError: if the photo cannot be decoded.
+          OSError: if the file cannot be read.
+        """
+        config = self.config
+        data = Path(photo).read_bytes() if isinstance(photo, (str, Path)) else photo
+        return decode_and_resize(
+            data,
+            config.stored_size_px,
+            config.resize_mode,
+            num_channels=config.num_channels,
+            interpolation=config.interpolation,
+            # What a machine has installed is no part of a network.
+            decoder="auto" if config.decoder == "fast" else config.decoder,
+        )
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Classify preprocessed images.
+
+        Args:
+          images: (B, S, S, C) uint8, as `preprocess` gives each.
+
+        Returns:
+          (B, K) float32.
+        """
+        batch = _as_batch(images)
+        if images.shape not in self._compiled:
+            self._compiled[images.shape] = compile_step(self._step, self._members[0], batch)
+        step = self._compiled[images.shape]
+        each = [np.asarray(step(variables, batch)) for variables in self._members]
+        return each[0] if len(each) == 1 else np.mean(each, axis=0)
+
+    def probabilities_and_features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Classify preprocessed images, and give what the last layer saw of each.
+
+        Args:
+          images: (B, S, S, C) uint8, as `preprocess` gives each.
+
+        Returns:
+          (B, K) float32 as `probabilities` gives, and (B, D) float32 features; of several networks
+          those of the first.
+        """
+        batch = _as_batch(images)
+        if images.shape not in self._compiled_answers:
+            self._compiled_answers[images.shape] = compile_step(
+                self._answer_step, self._members[0], batch
+            )
+        step = self._compiled_answers[images.shape]
+        each = [step(variables, batch) for variables in self._members]
+        probabilities = np.mean([np.asarray(answer[0]) for answer in each], axis=0)
+        return probabilities, np.asarray(each[0][1])
+
+    def fingerprint(self) -> str:
+        """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
+        config = dataclasses.asdict(self.config)
+        seen = {name: config[name] for name in _LOOKING}
+        return features.fingerprint(self._members, self.class_names, seen)
+
+    def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:
+        # The last batch is filled up, so that one compiled program serves all.
+        padded = images + [np.zeros_like(images[0])] * (batch_size - len(images))
+        for row in self.probabilities(np.stack(padded))[: len(images)]:
+            best = int(row.argmax())
+            each = dict(zip(self.class_names, map(float, row), strict=True))
+            yield Prediction(self.class_names[best], float(row[best]), each)
+
+
+def load_best(workdir: Path) -> tuple[TrainConfig, PyTree]:
+    """Load the settings and the best variables of a run.
+
+    Args:
+      workdir: the run's folder, or its folder `checkpoints/best` alone.
+
+    Returns:
+      Complete settings, and {"params": ..., "batch_stats": ...}.
+
+    Raises:
+      CheckpointError: if there is no checkpoint, or it is damaged.
+    """
+    config, variables, _ = _load(workdir)
+    return config, variables
+
+
+def _load(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
+    store = CheckpointStore(_checkpoint_folder(workdir))
+    try:
+        metadata = store.metadata()
+        config = _config_of(metadata, workdir)
+        model = build.build_model(config, len(metadata["class_names"]))
+        found = store.restore(build.variable_shapes(config, model))
+    finally:
+        store.close()
+    assert found is not None  # `metadata` raises where there is no checkpoint
+    return config, found.state, metadata["class_names"]
+
+
+def _config_of(metadata: dict[str, Any], workdir: Path) -> TrainConfig:
+    try:
+        return config_lib.from_json(metadata["config"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{workdir} holds checkpoints, but not of the best network of this version ({error}); "
+            "give the run's folder, or its checkpoints/best."
+        ) from error
+
+
+def _member_folders(path: Path) -> list[Path]:
+    """Find the networks of a run that trained several; none of a run of one."""
+    found = sorted((path / "members").glob("[0-9]*"))
+    return [folder for folder in found if folder.name.isdecimal()]
+
+
+def _checkpoint_folder(path: Path) -> Path:
+    if members := _member_folders(path):
+        raise CheckpointError(
+            f"{path} holds {len(members)} networks where one is wanted; give the folder of one, "
+            f"such as {members[0]}."
+        )
+    for folder in (path / "checkpoints" / "best", path):
+        if folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir()):
+            return folder
+    raise CheckpointError(
+        f"{path} holds no trained network: expected a run's folder with checkpoints/best/."
+    )
+
+
+def _as_batch(images: np.ndarray) -> Batch:
+    count = len(images)
+    index = np.arange(count, dtype=np.int32)
+    return Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
+
+
+def _chunks(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    chunk: list[np.ndarray] = []
+    for image in images:
+        chunk.append(image)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+__all__ = ["Classifier", "DecodeError", "Prediction"]

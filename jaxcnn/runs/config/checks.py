@@ -1,0 +1,233 @@
+"""Checks of settings that need no data."""
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping
+
+from jaxcnn.runs.config.settings import TrainConfig, starts_from_weights
+from jaxcnn.data.decode import INTERPOLATIONS
+from jaxcnn.data.fast_jpeg import choose_decoder
+from jaxcnn.host.names import unknown_name
+
+_HEADS = ("softmax", "sigmoid")
+_RESIZE_MODES = ("crop", "squash", "pad")
+_COMPUTE_DTYPES = ("float32", "bfloat16")
+
+_SHARE = "a share in [0, 1)"
+_POSITIVE = "a number above 0"
+_AT_LEAST_0 = "a number of at least 0"
+_RANGES: Mapping[str, tuple[str, ...]] = {
+    _SHARE: (
+        "dropout_rate",
+        "drop_path_rate",
+        "label_smoothing",
+        "ema_decay",
+        "momentum",
+        "max_bad_share",
+    ),
+    _POSITIVE: (
+        *("image_size_px", "stored_size_px", "num_epochs", "batch_size", "eval_batch_size"),
+        *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
+        *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
+        *("head_learning_rate", "layer_decay", "accumulate_steps"),
+        *("validation_fraction", "test_fraction", "num_seeds", "sweep_epochs"),
+    ),
+    _AT_LEAST_0: (
+        *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
+        *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
+        *("dp_clip_norm", "dp_noise_multiplier"),
+    ),
+}
+_IN_RANGE = {
+    _SHARE: lambda value: 0 <= value < 1,
+    _POSITIVE: lambda value: value > 0,
+    _AT_LEAST_0: lambda value: value >= 0,
+}
+
+
+def check_values(config: TrainConfig) -> None:
+    """Check the settings that need no data to be checked.
+
+    Args:
+      config: settings; those that are None are passed over.
+
+    Raises:
+      ValueError: naming the setting, what came and what was expected.
+    """
+    for expected, names in _RANGES.items():
+        for name in names:
+            value = getattr(config, name)
+            if value is not None and not _IN_RANGE[expected](value):
+                raise ValueError(f"{name} must be {expected}, got {value}.")
+    for name, known in (
+        ("head", _HEADS),
+        ("resize_mode", _RESIZE_MODES),
+        ("compute_dtype", _COMPUTE_DTYPES),
+        ("interpolation", tuple(INTERPOLATIONS)),
+        ("head_init", ("zero", "scaled")),
+        ("epoch_scan", ("auto", "on", "off")),
+        ("member_order", ("own", "shared")),
+        ("members_mode", ("auto", "vmap", "in_turn")),
+    ):
+        if getattr(config, name) not in known:
+            raise unknown_name(name, getattr(config, name), known)
+    choose_decoder(config.decoder)
+    if config.num_channels not in (None, 1, 3):
+        raise ValueError(f"num_channels must be 1 or 3, got {config.num_channels}.")
+    if None not in (config.stored_size_px, config.image_size_px) and (
+        config.stored_size_px < config.image_size_px
+    ):
+        raise ValueError(
+            f"stored_size_px (={config.stored_size_px}) is smaller than image_size_px "
+            f"(={config.image_size_px}); raise the first or lower the second."
+        )
+    if config.batch_size % config.accumulate_steps:
+        raise ValueError(
+            f"accumulate_steps (={config.accumulate_steps}) must divide batch_size "
+            f"(={config.batch_size})."
+        )
+    _check_pixels(config)
+    _check_start(config)
+    _check_mixing(config)
+    _check_members(config)
+    _check_privacy(config)
+    if config.validation_fraction + config.test_fraction >= 1:
+        raise ValueError(
+            f"validation_fraction (={config.validation_fraction}) and test_fraction "
+            f"(={config.test_fraction}) leave nothing to train on; their sum must be below 1."
+        )
+
+
+def _check_pixels(config: TrainConfig) -> None:
+    for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
+        values = getattr(config, name)
+        if values is None:
+            continue
+        if len(values) not in (1, config.num_channels or len(values)):
+            raise ValueError(
+                f"{name} must be one number, or one for each of the {config.num_channels} channels,"
+                f" got {len(values)}."
+            )
+        if not all(_IN_RANGE[expected](value) for value in values):
+            raise ValueError(f"{name} must be {expected} for every channel, got {values}.")
+
+
+def _check_start(config: TrainConfig) -> None:
+    if config.init_from and (config.pretrained or config.weights):
+        raise ValueError("init_from and published weights exclude each other; give one.")
+    if config.fine_tune and config.freeze == "backbone":
+        raise ValueError("freeze=backbone leaves nothing to fine-tune; give fewer stages, or none.")
+    if config.layer_decay is not None and config.layer_decay > 1:
+        raise ValueError(f"layer_decay must be in (0, 1], got {config.layer_decay}.")
+    if starts_from_weights(config):
+        return
+    if config.fine_tune or config.freeze not in (None, "none"):
+        raise ValueError(
+            "fine_tune and freeze need weights to start from: give --pretrained, --weights or "
+            "--init_from."
+        )
+
+
+def _check_mixing(config: TrainConfig) -> None:
+    if max(config.mixup, config.cutmix) == math.inf:
+        raise ValueError(f"mixup (={config.mixup}) and cutmix (={config.cutmix}) must be finite.")
+    if (config.mixup or config.cutmix) and config.cache_features and config.freeze == "backbone":
+        raise ValueError(
+            "mixup and cutmix mix photos, but with a frozen backbone the last layer learns from "
+            "kept features of single photos; give --nocache_features or --fine_tune, or mix "
+            "nothing."
+        )
+
+
+def check_search(config: TrainConfig, swept: Collection[str] = ()) -> None:
+    """Check settings as they were given, before what is left open is filled in.
+
+    Args:
+      config: settings, some of them None.
+      swept: names of the settings whose values a sweep is to find.
+
+    Raises:
+      ValueError: if a value is given and looked for, or the run has two phases.
+    """
+    if not config.sweep and not config.find_learning_rate:
+        return
+    option = "sweep" if config.sweep else "find_learning_rate"
+    if config.sweep and config.find_learning_rate:
+        raise ValueError("sweep and find_learning_rate exclude each other; give one.")
+    if config.fine_tune:
+        raise ValueError(
+            f"{option} is for a single phase of training, and fine_tune has two; give "
+            "--freeze=backbone or --freeze=none instead, or set the rates yourself."
+        )
+    defaults = {f.name: f.default for f in dataclasses.fields(config)}
+    for name in [*swept, *(["learning_rate"] if config.find_learning_rate else [])]:
+        if getattr(config, name) != defaults[name]:
+            raise ValueError(f"{name} is given and {option} is to find it; give one of the two.")
+
+
+def _check_members(config: TrainConfig) -> None:
+    if config.num_seeds > 1 and config.fine_tune:
+        raise ValueError(
+            "num_seeds above 1 is for a single phase of training, and fine_tune has two; train the "
+            "last layer alone (--freeze=backbone), or all layers at once (--freeze=none)."
+        )
+    if config.num_seeds > 1 and config.cache_features and config.feature_views:
+        raise ValueError(
+            f"num_seeds above 1 has one cache of features for all networks, so feature_views "
+            f"(={config.feature_views}) must be 0, or give --nocache_features."
+        )
+
+
+def _check_privacy(config: TrainConfig) -> None:
+    """Refuse what private training cannot bound; BatchNorm is found where the network is built."""
+    if not config.dp_clip_norm:
+        if config.dp_noise_multiplier:
+            raise ValueError(
+                f"dp_noise_multiplier (={config.dp_noise_multiplier}) is a multiple of "
+                "dp_clip_norm, which is off; give both, e.g. dp_clip_norm=1."
+            )
+        return
+    if config.class_weights == "balanced":
+        raise ValueError(
+            "class_weights=balanced reads the classes' sizes from the photos that dp_clip_norm is "
+            "to protect; give the weights as numbers."
+        )
+    for name in ("mixup", "cutmix"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name} mixes photos, so that no gradient is of one alone, as dp_clip_norm needs; "
+                "turn one of them off."
+            )
+    if config.accumulate_steps > 1:
+        raise ValueError(
+            f"accumulate_steps (={config.accumulate_steps}) adds up the gradients of parts, each "
+            "of which dp_clip_norm would give noise of its own; leave it at 1."
+        )
+
+
+def count_frozen(freeze: str, num_stages: int) -> int:
+    """Turn the setting `freeze` into a number of stages.
+
+    Args:
+      freeze: "backbone", "none", or a number, with or without the word stages.
+      num_stages: stages of the network.
+
+    Returns:
+      How many of the first stages are frozen.
+
+    Raises:
+      ValueError: if the text is none of these, or the number is too large.
+
+    Example:
+      >>> count_frozen("backbone", 7), count_frozen("3 stages", 7), count_frozen("none", 7)
+      (7, 3, 0)
+    """
+    if freeze in ("backbone", "none"):
+        return num_stages if freeze == "backbone" else 0
+    number = freeze.removesuffix("stages").removesuffix("stage").strip()
+    if not number.isdecimal() or int(number) > num_stages:
+        raise ValueError(
+            f"freeze must be backbone, none, or a number of stages up to {num_stages}, "
+            f"got {freeze!r}."
+        )
+    return int(number)

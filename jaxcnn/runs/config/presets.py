@@ -1,0 +1,168 @@
+"""What suits a data set, a network and a kind of training, where nothing is said."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from jaxcnn import optim
+from jaxcnn.augment.policy import parse_policy
+from jaxcnn.runs.config.checks import check_values
+from jaxcnn.runs.config.settings import MODEL_OPTIONS, TrainConfig, starts_from_weights
+
+_PHOTOS: Mapping[str, Any] = {
+    "image_size_px": 96,
+    "num_channels": 3,
+    "num_epochs": 46,
+    "augment": "standard",
+    "batch_norm": True,
+    "global_pooling": "average",
+    "dense_widths": (),
+    "dropout_rate": 0.4,
+    "warmup_epochs": 2.0,
+    "label_smoothing": 0.1,
+    "ema_decay": 0.0,
+    "max_train_examples": 0,
+    "baselines": False,
+    "eval_batch_size": 100,
+    "interpolation": "bilinear",
+    "resize_mode": "crop",
+    "pixel_mean": (0.5,),
+    "pixel_std": (0.25,),
+    "cache_features": False,
+    "head_epochs": 0,
+    "head_learning_rate": 1e-3,
+    "layer_decay": 1.0,
+}
+_SMALL: Mapping[str, Any] = {**_PHOTOS, "image_size_px": 32, "num_epochs": 20, "depth": 5}
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "drawn_pets": {
+        **_PHOTOS,
+        "image_size_px": 64,
+        "num_epochs": 6,
+        "augment": "flip",
+        "dropout_rate": 0.2,
+        "warmup_epochs": 1.0,
+        "width_multiplier": 0.5,
+        "baselines": True,
+        "max_train_examples": 4000,
+    },
+    "mnist": {**_SMALL, "num_channels": 1, "augment": "translation=0.1,rotation=0.15"},
+    "fashion_mnist": {**_SMALL, "num_channels": 1, "augment": "flip,translation=0.08"},
+    "cifar10": {**_SMALL, "augment": "flip,translation=0.125"},
+}
+_MODEL_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "lenet5": {"image_size_px": 32, "num_channels": 1},
+}
+# Where a network starts from weights that know photos already, little is left to learn: rates are
+# small, and few passes enough.
+_FROZEN: Mapping[str, Any] = {
+    "eval_batch_size": 32,
+    "num_epochs": 30,
+    "warmup_epochs": 1.0,
+    "label_smoothing": 0.0,
+    "freeze": "backbone",
+    "cache_features": True,
+    "freeze_batch_norm": True,
+    "learning_rate": 1e-3,
+    "augment": "flip",
+}
+_FINE_TUNE: Mapping[str, Any] = {
+    "eval_batch_size": 32,
+    "num_epochs": 2,
+    "warmup_epochs": 0.5,
+    "label_smoothing": 0.1,
+    "freeze": "none",
+    "cache_features": True,
+    "freeze_batch_norm": True,
+    "head_epochs": 20,
+    "layer_decay": 0.75,
+    "learning_rate": 2e-4,
+    "augment": "flip,zoom=0.7,rotation=0.1,brightness=0.1,contrast=0.1",
+}
+
+
+def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Fill in what was left open, from the presets of the data set, the network and the weights.
+
+    Args:
+      config: settings, some of them None.
+      weights_preset: values that suit the weights to start from, e.g. their image size.
+
+    Returns:
+      Settings complete enough to repeat the run; those that stay None mean "the library's default".
+
+    Raises:
+      ValueError: if a value is out of range or a name unknown; the message names the setting.
+
+    Example:
+      >>> resolve(TrainConfig(dataset="mnist")).num_channels
+      1
+    """
+    preset = _preset_of(config) | dict(weights_preset or {})
+    given = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    filled: dict[str, Any] = {k: preset.get(k) if v is None else v for k, v in given.items()}
+    if filled["learning_rate"] is None:
+        filled["learning_rate"] = optim.default_learning_rate(config.optimizer)
+    if filled["weight_decay"] is None:
+        is_decoupled = config.optimizer in ("adamw", "lion", "lamb")
+        filled["weight_decay"] = 0.05 if is_decoupled else 0.0005
+    if config.sweep and filled["sweep_epochs"] is None:
+        filled["sweep_epochs"] = max(1, filled["num_epochs"] // 3)
+    policy = parse_policy(filled["augment"])
+    if filled["flip_average"] is None:
+        filled["flip_average"] = policy.get("flip", 0) > 0
+    if filled["feature_views"] is None:
+        asked_for = config.augment is not None and not config.fine_tune
+        filled["feature_views"] = 4 if asked_for and set(policy) - {"flip"} else 0
+    if weights_preset and "model_options" in weights_preset:  # with what was given among them
+        filled["model_options"] = weights_preset["model_options"]
+    if filled["freeze"] is None:
+        filled["freeze"] = "none"
+    if filled["stored_size_px"] is None:
+        # Room for the crops of augmentation; without any, what is stored is what is seen.
+        room = 1 if filled["augment"] == "none" else 7 / 6
+        filled["stored_size_px"] = round(filled["image_size_px"] * room)
+    complete = TrainConfig(**filled)
+    check_values(complete)
+    return complete
+
+
+def num_channels_of(config: TrainConfig) -> int:
+    """Tell how many channels the images of a run have: what is said, or the data set's own."""
+    preset = PRESETS.get(_data_set(config), _PHOTOS)
+    return config.num_channels or preset["num_channels"]
+
+
+def _data_set(config: TrainConfig) -> str:
+    return config.dataset.split(":")[0]
+
+
+def _preset_of(config: TrainConfig) -> dict[str, Any]:
+    """Put together the values that suit the data set, the network and the kind of training."""
+    data = PRESETS.get(_data_set(config), _PHOTOS)
+    preset = dict(data)
+    transfers = starts_from_weights(config)
+    preset["model"] = "efficientnet_lite0" if transfers else "six_conv"
+    model = config.model or preset["model"]
+    if model != "six_conv":  # the presets' options are that network's
+        preset = {k: v for k, v in preset.items() if k not in MODEL_OPTIONS}
+    preset |= _MODEL_PRESETS.get(model, {})
+    if transfers:
+        preset |= _transfer_preset(config)
+        if data is not _PHOTOS:  # a set of its own knows whether a mirror image means the same
+            preset["augment"] = data["augment"]
+    if config.schedule == "one_cycle":  # its own rise is its warm-up
+        preset.pop("warmup_epochs", None)
+    return preset
+
+
+def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
+    trains_more = config.fine_tune or config.freeze not in (None, "backbone")
+    preset = dict(_FINE_TUNE if trains_more else _FROZEN)
+    if not config.fine_tune:
+        preset["head_epochs"] = 0
+    # The rates are AdamW's; other optimizers take the same part of their own.
+    share = optim.default_learning_rate(config.optimizer) / optim.default_learning_rate("adamw")
+    preset["learning_rate"] *= share
+    preset["head_learning_rate"] = 1e-3 * share
+    return preset

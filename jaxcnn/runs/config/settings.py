@@ -1,0 +1,332 @@
+"""The settings themselves, and how they are written down."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def _setting(default: Any, text: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+def _preset(text: str) -> Any:
+    return _setting(None, f"{text} Default: as suits --dataset.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """All that decides how a run goes.
+
+    A field that is None takes the data set's preset, which `resolve` fills in: from then on it has
+    the type that is written here. The text beside each field is the help of the command-line flag
+    of the same name.
+    """
+
+    # What to learn from
+    dataset: str = _setting(
+        "drawn_pets",
+        "drawn_pets (drawn by this program), folder (with --data_dir), or the name of a "
+        "tensorflow-datasets image classification set, e.g. cats_vs_dogs, cifar10, mnist.",
+    )
+    data_dir: str | None = _setting(
+        None,
+        "for --dataset=folder: a folder with one sub-folder a class, or with train/, validation/ "
+        "and test/ above them; else where tensorflow-datasets keeps its sets.",
+    )
+    image_size_px: int = _preset("side of the square that the network sees, pixels.")
+    stored_size_px: int = _setting(
+        None,
+        "side of the square that photos are decoded to, from which augmentation takes its "
+        "crops, pixels; default 7/6 of --image_size_px.",
+    )
+    resize_mode: str = _preset(
+        "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
+    )
+    interpolation: str = _preset("how photos are resized: bilinear, bicubic or lanczos.")
+    num_channels: int = _preset("3 for colour, 1 for grey.")
+    pixel_mean: tuple[float, ...] = _preset(
+        "value in [0, 1] of a pixel that the network sees as 0: one for all channels, or one each."
+    )
+    pixel_std: tuple[float, ...] = _preset("spread of pixels that the network sees as 1, likewise.")
+    max_train_examples: int = _preset(
+        "train on so many examples at the most, chosen by --seed; 0 is all."
+    )
+    validation_fraction: float = _setting(
+        0.15, "share of examples for validation where the data set has no such split, in (0, 1)."
+    )
+    test_fraction: float = _setting(
+        0.15, "share of examples for the test where the data set has no such split, in (0, 1)."
+    )
+    memory_limit_gib: float = _setting(
+        2.0, "decoded images are kept in memory up to this size, GiB; above it they are streamed."
+    )
+    num_workers: int | None = _setting(
+        None, "threads that decode; default one for each core of this process."
+    )
+    decoder: str = _setting(
+        "auto",
+        "what decodes JPEGs: pillow, fast (simplejpeg; pip install 'jaxcnn[fast]'), or auto: fast "
+        "where it is installed.",
+    )
+    image_cache_gib: float = _setting(
+        4.0,
+        "decoded images that fit in memory are kept on disk for the next run, in $JAXCNN_CACHE or "
+        "the user's cache folder, up to this size, GiB; 0 keeps none.",
+    )
+    max_bad_share: float = _setting(
+        0.05, "stop where more than this share of the files cannot be read, in [0, 1]."
+    )
+    check_files: bool = _setting(
+        True,
+        "read each file once before training, where images are streamed: bad ones are left out and "
+        "listed, equal ones in two splits reported; without, a bad one counts as missing when its "
+        "turn comes.",
+    )
+    # The network
+    model: str = _setting(
+        None, "name of the network; default six_conv, with --pretrained efficientnet_lite0."
+    )
+    head: str = _setting("softmax", "softmax, or sigmoid: a single output, for two classes.")
+    dropout_rate: float | None = _preset("share of units dropped in training, in [0, 1).")
+    width_multiplier: float | None = _preset(
+        "factor on the number of channels of each layer; below 1 is a smaller network."
+    )
+    depth: int | None = _preset("number of convolution blocks; fewer is a smaller network.")
+    batch_norm: bool | None = _preset("BatchNorm after each convolution.")
+    global_pooling: str | None = _preset(
+        "none (flatten) or average, before the fully connected layers."
+    )
+    dense_widths: tuple[int, ...] | None = _preset(
+        "units of the fully connected layers before the last, comma-separated; '' is none."
+    )
+    padding: str | None = _setting(
+        None, "padding of the convolutions: same or valid; for some networks same or symmetric."
+    )
+    drop_path_rate: float | None = _setting(
+        None, "share of residual branches dropped in training (stochastic depth), in [0, 1)."
+    )
+    model_options: str | None = _setting(
+        None, "further options of the network: name=value, comma-separated; README lists them."
+    )
+    pooling: str | None = _setting(None, "kind of pooling: max or avg.")
+    activation: str | None = _setting(None, "activation function, e.g. relu, sigmoid, tanh, gelu.")
+    compute_dtype: str = _setting(
+        "float32", "arithmetic of the layers: float32 or bfloat16 (parameters stay float32)."
+    )
+    # What to start from
+    pretrained: bool = _setting(
+        False, "start from the network's published weights; see --weights for others."
+    )
+    weights: str | None = _setting(
+        None,
+        "published weights to start from: a name that `jaxcnn predict "
+        "--list_weights` lists, or the path of a file; default the network's own.",
+    )
+    init_from: str | None = _setting(
+        None, "start from the best checkpoint of another run: its folder, for the same --model."
+    )
+    freeze: str | None = _setting(
+        None,
+        "layers that keep the weights they start from: backbone (all but the last), a number of "
+        "stages, or none; default backbone with --pretrained, none with --fine_tune.",
+    )
+    fine_tune: bool = _setting(
+        False, "train the last layer first, then the layers that --freeze leaves free too."
+    )
+    head_init: str = _setting(
+        "zero", "how a new last layer starts: zero, or scaled (random, variance 1 / inputs)."
+    )
+    head_epochs: int = _preset("with --fine_tune, epochs in which the last layer is trained alone.")
+    head_learning_rate: float = _preset("peak learning rate while the last layer is trained alone.")
+    layer_decay: float = _preset(
+        "with --fine_tune, the learning rate of a stage over that of the next, in (0, 1]."
+    )
+    cache_features: bool = _preset(
+        "run a frozen backbone once over the data, and train the last layer on what it gave."
+    )
+    feature_views: int = _setting(
+        None,
+        "augmented views of each training photo in that cache, beside the photo itself and, where "
+        "--augment flips, its mirror image; default 4 where --augment does more, else 0.",
+    )
+    freeze_batch_norm: bool | None = _preset(
+        "BatchNorm keeps the averages that it starts from, in training too."
+    )
+    # How to learn
+    num_epochs: int = _preset("passes over the training split.")
+    batch_size: int = _setting(32, "examples a training step.")
+    eval_batch_size: int = _preset("examples an evaluation step; no effect on results.")
+    optimizer: str = _setting("adamw", "name of the optimizer.")
+    learning_rate: float = _setting(
+        None,
+        "peak learning rate; default the optimizer's own, with --pretrained or --init_from a part "
+        "of it.",
+    )
+    schedule: str = _setting("cosine", "course of the learning rate.")
+    warmup_epochs: float | None = _preset("epochs in which the learning rate rises to its peak.")
+    weight_decay: float = _setting(
+        None,
+        "decay of kernels (biases and norms are spared): a factor of the learning rate for adamw, "
+        "lion and lamb (default 0.05), an L2 penalty for the others (default 0.0005).",
+    )
+    momentum: float = _setting(0.9, "momentum of sgd and rmsprop, in [0, 1).")
+    gradient_clip_norm: float | None = _setting(
+        None, "largest global norm of the gradient; default no clipping."
+    )
+    dp_clip_norm: float | None = _setting(
+        None,
+        "differentially private training: largest norm of the gradient of one photo; default off.",
+    )
+    dp_noise_multiplier: float | None = _setting(
+        None,
+        "differentially private training: standard deviation of the noise on the summed gradient, "
+        "over --dp_clip_norm; 0 clips only.",
+    )
+    label_smoothing: float = _preset("share of each label spread over all classes, in [0, 1).")
+    class_weights: str = _setting(
+        "none", "none, balanced (rarer classes weigh more), or one number a class, comma-separated."
+    )
+    ema_decay: float = _preset(
+        "decay a step of the moving average of parameters and batch statistics that is "
+        "evaluated, in [0, 1); 0 is none.",
+    )
+    augment: str = _preset(
+        "none, flip, standard, strong, or a comma list such as "
+        "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'.",
+    )
+    mixup: float = _setting(
+        0.0,
+        "blend each training photo and its label with another's, by a share from Beta(a, a): this "
+        "a, e.g. 0.2; 0 is off. With --cutmix too, each step takes one of the two.",
+    )
+    cutmix: float = _setting(
+        0.0,
+        "paste a box of another photo into each training photo and mix the labels by area, the "
+        "area's share from Beta(a, a): this a, e.g. 1; 0 is off.",
+    )
+    flip_average: bool = _setting(
+        None,
+        "when evaluating, average the answers for an image and its mirror image; default where "
+        "--augment flips.",
+    )
+    early_stopping_epochs: int | None = _setting(
+        None, "stop after so many epochs without a better validation accuracy; default never."
+    )
+    checkpoint_every_steps: int | None = _setting(
+        None, "save so often, beside the end of each epoch; default only there."
+    )
+    epoch_scan: str = _setting(
+        "auto",
+        "many training steps as one program on images that lie on the device: on, off, or auto: "
+        "on a GPU or TPU with room for them, where a short trial says that it is faster.",
+    )
+    accumulate_steps: int = _setting(
+        1,
+        "parts that each batch is computed in, one after the other, to need less memory; it "
+        "divides batch_size.",
+    )
+    rematerialize: bool = _setting(
+        False, "compute activations again in the backward pass instead of keeping them."
+    )
+    mesh: str = _setting(
+        "auto",
+        "devices by axis, e.g. data:4,fsdp:2: batches are split over all, parameters are copied "
+        "along data and split along fsdp; auto: all devices along data.",
+    )
+    baselines: bool = _preset(
+        "also classify by colour histogram and by edge orientations, for comparison."
+    )
+    seed: int = _setting(0, "whole number that decides every random draw.")
+    # Many networks in one program
+    num_seeds: int = _setting(
+        1,
+        "networks trained at once, on the same data: the k-th, from 0, as a run with --seed plus k "
+        "would be. Above 1, the run's answer is the mean of theirs.",
+    )
+    member_order: str = _setting(
+        "own",
+        "with --num_seeds, batches of each network: own (in the order of its own seed) or shared "
+        "(all see the same, which is less to decode and to send).",
+    )
+    members_mode: str = _setting(
+        "auto",
+        "how many networks take a step: vmap (one program of all), in_turn (the program of one, "
+        "called for each), or auto: in_turn on a CPU, vmap elsewhere.",
+    )
+    sweep: str | None = _setting(
+        None,
+        "try a grid of values first, all in one program, and train with the best: "
+        "name:low..high:log|linear:count, comma-separated, of learning_rate, weight_decay and "
+        "momentum, e.g. learning_rate:1e-4..1e-1:log:8,weight_decay:0..0.1:linear:3.",
+    )
+    sweep_epochs: int | None = _setting(
+        None,
+        "epochs of the sweep's last rung; at epochs 1, 2, 4, ... before it the worse half drops "
+        "out. Default a third of --num_epochs, at least 1.",
+    )
+    find_learning_rate: bool = _setting(
+        False,
+        "try a dozen learning rates for a few steps first, all in one program, and train with the "
+        "one that the losses suggest.",
+    )
+
+
+# Settings that say what a machine does, not what a run is: a resumed run may change them.
+MACHINE_SETTINGS = (
+    "mesh",
+    "num_workers",
+    "memory_limit_gib",
+    "image_cache_gib",
+    "epoch_scan",
+    "eval_batch_size",
+)
+
+# Settings that only some networks have; they are passed on where given.
+MODEL_OPTIONS = (
+    "dropout_rate",
+    "width_multiplier",
+    "depth",
+    "batch_norm",
+    "global_pooling",
+    "dense_widths",
+    "padding",
+    "pooling",
+    "activation",
+    "drop_path_rate",
+    "freeze_batch_norm",
+)
+
+
+def starts_from_weights(config: TrainConfig) -> bool:
+    """Tell whether a run starts from weights that were trained before."""
+    for name in ("weights", "init_from"):
+        if getattr(config, name) == "":
+            raise ValueError(f"{name} is empty; leave it out, or say which.")
+    return config.pretrained or config.weights is not None or config.init_from is not None
+
+
+def to_json(config: TrainConfig) -> dict[str, Any]:
+    """Write settings as JSON values."""
+    return {
+        k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()
+    }
+
+
+def from_json(value: Mapping[str, Any]) -> TrainConfig:
+    """Read what `to_json` wrote."""
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    return TrainConfig(**settings)
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read the settings of a run from its `config.json`.
+
+    Raises:
+      ValueError: if the file does not hold settings of this version.
+    """
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} does not hold the settings of a run ({error}).") from error

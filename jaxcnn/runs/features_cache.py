@@ -1,0 +1,95 @@
+"""What a frozen backbone gives for a run's photos: computed once, kept in the run's folder."""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxcnn.training import features
+from jaxcnn.augment.policy import parse_policy
+from jaxcnn.training.compilation import CompiledStep
+from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm
+from jaxcnn.host.processes import is_first
+from jaxcnn.runs.context import RunContext, batch_shapes
+from jaxcnn.training.step import Augment
+from jaxcnn.types import PyTree
+
+_BATCH_SIZE = 32
+
+
+def split_features(
+    run: RunContext,
+    model: StagedNetwork,
+    augment: Augment,
+    name: str,
+    split: ImageSplit,
+    variables: PyTree,
+    *,
+    num_augmented: bool = False,
+) -> features.FeatureSplit:
+    """Compute a split's features, or read those that an earlier start of the run left.
+
+    Args:
+      run: whose folder keeps them, and whose settings say which views there are.
+      model: the whole network.
+      augment: (key, image) to image, for the augmented views.
+      name: of the file that keeps them in the run's folder.
+      split: the images.
+      variables: of the whole network.
+      num_augmented: whether its views are those that training draws from.
+
+    Returns:
+      The split, images replaced by features.
+    """
+    config, key, layout = run.config, run.key, run.layout
+    flips = parse_policy(config.augment).get("flip", 0) > 0
+    options: dict[str, Any] = {
+        "image_size_px": config.image_size_px,
+        "mean": config.pixel_mean,
+        "std": config.pixel_std,
+        "mirrored": flips if num_augmented else config.flip_average,
+        "num_augmented": config.feature_views if num_augmented else 0,
+    }
+    backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
+    about = features.fingerprint(
+        backbone, options, config.augment, config.seed, config.stored_size_px, list(split.names)
+    )
+    path = run.folder.features / f"{name}.npz"
+    found = features.load_features(path, about)
+    if found is None:
+        model, folded = fold_batch_norm(model, variables)
+        step = features.make_feature_step(model, augment=augment, **options)
+        shapes = batch_shapes(split, layout.round_up(_BATCH_SIZE))
+        folded, key = layout.put_state(folded), layout.put_key(key)
+        compiled = run.compile(step, folded, shapes, key)
+        found = _extract(run, name, split, compiled, folded, key)
+        if is_first():
+            features.save_features(path, *found, about)
+    return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
+
+
+def _extract(
+    run: RunContext,
+    name: str,
+    split: ImageSplit,
+    compiled: CompiledStep,
+    variables: PyTree,
+    key: jax.Array,
+) -> tuple[np.ndarray, np.ndarray]:
+    started = time.perf_counter()
+    run.say(f"{run.config.model} runs over {len(split):,} {name} images")
+    batches = run.eval_batches(split, run.layout.round_up(_BATCH_SIZE))
+    with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
+        found, present = features.extract(
+            compiled, variables, batches, len(split), key=key, on_batch=bar.update
+        )
+    seconds = time.perf_counter() - started
+    num_views = found.shape[1]
+    run.say(
+        f"{run.config.model} ran once over {len(split):,} {name} images, {num_views} views of"
+        f" each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features kept"
+    )
+    return found, present

@@ -1,0 +1,152 @@
+"""Choose what a run's pictures show, and have `plots` draw them into the run's folder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn import plots
+from jaxcnn.augment import augment_batch
+from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.metrics.classification import confusion_matrix
+from jaxcnn.augment.mixing import Mixing
+from jaxcnn.training.preprocessing import to_unit_interval
+from jaxcnn.training.step import Augment
+from jaxcnn.types import Batch
+
+_SAMPLE_ROWS = 6
+_SAMPLE_VIEWS = 6
+_SHEET_PHOTOS = 96
+_PREDICTED_PHOTOS = 25
+
+
+def draw_samples(
+    folder: Path,
+    split: ImageSplit,
+    augment: Augment,
+    *,
+    key: jax.Array,
+    mixing: Mixing | None = None,
+) -> None:
+    """Draw what the network is about to see: photos of each class, and augmented views of some.
+
+    Args:
+      folder: where the pictures go.
+      split: the training split.
+      augment: (key, image) to image.
+      key: decides the views.
+      mixing: (key, batch) to batch, of what is augmented; None mixes nothing.
+    """
+    sheet = _spread(split.labels, _SHEET_PHOTOS)
+    plots.plot_contact_sheet(
+        folder / "training_photos.png",
+        split.gather(sheet)[0],
+        split.labels[sheet],
+        split.class_names,
+    )
+    rows = _spread(split.labels, _SAMPLE_ROWS)
+    originals, present = split.gather(rows)
+    batch = Batch(originals, split.labels[rows].astype(np.int32), present, rows.astype(np.int32))
+    views = _draw_views(batch, augment, mixing, key)
+    shares = None
+    if mixing is not None:
+        shares = np.stack([view.label for view in views], axis=1)
+    plots.plot_augmented_samples(
+        folder / "augmented_samples.png",
+        originals,
+        np.stack([view.image for view in views], axis=1),
+        class_names=split.class_names,
+        labels=split.labels[rows],
+        shares=shares,
+    )
+
+
+def _draw_views(
+    batch: Batch, augment: Augment, mixing: Mixing | None, key: jax.Array
+) -> list[Batch]:
+    """Draw some views of a batch, each as a training step would see it."""
+
+    def view(key: jax.Array, batch: Batch) -> Batch:
+        augment_key, mixing_key = jax.random.split(key)
+        images = to_unit_interval(jnp.asarray(batch.image))
+        images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
+        batch = batch._replace(image=images)
+        return batch if mixing is None else mixing(mixing_key, batch)
+
+    compiled = jax.jit(view)
+    keys = jax.random.split(key, _SAMPLE_VIEWS)
+    return [jax.tree.map(np.asarray, compiled(key, batch)) for key in keys]
+
+
+def draw_results(
+    folder: Path,
+    split: ImageSplit,
+    found: Evaluation,
+    history: Sequence[Mapping[str, Any]],
+    *,
+    accuracies: Mapping[str, float],
+) -> None:
+    """Draw what the network learned: its curves, and its answers to the test photos.
+
+    Args:
+      folder: where the pictures go.
+      split: the test split.
+      found: the network's answers to it.
+      history: a row an epoch.
+      accuracies: test accuracy of each baseline and of the network; one alone is not drawn.
+    """
+    names = split.class_names
+    plots.plot_learning_curves(folder / "learning_curves.png", list(history))
+    matrix = confusion_matrix(found.labels, found.probabilities.argmax(1), len(names))
+    plots.plot_confusion_matrix(folder / "confusion_matrix.png", matrix, names)
+    if len(accuracies) > 1:
+        chance = float(np.bincount(found.labels).max() / len(found.labels))
+        bars = {k.removesuffix("_histogram").replace("_", " "): v for k, v in accuracies.items()}
+        plots.plot_baselines(folder / "baselines.png", bars, chance=chance)
+    shown = _spread(found.labels, _PREDICTED_PHOTOS)
+    plots.plot_predictions(
+        folder / "predictions.png",
+        split.gather(found.index[shown])[0],
+        found.labels[shown],
+        found.probabilities[shown],
+        names,
+    )
+    plots.plot_most_confidently_wrong(
+        folder / "most_confidently_wrong.png",
+        SplitPhotos(split, found.index),
+        found.labels,
+        found.probabilities,
+        names,
+        names=[split.names[i] for i in found.index],
+    )
+
+
+class SplitPhotos(Sequence[np.ndarray]):
+    """Some of a split's photos as a sequence; only those that are drawn are read.
+
+    Args:
+      split: the photos.
+      index: (N,) positions in the split.
+    """
+
+    def __init__(self, split: ImageSplit, index: np.ndarray) -> None:
+        self._split, self._index = split, index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._split.gather(self._index[[i]])[0][0]
+
+
+def _spread(labels: np.ndarray, count: int) -> np.ndarray:
+    """Choose examples in turn from each class, spread over the split."""
+    rank = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        rank[members] = np.random.default_rng(0).permutation(len(members))
+    return np.argsort(rank, kind="stable")[:count]

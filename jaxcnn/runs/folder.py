@@ -1,0 +1,234 @@
+"""The folder of a run: which files it holds, and when a run may write there.
+
+config.json      the settings, complete
+origin.json      fingerprints of the data and the weights that it began with
+metrics.jsonl    a row an epoch
+summary.json     the result, written at the end
+test_answers.npz    the network's answer to each test photo, by name
+report_photos.npz   some test photos, with the maps of what the network looked at
+report.html      the page that explains the run
+tensorboard/     the same rows as TensorBoard events
+checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with
+features/        what a frozen backbone gave, where one is used
+pictures/
+members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
+sweep/           with a sweep: its points
+chosen.json      with a sweep or a test of learning rates: the values that were chosen
+skipped_files.csv
+export/          what `jaxcnn export` made of it; never removed with the run
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from jaxcnn.host.files import write_json
+
+
+class WorkdirError(ValueError):
+    """A folder that this run may not write to; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Workdir:
+    """The paths of one run.
+
+    Attributes:
+      path: the run's folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings, as JSON."""
+        return self.path / "config.json"
+
+    @property
+    def origin(self) -> Path:
+        """Fingerprints of the data and the weights that the run began with, as JSON."""
+        return self.path / "origin.json"
+
+    @property
+    def metrics(self) -> Path:
+        """A row of JSON an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """The result, as JSON."""
+        return self.path / "summary.json"
+
+    @property
+    def test_answers(self) -> Path:
+        """The answers to the test photos, as NumPy arrays."""
+        return self.path / "test_answers.npz"
+
+    @property
+    def report_photos(self) -> Path:
+        """The test photos that the page shows, as NumPy arrays."""
+        return self.path / "report_photos.npz"
+
+    @property
+    def report(self) -> Path:
+        """The page that explains the run."""
+        return self.path / "report.html"
+
+    @property
+    def skipped_files(self) -> Path:
+        """The files that could not be read, as CSV."""
+        return self.path / "skipped_files.csv"
+
+    @property
+    def last_checkpoints(self) -> Path:
+        """Checkpoints to resume from."""
+        return self.path / "checkpoints" / "last"
+
+    @property
+    def best_checkpoints(self) -> Path:
+        """Checkpoints to evaluate and predict with."""
+        return self.path / "checkpoints" / "best"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of pictures, made when it is asked for."""
+        folder = self.path / "pictures"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def features(self) -> Path:
+        """Where a frozen backbone's features are kept."""
+        return self.path / "features"
+
+    @property
+    def chosen(self) -> Path:
+        """The values that a sweep or a test of learning rates chose, as JSON."""
+        return self.path / "chosen.json"
+
+    @property
+    def sweep(self) -> Path:
+        """The folder of a sweep's points, made when it is asked for."""
+        folder = self.path / "sweep"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def member(self, number: int) -> "Workdir":
+        """Give the folder of one of several networks, counted from 0, made when it is asked for."""
+        folder = self.path / "members" / f"{number:02d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Workdir(folder)
+
+    def summary_writer(self, *, first_step: int) -> SummaryWriter:
+        """Open the TensorBoard log; events from `first_step` on, of a run cut short, are void."""
+        return SummaryWriter(str(self.path / "tensorboard"), purge_step=first_step or None)
+
+
+def open_workdir(
+    path: Path | str,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    free: Collection[str] = (),
+) -> Workdir:
+    """Prepare a run's folder, refusing to mix two runs.
+
+    Args:
+      path: the folder; made if it is not there.
+      settings: the run's settings as JSON values; a resumed run must have the same.
+      resume: continue the run that is there, or start one where there is none.
+      overwrite: remove the run that is there first.
+      free: settings that a resumed run may change.
+
+    Returns:
+      The folder, holding `config.json`.
+
+    Raises:
+      WorkdirError: if the path is a file, if the folder holds a run and neither option is given, or
+        if it holds a run with other settings.
+    """
+    workdir = Workdir(Path(path))
+    if workdir.path.exists() and not workdir.path.is_dir():
+        raise WorkdirError(f"{workdir.path} is a file; give --workdir the name of a folder.")
+    if overwrite:
+        _remove_run(workdir)
+    if workdir.config.exists():
+        if not resume:
+            raise WorkdirError(
+                f"{workdir.path} already holds a run. Continue it with --resume, start it anew "
+                "with --overwrite, or choose another --workdir."
+            )
+        there = json.loads(workdir.config.read_text())
+        kept = {name: value for name, value in there.items() if name in free}
+        _check_same(there, {**settings, **kept}, workdir.path)
+        return workdir
+    if (workdir.path / "checkpoints").exists():
+        raise WorkdirError(
+            f"{workdir.path} holds checkpoints but no config.json to say of what. Start anew with "
+            "--overwrite, or choose another --workdir."
+        )
+    workdir.path.mkdir(parents=True, exist_ok=True)
+    write_json(workdir.config, settings)
+    return workdir
+
+
+def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
+    """Note what a run begins with, and refuse to go on with something else.
+
+    Args:
+      workdir: the run's folder.
+      origin: fingerprints by what they are of, e.g. {"data": ..., "weights": ...}.
+
+    Raises:
+      WorkdirError: if the run that is there began with others.
+    """
+    if not workdir.origin.exists():
+        write_json(workdir.origin, origin)
+        return
+    there = json.loads(workdir.origin.read_text())
+    changed = sorted(name for name in origin if there.get(name) != origin[name])
+    if changed:
+        raise WorkdirError(
+            f"the {' and the '.join(changed)} are not those that the run in {workdir.path} began "
+            "with, so it cannot go on with them. Bring them back, or start anew with --overwrite."
+        )
+
+
+def _remove_run(workdir: Workdir) -> None:
+    """Remove what a run writes, and nothing else that a person may keep there."""
+    for folder in ("checkpoints", "pictures", "tensorboard", "features", "members", "sweep"):
+        shutil.rmtree(workdir.path / folder, ignore_errors=True)
+    for file in (
+        workdir.metrics,
+        workdir.summary,
+        workdir.test_answers,
+        workdir.report_photos,
+        workdir.report,
+        workdir.skipped_files,
+        workdir.origin,
+        workdir.chosen,
+        workdir.config,
+    ):
+        file.unlink(missing_ok=True)
+
+
+def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    # JSON has no tuples; compare what was written with what would be written.
+    wanted = json.loads(json.dumps(wanted))
+    names = sorted(there.keys() | wanted.keys())
+    changed = [
+        f"{name}: {there.get(name)!r} there, {wanted.get(name)!r} now"
+        for name in names
+        if there.get(name) != wanted.get(name)
+    ]
+    if changed:
+        raise WorkdirError(
+            f"{path} holds a run with other settings ({'; '.join(changed)}). Give the settings it "
+            "was made with to resume it, or choose another --workdir."
+        )

@@ -1,0 +1,265 @@
+"""What a network learned of its data: what excites it, what it confuses, what it finds alike."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from jaxcnn import plots
+from jaxcnn.metrics.calibration import calibrate, most_confident_errors
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.interpret import (
+    Excitation,
+    choosiest_channels,
+    cut_field,
+    excitations,
+    map_photos,
+    nearest_photos,
+    top_images,
+)
+from jaxcnn.runs.look_inside.network import (Inside, network_input, open_network, seen_part)
+from jaxcnn.models import split_at_head
+from jaxcnn.runs.figures import SplitPhotos
+from jaxcnn.types import PyTree
+
+Say = Callable[[str], None]
+_BATCH = 32
+_CHANNELS, _PATCHES = 6, 8  # of a stage, and photos of a channel
+_NEIGHBOURS, _MAX_QUERIES = 6, 12
+
+
+class _Looked(NamedTuple):
+    """What a network makes of a split's photos."""
+
+    index: np.ndarray  # type: ignore[assignment]  # (N,) positions in the split
+    labels: np.ndarray  # (N,) int32
+    features: np.ndarray  # (N, D) float32, what the head sees
+    probabilities: np.ndarray  # (N, K) float32
+    peaks: Mapping[str, Excitation]  # by stage, (N, C) each
+
+
+def look_at_data(
+    classifier: Classifier,
+    data: ImageSplits,
+    folder: Path,
+    *,
+    photos: Mapping[str, np.ndarray] | None = None,
+    max_photos: int = 2000,
+    method: str = "auto",
+    say: Say = print,
+) -> list[Path]:
+    """Draw what a network learned of the photos that it was trained and tested on.
+
+    Args:
+      classifier: a trained network; of several, the first is looked into and all are calibrated.
+      data: its splits.
+      folder: where the pictures go, and calibration.json.
+      photos: (S, S, C) uint8 by name, as `Classifier.preprocess` gives each, whose nearest training
+        photos are drawn; None for some of the test split.
+      max_photos: the most to take of a split, evenly spaced.
+      method: of the map, see `interpret.map_photos`.
+      say: called with each line for the person who waits.
+
+    Returns:
+      The files.
+
+    Raises:
+      ValueError: if the method is unknown, or a split is empty.
+    """
+    inside = open_network(classifier)
+    look = _Looker(classifier, inside, max_photos)
+    validation, test = look(data.validation, "validation"), look(data.test, "test")
+    train = look(data.train, "training")
+    made = [
+        *_draw_calibration(validation, test, folder, say),
+        _draw_errors(test, data.test, folder, say),
+        *_draw_excitations(inside, train, data.train, folder),
+    ]
+    names, queries, vectors = _queries(look, test, data.test, photos)
+    near = nearest_photos(vectors, train.features, count=_NEIGHBOURS)
+    neighbours = [
+        seen_part(inside.config, data.train.gather(train.index[row])[0]) for row in near.index
+    ]
+    made.append(
+        plots.plot_neighbours(
+            folder / "nearest_training_photos.png",
+            seen_part(inside.config, queries),
+            neighbours,
+            labels=train.labels[near.index],
+            similarities=near.similarity,
+            class_names=inside.class_names,
+            names=names,
+        )
+    )
+    return [*made, _draw_map(test, inside, folder, method)]
+
+
+class _Looker:
+    """Runs a network over photos, once, for all that is drawn of them."""
+
+    def __init__(self, classifier: Classifier, inside: Inside, max_photos: int) -> None:
+        self._classifier, self._inside, self._max_photos = classifier, inside, max_photos
+        backbone, _ = split_at_head(inside.model)
+
+        def step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, dict[str, Excitation]]:
+            x = network_input(inside.config, images)
+            peaks = {
+                name: excitations(inside.model, variables, x, stage=name) for name in inside.fields
+            }
+            return jnp.asarray(backbone.apply(variables, x, train=False)), peaks
+
+        side = inside.config.stored_size_px
+        shape = jax.ShapeDtypeStruct((_BATCH, side, side, inside.config.num_channels), np.uint8)
+        self._step = compile_step(step, inside.variables, shape)
+
+    def __call__(self, split: ImageSplit, name: str) -> _Looked:
+        """Look at a split, or at evenly spaced photos of it."""
+        count = min(len(split), self._max_photos)
+        index = np.arange(count) * len(split) // max(count, 1)
+        found, kept = [], []
+        with tqdm(total=count, unit="photo", desc=f"looking at {name} photos", disable=None) as bar:
+            for part in _chunks(index):
+                images, present = split.gather(part)
+                found.append([x[present] for x in self._all_of(images)])
+                kept.append(part[present])
+                bar.update(len(part))
+        if not sum(map(len, kept)):
+            raise ValueError(f"the {name} split holds no photo to look at.")
+        features, probabilities, *peaks = (
+            np.concatenate(part) for part in zip(*found, strict=True)
+        )
+        by_stage = {
+            stage: Excitation(*peaks[3 * i : 3 * i + 3])
+            for i, stage in enumerate(self._inside.fields)
+        }
+        shown = np.concatenate(kept)
+        labels = np.asarray(split.labels)[shown].astype(np.int32)
+        return _Looked(shown, labels, features, probabilities, by_stage)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Give what the head sees of up to 32 preprocessed images."""
+        return self._all_of(images)[0]
+
+    def _all_of(self, images: np.ndarray) -> list[np.ndarray]:
+        """Give features, probabilities, then three arrays a stage, of up to 32 images."""
+        padded = np.zeros((_BATCH, *images.shape[1:]), np.uint8)
+        padded[: len(images)] = images
+        features, peaks = self._step(self._inside.variables, padded)
+        probabilities = self._classifier.probabilities(padded)
+        each = [features, probabilities]
+        each += [part for stage in self._inside.fields for part in peaks[stage]]
+        return [np.asarray(part)[: len(images)] for part in each]
+
+
+def _chunks(index: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(index), _BATCH):
+        yield index[start : start + _BATCH]
+
+
+def _draw_calibration(validation: _Looked, test: _Looked, folder: Path, say: Say) -> list[Path]:
+    """Draw how calibrated the answers to the test split are, and write it down."""
+    found = calibrate(
+        (validation.probabilities, validation.labels), (test.probabilities, test.labels)
+    )
+    curves = [
+        plots.Reliability(c.edges, c.confidence, c.accuracy, c.interval, c.count)
+        for c in (found.curve, found.scaled)
+    ]
+    picture = plots.plot_calibration(
+        folder / "calibration.png", curves[0], scaled=curves[1], temperature=found.temperature
+    )
+    numbers = {
+        "expected_calibration_error": found.curve.error,
+        "temperature": found.temperature,
+        "expected_calibration_error_with_temperature": found.scaled.error,
+        "num_validation": len(validation.labels),
+        "num_test": len(test.labels),
+    }
+    written = folder / "calibration.json"
+    written.write_text(json.dumps(numbers, indent=2) + "\n")
+    say(
+        f"expected calibration error {found.curve.error:.1%} on {len(test.labels):,} test photos; "
+        f"with the temperature {found.temperature:.2f}, fitted on validation, "
+        f"{found.scaled.error:.1%}"
+    )
+    return [picture, written]
+
+
+def _draw_errors(test: _Looked, split: ImageSplit, folder: Path, say: Say) -> Path:
+    """Draw the most confident errors, and name the first."""
+    names = [split.names[i] for i in test.index]
+    for i in most_confident_errors(test.probabilities, test.labels, count=5):
+        said = test.probabilities[i].argmax()
+        say(
+            f"  {names[i]}: {split.class_names[test.labels[i]]} taken for "
+            f"{split.class_names[said]} with {test.probabilities[i, said]:.1%}"
+        )
+    return plots.plot_most_confidently_wrong(
+        folder / "most_confident_errors.png",
+        SplitPhotos(split, test.index),
+        test.labels,
+        test.probabilities,
+        split.class_names,
+        names=names,
+    )
+
+
+def _draw_excitations(
+    inside: Inside, train: _Looked, split: ImageSplit, folder: Path
+) -> list[Path]:
+    """Draw, for each stage, what its choosiest channels answer most to."""
+    made = []
+    for stage, found in train.peaks.items():
+        channels = choosiest_channels(found.peak, count=_CHANNELS)
+        if not len(channels):
+            continue  # a stage that answers alike to all
+        patches = []
+        for channel in channels:
+            top = top_images(found.peak, int(channel), count=_PATCHES)
+            photos = seen_part(inside.config, split.gather(train.index[top])[0])
+            places = zip(found.row[top, channel], found.column[top, channel], strict=True)
+            patches.append(
+                [
+                    cut_field(photo, inside.fields[stage], int(row), int(column))
+                    for photo, (row, column) in zip(photos, places, strict=True)
+                ]
+            )
+        path = folder / f"excitations_{stage}.png"
+        made.append(
+            plots.plot_excitations(path, stage, channels, patches, num_photos=len(train.index))
+        )
+    return made
+
+
+def _queries(
+    look: _Looker, test: _Looked, split: ImageSplit, photos: Mapping[str, np.ndarray] | None
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Give the photos whose neighbours are asked for: names, images and features."""
+    if photos:
+        names = list(photos)[:_MAX_QUERIES]
+        images = np.stack([photos[name] for name in names])
+        return names, images, look.features(images)
+    chosen = np.arange(min(8, len(test.index))) * len(test.index) // min(8, len(test.index))
+    names = [split.class_names[label] for label in test.labels[chosen]]
+    return names, split.gather(test.index[chosen])[0], test.features[chosen]
+
+
+def _draw_map(test: _Looked, inside: Inside, folder: Path, method: str) -> Path:
+    found = map_photos(test.features, method=method)
+    return plots.plot_photo_map(
+        folder / "photo_map.png",
+        found.points,
+        test.labels,
+        inside.class_names,
+        method=found.method,
+        wrong=test.probabilities.argmax(axis=1) != test.labels,
+        variance_share=found.variance_share,
+    )

@@ -1,0 +1,53 @@
+"""The phases of a run's training: one, or the last layer first and then more."""
+
+from typing import NamedTuple
+
+from jaxcnn.runs.config import TrainConfig, starts_from_weights
+
+HEAD, FINE_TUNE = "head", "fine-tune"
+
+
+class Phase(NamedTuple):
+    """A stretch of training in which the same layers are trained at the same rates."""
+
+    name: str  # "" where a run has but one
+    num_epochs: int
+    learning_rate: float  # peak
+    warmup_epochs: float | None
+    freeze: str  # as the setting of that name
+    layer_decay: float  # the learning rate of a stage over that of the next
+    on_features: bool  # whether the backbone's answers are computed once and kept
+    schedule_steps: int | None = None  # length of the schedule; None for that of all epochs
+
+
+def plan_phases(config: TrainConfig) -> list[Phase]:
+    """Lay out the phases of a run.
+
+    Args:
+      config: complete settings, as `config.resolve` gives.
+
+    Returns:
+      One phase, or with `fine_tune` two.
+    """
+    freeze = config.freeze or "none"
+    main = Phase(
+        name=FINE_TUNE if config.fine_tune else "",
+        num_epochs=config.num_epochs,
+        learning_rate=config.learning_rate,
+        warmup_epochs=config.warmup_epochs,
+        freeze=freeze,
+        layer_decay=config.layer_decay if starts_from_weights(config) else 1.0,
+        on_features=config.cache_features and freeze == "backbone",
+    )
+    if not config.fine_tune or not config.head_epochs:
+        return [main]
+    head = Phase(
+        name=HEAD,
+        num_epochs=config.head_epochs,
+        learning_rate=config.head_learning_rate,
+        warmup_epochs=None if config.schedule == "one_cycle" else min(1.0, config.head_epochs / 2),
+        freeze="backbone",
+        layer_decay=1.0,
+        on_features=config.cache_features,
+    )
+    return [head, main]

@@ -1,0 +1,149 @@
+"""What a run keeps of its test: the network's answer to each photo, small enough for any set."""
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcnn.metrics import calibration
+from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.metrics.classification import wilson_interval
+from jaxcnn.runs.folder import WorkdirError
+from jaxcnn.host.files import write_arrays
+
+MOST_CLASSES = 20  # of an answer; 50,000 answers of 1,000 classes would be 200 MB
+_MOST_PROBABILITIES = 2_000_000  # that a temperature is fitted on; above, on every so many-th photo
+
+
+class KeptAnswers(NamedTuple):
+    """The answers to N test photos, each the T most probable classes, the first first."""
+
+    names: np.ndarray  # (N,) text
+    labels: np.ndarray  # (N,) int32
+    index: np.ndarray  # type: ignore[assignment]  # (N,) int32, position in the split
+    classes: np.ndarray  # (N, T) int32
+    probabilities: np.ndarray  # (N, T) float32, of these classes
+    label_probability: np.ndarray  # (N,) float32, of the label
+    temperature: np.ndarray  # () float64, fitted on the validation split
+    bins: np.ndarray  # (M, 5) float64, see `Bin`, a row for each of M equal bins of confidence
+    scaled_bins: np.ndarray  # (M, 5) float64, the same with the logits divided by `temperature`
+
+    @property
+    def right(self) -> np.ndarray:
+        """(N,) bool, whether the most probable class is the label."""
+        return np.asarray(self.classes[:, 0] == self.labels)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """(N,) float32, probability of the most probable class."""
+        return np.asarray(self.probabilities[:, 0])
+
+    def top_k_accuracy(self, k: int) -> float:
+        """Give the share of photos whose label is among the k most probable classes."""
+        found = (self.classes[:, :k] == self.labels[:, None]).any(axis=1)
+        return float(found.mean())
+
+    def interval(self) -> tuple[float, float]:
+        """Give the 95 % interval of the share that is right."""
+        return wilson_interval(int(self.right.sum()), len(self.labels))
+
+
+class Bin(NamedTuple):
+    """The photos whose confidence lies between two bounds."""
+
+    count: int  # type: ignore[assignment]
+    confidence: float  # mean
+    accuracy: float
+    low: float  # ends of the 95 % interval of the accuracy
+    high: float
+
+
+def filled_bins(table: np.ndarray) -> list[Bin]:
+    """Give the bins that hold photos, the lowest confidence first."""
+    return [Bin(int(row[0]), *map(float, row[1:])) for row in table if row[0] > 0]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Compute the expected error from bins, see `calibration.expected_calibration_error`.
+
+    Example:
+      >>> calibration_error([Bin(1, 0.5, 0.5, 0.1, 0.9), Bin(3, 0.9, 0.8, 0.4, 1.0)])
+      0.075
+    """
+    gaps = sum(b.count * abs(b.accuracy - b.confidence) for b in bins)
+    return round(gaps / sum(b.count for b in bins), 12)
+
+
+def shorten_answers(test: Evaluation, validation: Evaluation, names: Sequence[str]) -> KeptAnswers:
+    """Keep of each answer what a page needs.
+
+    Args:
+      test: a network's answers to the test split.
+      validation: its answers to the validation split, which fit the temperature.
+      names: names of the test split's photos, by their position in it.
+
+    Returns:
+      The answers in the order of `test`.
+    """
+    table, labels = test.probabilities, test.labels
+    most = min(MOST_CLASSES, table.shape[1])
+    # Stable, so that among equals the lower class comes first, as in argmax.
+    classes = np.argsort(-table, axis=1, kind="stable")[:, :most].astype(np.int32)
+    temperature = calibration.fit_temperature(*_thinned(validation))
+    thinned, thinned_labels = _thinned(test)
+    scaled = calibration.apply_temperature(thinned, temperature)
+    return KeptAnswers(
+        names=np.array([names[i] for i in test.index], dtype=np.str_),
+        labels=labels.astype(np.int32),
+        index=test.index.astype(np.int32),
+        classes=classes,
+        probabilities=np.take_along_axis(table, classes, axis=1).astype(np.float32),
+        label_probability=np.take_along_axis(table, labels[:, None], 1)[:, 0].astype(np.float32),
+        temperature=np.array(temperature),
+        bins=_bin_table(calibration.calibration_curve(table, labels)),
+        scaled_bins=_bin_table(calibration.calibration_curve(scaled, thinned_labels)),
+    )
+
+
+def _thinned(found: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    every = -(-found.probabilities.size // _MOST_PROBABILITIES)
+    return found.probabilities[::every], found.labels[::every]
+
+
+def _bin_table(curve: calibration.CalibrationCurve) -> np.ndarray:
+    return np.column_stack([curve.count, curve.confidence, curve.accuracy, curve.interval])
+
+
+def write_answers(path: Path, answers: KeptAnswers) -> None:
+    """Write answers to an .npz, all at once."""
+    write_arrays(path, answers._asdict())
+
+
+def read_answers(path: Path) -> KeptAnswers:
+    """Read what `write_answers` wrote.
+
+    Args:
+      path: an .npz.
+
+    Returns:
+      The answers.
+
+    Raises:
+      WorkdirError: if the file is not whole or not of this version.
+    """
+    return KeptAnswers(*read_arrays(path, KeptAnswers._fields))
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Read arrays of an .npz by their names; WorkdirError where it lacks one or is damaged."""
+    try:
+        # np.load leaves a damaged file open, were it to open it by itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise WorkdirError(
+            f"{path} is damaged or of another version ({error}); make it anew by "
+            "`jaxcnn report --anew`."
+        ) from error

@@ -1,0 +1,116 @@
+"""Read what a run's folder keeps, as the facts that its page is made of."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.report.answers import KeptAnswers, read_answers
+from jaxcnn.runs.report.shown_photos import KeptPhotos, read_photos
+from jaxcnn.runs.folder import Workdir, WorkdirError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """All that a run's page says.
+
+    Attributes:
+      workdir: the run's folder, as it was named.
+      config: complete settings.
+      summary: the result, as `summary.json` has it.
+      history: a row an epoch, of several networks their mean.
+      answers: to the test photos.
+      photos: those that the page shows.
+      chosen: the settings that a sweep or a test of learning rates chose; {} without one.
+    """
+
+    workdir: str
+    config: TrainConfig
+    summary: dict[str, Any]
+    history: list[dict[str, Any]]
+    answers: KeptAnswers
+    photos: KeptPhotos
+    chosen: dict[str, Any]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes, in the order of the labels."""
+        return list(self.summary["class_names"])
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch that was tested; of several networks the one best on average."""
+        step = self.summary.get("best_step")
+        steps = [row["epoch"] for row in self.history if row["step"] == step]
+        if steps:
+            return int(steps[0])
+        best = max(self.history, key=lambda row: row["validation_accuracy"])
+        return int(best["epoch"])
+
+    @property
+    def members(self) -> list[dict[str, Any]]:
+        """A row for each of several networks; none of a run of one."""
+        return list(self.summary.get("members", []))
+
+
+def check_finished(workdir: Path | str) -> Workdir:
+    """Check that a folder holds a run that ended.
+
+    Args:
+      workdir: the folder.
+
+    Returns:
+      Its paths.
+
+    Raises:
+      WorkdirError: if it holds no run, or one that is unfinished; the message says what to do.
+    """
+    folder = Workdir(Path(workdir))
+    if not folder.config.is_file():
+        raise WorkdirError(f"{workdir} holds no run (there is no config.json); train one first.")
+    if not folder.summary.is_file() or not folder.metrics.is_file():
+        done = len(_read_rows(folder)) if folder.metrics.is_file() else 0
+        planned = config_lib.load_config(folder.config).num_epochs
+        raise WorkdirError(
+            f"{workdir} holds a run that has not ended ({done} of {planned} epochs, no "
+            "summary.json); go on with it by --resume, its page comes at the end."
+        )
+    return folder
+
+
+def gather(workdir: Path | str) -> RunFacts:
+    """Read all that a run's page says from the run's folder alone; no photo is needed.
+
+    Args:
+      workdir: the folder of a run that ended.
+
+    Returns:
+      The facts.
+
+    Raises:
+      WorkdirError: if the run is unfinished, or kept no answers.
+    """
+    folder = check_finished(workdir)
+    for path in (folder.test_answers, folder.report_photos):
+        if not path.is_file():
+            raise WorkdirError(
+                f"{workdir} keeps no {path.name}, for an older version trained it; "
+                "`jaxcnn report --anew` makes it."
+            )
+    chosen = json.loads(folder.chosen.read_text("utf-8")) if folder.chosen.is_file() else {}
+    return RunFacts(
+        workdir=str(workdir),
+        config=config_lib.load_config(folder.config),
+        summary=json.loads(folder.summary.read_text("utf-8")),
+        history=_read_rows(folder),
+        answers=read_answers(folder.test_answers),
+        photos=read_photos(folder.report_photos),
+        chosen=chosen,
+    )
+
+
+def _read_rows(folder: Workdir) -> list[dict[str, Any]]:
+    lines = folder.metrics.read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.strip()]

@@ -1,0 +1,114 @@
+"""A run's page in rows: the largest figures, what to beware of, what was run on what."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jaxcnn.optim.differential_privacy import INSTALL
+from jaxcnn.training.progress_line import format_duration
+from jaxcnn.runs.report import words
+from jaxcnn.runs.report.answers import calibration_error, filled_bins
+from jaxcnn.runs.report.facts import RunFacts
+from jaxcnn.runs.report.page import counted, number, percent
+
+
+def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
+    """Give the largest numbers of the page: value, what it is, remark."""
+    summary, answers = facts.summary, facts.answers
+    low, high = answers.interval()
+    wrong, total = int((~answers.right).sum()), len(answers.labels)
+    rows = [
+        (
+            percent(float(answers.right.mean())),
+            "test photos right",
+            f"95% interval {percent(low)} to {percent(high)}",
+        ),
+        (f"{wrong:,}", "wrong", f"of {counted(total, 'test photo')}"),
+    ]
+    if len(facts.class_names) > 10:
+        five = percent(answers.top_k_accuracy(5))
+        rows.append((five, "right among the first five", "top-5 accuracy"))
+    seconds = summary["train_seconds"]
+    rate = f"{number(round(summary['images_per_second']))} photos a second"
+    error = calibration_error(filled_bins(answers.bins))
+    rows.append((percent(error), "calibration error", "0% is perfect"))
+    rows.append((format_duration(seconds), "training time", rate))
+    return rows
+
+
+def warnings(facts: RunFacts) -> list[words.Remark]:
+    """Say what a reader should know before believing the figures."""
+    summary, found = facts.summary, []
+    if summary["num_duplicates_across_splits"]:
+        photos = counted(summary["num_duplicates_across_splits"], "photo")
+        said = f"{photos} lie in two splits, so the figures are better than the network."
+        found.append(words.Remark("warning", "The same photos in two splits", [said]))
+    if abs(facts.answers.right.mean() - summary["test_accuracy"]) > 1e-6:
+        said = (
+            f"The run itself noted {percent(summary['test_accuracy'])}, when it ended. It was "
+            "tested anew since, and photos or versions have changed."
+        )
+        found.append(words.Remark("note", "Tested anew", [said]))
+    if summary["num_skipped_files"]:
+        said = f"{counted(summary['num_skipped_files'], 'file')} could not be read and were left "
+        found.append(words.Remark("note", "Files left out", [f"{said}out; see skipped_files.csv."]))
+    if "privacy" in summary:
+        found.append(words.Remark("note", "Differentially private", _privacy(summary["privacy"])))
+    return found
+
+
+def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
+    """Give what was run on what, by name."""
+    config, summary = facts.config, facts.summary
+    sizes = [f"{summary[f'num_{name}']:,} {name}" for name in ("train", "validation", "test")]
+    stopped = ", stopped early" if summary.get("stopped_early") else ""
+    versions = [f"{name} {version}" for name, version in summary["versions"].items()]
+    chosen = [f"{name} {value:.3g}" for name, value in facts.chosen.items()]
+    rows = [
+        ("network", f"{config.model}, {summary['num_parameters']:,} parameters"),
+        ("classes", _listed(facts.class_names)),
+        ("photos", ", ".join(sizes)),
+        ("image", f"{config.image_size_px} x {config.image_size_px} x {config.num_channels}"),
+        ("starts from", summary.get("weights") or "random weights"),
+        ("augmentation", config.augment),
+        ("optimizer", f"{config.optimizer}, {config.schedule}, at most {config.learning_rate:g}"),
+        ("chosen by trying", ", ".join(chosen)),
+        ("batch", counted(config.batch_size, "photo")),
+        ("length", f"{counted(len(facts.history), 'epoch')}, {summary['steps']:,} steps{stopped}"),
+        ("seed", str(config.seed)),
+        ("finished", _time(summary.get("finished"))),
+        ("time", format_duration(summary["train_seconds"])),
+        ("throughput", f"{number(round(summary['images_per_second']))} photos a second"),
+        ("waited for data", percent(_mean(facts, "data_wait_share"))),
+        ("device", str(summary["device"])),
+        ("versions", ", ".join(versions)),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _time(text: str | None) -> str:
+    """Write a time of summary.json for people; of an older run it is not there."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC" if text else ""
+
+
+def _mean(facts: RunFacts, name: str) -> float | None:
+    values = [row[name] for row in facts.history if name in row]
+    return sum(values) / len(values) if values else None
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _privacy(found: Mapping[str, Any]) -> list[str]:
+    how = (
+        f"The gradient of each photo was cut to a norm of {found['clip_norm']:g}, with noise of "
+        f"{found['noise_multiplier']:g} times that on their sum."
+    )
+    if not found["noise_multiplier"]:
+        return [how, "Without noise epsilon has no bound."]
+    if found["epsilon"] is None:
+        return [how, f"Epsilon was not computed: that needs {INSTALL}."]
+    bound = f"Epsilon is {found['epsilon']:.1f} for delta {found['delta']:g}."
+    return [how, bound, "It covers the trained parameters, not this page's figures and photos."]

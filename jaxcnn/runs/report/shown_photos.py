@@ -1,0 +1,185 @@
+"""Which test photos the page shows, and what the network looked at in them."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from PIL import Image
+
+from jaxcnn.augment import center_crop
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.interpret import evidence_maps, to_unit_range
+from jaxcnn.models import StagedNetwork
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.runs.report.answers import KeptAnswers, read_arrays
+from jaxcnn.types import PyTree
+from jaxcnn.host.files import write_arrays
+
+NUM_WRONG, NUM_UNSURE, NUM_RIGHT = 12, 6, 6
+NUM_SHOWN = NUM_WRONG + NUM_UNSURE + NUM_RIGHT
+MAX_SIZE_PX = 192  # of a photo on the page
+
+
+class Chosen(NamedTuple):
+    """Positions of answers, each kind's most telling first; no photo is in two."""
+
+    wrong: np.ndarray  # the most confidently wrong
+    unsure: np.ndarray  # the two most probable classes are closest
+    right: np.ndarray  # the most confidently right, in turn of each class
+
+
+class KeptPhotos(NamedTuple):
+    """The photos that the page shows."""
+
+    rows: np.ndarray  # (M,) int32, positions in the answers
+    images: np.ndarray  # (M, S, S, C) uint8, as the network sees them, shrunk
+    maps: np.ndarray  # (M, h, w) float32 in [0, 1], of the predicted class; (0, 0, 0) without
+    no_maps: np.ndarray  # () text, why there are none
+
+
+def choose_photos(answers: KeptAnswers) -> Chosen:
+    """Choose the photos that tell most.
+
+    Args:
+      answers: to the test photos.
+
+    Returns:
+      Their positions in the answers.
+    """
+    wrong = np.flatnonzero(~answers.right)
+    worst = np.lexsort((answers.label_probability[wrong], -answers.confidence[wrong]))
+    wrong = wrong[worst][:NUM_WRONG]
+    margin = answers.probabilities[:, 0] - answers.probabilities[:, 1]
+    unsure = _without(np.argsort(margin, kind="stable"), wrong)[:NUM_UNSURE]
+    right = np.flatnonzero(answers.right)
+    right = right[np.argsort(-answers.confidence[right], kind="stable")]
+    right = _without(_in_turn(right, answers.labels[right]), unsure)[:NUM_RIGHT]
+    return Chosen(wrong, unsure, right)
+
+
+def _in_turn(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Put the first row of each label first, then the second of each, and so on."""
+    turn, seen = np.empty(len(rows), np.int64), dict[int, int]()
+    for i, label in enumerate(labels.tolist()):
+        turn[i] = seen[label] = seen.get(label, -1) + 1
+    return rows[np.argsort(turn, kind="stable")]
+
+
+def _without(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return rows[~np.isin(rows, others)]
+
+
+def keep_photos(
+    answers: KeptAnswers,
+    split: ImageSplit,
+    config: TrainConfig,
+    make_maps: Callable[[np.ndarray, np.ndarray], np.ndarray] | str,
+) -> KeptPhotos:
+    """Read the photos that the page shows, and map what the network saw in them.
+
+    Args:
+      answers: to the test photos.
+      split: the test split.
+      config: complete settings of the run.
+      make_maps: (M, S, S, C) uint8 images and (M,) classes to (M, h, w) maps, as `map_maker` makes;
+        or why there are none, in words. A ValueError of it is taken for such words.
+
+    Returns:
+      The photos; those that can no longer be read are left out.
+    """
+    rows = np.concatenate(choose_photos(answers)).astype(np.int32)
+    images, present = split.gather(answers.index[rows])
+    rows, images = rows[present], images[present]
+    maps, reason = np.zeros((0, 0, 0), np.float32), ""
+    if isinstance(make_maps, str):
+        reason = make_maps
+    elif len(rows):
+        try:
+            maps = make_maps(images, answers.classes[rows, 0])
+        except ValueError as error:
+            reason = str(error)
+    seen = np.asarray(center_crop(images, config.image_size_px))
+    return KeptPhotos(rows, _shrunk(seen), maps, np.array(reason))
+
+
+def map_maker(
+    model: StagedNetwork, variables: PyTree, config: TrainConfig
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Make the function from images to maps of what speaks for a class; compiled when called.
+
+    Args:
+      model: the run's network.
+      variables: {"params": ..., "batch_stats": ...}.
+      config: complete settings of the run.
+
+    Returns:
+      (M, S, S, C) uint8 images of the stored size and (M,) classes to (M, h, w) float32 in [0, 1],
+      of the centre that the network sees; M is at most `NUM_SHOWN`. Its ValueError says why a
+      network has no maps.
+    """
+
+    def make(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        # However many photos there are, the program is the same, and found in JAX's caches.
+        padding = NUM_SHOWN - len(images)
+        found = _maps(
+            # Variables may lie on several devices; a few photos need but one.
+            jax.tree.map(np.asarray, jax.device_get(variables)),
+            np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
+            np.pad(classes.astype(np.int32), (0, padding)),
+            model=model,
+            size_px=config.image_size_px,
+            mean=config.pixel_mean,
+            std=config.pixel_std,
+        )
+        return np.asarray(found)[: len(images)]
+
+    return make
+
+
+@functools.partial(jax.jit, static_argnames=("model", "size_px", "mean", "std"))
+def _maps(
+    variables: PyTree,
+    images: jax.Array,
+    classes: jax.Array,
+    *,
+    model: StagedNetwork,
+    size_px: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> jax.Array:
+    images = center_crop(to_unit_interval(images), size_px)
+    return to_unit_range(
+        evidence_maps(model, variables, normalize(images, mean=mean, std=std), classes)
+    )
+
+
+def _shrunk(images: np.ndarray) -> np.ndarray:
+    side = images.shape[1]
+    if side <= MAX_SIZE_PX or not len(images):
+        return images
+    size = (MAX_SIZE_PX, MAX_SIZE_PX)
+    shrunk = [np.asarray(to_pillow(image).resize(size, Image.Resampling.BOX)) for image in images]
+    return np.stack(shrunk).reshape(len(images), *size, -1)
+
+
+def to_pillow(image: np.ndarray) -> Image.Image:
+    """Turn (H, W, 1 or 3) uint8 into Pillow's kind of image."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def write_photos(path: Path, photos: KeptPhotos) -> None:
+    """Write photos to an .npz, all at once."""
+    write_arrays(path, photos._asdict())
+
+
+def read_photos(path: Path) -> KeptPhotos:
+    """Read what `write_photos` wrote.
+
+    Raises:
+      WorkdirError: if the file is not whole or not of this version.
+    """
+    return KeptPhotos(*read_arrays(path, KeptPhotos._fields))

@@ -1,0 +1,260 @@
+"""A whole run, from settings to a tested classifier: data, training, test, pictures, summary."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxcnn.runs import build
+from jaxcnn.runs.tuning import search
+from jaxcnn.runs import config as config_lib
+from jaxcnn.runs import summary as summary_lib
+from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
+from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
+from jaxcnn.data.image_cache import ImageCache
+from jaxcnn.data.image_splits import DecodedSplit, write_skipped_csv
+from jaxcnn.runs.ensemble import EnsembleRun
+from jaxcnn.runs.ensemble_scores import Tested
+from jaxcnn.training.features import fingerprint
+from jaxcnn.training.sharding import Layout
+from jaxcnn.host.processes import is_first, on_first, peers_watched
+from jaxcnn.runs.phases import plan_phases
+from jaxcnn.training.progress_line import format_duration
+from jaxcnn.runs.single import Run
+from jaxcnn.runs.transfer import Start, find_start
+from jaxcnn.host.folders import cache_folder
+from jaxcnn.runs.folder import Workdir, check_origin, open_workdir
+
+Say = Callable[[str], None]
+
+
+def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
+    """Complete the settings and try every name and size in them, before any data is read.
+
+    Args:
+      config: settings, some of them None.
+      start: the weights that the run starts from, as `transfer.find_start` gives.
+
+    Returns:
+      Complete settings.
+
+    Raises:
+      ValueError: naming what is wrong, what was expected, and what is known.
+    """
+    search.check_search(config)
+    config = config_lib.resolve(config, start.preset if start else None)
+    # The classes are not known yet; two stand in for them, or as many as there are weights.
+    num_classes = max(2, config.class_weights.count(",") + 1)
+    if config.num_seeds > 1 or search.is_asked_for(config):
+        config = _on_one_device(config)
+    Layout.make(config.mesh, batch_size=config.batch_size)
+    for phase in plan_phases(config):
+        build.build_parts(config, phase, class_counts=[1] * num_classes, steps_per_epoch=1)
+    return config
+
+
+def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
+    """Load the images that the settings name.
+
+    Args:
+      config: complete settings.
+      say: called with each line for the person who waits.
+
+    Returns:
+      Three splits of images, and what was noticed while reading them.
+
+    Raises:
+      ValueError: if the data cannot be used.
+    """
+    splits = load_splits(
+        config.dataset,
+        data_dir=config.data_dir,
+        size_px=config.stored_size_px,
+        max_train_examples=config.max_train_examples,
+        validation_fraction=config.validation_fraction,
+        test_fraction=config.test_fraction,
+        seed=config.seed,
+        say=say,
+    )
+    sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
+    say(f"{config.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
+    is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
+    may_check = is_alone and config.check_files
+    return load_images(
+        splits,
+        size_px=config.stored_size_px,
+        resize_mode=config.resize_mode,
+        num_channels=config.num_channels,
+        interpolation=config.interpolation,
+        num_workers=config.num_workers,
+        max_bad_share=config.max_bad_share,
+        memory_limit_bytes=round(config.memory_limit_gib * 2**30) if is_alone else 0,
+        decoder=config.decoder,
+        cache=_image_cache(config, say),
+        # Drawings are made for each split.
+        look_for_duplicates=may_check and config.dataset != DRAWN_PETS,
+        check_beforehand=may_check,
+        say=say,
+    )
+
+
+def train_classifier(
+    config: TrainConfig,
+    workdir: Path | str,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Say = print,
+) -> dict[str, Any]:
+    """Train a classifier, test it once, and leave everything worth keeping in a folder.
+
+    Args:
+      config: the settings; None fields take the data set's preset.
+      workdir: the run's folder; see `jaxcnn.runs.folder` for what it will hold.
+      resume: continue the run in the folder where there is one.
+      overwrite: remove the run in the folder first.
+      say: called with each line for the person who waits.
+
+    Returns:
+      The summary, as written to `summary.json`.
+
+    Raises:
+      ValueError: for settings, folders or data that cannot be used.
+      loop.NonFiniteLossError: if training diverges.
+      interrupt.Interrupted: on SIGTERM or Ctrl-C, after saving.
+      parallel.PeerLostError: if another process of the job is lost.
+    """
+    say = say if is_first() else _say_nothing
+    with peers_watched():
+        return _train(config, Path(workdir), resume=resume, overwrite=overwrite, say=say)
+
+
+def _train(
+    config: TrainConfig, workdir: Path, *, resume: bool, overwrite: bool, say: Say
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    start = find_start(config, say=say)
+    config = check(config, start)
+    config = search.go_on(workdir, config) if resume else config
+    settings = config_lib.to_json(config)
+    on_first(
+        lambda: open_workdir(
+            workdir, settings, resume=resume, overwrite=overwrite, free=MACHINE_SETTINGS
+        )
+    )
+    folder = Workdir(workdir)
+    data = load_data(config, say=say)
+    if data.skipped:
+        write_skipped_csv(folder.skipped_files, data.skipped)
+        say(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
+    on_first(lambda: check_origin(folder, _origin(data, start)))
+    config = search.choose(config, folder, data, start=start, say=say)
+    summary = _run(config, folder, data, start, say)
+    say(f"total time {format_duration(time.perf_counter() - started)}")
+    return summary
+
+
+def _on_one_device(config: TrainConfig) -> TrainConfig:
+    if jax.process_count() > 1:
+        raise ValueError(
+            "num_seeds, sweep and find_learning_rate are for one process; start one alone, or give "
+            "none of them."
+        )
+    if config.mesh not in ("auto", "data:1"):
+        raise ValueError(
+            f"mesh is {config.mesh}, but num_seeds, sweep and find_learning_rate use one device; "
+            "leave it out."
+        )
+    return dataclasses.replace(config, mesh="data:1")
+
+
+def _run(
+    config: TrainConfig, folder: Workdir, data: ImageSplits, start: Start | None, say: Say
+) -> dict[str, Any]:
+    if config.num_seeds > 1:
+        members = EnsembleRun(config, folder, data, start=start, say=say)
+        return members.finish_members(members.train_members())
+    run = Run(config, folder, data, start=start, say=say)
+    return run.finish(run.train())
+
+
+def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, Any]:
+    """Evaluate the best checkpoint of a run on its validation and test splits again.
+
+    Args:
+      workdir: the folder of a run.
+      say: called with each line for the person who waits.
+
+    Returns:
+      {"step": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval and count; of
+      several networks "members", a list of {"validation": {...}, "test": {...}}, in the place of
+      "step".
+
+    Raises:
+      ValueError: if the folder holds no run that can be evaluated.
+    """
+    run = load_run(workdir, say=say)
+    if isinstance(run, EnsembleRun):
+        return _evaluate_members(run)
+    variables, step = run.best_variables()
+    splits = {"validation": run.data.validation, "test": run.data.test}
+    return {"step": step} | {
+        n: summary_lib.scores(run.evaluate(s, variables)) for n, s in splits.items()
+    }
+
+
+def _evaluate_members(run: EnsembleRun) -> dict[str, Any]:
+    def both(tested: Tested) -> dict[str, Any]:
+        return {n: summary_lib.scores(found) for n, found in tested._asdict().items()}
+
+    members, ensemble = run.test_members([None] * run.config.num_seeds)
+    return {"members": [both(tested) for tested in members], **both(ensemble)}
+
+
+def load_run(workdir: Path | str, *, say: Say = print) -> Run:
+    """Open a run that was trained before, with its data.
+
+    Args:
+      workdir: the folder of a run.
+      say: called with each line for the person who waits.
+
+    Returns:
+      The run, of several networks an EnsembleRun; its checkpoints are not read yet.
+
+    Raises:
+      ValueError: if the folder holds no run, or its data cannot be used.
+    """
+    folder = Workdir(Path(workdir))
+    if not folder.config.exists():
+        raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
+    config = config_lib.load_config(folder.config)
+    kind = EnsembleRun if config.num_seeds > 1 else Run
+    return kind(config, folder, load_data(config, say=say), say=say)
+
+
+def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
+    """Fingerprint what a run begins with: names, labels and kept pixels, and weights."""
+    splits = (data.train, data.validation, data.test)
+    pixels = [split.images for split in splits if isinstance(split, DecodedSplit)]
+    labels = [split.labels for split in splits]
+    named = [list(split.names) for split in splits]
+    origin = {"data": fingerprint([*pixels, *labels], named)}
+    return origin if start is None else origin | {"weights": fingerprint(start.variables)}
+
+
+def _image_cache(config: TrainConfig, say: Say) -> ImageCache | None:
+    if not config.image_cache_gib:
+        return None
+    return ImageCache(cache_folder() / "decoded", round(config.image_cache_gib * 2**30), say=say)
+
+
+def _say_nothing(line: str) -> None:
+    del line  # the first process says it
+
+
+def _listed(names: tuple[str, ...], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

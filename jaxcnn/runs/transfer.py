@@ -1,0 +1,163 @@
+"""Transfer: a run that starts from weights which another training left, its last layer replaced."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn import pretrained
+from jaxcnn.training.checkpoints import CheckpointError
+from jaxcnn.runs.classifier import load_best
+from jaxcnn.runs.config import (MODEL_OPTIONS, TrainConfig, num_channels_of, starts_from_weights)
+from jaxcnn.models import HEAD, StagedNetwork
+from jaxcnn.runs.config.from_weights import for_channels, settings_for
+from jaxcnn.types import PyTree
+
+Say = Callable[[str], None]
+
+
+class Start(NamedTuple):
+    """What a run starts from."""
+
+    variables: PyTree  # {"params": ..., "batch_stats": ...}, the old head among them
+    preset: Mapping[str, Any]  # settings that suit them
+    name: str
+
+
+def find_start(config: TrainConfig, *, say: Say = print) -> Start | None:
+    """Load the weights that the settings name.
+
+    Args:
+      config: settings, some of them None.
+      say: called with each line for the person who waits.
+
+    Returns:
+      The weights and the settings that suit them; None where the run starts from nothing.
+
+    Raises:
+      ValueError: if they cannot be had, read, or used for the network that is named.
+    """
+    if not starts_from_weights(config):
+        return None
+    if config.init_from:
+        return _from_run(config.init_from, config)
+    model = config.model or ("efficientnet_lite0" if config.weights is None else None)
+    found = pretrained.load(
+        config.weights or pretrained.default_weights(model or "").name, model=model, say=say
+    )
+    preset = settings_for(
+        found,
+        image_size_px=config.image_size_px,
+        num_channels=num_channels_of(config),
+        model_options=config.model_options or "",
+    )
+    say(f"weights: {found.name}, {len(found.class_names)} classes")
+    return Start(found.variables, preset, found.name)
+
+
+def _from_run(workdir: str, config: TrainConfig) -> Start:
+    try:
+        there, variables = load_best(Path(workdir))
+    except CheckpointError as error:
+        raise ValueError(f"init_from: {error}") from error
+    if config.model not in (None, there.model):
+        raise ValueError(f"init_from: {workdir} holds a {there.model}, but model={config.model}.")
+    names = (
+        *("model", "interpolation", "resize_mode", "num_channels", "pixel_mean", "pixel_std"),
+        *(name for name in MODEL_OPTIONS if name != "freeze_batch_norm"),
+    )
+    preset = {name: getattr(there, name) for name in names}
+    preset["image_size_px"] = config.image_size_px or there.image_size_px
+    preset["stored_size_px"] = round(
+        preset["image_size_px"] * there.stored_size_px / there.image_size_px
+    )
+    given = (there.model_options, config.model_options)
+    preset["model_options"] = ",".join(filter(None, given))
+    if config.num_channels not in (None, there.num_channels):
+        for name in ("pixel_mean", "pixel_std"):
+            preset[name] = for_channels(preset[name], config.num_channels)
+    return Start(variables, {k: v for k, v in preset.items() if v is not None}, workdir)
+
+
+def transfer_variables(
+    variables: PyTree,
+    model: StagedNetwork,
+    image_shape: tuple[int, int, int],
+    *,
+    key: jax.Array,
+    head_init: str = "zero",
+) -> PyTree:
+    """Put trained variables into a network with a new head.
+
+    First kernels that see red, green and blue are adapted to another number of channels.
+
+    Args:
+      variables: {"params": ..., "batch_stats": ...} of the same network with any head.
+      model: the network to be trained.
+      image_shape: (H, W, C) of its images.
+      key: decides a scaled head, and parts that `variables` lack.
+      head_init: "zero", or "scaled" for a normal kernel of variance 1 / inputs.
+
+    Returns:
+      The network's variables, everything but the head from `variables`.
+
+    Raises:
+      ValueError: if an array is missing, left over or of another shape.
+    """
+    images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
+    shapes = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+    # Auxiliary heads have a "head" of their own, which depends on the classes as well.
+    old = {path: leaf for path, leaf in _leaves(variables) if HEAD not in path}
+    leaves, missing = [], []
+    for path, wanted in _leaves(shapes):
+        if HEAD in path:
+            leaves.append(_head_leaf(path[-1], wanted.shape, key, head_init))
+            continue
+        leaf = old.pop(path, None)
+        if leaf is not None and leaf.shape != wanted.shape:
+            leaf = _adapt_channels(np.asarray(leaf), wanted.shape)
+        if leaf is None:
+            missing.append(f"{'/'.join(path)} {wanted.shape}")
+        leaves.append(leaf)
+    if missing or old:
+        left = ["/".join(path) for path in old]
+        raise ValueError(
+            f"the weights are not those of this network: {len(missing)} missing or of another "
+            f"shape ({', '.join(missing[:4])}), {len(left)} left over ({', '.join(left[:4])}). "
+            "Use the settings of the network that they were trained with."
+        )
+    tree = jax.tree.structure(shapes)
+    return jax.tree.map(jnp.asarray, jax.tree.unflatten(tree, leaves))
+
+
+def _leaves(tree: PyTree) -> list[tuple[tuple[str, ...], Any]]:
+    found, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(tuple(str(key.key) for key in path), leaf) for path, leaf in found]
+
+
+def _head_leaf(
+    word: str, shape: tuple[int, ...], key: jax.Array, head_init: str
+) -> np.ndarray | jax.Array:
+    if head_init == "zero" or word == "bias":
+        return np.zeros(shape, np.float32)
+    return jax.random.normal(key, shape) * shape[0] ** -0.5
+
+
+def _adapt_channels(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Spread the kernels of red, green and blue over another number of channels.
+
+    One channel gets their sum, as grey is equal in all three; more get them in turn, scaled to keep
+    the sum of a constant image.
+    """
+    same_but_channels = kernel.ndim == 4 and kernel.shape[:2] == shape[:2]
+    if not same_but_channels or kernel.shape[2] != 3 or kernel.shape[3] != shape[3]:
+        return None
+    count = shape[2]
+    repeated = kernel[:, :, np.arange(count) % 3]
+    if count == 1:
+        return kernel.sum(axis=2, keepdims=True)
+    return repeated * np.float32(3 / count)

@@ -1,0 +1,158 @@
+"""A test of learning rates: a dozen of them tried for a few steps, side by side in one program.
+
+Smith raises one network's rate step by step and looks where the loss falls fastest. Here each rate
+has a network of its own, from the same start and on the same batches, and is the peak of a short
+schedule: a warm-up and a cosine down to zero. So a rate's loss owes nothing to the rates before it,
+and the noise of a high rate, which a whole run anneals away, does not tell against it.
+
+Source: Smith 2017, arXiv:1506.01186, section 3.3 (the range test); the rule is this module's own.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from jaxcnn import optim, plots
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.data import batches
+from jaxcnn.runs.phases import Phase, plan_phases
+from jaxcnn.runs.tuning.trials import Points
+from jaxcnn.runs.context import RunContext
+from jaxcnn.types import PyTree
+from jaxcnn.host.files import write_rows
+
+_NUM_RATES = 12
+_REACH = 300.0  # the highest rate over the optimizer's default, and that over the lowest
+_MOST_STEPS, _MOST_EPOCHS = 100, 2
+_WARMUP_SHARE = 0.1  # of the steps
+_END_SHARE = 0.25  # of the steps, whose mean loss counts
+
+
+class RateTest(NamedTuple):
+    """What a test of learning rates found."""
+
+    rates: np.ndarray  # (R,)
+    losses: np.ndarray  # (R,) nats at the end; not finite where training diverged
+    first_loss: float  # nats, before training
+    suggestion: float
+
+
+def rates_to_try(optimizer: str, *, count: int = _NUM_RATES) -> np.ndarray:
+    """Give the learning rates to try, evenly spaced by factors around the optimizer's default.
+
+    Args:
+      optimizer: one of `optim.list_optimizers()`.
+      count: how many, at least 2.
+
+    Returns:
+      (count,) rates, the lowest first.
+
+    Example:
+      >>> [float(f"{rate:.2g}") for rate in rates_to_try("adamw", count=3)]
+      [1e-05, 0.003, 0.9]
+    """
+    middle = optim.default_learning_rate(optimizer)
+    return np.geomspace(middle / _REACH, middle * _REACH, count)
+
+
+def suggest_rate(rates: np.ndarray, losses: np.ndarray) -> float:
+    """Choose a peak learning rate by the loss that each rate ended with.
+
+    The losses are averaged with their neighbours', weights 1, 2, 1 (what is not finite, or above
+    the loss of the lowest rate by half, counts as that much), and the lowest of these means wins:
+    a rate whose neighbours do well too is safe where a single lucky one is not.
+
+    Args:
+      rates: (R,) learning rates, evenly spaced by factors, the lowest first.
+      losses: (R,) nats; not finite where training diverged.
+
+    Returns:
+      One of the rates, rounded to 2 digits.
+
+    Raises:
+      ValueError: if no loss is finite.
+
+    Example:
+      >>> suggest_rate(np.array([0.01, 0.1, 1.0, 10.0]), np.array([0.7, 0.3, 0.4, np.nan]))
+      0.1
+    """
+    finite = losses[np.isfinite(losses)]
+    if not finite.size:
+        raise ValueError(
+            f"find_learning_rate: training diverged at each of {len(rates)} rates from "
+            f"{rates[0]:.2g} to {rates[-1]:.2g}; check the images, or give --learning_rate."
+        )
+    bad = 1.5 * finite[0]
+    bounded = np.minimum(np.where(np.isfinite(losses), losses, bad), bad)
+    padded = np.pad(bounded, 1, mode="edge")
+    means = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    return float(f"{rates[int(means.argmin())]:.2g}")
+
+
+def short_schedule(config: TrainConfig, num_train: int) -> tuple[TrainConfig, Phase, int]:
+    """Plan a training of a few steps with a whole schedule of its own, from warm-up to zero.
+
+    Args:
+      config: of the run that a rate is wanted for.
+      num_train: its training examples.
+
+    Returns:
+      The settings and the phase to train with, and the steps to take.
+    """
+    (phase,) = plan_phases(config)
+    steps_per_epoch = batches.steps_per_epoch(num_train, config.batch_size)
+    num_steps = min(_MOST_STEPS, _MOST_EPOCHS * steps_per_epoch)
+    phase = phase._replace(
+        num_epochs=_MOST_EPOCHS,
+        schedule_steps=num_steps,
+        warmup_epochs=_WARMUP_SHARE * num_steps / steps_per_epoch,
+    )
+    return dataclasses.replace(config, schedule="cosine"), phase, num_steps
+
+
+def try_rates(run: RunContext, variables: PyTree) -> RateTest:
+    """Train with each rate for a few steps, side by side, and suggest one.
+
+    Args:
+      run: the run that the rate is for.
+      variables: that it starts from.
+
+    Returns:
+      Rates, losses and the suggestion; a picture and `sweep/learning_rates.jsonl` are written.
+
+    Raises:
+      ValueError: if training diverges at every rate.
+    """
+    rates = rates_to_try(run.config.optimizer)
+    config, phase, num_steps = short_schedule(run.config, len(run.data.train))
+    points = Points(run._replace(config=config), phase, variables, {"learning_rate": rates})
+    about = f"{len(rates)} learning rates"
+    with tqdm(total=num_steps, desc=about, unit="step", leave=False, disable=None) as bar:
+        losses = points.train(num_steps, on_step=bar.update)
+    ends = losses[-max(1, round(_END_SHARE * num_steps)) :].mean(axis=0)
+    found = RateTest(rates, ends, float(losses[0].mean()), suggest_rate(rates, ends))
+    _write(run, found)
+    run.say(
+        f"learning rate {found.suggestion:g}: of {len(rates)} from {rates[0]:.1g} to "
+        f"{rates[-1]:.1g}, {int(np.isfinite(ends).sum())} of them finite after {num_steps} steps, "
+        "the one around which the loss ends lowest (pictures/learning_rate.png)"
+    )
+    return found
+
+
+def _write(run: RunContext, found: RateTest) -> None:
+    rows = [
+        {"learning_rate": float(rate), "loss": float(loss) if math.isfinite(loss) else None}
+        for rate, loss in zip(found.rates, found.losses, strict=True)
+    ]
+    write_rows(run.folder.sweep / "learning_rates.jsonl", rows)
+    plots.plot_learning_rates(
+        run.folder.pictures / "learning_rate.png",
+        found.rates,
+        found.losses,
+        found.suggestion,
+        first_loss=found.first_loss,
+    )

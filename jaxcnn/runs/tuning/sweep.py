@@ -1,0 +1,275 @@
+"""A sweep: a grid of hyper-parameters tried in one program, the worse half dropped at each rung.
+
+Source: Jamieson & Talwalkar 2016, arXiv:1502.07943, section 3 (successive halving); here the rungs
+are fixed at epochs 1, 2, 4, ... and not by a budget, so later rungs train fewer points for longer.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from jaxcnn import plots
+from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.optim.optimizers import HYPERPARAMETERS
+from jaxcnn.runs.phases import plan_phases
+from jaxcnn.runs.tuning.trials import Points
+from jaxcnn.host.names import unknown_name
+from jaxcnn.runs.context import RunContext
+from jaxcnn.types import PyTree
+from jaxcnn.host.files import write_rows
+
+Say = Callable[[str], None]
+
+_FORM = "name:low..high:log|linear:count"
+_SCALES = ("log", "linear")
+_RANGES = {
+    "learning_rate": ("above 0", lambda value: value > 0),
+    "weight_decay": ("at least 0", lambda value: value >= 0),
+    "momentum": ("in [0, 1)", lambda value: 0 <= value < 1),
+}
+_MOST_ROWS = 20
+
+
+class Axis(NamedTuple):
+    """One hyper-parameter's values in a grid."""
+
+    name: str
+    scale: str  # "log" or "linear"
+    values: tuple[float, ...]
+
+
+def parse_sweep(text: str) -> list[Axis]:
+    """Read a grid written as name:low..high:scale:count, comma-separated.
+
+    Args:
+      text: names are those of `optim.HYPERPARAMETERS`; scales log or linear.
+
+    Returns:
+      An axis for each part, in order; values are rounded to 4 digits.
+
+    Raises:
+      ValueError: naming the part that cannot be used, and why.
+
+    Example:
+      >>> parse_sweep("learning_rate:1e-4..1e-2:log:3,momentum:0.8..0.9:linear:2")[0].values
+      (0.0001, 0.001, 0.01)
+    """
+    axes = [_parse_part(part.strip()) for part in text.split(",")]
+    names = [axis.name for axis in axes]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"sweep names {twice[0]} twice; give each hyper-parameter once.")
+    return axes
+
+
+def _parse_part(part: str) -> Axis:
+    words = [word.strip() for word in part.split(":")]
+    low, dots, high = words[1].partition("..") if len(words) == 4 else ("", "", "")
+    if len(words) != 4 or not dots:
+        raise ValueError(f"sweep: {part!r} must be {_FORM}, parts separated by commas.")
+    name, _, scale, count_text = words
+    if name not in HYPERPARAMETERS:
+        raise unknown_name("hyper-parameter of the sweep", name, HYPERPARAMETERS)
+    if scale not in _SCALES:
+        raise unknown_name(f"scale in the sweep's {part!r}:", scale, _SCALES)
+    try:
+        first, last, count = float(low), float(high), int(count_text)
+    except ValueError:
+        raise ValueError(
+            f"sweep: {part!r} must be {_FORM}, with numbers low and high and a whole count."
+        ) from None
+    _check_part(part, name, scale, first, last, count)
+    space = np.geomspace if scale == "log" else np.linspace
+    return Axis(name, scale, tuple(float(f"{v:.4g}") for v in space(first, last, count)))
+
+
+def _check_part(part: str, name: str, scale: str, low: float, high: float, count: int) -> None:
+    expected, holds = _RANGES[name]
+    if not all(math.isfinite(end) and holds(end) for end in (low, high)):
+        raise ValueError(f"sweep: {part!r} must have low and high {expected}.")
+    if not low < high or count < 2:
+        raise ValueError(f"sweep: {part!r} must have low below high and a count of at least 2.")
+    if scale == "log" and low <= 0:
+        raise ValueError(f"sweep: {part!r} must start above 0 for log; use linear, or another low.")
+
+
+class Point(NamedTuple):
+    """One combination of values, and how it fared."""
+
+    values: dict[str, float]
+    history: list[dict[str, float]]  # a row a rung: epoch, validation accuracy and loss
+    dropped_at_epoch: int | None  # None of those that stayed to the end
+
+    def rank(self) -> tuple[float, float, float]:
+        """Order points: by how long they stayed, then by accuracy, then by the lower loss."""
+        if not self.history:
+            return (0.0, 0.0, 0.0)
+        last = self.history[-1]
+        return (last["epoch"], *score(last["validation_accuracy"], last["validation_loss"]))
+
+
+def score(accuracy: float, loss: float) -> tuple[float, float]:
+    """Order by accuracy, then by the lower loss; below all where the loss is not finite."""
+    return (accuracy, -loss) if math.isfinite(loss) else (-math.inf, -math.inf)
+
+
+def rungs(num_epochs: int) -> list[int]:
+    """List the epochs after which points are compared: powers of 2, and the last.
+
+    Example:
+      >>> rungs(6), rungs(1)
+      ([1, 2, 4, 6], [1])
+    """
+    powers = [2**i for i in range(num_epochs.bit_length()) if 2**i < num_epochs]
+    return [*powers, num_epochs]
+
+
+def better_half(scores: Sequence[tuple[float, float]]) -> list[int]:
+    """Choose the positions of the better half, the middle one of an odd number included.
+
+    Example:
+      >>> better_half([(0.5, -1.0), (0.9, -1.0), (0.9, -0.5)])
+      [1, 2]
+    """
+    order = sorted(range(len(scores)), key=lambda i: scores[i], reverse=True)
+    return sorted(order[: -(-len(scores) // 2)])
+
+
+def run_sweep(run: RunContext, variables: PyTree) -> dict[str, float]:
+    """Train every point of the grid as a member of one program, and choose the best.
+
+    Each is trained as a run of `sweep_epochs` would be. `sweep/points.jsonl` and
+    `pictures/sweep.png` are written into the run's folder.
+
+    Args:
+      run: the run that the values are for.
+      variables: that it starts from.
+
+    Returns:
+      {name: value} of the best point.
+
+    Raises:
+      ValueError: if no point's validation loss is finite at the end.
+    """
+    config, say = run.config, run.say
+    assert config.sweep is not None
+    assert config.sweep_epochs is not None
+    axes = parse_sweep(config.sweep)
+    grid = list(itertools.product(*(axis.values for axis in axes)))
+    names = [axis.name for axis in axes]
+    points = [Point(dict(zip(names, values, strict=True)), [], None) for values in grid]
+    members = Points(run, _phase(run), variables, {n: [p.values[n] for p in points] for n in names})
+    say(
+        f"sweep of {len(points)} points ({', '.join(names)}), {config.sweep_epochs} epochs, "
+        f"{'in one program by vmap' if members.mode == 'vmap' else 'in turn by one program'}"
+    )
+    _climb(members, points, rungs(config.sweep_epochs), say)
+    points.sort(key=Point.rank, reverse=True)
+    write_rows(run.folder.sweep / "points.jsonl", [_row(point) for point in points])
+    scales = {axis.name: axis.scale for axis in axes}
+    plots.plot_sweep(run.folder.pictures / "sweep.png", [_row(point) for point in points], scales)
+    for line in table(points):
+        say(line)
+    if not math.isfinite(points[0].history[-1]["validation_loss"]):
+        raise ValueError("sweep: every point diverged; lower the values of the grid.")
+    return points[0].values
+
+
+def _phase(run: RunContext) -> Any:
+    """Plan the run in small: as many epochs as the sweep has, the warm-up shortened alike."""
+    config = run.config
+    (phase,) = plan_phases(config)
+    assert config.sweep_epochs is not None
+    warmup = phase.warmup_epochs
+    if warmup is not None:
+        warmup *= config.sweep_epochs / phase.num_epochs
+    return phase._replace(num_epochs=config.sweep_epochs, warmup_epochs=warmup)
+
+
+def _climb(members: Points, points: list[Point], epochs: list[int], say: Say) -> None:
+    """Train from rung to rung, and note in `points` what came of it."""
+    left, before = list(range(len(points))), 0
+    for epoch in epochs:
+        num_steps = (epoch - before) * members.steps_per_epoch
+        about = f"sweep, epoch {before + 1} to {epoch}, {len(left)} points"
+        with tqdm(total=num_steps, desc=about, unit="step", leave=False, disable=None) as bar:
+            members.train(num_steps, on_step=bar.update)
+        found = members.evaluate()
+        for position, evaluation in zip(left, found, strict=True):
+            points[position].history.append(_rung(epoch, evaluation))
+        scores = [score(e.accuracy, e.loss) for e in found]
+        kept = better_half(scores) if epoch != epochs[-1] else list(range(len(left)))
+        best = points[left[max(range(len(left)), key=lambda i: scores[i])]]
+        say(f"  epoch {epoch:>3}: {len(left)} points, {len(kept)} stay; best {_told(best)}")
+        for i, position in enumerate(left):
+            if i not in kept:
+                points[position] = points[position]._replace(dropped_at_epoch=epoch)
+        left, before = [left[i] for i in kept], epoch
+        if len(left) == 1:
+            return
+        if len(kept) < len(found):
+            members.keep(kept)
+
+
+def _rung(epoch: int, found: Evaluation) -> dict[str, float]:
+    return {
+        "epoch": epoch,
+        "validation_accuracy": found.accuracy,
+        "validation_loss": found.loss,
+    }
+
+
+def _told(point: Point) -> str:
+    values = ", ".join(f"{name} {value:g}" for name, value in point.values.items())
+    return f"{values}: {point.history[-1]['validation_accuracy']:.1%}"
+
+
+def _row(point: Point) -> dict[str, Any]:
+    last = point.history[-1]
+    finite = math.isfinite(last["validation_loss"])
+    return {
+        **point.values,
+        "epochs": last["epoch"],
+        "validation_accuracy": last["validation_accuracy"] if finite else None,
+        "validation_loss": _number(last["validation_loss"]),
+        "dropped_at_epoch": point.dropped_at_epoch,
+        "history": [
+            row | {"validation_loss": _number(row["validation_loss"])} for row in point.history
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    """Give None for what is not finite, which JSON cannot hold."""
+    return value if math.isfinite(value) else None
+
+
+def table(points: Sequence[Point]) -> list[str]:
+    """Write the points as lines of a table, the best first.
+
+    Args:
+      points: sorted, at least one.
+
+    Returns:
+      Lines: a head, and a row for each of the best.
+    """
+    names = list(points[0].values)
+    widths = [max(len(name), 10) for name in names]
+    head = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
+    lines = [f"  {head}  epochs  accuracy   loss"]
+    for point in points[:_MOST_ROWS]:
+        last = point.history[-1]
+        values = "  ".join(
+            f"{value:>{width}.4g}"
+            for value, width in zip(point.values.values(), widths, strict=True)
+        )
+        lines.append(
+            f"  {values}  {last['epoch']:>6}  {last['validation_accuracy']:>8.1%}  "
+            f"{last['validation_loss']:.3f}"
+        )
+    if len(points) > _MOST_ROWS:
+        lines.append(f"  and {len(points) - _MOST_ROWS} more, see sweep/points.jsonl")
+    return lines

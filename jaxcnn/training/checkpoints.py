@@ -1,0 +1,270 @@
+"""Checkpoints that prove themselves: Orbax writes them, our checksums verify them.
+
+Orbax makes a save atomic (a step's folder appears whole or not at all), but it restores a flipped
+byte or an array of another shape without a word. So each checkpoint carries the SHA-256, shape and
+dtype of every array, and a restore compares them all.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxcnn.host.processes import on_first
+from jaxcnn.training.sharding import fetch
+from jaxcnn.types import PyTree
+
+_DAMAGED = "damaged"  # where checkpoints that fail their checksums are put, beside the good ones
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says why and what to do."""
+
+
+class Checkpoint(NamedTuple):
+    """What was saved at one step."""
+
+    step: int
+    state: PyTree  # as given to `save`
+    metadata: dict[str, Any]  # JSON values, as given to `save`
+
+
+def fingerprints(state: PyTree) -> dict[str, dict[str, Any]]:
+    """Describe every array of a state by shape, dtype and SHA-256.
+
+    Args:
+      state: a tree of arrays.
+
+    Returns:
+      {path of the leaf: {"shape": [...], "dtype": "...", "sha256": "..."}}.
+
+    Example:
+      >>> fingerprints({"w": np.zeros(2, np.float32)})["['w']"]["shape"]
+      [2]
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    return {jax.tree_util.keystr(path): _fingerprint(fetch(leaf)) for path, leaf in leaves}
+
+
+def _fingerprint(array: np.ndarray) -> dict[str, Any]:
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+class CheckpointStore:
+    """A folder of checkpoints, the newest few kept, each verified when it is read.
+
+    Args:
+      directory: the folder; made when the first checkpoint is saved.
+      max_to_keep: how many steps stay; older ones are removed after a save.
+      say: called with one line when a damaged checkpoint is passed over.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        max_to_keep: int = 3,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.directory = Path(directory).absolute()
+        self._say = say
+        _quiet_orbax()
+        # Saves are synchronous: these networks take a tenth of a second, and a run then never
+        # reports a checkpoint that is not yet on disk.
+        self._manager = ocp.CheckpointManager(
+            self.directory,
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=max_to_keep,
+                enable_async_checkpointing=False,
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    def steps(self) -> list[int]:
+        """List the saved steps, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: PyTree, metadata: dict[str, Any]) -> None:
+        """Write a checkpoint; one already there for this step is replaced.
+
+        Args:
+          step: number of updates made so far.
+          state: a tree of arrays.
+          metadata: JSON values.
+        """
+        if step in self._manager.all_steps():
+            self._manager.delete(step)
+        # A host scalar fails on restore, so every leaf is an array.
+        state = jax.tree.map(
+            lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), state
+        )
+        manifest: dict[str, Any] = {"arrays": fingerprints(state), "metadata": metadata}
+        manifest["sha256"] = _digest(manifest)
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), manifest=ocp.args.JsonSave(manifest)
+            ),
+        )
+        self._manager.wait_until_finished()
+
+    def restore(self, target: PyTree, *, step: int | None = None) -> Checkpoint | None:
+        """Read the newest good checkpoint, or the one of a given step.
+
+        A checkpoint that fails its checksums is moved to the folder `damaged` and the one before it
+        is tried, saying so.
+
+        Args:
+          target: a tree of arrays or `jax.ShapeDtypeStruct` with the structure that is expected.
+            Arrays come back with their shardings, whatever devices they were saved from.
+          step: read this step and no other.
+
+        Returns:
+          The checkpoint; None where the folder holds none.
+
+        Raises:
+          CheckpointError: if the checkpoint holds arrays of other names or shapes than `target`, if
+            every checkpoint is damaged, or if the given step is.
+        """
+        steps = self.steps() if step is None else [step]
+        for candidate in reversed(steps):
+            try:
+                return self._read(candidate, target)
+            except _DamagedError as damage:
+                if step is not None:
+                    raise CheckpointError(
+                        f"checkpoint {step} in {self.directory}: {damage}"
+                    ) from damage
+                self._put_aside(candidate, str(damage))
+        if steps:
+            raise CheckpointError(
+                f"every checkpoint in {self.directory} is damaged ({steps}); they were moved to "
+                f"{self.directory / _DAMAGED}. Start the run anew with --overwrite."
+            )
+        return None
+
+    def metadata(self, step: int | None = None) -> dict[str, Any]:
+        """Read what was saved beside the arrays, without the arrays.
+
+        Args:
+          step: the step; None for the newest.
+
+        Returns:
+          The metadata given to `save`.
+
+        Raises:
+          CheckpointError: if there is no such checkpoint, or its metadata are damaged.
+        """
+        known = self.steps()
+        step = step if step is not None else (known[-1] if known else None)
+        if step is None or step not in known:
+            raise CheckpointError(f"no checkpoint {step or ''} in {self.directory}; found {known}.")
+        try:
+            return self._manifest(step)["metadata"]
+        except _DamagedError as damage:
+            raise CheckpointError(f"checkpoint {step} in {self.directory}: {damage}") from damage
+
+    def close(self) -> None:
+        """Release Orbax's threads."""
+        self._manager.close()
+
+    def _read(self, step: int, target: PyTree) -> Checkpoint:
+        manifest = self._manifest(step)
+        _check_structure(manifest["arrays"], target)
+        abstract = jax.tree.map(_as_it_shall_lie, target)
+        try:
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+            state = self._manager.restore(step, args=args)["state"]
+        except Exception as error:
+            raise _DamagedError(f"its arrays cannot be read ({_first_line(error)})") from error
+        changed = [
+            name for name, found in fingerprints(state).items() if found != manifest["arrays"][name]
+        ]
+        if changed:
+            raise _DamagedError(f"the checksum of {_listed(changed)} does not match")
+        return Checkpoint(step, state, manifest["metadata"])
+
+    def _manifest(self, step: int) -> dict[str, Any]:
+        try:
+            args = ocp.args.Composite(manifest=ocp.args.JsonRestore())
+            manifest = dict(self._manager.restore(step, args=args)["manifest"])
+            expected = manifest.pop("sha256")
+        except Exception as error:
+            raise _DamagedError(f"its manifest cannot be read ({_first_line(error)})") from error
+        if _digest(manifest) != expected:
+            raise _DamagedError("the checksum of its manifest does not match")
+        return manifest
+
+    def _put_aside(self, step: int, reason: str) -> None:
+        aside = self.directory / _DAMAGED
+
+        def move() -> None:
+            aside.mkdir(exist_ok=True)
+            number = sum(1 for _ in aside.glob(f"{step}-*"))
+            (self.directory / str(step)).rename(aside / f"{step}-{number}")
+
+        on_first(move)
+        self._manager.reload()
+        self._say(
+            f"checkpoint {step} is damaged: {reason}. It was moved to {aside}; "
+            "falling back to the one before it."
+        )
+
+
+class _DamagedError(Exception):
+    """A checkpoint's bytes are not what was saved."""
+
+
+def _check_structure(saved: dict[str, dict[str, Any]], target: PyTree) -> None:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(target)
+    wanted = {jax.tree_util.keystr(p): (list(x.shape), str(x.dtype)) for p, x in leaves}
+    held = {name: (entry["shape"], entry["dtype"]) for name, entry in saved.items()}
+    if held == wanted:
+        return
+    problems = [f"missing {name}" for name in sorted(wanted.keys() - held.keys())]
+    problems += [f"left over {name}" for name in sorted(held.keys() - wanted.keys())]
+    problems += [
+        f"{name}: expected {wanted[name]}, found {held[name]}"
+        for name in sorted(wanted.keys() & held.keys())
+        if wanted[name] != held[name]
+    ]
+    raise CheckpointError(
+        f"the checkpoint belongs to another network or optimizer: {_listed(problems)}. "
+        "Use the settings that it was made with."
+    )
+
+
+def _as_it_shall_lie(leaf: Any) -> jax.ShapeDtypeStruct:
+    """Ask for an array where the target's is, else on this process's first device."""
+    sharding = getattr(leaf, "sharding", None)
+    if sharding is None:  # Orbax would look for the devices that it was saved from
+        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _listed(items: list[str], most: int = 5) -> str:
+    rest = f" and {len(items) - most} more" if len(items) > most else ""
+    return "; ".join(items[:most]) + rest
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+
+
+def _quiet_orbax() -> None:
+    """Keep Orbax's and absl's running commentary off the user's screen."""
+    for name in ("absl", "orbax"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.ERROR:
+            logger.setLevel(logging.ERROR)

@@ -1,0 +1,251 @@
+"""Many training steps as one compiled program, on a split that lies on the device.
+
+Where a step takes the device less time than the host takes to send it, the host is what limits
+training; here it sends the positions of a second's examples and no pixel. On CPUs nothing is
+gained: host and device are one.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn.data.batches import train_batches
+from jaxcnn.data.image_splits import ImageSplit, StreamedSplit
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.step import TrainStep
+from jaxcnn.types import Array, Batch, Metrics, PyTree, TrainState
+
+EPOCH_SCANS = ("auto", "on", "off")
+# (state, data, order, key) -> (state, metrics of each step)
+EpochStep = Callable[[TrainState, Batch, Array, jax.Array], tuple[TrainState, Metrics]]
+
+_CHUNK_SECONDS = 1.0  # so long a signal may wait, and the progress stand still
+_LEAST_CHUNK = 2  # steps
+_TIMED_STEPS = 20
+_SHARE_OF_FREE_MEMORY = 0.5  # the rest is for the steps themselves
+
+
+def make_epoch_step(train_step: TrainStep) -> EpochStep:
+    """Build a row of training steps as one pure function; the caller compiles it.
+
+    Args:
+      train_step: (state, batch, key) to (state, metrics), as `train.make_train_step` makes.
+
+    Returns:
+      epoch_step(state, data, order, key) to (state, metrics). `data` is a whole split as one
+      batch of N rows, see `whole_split`; `order`, (steps, B) int32, the positions in it of each
+      step's examples, in [0, N). Leaves of the metrics are (steps,). The result is that of
+      `train_step` on one batch after the other, up to rounding.
+
+    Example:
+      epoch_step = jax.jit(make_epoch_step(train_step), donate_argnums=0)
+      state, metrics = epoch_step(state, data, order, key)
+    """
+
+    def epoch_step(
+        state: TrainState, data: Batch, order: Array, key: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        def step(state: TrainState, positions: jax.Array) -> tuple[TrainState, Metrics]:
+            batch = Batch(*(jnp.asarray(part)[positions] for part in data))
+            return train_step(state, batch, key)
+
+        return jax.lax.scan(step, state, jnp.asarray(order))
+
+    return epoch_step
+
+
+def whole_split(split: ImageSplit) -> Batch:
+    """Make one batch of a whole split, in its order.
+
+    Args:
+      split: N images in memory.
+
+    Returns:
+      A batch of N rows, on the host.
+    """
+    index = np.arange(len(split), dtype=np.int32)
+    images, present = split.gather(index)
+    return Batch(images, split.labels.astype(np.int32), present, index)
+
+
+class ScannedSteps:
+    """Compiled rows of training steps on a split that lies on the device.
+
+    Args:
+      train_step: a pure function, as `train.make_train_step` makes.
+      state: as the steps will take it, or its shapes.
+      data: the split on the device, see `whole_split`.
+      key: the run key.
+      batch_size: examples a step.
+      chunk_steps: steps of a call, at least 2; a call may also take a single step, to reach the
+        epoch's end.
+    """
+
+    def __init__(
+        self,
+        train_step: TrainStep,
+        state: PyTree,
+        data: Batch,
+        key: jax.Array,
+        *,
+        batch_size: int,
+        chunk_steps: int,
+    ) -> None:
+        self.chunk_steps, self._data = chunk_steps, data
+        self._programs = {
+            steps: compile_step(
+                make_epoch_step(train_step),
+                *(state, data, jax.ShapeDtypeStruct((steps, batch_size), np.int32), key),
+                donate_argnums=0,
+            )
+            for steps in {1, chunk_steps}
+        }
+
+    def __call__(
+        self, state: TrainState, batches: Sequence[Batch], key: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        """Take one step or `chunk_steps` steps, by the positions in `batches`."""
+        order = np.stack([np.asarray(batch.index) for batch in batches])
+        return self._programs[len(batches)](state, self._data, order, key)
+
+
+def position_batches(split: ImageSplit, *, batch_size: int, seed: int) -> Any:
+    """Make the iterator of `data.batches.train_batches`, with positions and without images.
+
+    Args:
+      split: the training split.
+      batch_size: examples a step.
+      seed: as for `train_batches`.
+
+    Returns:
+      An iterator of Batch whose images are empty. Its state is that of the iterator with images:
+      either goes on where the other stopped.
+    """
+    return train_batches(_Positions(split), batch_size=batch_size, seed=seed, num_threads=0)
+
+
+class _Positions:
+    """A split without its images."""
+
+    image_shape, dtype, num_threads = (0,), np.dtype(np.uint8), 0
+
+    def __init__(self, split: ImageSplit) -> None:
+        self.labels, self.names, self.class_names = split.labels, split.names, split.class_names
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((len(indices), 0), np.uint8), np.ones(len(indices), bool)
+
+
+class Trial(NamedTuple):
+    """What was found by trying both ways."""
+
+    plain_seconds: float  # a step, one by one
+    scanned_seconds: float  # a step, scanned
+
+
+def choose_steps(
+    setting: str,
+    train_step: TrainStep,
+    compiled_step: TrainStep,
+    state: TrainState,
+    split: ImageSplit,
+    batches: Callable[[], Iterator[Batch]],
+    key: jax.Array,
+    *,
+    batch_size: int,
+    steps_per_epoch: int,
+    say: Callable[[str], None] = print,
+) -> ScannedSteps | None:
+    """Choose between steps one by one and scanned ones.
+
+    Args:
+      setting: "on", "off", or "auto": on where an accelerator has room for the split, and a short
+        trial says that it is faster there.
+      train_step: a pure function, as `train.make_train_step` makes.
+      compiled_step: the same, compiled; it may take over its state's memory.
+      state: the state to train from; it is left as it is.
+      split: the training split.
+      batches: makes an iterator of its batches, for the trial.
+      key: the run key.
+      batch_size: examples a step.
+      steps_per_epoch: steps an epoch.
+      say: called with a line on what was chosen by trial.
+
+    Returns:
+      Compiled rows of steps; None for steps one by one.
+
+    Raises:
+      ValueError: for "on" where the split is not in memory.
+    """
+    if setting == "off" or (setting == "auto" and not _fits(split, jax.local_devices())):
+        return None
+    if not _is_in_memory(split):
+        raise ValueError(
+            "epoch_scan=on needs the training images in memory; raise memory_limit_gib, or use "
+            "epoch_scan=auto."
+        )
+    data = jax.device_put(whole_split(split))
+    steps = max(_LEAST_CHUNK, min(_TIMED_STEPS, steps_per_epoch))
+    options: dict[str, Any] = {"batch_size": batch_size}
+    scanned = ScannedSteps(train_step, state, data, key, chunk_steps=steps, **options)
+    trial = _try_both(compiled_step, scanned, state, batches(), key)
+    chunk = max(_LEAST_CHUNK, min(int(_CHUNK_SECONDS / trial.scanned_seconds), steps_per_epoch))
+    if setting == "auto":
+        faster = trial.scanned_seconds < trial.plain_seconds
+        say(
+            f"steps take {trial.plain_seconds * 1e3:.2f} ms one by one, "
+            f"{trial.scanned_seconds * 1e3:.2f} ms scanned on the device: "
+            f"{'scanned' if faster else 'one by one'} (--epoch_scan)"
+        )
+        if not faster:
+            return None
+    return ScannedSteps(train_step, state, data, key, chunk_steps=chunk, **options)
+
+
+def _is_in_memory(split: ImageSplit) -> bool:
+    return not isinstance(split, StreamedSplit)
+
+
+def _fits(split: ImageSplit, devices: Sequence[Any]) -> bool:
+    """Tell whether there is one accelerator with room for a split."""
+    if len(devices) > 1 or jax.process_count() > 1 or devices[0].platform == "cpu":
+        return False
+    if not _is_in_memory(split):
+        return False
+    memory = devices[0].memory_stats() or {}
+    free = memory.get("bytes_limit", 0) - memory.get("bytes_in_use", 0)
+    needed = len(split) * int(np.prod(split.image_shape)) * split.dtype.itemsize
+    return needed < _SHARE_OF_FREE_MEMORY * free
+
+
+def _try_both(
+    compiled_step: TrainStep,
+    scanned: ScannedSteps,
+    state: TrainState,
+    batches: Iterator[Batch],
+    key: jax.Array,
+) -> Trial:
+    """Time both ways from the same state, on a copy of it, each warmed up once."""
+
+    def one_by_one(state: TrainState) -> TrainState:
+        for _ in range(scanned.chunk_steps):
+            state, _ = compiled_step(state, next(batches), key)
+        return state
+
+    def in_a_row(state: TrainState) -> TrainState:
+        return scanned(state, [next(batches) for _ in range(scanned.chunk_steps)], key)[0]
+
+    seconds = []
+    for way in (one_by_one, in_a_row):
+        ready = jax.block_until_ready(way(jax.tree.map(jnp.copy, state)))
+        started = time.perf_counter()
+        jax.block_until_ready(way(ready))
+        seconds.append((time.perf_counter() - started) / scanned.chunk_steps)
+    return Trial(*seconds)

@@ -1,0 +1,243 @@
+"""What a frozen backbone gives for each photo, computed once and kept: an epoch then takes seconds.
+
+A photo has several views: as it is, its mirror image where the augmentation flips, and as many
+augmented ones as asked for. Training draws one view of each example a step; evaluation averages
+the logits of all.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn import losses
+from jaxcnn.augment import augment_batch, center_crop
+from jaxcnn.models import StagedNetwork, split_at_head
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.sharding import fetch
+from jaxcnn.training.step import Augment
+from jaxcnn.types import Batch, PyTree
+
+# (variables, batch, key) -> (B, V, D) float32
+FeatureStep = Callable[[PyTree, Batch, jax.Array], jax.Array]
+# (variables, batch) -> (B, K) float32 probabilities, (B, D) float32 features
+AnswerStep = Callable[[PyTree, Batch], tuple[jax.Array, jax.Array]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FeatureSplit:
+    """A split whose images are replaced by what a backbone gave for them."""
+
+    features: np.ndarray  # (N, V, D) float32: example, view, channel
+    present: np.ndarray  # (N,) bool, False where the image could not be read
+    labels: np.ndarray  # (N,) int32
+    names: Sequence[str]
+    class_names: tuple[str, ...]
+    num_threads: int = 1
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(V, D)."""
+        return self.features.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the features: float32."""
+        return self.features.dtype
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the features at (B,) indices, and (B,) bool, False if missing."""
+        return self.features[indices], self.present[indices]
+
+
+def make_feature_step(
+    model: StagedNetwork,
+    *,
+    image_size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    mirrored: bool = False,
+    augment: Augment | None = None,
+    num_augmented: int = 0,
+) -> FeatureStep:
+    """Build the computation of one batch's features as a pure function.
+
+    Args:
+      model: a network with a head, which is left out.
+      image_size_px: side of the centre crop that the network sees.
+      mean: of the pixels, see `train.normalize`.
+      std: likewise.
+      mirrored: whether each photo's mirror image is a view.
+      augment: (key, image) to image; needed for augmented views.
+      num_augmented: augmented views of each photo.
+
+    Returns:
+      feature_step(variables, batch, key) to (B, V, D) float32, V = 1 + mirrored + num_augmented.
+    """
+    backbone, _ = split_at_head(model)
+
+    def vectors(variables: PyTree, images: jax.Array) -> jax.Array:
+        images = normalize(images, mean=mean, std=std)
+        return jnp.asarray(backbone.apply(variables, images, train=False))
+
+    def feature_step(variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
+        stored = to_unit_interval(jnp.asarray(batch.image))
+        images = jax.vmap(lambda image: center_crop(image, image_size_px))(stored)
+        views = [images, images[:, :, ::-1]] if mirrored else [images]
+        for number in range(num_augmented):
+            assert augment is not None
+            view_key = jax.random.fold_in(key, number)
+            views.append(augment_batch(augment, view_key, stored, jnp.asarray(batch.index)))
+        return jnp.stack([vectors(variables, view) for view in views], axis=1)
+
+    return feature_step
+
+
+def make_answer_step(
+    model: StagedNetwork,
+    *,
+    image_size_px: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    head: str = "softmax",
+    flip_average: bool = False,
+) -> AnswerStep:
+    """Build the computation of a batch's probabilities and features, in one pass.
+
+    Args:
+      model: a network with a head.
+      image_size_px: side of the centre crop that the network sees.
+      mean: of the pixels, see `train.normalize`.
+      std: likewise.
+      head: "softmax" or "sigmoid", the network's kind of output.
+      flip_average: average logits and features of each image and of its mirror image.
+
+    Returns:
+      answer_step(variables, batch) to (B, K) probabilities, as `train.make_eval_step` gives, and
+      (B, D) features, what the head saw.
+    """
+    feature_step = make_feature_step(
+        model, image_size_px=image_size_px, mean=mean, std=std, mirrored=flip_average
+    )
+    _, classifier = split_at_head(model)
+
+    def answer_step(variables: PyTree, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        views = feature_step(variables, batch, jax.random.key(0))  # draws nothing
+        vectors = views.mean(axis=1)
+        # The head is affine: its answer to the mean is the mean of its answers.
+        logits = jnp.asarray(classifier.apply(variables, vectors, train=False))
+        return losses.probabilities(logits, head), vectors
+
+    return answer_step
+
+
+def extract(
+    feature_step: FeatureStep,
+    variables: PyTree,
+    batches: Iterable[Batch],
+    num_examples: int,
+    *,
+    key: jax.Array,
+    on_batch: Callable[[int], object] = lambda count: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a backbone over a split once.
+
+    Args:
+      feature_step: as `make_feature_step` makes, compiled.
+      variables: of the network.
+      batches: of the split, each example once, in order.
+      num_examples: of the split, N.
+      key: decides the augmented views.
+      on_batch: called with the number of examples after each batch.
+
+    Returns:
+      (N, V, D) float32, and (N,) bool, False where an image was missing.
+    """
+    parts, masks = [], []
+    for batch in batches:
+        parts.append(fetch(feature_step(variables, batch, key)))
+        masks.append(fetch(batch.mask))
+        on_batch(min(len(batch.mask), num_examples - len(batch.mask) * (len(parts) - 1)))
+    return np.concatenate(parts)[:num_examples], np.concatenate(masks)[:num_examples]
+
+
+def pick_view(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Draw one view of each example, as `train.make_step` wants it prepared.
+
+    Args:
+      batch: of a FeatureSplit: images (B, V, D).
+      key: the step's key; each example's draw is folded by its index.
+
+    Returns:
+      (B, D) float32, and the labels.
+    """
+    features = jnp.asarray(batch.image)
+    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.asarray(batch.index))
+    views = jax.vmap(lambda k: jax.random.randint(k, (), 0, features.shape[1]))(keys)
+    chosen = jnp.take_along_axis(features, views[:, None, None], axis=1)[:, 0]
+    return chosen, jnp.asarray(batch.label)
+
+
+def all_views(batch: Batch) -> list[jax.Array]:
+    """Give all views, (B, D) each, for `train.make_eval_step_of_views`."""
+    features = jnp.asarray(batch.image)
+    return [features[:, view] for view in range(features.shape[1])]
+
+
+def save_features(path: Path, features: np.ndarray, present: np.ndarray, about: str) -> None:
+    """Keep features on disk, whole or not at all.
+
+    Args:
+      path: the file, `.npz`; a `.json` beside it holds the checksum.
+      features: (N, V, D) float32.
+      present: (N,) bool.
+      about: what the features were computed from; `load_features` compares it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    np.savez(part, features=features, present=present)
+    os.replace(part, path)
+    record = path.with_suffix(".part.json")
+    record.write_text(
+        json.dumps({"about": about, "sha256": fingerprint([features, present])}) + "\n"
+    )
+    os.replace(record, path.with_suffix(".json"))
+
+
+def load_features(path: Path, about: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read what `save_features` wrote.
+
+    Args:
+      path: the file.
+      about: what the features are expected to be computed from.
+
+    Returns:
+      Features and presence; None where there are none, of something else, or not whole.
+    """
+    try:
+        record = json.loads(path.with_suffix(".json").read_text())
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            found = kept["features"], kept["present"]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+    if record.get("about") != about or record.get("sha256") != fingerprint(list(found)):
+        return None
+    return found
+
+
+def fingerprint(variables: PyTree, *others: object) -> str:
+    """Digest what features depend on: a tree of arrays, and anything else by its text."""
+    digest = hashlib.sha256(repr(others).encode())
+    for leaf in jax.tree.leaves(variables):
+        digest.update(np.ascontiguousarray(fetch(leaf)).tobytes())
+    return digest.hexdigest()

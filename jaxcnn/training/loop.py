@@ -1,0 +1,312 @@
+"""The host's side of training: feed the compiled step, watch it, save, and show progress."""
+
+import dataclasses
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import jax
+
+from jaxcnn.host.processes import agree_on_signal
+from jaxcnn.host.signals import Interrupted, SignalWatch
+from jaxcnn.metrics.overfitting import find_overfitting
+from jaxcnn.training.checkpoints import CheckpointStore
+from jaxcnn.training.eval_step import EvalStep
+from jaxcnn.training.evaluation import Evaluation, evaluate
+from jaxcnn.training.history import Clock, Progress, epoch_row, rank
+from jaxcnn.training.progress_line import ProgressLine
+from jaxcnn.training.state import evaluation_variables
+from jaxcnn.types import Batch, Metrics, PyTree, TrainState
+
+# Calls under way: their metrics, and how many steps each is of.
+Pending: TypeAlias = deque[tuple[Metrics, int]]
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The loss became infinite or not a number; the message names the step and what to do."""
+
+
+class BatchIterator(Protocol):
+    """Training batches without end, whose position can be saved and set again."""
+
+    def __next__(self) -> Batch:
+        """Give the next batch."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Give the position as JSON values."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go to a position."""
+
+
+class Stores(NamedTuple):
+    """The two folders of checkpoints of a run."""
+
+    last: CheckpointStore  # whole states, to resume from
+    best: CheckpointStore  # variables only, to evaluate and predict with
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How long to train, when to stop, and when to save.
+
+    Attributes:
+      num_epochs: epochs at the most, of the phase under way.
+      steps_per_epoch: steps of each.
+      early_stopping_epochs: stop after so many epochs without a better validation; None never does.
+      checkpoint_every_steps: save so often beside the end of each epoch; None does not.
+    """
+
+    num_epochs: int
+    steps_per_epoch: int
+    early_stopping_epochs: int | None = None
+    checkpoint_every_steps: int | None = None
+
+
+def restore_run(
+    stores: Stores,
+    state: TrainState,
+    batches: BatchIterator,
+    progress: Progress | None = None,
+) -> tuple[TrainState, Progress]:
+    """Go back to the newest good checkpoint, or to the start where there is none.
+
+    Args:
+      stores: the run's checkpoints.
+      state: the state that a new run would start from.
+      batches: the training batches; set to the position of the checkpoint.
+      progress: the progress that a new run would start from; None for that of the very start.
+
+    Returns:
+      The state and the progress to go on with.
+
+    Raises:
+      CheckpointError: if the checkpoints are of another network, or all damaged.
+    """
+    found = stores.last.restore(state)
+    if found is None:
+        return state, progress or Progress()
+    batches.set_state(found.metadata["data"])
+    return found.state, Progress.from_json(found.metadata["progress"])
+
+
+class Fit:
+    """One run of training: `Fit(...).run(state, progress)`.
+
+    Args:
+      train_step: compiled by the caller; see `compile_train_step`.
+      eval_step: likewise.
+      batches: training batches; their position is saved with each checkpoint.
+      chunk_steps: steps that a call of `train_step` takes; above 1 it is called with a list of so
+        many batches, or of one, and its metrics are (steps,), see `epoch_scan.ScannedSteps`.
+      validation: gives the validation split's batches, from the first, at each call.
+      key: the run key, the same at every start of the run.
+      plan: how long to train, when to stop and when to save.
+      stores: where checkpoints go; None keeps none.
+      best_metadata: JSON values saved with each best checkpoint, enough to predict from it alone.
+      export: makes the variables that are saved as best of those that are evaluated, where the two
+        differ: where the head alone is trained, it adds the backbone.
+      phase: name of the phase of training, for the record; "" where there is but one.
+      learning_rate: step to learning rate, for the record.
+      line: where progress is shown.
+      on_epoch: called with the history after each epoch.
+      await_each: let no step begin before the last one has ended; several CPU devices in one
+        process may wait for each other for ever otherwise.
+    """
+
+    def __init__(
+        self,
+        *,
+        train_step: Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]],
+        eval_step: EvalStep,
+        batches: BatchIterator,
+        chunk_steps: int = 1,
+        validation: Callable[[], Iterable[Batch]],
+        key: jax.Array,
+        plan: Plan,
+        stores: Stores | None = None,
+        best_metadata: dict[str, Any] | None = None,
+        export: Callable[[PyTree], PyTree] = lambda variables: variables,
+        phase: str = "",
+        learning_rate: Callable[[int], float],
+        line: ProgressLine,
+        on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
+        await_each: bool = False,
+    ) -> None:
+        self._train_step = train_step
+        self._eval_step = eval_step
+        self._batches = batches
+        self._chunk_steps = chunk_steps
+        self._validation = validation
+        self._key = key
+        self._plan = plan
+        self._stores = stores
+        self._best_metadata = best_metadata or {}
+        self._export = export
+        self._phase = phase
+        self._learning_rate = learning_rate
+        self._line = line
+        self._on_epoch = on_epoch
+        self._most_pending = 0 if await_each else 1
+        self._warned_of_overfitting = False
+
+    def run(self, state: TrainState, progress: Progress) -> tuple[TrainState, Progress]:
+        """Train from a state on, to the plan's end.
+
+        Args:
+          state: as `train.init_state` or `restore_run` gives; its buffers are donated.
+          progress: `Progress()` for a new run.
+
+        Returns:
+          The last state and the progress with the history.
+
+        Raises:
+          NonFiniteLossError: if a step's loss is not finite.
+          Interrupted: on SIGTERM or Ctrl-C, after saving.
+        """
+        with SignalWatch() as signals:
+            try:
+                last_epoch = progress.first_epoch + self._plan.num_epochs
+                while progress.epoch < last_epoch and not progress.stopped_early:
+                    state = self._train_epoch(state, progress, signals)
+                    self._end_epoch(state, progress)
+            finally:
+                self._line.close()
+            received = agree_on_signal(signals.received, 0)
+            if received is not None:  # it came after the last step, when all was saved
+                raise Interrupted(received, step=self._step(progress))
+        return state, progress
+
+    def _train_epoch(
+        self, state: TrainState, progress: Progress, signals: SignalWatch
+    ) -> TrainState:
+        self._line.start_epoch(progress.epoch, step_in_epoch=progress.step_in_epoch)
+        clock = Clock()
+        pending: Pending = deque()
+        while progress.step_in_epoch < self._plan.steps_per_epoch:
+            num_steps = self._steps_of_next_call(progress)
+            batch = self._next_batch(pending, clock, num_steps)
+            state, counted = self._train_step(state, batch, self._key)
+            pending.append((counted, num_steps))
+            progress.step_in_epoch += num_steps
+            if len(pending) > self._most_pending:  # one call in flight while the last one is read
+                self._count(pending, progress, clock)
+            received = agree_on_signal(signals.received, self._step(progress))
+            if received is not None or self._save_is_due(progress):
+                while pending:
+                    self._count(pending, progress, clock)
+                self._save(state, progress)
+            if received is not None:
+                raise Interrupted(received, step=self._step(progress))
+        while pending:
+            self._count(pending, progress, clock)
+        self._epoch_clock = clock
+        return state
+
+    def _steps_of_next_call(self, progress: Progress) -> int:
+        """Take a whole chunk unless the epoch's end or a checkpoint lies within it."""
+        room = self._plan.steps_per_epoch - progress.step_in_epoch
+        every = self._plan.checkpoint_every_steps
+        if every is not None:
+            room = min(room, every - self._step(progress) % every)
+        return self._chunk_steps if room >= self._chunk_steps else 1
+
+    def _next_batch(self, pending: Pending, clock: Clock, num_steps: int) -> Any:
+        started = time.perf_counter()
+        batches = [next(self._batches) for _ in range(num_steps)]
+        # Only time in which the device had nothing to do counts as waiting.
+        if not pending or pending[-1][0].loss_sum.is_ready():  # type: ignore[union-attr]
+            clock.waited_seconds += time.perf_counter() - started
+        return batches[0] if self._chunk_steps == 1 else batches
+
+    def _count(self, pending: Pending, progress: Progress, clock: Clock) -> None:
+        counted, num_steps = jax.device_get(pending.popleft())
+        step = self._step(progress) - sum(steps for _, steps in pending)
+        each = (
+            [counted] if self._chunk_steps == 1 else map(Metrics._make, zip(*counted, strict=True))
+        )
+        images = 0
+        for number, one in enumerate(each, start=step - num_steps + 1):
+            if not math.isfinite(float(one.loss_sum)):
+                raise self._non_finite(number)
+            progress.totals.add(one)
+            images += int(one.count)
+        seconds = clock.tick(images)
+        progress.train_seconds += seconds
+        totals = progress.totals
+        self._line.update(
+            loss=totals.loss_sum / totals.count,
+            accuracy=totals.correct / totals.count,
+            step=step,
+            num_steps=int(num_steps),
+            seconds=seconds,
+            wait_share=clock.wait_share(),
+        )
+
+    def _end_epoch(self, state: TrainState, progress: Progress) -> None:
+        validation = evaluate(self._eval_step, evaluation_variables(state), self._validation())
+        if not math.isfinite(validation.loss):  # the last update broke the parameters
+            raise self._non_finite(self._step(progress))
+        row = self._row(progress, validation)
+        is_best = progress.end_epoch(row)
+        patience = self._plan.early_stopping_epochs
+        # Another phase's best is no reason to stop this one.
+        rows = progress.history[progress.first_epoch :]
+        waited = len(rows) - 1 - max(range(len(rows)), key=lambda i: rank(rows[i]))
+        progress.stopped_early = patience is not None and waited >= patience
+        if self._stores is not None and is_best:
+            metadata = {**self._best_metadata, "step": row["step"], "validation": row}
+            variables = self._export(evaluation_variables(state))
+            self._stores.best.save(row["step"], variables, metadata)
+        # The best is saved first: whatever `last` tells of is then on disk already.
+        self._save(state, progress)
+        self._on_epoch(progress.history)
+        self._report(progress, is_best=is_best)
+
+    def _row(self, progress: Progress, validation: Evaluation) -> dict[str, Any]:
+        step = self._step(progress)
+        rate = float(self._learning_rate(step - 1))
+        return {
+            **({"phase": self._phase} if self._phase else {}),
+            **epoch_row(progress, validation, self._epoch_clock, step=step, learning_rate=rate),
+        }
+
+    def _report(self, progress: Progress, *, is_best: bool) -> None:
+        self._line.end_epoch(progress.history[-1], is_best=is_best)
+        overfitting = find_overfitting(progress.history)
+        if overfitting is not None and not self._warned_of_overfitting:
+            self._line.say(str(overfitting))
+        self._warned_of_overfitting = overfitting is not None
+        if progress.stopped_early:
+            self._line.say(
+                f"Stopped early: no better validation accuracy in "
+                f"{self._plan.early_stopping_epochs} epochs; the best was at step "
+                f"{progress.best_step}."
+            )
+
+    def _save_is_due(self, progress: Progress) -> bool:
+        every = self._plan.checkpoint_every_steps
+        return every is not None and self._step(progress) % every == 0
+
+    def _save(self, state: TrainState, progress: Progress) -> None:
+        if self._stores is None:
+            return
+        metadata = {"progress": progress.to_json(), "data": self._batches.get_state()}
+        self._stores.last.save(self._step(progress), state, metadata)
+
+    def _step(self, progress: Progress) -> int:
+        return progress.epoch * self._plan.steps_per_epoch + progress.step_in_epoch
+
+    def _non_finite(self, step: int) -> NonFiniteLossError:
+        saved = self._stores.last.steps() if self._stores is not None else []
+        last_good = (
+            f"the last good checkpoint is of step {saved[-1]} in {self._stores.last.directory}"
+            if saved and self._stores is not None
+            else "there is no checkpoint yet"
+        )
+        return NonFiniteLossError(
+            f"the loss is not finite at step {step}; {last_good}. Lower --learning_rate, lengthen "
+            "--warmup_epochs, or set --gradient_clip_norm, and start the run anew."
+        )

@@ -1,0 +1,225 @@
+"""The training step: a pure function, compiled once, state in and state out."""
+
+import functools
+from collections.abc import Callable, Container, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxcnn import losses, metrics
+from jaxcnn.augment import augment_batch
+from jaxcnn.augment.mixing import Mixing
+from jaxcnn.losses import LossFn
+from jaxcnn.models import STAGE_OUTPUT
+from jaxcnn.optim import differential_privacy
+from jaxcnn.optim.ema import ema_update
+from jaxcnn.training.accumulation import accumulate_gradients
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.state import without
+from jaxcnn.types import Batch, Metrics, PyTree, TrainState
+
+Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
+# (batch, key) -> the network's input, and the label to train by
+Prepare = Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]]
+# (trained parameters, batch statistics, key, inputs, label, mask) -> loss, (logits, statistics)
+Objective = Callable[..., tuple[jax.Array, tuple[jax.Array, PyTree]]]
+TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
+
+
+def make_train_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    loss_fn: LossFn,
+    augment: Augment,
+    *,
+    mixing: Mixing | None = None,
+    head: str = "softmax",
+    ema_decay: float | None = None,
+    reported_loss_fn: LossFn | None = None,
+    frozen: Container[str] = (),
+    num_parts: int = 1,
+    rematerialize: bool = False,
+    private: differential_privacy.Privacy | None = None,
+    mean: float | Sequence[float] = 0.5,
+    std: float | Sequence[float] = 0.25,
+) -> TrainStep:
+    """Build one update of the parameters as a pure function; the caller compiles it.
+
+    Args:
+      model: a network of `jaxcnn.models`.
+      optimizer: an Optax gradient transformation.
+      loss_fn: (logits, label) to one loss an example, as `losses.make_loss` makes.
+      augment: (key, image) to image, as `augment.make_augment` makes.
+      mixing: (key, batch) to a batch of mixed examples, as `mixing.make_mixing` makes, after the
+        augmentation; None mixes none. The parameters learn the mixed labels; the metrics compare
+        the answer to a mixed image with the example's own label, so they are worse than those of
+        evaluation.
+      head: "softmax" or "sigmoid", the network's kind of output.
+      ema_decay: decay of the moving average for each step, in [0, 1); None keeps none.
+      reported_loss_fn: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
+        evaluation uses where training smooths or weights its own, so that the two compare.
+      frozen: names at the top of the parameters that stay as they are: no gradient of them is
+        computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
+      num_parts: compute the gradient of so many parts of the batch, one after the other, and add
+        them up, see `accumulation.accumulate_gradients`.
+      rematerialize: keep what comes out of each stage alone, and compute the rest again in the
+        backward pass: about a third more work, for memory that grows with the largest stage.
+      private: clip the gradient of each example and add noise, see
+        `jaxcnn.optim.differential_privacy`; None does not.
+        No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
+      mean: of the pixels, see `normalize`.
+      std: of the pixels, see `normalize`.
+
+    Returns:
+      train_step(state, batch, key) to (state, metrics). Give it the same run key each step: inside,
+      the step's number is folded in, so a resumed run repeats every draw. Compile it with
+      `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the collection
+      "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight` times.
+    """
+
+    def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        augment_key, mixing_key = (key, key) if mixing is None else jax.random.split(key)
+        images = to_unit_interval(jnp.asarray(batch.image))
+        images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
+        batch = batch._replace(image=images)
+        if mixing is not None:
+            batch = mixing(mixing_key, batch)
+        return normalize(jnp.asarray(batch.image), mean=mean, std=std), jnp.asarray(batch.label)
+
+    return make_step(
+        model,
+        optimizer,
+        loss_fn,
+        prepare,
+        head=head,
+        ema_decay=ema_decay,
+        reported_loss_fn=reported_loss_fn,
+        frozen=frozen,
+        num_parts=num_parts,
+        rematerialize=rematerialize,
+        private=private,
+    )
+
+
+def make_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    loss_fn: LossFn,
+    prepare: Prepare,
+    *,
+    head: str = "softmax",
+    ema_decay: float | None = None,
+    reported_loss_fn: LossFn | None = None,
+    frozen: Container[str] = (),
+    num_parts: int = 1,
+    rematerialize: bool = False,
+    private: differential_privacy.Privacy | None = None,
+) -> TrainStep:
+    """Build one update for any kind of input; `make_train_step` is the one for images.
+
+    Args:
+      model: a Flax module called as `model(inputs, train=...)`.
+      optimizer: as for `make_train_step`.
+      loss_fn: as for `make_train_step`.
+      prepare: (batch, key) to what the module takes and the label to train by, which is
+        `batch.label` where nothing changes it; random draws are folded by example index.
+      head: as for `make_train_step`.
+      ema_decay: as for `make_train_step`.
+      reported_loss_fn: as for `make_train_step`.
+      frozen: as for `make_train_step`.
+      num_parts: as for `make_train_step`.
+      rematerialize: as for `make_train_step`.
+      private: as for `make_train_step`.
+
+    Returns:
+      As `make_train_step`.
+    """
+    objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
+
+    def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+        prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
+        inputs, label = prepare(batch, prepare_key)
+        examples = (inputs, label, jnp.asarray(batch.mask))
+        trained = without(state.params, frozen)
+        objective = objective_of(state.params)
+        if private is None:
+            gradients, (logits, batch_stats) = accumulate_gradients(
+                objective, trained, state.batch_stats, dropout_key, examples, num_parts=num_parts
+            )
+        else:
+            gradients, (logits, _) = differential_privacy.private_gradients(
+                lambda trained, *rest: objective(trained, state.batch_stats, *rest),
+                trained,
+                dropout_key,
+                examples,
+                index=batch.index,
+                privacy=private,
+            )
+            # No statistics are collected, see `private`.
+            logits, batch_stats = logits[:, 0], state.batch_stats
+        updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
+        state = state._replace(
+            step=state.step + 1,
+            params={**state.params, **optax.apply_updates(trained, updates)},
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        if ema_decay is not None:
+            state = _averaged(state, ema_decay, frozen)
+        predicted = losses.predict_class(logits, head)
+        per_example = (reported_loss_fn or loss_fn)(logits, jnp.asarray(batch.label))
+        return state, metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
+
+    return train_step
+
+
+def _objective(
+    model: nn.Module, loss_fn: LossFn, params: PyTree, *, rematerialize: bool
+) -> Objective:
+    """Make what is minimised: the mean loss, by those of the parameters that are trained."""
+    saved = jax.checkpoint_policies.save_only_these_names(STAGE_OUTPUT)
+
+    def objective(
+        trained: PyTree,
+        batch_stats: PyTree,
+        key: jax.Array,
+        inputs: jax.Array,
+        label: jax.Array,
+        mask: jax.Array,
+    ) -> tuple[jax.Array, tuple[jax.Array, PyTree]]:
+        apply: Callable[..., Any] = functools.partial(
+            model.apply, train=True, mutable=["batch_stats", "auxiliary"], rngs={"dropout": key}
+        )
+        if rematerialize:
+            apply = jax.checkpoint(apply, policy=saved)
+        variables = {"params": {**params, **trained}, "batch_stats": batch_stats}
+        logits, updated = apply(variables, inputs)
+        loss = losses.mean_loss(loss_fn(logits, label), mask)
+        loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, label, mask)
+        return loss, (logits, {**batch_stats, **updated.get("batch_stats", {})})
+
+    return objective
+
+
+def _auxiliary_loss(
+    model: nn.Module, sown: PyTree, loss_fn: LossFn, label: jax.Array, mask: jax.Array
+) -> Any:
+    """Add up the weighted mean losses of the logits that auxiliary heads sowed; 0 without any."""
+    means = [losses.mean_loss(loss_fn(x, label), mask) for x in jax.tree.leaves(sown)]
+    return getattr(model, "auxiliary_weight", 0.0) * sum(means)
+
+
+def _averaged(state: TrainState, decay: float, frozen: Container[str]) -> TrainState:
+    """Move the averages of what is trained; the frozen rest would change by rounding."""
+    kept = (state.ema_params, state.ema_batch_stats)
+    old, new = (
+        tuple(without(tree, frozen) for tree in trees)
+        for trees in (kept, (state.params, state.batch_stats))
+    )
+    params, batch_stats = ema_update(old, new, decay=decay, step=state.step - 1)
+    return state._replace(
+        ema_params={**kept[0], **params}, ema_batch_stats={**kept[1], **batch_stats}
+    )

@@ -1,0 +1,51 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from jaxcnn.host.signals import Interrupted, SignalWatch
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_noted_and_the_old_handlers_come_back(number):
+    before = signal.getsignal(number)
+    with SignalWatch() as watch:
+        assert watch.received is None
+        os.kill(os.getpid(), number)
+        assert watch.received == number
+        assert signal.getsignal(number) is before  # so that a second one acts
+    assert signal.getsignal(number) is before
+
+
+@pytest.fixture
+def usual_ctrl_c():
+    """Let SIGINT raise KeyboardInterrupt, also where a shell started the tests with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
+def test_a_second_ctrl_c_acts_as_usual():
+    with SignalWatch():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_outside_the_main_thread_nothing_is_watched():
+    handlers = []
+
+    def watch():
+        with SignalWatch():
+            handlers.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_the_message_names_signal_and_step():
+    assert str(Interrupted(signal.SIGTERM, step=12)) == "SIGTERM received; saved at step 12."

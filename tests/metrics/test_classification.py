@@ -1,0 +1,262 @@
+"""Metrics: exact merging on ragged batches, and host statistics against scipy and counting."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from jaxcnn.metrics.classification import (
+    accuracy,
+    batch_metrics,
+    confusion_matrix,
+    empty_metrics,
+    mean_loss,
+    merge,
+    per_class_precision_recall,
+    top_k_accuracy,
+    wilson_interval,
+)
+from jaxcnn.types import Metrics
+
+PROPERTY = settings(max_examples=30, deadline=None)
+
+
+def make_examples(count, seed=0, num_classes=3):
+    rng = np.random.default_rng(seed)
+    # Multiples of 1/64 add without rounding, so that merging can be compared exactly.
+    losses = (rng.integers(0, 256, count) / 64).astype(np.float32)
+    label = rng.integers(num_classes, size=count).astype(np.int32)
+    predicted = rng.integers(num_classes, size=count).astype(np.int32)
+    return losses, predicted, label
+
+
+def padded(values, size, fill):
+    return np.concatenate([values, np.full(size - len(values), fill, values.dtype)])
+
+
+def test_batch_metrics_count_what_numpy_counts():
+    losses, predicted, label = make_examples(50)
+    mask = np.arange(50) % 3 > 0
+    for function in (batch_metrics, jax.jit(batch_metrics)):
+        metrics = function(losses, predicted, label, mask)
+        assert [x.dtype for x in metrics] == [jnp.float32, jnp.int32, jnp.int32]
+        assert [x.shape for x in metrics] == [()] * 3
+        assert float(metrics.loss_sum) == losses[mask].sum()
+        assert int(metrics.correct) == ((predicted == label) & mask).sum()
+        assert int(metrics.count) == mask.sum()
+
+
+def test_padding_never_counts_whatever_it_holds():
+    losses = np.array([0.5, np.nan, np.inf], np.float32)
+    metrics = batch_metrics(
+        losses, np.array([1, 1, 0]), np.array([1, 1, 0]), np.array([True, False, False])
+    )
+    assert (float(metrics.loss_sum), int(metrics.correct), int(metrics.count)) == (0.5, 1, 1)
+
+
+def test_soft_label_counts_its_most_probable_class():
+    label = np.array([[0.4, 0.6], [0.9, 0.1]], np.float32)
+    metrics = batch_metrics(
+        np.zeros(2, np.float32), np.array([1, 1], np.int32), label, np.ones(2, bool)
+    )
+    assert int(metrics.correct) == 1
+
+
+@given(count=st.integers(1, 40), batch_size=st.integers(1, 9), seed=st.integers(0, 99))
+@PROPERTY
+def test_ragged_batches_merge_to_the_whole(count, batch_size, seed):
+    examples = make_examples(count, seed)
+    whole = batch_metrics(*examples, np.ones(count, bool))
+    merged = empty_metrics()
+    for start in range(0, count, batch_size):
+        part = [x[start : start + batch_size] for x in examples]
+        mask = padded(np.ones(len(part[0]), bool), batch_size, False)
+        losses, predicted, label = (
+            padded(x, batch_size, f) for x, f in zip(part, (np.nan, 0, 0), strict=True)
+        )
+        merged = merge(merged, batch_metrics(losses, predicted, label, mask))
+    assert [float(x) for x in merged] == [float(x) for x in whole]
+    assert accuracy(merged) == (examples[1] == examples[2]).mean()
+    assert mean_loss(merged) == pytest.approx(examples[0].mean(), rel=1e-6)
+
+
+def test_merge_keeps_dtypes_under_scan():
+    losses, predicted, label = (x.reshape(4, 5) for x in make_examples(20))
+    mask = np.ones((4, 5), bool)
+
+    def step(total, batch):
+        return merge(total, batch_metrics(*batch)), None
+
+    start = jax.tree.map(jnp.asarray, empty_metrics())
+    total, _ = jax.lax.scan(step, start, (losses, predicted, label, mask))
+    assert [x.dtype for x in total] == [jnp.float32, jnp.int32, jnp.int32]
+    assert int(total.count) == 20
+    assert float(total.loss_sum) == losses.sum()
+
+
+@pytest.mark.parametrize("function", [accuracy, mean_loss])
+def test_no_examples_have_no_mean(function):
+    with pytest.raises(ValueError, match="no examples"):
+        function(empty_metrics())
+
+
+def test_host_values_are_floats():
+    metrics = Metrics(jnp.float32(3.0), jnp.int32(1), jnp.int32(4))
+    assert (accuracy(metrics), mean_loss(metrics)) == (0.25, 0.75)
+    assert isinstance(accuracy(metrics), float)
+    assert isinstance(mean_loss(metrics), float)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"losses": np.zeros((3, 1), np.float32)}, r"\(3, 1\), \(3,\) and \(3,\)"),
+        ({"predicted": np.zeros(2, np.int32)}, r"\(3,\), \(2,\) and \(3,\)"),
+        ({"mask": np.ones(2, bool)}, r"\(3,\), \(3,\) and \(2,\)"),
+        ({"mask": np.ones(3, np.float32)}, "mask be bool, got .* float32"),
+        ({"label": np.zeros(2, np.int32)}, r"got \(2,\)"),
+    ],
+)
+def test_batch_metrics_refuse(change, message):
+    arguments = {
+        "losses": np.zeros(3, np.float32),
+        "predicted": np.zeros(3, np.int32),
+        "label": np.zeros(3, np.int32),
+        "mask": np.ones(3, bool),
+    }
+    with pytest.raises(ValueError, match=message):
+        batch_metrics(**{**arguments, **change})
+
+
+@given(count=st.integers(1, 2000), share=st.floats(0, 1), confidence=st.floats(0.5, 0.999))
+@PROPERTY
+def test_wilson_matches_scipy(count, share, confidence):
+    correct = round(share * count)
+    expected = stats.binomtest(correct, count).proportion_ci(confidence, method="wilson")
+    low, high = wilson_interval(correct, count, confidence)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert 0 <= low <= correct / count <= high <= 1
+
+
+def test_wilson_known_values():
+    # Newcombe 1998, Statistics in Medicine 17, table I, method 3.
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert wilson_interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+
+
+@pytest.mark.parametrize("count", [1, 7, 500])
+def test_wilson_is_exact_at_the_ends(count):
+    assert wilson_interval(0, count)[0] == 0.0
+    assert wilson_interval(count, count)[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 0), "0 of 0"),
+        ((3, 2), "3 of 2"),
+        ((-1, 2), "-1 of 2"),
+        ((1, 2, 1.0), r"\(0, 1\), got 1.0"),
+        ((1, 2, 95), "got 95"),
+    ],
+)
+def test_wilson_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        wilson_interval(*arguments)
+
+
+@given(hnp.arrays(np.int32, (12, 2), elements=st.integers(0, 4)), st.integers(0, 2**12 - 1))
+@PROPERTY
+def test_confusion_matrix_counts_pairs(pairs, bits):
+    labels, predictions = pairs.T
+    mask = (bits >> np.arange(12)) % 2 == 1
+    matrix = confusion_matrix(labels, predictions, 5, mask=mask)
+    expected = np.zeros((5, 5), int)
+    for i, j in pairs[mask]:
+        expected[i, j] += 1
+    np.testing.assert_array_equal(matrix, expected)
+    assert matrix.dtype == np.int64
+
+
+def test_narrow_labels_do_not_overflow():
+    labels = np.full(2, 200, np.uint8)
+    assert confusion_matrix(labels, labels, 201)[200, 200] == 2
+
+
+def test_masked_labels_may_be_anything():
+    labels = np.array([1, -1])
+    assert confusion_matrix(labels, labels, 2, mask=labels >= 0).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "mask", "message"),
+    [
+        ([0, 3], [0, 0], None, r"labels must lie in \[0, 3\), got 0 to 3"),
+        ([0, 0], [0, -1], None, "predictions must lie in .* got -1 to 0"),
+        ([0.0, 1.0], [0, 0], None, "labels must be .* float64"),
+        ([0, 1], [0], None, r"lengths \[2, 1\]"),
+        ([0, 1], [0, 1], [True], r"lengths \[2, 2, 1\]"),
+        ([0, 1], [0, 1], [1, 0], "mask int64"),
+    ],
+)
+def test_confusion_matrix_refuses(labels, predictions, mask, message):
+    mask = None if mask is None else np.array(mask)
+    with pytest.raises(ValueError, match=message):
+        confusion_matrix(np.array(labels), np.array(predictions), 3, mask=mask)
+
+
+def test_precision_and_recall_by_hand():
+    confusion = np.array([[5, 1, 0], [2, 2, 0], [0, 0, 0]])
+    scores = per_class_precision_recall(confusion)
+    np.testing.assert_allclose(scores.precision, [5 / 7, 2 / 3, np.nan])
+    np.testing.assert_allclose(scores.recall, [5 / 6, 1 / 2, np.nan])
+    np.testing.assert_array_equal(scores.support, [6, 4, 0])
+
+
+def test_precision_and_recall_refuse_oblong():
+    with pytest.raises(ValueError, match=r"\(K, K\), got \(2, 3\)"):
+        per_class_precision_recall(np.zeros((2, 3)))
+
+
+@given(
+    hnp.arrays(np.int64, (8, 5), elements=st.integers(-2, 2)),
+    hnp.arrays(np.int64, 8, elements=st.integers(0, 4)),
+    st.integers(1, 5),
+)
+@PROPERTY
+def test_top_k_matches_a_stable_sort(scores, labels, k):
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    expected = (best == labels[:, None]).any(axis=1).mean()
+    assert top_k_accuracy(scores.astype(np.float32), labels, k) == pytest.approx(expected)
+    assert top_k_accuracy(scores, labels, 1) == pytest.approx(
+        (scores.argmax(axis=1) == labels).mean()
+    )
+    assert top_k_accuracy(scores, labels, 5) == 1.0
+
+
+def test_top_k_leaves_padding_out():
+    scores = np.array([[0.1, 0.9], [0.9, 0.1], [np.nan, np.nan]])
+    mask = np.array([True, True, False])
+    assert top_k_accuracy(scores, np.array([1, 1, 0]), 1, mask=mask) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "k", "message"),
+    [
+        (np.zeros((2, 3)), np.array([0, 1]), 0, "k=0"),
+        (np.zeros((2, 3)), np.array([0, 1]), 4, "k=4"),
+        (np.zeros((2, 3)), np.array([0, 3]), 1, r"\[0, 3\), got 0 to 3"),
+        (np.zeros((2, 3)), np.array([0]), 1, r"lengths \[1, 2\]"),
+        (np.full((2, 3), np.nan), np.array([0, 1]), 1, "no NaN"),
+        (np.zeros((0, 3)), np.zeros(0, int), 1, "needs examples .* got 0"),
+        (np.zeros(2), np.array([0, 1]), 1, r"scores must be \(N, K\)"),
+    ],
+)
+def test_top_k_refuses(scores, labels, k, message):
+    with pytest.raises(ValueError, match=message):
+        top_k_accuracy(scores, labels, k)

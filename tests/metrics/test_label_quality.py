@@ -1,0 +1,111 @@
+"""Scores of suspicion on answers whose wrong labels are known."""
+
+import numpy as np
+import pytest
+
+from jaxcnn.metrics.label_quality import (
+    cross_validated_probabilities,
+    error_norms,
+    label_losses,
+    margins,
+    rank_by,
+    suspect_labels,
+)
+
+ANSWERS = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.5, 0.5, 0.0]])
+LABELS = np.array([0, 2, 2])
+
+
+def test_losses_are_those_of_the_label():
+    np.testing.assert_allclose(
+        label_losses(ANSWERS, LABELS), -np.log([0.7, 0.1, 1e-30]), rtol=1e-12
+    )
+
+
+def test_error_norms_lie_between_0_and_the_root_of_2():
+    expected = [np.sqrt(0.3**2 + 0.2**2 + 0.1**2), np.sqrt(0.1**2 + 0.8**2 + 0.9**2), np.sqrt(1.5)]
+    np.testing.assert_allclose(error_norms(ANSWERS, LABELS), expected)
+
+
+def test_margins_compare_with_the_largest_other():
+    np.testing.assert_allclose(margins(ANSWERS, LABELS), [0.5, -0.7, -0.5])
+
+
+@pytest.mark.parametrize("score", [label_losses, error_norms, margins])
+def test_several_states_are_averaged(score):
+    other = ANSWERS[::-1]
+    both = score(np.stack([ANSWERS, other]), LABELS)
+    np.testing.assert_allclose(both, (score(ANSWERS, LABELS) + score(other, LABELS)) / 2)
+
+
+def drawn_clusters(*, count=200, num_classes=3, num_flipped=10, seed=0):
+    draws = np.random.default_rng(seed)
+    truth = np.arange(count) % num_classes
+    features = draws.normal(size=(count, 8)) + 3 * np.eye(num_classes, 8)[truth]
+    labels = truth.astype(np.int32)
+    flipped = draws.permutation(count)[:num_flipped]
+    labels[flipped] = (labels[flipped] + 1) % num_classes
+    return features.astype(np.float32), labels, truth, flipped
+
+
+def test_flipped_labels_are_found_first():
+    features, labels, truth, flipped = drawn_clusters()
+    unseen = cross_validated_probabilities(features, labels, num_classes=3)
+    np.testing.assert_allclose(unseen.sum(axis=1), 1)
+    first = rank_by(label_losses(unseen, labels))[: 2 * len(flipped)]
+    assert np.isin(flipped, first).mean() >= 0.8
+    found = suspect_labels(unseen, labels)
+    caught = flipped[found.suspected[flipped] >= 0]
+    assert len(caught) >= 3  # careful: sure ones alone
+    np.testing.assert_array_equal(found.suspected[caught], truth[caught])
+    off_diagonal = found.joint.sum() - found.joint.trace()
+    assert off_diagonal == (found.suspected >= 0).sum()
+
+
+def test_an_example_is_judged_by_folds_that_have_not_seen_its_label():
+    features, labels, _, _ = drawn_clusters(count=60, num_flipped=0)
+    options = {"num_classes": 3, "num_folds": 60}  # each example by itself
+    changed = labels.copy()
+    changed[0] = (changed[0] + 1) % 3
+    # Folds are dealt by label, so with one fold an example the others stay what they are.
+    before = cross_validated_probabilities(features, labels, **options)[0]
+    after = cross_validated_probabilities(features, changed, **options)[0]
+    np.testing.assert_allclose(before, after, atol=1e-3)
+
+
+def test_a_feature_that_only_one_example_has_does_not_decide_alone():
+    features, labels, _, _ = drawn_clusters()
+    rare = np.random.default_rng(3).normal(0, 1e-3, (len(labels), 1)).astype(np.float32)
+    rare[0] = 1.0  # a thousand deviations, whichever sign its weight has
+    before, after = (
+        cross_validated_probabilities(each, labels, num_classes=3)
+        for each in (features, np.hstack([features, rare]))
+    )
+    assert abs(before[0] - after[0]).max() < 0.1
+
+
+def test_a_class_without_examples_is_never_suspected():
+    answers = np.array([[0.2, 0.1, 0.7], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]])
+    assert 2 not in suspect_labels(answers, np.array([0, 1, 0])).suspected
+
+
+def test_ranks_are_stable_and_put_nan_last():
+    assert rank_by(np.array([1.0, np.nan, 2.0, 1.0])).tolist() == [2, 0, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: label_losses(ANSWERS[0], LABELS), "answers must be"),
+        (lambda: label_losses(ANSWERS[:2], LABELS), "for 3 labels"),
+        (lambda: margins(ANSWERS[:, :1], LABELS), "K >= 2"),
+        (lambda: error_norms(ANSWERS, np.array([0, 1, 3])), r"labels must lie in \[0, 3\)"),
+        (
+            lambda: cross_validated_probabilities(ANSWERS, LABELS, num_classes=3, num_folds=9),
+            "num_folds must be 2 to the number of examples, 3; got 9",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

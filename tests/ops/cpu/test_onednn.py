@@ -1,0 +1,147 @@
+"""oneDNN's calls are tried before they are trusted, and kept out of the compilation cache."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+import pytest
+
+from jaxcnn.ops.convolution import conv2d
+from jaxcnn.ops.cpu import onednn
+from jaxcnn.training.compilation import compile_step
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """Forget what was found out, and look in an empty cache folder on a machine that could."""
+    monkeypatch.delenv("JAXCNN_ONEDNN", raising=False)
+    monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path))
+    monkeypatch.setattr(onednn.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(onednn.platform, "machine", lambda: "x86_64")
+    onednn.is_available.cache_clear()
+    yield tmp_path
+    onednn.is_available.cache_clear()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_what_a_trial_finds_is_kept(fresh, monkeypatch, works):
+    trials = []
+    monkeypatch.setattr(onednn, "_try_in_another_process", lambda: trials.append(1) or works)
+    assert onednn.is_available() is works
+    (kept,) = fresh.rglob("*.json")
+    assert jaxlib.__version__ in kept.name
+    assert json.loads(kept.read_text()) == {"works": works}
+    onednn.is_available.cache_clear()
+    assert onednn.is_available() is works
+    assert len(trials) == 1
+
+
+def test_a_damaged_finding_is_found_anew(fresh, monkeypatch):
+    monkeypatch.setattr(onednn, "_try_in_another_process", lambda: True)
+    onednn.is_available()
+    (kept,) = fresh.rglob("*.json")
+    for text in ("", "{}", "[", "null"):
+        kept.write_text(text)
+        onednn.is_available.cache_clear()
+        assert onednn.is_available()
+        assert json.loads(kept.read_text()) == {"works": True}
+
+
+@pytest.mark.parametrize("end", ["raise AssertionError", "os.abort()", "os._exit(3)"])
+def test_a_trial_that_dies_says_no(fresh, monkeypatch, tmp_path, end):
+    del fresh
+    (tmp_path / "jaxcnn" / "ops").mkdir(parents=True)
+    (tmp_path / "jaxcnn" / "__init__.py").touch()
+    (tmp_path / "jaxcnn" / "ops" / "__init__.py").touch()
+    body = f"import os\ndef check_against_lax():\n    {end}\n"
+    (tmp_path / "jaxcnn" / "ops" / "onednn.py").write_text(body)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert onednn._try_in_another_process() is False
+
+
+@pytest.mark.parametrize(
+    ("system", "machine"), [("Darwin", "arm64"), ("Linux", "aarch64"), ("Windows", "AMD64")]
+)
+def test_other_machines_are_not_tried(fresh, monkeypatch, system, machine):
+    monkeypatch.setattr(onednn.platform, "system", lambda: system)
+    monkeypatch.setattr(onednn.platform, "machine", lambda: machine)
+    monkeypatch.setattr(onednn, "_try_in_another_process", pytest.fail)
+    assert not onednn.is_available()
+    assert not list(fresh.rglob("*.json"))
+
+
+@pytest.mark.parametrize(("switch", "expected"), [("0", False), ("1", True)])
+def test_the_switch_spares_the_trial(fresh, monkeypatch, switch, expected):
+    del fresh
+    monkeypatch.setenv("JAXCNN_ONEDNN", switch)
+    monkeypatch.setattr(onednn, "_try_in_another_process", pytest.fail)
+    assert onednn.is_available() is expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jaxlib has oneDNN on Linux")
+def test_the_trial_itself_runs():
+    assert onednn._try_in_another_process() == onednn.is_available()
+
+
+@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 3, 4), (17, 1000, 1), (64, 64, 64)], ids=str)
+def test_matrix_product(shape, transposed):
+    if not onednn.is_available():
+        pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    m, k, n = shape
+    draws = np.random.default_rng(0)
+    a, b = (draws.normal(size=s).astype(np.float32) for s in ((m, k), (k, n)))
+    options = dict(zip(("transpose_a", "transpose_b"), transposed, strict=True))
+    given = (a.T if transposed[0] else a), (b.T if transposed[1] else b)
+    found = jax.jit(lambda a, b: onednn.matrix_product(a, b, **options))(*given)
+    np.testing.assert_allclose(found, a @ b, rtol=1e-4, atol=1e-4)
+
+
+PROGRAM = """
+import jax, jax.numpy as jnp
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.ops.convolution import conv2d
+
+jax.config.update("jax_compilation_cache_dir", {folder!r})
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+x, w = jnp.ones((1, 8, 8, 4)), jnp.ones((3, 3, 4, 4))
+def kept(x, w):
+    return conv2d(x, w)
+def fast(x, w):
+    return conv2d(x, w)
+assert "onednn" not in jax.jit(kept).lower(x, w).as_text()
+jax.jit(kept)(x, w)
+step = compile_step(fast, x, w)
+assert "onednn" in step._compiled.as_text()
+step(x, w)
+assert jax.config.values["jax_persistent_cache_min_compile_time_secs"] == 0.0
+"""
+
+
+def test_programs_with_the_calls_are_not_written_to_the_compilation_cache(tmp_path):
+    if not onednn.is_available():
+        pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    environment = dict(os.environ, JAX_PLATFORMS="cpu", JAXCNN_ONEDNN="1", PYTHONPATH=str(ROOT))
+    command = [sys.executable, "-W", "error", "-c", PROGRAM.format(folder=str(tmp_path))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = [path.name for path in tmp_path.iterdir()]
+    assert any("jit_kept" in name for name in names)
+    assert not any("jit_fast" in name for name in names)
+
+
+def test_a_step_that_is_compiled_ahead_uses_the_calls():
+    if not onednn.is_available():
+        pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    shapes = (jnp.ones((1, 8, 8, 4)), jnp.ones((3, 3, 4, 4)))
+    assert "onednn" in compile_step(conv2d, *shapes)._compiled.as_text()

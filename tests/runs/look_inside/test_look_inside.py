@@ -1,0 +1,139 @@
+"""Pictures of a tiny network and of made photos, whose data are at hand."""
+
+import json
+import re
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.runs import config as config_lib
+from jaxcnn.metrics.calibration import calibrate
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.runs.look_inside import look_at_data, look_at_photos
+from jaxcnn.runs.look_inside import explanations as photos_module
+from jaxcnn.runs.single import initial_variables
+
+NAMES = ("dark", "bright")
+SIDE = 18
+
+
+def made_split(count, seed):
+    """Noise with a square, dark or bright by the class."""
+    draws = np.random.default_rng(seed)
+    labels = (np.arange(count) % 2).astype(np.int32)
+    images = draws.integers(90, 160, (count, SIDE, SIDE, 3))
+    for image, label in zip(images, labels, strict=True):
+        top, left = draws.integers(0, SIDE - 6, 2)
+        image[top : top + 6, left : left + 6] = 255 * label
+    names = [f"{NAMES[label]}/{i}.png" for i, label in enumerate(labels)]
+    return DecodedSplit(images.astype(np.uint8), labels, names, NAMES)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    given = TrainConfig(
+        image_size_px=16,
+        stored_size_px=SIDE,
+        depth=2,
+        width_multiplier=0.125,
+        dense_widths=(),
+        batch_norm=True,
+        baselines=False,
+    )
+    config = config_lib.resolve(given)
+    plain = Classifier(config, NAMES)
+    variables = initial_variables(jax.random.key(1), plain.model, (16, 16, 3))
+    return Classifier(config, NAMES, variables)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ImageSplits(made_split(50, 0), made_split(40, 1), made_split(45, 2), [], [])
+
+
+def test_photos_are_explained_and_drawn(classifier, tmp_path):
+    lines, split = [], made_split(2, 5)
+    photos = {"a.png": split.images[0], "b<script>.png": split.images[1]}
+    made = look_at_photos(classifier, photos, tmp_path, say=lines.append)
+    assert [path.name for path in made] == [
+        "receptive_fields.png",
+        "filters.png",
+        "explanations.png",
+        "feature_maps_1.png",
+        "feature_maps_2.png",
+    ]
+    for path in made:
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+    told = [line for line in lines if "attributions" in line]
+    assert len(told) == 2
+    for line in told:
+        difference, total = map(float, re.findall(r"[+-]\d+\.\d+", line))
+        assert difference != 0
+        assert total == pytest.approx(difference, abs=0.02)
+
+
+def test_a_class_can_be_asked_about(classifier, tmp_path):
+    lines, image = [], made_split(1, 5).images[0]
+    for name in NAMES:
+        look_at_photos(
+            classifier, {"a.png": image}, tmp_path, class_name=name, num_steps=2, say=lines.append
+        )
+    assert any(line.startswith("a.png: dark") for line in lines)
+    assert any(line.startswith("a.png: bright") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_name": "brigt"}, "known, nearest first: bright"),
+        ({"stage": "blok_2"}, "known, nearest first: block_2"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_compiled(
+    classifier, options, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(photos_module, "compile_step", None)
+    image = made_split(1, 5).images[0]
+    with pytest.raises(ValueError, match=message):
+        look_at_photos(classifier, {"a.png": image}, tmp_path, **options)
+    with pytest.raises(ValueError, match="expected 1 to 24"):
+        look_at_photos(classifier, {}, tmp_path)
+
+
+def test_what_was_learned_of_the_data_is_drawn(classifier, data, tmp_path):
+    lines = []
+    made = look_at_data(classifier, data, tmp_path, method="pca", say=lines.append)
+    names = {path.name for path in made}
+    assert names == {
+        "calibration.json",
+        "calibration.png",
+        "excitations_block_1.png",
+        "excitations_block_2.png",
+        "most_confident_errors.png",
+        "nearest_training_photos.png",
+        "photo_map.png",
+    }
+    assert {path.name for path in tmp_path.iterdir()} == names
+    expected = calibrate(
+        *((classifier.probabilities(s.images), s.labels) for s in (data.validation, data.test))
+    )
+    written = json.loads((tmp_path / "calibration.json").read_text())
+    assert written["temperature"] == pytest.approx(expected.temperature, rel=1e-3)
+    error = written["expected_calibration_error"]
+    assert error == pytest.approx(expected.curve.error, abs=1e-4)
+    assert written["num_test"] == 45
+    assert any("expected calibration error" in line for line in lines)
+
+
+def test_of_many_photos_evenly_spaced_ones_are_looked_at(classifier, data, tmp_path):
+    query = {"mine.png": data.train.images[0]}
+    look_at_data(
+        classifier, data, tmp_path, photos=query, max_photos=10, method="pca", say=lambda line: None
+    )
+    assert json.loads((tmp_path / "calibration.json").read_text())["num_test"] == 10

@@ -1,0 +1,68 @@
+"""The commands on a page, read back as flags, say the run's settings."""
+
+import dataclasses
+import shlex
+import typing
+
+import pytest
+from absl import flags
+
+from jaxcnn.cli import command_line
+from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.report import commands
+
+CASES = {
+    "plain": {},
+    "photos": {"dataset": "folder", "data_dir": "my photos/$HOME; rm 'x'", "seed": 3},
+    "network": {"model": "small_resnet", "flip_average": False, "weight_decay": 0.1},
+    "no layers": {"dense_widths": (), "batch_norm": True, "augment": "none"},
+    "members": {"num_seeds": 3, "member_order": "shared", "baselines": False},
+    "fine-tuned": {"pretrained": True, "fine_tune": True, "dataset": "folder", "data_dir": "x"},
+    "private": {"dp_clip_norm": 1.0, "dp_noise_multiplier": 0.5, "pixel_mean": (0.4, 0.5, 0.6)},
+}
+
+
+def read_back(command):
+    """Parse a command of the page as the program would, but for its own flags."""
+    values = flags.FlagValues()
+    hints = typing.get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        define = command_line.flag_definer(hints[field.name])
+        define(field.name, field.default, "", flag_values=values)
+    words = shlex.split(command.replace("\\\n", " "))  # as a shell joins lines
+    assert words[:2] == ["jaxcnn", "train"]
+    assert values(words[1:]) == ["train"]
+    given = {f.name: values[f.name].value for f in dataclasses.fields(TrainConfig)}
+    for name, parse in (("dense_widths", int), ("pixel_mean", float), ("pixel_std", float)):
+        if isinstance(given[name], str):
+            given[name] = tuple(parse(part) for part in given[name].split(",") if part)
+    return TrainConfig(**given)
+
+
+@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
+def test_the_command_says_all_settings(changes):
+    config = config_lib.resolve(TrainConfig(**changes))
+    command = commands.reproduce_command(config)
+    assert config_lib.resolve(read_back(command)) == config
+
+
+def test_the_command_says_no_more_than_it_must():
+    config = config_lib.resolve(TrainConfig(dataset="cifar10", num_epochs=3))
+    assert commands.reproduce_command(config) == (
+        "jaxcnn train --dataset=cifar10 --num_epochs=3"
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        commands.predict_command,
+        commands.evaluate_command,
+        lambda w: commands.command_on("report", w),
+        lambda w: commands.resume_command(config_lib.resolve(TrainConfig()), w),
+    ],
+)
+def test_folders_are_quoted(command):
+    words = shlex.split(command("my run; rm 'x'").replace("\\\n", " "))
+    assert "--workdir=my run; rm 'x'" in words

@@ -1,0 +1,166 @@
+"""The run's page: whole, small, made from the folder alone, and free of others' markup."""
+
+import html.parser
+import json
+
+import pytest
+
+from jaxcnn.runs.report.facts import gather
+from jaxcnn.runs.report.run_page import run_page, write_report
+from jaxcnn.runs.folder import WorkdirError
+
+HOSTILE = "<script>alert(1)</script>"
+QUOTED = "\" onerror='alert(1)' x=\"'<img src=x>"
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects a page's tags, attributes and text, as a browser would."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.text, self.alts, self.ids = [], set(), "", [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.alts += [value for name, value in attrs if name == "alt"]
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def read(folder):
+    return Reader(write_report(folder.path).read_text("utf-8"))
+
+
+def test_the_page_tells_the_run(make_run):
+    page = read(make_run())
+    for words in ("six_conv is right on", "95% interval", "Most confidently wrong", "F1", "1:15"):
+        assert words in page.text
+    assert "python -m experiments.cats_dogs" in page.text
+    assert "2026-02-03 14:05 UTC" in page.text
+    assert page.tags.count("svg") == 3
+    assert len(page.ids) == len(set(page.ids))
+    assert all(page.alts)
+
+
+def test_a_run_of_an_older_version_has_a_page_without_a_date(make_run):
+    assert "finished" not in read(make_run(finished=None)).text
+
+
+def test_names_of_classes_and_files_stay_text(make_run):
+    names = [f"{HOSTILE}{QUOTED}{i}.jpg" for i in range(60)]
+    page = read(make_run(class_names=[HOSTILE, QUOTED], names=names))
+    assert "script" not in page.tags
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert page.text.count(HOSTILE) > 5
+    assert any(HOSTILE in alt for alt in page.alts)
+    assert any(f"{HOSTILE}{QUOTED}" in alt for alt in page.alts)
+    # As many pictures as photos and maps: no name has become one.
+    assert page.tags.count("img") == 2 * 24
+
+
+def test_a_thousand_classes_and_ten_thousand_photos_make_a_small_page(make_run):
+    folder = make_run(
+        1000, 10_000, class_names=[f"a class of a long name {i}" for i in range(1000)]
+    )
+    page = read(folder)
+    assert folder.report.stat().st_size < 3e6
+    assert page.tags.count("img") <= 2 * 24
+    assert page.tags.count("tr") < 1300
+    assert "right among the first five" in page.text
+    assert "All 1,000 classes" in page.text
+    assert folder.test_answers.stat().st_size < 3e6
+
+
+@pytest.mark.parametrize("num_classes", [2, 30, 31])
+def test_the_matrix_is_shown_while_it_can_be_read(make_run, num_classes):
+    page = run_page(gather(make_run(num_classes, 200).path))
+    assert ('class="matrix"' in page) == (num_classes <= 30)
+    assert ("Confused most often" in page) == (num_classes > 2)
+
+
+def test_the_page_can_be_written_again_from_the_folder_alone(make_run):
+    folder = make_run()
+    first = write_report(folder.path).read_bytes()
+    folder.report.unlink()
+    assert write_report(folder.path).read_bytes() == first
+
+
+def test_baselines_are_compared_where_there_are_some(make_run):
+    assert "simpler ways" not in read(make_run()).text
+    accuracies = {"color_histogram": 0.61, "edge_orientation_histogram": 0.55, "six_conv": 0.7}
+    text = read(make_run(name="other", baseline_test_accuracies=accuracies)).text
+    assert "color" in text
+    assert "61.0%" in text
+    assert "always the commonest class" in text
+
+
+def test_several_networks_are_told_one_by_one(make_run):
+    scores = {"test_accuracy": 0.7, "validation_accuracy": 0.7, "test_loss": 0.5}
+    scores["test_calibration_error"] = 0.03
+    rows = [{"member": f"{i:02d}", "seed": i, "best_step": 20, **scores} for i in range(3)]
+    folder = make_run(
+        members=rows,
+        mean=scores,
+        standard_deviation=scores,
+        test_calibration_error=0.02,
+        changes={"num_seeds": 3},
+    )
+    summary = json.loads(folder.summary.read_text())
+    del summary["best_step"]  # each network has its own
+    folder.summary.write_text(json.dumps(summary))
+    text = read(folder).text
+    assert "3 networks that answer together" in text
+    assert "standard deviation" in text
+    assert "those of network 00" in text
+
+
+@pytest.mark.parametrize(
+    ("privacy", "says"),
+    [
+        ({"epsilon": 3.21, "epsilon_if_poisson": 2.0}, "Epsilon is 3.2 for delta 1e-05"),
+        ({"epsilon": None, "epsilon_if_poisson": None}, "needs pip install 'jaxcnn[privacy]'"),
+        ({"epsilon": None, "noise_multiplier": 0.0}, "Without noise epsilon has no bound"),
+    ],
+)
+def test_private_training_is_told(make_run, privacy, says):
+    found = {"clip_norm": 1.0, "noise_multiplier": 0.8, "delta": 1e-5, **privacy}
+    assert says in read(make_run(privacy=found)).text
+
+
+def test_what_flatters_is_told(make_run):
+    text = read(make_run(num_duplicates_across_splits=4, num_skipped_files=1)).text
+    assert "4 photos lie in two splits" in text
+    assert "1 file could not be read" in text
+
+
+def test_another_accuracy_than_the_runs_own_is_told(make_run):
+    assert "tested anew" not in read(make_run()).text
+    assert "noted 12.3%" in read(make_run(name="other", test_accuracy=0.1234)).text
+
+
+def test_maps_may_be_missing(make_run):
+    page = read(make_run(maps="none are made here."))
+    assert "none are made here." in page.text
+    assert page.tags.count("img") == 24
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ("config.json", "holds no run"),
+        ("summary.json", r"has not ended \(4 of 4 epochs.*--resume"),
+        ("metrics.jsonl", "has not ended"),
+        ("test_answers.npz", "--anew"),
+        ("report_photos.npz", "--anew"),
+    ],
+)
+def test_unfinished_and_older_runs_are_refused_clearly(make_run, missing, says):
+    folder = make_run()
+    (folder.path / missing).unlink()
+    with pytest.raises(WorkdirError, match=says):
+        write_report(folder.path)
+    assert not folder.report.exists()

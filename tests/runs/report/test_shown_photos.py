@@ -1,0 +1,134 @@
+"""The photos that are shown are those that tell most, and their maps lie where they should."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxcnn.runs import build
+from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.report.answers import shorten_answers
+from jaxcnn.runs.report.gallery import lay_over, make_gallery, place_words
+from jaxcnn.runs.report.shown_photos import (choose_photos, keep_photos, map_maker, read_photos, write_photos)
+from jaxcnn.runs.single import make_initial
+
+NAMES = ("cat", "dog", "emu")
+
+
+@pytest.fixture(scope="module")
+def found(drawn_evaluation):
+    return drawn_evaluation(3, 200)
+
+
+@pytest.fixture(scope="module")
+def split(found, drawn_split):
+    return drawn_split(found, NAMES)
+
+
+@pytest.fixture(scope="module")
+def answers(found, split):
+    return shorten_answers(found, found, split.names)
+
+
+@pytest.fixture
+def config(tiny_config):
+    return config_lib.resolve(dataclasses.replace(tiny_config, image_size_px=20, stored_size_px=24))
+
+
+def test_chosen_photos_tell_most(answers):
+    wrong, unsure, right = choose_photos(answers)
+    sure = answers.confidence
+    assert not answers.right[wrong].any()
+    assert sure[wrong].tolist() == np.sort(sure[~answers.right])[::-1][: len(wrong)].tolist()
+    margin = answers.probabilities[:, 0] - answers.probabilities[:, 1]
+    assert margin[unsure].tolist() == sorted(margin)[: len(unsure)]
+    assert answers.right[right].all()
+    assert sorted(answers.labels[right].tolist()) == [0, 0, 1, 1, 2, 2]
+    for label in range(3):
+        own = sure[answers.right & (answers.labels == label)]
+        assert sure[right][answers.labels[right] == label].max() == own.max()
+    assert len({*wrong, *unsure, *right}) == len(wrong) + len(unsure) + len(right)
+
+
+def test_all_right_and_all_wrong_are_no_trouble(answers):
+    one = answers._replace(labels=answers.classes[:, 0])
+    assert not len(choose_photos(one).wrong)
+    other = answers._replace(labels=answers.classes[:, 1])
+    assert not len(choose_photos(other).right)
+
+
+def test_photos_are_kept_as_the_network_sees_them(answers, split, config, bright_corner, tmp_path):
+    photos = keep_photos(answers, split, config, bright_corner)
+    assert photos.images.shape[1:] == (20, 20, 3)
+    row = photos.rows[3]
+    expected = split.images[answers.index[row]][2:22, 2:22]
+    np.testing.assert_array_equal(photos.images[3], expected)
+    write_photos(tmp_path / "p.npz", photos)
+    for there, here in zip(read_photos(tmp_path / "p.npz"), photos, strict=True):
+        np.testing.assert_array_equal(there, here)
+    gallery = make_gallery(answers, photos, NAMES)
+    shown = gallery.wrong[0]
+    assert shown.name == answers.names[photos.rows[0]]
+    assert shown.label == NAMES[answers.labels[photos.rows[0]]] != shown.answers[0][0]
+    assert shown.map is not None
+    assert shown.map.alt.endswith("most at the top left.")
+
+
+def test_a_network_without_maps_says_why(answers, split, config):
+    def refuse(images, classes):
+        raise ValueError("it has no feature map.")
+
+    for maps in (refuse, "it has no feature map."):
+        photos = keep_photos(answers, split, config, maps)
+        assert str(photos.no_maps) == "it has no feature map."
+        assert make_gallery(answers, photos, NAMES).wrong[0].map is None
+
+
+def test_photos_that_cannot_be_read_are_left_out(answers, split, config, bright_corner):
+    class Partly:
+        def gather(self, indices):
+            return split.gather(indices)[0], np.arange(len(indices)) % 2 == 0
+
+    photos = keep_photos(answers, Partly(), config, bright_corner)
+    chosen = np.concatenate(choose_photos(answers))
+    assert photos.rows.tolist() == chosen[::2].tolist()
+    assert len(photos.images) == len(photos.maps) == len(photos.rows)
+    assert len(make_gallery(answers, photos, NAMES).wrong) == 6
+
+
+def test_maps_are_of_the_run_and_within_bounds(split, config):
+    model = build.build_model(config, 3)
+    variables = make_initial(model, build.image_shape(config))(jax.random.key(0))
+    make = map_maker(model, variables, config)
+    maps = make(split.images[:4], np.array([0, 1, 2, 0]))
+    assert maps.shape == (4, 5, 5)
+    assert maps.min() >= 0
+    assert maps.max(axis=(1, 2)).tolist() == [1] * 4
+    again = make(split.images[:2], np.array([0, 2]))
+    np.testing.assert_allclose(again[0], maps[0], atol=1e-5)
+    assert np.abs(again[1] - maps[1]).max() > 1e-3
+
+
+def test_the_map_is_bright_where_it_counts_and_shows_the_photo():
+    image = np.full((12, 12, 3), 128, np.uint8)
+    activation = np.zeros((3, 3), np.float32)
+    activation[2, 2] = 1
+    laid = lay_over(image, activation).astype(int).sum(axis=-1)
+    assert laid[-1, -1] > laid[0, 0] + 100
+    image[:, :6] = 30
+    assert lay_over(image, activation).astype(int).sum(axis=-1)[0, 0] < laid[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ((0, 0), "most at the top left"),
+        ((1, 1), "most in the middle"),
+        ((2, 1), "most at the bottom"),
+    ],
+)
+def test_places_are_named(at, words):
+    activation = np.zeros((3, 3), np.float32)
+    activation[at] = 1
+    assert place_words(activation) == words

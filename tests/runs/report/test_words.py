@@ -1,0 +1,70 @@
+"""What the page says of learning, memorising and being sure."""
+
+import pytest
+
+from jaxcnn.runs.report.answers import Bin
+from jaxcnn.runs.report.words import tell_calibration, tell_fit
+
+
+def rows(train, validation):
+    return [
+        {
+            "epoch": i + 1,
+            "train_loss": 1 - t,
+            "train_accuracy": t,
+            "validation_loss": 1 - v,
+            "validation_accuracy": v,
+        }
+        for i, (t, v) in enumerate(zip(train, validation, strict=True))
+    ]
+
+
+GROWING = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "word", "says"),
+    [
+        ([0.5], [0.5], "Too early", "single epoch"),
+        (GROWING[:6], [0.5, 0.6, 0.6, 0.6, 0.6, 0.6], "Overfitting", "First seen at epoch 6"),
+        (GROWING[5:] * 2, [0.9] * 6, "Some memorising", "gap of 10.0 points"),
+        (GROWING[:6], GROWING[:6], "No sign", "90.0% of the training"),
+        ([0.6, 0.7, 0.7], [0.6, 0.7, 0.7], "No sign", "larger network"),
+        ([0.9, 0.92, 0.94], [0.95, 0.96, 0.97], "No sign", "harder here"),
+    ],
+)
+def test_curves_are_told_apart(train, validation, word, says):
+    remark = tell_fit(rows(train, validation), best_epoch=1)
+    assert remark.word.startswith(word)
+    assert says in " ".join(remark.sentences)
+
+
+def test_mixed_photos_are_no_measure():
+    history = rows([0.3] * 4, [0.9] * 4)
+    remark = tell_fit(history, best_epoch=3, is_mixed=True)
+    assert "says nothing" in remark.sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("best", "says"), [(8, "more epochs may help"), (4, "fewer would do"), (6, "")]
+)
+def test_the_length_of_training_is_judged(best, says):
+    said = " ".join(tell_fit(rows(GROWING, GROWING), best_epoch=best).sentences)
+    assert says in said
+    assert ("more epochs" in said, "fewer" in said) == (best == 8, best == 4)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "word", "says"),
+    [
+        (0.7, "It is surer than", "bring that to 0.0%"),
+        (0.9, "It means", "not better that"),
+        (0.99, "It is right more often", "bring that to 0.0%"),
+    ],
+)
+def test_calibration_is_judged(accuracy, word, says):
+    bins = [Bin(100, 0.9, accuracy, 0.5, 1.0)]
+    remark = tell_calibration(bins, [Bin(100, accuracy, accuracy, 0.5, 1.0)], 1.5)
+    assert remark.word.startswith(word)
+    assert "temperature of 1.50" in remark.sentences[1]
+    assert says in remark.sentences[1]

@@ -1,0 +1,91 @@
+import dataclasses
+
+import pytest
+
+from jaxcnn.runs.config import (PRESETS, TrainConfig, from_json, load_config, resolve, to_json)
+
+
+def test_every_setting_says_what_it_is():
+    for field in dataclasses.fields(TrainConfig):
+        assert len(field.metadata["help"]) > 10, field.name
+
+
+@pytest.mark.parametrize("dataset", [*PRESETS, "folder", "cats_vs_dogs"])
+def test_presets_leave_nothing_that_a_run_needs_open(dataset):
+    config = resolve(TrainConfig(dataset=dataset))
+    for name in ("image_size_px", "stored_size_px", "num_epochs", "augment", "num_channels"):
+        assert getattr(config, name) is not None, name
+
+
+def test_what_is_given_wins_over_the_preset():
+    config = resolve(TrainConfig(num_epochs=2, dense_widths=(), max_train_examples=0))
+    assert (config.num_epochs, config.dense_widths, config.max_train_examples) == (2, (), 0)
+
+
+def test_mirror_images_are_averaged_where_training_saw_them():
+    assert resolve(TrainConfig()).flip_average is True
+    assert resolve(TrainConfig(dataset="mnist")).flip_average is False
+    assert resolve(TrainConfig(augment="none")).flip_average is False
+    assert resolve(TrainConfig(augment="none", flip_average=True)).flip_average is True
+
+
+def test_decay_suits_the_optimizer():
+    assert resolve(TrainConfig(optimizer="adamw")).weight_decay == 0.05
+    assert resolve(TrainConfig(optimizer="sgd")).weight_decay == 0.0005
+    assert resolve(TrainConfig(optimizer="sgd", weight_decay=0.0)).weight_decay == 0.0
+
+
+def test_another_network_does_not_get_six_convs_options():
+    config = resolve(TrainConfig(model="lenet5"))
+    assert config.batch_norm is None
+    assert (config.image_size_px, config.num_channels) == (32, 1)
+
+
+def test_stored_images_leave_room_for_crops_unless_there_are_none():
+    assert resolve(TrainConfig(image_size_px=96, augment="standard")).stored_size_px == 112
+    assert resolve(TrainConfig(image_size_px=96, augment="none")).stored_size_px == 96
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dropout_rate": 1.0}, r"dropout_rate must be a share in \[0, 1\), got 1.0"),
+        ({"num_epochs": 0}, "num_epochs must be a number above 0, got 0"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"head": "sigmoidal"}, "unknown head 'sigmoidal'; known, nearest first: sigmoid"),
+        ({"resize_mode": "sqash"}, "nearest first: squash"),
+        ({"num_channels": 2}, "num_channels must be 1 or 3"),
+        ({"validation_fraction": 0.6, "test_fraction": 0.5}, "leave nothing to train on"),
+        ({"image_size_px": 96, "stored_size_px": 64}, "stored_size_px .* is smaller"),
+        ({"mixup": -0.1}, "mixup must be a number of at least 0, got -0.1"),
+        ({"cutmix": float("nan")}, "cutmix must be a number of at least 0, got nan"),
+        ({"mixup": float("inf")}, "must be finite"),
+        ({"pretrained": True, "mixup": 0.2}, "mixup and cutmix mix photos, .*--nocache_features"),
+    ],
+)
+def test_values_out_of_range_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        resolve(TrainConfig(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head": "sigmoid"},
+        {"pretrained": True, "fine_tune": True},
+        {"pretrained": True, "cache_features": False},
+        {"pretrained": True, "freeze": "3"},
+    ],
+)
+def test_mixing_goes_wherever_photos_are_trained_on(changes):
+    config = resolve(TrainConfig(mixup=0.2, cutmix=1.0, **changes))
+    assert (config.mixup, config.cutmix) == (0.2, 1.0)
+
+
+def test_json_round_trip(tmp_path):
+    config = resolve(TrainConfig(dense_widths=(64, 32)))
+    assert from_json(to_json(config)) == config
+    (tmp_path / "config.json").write_text('{"no_such_setting": 1}')
+    with pytest.raises(ValueError, match="does not hold the settings"):
+        load_config(tmp_path / "config.json")

@@ -1,0 +1,92 @@
+"""What is trained when, and at which rate."""
+
+import pytest
+
+from jaxcnn.runs.config import TrainConfig, count_frozen, resolve
+from jaxcnn.runs.phases import plan_phases
+
+
+def phases(**settings):
+    return plan_phases(resolve(TrainConfig(dataset="folder", **settings)))
+
+
+def test_from_scratch_there_is_one_phase_and_nothing_frozen():
+    (phase,) = phases()
+    assert (phase.name, phase.freeze, phase.layer_decay) == ("", "none", 1.0)
+    assert not phase.on_features
+
+
+def test_published_weights_are_frozen_and_their_features_kept():
+    (phase,) = phases(pretrained=True)
+    assert (phase.freeze, phase.on_features) == ("backbone", True)
+    assert not phases(pretrained=True, cache_features=False)[0].on_features
+
+
+def test_fine_tuning_trains_the_head_first():
+    head, rest = phases(pretrained=True, fine_tune=True, freeze="2", head_epochs=4, num_epochs=3)
+    assert (head.name, head.freeze, head.num_epochs) == ("head", "backbone", 4)
+    assert (rest.name, rest.freeze, rest.num_epochs) == ("fine-tune", "2", 3)
+    assert head.on_features
+    assert not rest.on_features
+    assert rest.learning_rate < head.learning_rate
+    assert rest.layer_decay < 1
+    assert rest.warmup_epochs > 0
+
+
+def test_fine_tuning_without_a_head_phase():
+    (phase,) = phases(pretrained=True, fine_tune=True, head_epochs=0)
+    assert phase.freeze == "none"
+
+
+def test_some_stages_frozen_from_the_start():
+    (phase,) = phases(pretrained=True, freeze="3 stages")
+    assert (phase.freeze, phase.on_features) == ("3 stages", False)
+
+
+def test_rates_suit_the_optimizer():
+    adamw, sgd = (phases(pretrained=True, optimizer=name)[0] for name in ("adamw", "sgd"))
+    assert sgd.learning_rate / adamw.learning_rate == pytest.approx(0.02 / 3e-3)
+
+
+def test_one_cycle_rises_by_itself():
+    for phase in phases(pretrained=True, fine_tune=True, schedule="one_cycle"):
+        assert phase.warmup_epochs is None
+
+
+def test_digits_are_not_mirrored_because_weights_are_published():
+    config = resolve(TrainConfig(dataset="mnist", pretrained=True))
+    assert not config.flip_average
+    assert "flip" not in config.augment
+
+
+def test_augmentation_beyond_flips_is_cached_as_views():
+    def views(**settings):
+        return resolve(TrainConfig(dataset="folder", pretrained=True, **settings)).feature_views
+
+    assert (views(), views(augment="flip"), views(augment="strong")) == (0, 0, 4)
+    assert views(augment="strong", feature_views=2) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fine_tune": True}, "need weights to start from"),
+        ({"freeze": "backbone"}, "need weights to start from"),
+        ({"pretrained": True, "init_from": "runs/x"}, "exclude each other"),
+        ({"pretrained": True, "fine_tune": True, "freeze": "backbone"}, "nothing to fine-tune"),
+        ({"pretrained": True, "pixel_mean": (0.5, 0.5)}, "one for each of the 3 channels"),
+        ({"pretrained": True, "pixel_std": (0.0,)}, "pixel_std must be a number above 0"),
+        ({"pretrained": True, "head_init": "zeros"}, "nearest first: zero"),
+        ({"pretrained": True, "layer_decay": 1.5}, "layer_decay"),
+        ({"interpolation": "cubic"}, "nearest first: bicubic"),
+    ],
+)
+def test_settings_that_contradict_each_other(settings, message):
+    with pytest.raises(ValueError, match=message):
+        phases(**settings)
+
+
+@pytest.mark.parametrize("text", ["head", "-1", "8", "1.5", ""])
+def test_freeze_takes_names_or_numbers(text):
+    with pytest.raises(ValueError, match="a number of stages up to 7"):
+        count_frozen(text, 7)

@@ -1,0 +1,176 @@
+"""Settings in, a tested classifier out; the test split is read once, at the end."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcnn.runs import phase_training, context
+from jaxcnn.runs import single as run_module
+from jaxcnn.training.evaluation import evaluate
+from jaxcnn.runs.train_and_evaluate import check, train_classifier
+
+
+def silent(text):
+    del text
+
+
+@pytest.fixture
+def photo_folder(tmp_path):
+    """Forty noisy photos of two brightnesses, with a Unicode class and some bad files."""
+    draws = np.random.default_rng(0)
+    for label, name in enumerate(("dunkel", "hell ☀")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(40):
+            pixels = draws.integers(0, 120, (20, 24, 3)) + 120 * label
+            Image.fromarray(pixels.astype(np.uint8)).save(
+                tmp_path / "photos" / name / f"{i:02d}.png"
+            )
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def folder_config(tiny_config, photo_folder):
+    return dataclasses.replace(
+        tiny_config, dataset="folder", data_dir=str(photo_folder), num_epochs=6, learning_rate=0.02
+    )
+
+
+def test_a_folder_of_photos_is_learned(folder_config, tmp_path):
+    summary = train_classifier(folder_config, tmp_path / "run", say=silent)
+    assert summary["test_accuracy"] >= 0.9
+    assert summary["class_names"] == ["dunkel", "hell ☀"]
+    assert summary["num_train"] == 48
+    assert summary["num_skipped_files"] == 0
+
+
+def test_mixed_and_strongly_augmented_photos_are_learned(folder_config, tmp_path):
+    config = dataclasses.replace(
+        folder_config,
+        head="sigmoid",
+        augment="flip,rand_augment=5,erasing=0.25",
+        mixup=0.2,
+        cutmix=1.0,
+        num_epochs=2,
+    )
+    summary = train_classifier(config, tmp_path / "run", say=silent)
+    assert summary["test_accuracy"] >= 0
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 2
+    assert all(np.isfinite(row["train_loss"]) for row in rows)
+    assert (tmp_path / "run" / "pictures" / "augmented_samples.png").exists()
+
+
+def test_bad_files_are_listed_and_do_not_stop_the_run(folder_config, photo_folder, tmp_path):
+    (photo_folder / "dunkel" / "empty.jpg").write_bytes(b"")
+    said = []
+    config = dataclasses.replace(folder_config, num_epochs=1)
+    summary = train_classifier(config, tmp_path / "run", say=said.append)
+    assert summary["num_skipped_files"] == 1
+    assert "dunkel/empty.jpg" in (tmp_path / "run" / "skipped_files.csv").read_text()
+    assert any("1 files could not be read" in line for line in said)
+
+
+def test_too_many_bad_files_stop_the_run_before_training(folder_config, photo_folder, tmp_path):
+    for i in range(20):
+        (photo_folder / "dunkel" / f"bad{i}.jpg").write_bytes(b"text")
+    with pytest.raises(ValueError, match="max_bad_share"):
+        train_classifier(folder_config, tmp_path / "run", say=silent)
+
+
+def test_images_in_two_splits_are_reported(folder_config, photo_folder, tmp_path):
+    for i in range(12):
+        (photo_folder / "dunkel" / f"copy{i}.png").write_bytes(
+            (photo_folder / "dunkel" / "00.png").read_bytes()
+        )
+    said = []
+    config = dataclasses.replace(folder_config, num_epochs=1, max_train_examples=0)
+    summary = train_classifier(config, tmp_path / "run", say=said.append)
+    assert summary["num_duplicates_across_splits"] > 0
+    assert any("images are in two splits" in line for line in said)
+
+
+def test_images_beyond_the_memory_limit_give_the_same_run(folder_config, tmp_path):
+    config = dataclasses.replace(folder_config, num_epochs=1)
+    said = []
+    kept = train_classifier(config, tmp_path / "kept", say=silent)
+    small = dataclasses.replace(config, memory_limit_gib=1e-6)
+    streamed = train_classifier(small, tmp_path / "streamed", say=said.append)
+    assert any("decoded as they are needed" in line for line in said)
+    assert streamed["test_loss"] == kept["test_loss"]
+
+
+def test_the_test_split_is_evaluated_once_with_the_best_parameters(
+    folder_config, tmp_path, monkeypatch
+):
+    seen = []
+
+    def watched(eval_step, variables, batches):
+        batches = list(batches)
+        seen.append(sum(int(batch.mask.sum()) for batch in batches))
+        return evaluate(eval_step, variables, batches)
+
+    monkeypatch.setattr(run_module, "evaluate", watched)
+    monkeypatch.setattr("jaxcnn.training.loop.evaluate", watched)
+    config = dataclasses.replace(folder_config, test_fraction=0.3)
+    summary = train_classifier(config, tmp_path / "run", say=silent)
+    assert summary["num_test"] != summary["num_validation"]
+    assert seen.count(summary["num_test"]) == 1
+    assert seen[-1] == summary["num_test"]
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    best = next(row for row in rows if row["step"] == summary["best_step"])
+    assert summary["validation_accuracy"] == best["validation_accuracy"]
+    assert best["validation_accuracy"] == max(row["validation_accuracy"] for row in rows)
+
+
+def test_each_step_is_traced_once_a_run(folder_config, tmp_path, monkeypatch):
+    compiled = []
+    original = phase_training.compile_step
+
+    def counted(step, *args, **options):
+        compiled.append(step.__name__)
+        return original(step, *args, **options)
+
+    for module in (context, phase_training):
+        monkeypatch.setattr(module, "compile_step", counted)
+    train_classifier(folder_config, tmp_path / "run", say=silent)
+    # A compiled step refuses another shape, so one compilation each is all there is.
+    assert sorted(compiled) == ["eval_step", "train_step"]
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_heads_and_options_reach_the_network(folder_config, tmp_path, head):
+    config = dataclasses.replace(
+        folder_config,
+        head=head,
+        num_epochs=1,
+        ema_decay=0.9,
+        class_weights="balanced",
+        compute_dtype="bfloat16",
+        gradient_clip_norm=1.0,
+        augment="strong",
+    )
+    summary = train_classifier(config, tmp_path / "run", say=silent)
+    assert 0 <= summary["test_accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adamm"}, "nearest first: adam"),
+        ({"model": "lenet"}, "nearest first: lenet5"),
+        ({"image_size_px": 4}, "too small"),
+        ({"model": "lenet5", "batch_norm": True}, "batch_norm"),
+        ({"class_weights": "1,-2"}, "class_weights"),
+        ({"augment": "zoom=7"}, "zoom"),
+    ],
+)
+def test_settings_are_checked_before_data_is_read(tiny_config, changes, message):
+    config = dataclasses.replace(tiny_config, depth=6, stored_size_px=None)
+    config = dataclasses.replace(config, image_size_px=64, width_multiplier=None)
+    if changes.get("model") == "lenet5":
+        config = dataclasses.replace(config, depth=None, image_size_px=32, num_channels=1)
+    with pytest.raises(ValueError, match=message):
+        check(dataclasses.replace(config, **changes))
