@@ -77,7 +77,7 @@ def few_photos(*, in_pictures=True, maps=False):
 def _few_photos(request):
     """Draw few photos, but where that is tested."""
     path = request.path.relative_to(request.config.rootpath)
-    with few_photos(in_pictures="pictures" not in path.name, maps="report" in str(path)):
+    with few_photos(in_pictures="figures" not in path.name, maps="report" in str(path)):
         yield
 
 

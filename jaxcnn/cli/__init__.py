@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
       arguments: words of the command line after the program's name; None for the process's own.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    name = words[0] if words else "--help"
+    name = words[0].replace("_", "-") if words else "--help"
     if name in ("-h", "--help", "--helpfull", "help"):
         print(_usage())
         sys.exit(0)

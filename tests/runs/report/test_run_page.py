@@ -39,7 +39,7 @@ def test_the_page_tells_the_run(make_run):
     page = read(make_run())
     for words in ("six_conv is right on", "95% interval", "Most confidently wrong", "F1", "1:15"):
         assert words in page.text
-    assert "python -m experiments.cats_dogs" in page.text
+    assert "jaxcnn train" in page.text
     assert "2026-02-03 14:05 UTC" in page.text
     assert page.tags.count("svg") == 3
     assert len(page.ids) == len(set(page.ids))
