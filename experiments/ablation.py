@@ -8,7 +8,7 @@ experiments.cats_dogs; each run has a folder of its own below --workdir, and run
 are not trained again.
 """
 
-import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from jaxcnn.cli import command_line
+from jaxcnn.cli import command_line, help_text, train
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.plots import plot_comparison_curves
 from jaxcnn.runs import train_and_evaluate
@@ -31,8 +31,9 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "none of them": {"augment": "none", "dropout_rate": 0.0, "batch_norm": False},
 }
 
-command_line.define_flags(TrainConfig)
+command_line.define_setting_flags()
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder for the runs, one sub-folder each.")
+help_text.group("run", "workdir")
 
 
 def main(words: list[str]) -> None:
@@ -41,12 +42,7 @@ def main(words: list[str]) -> None:
     try:
         if not _WORKDIR.value:
             raise ValueError("--workdir is missing: a folder for the runs.")
-        config = command_line.read_settings(
-            TrainConfig,
-            dense_widths=command_line.whole_numbers,
-            pixel_mean=command_line.numbers,
-            pixel_std=command_line.numbers,
-        )
+        config = command_line.read_settings()
         for line in command_line.prepare():
             print(line)
         folder = Path(_WORKDIR.value)
@@ -89,7 +85,7 @@ def _run(config: TrainConfig, folder: Path, name: str) -> dict[str, Any]:
     summary = _folder(folder, name) / "summary.json"
     if not summary.exists():
         print(f"--- {name}")
-        changed = dataclasses.replace(config, **VARIANTS[name])
+        changed = config.replace(**VARIANTS[name])
         train_and_evaluate.train_classifier(changed, _folder(folder, name), resume=True)
     return json.loads(summary.read_text())
 
@@ -104,4 +100,5 @@ def _folder(folder: Path, name: str) -> Path:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    defaults = functools.partial(train.resolved_defaults, train.Program("", ""))
+    command_line.run(main, __doc__, common=train.COMMON, defaults=defaults)

@@ -24,7 +24,7 @@ from experiments.benchmarks import session
 from experiments.benchmarks.contest import Settings
 from experiments.benchmarks.results import CONTESTANTS
 from experiments.benchmarks.rows import DTYPES, MODES, parse_networks
-from jaxcnn.cli import command_line
+from jaxcnn.cli import command_line, help_text
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
 
@@ -66,6 +66,11 @@ _LIMIT_MINUTES = flags.DEFINE_float(
 )
 _JSON = flags.DEFINE_string("json", None, "file for all figures.")
 _CHART = flags.DEFINE_string("chart", None, "PNG file for a bar chart.")
+_NAMES = (
+    *("networks", "modes", "batch_sizes", "dtype", "contestants", "rounds", "seconds", "scaling"),
+    *("pipelines", "photos", "peaks", "torch_python", "limit_minutes", "json", "chart"),
+)
+help_text.group("benchmark", *_NAMES)
 
 
 def main(words: list[str]) -> None:
@@ -83,8 +88,7 @@ def main(words: list[str]) -> None:
 
 
 def _read_plan(words: list[str]) -> session.Plan:
-    if len(words) > 1:
-        raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+    command_line.check_no_words(words)
     networks = None if _NETWORKS.value is None else parse_networks(_NETWORKS.value)
     for name, _ in networks or ():
         if name not in list_models():
@@ -141,4 +145,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, __doc__, common=_NAMES)

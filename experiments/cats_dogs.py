@@ -17,7 +17,7 @@ of real photos take half an hour on two cores. Other networks, sizes and cures a
 
 from jaxcnn.cli import train
 
-_PROGRAM = train.Program("python -m experiments.cats_dogs")
+_PROGRAM = train.Program("python -m experiments.cats_dogs", __doc__ or "")
 train.define_flags(_PROGRAM)
 
 if __name__ == "__main__":

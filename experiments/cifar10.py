@@ -61,7 +61,9 @@ def _report(workdir: Path, summary: Mapping[str, Any]) -> None:
         print(f"{GOAL:.0%} of the validation images after {found[0]:.1f} s, epoch {found[1]}, {on}")
 
 
-_PROGRAM = train.Program("python -m experiments.cifar10", recipe="cifar10_fast", report=_report)
+_PROGRAM = train.Program(
+    "python -m experiments.cifar10", __doc__ or "", recipe="cifar10_fast", report=_report
+)
 train.define_flags(_PROGRAM)
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ Photos are decoded as they are needed. Several devices and processes share the w
 
 from jaxcnn.cli import train
 
-_PROGRAM = train.Program("python -m experiments.imagenet", recipe="resnet50_classic")
+_PROGRAM = train.Program("python -m experiments.imagenet", __doc__ or "", recipe="resnet50_classic")
 train.define_flags(_PROGRAM)
 
 if __name__ == "__main__":

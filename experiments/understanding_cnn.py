@@ -19,7 +19,7 @@ from experiments.lessons import LESSONS
 from experiments.lessons.course import Course
 from experiments.lessons.page import make_page
 from jaxcnn import pretrained
-from jaxcnn.cli import command_line
+from jaxcnn.cli import command_line, help_text
 from jaxcnn.host.names import unknown_name
 from jaxcnn.training.progress_line import format_duration
 
@@ -46,13 +46,15 @@ _ONLY = flags.DEFINE_list(
     f"{', '.join(lesson.name for lesson in LESSONS)}.",
 )
 
+_NAMES = ("out", "data_dir", "weights", "seed", "only")
+help_text.group("lessons", *_NAMES)
+
 
 def main(words: list[str]) -> None:
     """Write the page that the flags ask for."""
     started = time.perf_counter()
     try:
-        if len(words) > 1:
-            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+        command_line.check_no_words(words)
         if not _OUT.value:
             raise ValueError("--out is missing: give the folder that the page goes to.")
         _check_names(_ONLY.value)
@@ -81,4 +83,4 @@ def _check_names(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, __doc__, common=_NAMES)

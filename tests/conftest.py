@@ -24,7 +24,7 @@ import pytest
 
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.ops.cpu import onednn
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import make_config
 
 # Found out once, for the processes too that tests start with cache folders of their own.
 os.environ.setdefault("JAXCNN_ONEDNN", "1" if onednn.is_available() else "0")
@@ -49,7 +49,7 @@ def tiny_split():
 @pytest.fixture(scope="session")
 def tiny_config():
     """Settings of a run that takes seconds: small drawings, a narrow network, few epochs."""
-    return TrainConfig(
+    return make_config(
         image_size_px=16,
         stored_size_px=18,
         max_train_examples=48,

@@ -10,7 +10,7 @@ from jaxcnn.data.batches import eval_batches, steps_per_epoch, train_batches
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import build, config
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.evaluation import evaluate
@@ -52,7 +52,7 @@ def settings(**given: Any) -> TrainConfig:
         "depth": 4,
     }
     given = small | given
-    return config.resolve(TrainConfig(**{"stored_size_px": given["image_size_px"]} | given))
+    return config.resolve(make_config(**{"stored_size_px": given["image_size_px"]} | given))
 
 
 def train(
@@ -74,20 +74,20 @@ def train(
       The network and its curves.
     """
     counts = np.bincount(photos.labels, minlength=len(photos.class_names))
-    batch_size = min(settings.batch_size, len(photos))
+    batch_size = min(settings.training.batch_size, len(photos))
     steps = steps_per_epoch(len(photos), batch_size)
     phase = plan_phases(settings)[0]
     parts = build.build_parts(settings, phase, class_counts=counts.tolist(), steps_per_epoch=steps)
-    init_key, key = jax.random.split(jax.random.key(settings.seed))
+    init_key, key = jax.random.split(jax.random.key(settings.run.seed))
     state, step = start(parts, init_key, build.image_shape(settings))
-    batches = train_batches(photos, batch_size=batch_size, seed=settings.seed)
+    batches = train_batches(photos, batch_size=batch_size, seed=settings.run.seed)
     step = compile_step(step, state, next(batches), key, donate_argnums=0)
     classify = _Classify(settings, parts.model, evaluated)
-    batches = train_batches(photos, batch_size=batch_size, seed=settings.seed)
+    batches = train_batches(photos, batch_size=batch_size, seed=settings.run.seed)
     accuracy, right, probabilities = [], [], np.empty(0)
-    for epoch in range(settings.num_epochs):
+    for epoch in range(settings.training.num_epochs):
         state = train_epoch(step, state, batches, key, steps)
-        if not each_epoch and epoch + 1 < settings.num_epochs:
+        if not each_epoch and epoch + 1 < settings.training.num_epochs:
             continue
         found = classify({"params": state.params, "batch_stats": state.batch_stats})
         accuracy.append([each.accuracy for each in found])

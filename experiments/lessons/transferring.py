@@ -161,7 +161,9 @@ def _own_backbone(course: Course) -> Backbone:
     accuracy = float(kept.pop("accuracy")[0])
     learned = f"has learned to tell which way up photos are ({percent(accuracy, 0)} right)"
     model = build.build_model(chosen, 4)
-    return Backbone(model, unflatten(kept), learned, 1, chosen.pixel_mean, chosen.pixel_std)
+    return Backbone(
+        model, unflatten(kept), learned, 1, chosen.data.pixel_mean, chosen.data.pixel_std
+    )
 
 
 def _turned(photos: DecodedSplit, seed: int) -> DecodedSplit:

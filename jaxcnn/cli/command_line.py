@@ -1,17 +1,21 @@
-"""What the programs here share: flags made from settings, and mistakes told in one line."""
+"""What the commands share: flags made from settings, help in groups, mistakes in one line."""
 
 import dataclasses
 import io
+import os
+import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
+from jaxcnn.cli import help_text
 from jaxcnn.host.processes import end_processes, is_first, start_processes
 from jaxcnn.host.start import prepare_process
+from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
 
 _USAGE_STATUS = 2
 _REUSE_MEMORY = flags.DEFINE_bool(
@@ -23,35 +27,47 @@ _REUSE_MEMORY = flags.DEFINE_bool(
 _COMPILATION_CACHE = flags.DEFINE_bool(
     "compilation_cache",
     True,
-    "keep compiled programs in the user's cache folder, or in the one that the environment's "
+    "cache compiled programs in the user's cache folder, or in the one that the environment's "
     "JAX_COMPILATION_CACHE_DIR names, so that the next start need not compile them.",
 )
-_COORDINATOR = flags.DEFINE_string(
-    "coordinator_address",
-    None,
-    "host:port of process 0, where several processes train together and nothing in the environment "
-    "says so; SLURM, Open MPI and TPU pods do.",
-)
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "processes that train together.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "number of this process, from 0.")
-_SHARED_FLAGS = (_REUSE_MEMORY, _COMPILATION_CACHE, _COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
+help_text.group("machine", "reuse_memory", "compilation_cache")
+
+# Settings that are neither text nor one number.
+_PARSERS: Mapping[str, Callable[[str], Any]]
 
 
-def define_flags(settings: type, **choices: Sequence[str]) -> None:
-    """Define a flag for each field of a settings dataclass; its help is the field's own.
+def define_process_flags() -> None:
+    """Define the flags of programs whose processes train together."""
+    flags.DEFINE_string(
+        "coordinator_address",
+        None,
+        "host:port of process 0, where several processes train together and nothing in the "
+        "environment says so; SLURM, Open MPI and TPU pods do.",
+    )
+    flags.DEFINE_integer("num_processes", None, "processes that train together.")
+    flags.DEFINE_integer("process_id", None, "number of this process, from 0.")
+    help_text.group("machine", "coordinator_address", "num_processes", "process_id")
+
+
+def define_setting_flags(**choices: Sequence[str]) -> None:
+    """Define a flag for each setting of a run; its help is the setting's own.
 
     Args:
-      settings: a dataclass whose fields carry metadata "help".
-      **choices: names that a field may take, to be listed in its help.
+      **choices: names that a setting may take, to be listed in its help.
     """
-    hints = typing.get_type_hints(settings)
-    for field in dataclasses.fields(settings):
+    hints = setting_types()
+    for name, field in setting_fields().items():
         text = field.metadata["help"]
-        if field.name in choices:
-            text += f" Known: {', '.join(choices[field.name])}."
-        flag_definer(hints[field.name])(field.name, field.default, text)
-        # absl's --help lists a program's own flags; these were defined here on its behalf.
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[field.name])
+        if name in choices:
+            text += f" Known: {', '.join(choices[name])}."
+        flag_definer(hints[name])(name, field.default, text)
+    for group, settings in GROUPS.items():
+        help_text.group(group, *(field.name for field in dataclasses.fields(settings)))
+
+
+def setting_types() -> dict[str, Any]:
+    """Give the type of each setting, by name."""
+    return {n: t for group in GROUPS.values() for n, t in typing.get_type_hints(group).items()}
 
 
 def flag_definer(hint: Any) -> Callable[..., Any]:
@@ -70,27 +86,23 @@ def flag_definer(hint: Any) -> Callable[..., Any]:
     return flags.DEFINE_float if float in kinds else flags.DEFINE_string
 
 
-def read_settings(settings: type, **parsers: Callable[[str], Any]) -> Any:
-    """Make the settings from the flags that `define_flags` defined.
-
-    Args:
-      settings: the dataclass.
-      **parsers: text to value, for fields that are neither text nor number.
+def read_settings() -> TrainConfig:
+    """Make the settings from the flags that `define_setting_flags` defined.
 
     Returns:
-      An instance of the dataclass.
+      Settings, some of them None.
 
     Raises:
-      ValueError: if a parser refuses its flag's text.
+      ValueError: if a flag's text cannot be read.
     """
-    values: dict[str, Any] = {
-        f.name: flags.FLAGS[f.name].value for f in dataclasses.fields(settings)
-    }
-    for name, parse in parsers.items():
-        text = values[name]
-        if isinstance(text, str):
-            values[name] = parse(text)
-    return settings(**values)
+    values: dict[str, Any] = {name: flags.FLAGS[name].value for name in setting_fields()}
+    for name, parse in _PARSERS.items():
+        if isinstance(values[name], str):
+            values[name] = parse(values[name])
+    # Photos of one's own need no second flag to say what they are.
+    if values["data_dir"] and not flags.FLAGS["dataset"].present:
+        values["dataset"] = "folder"
+    return make_config(**values)
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -123,6 +135,9 @@ def numbers(text: str) -> tuple[float, ...]:
         ) from None
 
 
+_PARSERS = {"dense_widths": whole_numbers, "pixel_mean": numbers, "pixel_std": numbers}
+
+
 def prepare() -> list[str]:
     """Prepare the process as the flags say; to be called before the first array.
 
@@ -135,27 +150,85 @@ def prepare() -> list[str]:
     lines = prepare_process(
         reuse_memory=_REUSE_MEMORY.value, compilation_cache=_COMPILATION_CACHE.value
     )
-    started = start_processes(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
-    return [*lines, *filter(None, [started])] if is_first() else []
+    names = ("coordinator_address", "num_processes", "process_id")
+    if names[0] in flags.FLAGS:
+        started = start_processes(*(flags.FLAGS[name].value for name in names))
+        lines += filter(None, [started])
+    return lines if is_first() else []
+
+
+def check_no_words(words: Sequence[str]) -> None:
+    """Refuse words beside the flags.
+
+    Args:
+      words: what stands beside the flags, the program's name first.
+
+    Raises:
+      ValueError: if there is any.
+    """
+    if len(words) > 1:
+        raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
 
 
 def refuse(message: object) -> NoReturn:
     """End the program for a mistake that its user can mend: one line, status 2."""
-    end_processes(f"error: {message}", _USAGE_STATUS)
+    end_processes(f"error: {in_flags(str(message))}", _USAGE_STATUS)
 
 
-def run(main: Callable[[list[str]], Any]) -> NoReturn:
+def in_flags(message: str, known: Sequence[str] | None = None) -> str:
+    """Write the settings that a message of the library names as the flags that set them.
+
+    A name of several words is one wherever it stands; one that is also an ordinary word, as in
+    "model", is one where a value or a rule follows it.
+
+    Args:
+      message: of an error.
+      known: names of flags; None for those of the program.
+
+    Returns:
+      The message.
+
+    Example:
+      >>> in_flags("batch_size must be a number above 0, got 0.", ["batch_size"])
+      '--batch_size must be a number above 0, got 0.'
+      >>> in_flags("the model has another head; give model=resnet18.", ["model", "head"])
+      'the model has another head; give --model=resnet18.'
+      >>> in_flags("give resume=True, or cache_features=False.", ["resume", "cache_features"])
+      'give --resume, or --nocache_features.'
+    """
+    names = list(flags.FLAGS) if known is None else known
+    message, listed, choices = message.partition("nearest first:")  # names of options, no settings
+    for name in sorted(names, key=len, reverse=True):
+        before = rf"(?<![-\w./=]){re.escape(name)}"
+        message = re.sub(rf"{before}=True\b", f"--{name}", message)
+        message = re.sub(rf"{before}=False\b", f"--no{name}", message)
+        rule = r"\b(?!=|\.\w)" if "_" in name else r"(?= \(=| must be| is empty)"
+        message = re.sub(rf"{before}(?:(?==[^=\s])|{rule})", f"--{name}", message)
+    return message + listed + choices
+
+
+def run(
+    main: Callable[[list[str]], Any], doc: str | None, *, common: Sequence[str] = (), **options: Any
+) -> NoReturn:
     """Parse the flags and run `main` with what stands beside them.
 
     Args:
       main: takes the words of the command line that are no flags, the program's name first.
+      doc: what the program does, with examples: the head of its help.
+      common: names of the flags that --help shows.
+      **options: as for `help_text.show`.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
+    if asked := help_text.asked_for(sys.argv[1:]):
+        help_text.show(doc or "", () if asked == "--helpfull" else common, **options)
+        sys.exit(0)
     logging.set_verbosity(logging.ERROR)  # what a user should know is printed, not logged
-    for flag in _SHARED_FLAGS:  # so that --help lists them
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
-    app.run(main, flags_parser=_parse)
+    try:
+        app.run(main, flags_parser=_parse)
+    except BrokenPipeError:  # the reader of the output has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def _parse(arguments: list[str]) -> list[str]:

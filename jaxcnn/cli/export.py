@@ -18,10 +18,9 @@ from pathlib import Path
 from absl import flags
 
 from jaxcnn import export
-from jaxcnn.cli import command_line, network_flags
+from jaxcnn.cli import command_line, help_text, network_flags
 from jaxcnn.runs.classifier import Classifier
 
-flags.adopt_module_key_flags(network_flags)
 _OUT = flags.DEFINE_string(
     "out",
     None,
@@ -32,6 +31,8 @@ _FORMAT = flags.DEFINE_list(
 )
 _TITLE = flags.DEFINE_string("title", None, "of the model card; default the network's name.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace an export that is there.")
+_NAMES = ("out", "format", "title", "overwrite")
+help_text.group("export", *_NAMES)
 
 
 def main(words: list[str]) -> None:
@@ -65,9 +66,10 @@ def _out(classifier: Classifier | None = None) -> Path:
     if workdir := network_flags.workdir():
         return Path(workdir) / "export"
     assert classifier is not None  # published weights have their name from it
-    return Path("exports") / Path(classifier.config.weights or classifier.config.model).name
+    network = classifier.config.network
+    return Path("exports") / Path(network.weights or network.model).name
 
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main)
+    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES))

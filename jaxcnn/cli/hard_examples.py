@@ -14,12 +14,12 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxcnn.cli import command_line
+from jaxcnn.cli import command_line, help_text
 from jaxcnn.metrics.per_example_gradients import explain_noise_scale
 from jaxcnn.runs import hard_examples
 from jaxcnn.runs.folder import Workdir
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run of experiments.cats_dogs.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run.")
 _COUNT = flags.DEFINE_integer(
     "count", 40, "how many photos to draw.", lower_bound=1, upper_bound=400
 )
@@ -41,14 +41,17 @@ _WEIGHTS = flags.DEFINE_string(
     "published weights whose features judge the labels: a name that `jaxcnn predict "
     "--list_weights` lists, or a file; default the run's own network.",
 )
-_CSV = flags.DEFINE_string("csv", None, "where the table goes; default RUN/hard_examples.csv.")
+_CSV = flags.DEFINE_string(
+    "csv", None, "where the table goes; RUN/hard_examples.csv if it is not given."
+)
+_NAMES = ("workdir", "score", "weights", "gradients", "count", "csv")
+help_text.group("ranking", *_NAMES)
 
 
 def main(words: list[str]) -> None:
     """Rank the training photos of the run that the flags name."""
     try:
-        if len(words) > 1:
-            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+        command_line.check_no_words(words)
         if not _WORKDIR.value:
             raise ValueError("--workdir is missing: give the folder of a run.")
         for line in command_line.prepare():
@@ -80,4 +83,4 @@ def _rank(folder: Workdir) -> None:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main)
+    command_line.run(main, __doc__, common=_NAMES)

@@ -1,7 +1,7 @@
 """Look inside a trained network: what it sees in photos, and what it learned of its data.
 
     jaxcnn look-inside --workdir=RUN photo.jpg ...
-        of a run of experiments.cats_dogs: the photos, and the data that it was trained on.
+        of a run: the photos, and the data that it was trained on.
     jaxcnn look-inside --workdir=RUN
         the data alone.
     jaxcnn look-inside --model=efficientnet_lite0 --pretrained photo.jpg
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from jaxcnn.cli import command_line, network_flags
+from jaxcnn.cli import command_line, help_text, network_flags
 from jaxcnn.cli.predict import find_photos
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.decode import DecodeError
@@ -31,7 +31,6 @@ from jaxcnn.runs.config import load_config
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.look_inside import MAX_PHOTOS, look_at_data, look_at_photos
 
-flags.adopt_module_key_flags(network_flags)
 _OUT = flags.DEFINE_string(
     "out",
     None,
@@ -51,6 +50,8 @@ _MAX_PHOTOS = flags.DEFINE_integer(
 _METHOD = flags.DEFINE_string(
     "method", "auto", f"how to lay out the map of photos. Known: {', '.join(METHODS)}."
 )
+_NAMES = ("out", "class_name", "stage", "steps", "data", "max_photos", "method")
+help_text.group("pictures", *_NAMES)
 
 
 def main(words: list[str]) -> None:
@@ -136,4 +137,4 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main)
+    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES))

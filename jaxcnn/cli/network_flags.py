@@ -2,15 +2,14 @@
 
 from absl import flags
 
+from jaxcnn.cli import help_text
 from jaxcnn.runs.classifier import Classifier
 
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "folder of a run of experiments.cats_dogs, or its checkpoints/best alone."
-)
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run, or its checkpoints/best alone.")
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "with --pretrained or --weights: name of the network; default efficientnet_lite0.",
+    "with --pretrained or --weights: name of the network; efficientnet_lite0 if none is given.",
 )
 _PRETRAINED = flags.DEFINE_bool(
     "pretrained", False, "use the network's published weights, with the classes they know."
@@ -18,6 +17,8 @@ _PRETRAINED = flags.DEFINE_bool(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "published weights by name, or the path of a file; implies --pretrained."
 )
+help_text.group("network", "workdir", "pretrained", "model", "weights")
+NAMES = ("workdir", "pretrained", "model", "weights")
 
 
 def workdir() -> str | None:
@@ -45,7 +46,7 @@ def load_classifier() -> Classifier:
         raise ValueError("--model goes with --pretrained or --weights; a run knows its network.")
     if not _WORKDIR.value:
         raise ValueError(
-            "which network? Give --workdir, the folder of a run of experiments.cats_dogs, or "
-            "--pretrained for ImageNet's classes."
+            "which network? Give --workdir, the folder of a run, or --pretrained for ImageNet's "
+            "classes."
         )
     return Classifier.load(_WORKDIR.value)

@@ -1,4 +1,4 @@
-"""Label one's own photos, and search them.
+"""Label your own photos, and search them.
 
     jaxcnn photos index ~/Pictures
         labels every photo in the folder and below, with ImageNet's thousand classes or, with
@@ -12,7 +12,7 @@
     jaxcnn photos serve
         shows the index in a browser on this machine: by words, or by a photo that is dropped.
     jaxcnn photos about
-        tells what the index holds, and which files could not be read.
+        shows what the index holds, and which files could not be read.
 
 Labels lie in one file, see --index; photos are only read. Words find all that is of their kind:
 "dog" every breed, "fruit" the lemons. Search ends with status 1 where it finds nothing.
@@ -29,7 +29,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from jaxcnn.cli import command_line, photo_pages
+from jaxcnn.cli import command_line, help_text, photo_pages
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.photos import listing
@@ -39,52 +39,56 @@ from jaxcnn.photos.reading import digest, read_file
 from jaxcnn.photos.store import PhotoIndex, default_index_path
 
 _INDEX = flags.DEFINE_string("index", None, f"file of the index; default {default_index_path()}.")
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "index: label with this trained run, the folder of experiments.cats_dogs."
-)
+_WORKDIR = flags.DEFINE_string("workdir", None, "label with this trained run, its folder.")
 _WEIGHTS = flags.DEFINE_string(
     "weights",
     None,
-    "index: label with these published weights, a name that `jaxcnn predict "
+    "label with these published weights, a name that `jaxcnn predict "
     "--list_weights` lists, or a file; default EfficientNet-Lite0's, or what the index has.",
 )
 _REBUILD = flags.DEFINE_bool(
-    "rebuild", False, "index: label all photos anew; the old index is replaced once that is done."
+    "rebuild", False, "label all photos again; the old index is replaced once that is done."
 )
 _FORGET_MISSING = flags.DEFINE_bool(
     "forget_missing",
     False,
-    "index: forget all photos that are gone, even where their drive may not be mounted.",
+    "forget all photos that are gone, even where their drive may not be mounted.",
 )
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 32, "index: photos labelled together; no effect on results.", lower_bound=1
+    "batch_size", 32, "photos labelled together; no effect on results.", lower_bound=1
 )
 _WORKERS = flags.DEFINE_integer(
-    "num_workers", None, "index: threads that decode; default one a core.", lower_bound=1
+    "num_workers", None, "threads that decode; default one a core.", lower_bound=1
 )
-_LIKE = flags.DEFINE_string("like", None, "search: find photos that look like this one.")
+_LIKE = flags.DEFINE_string("like", None, "find photos that look like this one.")
 _MIN_PROBABILITY = flags.DEFINE_float(
     "min_probability",
     DEFAULT_MIN_PROBABILITY,
-    "search: least probability that a photo shows what the words say.",
+    "least probability that a photo shows what the words say.",
     lower_bound=0,
     upper_bound=1,
 )
 _SINCE = flags.DEFINE_string(
-    "since", None, "search: photos taken since 2024-03-31, 2024-03, 2024, or 7d, 2w, 3m, 1y ago."
+    "since", None, "photos taken since 2024-03-31, 2024-03, 2024, or 7d, 2w, 3m, 1y ago."
 )
-_LIMIT = flags.DEFINE_integer("limit", DEFAULT_LIMIT, "search: so many at most.", lower_bound=1)
-_JSON = flags.DEFINE_bool("json", False, "search: print JSON in place of a table.")
+_LIMIT = flags.DEFINE_integer("limit", DEFAULT_LIMIT, "so many at most.", lower_bound=1)
+_JSON = flags.DEFINE_bool("json", False, "print JSON instead of a table.")
 _HTML = flags.DEFINE_string(
-    "html", None, "search: file to write the photos to as a gallery, a page of one file."
+    "html", None, "file to write the photos to as a gallery, a page of one file."
 )
 _PORT = flags.DEFINE_integer(
     "port",
     8500,
-    "serve: port of 127.0.0.1; 0 lets the system choose.",
+    "port of 127.0.0.1; 0 lets the system choose.",
     lower_bound=0,
     upper_bound=65535,
 )
+_INDEX_FLAGS = ("workdir", "weights", "rebuild", "forget_missing", "batch_size", "num_workers")
+_SEARCH_FLAGS = ("like", "since", "min_probability", "limit", "json", "html")
+help_text.group("index, search, serve and about", "index")
+help_text.group("index", *_INDEX_FLAGS)
+help_text.group("search", *_SEARCH_FLAGS)
+help_text.group("serve", "port")
 
 
 def main(words: list[str]) -> None:
@@ -221,4 +225,4 @@ def _about(words: list[str]) -> int:
 def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
-    command_line.run(main)
+    command_line.run(main, __doc__, common=("index", *_INDEX_FLAGS, *_SEARCH_FLAGS, "port"))

@@ -1,7 +1,7 @@
 """Label photos with a trained network.
 
     jaxcnn predict --workdir=RUN photo.jpg folder/ ...
-        with the classes of a run of experiments.cats_dogs.
+        with the classes of a run.
     jaxcnn predict --model=efficientnet_lite0 --pretrained photo.jpg
         with ImageNet's thousand classes, by published weights.
     jaxcnn predict --list_weights
@@ -22,12 +22,11 @@ from absl import flags
 from tqdm import tqdm
 
 from jaxcnn import pretrained
-from jaxcnn.cli import command_line, network_flags
+from jaxcnn.cli import command_line, help_text, network_flags
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.folder import IMAGE_SUFFIXES
 from jaxcnn.runs.classifier import Classifier, Prediction
 
-flags.adopt_module_key_flags(network_flags)
 _LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")
 _TOP = flags.DEFINE_integer("top", 5, "how many classes to name for each photo.", lower_bound=1)
 _CSV = flags.DEFINE_string("csv", None, "file to write the answers to, as comma-separated values.")
@@ -35,6 +34,7 @@ _JSON = flags.DEFINE_string("json", None, "file to write the answers to, as JSON
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "photos classified together; no effect on results.", lower_bound=1
 )
+help_text.group("answers", "top", "csv", "json", "batch_size", "list_weights")
 
 
 class Answer(NamedTuple):
@@ -189,4 +189,6 @@ def _record(answer: Answer) -> dict[str, Any]:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main)
+    command_line.run(
+        main, __doc__, common=(*network_flags.NAMES, "top", "csv", "json", "list_weights")
+    )

@@ -1,8 +1,8 @@
 """Write the page of a run again: what it learned, how well, and where it is wrong.
 
     jaxcnn report --workdir=RUN
-        writes RUN/report.html from what the run kept; seconds, no photo is read.
-    jaxcnn report --workdir=RUN --anew
+        writes RUN/report.html from what the run has cached; seconds, no photo is read.
+    jaxcnn report --workdir=RUN --retest
         reads the photos and tests the network again first, for a run of an older version, or one
         whose photos have changed.
 
@@ -14,29 +14,31 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxcnn.cli import command_line
+from jaxcnn.cli import command_line, help_text
 from jaxcnn.runs.report.facts import check_finished
 from jaxcnn.runs.report.run_page import write_report
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run of experiments.cats_dogs.")
-_ANEW = flags.DEFINE_bool("anew", False, "read the photos and test the network again first.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run.")
+_RETEST = flags.DEFINE_bool("retest", False, "read the photos and test the network again first.")
+help_text.group("report", "workdir", "retest")
 
 
 def main(words: list[str]) -> None:
     """Write the page of the run that the flags name."""
     started = time.perf_counter()
     try:
-        if len(words) > 1:
-            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+        command_line.check_no_words(words)
         if not _WORKDIR.value:
             raise ValueError("--workdir is missing: give the folder of a run.")
         folder = check_finished(Path(_WORKDIR.value))
-        if _ANEW.value:
-            from jaxcnn.runs import train_and_evaluate  # a page from what is kept needs none of it
+        if _RETEST.value:
+            from jaxcnn.runs import (
+                train_and_evaluate,  # a page from what is cached needs none of it
+            )
 
             for line in command_line.prepare():
                 print(line)
-            train_and_evaluate.load_run(folder.path).write_page_anew()
+            train_and_evaluate.load_run(folder.path).write_page_again()
         else:
             write_report(folder.path)
     except (ValueError, OSError) as mistake:
@@ -48,4 +50,4 @@ def main(words: list[str]) -> None:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main)
+    command_line.run(main, __doc__, common=("workdir", "retest"))

@@ -1,7 +1,13 @@
-"""What programs that train have in common: flags, recipes, a plan, training, evaluation, mistakes.
+"""Train a classifier on a data set or on your photos, test it, and write its page.
 
-A program says what it is by a `Program`, calls `define_flags` where it is imported and `run` where
-it is started.
+jaxcnn train
+draws cats and dogs, trains on them and tests; needs no network.
+jaxcnn train --data_dir=PHOTOS --pretrained
+your photos, one sub-folder per class, on a network that has seen a million others.
+jaxcnn train --dataset=cifar10 --model=resnet20
+a tensorflow-datasets set by its name, and another network.
+jaxcnn train --mode=evaluate --workdir=RUN
+tests the best checkpoint of a run again.
 """
 
 import dataclasses
@@ -19,50 +25,21 @@ from absl import flags
 
 from jaxcnn import optim
 from jaxcnn.augment import list_policies
-from jaxcnn.cli import command_line
+from jaxcnn.cli import command_line, help_text
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.processes import PeerLostError, end_processes, is_first
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.models import list_models, model_options
-from jaxcnn.optim import schedules
-from jaxcnn.runs import recipes, train_and_evaluate
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs import config as config_lib, recipes, train_and_evaluate
+from jaxcnn.runs.config import TrainConfig, setting_fields
 from jaxcnn.training.loop import NonFiniteLossError
 
 _MODES = ("train", "evaluate")
-_PARSERS: dict[str, Callable[[str], Any]] = {
-    "dense_widths": command_line.whole_numbers,
-    "pixel_mean": command_line.numbers,
-    "pixel_std": command_line.numbers,
-}
-
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "folder of the run; default runs/DATASET-DATE-TIME, a new one each time."
+# What --help shows; --helpfull shows all.
+COMMON = (
+    *("dataset", "data_dir", "image_size_px", "model", "pretrained", "num_epochs", "batch_size"),
+    *("learning_rate", "augment", "fine_tune", "seed", "workdir", "resume", "recipe"),
 )
-_MODE = flags.DEFINE_string("mode", "train", f"what to do: {' or '.join(_MODES)}.")
-_RESUME = flags.DEFINE_bool(
-    "resume",
-    False,
-    "continue the run in --workdir where there is one, start one where there is none.",
-)
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "remove the run in --workdir first.")
-_PLAN = flags.DEFINE_bool(
-    "plan",
-    False,
-    "train nothing: compile a step, and tell what training would cost in memory, arithmetic and "
-    "hours on some machines; no image is read.",
-)
-_PLAN_CLASSES = flags.DEFINE_integer(
-    "plan_classes", None, "with --plan, number of classes; default the data set's."
-)
-_PLAN_EXAMPLES = flags.DEFINE_integer(
-    "plan_examples", None, "with --plan, number of training examples; default the data set's."
-)
-_PLAN_UTILIZATION = flags.DEFINE_float(
-    "plan_utilization", 0.4, "with --plan, share of a chip's peak arithmetic reached, in (0, 1]."
-)
-_PLAN_FLAGS = (_PLAN, _PLAN_CLASSES, _PLAN_EXAMPLES, _PLAN_UTILIZATION)
-_OWN_FLAGS = (_WORKDIR, _MODE, _RESUME, _OVERWRITE, *_PLAN_FLAGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,32 +48,77 @@ class Program:
 
     Attributes:
       name: how it is started, as in "python -m experiments.cats_dogs".
+      doc: what it does, with examples: the head of its help.
       recipe: name of the recipe whose settings it has unless flags say otherwise; None for none.
       report: called on the first process with the folder and the summary of a run that ended.
     """
 
     name: str
+    doc: str
     recipe: str | None = None
     report: Callable[[Path, dict[str, Any]], None] | None = None
 
 
 def define_flags(program: Program) -> None:
-    """Define a flag for each setting, and for recipes where the program has one."""
-    command_line.define_flags(
-        TrainConfig,
+    """Define the flags of a program that trains."""
+    define_setting_flags(program)
+    command_line.define_process_flags()
+    flags.DEFINE_string(
+        "workdir", None, "folder of the run; without it a new one, runs/DATASET-DATE-TIME."
+    )
+    flags.DEFINE_string("mode", "train", f"what to do: {' or '.join(_MODES)}.")
+    flags.DEFINE_bool(
+        "resume",
+        False,
+        "continue the run in --workdir where there is one, start one where there is none.",
+    )
+    flags.DEFINE_bool("overwrite", False, "remove the run in --workdir first.")
+    help_text.group("run", "workdir", "mode", "resume", "overwrite")
+    define_plan_flags(prefix="plan_")
+    flags.DEFINE_bool(
+        "plan",
+        False,
+        "train nothing: compile a step, and show what training would cost in memory, arithmetic "
+        "and hours on some machines; no image is read.",
+    )
+    help_text.group("plan", "plan")
+
+
+def define_setting_flags(program: Program) -> None:
+    """Define the flags of settings, and of the recipe where the program has one."""
+    command_line.define_setting_flags(
         model=list_models(),
         optimizer=optim.list_optimizers(),
-        schedule=schedules.list_schedules(),
+        schedule=optim.list_schedules(),
         augment=list_policies(),
     )
-    if program.recipe is not None:
-        flags.DEFINE_string(
-            "recipe",
-            program.recipe,
-            "published way to train, whose settings hold where no flag is given; "
-            f"none for the library's own. Known: {', '.join(recipes.RECIPES)}.",
-        )
-        flags.DEFINE_bool("list_recipes", False, "print the recipes, and train nothing.")
+    if program.recipe is None:
+        return
+    flags.DEFINE_string(
+        "recipe",
+        program.recipe,
+        "published way to train, whose settings hold where no flag is given; none for the "
+        f"library's own. Known: {', '.join(recipes.RECIPES)}.",
+    )
+    flags.DEFINE_bool("list_recipes", False, "print the recipes, and train nothing.")
+    help_text.group("training", "recipe", "list_recipes")
+
+
+def define_plan_flags(*, prefix: str = "") -> None:
+    """Define the flags of a plan's sizes."""
+    about = "with --plan, " if prefix else ""
+    flags.DEFINE_integer(
+        f"{prefix}classes", None, f"{about}number of classes; without it, the data set's."
+    )
+    flags.DEFINE_integer(
+        f"{prefix}examples",
+        None,
+        f"{about}number of training examples; without it, the data set's.",
+    )
+    flags.DEFINE_float(
+        f"{prefix}utilization", 0.4, f"{about}share of a chip's peak arithmetic reached, in (0, 1]."
+    )
+    help_text.group("plan", *(prefix + name for name in ("classes", "examples", "utilization")))
 
 
 def run_program(program: Program) -> None:
@@ -105,31 +127,45 @@ def run_program(program: Program) -> None:
     Args:
       program: which one this is.
     """
-    own = [flag.name for flag in _OWN_FLAGS]
-    if program.recipe is not None:
-        own += ["recipe", "list_recipes"]
-    for name in own:  # absl's --help lists a program's own flags
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-    command_line.run(functools.partial(_main, program))
+    defaults = functools.partial(resolved_defaults, program)
+    command_line.run(
+        functools.partial(_main, program), program.doc, common=COMMON, defaults=defaults
+    )
+
+
+def resolved_defaults(program: Program) -> dict[str, Any]:
+    """Give the settings that a run of the words of the command line would have.
+
+    Returns:
+      Values by name; those that a run would refuse or need weights for are left as they are.
+    """
+    words = [word for word in sys.argv if not help_text.asked_for([word])]
+    try:
+        flags.FLAGS(words)
+        return config_lib.resolve(read_config(program)).flat()
+    except (flags.Error, ValueError):
+        return {}
 
 
 def _main(program: Program, words: list[str]) -> None:
+    given = flags.FLAGS
     try:
-        if len(words) > 1:
-            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
-        if _MODE.value not in _MODES:
-            raise unknown_name("mode", _MODE.value, _MODES)
-        if program.recipe is not None and flags.FLAGS["list_recipes"].value:
+        command_line.check_no_words(words)
+        if given.mode not in _MODES:
+            raise unknown_name("mode", given.mode, _MODES)
+        if program.recipe is not None and given.list_recipes:
             print("\n".join(recipes.describe_recipes()))
-        elif _PLAN.value:
-            _plan(program)
+        elif given.plan:
+            from jaxcnn.cli.plan import show_plan  # not for those who train
+
+            show_plan(read_config(program), prefix="plan_")
         else:
-            _evaluate() if _MODE.value == "evaluate" else _train(program)
+            _evaluate() if given.mode == "evaluate" else _train(program)
     except Interrupted as stop:
         status = 128 + stop.signal_number
         end_processes(f"{stop} Resume with:\n  {_resume_command(program)}", status)
     except (NonFiniteLossError, PeerLostError) as error:
-        end_processes(f"error: {error}", 1)
+        end_processes(f"error: {command_line.in_flags(str(error))}", 1)
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
     except KeyboardInterrupt:
@@ -148,72 +184,60 @@ def read_config(program: Program) -> TrainConfig:
     Raises:
       ValueError: if the recipe is unknown or a flag's text cannot be read.
     """
-    config: TrainConfig = command_line.read_settings(TrainConfig, **_PARSERS)
+    config = command_line.read_settings()
     name = str(flags.FLAGS["recipe"].value) if program.recipe is not None else "none"
     if name == "none":
         return config
-    batch_size = config.batch_size if flags.FLAGS["batch_size"].present else None
+    batch_size = config.training.batch_size if flags.FLAGS["batch_size"].present else None
     settings = recipes.recipe_settings(name, batch_size)
-    if config.model not in (None, settings["model"]):  # another network has options of its own
+    model = config.network.model
+    if model not in (None, settings["model"]):  # another network has options of its own
         settings.pop("model_options", None)
-        if "drop_path_rate" not in model_options(config.model):
+        if "drop_path_rate" not in model_options(model):
             settings.pop("drop_path_rate", None)
-    left = {k: v for k, v in settings.items() if not flags.FLAGS[k].present}
-    return dataclasses.replace(config, **left)
+    return config.replace(**{k: v for k, v in settings.items() if not flags.FLAGS[k].present})
 
 
 def _train(program: Program) -> None:
-    if (_RESUME.value or _OVERWRITE.value) and not _WORKDIR.value:
+    given = flags.FLAGS
+    if (given.resume or given.overwrite) and not given.workdir:
         raise ValueError("--resume and --overwrite need --workdir, the folder of the run.")
-    if _RESUME.value and _OVERWRITE.value:
+    if given.resume and given.overwrite:
         raise ValueError("--resume and --overwrite exclude each other; give one.")
     config = read_config(program)
-    workdir = _WORKDIR.value or _new_workdir(config.dataset)
-    flags.FLAGS["workdir"].value = workdir
+    workdir = given.workdir or _new_workdir(config.data.dataset)
+    given["workdir"].value = workdir
     lines = [f"run folder: {workdir}", *command_line.prepare()]
     config = _for_this_machine(config, lines)
     if is_first():
         print("\n".join(lines))
     summary = train_and_evaluate.train_classifier(
-        config, workdir, resume=_RESUME.value, overwrite=_OVERWRITE.value
+        config, workdir, resume=given.resume, overwrite=given.overwrite
     )
     if not is_first():
         return
     if program.report is not None:
         program.report(Path(workdir), summary)
-    predict = f"jaxcnn predict --workdir={shlex.quote(workdir)} PHOTO..."
-    print(f"label your own photos:\n  {predict}")
+    print(f"label your own photos:\n  jaxcnn predict --workdir={shlex.quote(workdir)} PHOTO...")
 
 
 def _for_this_machine(config: TrainConfig, lines: list[str]) -> TrainConfig:
     """Take float32 for a recipe's bfloat16 on a CPU, which has to emulate that."""
     is_given = flags.FLAGS["compute_dtype"].present
-    if is_given or config.compute_dtype != "bfloat16" or jax.default_backend() != "cpu":
+    is_half = config.network.compute_dtype == "bfloat16"
+    if is_given or not is_half or jax.default_backend() != "cpu":
         return config
     lines.append("on a CPU: float32 for the recipe's bfloat16 (--compute_dtype=bfloat16 keeps it)")
-    return dataclasses.replace(config, compute_dtype="float32")
+    return config.replace(compute_dtype="float32")
 
 
 def _evaluate() -> None:
-    if not _WORKDIR.value:
+    workdir = flags.FLAGS.workdir
+    if not workdir:
         raise ValueError("--mode=evaluate needs --workdir, the folder of a run.")
     for line in command_line.prepare():
         print(line)
-    print(json.dumps(train_and_evaluate.evaluate_classifier(_WORKDIR.value), indent=2))
-
-
-def _plan(program: Program) -> None:
-    from jaxcnn.cli.plan_text import plan_lines  # not for those who train
-    from jaxcnn.runs.planning import plan
-
-    config = read_config(program)
-    for line in command_line.prepare():
-        print(line)
-    size = plan.find_size(
-        config, num_classes=_PLAN_CLASSES.value, num_examples=_PLAN_EXAMPLES.value
-    )
-    found = plan.make_plan(config, size, utilization=_PLAN_UTILIZATION.value, say=print)
-    print("\n".join(plan_lines(found)))
+    print(json.dumps(train_and_evaluate.evaluate_classifier(workdir), indent=2))
 
 
 def _new_workdir(dataset: str) -> str:
@@ -224,15 +248,15 @@ def _new_workdir(dataset: str) -> str:
 
 def _resume_command(program: Program) -> str:
     """Give the command that was typed, with the run's folder and --resume."""
-    names = [*(f.name for f in dataclasses.fields(TrainConfig)), "mode"]
+    names = [*setting_fields(), "mode"]
     names += ["recipe"] if program.recipe is not None else []
     given = [flags.FLAGS[name] for name in names if flags.FLAGS[name].present]
-    words = [*(flag.serialize() for flag in given), f"--workdir={_WORKDIR.value}", "--resume"]
+    words = [*(f.serialize() for f in given), f"--workdir={flags.FLAGS.workdir}", "--resume"]
     return f"{program.name} {shlex.join(words)}"
 
 
 def run() -> None:
     """Be the command `jaxcnn train`."""
-    program = Program("jaxcnn train")
+    program = Program("jaxcnn train", __doc__ or "")
     define_flags(program)
     run_program(program)

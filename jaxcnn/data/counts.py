@@ -32,7 +32,7 @@ def count_classes_and_examples(
         splits = load_splits(
             name,
             data_dir=data_dir,
-            size_px=1,
+            size_px=32,  # no image is drawn or read
             validation_fraction=validation_fraction,
             test_fraction=test_fraction,
             say=lambda line: None,

@@ -4,7 +4,6 @@ Source: Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.0399
 headings, as far as a run knows them).
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def write_card(
         "rows": shown,
         "num_rows": len(rows),
         "weights": facts.weights_row(classifier),
-        "weights_name": _base_name(config.weights),
+        "weights_name": _base_name(config.network.weights),
         "data_name": _data_name(config),
         "training": _training(config) if summary or run.epochs else {},
         "limits": facts.limits(classifier, summary, rows),
@@ -144,7 +143,7 @@ def _shown(rows: list[facts.ClassRow]) -> list[facts.ClassRow]:
 
 
 def _training(config: TrainConfig) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
+    values = config.flat()
     return {name: values[name] for name in _TRAINING if values.get(name) not in (None, 0.0, "none")}
 
 
@@ -154,9 +153,9 @@ def _base_name(path: str | None) -> str | None:
 
 
 def _data_name(config: TrainConfig) -> str:
-    if config.dataset == "drawn_pets":
+    if config.data.dataset == "drawn_pets":
         return "drawn_pets, cats and dogs drawn by jaxcnn"
-    if config.dataset == "folder":
-        name = _base_name(config.data_dir)
+    if config.data.dataset == "folder":
+        name = _base_name(config.data.data_dir)
         return f"a folder of photos, {name}" if name else "a folder of photos"
-    return f"{config.dataset} of tensorflow-datasets"
+    return f"{config.data.dataset} of tensorflow-datasets"

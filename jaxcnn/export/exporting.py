@@ -68,7 +68,7 @@ def export_classifier(
             classifier,
             run,
             about,
-            title=title or classifier.config.model,
+            title=title or classifier.config.network.model,
             trained_here=workdir is not None,
         )
         (fresh / "MODEL_CARD.md").write_text(text, encoding="utf-8")
@@ -147,12 +147,12 @@ def _about(
     config = classifier.config
     packages = ("jaxcnn", "jax", "jaxlib", "flax", "numpy", "pillow")
     return {
-        "model": config.model,
+        "model": config.network.model,
         "num_members": len(classifier.members),
         "num_parameters": facts.count_parameters(classifier.members[0]),
         "input": {"shape": ["b", *program.input_shape(classifier)], "dtype": "uint8"},
         "output": {"shape": ["b", len(classifier.class_names)], "dtype": "float32"},
-        "resize": {"mode": config.resize_mode, "interpolation": config.interpolation},
+        "resize": {"mode": config.data.resize_mode, "interpolation": config.data.interpolation},
         "programs": programs,
         "files": folder.describe_files(fresh),
         "versions": {

@@ -117,8 +117,8 @@ def weights_row(classifier: Classifier) -> pretrained.Weights | None:
     Returns:
       Their row in the table; None where it started from none, or from a file that is not known.
     """
-    name = classifier.config.weights
-    rows = {row.name: row for row in pretrained.list_weights(classifier.config.model)}
+    name = classifier.config.network.weights
+    rows = {row.name: row for row in pretrained.list_weights(classifier.config.network.model)}
     if name in rows:
         return rows[name]
     path = Path(name) if name else None
@@ -145,11 +145,11 @@ def limits(
     found: list[tuple[str, dict[str, Any]]] = [
         ("closed_set", {"count": len(classifier.class_names)})
     ]
-    if config.stored_size_px > config.image_size_px or config.resize_mode == "crop":
+    if config.data.stored_size_px > config.data.image_size_px or config.data.resize_mode == "crop":
         found.append(("edges", {}))
-    if config.num_channels == 1:
+    if config.data.num_channels == 1:
         found.append(("grey", {}))
-    if config.dataset == "drawn_pets":
+    if config.data.dataset == "drawn_pets":
         found.append(("drawings", {}))
     if summary is None:
         return [*found, ("unmeasured", {})]

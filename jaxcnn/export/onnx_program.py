@@ -67,14 +67,15 @@ def to_onnx(classifier: Classifier) -> bytes:
             model = jax2onnx.to_onnx(
                 predict_function(classifier),
                 [images],
-                model_name=classifier.config.model,
+                model_name=classifier.config.network.model,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
             )
         _pool_two_dimensions(model.graph)
     except Exception as error:  # the converter raises whatever an operation leads it to
         raise ExportError(
-            f"jax2onnx cannot convert {classifier.config.model} ({type(error).__name__}: {error}); "
+            f"jax2onnx cannot convert {classifier.config.network.model} "
+            f"({type(error).__name__}: {error}); "
             "leave onnx out of --format."
         ) from error
     if model.ByteSize() >= _MOST_BYTES:

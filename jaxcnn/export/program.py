@@ -54,7 +54,7 @@ def predict_function(classifier: Classifier) -> Callable[[jax.Array], jax.Array]
 def input_shape(classifier: Classifier) -> tuple[int, int, int]:
     """Give the (S, S, C) of an image that the program takes."""
     config = classifier.config
-    return config.stored_size_px, config.stored_size_px, config.num_channels
+    return config.data.stored_size_px, config.data.stored_size_px, config.data.num_channels
 
 
 def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
@@ -119,7 +119,7 @@ def check_program(
     images = pattern_images(classifier)
     expected = classifier.probabilities(images)
     difference = float(np.abs(np.asarray(program(images)) - expected).max())
-    tolerance = TOLERANCES[classifier.config.compute_dtype]
+    tolerance = TOLERANCES[classifier.config.network.compute_dtype]
     if not difference <= tolerance:
         raise ExportError(
             f"the {name} program's probabilities differ from the classifier's by {difference:.2g}, "

@@ -52,14 +52,16 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
       ValueError: if the network or an option is unknown, or does not fit the image size.
     """
     options: dict[str, Any] = {
-        name: getattr(config, name) for name in MODEL_OPTIONS if getattr(config, name) is not None
+        name: value
+        for name in MODEL_OPTIONS
+        if (value := getattr(config.network, name)) is not None
     }
-    options |= parse_model_options(config.model_options or "")
+    options |= parse_model_options(config.network.model_options or "")
     model = create_model(
-        config.model,
+        config.network.model,
         num_classes,
-        head=config.head,
-        dtype=jnp.dtype(config.compute_dtype),
+        head=config.network.head,
+        dtype=jnp.dtype(config.network.compute_dtype),
         **options,
     )
     # Traces without computing, so that a size that does not fit is said before data is read.
@@ -70,7 +72,7 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
 
 def image_shape(config: TrainConfig) -> tuple[int, int, int]:
     """Give the (H, W, C) of the images that the network sees."""
-    return config.image_size_px, config.image_size_px, config.num_channels
+    return config.data.image_size_px, config.data.image_size_px, config.data.num_channels
 
 
 def variable_shapes(config: TrainConfig, model: nn.Module) -> PyTree:
@@ -155,15 +157,15 @@ def build_parts(
     if phase.warmup_epochs is not None:  # a short run may end within its warm-up
         warmup_steps = min(round(phase.warmup_epochs * steps_per_epoch), total_steps - 1)
     schedule = schedules.make_schedule(
-        config.schedule,
+        config.training.schedule,
         learning_rate=phase.learning_rate,
         total_steps=total_steps,
         warmup_steps=warmup_steps,
     )
     options: dict[str, Any] = {
-        "weight_decay": config.weight_decay,
-        "momentum": config.momentum,
-        "gradient_clip_norm": config.gradient_clip_norm,
+        "weight_decay": config.training.weight_decay,
+        "momentum": config.training.momentum,
+        "gradient_clip_norm": config.training.gradient_clip_norm,
         "layer_factors": (
             layerwise_decay.layer_factors([*names, HEAD], phase.layer_decay)
             if phase.layer_decay != 1
@@ -173,22 +175,22 @@ def build_parts(
     if injected:
         peak = phase.learning_rate
         optimizer = optim.make_injected_optimizer(
-            config.optimizer,
+            config.training.optimizer,
             peak,
             injected=injected,
             share=lambda step: schedule(step) / peak,
             **options,
         )
     else:
-        optimizer = optim.make_optimizer(config.optimizer, schedule, **options)
+        optimizer = optim.make_optimizer(config.training.optimizer, schedule, **options)
     loss_fn = losses.make_loss(
-        config.head,
+        config.network.head,
         num_classes=len(class_counts),
-        label_smoothing=config.label_smoothing,
-        class_weights=parse_class_weights(config.class_weights, class_counts),
+        label_smoothing=config.training.label_smoothing,
+        class_weights=parse_class_weights(config.training.class_weights, class_counts),
     )
-    augment = make_augment(config.augment, image_size_px=config.image_size_px)
-    plain_loss_fn = losses.make_loss(config.head, num_classes=len(class_counts))
+    augment = make_augment(config.training.augment, image_size_px=config.data.image_size_px)
+    plain_loss_fn = losses.make_loss(config.network.head, num_classes=len(class_counts))
     mixing = build_mixing(config, len(class_counts))
     frozen = names[: model.frozen_stages]
     private = _privacy(config, model, frozen)
@@ -207,15 +209,15 @@ def build_mixing(config: TrainConfig, num_classes: int) -> Mixing | None:
     Returns:
       (key, batch) to batch; None where nothing is mixed.
     """
-    if not config.mixup and not config.cutmix:
+    if not config.training.mixup and not config.training.cutmix:
         return None
     return make_mixing(
-        num_classes=num_classes, mixup_alpha=config.mixup, cutmix_alpha=config.cutmix
+        num_classes=num_classes, mixup_alpha=config.training.mixup, cutmix_alpha=config.training.cutmix
     )
 
 
 def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...]) -> Privacy | None:
-    if not config.dp_clip_norm:
+    if not config.training.dp_clip_norm:
         return None
     collecting = set(variable_shapes(config, model)["batch_stats"]) - set(frozen)
     if collecting and not model.freeze_batch_norm:
@@ -224,7 +226,7 @@ def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...])
             "train the last layer alone (--pretrained), or give --freeze_batch_norm with weights "
             "to start from, or --nobatch_norm where the network has that."
         )
-    return Privacy(config.dp_clip_norm, config.dp_noise_multiplier or 0.0)
+    return Privacy(config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0)
 
 
 def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:
@@ -240,12 +242,12 @@ def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> 
     """
     return make_eval_step(
         model,
-        losses.make_loss(config.head, num_classes=num_classes),
-        image_size_px=config.image_size_px,
-        head=config.head,
-        flip_average=config.flip_average,
-        mean=config.pixel_mean,
-        std=config.pixel_std,
+        losses.make_loss(config.network.head, num_classes=num_classes),
+        image_size_px=config.data.image_size_px,
+        head=config.network.head,
+        flip_average=config.run.flip_average,
+        mean=config.data.pixel_mean,
+        std=config.data.pixel_std,
     )
 
 
@@ -262,11 +264,11 @@ def build_predict(config: TrainConfig, model: nn.Module) -> Predict:
     """
     return make_predict(
         model,
-        image_size_px=config.image_size_px,
-        head=config.head,
-        flip_average=config.flip_average,
-        mean=config.pixel_mean,
-        std=config.pixel_std,
+        image_size_px=config.data.image_size_px,
+        head=config.network.head,
+        flip_average=config.run.flip_average,
+        mean=config.data.pixel_mean,
+        std=config.data.pixel_std,
     )
 
 

@@ -14,7 +14,7 @@ from jaxcnn.runs import config as config_lib
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.runs.config.from_weights import settings_for
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.training.eval_step import EvalStep
 from jaxcnn.models import fold_batch_norm
@@ -80,11 +80,11 @@ class Classifier:
         self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
         self._answer_step = features.make_answer_step(
             model,
-            image_size_px=config.image_size_px,
-            mean=config.pixel_mean,
-            std=config.pixel_std,
-            head=config.head,
-            flip_average=config.flip_average,
+            image_size_px=config.data.image_size_px,
+            mean=config.data.pixel_mean,
+            std=config.data.pixel_std,
+            head=config.network.head,
+            flip_average=config.run.flip_average,
         )
         self._compiled_answers: dict[tuple[int, ...], CompiledStep] = {}
 
@@ -135,7 +135,7 @@ class Classifier:
         if weights is None:
             weights = pretrained.default_weights(model or "efficientnet_lite0").name
         found = pretrained.load(weights, model=model)
-        given = TrainConfig(dataset="folder", weights=str(weights), augment="none")
+        given = make_config(dataset="folder", weights=str(weights), augment="none")
         config = config_lib.resolve(given, settings_for(found))
         return cls(config, found.class_names, found.variables)
 
@@ -177,12 +177,12 @@ class Classifier:
         data = Path(photo).read_bytes() if isinstance(photo, (str, Path)) else photo
         return decode_and_resize(
             data,
-            config.stored_size_px,
-            config.resize_mode,
-            num_channels=config.num_channels,
-            interpolation=config.interpolation,
+            config.data.stored_size_px,
+            config.data.resize_mode,
+            num_channels=config.data.num_channels,
+            interpolation=config.data.interpolation,
             # What a machine has installed is no part of a network.
-            decoder="auto" if config.decoder == "fast" else config.decoder,
+            decoder="auto" if config.data.decoder == "fast" else config.data.decoder,
         )
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
@@ -223,7 +223,7 @@ class Classifier:
 
     def fingerprint(self) -> str:
         """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
-        config = dataclasses.asdict(self.config)
+        config = self.config.flat()
         seen = {name: config[name] for name in _LOOKING}
         return features.fingerprint(self._members, self.class_names, seen)
 

@@ -40,7 +40,7 @@ class RunContext(NamedTuple):
     @property
     def eval_batch_size(self) -> int:
         """Give the size of evaluation's batches, rounded up to what the devices divide."""
-        return self.layout.round_up(self.config.eval_batch_size)
+        return self.layout.round_up(self.config.run.eval_batch_size)
 
     def compile(self, step: Any, state: PyTree, batch: Any, *others: Any) -> CompiledStep:
         """Compile a step of variables and a batch; what it gives lies on every device."""

@@ -35,10 +35,10 @@ class EnsembleRun(Run):
         super().__init__(*args, **options)
         self._init_keys, self._members = [], []
         metadata = {"class_names": list(self.data.class_names)}
-        for number in range(self.config.num_seeds):
-            seed = self.config.seed + number
+        for number in range(self.config.run.num_seeds):
+            seed = self.config.run.seed + number
             init_key, run_key = jax.random.split(jax.random.key(seed))
-            solo = dataclasses.replace(self.config, seed=seed, num_seeds=1)
+            solo = self.config.replace( seed=seed, num_seeds=1)
             folder = self.folder.member(number)
             # One more than `last` keeps: falling back there must still find its best here.
             best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=self._run.say)
@@ -63,7 +63,7 @@ class EnsembleRun(Run):
         plan = loop.Plan(
             num_epochs=phase.num_epochs,
             steps_per_epoch=trainer.steps_per_epoch,
-            checkpoint_every_steps=self.config.checkpoint_every_steps,
+            checkpoint_every_steps=self.config.run.checkpoint_every_steps,
         )
         self._run.say(self._heading(step, states[0], plan))
         batches = self._batches(prepared, step)
@@ -91,7 +91,7 @@ class EnsembleRun(Run):
         return ProgressLine(
             num_epochs=plan.num_epochs,
             steps_per_epoch=plan.steps_per_epoch,
-            batch_size=self.config.batch_size * self.config.num_seeds,
+            batch_size=self.config.training.batch_size * self.config.run.num_seeds,
         )
 
     def finish_members(self, progress: Sequence[Progress]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class EnsembleRun(Run):
         ]
         for member, row in zip(self._members, rows, strict=True):
             write_json(member.folder.summary, row)
-        accuracies = self._baselines() | {self.config.model: ensemble.test.accuracy}
+        accuracies = self._baselines() | {self.config.network.model: ensemble.test.accuracy}
         summary = {
             **ensemble_scores.result(rows, ensemble, self.data.class_names),
             **self._about_training(progress[0]),
@@ -120,7 +120,7 @@ class EnsembleRun(Run):
             ensemble.test, ensemble.validation, self._best_of(self._members[0], steps[0])
         )
         for name, accuracy in accuracies.items():
-            if name != self.config.model:
+            if name != self.config.network.model:
                 self._run.say(f"  {name:<32} {accuracy:6.1%} of test images right")
         for line in ensemble_scores.told(summary):
             self._run.say(line)
@@ -138,7 +138,7 @@ class EnsembleRun(Run):
             "weights": self._start.name if self._start else None,
         }
 
-    def write_page_anew(self) -> None:
+    def write_page_again(self) -> None:
         """Test all networks again, and write the page of a run that ended from that."""
         _, ensemble = self.test_members([None] * len(self._members))
         first = self._best_of(self._members[0], None)
@@ -165,18 +165,18 @@ class EnsembleRun(Run):
         return MembersStep(
             prepared.step,
             state,
-            batch_shapes(prepared.train, self.config.batch_size),
+            batch_shapes(prepared.train, self.config.training.batch_size),
             self._run.key,
-            num_members=self.config.num_seeds,
-            mode=choose_mode(self.config.members_mode),
-            shared_batch=self.config.member_order == "shared",
+            num_members=self.config.run.num_seeds,
+            mode=choose_mode(self.config.run.members_mode),
+            shared_batch=self.config.run.member_order == "shared",
         )
 
     def _batches(self, prepared: Prepared, step: MembersStep) -> Any:
         """Feed the members; what is stacked for `vmap` stays on the host until then."""
-        options: dict[str, Any] = {"batch_size": self.config.batch_size}
-        if self.config.member_order == "shared":
-            seed = self.config.seed
+        options: dict[str, Any] = {"batch_size": self.config.training.batch_size}
+        if self.config.run.member_order == "shared":
+            seed = self.config.run.seed
             return batches_lib.train_batches(
                 prepared.train, seed=seed, to_device=jax.device_put, **options
             )
@@ -189,13 +189,13 @@ class EnsembleRun(Run):
         config = self.config
         way = "in one program by vmap" if step.mode == "vmap" else "in turn by one program"
         return (
-            f"{config.num_seeds} x {config.model} (seeds {config.seed} to "
-            f"{config.seed + config.num_seeds - 1}), {way} (--members_mode), "
-            f"{'shared batches' if config.member_order == 'shared' else 'batches of their own'}: "
+            f"{config.run.num_seeds} x {config.network.model} (seeds {config.run.seed} to "
+            f"{config.run.seed + config.run.num_seeds - 1}), {way} (--members_mode), "
+            f"{'shared batches' if config.run.member_order == 'shared' else 'batches of their own'}: "
             f"{count_parameters(state.params):,} parameters each, "
-            f"{config.image_size_px} x {config.image_size_px} x {config.num_channels} images, "
-            f"{plan.num_epochs * plan.steps_per_epoch:,} steps of {config.num_seeds} x "
-            f"{config.batch_size} on {self._run.layout.describe()}; "
+            f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels} images, "
+            f"{plan.num_epochs * plan.steps_per_epoch:,} steps of {config.run.num_seeds} x "
+            f"{config.training.batch_size} on {self._run.layout.describe()}; "
             f"compiled in {step.seconds:.1f} s"
         )
 

@@ -45,17 +45,17 @@ def split_features(
       The split, images replaced by features.
     """
     config, key, layout = run.config, run.key, run.layout
-    flips = parse_policy(config.augment).get("flip", 0) > 0
+    flips = parse_policy(config.training.augment).get("flip", 0) > 0
     options: dict[str, Any] = {
-        "image_size_px": config.image_size_px,
-        "mean": config.pixel_mean,
-        "std": config.pixel_std,
-        "mirrored": flips if num_augmented else config.flip_average,
-        "num_augmented": config.feature_views if num_augmented else 0,
+        "image_size_px": config.data.image_size_px,
+        "mean": config.data.pixel_mean,
+        "std": config.data.pixel_std,
+        "mirrored": flips if num_augmented else config.run.flip_average,
+        "num_augmented": config.training.feature_views if num_augmented else 0,
     }
     backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
     about = features.fingerprint(
-        backbone, options, config.augment, config.seed, config.stored_size_px, list(split.names)
+        backbone, options, config.training.augment, config.run.seed, config.data.stored_size_px, list(split.names)
     )
     path = run.folder.features / f"{name}.npz"
     found = features.load_features(path, about)
@@ -80,7 +80,7 @@ def _extract(
     key: jax.Array,
 ) -> tuple[np.ndarray, np.ndarray]:
     started = time.perf_counter()
-    run.say(f"{run.config.model} runs over {len(split):,} {name} images")
+    run.say(f"{run.config.network.model} runs over {len(split):,} {name} images")
     batches = run.eval_batches(split, run.layout.round_up(_BATCH_SIZE))
     with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
         found, present = features.extract(
@@ -89,7 +89,7 @@ def _extract(
     seconds = time.perf_counter() - started
     num_views = found.shape[1]
     run.say(
-        f"{run.config.model} ran once over {len(split):,} {name} images, {num_views} views of"
+        f"{run.config.network.model} ran once over {len(split):,} {name} images, {num_views} views of"
         f" each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features kept"
     )
     return found, present

@@ -24,7 +24,7 @@ from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn import losses, plots
 from jaxcnn.augment import center_crop
 from jaxcnn.training.compilation import compile_step
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.models import HEAD, fold_batch_norm, split_at_head, stage_names
@@ -102,9 +102,9 @@ def find_hard_examples(
             raise unknown_name(kind, name, known)
     start = find_start(_settings_of(weights), say=say) if weights else None  # before data is read
     run = train_and_evaluate.load_run(workdir, say=say)
-    if run.config.num_seeds > 1:
+    if run.config.run.num_seeds > 1:
         raise ValueError(
-            f"{workdir} holds {run.config.num_seeds} networks, and photos are judged by one; train "
+            f"{workdir} holds {run.config.run.num_seeds} networks, and photos are judged by one; train "
             "one with num_seeds=1."
         )
     variables, _ = run.best_variables()
@@ -133,7 +133,7 @@ def find_hard_examples(
         suspected=suspected,
         scores=np.where(present, scores[score], np.nan),
         noise=noise,
-        batch_size=run.config.batch_size,
+        batch_size=run.config.training.batch_size,
     )
     return found, split
 
@@ -205,8 +205,8 @@ def _settings_of(weights: str | None, config: TrainConfig | None = None) -> Trai
     """Give the settings to look at a run's photos by published weights."""
     data = ("dataset", "data_dir", "max_train_examples", "validation_fraction", "test_fraction")
     same = (*data, "seed", "memory_limit_gib", "decoder", "image_cache_gib", "max_bad_share")
-    kept = {} if config is None else {name: getattr(config, name) for name in same}
-    return TrainConfig(**kept, weights=weights, augment="flip")
+    kept = {} if config is None else {name: config.flat()[name] for name in same}
+    return make_config(**kept, weights=weights, augment="flip")
 
 
 def _features_of_weights(run: Run, start: Start, say: Say) -> features.FeatureSplit:
@@ -219,14 +219,14 @@ def _features_of_weights(run: Run, start: Start, say: Say) -> features.FeatureSp
     key = jax.random.key(0)
     variables = transfer_variables(start.variables, model, build.image_shape(config), key=key)
     about = features.fingerprint(
-        variables, config.image_size_px, config.stored_size_px, list(split.names)
+        variables, config.data.image_size_px, config.data.stored_size_px, list(split.names)
     )
     path = run.folder.features / "judging.npz"
     found = features.load_features(path, about)
     if found is None:
         model, variables = fold_batch_norm(model, variables)
         step = features.make_feature_step(
-            model, image_size_px=config.image_size_px, mean=config.pixel_mean, std=config.pixel_std
+            model, image_size_px=config.data.image_size_px, mean=config.data.pixel_mean, std=config.data.pixel_std
         )
         compiled = compile_step(step, variables, batch_shapes(split, _BATCH), key)
         with _progress(len(split), "features") as bar:
@@ -250,7 +250,7 @@ def _probabilities(
     head = {"params": {HEAD: variables["params"][HEAD]}}
     # The last layer is linear: the mean of the views' logits is the logits of their mean.
     logits = classifier.apply(head, jnp.asarray(split.features.mean(axis=1)), train=False)
-    return np.asarray(losses.probabilities(jnp.asarray(logits), config.head), np.float64)
+    return np.asarray(losses.probabilities(jnp.asarray(logits), config.network.head), np.float64)
 
 
 def _gradients(
@@ -260,7 +260,7 @@ def _gradients(
     config, num_classes = run.config, len(run.data.class_names)
     freeze = plan_phases(config)[-1].freeze
     model = build.build_model(config, num_classes, freeze=freeze)
-    loss_fn = losses.make_loss(config.head, num_classes=num_classes)
+    loss_fn = losses.make_loss(config.network.head, num_classes=num_classes)
     if of == "head" or (of == "auto" and freeze == "backbone"):
         _, classifier = split_at_head(model)
         summary = per_example_gradients.make_gradient_summary(classifier, loss_fn, chunk_size=256)
@@ -272,8 +272,8 @@ def _gradients(
 
     def step(variables: PyTree, batch: Batch) -> tuple[jax.Array, per_example_gradients.GradientSums]:
         images = to_unit_interval(jnp.asarray(batch.image))
-        images = jax.vmap(lambda image: center_crop(image, config.image_size_px))(images)
-        images = normalize(images, mean=config.pixel_mean, std=config.pixel_std)
+        images = jax.vmap(lambda image: center_crop(image, config.data.image_size_px))(images)
+        images = normalize(images, mean=config.data.pixel_mean, std=config.data.pixel_std)
         return summary(variables, images, batch.label, batch.mask)
 
     return _gradients_of_network(step, variables, run.data.train, say)

@@ -58,7 +58,7 @@ class PhaseTrainer:
     ) -> None:
         self._run, self._phase, self._stores = run, phase, stores
         self._config, data = run.config, run.data
-        self.steps_per_epoch = batches_lib.steps_per_epoch(len(data.train), self._config.batch_size)
+        self.steps_per_epoch = batches_lib.steps_per_epoch(len(data.train), self._config.training.batch_size)
         counts = np.bincount(data.train.labels, minlength=len(data.class_names))
         self._parts = build.build_parts(
             self._config,
@@ -97,8 +97,8 @@ class PhaseTrainer:
             self._parts.loss_fn,
             self._parts.augment,
             mixing=self._parts.mixing,
-            mean=self._config.pixel_mean,
-            std=self._config.pixel_std,
+            mean=self._config.data.pixel_mean,
+            std=self._config.data.pixel_std,
             **self._step_options(),
         )
         return Prepared(
@@ -129,7 +129,7 @@ class PhaseTrainer:
 
         eval_step = self._run.compile(
             make_eval_step_of_views(
-                classifier, self._parts.plain_loss_fn, features.all_views, head=self._config.head
+                classifier, self._parts.plain_loss_fn, features.all_views, head=self._config.network.head
             ),
             head_of(variables),
             batch_shapes(validation, self._run.eval_batch_size),
@@ -164,12 +164,12 @@ class PhaseTrainer:
 
     def _step_options(self) -> dict[str, Any]:
         return {
-            "head": self._config.head,
-            "ema_decay": self._config.ema_decay or None,
+            "head": self._config.network.head,
+            "ema_decay": self._config.training.ema_decay or None,
             "reported_loss_fn": self._parts.plain_loss_fn,
             "frozen": () if self._phase.on_features else self._parts.frozen,
-            "num_parts": self._config.accumulate_steps,
-            "rematerialize": self._config.rematerialize,
+            "num_parts": self._config.training.accumulate_steps,
+            "rematerialize": self._config.training.rematerialize,
             "private": self._parts.private,
         }
 
@@ -180,7 +180,7 @@ class PhaseTrainer:
             variables,
             self._parts.optimizer,
             frozen=frozen,
-            with_ema=bool(self._config.ema_decay),
+            with_ema=bool(self._config.training.ema_decay),
             step=progress.first_epoch * self.steps_per_epoch,
         )
         return self._run.layout.put_state(state)
@@ -209,8 +209,8 @@ class PhaseTrainer:
                 plan=loop.Plan(
                     num_epochs=self._phase.num_epochs,
                     steps_per_epoch=self.steps_per_epoch,
-                    early_stopping_epochs=config.early_stopping_epochs,
-                    checkpoint_every_steps=config.checkpoint_every_steps,
+                    early_stopping_epochs=config.training.early_stopping_epochs,
+                    checkpoint_every_steps=config.run.checkpoint_every_steps,
                 ),
                 stores=self._stores,
                 best_metadata={
@@ -223,7 +223,7 @@ class PhaseTrainer:
                 line=ProgressLine(
                     num_epochs=progress.first_epoch + self._phase.num_epochs,
                     steps_per_epoch=self.steps_per_epoch,
-                    batch_size=config.batch_size,
+                    batch_size=config.training.batch_size,
                     phase=self._phase.name,
                     visible=is_first(),
                 ),
@@ -236,7 +236,7 @@ class PhaseTrainer:
         self, step: Any, state: TrainState, train: ImageSplit, key: jax.Array
     ) -> CompiledStep:
         layout = self._run.layout
-        shapes = layout.batch_shapes(batch_shapes(train, self._config.batch_size))
+        shapes = layout.batch_shapes(batch_shapes(train, self._config.training.batch_size))
         with layout.tracing():
             return compile_step(
                 layout.gathered(step),
@@ -256,21 +256,21 @@ class PhaseTrainer:
         key: jax.Array,
     ) -> tuple[device_scan.ScannedSteps | None, Any]:
         """Choose how steps get their images: scanned on the device, or batch by batch."""
-        options = {"batch_size": self._config.batch_size, "seed": self._config.seed}
+        options = {"batch_size": self._config.training.batch_size, "seed": self._config.run.seed}
 
         def make_batches() -> Any:
             put = self._run.layout.put_batch
             return batches_lib.train_batches(train, to_device=put, **own_share(), **options)
 
         scanned = device_scan.choose_steps(
-            self._config.epoch_scan,
+            self._config.run.epoch_scan,
             step,
             compiled,
             state,
             train,
             make_batches,
             key,
-            batch_size=self._config.batch_size,
+            batch_size=self._config.training.batch_size,
             steps_per_epoch=self.steps_per_epoch,
             say=self._run.say,
         )
@@ -292,9 +292,9 @@ class PhaseTrainer:
             parameters = f"{trained:,} of {total:,} parameters trained"
         name = f"{self._phase.name}: " if self._phase.name else ""
         return (
-            f"{name}{config.model}: {parameters}, "
-            f"{config.image_size_px} x {config.image_size_px} x {config.num_channels} images, "
-            f"{self._phase.num_epochs * self.steps_per_epoch:,} steps of {config.batch_size} on "
+            f"{name}{config.network.model}: {parameters}, "
+            f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels} images, "
+            f"{self._phase.num_epochs * self.steps_per_epoch:,} steps of {config.training.batch_size} on "
             f"{run.layout.describe()}; compiled in "
             f"{compile_seconds:.1f} s"
         )

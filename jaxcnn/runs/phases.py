@@ -29,25 +29,25 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
     Returns:
       One phase, or with `fine_tune` two.
     """
-    freeze = config.freeze or "none"
+    freeze = config.network.freeze or "none"
     main = Phase(
-        name=FINE_TUNE if config.fine_tune else "",
-        num_epochs=config.num_epochs,
-        learning_rate=config.learning_rate,
-        warmup_epochs=config.warmup_epochs,
+        name=FINE_TUNE if config.training.fine_tune else "",
+        num_epochs=config.training.num_epochs,
+        learning_rate=config.training.learning_rate,
+        warmup_epochs=config.training.warmup_epochs,
         freeze=freeze,
-        layer_decay=config.layer_decay if starts_from_weights(config) else 1.0,
-        on_features=config.cache_features and freeze == "backbone",
+        layer_decay=config.training.layer_decay if starts_from_weights(config) else 1.0,
+        on_features=config.training.cache_features and freeze == "backbone",
     )
-    if not config.fine_tune or not config.head_epochs:
+    if not config.training.fine_tune or not config.training.head_epochs:
         return [main]
     head = Phase(
         name=HEAD,
-        num_epochs=config.head_epochs,
-        learning_rate=config.head_learning_rate,
-        warmup_epochs=None if config.schedule == "one_cycle" else min(1.0, config.head_epochs / 2),
+        num_epochs=config.training.head_epochs,
+        learning_rate=config.training.head_learning_rate,
+        warmup_epochs=None if config.training.schedule == "one_cycle" else min(1.0, config.training.head_epochs / 2),
         freeze="backbone",
         layer_decay=1.0,
-        on_features=config.cache_features,
+        on_features=config.training.cache_features,
     )
     return [head, main]

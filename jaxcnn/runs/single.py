@@ -60,8 +60,8 @@ class Run:
         shapes = build.variable_shapes(config, self._model)
         # One more than `last` keeps: falling back there must still find its best here.
         self._best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=say)
-        self._init_key, key = jax.random.split(jax.random.key(config.seed))
-        layout = Layout.make(config.mesh, batch_size=config.batch_size)
+        self._init_key, key = jax.random.split(jax.random.key(config.run.seed))
+        layout = Layout.make(config.run.mesh, batch_size=config.training.batch_size)
         run = RunContext(config, folder, data, shapes, key=key, layout=layout, say=say)
         step = build.build_eval_step(config, self._model, len(data.class_names))
         batch = batch_shapes(data.validation, run.eval_batch_size)
@@ -87,7 +87,7 @@ class Run:
         variables, step = self.best_variables(progress.best_step)
         validation = self.evaluate(self.data.validation, variables)
         test = self.evaluate(self.data.test, variables)
-        accuracies = self._baselines() | {self.config.model: test.accuracy}
+        accuracies = self._baselines() | {self.config.network.model: test.accuracy}
         summary = {
             **summary_lib.result(test, validation, self.data.class_names),
             "num_parameters": count_parameters(self._run.shapes["params"]),
@@ -111,7 +111,7 @@ class Run:
         self._tell(summary, accuracies)
         return summary
 
-    def write_page_anew(self) -> None:
+    def write_page_again(self) -> None:
         """Test the best variables again, and write the page of a run that ended from that."""
         variables, _ = self.best_variables()
         validation = self.evaluate(self.data.validation, variables)
@@ -148,7 +148,7 @@ class Run:
         shape = build.image_shape(self.config)
         if self._start is not None:
             return functools.partial(
-                _transferred, self._start.variables, self._model, shape, self.config.head_init
+                _transferred, self._start.variables, self._model, shape, self.config.network.head_init
             )
         return make_initial(self._model, shape)
 
@@ -177,10 +177,10 @@ class Run:
         return last if phase is phases[-1] else last.with_name(f"{last.name}_{phase.name}")
 
     def _images_trained(self, progress: Progress) -> int:
-        return progress.history[-1]["step"] * self.config.batch_size
+        return progress.history[-1]["step"] * self.config.training.batch_size
 
     def _baselines(self) -> dict[str, float]:
-        if not self.config.baselines:
+        if not self.config.run.baselines:
             return {}
         splits = (self.data.train, self.data.validation, self.data.test)
         pairs = [(s.gather(np.arange(len(s)))[0], s.labels) for s in splits]
@@ -199,12 +199,12 @@ class Run:
 
     def _about_privacy(self, num_steps: int) -> dict[str, Any]:
         config = self.config
-        if not config.dp_clip_norm:
+        if not config.training.dp_clip_norm:
             return {}
         found, line = differential_privacy.report(
-            differential_privacy.Privacy(config.dp_clip_norm, config.dp_noise_multiplier or 0.0),
+            differential_privacy.Privacy(config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0),
             num_examples=len(self.data.train),
-            batch_size=config.batch_size,
+            batch_size=config.training.batch_size,
             num_steps=num_steps,
         )
         self._run.say(line)
@@ -213,7 +213,7 @@ class Run:
     def _tell(self, summary: dict[str, Any], accuracies: dict[str, float]) -> None:
         low, high = summary["test_accuracy_interval"]
         for name, accuracy in accuracies.items():
-            if name != self.config.model:
+            if name != self.config.network.model:
                 self._run.say(f"  {name:<32} {accuracy:6.1%} of test images right")
         self._run.say(
             f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "

@@ -47,10 +47,10 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     search.check_search(config)
     config = config_lib.resolve(config, start.preset if start else None)
     # The classes are not known yet; two stand in for them, or as many as there are weights.
-    num_classes = max(2, config.class_weights.count(",") + 1)
-    if config.num_seeds > 1 or search.is_asked_for(config):
+    num_classes = max(2, config.training.class_weights.count(",") + 1)
+    if config.run.num_seeds > 1 or search.is_asked_for(config):
         config = _on_one_device(config)
-    Layout.make(config.mesh, batch_size=config.batch_size)
+    Layout.make(config.run.mesh, batch_size=config.training.batch_size)
     for phase in plan_phases(config):
         build.build_parts(config, phase, class_counts=[1] * num_classes, steps_per_epoch=1)
     return config
@@ -70,32 +70,32 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
       ValueError: if the data cannot be used.
     """
     splits = load_splits(
-        config.dataset,
-        data_dir=config.data_dir,
-        size_px=config.stored_size_px,
-        max_train_examples=config.max_train_examples,
-        validation_fraction=config.validation_fraction,
-        test_fraction=config.test_fraction,
-        seed=config.seed,
+        config.data.dataset,
+        data_dir=config.data.data_dir,
+        size_px=config.data.stored_size_px,
+        max_train_examples=config.data.max_train_examples,
+        validation_fraction=config.data.validation_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.run.seed,
         say=say,
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
-    say(f"{config.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
+    say(f"{config.data.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
-    may_check = is_alone and config.check_files
+    may_check = is_alone and config.data.check_files
     return load_images(
         splits,
-        size_px=config.stored_size_px,
-        resize_mode=config.resize_mode,
-        num_channels=config.num_channels,
-        interpolation=config.interpolation,
-        num_workers=config.num_workers,
-        max_bad_share=config.max_bad_share,
-        memory_limit_bytes=round(config.memory_limit_gib * 2**30) if is_alone else 0,
-        decoder=config.decoder,
+        size_px=config.data.stored_size_px,
+        resize_mode=config.data.resize_mode,
+        num_channels=config.data.num_channels,
+        interpolation=config.data.interpolation,
+        num_workers=config.data.num_workers,
+        max_bad_share=config.data.max_bad_share,
+        memory_limit_bytes=round(config.data.memory_limit_gib * 2**30) if is_alone else 0,
+        decoder=config.data.decoder,
         cache=_image_cache(config, say),
         # Drawings are made for each split.
-        look_for_duplicates=may_check and config.dataset != DRAWN_PETS,
+        look_for_duplicates=may_check and config.data.dataset != DRAWN_PETS,
         check_beforehand=may_check,
         say=say,
     )
@@ -163,18 +163,18 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
             "num_seeds, sweep and find_learning_rate are for one process; start one alone, or give "
             "none of them."
         )
-    if config.mesh not in ("auto", "data:1"):
+    if config.run.mesh not in ("auto", "data:1"):
         raise ValueError(
-            f"mesh is {config.mesh}, but num_seeds, sweep and find_learning_rate use one device; "
+            f"mesh is {config.run.mesh}, but num_seeds, sweep and find_learning_rate use one device; "
             "leave it out."
         )
-    return dataclasses.replace(config, mesh="data:1")
+    return config.replace( mesh="data:1")
 
 
 def _run(
     config: TrainConfig, folder: Workdir, data: ImageSplits, start: Start | None, say: Say
 ) -> dict[str, Any]:
-    if config.num_seeds > 1:
+    if config.run.num_seeds > 1:
         members = EnsembleRun(config, folder, data, start=start, say=say)
         return members.finish_members(members.train_members())
     run = Run(config, folder, data, start=start, say=say)
@@ -210,7 +210,7 @@ def _evaluate_members(run: EnsembleRun) -> dict[str, Any]:
     def both(tested: Tested) -> dict[str, Any]:
         return {n: summary_lib.scores(found) for n, found in tested._asdict().items()}
 
-    members, ensemble = run.test_members([None] * run.config.num_seeds)
+    members, ensemble = run.test_members([None] * run.config.run.num_seeds)
     return {"members": [both(tested) for tested in members], **both(ensemble)}
 
 
@@ -231,7 +231,7 @@ def load_run(workdir: Path | str, *, say: Say = print) -> Run:
     if not folder.config.exists():
         raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
     config = config_lib.load_config(folder.config)
-    kind = EnsembleRun if config.num_seeds > 1 else Run
+    kind = EnsembleRun if config.run.num_seeds > 1 else Run
     return kind(config, folder, load_data(config, say=say), say=say)
 
 
@@ -246,9 +246,9 @@ def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
 
 
 def _image_cache(config: TrainConfig, say: Say) -> ImageCache | None:
-    if not config.image_cache_gib:
+    if not config.data.image_cache_gib:
         return None
-    return ImageCache(cache_folder() / "decoded", round(config.image_cache_gib * 2**30), say=say)
+    return ImageCache(cache_folder() / "decoded", round(config.data.image_cache_gib * 2**30), say=say)
 
 
 def _say_nothing(line: str) -> None:

@@ -42,17 +42,17 @@ def find_start(config: TrainConfig, *, say: Say = print) -> Start | None:
     """
     if not starts_from_weights(config):
         return None
-    if config.init_from:
-        return _from_run(config.init_from, config)
-    model = config.model or ("efficientnet_lite0" if config.weights is None else None)
+    if config.network.init_from:
+        return _from_run(config.network.init_from, config)
+    model = config.network.model or ("efficientnet_lite0" if config.network.weights is None else None)
     found = pretrained.load(
-        config.weights or pretrained.default_weights(model or "").name, model=model, say=say
+        config.network.weights or pretrained.default_weights(model or "").name, model=model, say=say
     )
     preset = settings_for(
         found,
-        image_size_px=config.image_size_px,
+        image_size_px=config.data.image_size_px,
         num_channels=num_channels_of(config),
-        model_options=config.model_options or "",
+        model_options=config.network.model_options or "",
     )
     say(f"weights: {found.name}, {len(found.class_names)} classes")
     return Start(found.variables, preset, found.name)
@@ -63,22 +63,22 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
         there, variables = load_best(Path(workdir))
     except CheckpointError as error:
         raise ValueError(f"init_from: {error}") from error
-    if config.model not in (None, there.model):
-        raise ValueError(f"init_from: {workdir} holds a {there.model}, but model={config.model}.")
+    if config.network.model not in (None, there.network.model):
+        raise ValueError(f"init_from: {workdir} holds a {there.network.model}, but model={config.network.model}.")
     names = (
         *("model", "interpolation", "resize_mode", "num_channels", "pixel_mean", "pixel_std"),
         *(name for name in MODEL_OPTIONS if name != "freeze_batch_norm"),
     )
-    preset = {name: getattr(there, name) for name in names}
-    preset["image_size_px"] = config.image_size_px or there.image_size_px
+    preset = {name: there.flat()[name] for name in names}
+    preset["image_size_px"] = config.data.image_size_px or there.data.image_size_px
     preset["stored_size_px"] = round(
-        preset["image_size_px"] * there.stored_size_px / there.image_size_px
+        preset["image_size_px"] * there.data.stored_size_px / there.data.image_size_px
     )
-    given = (there.model_options, config.model_options)
+    given = (there.network.model_options, config.network.model_options)
     preset["model_options"] = ",".join(filter(None, given))
-    if config.num_channels not in (None, there.num_channels):
+    if config.data.num_channels not in (None, there.data.num_channels):
         for name in ("pixel_mean", "pixel_std"):
-            preset[name] = for_channels(preset[name], config.num_channels)
+            preset[name] = for_channels(preset[name], config.data.num_channels)
     return Start(variables, {k: v for k, v in preset.items() if v is not None}, workdir)
 
 

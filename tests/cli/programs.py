@@ -25,8 +25,9 @@ def command(program, *words):
 
 def _module(program):
     """A study is a module of its own, all else a command of `jaxcnn`."""
-    study = Path(ROOT, "experiments", f"{program}.py").exists()
-    return [f"experiments.{program}"] if study else ["jaxcnn", program]
+    if Path(ROOT, "experiments", f"{program}.py").exists():
+        return [f"experiments.{program}"]
+    return ["jaxcnn"] if program == "jaxcnn" else ["jaxcnn", program]
 
 
 def run_program(program, *words, environment=None, folder=ROOT, timeout=600):

@@ -1,7 +1,6 @@
 """Wrong labels in a folder of photos, found by the program after a run that trained on them."""
 
 import csv
-import dataclasses
 
 import numpy as np
 import pytest
@@ -37,8 +36,8 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(photos, tiny_config, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    config = dataclasses.replace(
-        tiny_config, dataset="folder", data_dir=str(photos), num_epochs=6, learning_rate=0.02
+    config = tiny_config.replace(
+        dataset="folder", data_dir=str(photos), num_epochs=6, learning_rate=0.02
     )
     train_classifier(config, workdir, say=silent)
     return workdir
@@ -114,8 +113,7 @@ def test_the_noise_scale_is_put_in_words(scale, words):
 
 @pytest.mark.slow
 def test_a_private_run_tells_its_epsilon(photos, tiny_config, tmp_path):
-    config = dataclasses.replace(
-        tiny_config,
+    config = tiny_config.replace(
         dataset="folder",
         data_dir=str(photos),
         num_epochs=1,

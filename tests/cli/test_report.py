@@ -1,7 +1,5 @@
 """The program that writes a run's page again, from what the run kept or by testing it anew."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,7 +25,7 @@ def photos(tmp_path_factory):
 def run(photos, tiny_config, tmp_path_factory):
     said = []
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    config = dataclasses.replace(tiny_config, dataset="folder", data_dir=str(photos), num_epochs=1)
+    config = tiny_config.replace(dataset="folder", data_dir=str(photos), num_epochs=1)
     train_classifier(config, workdir, say=said.append)
     assert f"look at it: {workdir / 'report.html'}" in said
     return workdir
@@ -58,7 +56,7 @@ def test_the_page_is_made_anew(run):
     first = page.read_bytes()
     for name in ("report.html", "test_answers.npz", "report_photos.npz"):
         (run / name).unlink()
-    done = run_program("report", f"--workdir={run}", "--anew")
+    done = run_program("report", f"--workdir={run}", "--retest")
     assert done.returncode == 0, done.stderr
     assert page.read_bytes() == first
 

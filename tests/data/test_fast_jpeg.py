@@ -17,7 +17,7 @@ from jaxcnn.data.fast_jpeg import (
     reduction,
     resize_fast,
 )
-from jaxcnn.runs.config import TrainConfig, resolve
+from jaxcnn.runs.config import make_config, resolve
 
 needs_fast = pytest.mark.skipif(not is_installed(), reason="the extra jaxcnn[fast] is missing")
 
@@ -244,9 +244,9 @@ def test_without_the_extra_pillow_decodes(monkeypatch):
 
 def test_settings_name_an_unknown_decoder():
     with pytest.raises(ValueError, match="unknown decoder 'fats'; known, nearest first: fast"):
-        resolve(TrainConfig(decoder="fats"))
+        resolve(make_config(decoder="fats"))
     with pytest.raises(ValueError, match="image_cache_gib must be a number of at least 0, got -1"):
-        resolve(TrainConfig(image_cache_gib=-1.0))
+        resolve(make_config(image_cache_gib=-1.0))
 
 
 SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[2] / ".." / "shared"))

@@ -123,13 +123,6 @@ def test_mistakes_end_with_one_line_and_status_2(flags, named, tmp_path):
     assert len(done.stderr.strip().splitlines()) <= 2
 
 
-def test_help_lists_every_setting_with_its_unit():
-    done = try_words("cats_dogs", "--help")
-    for name in ("image_size_px", "learning_rate", "workdir", "early_stopping_epochs"):
-        assert f"--{name}" in done.stdout or f"--[no]{name}" in done.stdout
-    assert "pixels" in done.stdout
-
-
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )

@@ -6,7 +6,7 @@ import pytest
 
 from jaxcnn.runs import build, config
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import make_config
 
 
 def _make_classifier(
@@ -14,7 +14,7 @@ def _make_classifier(
 ):
     given = {"depth": 2, "width_multiplier": 0.125} if model == "six_conv" else {}
     complete = config.resolve(
-        TrainConfig(
+        make_config(
             dataset="folder",
             data_dir="photos",
             model=model,

@@ -1,7 +1,5 @@
 """Private steps: clipped, noised, repeatable; and refused where they would not be private."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -144,7 +142,7 @@ def test_frozen_batch_norm_keeps_its_averages():
 )
 def test_what_would_not_be_private_is_refused(tiny_config, changes, message):
     with pytest.raises(ValueError, match=message):
-        train_and_evaluate.check(dataclasses.replace(tiny_config, **changes))
+        train_and_evaluate.check(tiny_config.replace(**changes))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +153,7 @@ def test_what_would_not_be_private_is_refused(tiny_config, changes, message):
     ],
 )
 def test_what_is_private_or_off_is_taken(tiny_config, changes):
-    checked = train_and_evaluate.check(dataclasses.replace(tiny_config, **changes))
+    checked = train_and_evaluate.check(tiny_config.replace(**changes))
     assert {name: getattr(checked, name) for name in changes} == changes
 
 

@@ -22,7 +22,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
 
 
 def classifier_of(seed=0, names=("cat", "dog"), members=1, **settings):
-    config = config_lib.resolve(config_lib.TrainConfig(**SETTINGS, **settings), {})
+    config = config_lib.resolve(config_lib.make_config(**SETTINGS, **settings), {})
     model = build.build_model(config, len(names))
     shape = (1, *build.image_shape(config))
     variables = [

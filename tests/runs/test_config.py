@@ -2,48 +2,67 @@ import dataclasses
 
 import pytest
 
-from jaxcnn.runs.config import (PRESETS, TrainConfig, from_json, load_config, resolve, to_json)
+from jaxcnn.runs.config import (
+    PRESETS,
+    TrainConfig,
+    from_json,
+    load_config,
+    make_config,
+    resolve,
+    setting_fields,
+    to_json,
+)
 
 
 def test_every_setting_says_what_it_is():
-    for field in dataclasses.fields(TrainConfig):
+    for field in setting_fields().values():
         assert len(field.metadata["help"]) > 10, field.name
 
 
 @pytest.mark.parametrize("dataset", [*PRESETS, "folder", "cats_vs_dogs"])
 def test_presets_leave_nothing_that_a_run_needs_open(dataset):
-    config = resolve(TrainConfig(dataset=dataset))
+    config = resolve(make_config(dataset=dataset))
     for name in ("image_size_px", "stored_size_px", "num_epochs", "augment", "num_channels"):
-        assert getattr(config, name) is not None, name
+        assert config.flat()[name] is not None, name
+
+
+def test_settings_are_made_and_changed_by_name():
+    config = make_config(batch_size=8, dataset="mnist")
+    assert (config.training.batch_size, config.data.dataset) == (8, "mnist")
+    assert config.replace(batch_size=9).flat() == {**config.flat(), "batch_size": 9}
+    with pytest.raises(TypeError, match="unknown setting 'batchsize'.*nearest first: batch_size"):
+        make_config(batchsize=8)
+    with pytest.raises(TypeError, match="batchsize"):
+        config.replace(batchsize=8)
 
 
 def test_what_is_given_wins_over_the_preset():
-    config = resolve(TrainConfig(num_epochs=2, dense_widths=(), max_train_examples=0))
-    assert (config.num_epochs, config.dense_widths, config.max_train_examples) == (2, (), 0)
+    config = resolve(make_config(num_epochs=2, dense_widths=(), max_train_examples=0))
+    assert (config.training.num_epochs, config.network.dense_widths, config.data.max_train_examples) == (2, (), 0)
 
 
 def test_mirror_images_are_averaged_where_training_saw_them():
-    assert resolve(TrainConfig()).flip_average is True
-    assert resolve(TrainConfig(dataset="mnist")).flip_average is False
-    assert resolve(TrainConfig(augment="none")).flip_average is False
-    assert resolve(TrainConfig(augment="none", flip_average=True)).flip_average is True
+    assert resolve(TrainConfig()).run.flip_average is True
+    assert resolve(make_config(dataset="mnist")).run.flip_average is False
+    assert resolve(make_config(augment="none")).run.flip_average is False
+    assert resolve(make_config(augment="none", flip_average=True)).run.flip_average is True
 
 
 def test_decay_suits_the_optimizer():
-    assert resolve(TrainConfig(optimizer="adamw")).weight_decay == 0.05
-    assert resolve(TrainConfig(optimizer="sgd")).weight_decay == 0.0005
-    assert resolve(TrainConfig(optimizer="sgd", weight_decay=0.0)).weight_decay == 0.0
+    assert resolve(make_config(optimizer="adamw")).training.weight_decay == 0.05
+    assert resolve(make_config(optimizer="sgd")).training.weight_decay == 0.0005
+    assert resolve(make_config(optimizer="sgd", weight_decay=0.0)).training.weight_decay == 0.0
 
 
 def test_another_network_does_not_get_six_convs_options():
-    config = resolve(TrainConfig(model="lenet5"))
-    assert config.batch_norm is None
-    assert (config.image_size_px, config.num_channels) == (32, 1)
+    config = resolve(make_config(model="lenet5"))
+    assert config.network.batch_norm is None
+    assert (config.data.image_size_px, config.data.num_channels) == (32, 1)
 
 
 def test_stored_images_leave_room_for_crops_unless_there_are_none():
-    assert resolve(TrainConfig(image_size_px=96, augment="standard")).stored_size_px == 112
-    assert resolve(TrainConfig(image_size_px=96, augment="none")).stored_size_px == 96
+    assert resolve(make_config(image_size_px=96, augment="standard")).data.stored_size_px == 112
+    assert resolve(make_config(image_size_px=96, augment="none")).data.stored_size_px == 96
 
 
 @pytest.mark.parametrize(
@@ -61,12 +80,12 @@ def test_stored_images_leave_room_for_crops_unless_there_are_none():
         ({"mixup": -0.1}, "mixup must be a number of at least 0, got -0.1"),
         ({"cutmix": float("nan")}, "cutmix must be a number of at least 0, got nan"),
         ({"mixup": float("inf")}, "must be finite"),
-        ({"pretrained": True, "mixup": 0.2}, "mixup and cutmix mix photos, .*--nocache_features"),
+        ({"pretrained": True, "mixup": 0.2}, "mixup and cutmix mix photos, .*cache_features=False"),
     ],
 )
 def test_values_out_of_range_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
-        resolve(TrainConfig(**changes))
+        resolve(make_config(**changes))
 
 
 @pytest.mark.parametrize(
@@ -79,12 +98,12 @@ def test_values_out_of_range_are_named(changes, message):
     ],
 )
 def test_mixing_goes_wherever_photos_are_trained_on(changes):
-    config = resolve(TrainConfig(mixup=0.2, cutmix=1.0, **changes))
-    assert (config.mixup, config.cutmix) == (0.2, 1.0)
+    config = resolve(make_config(mixup=0.2, cutmix=1.0, **changes))
+    assert (config.training.mixup, config.training.cutmix) == (0.2, 1.0)
 
 
 def test_json_round_trip(tmp_path):
-    config = resolve(TrainConfig(dense_widths=(64, 32)))
+    config = resolve(make_config(dense_widths=(64, 32)))
     assert from_json(to_json(config)) == config
     (tmp_path / "config.json").write_text('{"no_such_setting": 1}')
     with pytest.raises(ValueError, match="does not hold the settings"):

@@ -23,7 +23,7 @@ def silent(text):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny_config):
     workdir = tmp_path_factory.mktemp("run") / "two"
-    config = dataclasses.replace(tiny_config, num_seeds=2, seed=3, num_epochs=2)
+    config = tiny_config.replace( num_seeds=2, seed=3, num_epochs=2)
     train_classifier(config, workdir, say=SAID.append)
     return workdir
 
@@ -81,7 +81,7 @@ def test_a_single_network_is_not_taken_from_several(run):
 
 
 def test_a_finished_run_is_resumed_without_training(run, summary, tiny_config):
-    config = dataclasses.replace(tiny_config, num_seeds=2, seed=3, num_epochs=2)
+    config = tiny_config.replace( num_seeds=2, seed=3, num_epochs=2)
     again = train_classifier(config, run, resume=True, say=silent)
     assert again["members"] == summary["members"]
 
@@ -96,7 +96,7 @@ def test_a_finished_run_is_resumed_without_training(run, summary, tiny_config):
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(tiny_config, changes, message):
-    config = dataclasses.replace(tiny_config, **{"num_seeds": 2, **changes})
+    config = tiny_config.replace( **{"num_seeds": 2, **changes})
     with pytest.raises(ValueError, match=message):
         check(config)
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from jaxcnn.runs.config import TrainConfig, count_frozen, resolve
+from jaxcnn.runs.config import make_config, count_frozen, resolve
 from jaxcnn.runs.phases import plan_phases
 
 
 def phases(**settings):
-    return plan_phases(resolve(TrainConfig(dataset="folder", **settings)))
+    return plan_phases(resolve(make_config(dataset="folder", **settings)))
 
 
 def test_from_scratch_there_is_one_phase_and_nothing_frozen():
@@ -54,14 +54,14 @@ def test_one_cycle_rises_by_itself():
 
 
 def test_digits_are_not_mirrored_because_weights_are_published():
-    config = resolve(TrainConfig(dataset="mnist", pretrained=True))
-    assert not config.flip_average
-    assert "flip" not in config.augment
+    config = resolve(make_config(dataset="mnist", pretrained=True))
+    assert not config.run.flip_average
+    assert "flip" not in config.training.augment
 
 
 def test_augmentation_beyond_flips_is_cached_as_views():
     def views(**settings):
-        return resolve(TrainConfig(dataset="folder", pretrained=True, **settings)).feature_views
+        return resolve(make_config(dataset="folder", pretrained=True, **settings)).training.feature_views
 
     assert (views(), views(augment="flip"), views(augment="strong")) == (0, 0, 4)
     assert views(augment="strong", feature_views=2) == 2

@@ -18,15 +18,15 @@ def test_every_recipe_says_where_it_comes_from(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_resolves_and_builds_its_parts(name):
     settings = recipe_settings(name)
-    config = resolve(dataclasses.replace(TrainConfig(), **settings))
+    config = resolve(TrainConfig().replace( **settings))
     given = {k: v for k, v in settings.items() if v is not None}
-    assert {k: getattr(config, k) for k in given} == given
+    assert {k: config.flat()[k] for k in given} == given
     (phase,) = plan_phases(config)
     parts = build.build_parts(config, phase, class_counts=[1] * 10, steps_per_epoch=50)
-    rates = [float(parts.schedule(s)) for s in range(0, 50 * config.num_epochs, 50)]
-    assert max(rates) <= config.learning_rate * 1.0001
-    assert max(rates) > 0.9 * config.learning_rate
-    assert rates[0] < 0.1 * config.learning_rate
+    rates = [float(parts.schedule(s)) for s in range(0, 50 * config.training.num_epochs, 50)]
+    assert max(rates) <= config.training.learning_rate * 1.0001
+    assert max(rates) > 0.9 * config.training.learning_rate
+    assert rates[0] < 0.1 * config.training.learning_rate
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -38,7 +38,7 @@ def test_the_rate_goes_with_the_batch(name):
 
 
 def test_the_classic_recipe_is_that_of_the_paper():
-    config = resolve(dataclasses.replace(TrainConfig(), **recipe_settings("resnet50_classic")))
+    config = resolve(TrainConfig().replace( **recipe_settings("resnet50_classic")))
     (phase,) = plan_phases(config)
     schedule = build.build_parts(config, phase, class_counts=[1] * 3, steps_per_epoch=100).schedule
     rates = {epoch: float(schedule(100 * epoch)) for epoch in (5, 29, 30, 59, 60, 79, 80, 89)}

@@ -14,7 +14,7 @@ from jaxcnn.training import loop
 from jaxcnn.augment import make_augment
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.runs.classifier import Classifier, load_best
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import make_config
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.losses import make_loss
 from jaxcnn.models import SixConv, stage_names
@@ -167,7 +167,7 @@ def config(tmp_path_factory):
         for i in range(40):
             pixels = draws.integers(0, 120, (20, 24, 3)) + 120 * label
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{i:02d}.png")
-    return TrainConfig(
+    return make_config(
         dataset="folder",
         data_dir=str(folder),
         image_size_px=16,
@@ -191,7 +191,7 @@ def first_run(config, tmp_path_factory):
 
 def transferred(config, first_run, **changes):
     start = {"init_from": str(first_run), "seed": 5, "num_epochs": 3, "depth": None}
-    return dataclasses.replace(config, **start, width_multiplier=None, **changes)
+    return config.replace( **start, width_multiplier=None, **changes)
 
 
 def best_of(workdir):
@@ -216,12 +216,12 @@ def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_pa
     # What was chosen on kept features is what the whole network gives.
     best = next(row for row in rows(tmp_path / "run") if row["step"] == summary["best_step"])
     assert summary["validation_accuracy"] == best["validation_accuracy"]
-    assert Classifier.load(tmp_path / "run").config.freeze == "backbone"
+    assert Classifier.load(tmp_path / "run").config.network.freeze == "backbone"
 
 
 def test_kept_features_and_live_ones_give_the_same_training(config, first_run, tmp_path):
     settings = transferred(config, first_run, freeze="backbone", augment="none")
-    live = dataclasses.replace(settings, cache_features=False)
+    live = settings.replace( cache_features=False)
     train_classifier(settings, tmp_path / "kept", say=silent)
     train_classifier(live, tmp_path / "live", say=silent)
     for a, b in zip(rows(tmp_path / "kept"), rows(tmp_path / "live"), strict=True):
@@ -284,7 +284,7 @@ def test_a_run_does_not_go_on_from_other_weights_or_data(config, first_run, tmp_
     settings = transferred(config, other, freeze="backbone")
     train_classifier(settings, tmp_path / "run", say=silent)
     shutil.rmtree(other)
-    train_classifier(dataclasses.replace(config, seed=9, num_epochs=1), other, say=silent)
+    train_classifier(config.replace( seed=9, num_epochs=1), other, say=silent)
     with pytest.raises(ValueError, match="the weights are not those that the run"):
         train_classifier(settings, tmp_path / "run", resume=True, say=silent)
 
@@ -296,7 +296,7 @@ def test_a_folder_without_the_best_network_is_told(first_run):
 
 def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_path):
     settings = transferred(config, first_run, freeze="backbone")
-    settings = dataclasses.replace(settings, image_size_px=32, stored_size_px=None)
+    settings = settings.replace( image_size_px=32, stored_size_px=None)
     start = find_start(settings, say=silent)
     assert start.preset["stored_size_px"] == 36
 
@@ -312,6 +312,6 @@ def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_
     ],
 )
 def test_what_cannot_start_a_run_is_told(config, first_run, tmp_path, changes, message):
-    settings = dataclasses.replace(transferred(config, first_run), **changes)
+    settings = transferred(config, first_run).replace( **changes)
     with pytest.raises(ValueError, match=message):
         train_classifier(settings, tmp_path / "run", say=silent)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.runs import config as config_lib
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import make_config
 from jaxcnn.runs.folder import open_workdir
 from jaxcnn.runs.single import Run
 
@@ -39,7 +39,7 @@ def split(count, seed):
 
 
 def train(workdir, settings):
-    config = config_lib.resolve(TrainConfig(**{**SETTINGS, **settings}))
+    config = config_lib.resolve(make_config(**{**SETTINGS, **settings}))
     folder = open_workdir(workdir, config_lib.to_json(config), resume=True, free=("mesh",))
     data = ImageSplits(split(66, 0), split(21, 1), split(21, 2), [], [])
     run = Run(config, folder, data, say=lambda line: None)

@@ -257,7 +257,7 @@ def test_streamed_images_cannot_be_scanned(tiny_split):
 def test_a_whole_run_scanned_gives_the_summary_of_one_step_by_step(tiny_config, tmp_path):
     summaries = {}
     for setting in ("off", "on"):
-        config = dataclasses.replace(tiny_config, epoch_scan=setting, num_epochs=2)
+        config = tiny_config.replace(epoch_scan=setting, num_epochs=2)
         summaries[setting] = train_classifier(config, tmp_path / setting, say=lambda _: None)
     for name in ("test_loss", "validation_accuracy", "steps", "best_step"):
         assert summaries["on"][name] == pytest.approx(summaries["off"][name], rel=1e-4)

@@ -33,8 +33,8 @@ def make_explain(classifier: Classifier) -> Explain:
     config = classifier.config
 
     def evidence(variables: PyTree, image: jax.Array, class_id: jax.Array) -> jax.Array:
-        view = center_crop(to_unit_interval(image), config.image_size_px)[None]
-        view = normalize(view, mean=config.pixel_mean, std=config.pixel_std)
+        view = center_crop(to_unit_interval(image), config.data.image_size_px)[None]
+        view = normalize(view, mean=config.data.pixel_mean, std=config.data.pixel_std)
         return evidence_maps(classifier.model, variables, view, class_id[None])[0]
 
     compiled = jax.jit(evidence)
@@ -53,12 +53,12 @@ def make_explain(classifier: Classifier) -> Explain:
 
 def _central_share(data: bytes, config: TrainConfig) -> tuple[float, float]:
     height = width = 1
-    if config.resize_mode != "crop":  # then the photo's shape does not matter
+    if config.data.resize_mode != "crop":  # then the photo's shape does not matter
         height, width = decode_image(data).shape[:2]
     return view_share(
         width,
         height,
-        stored_size_px=config.stored_size_px,
-        image_size_px=config.image_size_px,
-        resize_mode=config.resize_mode,
+        stored_size_px=config.data.stored_size_px,
+        image_size_px=config.data.image_size_px,
+        resize_mode=config.data.resize_mode,
     )

@@ -54,9 +54,10 @@ def check_values(config: TrainConfig) -> None:
     Raises:
       ValueError: naming the setting, what came and what was expected.
     """
+    given = config.flat()
     for expected, names in _RANGES.items():
         for name in names:
-            value = getattr(config, name)
+            value = given[name]
             if value is not None and not _IN_RANGE[expected](value):
                 raise ValueError(f"{name} must be {expected}, got {value}.")
     for name, known in (
@@ -69,43 +70,43 @@ def check_values(config: TrainConfig) -> None:
         ("member_order", ("own", "shared")),
         ("members_mode", ("auto", "vmap", "in_turn")),
     ):
-        if getattr(config, name) not in known:
-            raise unknown_name(name, getattr(config, name), known)
-    choose_decoder(config.decoder)
-    if config.num_channels not in (None, 1, 3):
-        raise ValueError(f"num_channels must be 1 or 3, got {config.num_channels}.")
-    if None not in (config.stored_size_px, config.image_size_px) and (
-        config.stored_size_px < config.image_size_px
+        if given[name] not in known:
+            raise unknown_name(name, given[name], known)
+    choose_decoder(config.data.decoder)
+    if config.data.num_channels not in (None, 1, 3):
+        raise ValueError(f"num_channels must be 1 or 3, got {config.data.num_channels}.")
+    if None not in (config.data.stored_size_px, config.data.image_size_px) and (
+        config.data.stored_size_px < config.data.image_size_px
     ):
         raise ValueError(
-            f"stored_size_px (={config.stored_size_px}) is smaller than image_size_px "
-            f"(={config.image_size_px}); raise the first or lower the second."
+            f"stored_size_px (={config.data.stored_size_px}) is smaller than image_size_px "
+            f"(={config.data.image_size_px}); raise the first or lower the second."
         )
-    if config.batch_size % config.accumulate_steps:
+    if config.training.batch_size % config.training.accumulate_steps:
         raise ValueError(
-            f"accumulate_steps (={config.accumulate_steps}) must divide batch_size "
-            f"(={config.batch_size})."
+            f"accumulate_steps (={config.training.accumulate_steps}) must divide batch_size "
+            f"(={config.training.batch_size})."
         )
     _check_pixels(config)
     _check_start(config)
     _check_mixing(config)
     _check_members(config)
     _check_privacy(config)
-    if config.validation_fraction + config.test_fraction >= 1:
+    if config.data.validation_fraction + config.data.test_fraction >= 1:
         raise ValueError(
-            f"validation_fraction (={config.validation_fraction}) and test_fraction "
-            f"(={config.test_fraction}) leave nothing to train on; their sum must be below 1."
+            f"validation_fraction (={config.data.validation_fraction}) and test_fraction "
+            f"(={config.data.test_fraction}) leave nothing to train on; their sum must be below 1."
         )
 
 
 def _check_pixels(config: TrainConfig) -> None:
     for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
-        values = getattr(config, name)
+        values = getattr(config.data, name)
         if values is None:
             continue
-        if len(values) not in (1, config.num_channels or len(values)):
+        if len(values) not in (1, config.data.num_channels or len(values)):
             raise ValueError(
-                f"{name} must be one number, or one for each of the {config.num_channels} channels,"
+                f"{name} must be one number, or one for each of the {config.data.num_channels} channels,"
                 f" got {len(values)}."
             )
         if not all(_IN_RANGE[expected](value) for value in values):
@@ -113,28 +114,28 @@ def _check_pixels(config: TrainConfig) -> None:
 
 
 def _check_start(config: TrainConfig) -> None:
-    if config.init_from and (config.pretrained or config.weights):
+    if config.network.init_from and (config.network.pretrained or config.network.weights):
         raise ValueError("init_from and published weights exclude each other; give one.")
-    if config.fine_tune and config.freeze == "backbone":
+    if config.training.fine_tune and config.network.freeze == "backbone":
         raise ValueError("freeze=backbone leaves nothing to fine-tune; give fewer stages, or none.")
-    if config.layer_decay is not None and config.layer_decay > 1:
-        raise ValueError(f"layer_decay must be in (0, 1], got {config.layer_decay}.")
+    if config.training.layer_decay is not None and config.training.layer_decay > 1:
+        raise ValueError(f"layer_decay must be in (0, 1], got {config.training.layer_decay}.")
     if starts_from_weights(config):
         return
-    if config.fine_tune or config.freeze not in (None, "none"):
+    if config.training.fine_tune or config.network.freeze not in (None, "none"):
         raise ValueError(
-            "fine_tune and freeze need weights to start from: give --pretrained, --weights or "
-            "--init_from."
+            "fine_tune and freeze need weights to start from: give pretrained=True, weights or "
+            "init_from."
         )
 
 
 def _check_mixing(config: TrainConfig) -> None:
-    if max(config.mixup, config.cutmix) == math.inf:
-        raise ValueError(f"mixup (={config.mixup}) and cutmix (={config.cutmix}) must be finite.")
-    if (config.mixup or config.cutmix) and config.cache_features and config.freeze == "backbone":
+    if max(config.training.mixup, config.training.cutmix) == math.inf:
+        raise ValueError(f"mixup (={config.training.mixup}) and cutmix (={config.training.cutmix}) must be finite.")
+    if (config.training.mixup or config.training.cutmix) and config.training.cache_features and config.network.freeze == "backbone":
         raise ValueError(
             "mixup and cutmix mix photos, but with a frozen backbone the last layer learns from "
-            "kept features of single photos; give --nocache_features or --fine_tune, or mix "
+            "cached features of single photos; give cache_features=False or fine_tune=True, or mix "
             "nothing."
         )
 
@@ -149,58 +150,58 @@ def check_search(config: TrainConfig, swept: Collection[str] = ()) -> None:
     Raises:
       ValueError: if a value is given and looked for, or the run has two phases.
     """
-    if not config.sweep and not config.find_learning_rate:
+    if not config.run.sweep and not config.run.find_learning_rate:
         return
-    option = "sweep" if config.sweep else "find_learning_rate"
-    if config.sweep and config.find_learning_rate:
+    option = "sweep" if config.run.sweep else "find_learning_rate"
+    if config.run.sweep and config.run.find_learning_rate:
         raise ValueError("sweep and find_learning_rate exclude each other; give one.")
-    if config.fine_tune:
+    if config.training.fine_tune:
         raise ValueError(
             f"{option} is for a single phase of training, and fine_tune has two; give "
-            "--freeze=backbone or --freeze=none instead, or set the rates yourself."
+            "freeze=backbone or freeze=none instead, or set the rates yourself."
         )
-    defaults = {f.name: f.default for f in dataclasses.fields(config)}
-    for name in [*swept, *(["learning_rate"] if config.find_learning_rate else [])]:
-        if getattr(config, name) != defaults[name]:
+    given, defaults = config.flat(), TrainConfig().flat()
+    for name in [*swept, *(["learning_rate"] if config.run.find_learning_rate else [])]:
+        if given[name] != defaults[name]:
             raise ValueError(f"{name} is given and {option} is to find it; give one of the two.")
 
 
 def _check_members(config: TrainConfig) -> None:
-    if config.num_seeds > 1 and config.fine_tune:
+    if config.run.num_seeds > 1 and config.training.fine_tune:
         raise ValueError(
             "num_seeds above 1 is for a single phase of training, and fine_tune has two; train the "
-            "last layer alone (--freeze=backbone), or all layers at once (--freeze=none)."
+            "last layer alone (freeze=backbone), or all layers at once (freeze=none)."
         )
-    if config.num_seeds > 1 and config.cache_features and config.feature_views:
+    if config.run.num_seeds > 1 and config.training.cache_features and config.training.feature_views:
         raise ValueError(
             f"num_seeds above 1 has one cache of features for all networks, so feature_views "
-            f"(={config.feature_views}) must be 0, or give --nocache_features."
+            f"(={config.training.feature_views}) must be 0, or give cache_features=False."
         )
 
 
 def _check_privacy(config: TrainConfig) -> None:
     """Refuse what private training cannot bound; BatchNorm is found where the network is built."""
-    if not config.dp_clip_norm:
-        if config.dp_noise_multiplier:
+    if not config.training.dp_clip_norm:
+        if config.training.dp_noise_multiplier:
             raise ValueError(
-                f"dp_noise_multiplier (={config.dp_noise_multiplier}) is a multiple of "
+                f"dp_noise_multiplier (={config.training.dp_noise_multiplier}) is a multiple of "
                 "dp_clip_norm, which is off; give both, e.g. dp_clip_norm=1."
             )
         return
-    if config.class_weights == "balanced":
+    if config.training.class_weights == "balanced":
         raise ValueError(
             "class_weights=balanced reads the classes' sizes from the photos that dp_clip_norm is "
             "to protect; give the weights as numbers."
         )
     for name in ("mixup", "cutmix"):
-        if getattr(config, name):
+        if getattr(config.training, name):
             raise ValueError(
                 f"{name} mixes photos, so that no gradient is of one alone, as dp_clip_norm needs; "
                 "turn one of them off."
             )
-    if config.accumulate_steps > 1:
+    if config.training.accumulate_steps > 1:
         raise ValueError(
-            f"accumulate_steps (={config.accumulate_steps}) adds up the gradients of parts, each "
+            f"accumulate_steps (={config.training.accumulate_steps}) adds up the gradients of parts, each "
             "of which dp_clip_norm would give noise of its own; leave it at 1."
         )
 

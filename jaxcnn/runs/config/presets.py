@@ -7,7 +7,7 @@ from typing import Any
 from jaxcnn import optim
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.runs.config.checks import check_values
-from jaxcnn.runs.config.settings import MODEL_OPTIONS, TrainConfig, starts_from_weights
+from jaxcnn.runs.config.settings import MODEL_OPTIONS, TrainConfig, make_config, starts_from_weights
 
 _PHOTOS: Mapping[str, Any] = {
     "image_size_px": 96,
@@ -99,20 +99,20 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
       1
     """
     preset = _preset_of(config) | dict(weights_preset or {})
-    given = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    given = config.flat()
     filled: dict[str, Any] = {k: preset.get(k) if v is None else v for k, v in given.items()}
     if filled["learning_rate"] is None:
-        filled["learning_rate"] = optim.default_learning_rate(config.optimizer)
+        filled["learning_rate"] = optim.default_learning_rate(config.training.optimizer)
     if filled["weight_decay"] is None:
-        is_decoupled = config.optimizer in ("adamw", "lion", "lamb")
+        is_decoupled = config.training.optimizer in ("adamw", "lion", "lamb")
         filled["weight_decay"] = 0.05 if is_decoupled else 0.0005
-    if config.sweep and filled["sweep_epochs"] is None:
+    if config.run.sweep and filled["sweep_epochs"] is None:
         filled["sweep_epochs"] = max(1, filled["num_epochs"] // 3)
     policy = parse_policy(filled["augment"])
     if filled["flip_average"] is None:
         filled["flip_average"] = policy.get("flip", 0) > 0
     if filled["feature_views"] is None:
-        asked_for = config.augment is not None and not config.fine_tune
+        asked_for = config.training.augment is not None and not config.training.fine_tune
         filled["feature_views"] = 4 if asked_for and set(policy) - {"flip"} else 0
     if weights_preset and "model_options" in weights_preset:  # with what was given among them
         filled["model_options"] = weights_preset["model_options"]
@@ -122,7 +122,7 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
         # Room for the crops of augmentation; without any, what is stored is what is seen.
         room = 1 if filled["augment"] == "none" else 7 / 6
         filled["stored_size_px"] = round(filled["image_size_px"] * room)
-    complete = TrainConfig(**filled)
+    complete = make_config(**filled)
     check_values(complete)
     return complete
 
@@ -130,11 +130,11 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
 def num_channels_of(config: TrainConfig) -> int:
     """Tell how many channels the images of a run have: what is said, or the data set's own."""
     preset = PRESETS.get(_data_set(config), _PHOTOS)
-    return config.num_channels or preset["num_channels"]
+    return config.data.num_channels or preset["num_channels"]
 
 
 def _data_set(config: TrainConfig) -> str:
-    return config.dataset.split(":")[0]
+    return config.data.dataset.split(":")[0]
 
 
 def _preset_of(config: TrainConfig) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _preset_of(config: TrainConfig) -> dict[str, Any]:
     preset = dict(data)
     transfers = starts_from_weights(config)
     preset["model"] = "efficientnet_lite0" if transfers else "six_conv"
-    model = config.model or preset["model"]
+    model = config.network.model or preset["model"]
     if model != "six_conv":  # the presets' options are that network's
         preset = {k: v for k, v in preset.items() if k not in MODEL_OPTIONS}
     preset |= _MODEL_PRESETS.get(model, {})
@@ -151,18 +151,18 @@ def _preset_of(config: TrainConfig) -> dict[str, Any]:
         preset |= _transfer_preset(config)
         if data is not _PHOTOS:  # a set of its own knows whether a mirror image means the same
             preset["augment"] = data["augment"]
-    if config.schedule == "one_cycle":  # its own rise is its warm-up
+    if config.training.schedule == "one_cycle":  # its own rise is its warm-up
         preset.pop("warmup_epochs", None)
     return preset
 
 
 def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
-    trains_more = config.fine_tune or config.freeze not in (None, "backbone")
+    trains_more = config.training.fine_tune or config.network.freeze not in (None, "backbone")
     preset = dict(_FINE_TUNE if trains_more else _FROZEN)
-    if not config.fine_tune:
+    if not config.training.fine_tune:
         preset["head_epochs"] = 0
     # The rates are AdamW's; other optimizers take the same part of their own.
-    share = optim.default_learning_rate(config.optimizer) / optim.default_learning_rate("adamw")
+    share = optim.default_learning_rate(config.training.optimizer) / optim.default_learning_rate("adamw")
     preset["learning_rate"] *= share
     preset["head_learning_rate"] = 1e-3 * share
     return preset

@@ -6,40 +6,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.host.names import unknown_name
+
 
 def _setting(default: Any, text: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": text})
 
 
 def _preset(text: str) -> Any:
-    return _setting(None, f"{text} Default: as suits --dataset.")
+    """Make a setting whose default is the preset of the data set, the network and the weights."""
+    return _setting(None, text)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """All that decides how a run goes.
+class DataSettings:
+    """What to learn from."""
 
-    A field that is None takes the data set's preset, which `resolve` fills in: from then on it has
-    the type that is written here. The text beside each field is the help of the command-line flag
-    of the same name.
-    """
-
-    # What to learn from
     dataset: str = _setting(
         "drawn_pets",
-        "drawn_pets (drawn by this program), folder (with --data_dir), or the name of a "
+        "drawn_pets (drawn by this program), folder (with `data_dir`), or the name of a "
         "tensorflow-datasets image classification set, e.g. cats_vs_dogs, cifar10, mnist.",
     )
     data_dir: str | None = _setting(
         None,
-        "for --dataset=folder: a folder with one sub-folder a class, or with train/, validation/ "
+        "for `dataset=folder`: a folder with one sub-folder per class, or with train/, validation/ "
         "and test/ above them; else where tensorflow-datasets keeps its sets.",
     )
     image_size_px: int = _preset("side of the square that the network sees, pixels.")
     stored_size_px: int = _setting(
         None,
         "side of the square that photos are decoded to, from which augmentation takes its "
-        "crops, pixels; default 7/6 of --image_size_px.",
+        "crops, pixels; default 7/6 of `image_size_px`.",
     )
     resize_mode: str = _preset(
         "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
@@ -47,11 +44,12 @@ class TrainConfig:
     interpolation: str = _preset("how photos are resized: bilinear, bicubic or lanczos.")
     num_channels: int = _preset("3 for colour, 1 for grey.")
     pixel_mean: tuple[float, ...] = _preset(
-        "value in [0, 1] of a pixel that the network sees as 0: one for all channels, or one each."
+        "value in [0, 1] of a pixel that the network sees as 0: one number for all channels, or one "
+        "per channel."
     )
     pixel_std: tuple[float, ...] = _preset("spread of pixels that the network sees as 1, likewise.")
     max_train_examples: int = _preset(
-        "train on so many examples at the most, chosen by --seed; 0 is all."
+        "number of training examples at most, chosen by `seed`; 0 is all."
     )
     validation_fraction: float = _setting(
         0.15, "share of examples for validation where the data set has no such split, in (0, 1)."
@@ -63,7 +61,7 @@ class TrainConfig:
         2.0, "decoded images are kept in memory up to this size, GiB; above it they are streamed."
     )
     num_workers: int | None = _setting(
-        None, "threads that decode; default one for each core of this process."
+        None, "threads that decode; without it, one per core of this process."
     )
     decoder: str = _setting(
         "auto",
@@ -72,7 +70,7 @@ class TrainConfig:
     )
     image_cache_gib: float = _setting(
         4.0,
-        "decoded images that fit in memory are kept on disk for the next run, in $JAXCNN_CACHE or "
+        "decoded images that fit in memory are cached on disk for the next run, in $JAXCNN_CACHE or "
         "the user's cache folder, up to this size, GiB; 0 keeps none.",
     )
     max_bad_share: float = _setting(
@@ -84,9 +82,14 @@ class TrainConfig:
         "listed, equal ones in two splits reported; without, a bad one counts as missing when its "
         "turn comes.",
     )
-    # The network
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """The network, and the weights that it starts from."""
+
     model: str = _setting(
-        None, "name of the network; default six_conv, with --pretrained efficientnet_lite0."
+        None, "name of the network; default six_conv, with `pretrained` efficientnet_lite0."
     )
     head: str = _setting("softmax", "softmax, or sigmoid: a single output, for two classes.")
     dropout_rate: float | None = _preset("share of units dropped in training, in [0, 1).")
@@ -107,90 +110,75 @@ class TrainConfig:
     drop_path_rate: float | None = _setting(
         None, "share of residual branches dropped in training (stochastic depth), in [0, 1)."
     )
-    model_options: str | None = _setting(
-        None, "further options of the network: name=value, comma-separated; README lists them."
-    )
     pooling: str | None = _setting(None, "kind of pooling: max or avg.")
     activation: str | None = _setting(None, "activation function, e.g. relu, sigmoid, tanh, gelu.")
+    model_options: str | None = _setting(
+        None,
+        "further options of the network: name=value, comma-separated; an unknown name is refused "
+        "with a list of those that the network has.",
+    )
     compute_dtype: str = _setting(
         "float32", "arithmetic of the layers: float32 or bfloat16 (parameters stay float32)."
     )
-    # What to start from
     pretrained: bool = _setting(
-        False, "start from the network's published weights; see --weights for others."
+        False, "start from the network's published weights; see `weights` for others."
     )
     weights: str | None = _setting(
         None,
-        "published weights to start from: a name that `jaxcnn predict "
-        "--list_weights` lists, or the path of a file; default the network's own.",
+        "published weights to start from: their name, or the path of a file; without it, the "
+        "network's own. An unknown name is refused with a list.",
     )
     init_from: str | None = _setting(
-        None, "start from the best checkpoint of another run: its folder, for the same --model."
+        None, "start from the best checkpoint of another run: its folder, for the same `model`."
     )
     freeze: str | None = _setting(
         None,
         "layers that keep the weights they start from: backbone (all but the last), a number of "
-        "stages, or none; default backbone with --pretrained, none with --fine_tune.",
-    )
-    fine_tune: bool = _setting(
-        False, "train the last layer first, then the layers that --freeze leaves free too."
-    )
-    head_init: str = _setting(
-        "zero", "how a new last layer starts: zero, or scaled (random, variance 1 / inputs)."
-    )
-    head_epochs: int = _preset("with --fine_tune, epochs in which the last layer is trained alone.")
-    head_learning_rate: float = _preset("peak learning rate while the last layer is trained alone.")
-    layer_decay: float = _preset(
-        "with --fine_tune, the learning rate of a stage over that of the next, in (0, 1]."
-    )
-    cache_features: bool = _preset(
-        "run a frozen backbone once over the data, and train the last layer on what it gave."
-    )
-    feature_views: int = _setting(
-        None,
-        "augmented views of each training photo in that cache, beside the photo itself and, where "
-        "--augment flips, its mirror image; default 4 where --augment does more, else 0.",
+        "stages, or none; default backbone with `pretrained`, none with `fine_tune`.",
     )
     freeze_batch_norm: bool | None = _preset(
         "BatchNorm keeps the averages that it starts from, in training too."
     )
-    # How to learn
+    head_init: str = _setting(
+        "zero", "how a new last layer starts: zero, or scaled (random, variance 1 / inputs)."
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How to learn."""
+
     num_epochs: int = _preset("passes over the training split.")
-    batch_size: int = _setting(32, "examples a training step.")
-    eval_batch_size: int = _preset("examples an evaluation step; no effect on results.")
+    batch_size: int = _setting(32, "examples per training step.")
     optimizer: str = _setting("adamw", "name of the optimizer.")
     learning_rate: float = _setting(
         None,
-        "peak learning rate; default the optimizer's own, with --pretrained or --init_from a part "
+        "peak learning rate; default the optimizer's own, with `pretrained` or `init_from` a part "
         "of it.",
     )
-    schedule: str = _setting("cosine", "course of the learning rate.")
+    schedule: str = _setting("cosine", "learning-rate schedule.")
     warmup_epochs: float | None = _preset("epochs in which the learning rate rises to its peak.")
     weight_decay: float = _setting(
         None,
         "decay of kernels (biases and norms are spared): a factor of the learning rate for adamw, "
         "lion and lamb (default 0.05), an L2 penalty for the others (default 0.0005).",
     )
-    momentum: float = _setting(0.9, "momentum of sgd and rmsprop, in [0, 1).")
+    momentum: float = _setting(
+        0.9,
+        "share of the past that each update keeps, in [0, 1): velocity of sgd and rmsprop, first "
+        "moment (b1) of the Adam family and of lion.",
+    )
     gradient_clip_norm: float | None = _setting(
-        None, "largest global norm of the gradient; default no clipping."
-    )
-    dp_clip_norm: float | None = _setting(
-        None,
-        "differentially private training: largest norm of the gradient of one photo; default off.",
-    )
-    dp_noise_multiplier: float | None = _setting(
-        None,
-        "differentially private training: standard deviation of the noise on the summed gradient, "
-        "over --dp_clip_norm; 0 clips only.",
+        None, "largest global norm of the gradient; without it, no clipping."
     )
     label_smoothing: float = _preset("share of each label spread over all classes, in [0, 1).")
     class_weights: str = _setting(
-        "none", "none, balanced (rarer classes weigh more), or one number a class, comma-separated."
+        "none",
+        "none, balanced (rarer classes weigh more), or one number per class, comma-separated.",
     )
     ema_decay: float = _preset(
-        "decay a step of the moving average of parameters and batch statistics that is "
-        "evaluated, in [0, 1); 0 is none.",
+        "decay per step of the exponential moving average (EMA) of parameters and batch "
+        "statistics that is evaluated, in [0, 1); 0 is none.",
     )
     augment: str = _preset(
         "none, flip, standard, strong, or a comma list such as "
@@ -199,28 +187,40 @@ class TrainConfig:
     mixup: float = _setting(
         0.0,
         "blend each training photo and its label with another's, by a share from Beta(a, a): this "
-        "a, e.g. 0.2; 0 is off. With --cutmix too, each step takes one of the two.",
+        "a, e.g. 0.2; 0 is off. With `cutmix` too, each step takes one of the two.",
     )
     cutmix: float = _setting(
         0.0,
         "paste a box of another photo into each training photo and mix the labels by area, the "
         "area's share from Beta(a, a): this a, e.g. 1; 0 is off.",
     )
-    flip_average: bool = _setting(
-        None,
-        "when evaluating, average the answers for an image and its mirror image; default where "
-        "--augment flips.",
-    )
     early_stopping_epochs: int | None = _setting(
-        None, "stop after so many epochs without a better validation accuracy; default never."
+        None, "stop after this many epochs without a better validation accuracy; without it, never."
     )
-    checkpoint_every_steps: int | None = _setting(
-        None, "save so often, beside the end of each epoch; default only there."
+    fine_tune: bool = _setting(
+        False, "train the last layer first, then the layers that `freeze` leaves free too."
     )
-    epoch_scan: str = _setting(
-        "auto",
-        "many training steps as one program on images that lie on the device: on, off, or auto: "
-        "on a GPU or TPU with room for them, where a short trial says that it is faster.",
+    head_epochs: int = _preset("with `fine_tune`, epochs in which the last layer is trained alone.")
+    head_learning_rate: float = _preset("peak learning rate while the last layer is trained alone.")
+    layer_decay: float = _preset(
+        "with `fine_tune`, the learning rate of a stage over that of the next, in (0, 1]."
+    )
+    cache_features: bool = _preset(
+        "run a frozen backbone once over the data, and train the last layer on what it gave."
+    )
+    feature_views: int = _setting(
+        None,
+        "augmented views of each training photo in that cache, beside the photo itself and, where "
+        "`augment` flips, its mirror image; default 4 where `augment` does more, else 0.",
+    )
+    dp_clip_norm: float | None = _setting(
+        None,
+        "differentially private training: largest norm of the gradient of one photo; default off.",
+    )
+    dp_noise_multiplier: float | None = _setting(
+        None,
+        "differentially private training: standard deviation of the noise on the summed gradient, "
+        "over `dp_clip_norm`; 0 clips only.",
     )
     accumulate_steps: int = _setting(
         1,
@@ -230,24 +230,21 @@ class TrainConfig:
     rematerialize: bool = _setting(
         False, "compute activations again in the backward pass instead of keeping them."
     )
-    mesh: str = _setting(
-        "auto",
-        "devices by axis, e.g. data:4,fsdp:2: batches are split over all, parameters are copied "
-        "along data and split along fsdp; auto: all devices along data.",
-    )
-    baselines: bool = _preset(
-        "also classify by colour histogram and by edge orientations, for comparison."
-    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """How a run goes about it: seeds, devices, evaluation, checkpoints, and search before it."""
+
     seed: int = _setting(0, "whole number that decides every random draw.")
-    # Many networks in one program
     num_seeds: int = _setting(
         1,
-        "networks trained at once, on the same data: the k-th, from 0, as a run with --seed plus k "
+        "networks trained at once, on the same data: the k-th, from 0, as a run with `seed` plus k "
         "would be. Above 1, the run's answer is the mean of theirs.",
     )
     member_order: str = _setting(
         "own",
-        "with --num_seeds, batches of each network: own (in the order of its own seed) or shared "
+        "with `num_seeds`, batches of each network: own (in the order of its own seed) or shared "
         "(all see the same, which is less to decode and to send).",
     )
     members_mode: str = _setting(
@@ -263,14 +260,106 @@ class TrainConfig:
     )
     sweep_epochs: int | None = _setting(
         None,
-        "epochs of the sweep's last rung; at epochs 1, 2, 4, ... before it the worse half drops "
-        "out. Default a third of --num_epochs, at least 1.",
+        "epochs of the last round of successive halving; at epochs 1, 2, 4, ... before it the "
+        "worse half drops out. Default a third of `num_epochs`, at least 1.",
     )
     find_learning_rate: bool = _setting(
         False,
         "try a dozen learning rates for a few steps first, all in one program, and train with the "
         "one that the losses suggest.",
     )
+    eval_batch_size: int = _preset("examples per evaluation step; no effect on results.")
+    flip_average: bool = _setting(
+        None,
+        "when evaluating, average the answers for an image and its mirror image; default where "
+        "`augment` flips.",
+    )
+    baselines: bool = _preset(
+        "also classify by colour histogram and by edge orientations, for comparison."
+    )
+    checkpoint_every_steps: int | None = _setting(
+        None,
+        "save a checkpoint every so many steps too; without it, at the end of each epoch only.",
+    )
+    epoch_scan: str = _setting(
+        "auto",
+        "many training steps as one program on images that lie on the device: on, off, or auto: "
+        "on a GPU or TPU with room for them, where a short trial says that it is faster.",
+    )
+    mesh: str = _setting(
+        "auto",
+        "devices by axis, e.g. data:4,fsdp:2: batches are split over all, parameters are copied "
+        "along data and split along fsdp; auto: all devices along data.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """All that decides how a run goes, in four groups.
+
+    A setting that is None takes the data set's preset, which `resolve` fills in: from then on it
+    has the type that is written here. The text beside each setting is the help of the command-line
+    flag of the same name. No name stands in two groups, so `make_config` and `replace` take
+    settings without their group.
+
+    Example:
+      >>> config = make_config(dataset="mnist", num_epochs=3)
+      >>> config.training.num_epochs, config.replace(num_epochs=5).training.num_epochs
+      (3, 5)
+    """
+
+    data: DataSettings = DataSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    run: RunSettings = RunSettings()
+
+    def flat(self) -> dict[str, Any]:
+        """Give all settings by name, without their groups."""
+        return {
+            name: value
+            for group in dataclasses.fields(self)
+            for name, value in vars(getattr(self, group.name)).items()
+        }
+
+    def replace(self, **settings: Any) -> "TrainConfig":
+        """Change settings by name.
+
+        Raises:
+          TypeError: if there is no setting of a name.
+        """
+        return make_config(**{**self.flat(), **settings})
+
+
+GROUPS: Mapping[str, type] = {f.name: type(f.default) for f in dataclasses.fields(TrainConfig)}
+"""The groups of settings, by the name of each in `TrainConfig`."""
+
+
+def setting_fields() -> dict[str, dataclasses.Field[Any]]:
+    """Give the dataclass field of each setting, by name; its metadata has the "help"."""
+    return {f.name: f for group in GROUPS.values() for f in dataclasses.fields(group)}
+
+
+def make_config(**settings: Any) -> TrainConfig:
+    """Make the settings of a run from settings by name, without their groups.
+
+    Args:
+      **settings: any of those of `DataSettings`, `NetworkSettings`, `TrainingSettings` and
+        `RunSettings`.
+
+    Returns:
+      The settings; what is not given has its default.
+
+    Raises:
+      TypeError: if there is no setting of a name; the message lists those that are like it.
+    """
+    left = dict(settings)
+    groups = {
+        name: group(**{f.name: left.pop(f.name) for f in dataclasses.fields(group) if f.name in left})
+        for name, group in GROUPS.items()
+    }
+    if left:
+        raise TypeError(str(unknown_name("setting", next(iter(left)), setting_fields())))
+    return TrainConfig(**groups)
 
 
 # Settings that say what a machine does, not what a run is: a resumed run may change them.
@@ -301,23 +390,21 @@ MODEL_OPTIONS = (
 
 def starts_from_weights(config: TrainConfig) -> bool:
     """Tell whether a run starts from weights that were trained before."""
+    network = config.network
     for name in ("weights", "init_from"):
-        if getattr(config, name) == "":
+        if getattr(network, name) == "":
             raise ValueError(f"{name} is empty; leave it out, or say which.")
-    return config.pretrained or config.weights is not None or config.init_from is not None
+    return network.pretrained or network.weights is not None or network.init_from is not None
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:
-    """Write settings as JSON values."""
-    return {
-        k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()
-    }
+    """Write settings as JSON values, without their groups."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in config.flat().items()}
 
 
 def from_json(value: Mapping[str, Any]) -> TrainConfig:
     """Read what `to_json` wrote."""
-    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-    return TrainConfig(**settings)
+    return make_config(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
 
 
 def load_config(path: Path) -> TrainConfig:

@@ -116,8 +116,8 @@ class _Looker:
             }
             return jnp.asarray(backbone.apply(variables, x, train=False)), peaks
 
-        side = inside.config.stored_size_px
-        shape = jax.ShapeDtypeStruct((_BATCH, side, side, inside.config.num_channels), np.uint8)
+        side = inside.config.data.stored_size_px
+        shape = jax.ShapeDtypeStruct((_BATCH, side, side, inside.config.data.num_channels), np.uint8)
         self._step = compile_step(step, inside.variables, shape)
 
     def __call__(self, split: ImageSplit, name: str) -> _Looked:

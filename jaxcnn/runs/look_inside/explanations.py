@@ -142,7 +142,7 @@ def _explain(
     say: Say,
 ) -> Explanation:
     """Explain photos one by one, so that large ones fit into memory."""
-    side = inside.config.image_size_px
+    side = inside.config.data.image_size_px
 
     def explain(variables: PyTree, images: jax.Array, classes: jax.Array) -> Explanation:
         x = network_input(inside.config, images)
@@ -182,6 +182,6 @@ def _draw_network(inside: Inside, photo: np.ndarray, folder: Path) -> list[Path]
         for name, field in inside.fields.items()
     ]
     made = [plots.plot_receptive_fields(folder / "receptive_fields.png", photo, rows)]
-    shape = (inside.config.image_size_px, inside.config.image_size_px, inside.config.num_channels)
+    shape = (inside.config.data.image_size_px, inside.config.data.image_size_px, inside.config.data.num_channels)
     filters = first_layer_filters(inside.model, inside.variables, shape)
     return [*made, plots.plot_filters(folder / "filters.png", filters)]

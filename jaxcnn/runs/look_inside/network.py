@@ -36,7 +36,7 @@ def open_network(classifier: Classifier) -> Inside:
       Its parts.
     """
     config = classifier.config
-    shape = (config.image_size_px, config.image_size_px, config.num_channels)
+    shape = (config.data.image_size_px, config.data.image_size_px, config.data.num_channels)
     fields = {field.stage: field for field in receptive_fields(classifier.model, shape)}
     return Inside(classifier.model, classifier.members[0], config, classifier.class_names, fields)
 
@@ -51,8 +51,8 @@ def network_input(config: TrainConfig, images: Array) -> jax.Array:
     Returns:
       (B, H, W, C) float32: the middle, normalised.
     """
-    pixels = to_unit_interval(center_crop(jnp.asarray(images), config.image_size_px))
-    return normalize(pixels, mean=config.pixel_mean, std=config.pixel_std)
+    pixels = to_unit_interval(center_crop(jnp.asarray(images), config.data.image_size_px))
+    return normalize(pixels, mean=config.data.pixel_mean, std=config.data.pixel_std)
 
 
 def seen_part(config: TrainConfig, images: np.ndarray) -> np.ndarray:
@@ -65,4 +65,4 @@ def seen_part(config: TrainConfig, images: np.ndarray) -> np.ndarray:
     Returns:
       (B, H, W, C) uint8.
     """
-    return np.asarray(center_crop(jnp.asarray(images), config.image_size_px))
+    return np.asarray(center_crop(jnp.asarray(images), config.data.image_size_px))

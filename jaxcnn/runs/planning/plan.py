@@ -118,15 +118,15 @@ def find_size(
         if value is not None and value < 1:
             raise ValueError(f"{name} must be a number above 0, got {value}.")
     if num_classes is None or num_examples is None:
-        known = _KNOWN_SIZES.get(config.dataset) or count_classes_and_examples(
-            config.dataset,
-            data_dir=config.data_dir,
-            validation_fraction=config.validation_fraction,
-            test_fraction=config.test_fraction,
+        known = _KNOWN_SIZES.get(config.data.dataset) or count_classes_and_examples(
+            config.data.dataset,
+            data_dir=config.data.data_dir,
+            validation_fraction=config.data.validation_fraction,
+            test_fraction=config.data.test_fraction,
         )
         num_classes = num_classes or known[0]
         num_examples = num_examples or known[1]
-    most = config.max_train_examples
+    most = config_lib.resolve(config).data.max_train_examples
     return DataSize(num_classes, min(num_examples, most) if most else num_examples)
 
 
@@ -157,18 +157,18 @@ def make_plan(
         raise ValueError(f"utilization must be in (0, 1], got {utilization}.")
     config = config_lib.resolve(config)
     state = state_shapes(config, size.num_classes)
-    steps_per_epoch = max(1, size.num_examples // config.batch_size)
+    steps_per_epoch = max(1, size.num_examples // config.training.batch_size)
     started = [_start(config, machine) for machine in machines]
     costs: dict[int, StepCost] = {}
     for share in sorted({found.batch_size for found in started if not found.problem}):
-        say(f"compiling a step of {config.model} for {share} images a device ...")
+        say(f"compiling a step of {config.network.model} for {share} images a device ...")
         costs[share] = measure_step(config, size.num_classes, share)
     num_steps = plan_phases(config)[-1].num_epochs * steps_per_epoch
     estimates = [
         found if found.problem else _finish(found, costs, state, config, num_steps, utilization)
         for found in started
     ]
-    flops = max((c.flops / n * config.batch_size for n, c in costs.items()), default=math.nan)
+    flops = max((c.flops / n * config.training.batch_size for n, c in costs.items()), default=math.nan)
     counted = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     others = (state.batch_stats, state.ema_params, state.ema_batch_stats)
     return Plan(
@@ -237,12 +237,12 @@ def exchange_seconds(
 def _start(config: TrainConfig, machine: Machine) -> Estimate:
     """Lay a machine's devices out, and tell each one's share of a batch."""
     try:
-        mesh = parse_mesh(config.mesh, machine.num_devices, batch_size=config.batch_size)
+        mesh = parse_mesh(config.run.mesh, machine.num_devices, batch_size=config.training.batch_size)
     except ValueError as error:
         return Estimate(machine, {}, problem=str(error))
-    devices, batch_size = math.prod(mesh.values()), config.batch_size
-    if batch_size % (devices * config.accumulate_steps):
-        parts = f" in {config.accumulate_steps} parts" if config.accumulate_steps > 1 else ""
+    devices, batch_size = math.prod(mesh.values()), config.training.batch_size
+    if batch_size % (devices * config.training.accumulate_steps):
+        parts = f" in {config.training.accumulate_steps} parts" if config.training.accumulate_steps > 1 else ""
         return Estimate(
             machine, mesh, problem=f"batch_size {batch_size} is no multiple of {devices}{parts}"
         )
@@ -262,7 +262,7 @@ def _finish(
     needed = state_bytes_per_device(state, mesh) + gathered
     needed += cost.batch_bytes + cost.temporary_bytes
     times = {
-        "arithmetic": cost.flops / (chip.peak_flops(config.compute_dtype) * utilization),
+        "arithmetic": cost.flops / (chip.peak_flops(config.network.compute_dtype) * utilization),
         "memory traffic": cost.bytes_accessed / chip.memory_bandwidth,
     }
     exchange = exchange_seconds(tree_bytes(state.params), gathered, mesh, chip.link_bandwidth)
@@ -273,6 +273,6 @@ def _finish(
         fits=needed <= chip.memory_bytes,
         step_seconds=step_seconds,
         limit=max(times, key=lambda name: times[name]),
-        images_per_second=config.batch_size / step_seconds,
+        images_per_second=config.training.batch_size / step_seconds,
         hours=num_steps * step_seconds / 3600,
     )

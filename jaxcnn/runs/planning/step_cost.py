@@ -63,14 +63,14 @@ def measure_step(config: TrainConfig, num_classes: int, batch_size: int) -> Step
         parts.loss_fn,
         parts.augment,
         mixing=parts.mixing,
-        head=config.head,
-        ema_decay=config.ema_decay or None,
+        head=config.network.head,
+        ema_decay=config.training.ema_decay or None,
         reported_loss_fn=parts.plain_loss_fn,
         frozen=parts.frozen,
-        num_parts=config.accumulate_steps,
-        rematerialize=config.rematerialize,
-        mean=config.pixel_mean,
-        std=config.pixel_std,
+        num_parts=config.training.accumulate_steps,
+        rematerialize=config.training.rematerialize,
+        mean=config.data.pixel_mean,
+        std=config.data.pixel_std,
     )
     batch = _batch_shapes(config, batch_size)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -105,20 +105,20 @@ def state_shapes(config: TrainConfig, num_classes: int) -> TrainState:
 
     def start(variables: PyTree) -> TrainState:
         return start_state(
-            variables, parts.optimizer, frozen=parts.frozen, with_ema=bool(config.ema_decay)
+            variables, parts.optimizer, frozen=parts.frozen, with_ema=bool(config.training.ema_decay)
         )
 
     return cast(TrainState, jax.eval_shape(start, build.variable_shapes(config, parts.model)))
 
 
 def _batch_shapes(config: TrainConfig, batch_size: int) -> Any:
-    side = config.stored_size_px
+    side = config.data.stored_size_px
 
     def shape(dtype: Any, *dimensions: int) -> Any:
         return jax.ShapeDtypeStruct((batch_size, *dimensions), dtype)
 
     return Batch(
-        image=shape(np.uint8, side, side, config.num_channels),
+        image=shape(np.uint8, side, side, config.data.num_channels),
         label=shape(np.int32),
         mask=shape(bool),
         index=shape(np.int32),

@@ -145,5 +145,5 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkdirError(
             f"{path} is damaged or of another version ({error}); make it anew by "
-            "`jaxcnn report --anew`."
+            "`jaxcnn report --retest`."
         ) from error

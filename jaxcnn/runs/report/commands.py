@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxcnn.runs import config as config_lib
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import TrainConfig, make_config
 
 _WIDTH = 76  # characters
 _TRAIN = "train"  # it has a flag for each setting, so it repeats all runs
@@ -78,12 +78,11 @@ def needed_settings(config: TrainConfig) -> dict[str, Any]:
       >>> needed_settings(config_lib.resolve(TrainConfig(dataset="mnist", seed=3)))
       {'dataset': 'mnist', 'seed': 3}
     """
-    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-    plain = TrainConfig()
+    values, plain = config.flat(), TrainConfig().flat()
     given = {
         name: value
         for name, value in values.items()
-        if getattr(plain, name) is not None and value != getattr(plain, name)
+        if plain[name] is not None and value != plain[name]
     }
     while missing := _differing(values, given):
         given |= missing
@@ -93,7 +92,7 @@ def needed_settings(config: TrainConfig) -> dict[str, Any]:
 def _differing(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Find what `resolve` would fill in otherwise; all values where it refuses what is given."""
     try:
-        filled = dataclasses.asdict(config_lib.resolve(TrainConfig(**given)))
+        filled = config_lib.resolve(make_config(**given)).flat()
     except ValueError:
         filled = {}
     return {

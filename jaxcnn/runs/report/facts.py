@@ -72,7 +72,7 @@ def check_finished(workdir: Path | str) -> Workdir:
         raise WorkdirError(f"{workdir} holds no run (there is no config.json); train one first.")
     if not folder.summary.is_file() or not folder.metrics.is_file():
         done = len(_read_rows(folder)) if folder.metrics.is_file() else 0
-        planned = config_lib.load_config(folder.config).num_epochs
+        planned = config_lib.load_config(folder.config).training.num_epochs
         raise WorkdirError(
             f"{workdir} holds a run that has not ended ({done} of {planned} epochs, no "
             "summary.json); go on with it by --resume, its page comes at the end."
@@ -97,7 +97,7 @@ def gather(workdir: Path | str) -> RunFacts:
         if not path.is_file():
             raise WorkdirError(
                 f"{workdir} keeps no {path.name}, for an older version trained it; "
-                "`jaxcnn report --anew` makes it."
+                "`jaxcnn report --retest` makes it."
             )
     chosen = json.loads(folder.chosen.read_text("utf-8")) if folder.chosen.is_file() else {}
     return RunFacts(

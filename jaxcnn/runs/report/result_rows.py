@@ -65,17 +65,17 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
     versions = [f"{name} {version}" for name, version in summary["versions"].items()]
     chosen = [f"{name} {value:.3g}" for name, value in facts.chosen.items()]
     rows = [
-        ("network", f"{config.model}, {summary['num_parameters']:,} parameters"),
+        ("network", f"{config.network.model}, {summary['num_parameters']:,} parameters"),
         ("classes", _listed(facts.class_names)),
         ("photos", ", ".join(sizes)),
-        ("image", f"{config.image_size_px} x {config.image_size_px} x {config.num_channels}"),
+        ("image", f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels}"),
         ("starts from", summary.get("weights") or "random weights"),
-        ("augmentation", config.augment),
-        ("optimizer", f"{config.optimizer}, {config.schedule}, at most {config.learning_rate:g}"),
+        ("augmentation", config.training.augment),
+        ("optimizer", f"{config.training.optimizer}, {config.training.schedule}, at most {config.training.learning_rate:g}"),
         ("chosen by trying", ", ".join(chosen)),
-        ("batch", counted(config.batch_size, "photo")),
+        ("batch", counted(config.training.batch_size, "photo")),
         ("length", f"{counted(len(facts.history), 'epoch')}, {summary['steps']:,} steps{stopped}"),
-        ("seed", str(config.seed)),
+        ("seed", str(config.run.seed)),
         ("finished", _time(summary.get("finished"))),
         ("time", format_duration(summary["train_seconds"])),
         ("throughput", f"{number(round(summary['images_per_second']))} photos a second"),

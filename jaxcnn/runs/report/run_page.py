@@ -76,7 +76,7 @@ def _result(facts: RunFacts) -> dict[str, Any]:
     others = {
         name: accuracy
         for name, accuracy in summary["baseline_test_accuracies"].items()
-        if name != facts.config.model
+        if name != facts.config.network.model
     }
     named = {k.removesuffix("_histogram").replace("_", " "): v for k, v in others.items()}
     return {
@@ -89,7 +89,7 @@ def _result(facts: RunFacts) -> dict[str, Any]:
 
 def _training(facts: RunFacts) -> dict[str, Any]:
     history, config = facts.history, facts.config
-    is_mixed = config.mixup > 0 or config.cutmix > 0
+    is_mixed = config.training.mixup > 0 or config.training.cutmix > 0
     epochs = [row["epoch"] for row in history]
     best = facts.best_epoch
 
@@ -161,7 +161,7 @@ def _settings(facts: RunFacts) -> list[tuple[str, str]]:
 
 def _commands(facts: RunFacts) -> dict[str, str]:
     config, workdir = facts.config, facts.workdir
-    found = dataclasses.replace(config, sweep=None, sweep_epochs=None, find_learning_rate=False)
+    found = config.replace( sweep=None, sweep_epochs=None, find_learning_rate=False)
     return {
         "reproduce": commands.reproduce_command(found),
         "resume": commands.resume_command(config, workdir),

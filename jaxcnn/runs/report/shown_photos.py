@@ -102,7 +102,7 @@ def keep_photos(
             maps = make_maps(images, answers.classes[rows, 0])
         except ValueError as error:
             reason = str(error)
-    seen = np.asarray(center_crop(images, config.image_size_px))
+    seen = np.asarray(center_crop(images, config.data.image_size_px))
     return KeptPhotos(rows, _shrunk(seen), maps, np.array(reason))
 
 
@@ -131,9 +131,9 @@ def map_maker(
             np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
             np.pad(classes.astype(np.int32), (0, padding)),
             model=model,
-            size_px=config.image_size_px,
-            mean=config.pixel_mean,
-            std=config.pixel_std,
+            size_px=config.data.image_size_px,
+            mean=config.data.pixel_mean,
+            std=config.data.pixel_std,
         )
         return np.asarray(found)[: len(images)]
 

@@ -13,7 +13,7 @@ from jaxcnn.types import PyTree
 from jaxcnn.runs.folder import Workdir
 
 _SHARED = (
-    "none are made while several processes train; `jaxcnn report --anew` makes them."
+    "none are made while several processes train; `jaxcnn report --retest` makes them."
 )
 
 

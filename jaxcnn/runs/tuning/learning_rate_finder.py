@@ -103,14 +103,14 @@ def short_schedule(config: TrainConfig, num_train: int) -> tuple[TrainConfig, Ph
       The settings and the phase to train with, and the steps to take.
     """
     (phase,) = plan_phases(config)
-    steps_per_epoch = batches.steps_per_epoch(num_train, config.batch_size)
+    steps_per_epoch = batches.steps_per_epoch(num_train, config.training.batch_size)
     num_steps = min(_MOST_STEPS, _MOST_EPOCHS * steps_per_epoch)
     phase = phase._replace(
         num_epochs=_MOST_EPOCHS,
         schedule_steps=num_steps,
         warmup_epochs=_WARMUP_SHARE * num_steps / steps_per_epoch,
     )
-    return dataclasses.replace(config, schedule="cosine"), phase, num_steps
+    return config.replace( schedule="cosine"), phase, num_steps
 
 
 def try_rates(run: RunContext, variables: PyTree) -> RateTest:
@@ -126,7 +126,7 @@ def try_rates(run: RunContext, variables: PyTree) -> RateTest:
     Raises:
       ValueError: if training diverges at every rate.
     """
-    rates = rates_to_try(run.config.optimizer)
+    rates = rates_to_try(run.config.training.optimizer)
     config, phase, num_steps = short_schedule(run.config, len(run.data.train))
     points = Points(run._replace(config=config), phase, variables, {"learning_rate": rates})
     about = f"{len(rates)} learning rates"

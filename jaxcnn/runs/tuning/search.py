@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 def is_asked_for(config: TrainConfig) -> bool:
     """Tell whether a run looks for hyper-parameters before it trains."""
-    return bool(config.sweep) or config.find_learning_rate
+    return bool(config.run.sweep) or config.run.find_learning_rate
 
 
 def check_search(config: TrainConfig) -> None:
@@ -33,7 +33,7 @@ def check_search(config: TrainConfig) -> None:
     Raises:
       ValueError: if the sweep cannot be read, or a value is both given and looked for.
     """
-    swept = [axis.name for axis in parse_sweep(config.sweep)] if config.sweep is not None else []
+    swept = [axis.name for axis in parse_sweep(config.run.sweep)] if config.run.sweep is not None else []
     config_lib.check_search(config, swept)
 
 
@@ -51,7 +51,7 @@ def go_on(workdir: Path, config: TrainConfig) -> TrainConfig:
     if not is_asked_for(config) or not folder.chosen.exists():
         return config
     before = config_lib.to_json(config)
-    config = dataclasses.replace(config, **json.loads(folder.chosen.read_text()))
+    config = config.replace( **json.loads(folder.chosen.read_text()))
     if json.loads(folder.config.read_text()) == before:  # stopped between the two files
         write_json(folder.config, config_lib.to_json(config))
     return config
@@ -84,11 +84,11 @@ def choose(
         return config
     run = Run(config, folder, data, start=start, say=say)
     chosen: dict[str, Any]
-    if config.sweep:
+    if config.run.sweep:
         chosen = run_sweep(run.context, run.start_variables())
     else:
         chosen = {"learning_rate": try_rates(run.context, run.start_variables()).suggestion}
-    config = dataclasses.replace(config, **chosen)
+    config = config.replace( **chosen)
     write_json(folder.chosen, chosen)
     write_json(folder.config, config_lib.to_json(config))
     say("training with " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))

@@ -155,18 +155,18 @@ def run_sweep(run: RunContext, variables: PyTree) -> dict[str, float]:
       ValueError: if no point's validation loss is finite at the end.
     """
     config, say = run.config, run.say
-    assert config.sweep is not None
-    assert config.sweep_epochs is not None
-    axes = parse_sweep(config.sweep)
+    assert config.run.sweep is not None
+    assert config.run.sweep_epochs is not None
+    axes = parse_sweep(config.run.sweep)
     grid = list(itertools.product(*(axis.values for axis in axes)))
     names = [axis.name for axis in axes]
     points = [Point(dict(zip(names, values, strict=True)), [], None) for values in grid]
     members = Points(run, _phase(run), variables, {n: [p.values[n] for p in points] for n in names})
     say(
-        f"sweep of {len(points)} points ({', '.join(names)}), {config.sweep_epochs} epochs, "
+        f"sweep of {len(points)} points ({', '.join(names)}), {config.run.sweep_epochs} epochs, "
         f"{'in one program by vmap' if members.mode == 'vmap' else 'in turn by one program'}"
     )
-    _climb(members, points, rungs(config.sweep_epochs), say)
+    _climb(members, points, rungs(config.run.sweep_epochs), say)
     points.sort(key=Point.rank, reverse=True)
     write_rows(run.folder.sweep / "points.jsonl", [_row(point) for point in points])
     scales = {axis.name: axis.scale for axis in axes}
@@ -182,11 +182,11 @@ def _phase(run: RunContext) -> Any:
     """Plan the run in small: as many epochs as the sweep has, the warm-up shortened alike."""
     config = run.config
     (phase,) = plan_phases(config)
-    assert config.sweep_epochs is not None
+    assert config.run.sweep_epochs is not None
     warmup = phase.warmup_epochs
     if warmup is not None:
-        warmup *= config.sweep_epochs / phase.num_epochs
-    return phase._replace(num_epochs=config.sweep_epochs, warmup_epochs=warmup)
+        warmup *= config.run.sweep_epochs / phase.num_epochs
+    return phase._replace(num_epochs=config.run.sweep_epochs, warmup_epochs=warmup)
 
 
 def _climb(members: Points, points: list[Point], epochs: list[int], say: Say) -> None:

@@ -42,15 +42,15 @@ class Points:
         self._run = run
         trainer = PhaseTrainer(run, phase, None, injected=tuple(values))
         self.steps_per_epoch = trainer.steps_per_epoch
-        self.mode = choose_mode(run.config.members_mode)
+        self.mode = choose_mode(run.config.run.members_mode)
         self._prepared = trainer.prepare(variables, Progress())
         start = self._prepared.start(variables)
         points = zip(*values.values(), strict=True)
         states = [_with_values(start, dict(zip(values, point, strict=True))) for point in points]
         self._batches = batches_lib.train_batches(
             self._prepared.train,
-            batch_size=run.config.batch_size,
-            seed=run.config.seed,
+            batch_size=run.config.training.batch_size,
+            seed=run.config.run.seed,
             to_device=jax.device_put,
         )
         self._place(states)
@@ -61,7 +61,7 @@ class Points:
         self._step = step or MembersStep(
             self._prepared.step,
             states[0],
-            batch_shapes(self._prepared.train, config.batch_size),
+            batch_shapes(self._prepared.train, config.training.batch_size),
             self._run.key,
             num_members=len(states),
             mode=self.mode,
@@ -97,7 +97,7 @@ class Points:
             evaluate(
                 self._prepared.eval_step,
                 evaluation_variables(state),
-                batches_lib.eval_batches(split, batch_size=config.eval_batch_size),
+                batches_lib.eval_batches(split, batch_size=config.run.eval_batch_size),
             )
             for state in self._step.unpack(self._states)
         ]

@@ -1,7 +1,5 @@
 """The maps behind the page: of what the network looks at, averaged over its members."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -21,7 +19,7 @@ SIZE = (40, 30)  # width and height of the photo
 
 
 def classifier_of(config, seeds):
-    images = np.zeros((1, config.image_size_px, config.image_size_px, 3), np.float32)
+    images = np.zeros((1, config.data.image_size_px, config.data.image_size_px, 3), np.float32)
     model = build_model(config, len(CLASSES))
     first, *others = [model.init(jax.random.key(seed), images, train=False) for seed in seeds]
     return Classifier(config, CLASSES, first, others=others)
@@ -29,7 +27,7 @@ def classifier_of(config, seeds):
 
 @pytest.fixture(scope="module")
 def config(tiny_config):
-    return resolve(dataclasses.replace(tiny_config, pixel_mean=(0.4,), pixel_std=(0.2,)))
+    return resolve(tiny_config.replace(pixel_mean=(0.4,), pixel_std=(0.2,)))
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)], ids=["one network", "three"])
@@ -53,7 +51,7 @@ def test_maps_are_the_mean_of_the_networks_evidence_in_the_cropped_view(config, 
 
 @pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
 def test_the_share_is_that_of_the_photos_shape(config, mode):
-    classifier = classifier_of(dataclasses.replace(config, resize_mode=mode), (0,))
+    classifier = classifier_of(config.replace(resize_mode=mode), (0,))
     _, share = make_explain(classifier)(photo(GREEN, size=SIZE), 0)
     sizes = {"stored_size_px": 18, "image_size_px": 16}
     assert share == view_share(*SIZE, resize_mode=mode, **sizes)

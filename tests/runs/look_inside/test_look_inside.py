@@ -11,7 +11,7 @@ from PIL import Image
 from jaxcnn.runs import config as config_lib
 from jaxcnn.metrics.calibration import calibrate
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import make_config
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.runs.look_inside import look_at_data, look_at_photos
@@ -36,7 +36,7 @@ def made_split(count, seed):
 
 @pytest.fixture(scope="module")
 def classifier():
-    given = TrainConfig(
+    given = make_config(
         image_size_px=16,
         stored_size_px=SIDE,
         depth=2,
@@ -47,7 +47,7 @@ def classifier():
     )
     config = config_lib.resolve(given)
     plain = Classifier(config, NAMES)
-    variables = initial_variables(jax.random.key(1), plain.model, (16, 16, 3))
+    variables = initial_variables(jax.random.key(1), plain.network.model, (16, 16, 3))
     return Classifier(config, NAMES, variables)
 
 

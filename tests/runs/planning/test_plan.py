@@ -8,11 +8,11 @@ import pytest
 from jaxcnn.runs.planning import plan as plan_lib
 from jaxcnn.runs.planning import step_cost
 from jaxcnn.runs.planning.accelerators import (H100, MACHINES, TPU_V5E, Machine)
-from jaxcnn.runs.config import TrainConfig, resolve
+from jaxcnn.runs.config import make_config, resolve
 from jaxcnn.runs.planning.plan import (DataSize, find_size, make_plan, state_bytes_per_device)
 from jaxcnn.runs.planning.step_cost import (StepCost, measure_step, state_shapes, tree_bytes)
 
-CONFIG = TrainConfig(
+CONFIG = make_config(
     dataset="none",
     model="six_conv",
     depth=1,
@@ -96,7 +96,7 @@ def test_a_plan_tells_what_fits_and_what_limits(cheap_steps):
     assert v5e.hours == pytest.approx(20 * v5e.step_seconds / 3600)
     assert v5e.images_per_second == pytest.approx(32 / v5e.step_seconds)
     assert by_name["v5p-64"].batch_size == 1
-    large = make_plan(dataclasses.replace(CONFIG, batch_size=256), SIZE)
+    large = make_plan(CONFIG.replace( batch_size=256), SIZE)
     fits = {estimate.machine.name: estimate.fits for estimate in large.estimates}
     assert fits == {"v5e-8": False, "v5p-64": True, "8 x H100": True}
 
@@ -109,27 +109,27 @@ def test_float32_takes_longer_where_the_chip_is_slower():
 def test_fsdp_lowers_memory_and_adds_to_the_exchange(cheap_steps):
     small = Machine("two", TPU_V5E, 2)
     options = {"machines": [small]}
-    config = dataclasses.replace(CONFIG, width_multiplier=1.0)
+    config = CONFIG.replace( width_multiplier=1.0)
     copied = make_plan(config, SIZE, **options).estimates[0]
-    split = make_plan(dataclasses.replace(config, mesh="fsdp:2"), SIZE, **options).estimates[0]
+    split = make_plan(config.replace( mesh="fsdp:2"), SIZE, **options).estimates[0]
     assert split.mesh == {"data": 1, "fsdp": 2}
     assert split.step_seconds > copied.step_seconds
 
 
 def test_what_cannot_be_laid_out_says_why(cheap_steps):
-    found = make_plan(dataclasses.replace(CONFIG, mesh="fsdp:16"), SIZE)
+    found = make_plan(CONFIG.replace( mesh="fsdp:16"), SIZE)
     problems = {e.machine.name: e.problem for e in found.estimates}
     assert "needs 16 devices" in problems["v5e-8"]
     assert problems["v5p-64"] == ""
-    uneven = make_plan(dataclasses.replace(CONFIG, accumulate_steps=16), SIZE)
+    uneven = make_plan(CONFIG.replace( accumulate_steps=16), SIZE)
     assert "16 parts" in uneven.estimates[0].problem
 
 
 def test_sizes_are_known_given_or_counted_without_reading(tmp_path):
-    assert find_size(TrainConfig(dataset="imagenet2012")) == (1000, 1_281_167)
-    given = find_size(TrainConfig(dataset="none"), num_classes=3, num_examples=7)
+    assert find_size(make_config(dataset="imagenet2012")) == (1000, 1_281_167)
+    given = find_size(make_config(dataset="none"), num_classes=3, num_examples=7)
     assert given == (3, 7)
-    limited = TrainConfig(dataset="none", max_train_examples=5)
+    limited = make_config(dataset="none", max_train_examples=5)
     assert find_size(limited, num_classes=3, num_examples=7) == (3, 5)
     for split, count in (("train", 6), ("validation", 2), ("test", 2)):
         for name in ("a", "b"):
@@ -137,9 +137,9 @@ def test_sizes_are_known_given_or_counted_without_reading(tmp_path):
             folder.mkdir(parents=True)
             for i in range(count):
                 (folder / f"{i}.jpg").write_bytes(b"no image at all")
-    assert find_size(TrainConfig(dataset="folder", data_dir=str(tmp_path))) == (2, 12)
+    assert find_size(make_config(dataset="folder", data_dir=str(tmp_path))) == (2, 12)
     with pytest.raises(ValueError, match="num_classes"):
-        find_size(TrainConfig(dataset="none"), num_classes=0)
+        find_size(make_config(dataset="none"), num_classes=0)
 
 
 def test_utilization_is_checked():

@@ -7,7 +7,7 @@ import pytest
 
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs import summary as summary_lib
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import make_config
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.runs.report.answers import shorten_answers, write_answers
@@ -99,7 +99,7 @@ def make_run(tmp_path):
         validation = _drawn_evaluation(num_classes, count, seed=5)
         split = _drawn_split(test, class_names, names)
         config = config_lib.resolve(
-            TrainConfig(
+            make_config(
                 image_size_px=20, stored_size_px=24, num_epochs=4, seed=7, **(changes or {})
             )
         )
@@ -119,7 +119,7 @@ def make_run(tmp_path):
                 "best_step": 30,
                 "stopped_early": False,
                 "weights": None,
-                "baseline_test_accuracies": {config.model: test.accuracy},
+                "baseline_test_accuracies": {config.network.model: test.accuracy},
                 "num_train": 500,
                 "num_validation": count,
                 "num_test": count,
@@ -132,7 +132,7 @@ def make_run(tmp_path):
             },
         )
         write_answers(folder.test_answers, answers)
-        config = dataclasses.replace(config, image_size_px=20)
+        config = config.replace( image_size_px=20)
         write_photos(folder.report_photos, keep_photos(answers, split, config, maps))
         return folder
 

@@ -65,5 +65,5 @@ def test_damaged_answers_are_refused(damage, tmp_path):
         np.savez(path, labels=np.zeros(3))  # of another version
     else:
         path.write_bytes(damage)
-    with pytest.raises(WorkdirError, match="--anew"):
+    with pytest.raises(WorkdirError, match="--retest"):
         read_answers(path)

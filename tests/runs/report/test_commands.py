@@ -9,7 +9,7 @@ from absl import flags
 
 from jaxcnn.cli import command_line
 from jaxcnn.runs import config as config_lib
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.report import commands
 
 CASES = {
@@ -26,29 +26,29 @@ CASES = {
 def read_back(command):
     """Parse a command of the page as the program would, but for its own flags."""
     values = flags.FlagValues()
-    hints = typing.get_type_hints(TrainConfig)
-    for field in dataclasses.fields(TrainConfig):
+    hints = command_line.setting_types()
+    for field in config_lib.setting_fields().values():
         define = command_line.flag_definer(hints[field.name])
         define(field.name, field.default, "", flag_values=values)
     words = shlex.split(command.replace("\\\n", " "))  # as a shell joins lines
     assert words[:2] == ["jaxcnn", "train"]
     assert values(words[1:]) == ["train"]
-    given = {f.name: values[f.name].value for f in dataclasses.fields(TrainConfig)}
+    given = {name: values[name].value for name in config_lib.setting_fields()}
     for name, parse in (("dense_widths", int), ("pixel_mean", float), ("pixel_std", float)):
         if isinstance(given[name], str):
             given[name] = tuple(parse(part) for part in given[name].split(",") if part)
-    return TrainConfig(**given)
+    return make_config(**given)
 
 
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_the_command_says_all_settings(changes):
-    config = config_lib.resolve(TrainConfig(**changes))
+    config = config_lib.resolve(make_config(**changes))
     command = commands.reproduce_command(config)
     assert config_lib.resolve(read_back(command)) == config
 
 
 def test_the_command_says_no_more_than_it_must():
-    config = config_lib.resolve(TrainConfig(dataset="cifar10", num_epochs=3))
+    config = config_lib.resolve(make_config(dataset="cifar10", num_epochs=3))
     assert commands.reproduce_command(config) == (
         "jaxcnn train --dataset=cifar10 --num_epochs=3"
     )

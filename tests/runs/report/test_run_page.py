@@ -154,8 +154,8 @@ def test_maps_may_be_missing(make_run):
         ("config.json", "holds no run"),
         ("summary.json", r"has not ended \(4 of 4 epochs.*--resume"),
         ("metrics.jsonl", "has not ended"),
-        ("test_answers.npz", "--anew"),
-        ("report_photos.npz", "--anew"),
+        ("test_answers.npz", "--retest"),
+        ("report_photos.npz", "--retest"),
     ],
 )
 def test_unfinished_and_older_runs_are_refused_clearly(make_run, missing, says):

@@ -33,7 +33,7 @@ def answers(found, split):
 
 @pytest.fixture
 def config(tiny_config):
-    return config_lib.resolve(dataclasses.replace(tiny_config, image_size_px=20, stored_size_px=24))
+    return config_lib.resolve(tiny_config.replace( image_size_px=20, stored_size_px=24))
 
 
 def test_chosen_photos_tell_most(answers):

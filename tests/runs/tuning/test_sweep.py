@@ -64,7 +64,7 @@ def test_a_grid_that_cannot_be_read_names_its_part(text, message):
 )
 def test_settings_of_a_search_are_checked_before_data_is_read(tiny_config, changes, message):
     with pytest.raises(ValueError, match=message):
-        check(dataclasses.replace(tiny_config, **changes))
+        check(tiny_config.replace( **changes))
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,7 @@ def test_the_worse_half_leaves_at_each_rung():
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory, tiny_config):
     workdir, said = tmp_path_factory.mktemp("sweep") / "run", []
-    config = dataclasses.replace(
-        tiny_config, sweep="learning_rate:1e-7..1e-2:log:3", sweep_epochs=2, num_epochs=2
+    config = tiny_config.replace( sweep="learning_rate:1e-7..1e-2:log:3", sweep_epochs=2, num_epochs=2
     )
     summary = train_classifier(config, workdir, say=said.append)
     return workdir, config, summary, said
@@ -140,7 +139,7 @@ def test_a_run_goes_on_with_the_best_point(swept):
     written = json.loads((workdir / "config.json").read_text())
     assert len(points) == 3
     assert written["learning_rate"] == points[0]["learning_rate"]
-    assert written["sweep"] == config.sweep
+    assert written["sweep"] == config.run.sweep
     assert [point["epochs"] for point in points] == [2, 2, 1]
     assert points[2]["dropped_at_epoch"] == 1
     assert points[0]["validation_accuracy"] >= points[1]["validation_accuracy"]

@@ -1,8 +1,19 @@
-"""A plan, as lines to read."""
+"""Show what training would cost in memory, arithmetic and hours, on machines that one may rent.
+
+jaxcnn plan
+the run that `jaxcnn train` would be; no image is read, nothing is trained.
+jaxcnn plan --model=resnet50 --image_size_px=224 --classes=1000 --examples=1281167
+a network on a data set that is not here.
+"""
+
+import functools
 
 import jax
+from absl import flags
 
-from jaxcnn.runs.planning.plan import Estimate, Plan
+from jaxcnn.cli import command_line, train
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.planning.plan import Estimate, Plan, find_size, make_plan
 
 _UNITS = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 
@@ -17,11 +28,12 @@ def plan_lines(plan: Plan) -> list[str]:
       Lines.
     """
     config, size = plan.config, plan.size
-    whole = config.image_size_px
+    whole = config.data.image_size_px
     lines = [
-        f"{config.model}, {config.compute_dtype}, {whole} x {whole} x {config.num_channels} images,"
+        f"{config.network.model}, {config.network.compute_dtype}, "
+        f"{whole} x {whole} x {config.data.num_channels} images,"
         f" {size.num_classes:,} classes, {size.num_examples:,} examples: {plan.num_steps:,} steps "
-        f"of {config.batch_size} in {config.num_epochs} epochs",
+        f"of {config.training.batch_size} in {config.training.num_epochs} epochs",
         f"parameters {plan.num_parameters:,} ({_bytes(plan.parameter_bytes)}), optimizer "
         f"{_bytes(plan.optimizer_bytes)}, averages {_bytes(plan.other_state_bytes)}, "
         f"{_short(plan.flops_per_step)}FLOP a step",
@@ -67,7 +79,7 @@ def _notes(plan: Plan) -> list[str]:
     counted = "Memory and traffic are as this machine's compiler counts them"
     if jax.default_backend() == "cpu":
         counted += ", which fuses less than an accelerator's"
-        if plan.config.compute_dtype == "bfloat16":
+        if plan.config.network.compute_dtype == "bfloat16":
             counted += " and holds bfloat16 as float32: an accelerator needs perhaps half"
     return [
         f"Estimates at {plan.utilization:.0%} of the peak arithmetic (--plan_utilization); nothing "
@@ -84,3 +96,41 @@ def _short(number: float) -> str:
         if number >= unit:
             return f"{number / unit:.3g} {letter}"
     return f"{number:.0f} "
+
+
+def show_plan(config: TrainConfig, *, prefix: str = "") -> None:
+    """Plan a run, and print the plan.
+
+    Args:
+      config: settings, some of them None.
+      prefix: of the names of the flags with the plan's sizes.
+
+    Raises:
+      ValueError: if a setting or a size does not fit.
+    """
+    given = {n: flags.FLAGS[prefix + n].value for n in ("classes", "examples", "utilization")}
+    for line in command_line.prepare():
+        print(line)
+    size = find_size(config, num_classes=given["classes"], num_examples=given["examples"])
+    found = make_plan(config, size, utilization=given["utilization"] or 0.0, say=print)
+    print("\n".join(plan_lines(found)))
+
+
+def run() -> None:
+    """Be the command `jaxcnn plan`."""
+    program = train.Program("jaxcnn plan", __doc__ or "")
+    train.define_setting_flags(program)
+    train.define_plan_flags()
+    common = (*train.COMMON, "classes", "examples", "utilization", "mesh")
+    defaults = functools.partial(train.resolved_defaults, program)
+    command_line.run(
+        functools.partial(_main, program), program.doc, common=common, defaults=defaults
+    )
+
+
+def _main(program: train.Program, words: list[str]) -> None:
+    try:
+        command_line.check_no_words(words)
+        show_plan(train.read_config(program))
+    except (ValueError, OSError) as mistake:
+        command_line.refuse(mistake)

@@ -1,0 +1,108 @@
+"""The help of a command: what it does, and its flags in groups with the values that they have."""
+
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+_WIDTH = 88  # characters
+_INDENT = 6
+_WORDS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
+
+_groups: dict[str, list[str]] = {}
+
+
+def group(title: str, *names: str) -> None:
+    """Put flags into a group of the help.
+
+    Args:
+      title: of the group; groups are shown in the order in which they were first named.
+      *names: of flags.
+    """
+    _groups.setdefault(title, []).extend(names)
+
+
+def grouped_flags() -> dict[str, list[str]]:
+    """Give the names of the program's flags by the title of their group."""
+    titles = sorted(_groups, key=lambda title: title == "machine")  # the last, as for experts
+    return {title: _groups[title] for title in titles}
+
+
+def asked_for(words: Sequence[str]) -> str | None:
+    """Give the word that asks for help, None where there is none.
+
+    Args:
+      words: of the command line, without the program's name.
+
+    Example:
+      >>> asked_for(["--seed=1", "--helpfull"]), asked_for(["photo.jpg", "--", "--help"])
+      ('--helpfull', None)
+    """
+    own = words[: list(words).index("--")] if "--" in words else words
+    return next((word for word in own if word in _WORDS), None)
+
+
+def show(
+    doc: str,
+    names: Collection[str],
+    *,
+    defaults: Callable[[], Mapping[str, Any]] = dict,
+) -> None:
+    """Print the help of the program.
+
+    Args:
+      doc: what the program does, with examples.
+      names: of the flags to show; empty for all.
+      defaults: gives values that replace the flags' own defaults, by name.
+    """
+    sys.stdout.write(text(doc, names, defaults=defaults()))
+
+
+def text(doc: str, names: Collection[str], *, defaults: Mapping[str, Any]) -> str:
+    """Write the help of the program; see `show` for the arguments."""
+    parts = [doc.strip(), ""]
+    for title, members in grouped_flags().items():
+        shown = [name for name in members if not names or name in names]
+        if shown:
+            parts += [f"{title}:", *(_describe(name, defaults) for name in shown), ""]
+    if names:
+        parts.append("--helpfull lists all flags.")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _describe(name: str, defaults: Mapping[str, Any]) -> str:
+    flag = flags.FLAGS[name]
+    value = defaults.get(name, flag.default)
+    is_bool = isinstance(flag, flags.BooleanFlag)
+    head = f"  --[no]{name}" if is_bool else f"  --{name}={_placeholder(flag)}"
+    known = "" if value is None else f" [{_said(value, flag)}]"
+    body = textwrap.wrap(
+        _in_flags(" ".join(flag.help.split())) + known,
+        _WIDTH,
+        initial_indent=" " * _INDENT,
+        subsequent_indent=" " * _INDENT,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return "\n".join([head, *body])
+
+
+def _in_flags(words: str) -> str:
+    """Write the settings in backticks as the flags that set them."""
+    return re.sub(r"`(\w+(?:=\w+)?)`", r"--\1", words)
+
+
+def _placeholder(flag: flags.Flag) -> str:
+    kinds = {"int": "N", "float": "X"}
+    return kinds.get(flag.flag_type(), "FOLDER" if flag.name.endswith(("dir", "out")) else "TEXT")
+
+
+def _said(value: Any, flag: flags.Flag) -> str:
+    if isinstance(flag, flags.BooleanFlag):
+        return "on" if value else "off"
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"

@@ -1,0 +1,71 @@
+"""The help of every program: what people use, in groups, with the values that they have."""
+
+import re
+
+import pytest
+from programs import try_words
+
+from jaxcnn.cli import COMMANDS
+
+STUDIES = ("cats_dogs", "cifar10", "imagenet", "ablation", "benchmark", "understanding_cnn")
+TRAINING = ("train", "cats_dogs", "cifar10", "imagenet", "ablation")
+FLAG = re.compile(r"^  --(?:\[no\])?(\w+)", re.MULTILINE)
+TITLE = re.compile(r"^(\w[\w, ]*):$", re.MULTILINE)
+
+
+def groups_of(text):
+    """The names of the flags by the title of their group, as the help shows them."""
+    titles = [*TITLE.finditer(text)]
+    ends = [title.start() for title in titles[1:]] + [len(text)]
+    return {
+        title[1]: FLAG.findall(text, title.end(), end)
+        for title, end in zip(titles, ends, strict=True)
+    }
+
+
+@pytest.mark.parametrize("program", [*COMMANDS, *STUDIES])
+def test_help_is_short_and_helpfull_is_whole(program):
+    short, whole = (try_words(program, word) for word in ("--help", "--helpfull"))
+    assert short.returncode == whole.returncode == 0
+    assert not short.stderr
+    assert not whole.stderr
+    few, all_ = groups_of(short.stdout), groups_of(whole.stdout)
+    assert sum(map(len, few.values())) <= 18
+    assert few.keys() <= all_.keys()
+    for title, names in few.items():
+        assert names, title
+        assert set(names) <= set(all_[title])
+    if program in TRAINING:
+        assert list(few) == ["data", "network", "training", "run"]
+        assert {"learning_rate", "early_stopping_epochs"} <= set(all_["training"])
+    flat = [name for names in all_.values() for name in names]
+    assert len(flat) == len(set(flat))
+    processes = {"coordinator_address", "num_processes", "process_id"}
+    assert processes <= set(flat) or not processes & set(flat)
+    assert (processes <= set(flat)) == (program in TRAINING and program != "ablation")
+    for noise in ("None", "logtostderr", "pdb", "only_check_args"):
+        assert noise not in whole.stdout
+    assert max(map(len, short.stdout.splitlines())) <= 100
+
+
+def test_defaults_are_those_that_a_run_would_have():
+    plain = try_words("train", "--help").stdout
+    frozen = try_words("train", "--pretrained", "--optimizer=sgd", "--help").stdout
+    assert re.search(r"--num_epochs=N\n.*\[6\]", plain)
+    assert re.search(r"--learning_rate=X\n(?:.*\n)?.*\[0.003\]", plain)
+    assert re.search(r"--num_epochs=N\n.*\[30\]", frozen)
+    assert "[efficientnet_lite0]" in frozen
+    recipe = try_words("imagenet", "--help").stdout
+    assert re.search(r"--num_epochs=N\n.*\[90\]", recipe)
+
+
+def test_the_command_alone_lists_its_commands_and_names_the_nearest():
+    for words in ((), ("--help",)):
+        done = try_words("jaxcnn", *words)
+        assert done.returncode == 0
+        assert all(name in done.stdout for name in COMMANDS)
+    done = try_words("jaxcnn", "predcit")
+    assert done.returncode == 2
+    assert "nearest first: predict" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert try_words("jaxcnn", "--version").stdout.startswith("jaxcnn ")
