@@ -6,10 +6,13 @@ processor's type, since a program compiled for one processor may not run on anot
 home folder. It must not be writable by others: what lies in it is run.
 """
 
+import atexit
 import contextlib
 import hashlib
+import math
 import os
 import platform
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -21,11 +24,11 @@ from jaxcnn.host.folders import cache_folder
 # Shorter compilations cost about as much to look up as to repeat.
 _LEAST_SECONDS = 0.05
 _MOST_BYTES = 2**29
-# JAX looks at each entry whenever it adds one, 0.1 ms each.
-_MOST_ENTRIES = 400
+# JAX looks at each entry, which is two files, whenever it adds one, 0.1 ms each.
+_MOST_FILES = 800
 _LOCK_SECONDS = 5
-# The names of JAX's LRUCache: an entry's program, the time of its last use, the lock of all.
-_PROGRAM, _LAST_USE, _LOCK = "-cache", "-atime", ".lockfile"
+# Names of ours. What JAX calls its files is its own affair: they go by their size and age alone.
+_LOCK, _RUNNING = ".tidy.lock", ".running"
 
 
 def keep_compiled_programs(folder: Path | str | None = None) -> Path:
@@ -45,13 +48,14 @@ def keep_compiled_programs(folder: Path | str | None = None) -> Path:
     Raises:
       OSError: if the folder cannot be made or written to; nothing is changed then.
     """
-    chosen = jax.config.values["jax_compilation_cache_dir"]
+    chosen = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     path = Path(chosen or folder or _default_folder())
     if not chosen:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=path):
             pass  # some file systems refuse only the writing
         _tidy(path)
+        _mark_running(path)
         jax.config.update("jax_compilation_cache_dir", str(path))
         _update_unless_given("jax_compilation_cache_max_size", _MOST_BYTES)
     _update_unless_given("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
@@ -82,17 +86,49 @@ def _machine() -> str:
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
 
 
+def _mark_running(folder: Path) -> None:
+    """Leave a locked file while this process lives, which a killed one leaves unlocked."""
+    marker = folder / f"{_RUNNING}-{secrets.token_hex(8)}"
+    lock = filelock.FileLock(marker)
+
+    def remove() -> None:
+        marker.unlink(missing_ok=True)
+        lock.release()
+
+    with contextlib.suppress(OSError, filelock.Timeout):
+        lock.acquire(timeout=0)
+        atexit.register(remove)
+
+
 def _tidy(folder: Path) -> None:
-    """Remove what killed processes left half written, and the oldest of too many entries."""
+    """Remove what killed processes may have left half written, and the oldest of too many files.
+
+    JAX writes an entry in place and never again, so what a process wrote that was killed is not
+    trusted: all that is younger than the process.
+    """
     with (
         contextlib.suppress(OSError, filelock.Timeout),
         filelock.FileLock(folder / _LOCK, timeout=_LOCK_SECONDS),
     ):
-        files = {entry.name: entry.stat().st_mtime for entry in os.scandir(folder)}
-        keys = {name.removesuffix(_PROGRAM) for name in files if name.endswith(_PROGRAM)}
-        marked = {name.removesuffix(_LAST_USE) for name in files if name.endswith(_LAST_USE)}
-        # The time of use is written last: a program without it is not whole.
-        whole = sorted(keys & marked, key=lambda key: files[key + _LAST_USE])
-        for key in {*(keys ^ marked), *whole[: max(0, len(whole) - _MOST_ENTRIES)]}:
-            for suffix in (_PROGRAM, _LAST_USE):
-                (folder / f"{key}{suffix}").unlink(missing_ok=True)
+        entries = [entry for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+        own = [entry for entry in entries if entry.name.startswith((_RUNNING, _LOCK))]
+        files = [(entry.stat(), Path(entry.path)) for entry in entries if entry not in own]
+        youngest_first = sorted(files, key=lambda file: -file[0].st_mtime)
+        untrusted = min(map(_start_of_killed, own), default=math.inf)
+        total = 0
+        for number, (about, path) in enumerate(youngest_first):
+            total += about.st_size
+            half_written = about.st_mtime >= untrusted
+            if half_written or number >= _MOST_FILES or total > _MOST_BYTES:
+                path.unlink(missing_ok=True)
+
+
+def _start_of_killed(marker: "os.DirEntry[str]") -> float:
+    """Give when a process began that was killed; infinity for one that lives."""
+    if not marker.name.startswith(_RUNNING):
+        return math.inf
+    began = marker.stat().st_mtime
+    with contextlib.suppress(filelock.Timeout), filelock.FileLock(marker.path, timeout=0):
+        Path(marker.path).unlink(missing_ok=True)
+        return began
+    return math.inf

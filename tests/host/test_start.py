@@ -6,7 +6,10 @@ import shutil
 import subprocess
 import sys
 
+import filelock
 import pytest
+
+from jaxcnn.host import compilation_cache
 
 CODE = """
 import json, sys, warnings
@@ -98,8 +101,11 @@ def test_a_folder_that_cannot_be_made_costs_a_word(tmp_path):
 def test_what_a_killed_process_left_half_written_is_written_again(first, filled):
     for program in programs(filled):
         program.write_bytes(program.read_bytes()[:20])
-        program.with_name(program.name.replace("-cache", "-atime")).unlink()
+    marker = filled / "compiled" / programs(filled)[0].parent.name / ".running-of-a-killed-process"
+    marker.touch()
+    os.utime(marker, (0, 0))
     assert start(filled)[1:] == first[1][1:]
+    assert not marker.exists()
     assert start(filled)[1]["cache_misses"] == 0
 
 
@@ -112,13 +118,46 @@ def test_a_damaged_entry_does_not_stop_the_run(first, filled):
     assert warned
 
 
-def test_the_oldest_of_too_many_entries_go(tmp_path, monkeypatch):
-    from jaxcnn.host import compilation_cache
+def age(path, seconds, size=8):
+    path.write_bytes(b"x" * size)
+    os.utime(path, (1_000_000 - seconds, 1_000_000 - seconds))
 
-    monkeypatch.setattr(compilation_cache, "_MOST_ENTRIES", 2)
-    for age, key in enumerate(("new", "middle", "old")):
-        for suffix in ("-cache", "-atime"):
-            (tmp_path / f"{key}{suffix}").write_bytes(b"12345678")
-            os.utime(tmp_path / f"{key}{suffix}", (1000 - age, 1000 - age))
+
+@pytest.mark.parametrize("suffix", ["-cache", ".of-another-jax", ""])
+def test_the_oldest_of_too_many_files_go_whatever_their_names(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(compilation_cache, "_MOST_FILES", 2)
+    for seconds, key in enumerate(("new", "middle", "old")):
+        age(tmp_path / f"{key}{suffix}", seconds)
     compilation_cache._tidy(tmp_path)
-    assert [p.name for p in programs(tmp_path)] == ["middle-cache", "new-cache"]
+    left = {path.name for path in tmp_path.iterdir()} - {compilation_cache._LOCK}
+    assert left == {f"new{suffix}", f"middle{suffix}"}
+
+
+def test_the_oldest_of_too_large_files_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(compilation_cache, "_MOST_BYTES", 100)
+    for seconds, (key, size) in enumerate({"new": 60, "middle": 40, "old": 1}.items()):
+        age(tmp_path / key, seconds, size)
+    compilation_cache._tidy(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()} - {compilation_cache._LOCK}
+    assert left == {"new", "middle"}
+
+
+def test_files_of_unknown_names_stay_while_they_are_few(tmp_path):
+    for seconds, key in enumerate(("a.xla", "b.atime2", "c")):
+        age(tmp_path / key, seconds)
+    compilation_cache._tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} >= {"a.xla", "b.atime2", "c"}
+
+
+def test_only_what_is_younger_than_a_killed_process_is_distrusted(tmp_path):
+    for seconds, key in ((10, "old"), (0, "young")):
+        age(tmp_path / key, seconds)
+    age(tmp_path / ".running-killed", 5)
+    living = tmp_path / ".running-living"
+    with filelock.FileLock(living):
+        os.utime(living, (0, 0))
+        compilation_cache._tidy(tmp_path)
+        assert living.exists()
+    assert (tmp_path / "old").exists()
+    assert not (tmp_path / "young").exists()
+    assert not (tmp_path / ".running-killed").exists()
