@@ -1,12 +1,11 @@
 """Brightness, contrast, gamma, saturation and hue: what each pixel's value becomes.
 
-The arithmetic is dm-pix's, which is that of `tf.image`. Pillow's `ImageEnhance` differs where
-noted. Grey images (C=1) have no hue and no saturation and pass through those two unchanged.
+The arithmetic is that of `tf.image`. Pillow's `ImageEnhance` differs where noted. Grey images
+(C=1) have no hue and no saturation and pass through those two unchanged.
 """
 
 import math
 
-import dm_pix
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -34,7 +33,7 @@ def adjust_brightness(image: jax.Array, delta: ArrayLike) -> jax.Array:
       0.75
     """
     check_image(image)
-    return dm_pix.adjust_brightness(image, delta)
+    return image + jnp.asarray(delta, image.dtype)
 
 
 def random_brightness(key: jax.Array, image: jax.Array, *, max_delta: float) -> jax.Array:
@@ -79,7 +78,8 @@ def adjust_contrast(image: jax.Array, factor: ArrayLike) -> jax.Array:
       [0.0, 1.0]
     """
     check_image(image)
-    return dm_pix.adjust_contrast(image, factor)
+    mean = image.mean((0, 1), keepdims=True)
+    return mean + jnp.asarray(factor, image.dtype) * (image - mean)
 
 
 def random_contrast(key: jax.Array, image: jax.Array, *, max_change: float) -> jax.Array:
@@ -122,7 +122,7 @@ def adjust_gamma(image: jax.Array, gamma: ArrayLike) -> jax.Array:
       0.25
     """
     check_image(image)
-    return dm_pix.adjust_gamma(image, gamma)
+    return jnp.clip(image, 0, 1) ** jnp.asarray(gamma, image.dtype)
 
 
 def random_gamma(key: jax.Array, image: jax.Array, *, max_change: float) -> jax.Array:
@@ -170,9 +170,10 @@ def adjust_saturation(image: jax.Array, factor: ArrayLike) -> jax.Array:
     check_color_image(image)
     if image.shape[-1] == 1:
         return image
-    # dm-pix adds a mask of bools to floats, which strict promotion refuses.
-    with jax.numpy_dtype_promotion("standard"):
-        return dm_pix.adjust_saturation(image, factor)
+    largest, _, divisor = _range_of_channels(image)
+    distance = largest - image
+    full = jnp.maximum(largest, 0) * (distance / divisor)  # at S = 1
+    return largest - jnp.minimum(distance * jnp.asarray(factor, image.dtype), full)
 
 
 def random_saturation(key: jax.Array, image: jax.Array, *, max_change: float) -> jax.Array:
@@ -218,9 +219,16 @@ def adjust_hue(image: jax.Array, delta: ArrayLike) -> jax.Array:
     check_color_image(image)
     if image.shape[-1] == 1:
         return image
-    delta = jnp.asarray(delta, image.dtype)  # or a float32 draw would widen a bfloat16 image
-    with jax.numpy_dtype_promotion("standard"):  # as in adjust_saturation
-        return dm_pix.adjust_hue(image, delta)
+    red, green, blue = jnp.split(image, 3, axis=-1)
+    largest, spread, divisor = _range_of_channels(image)
+    hue_sixths = jnp.select(
+        [largest == red, largest == green],
+        [(green - blue) / divisor, (blue - red) / divisor + 2],
+        (red - green) / divisor + 4,
+    )
+    turned = hue_sixths + 6 * jnp.asarray(delta, image.dtype)
+    place = (turned + jnp.asarray([[[5, 3, 1]]], image.dtype)) % 6
+    return largest - spread * jnp.clip(jnp.minimum(place, 4 - place), 0, 1)
 
 
 def random_hue(key: jax.Array, image: jax.Array, *, max_delta: float) -> jax.Array:
@@ -248,3 +256,10 @@ def random_hue(key: jax.Array, image: jax.Array, *, max_delta: float) -> jax.Arr
 
 def _factor(key: jax.Array, max_change: float) -> jax.Array:
     return jax.random.uniform(key, minval=1 - max_change, maxval=1 + max_change)
+
+
+def _range_of_channels(image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Give each pixel's largest channel, its distance to the smallest, and that to divide by."""
+    largest = image.max(-1, keepdims=True)
+    spread = largest - image.min(-1, keepdims=True)
+    return largest, spread, jnp.where(spread > 0, spread, 1)
