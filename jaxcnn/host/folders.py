@@ -15,16 +15,10 @@ def cache_folder() -> Path:
     Returns:
       The folder, absolute.
     """
-    if own := os.environ.get("JAXCNN_CACHE"):
-        return Path(own).expanduser().absolute()
-    if (shared := os.environ.get("XDG_CACHE_HOME")) and Path(shared).is_absolute():
-        return Path(shared) / "jaxcnn"  # a relative one is to be ignored, says the XDG rule
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "jaxcnn"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "jaxcnn" / "Cache"
-    return Path.home() / ".cache" / "jaxcnn"
+    import platformdirs  # here, so that networks and steps can be imported without it
+
+    platforms_own = platformdirs.user_cache_path("jaxcnn", appauthor=False)
+    return _folder("JAXCNN_CACHE", "XDG_CACHE_HOME", platforms_own)
 
 
 def data_folder() -> Path:
@@ -37,13 +31,16 @@ def data_folder() -> Path:
     Returns:
       The folder, absolute.
     """
-    if own := os.environ.get("JAXCNN_DATA"):
+    import platformdirs
+
+    platforms_own = platformdirs.user_data_path("jaxcnn", appauthor=False)
+    beside_cache = platforms_own / "Data" if sys.platform == "win32" else platforms_own
+    return _folder("JAXCNN_DATA", "XDG_DATA_HOME", beside_cache)
+
+
+def _folder(own_variable: str, shared_variable: str, otherwise: Path) -> Path:
+    if own := os.environ.get(own_variable):
         return Path(own).expanduser().absolute()
-    if (shared := os.environ.get("XDG_DATA_HOME")) and Path(shared).is_absolute():
-        return Path(shared) / "jaxcnn"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "jaxcnn"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return (Path(local) if local else Path.home() / "AppData" / "Local") / "jaxcnn" / "Data"
-    return Path.home() / ".local" / "share" / "jaxcnn"
+    if (shared := os.environ.get(shared_variable)) and Path(shared).is_absolute():
+        return Path(shared) / "jaxcnn"  # a relative one is to be ignored, says the XDG rule
+    return otherwise

@@ -21,7 +21,6 @@ import requests
 from jaxcnn.pretrained.download import (
     DownloadError,
     OfflineError,
-    cache_folder,
     connection,
     download,
     is_offline,
@@ -360,27 +359,6 @@ def test_is_offline(monkeypatch, name, value, expected):
     assert not is_offline()
     monkeypatch.setenv(name, value)
     assert is_offline() is expected
-
-
-@pytest.mark.parametrize(
-    ("platform", "variables", "expected"),
-    [
-        ("linux", {}, "/home/me/.cache/jaxcnn"),
-        ("darwin", {}, "/home/me/Library/Caches/jaxcnn"),
-        ("win32", {"LOCALAPPDATA": "/home/me/Local"}, "/home/me/Local/jaxcnn/Cache"),
-        ("win32", {}, "/home/me/AppData/Local/jaxcnn/Cache"),
-        ("darwin", {"XDG_CACHE_HOME": "/xdg"}, "/xdg/jaxcnn"),
-        ("linux", {"XDG_CACHE_HOME": "xdg"}, "/home/me/.cache/jaxcnn"),
-        ("linux", {"XDG_CACHE_HOME": "/xdg", "JAXCNN_CACHE": "/mine"}, "/mine"),
-        ("linux", {"JAXCNN_CACHE": "~/mine"}, "/home/me/mine"),
-    ],
-)
-@pytest.mark.skipif(os.name == "nt", reason="the expected folders are written the POSIX way")
-def test_cache_folder(monkeypatch, platform, variables, expected):
-    for name, value in ({"HOME": "/home/me", "LOCALAPPDATA": ""} | variables).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
-    assert cache_folder() == Path(expected)
 
 
 def test_cache_folder_is_the_default_and_is_made(server, tmp_path, monkeypatch):
