@@ -21,13 +21,15 @@ export/          what `jaxcnn export` made of it; never removed with the run
 import dataclasses
 import json
 import shutil
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
-
-from tensorboardX import SummaryWriter
+from typing import TYPE_CHECKING, Any
 
 from jaxcnn.host.files import write_json
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 
 class WorkdirError(ValueError):
@@ -124,8 +126,16 @@ class Workdir:
         folder.mkdir(parents=True, exist_ok=True)
         return Workdir(folder)
 
-    def summary_writer(self, *, first_step: int) -> SummaryWriter:
+    def summary_writer(self, *, first_step: int) -> "SummaryWriter":
         """Open the TensorBoard log; events from `first_step` on, of a run cut short, are void."""
+        # tensorboardX imports torch where it is installed, which takes seconds and is not needed.
+        hidden = {} if "torch" in sys.modules else {"torch": None}
+        sys.modules.update(hidden)  # type: ignore[arg-type]
+        try:
+            from tensorboardX import SummaryWriter
+        finally:
+            for name in hidden:
+                del sys.modules[name]
         return SummaryWriter(str(self.path / "tensorboard"), purge_step=first_step or None)
 
 
