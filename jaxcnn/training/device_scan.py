@@ -7,17 +7,18 @@ gained: host and device are one.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.data.batches import train_batches
-from jaxcnn.data.image_splits import ImageSplit, StreamedSplit
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.step import TrainStep
 from jaxcnn.types import Array, Batch, Metrics, PyTree, TrainState
+
+if TYPE_CHECKING:
+    from jaxcnn.data.image_splits import ImageSplit
 
 EPOCH_SCANS = ("auto", "on", "off")
 # (state, data, order, key) -> (state, metrics of each step)
@@ -58,7 +59,7 @@ def make_epoch_step(train_step: TrainStep) -> EpochStep:
     return epoch_step
 
 
-def whole_split(split: ImageSplit) -> Batch:
+def whole_split(split: "ImageSplit") -> Batch:
     """Make one batch of a whole split, in its order.
 
     Args:
@@ -113,7 +114,7 @@ class ScannedSteps:
         return self._programs[len(batches)](state, self._data, order, key)
 
 
-def position_batches(split: ImageSplit, *, batch_size: int, seed: int) -> Any:
+def position_batches(split: "ImageSplit", *, batch_size: int, seed: int) -> Any:
     """Make the iterator of `data.batches.train_batches`, with positions and without images.
 
     Args:
@@ -125,6 +126,8 @@ def position_batches(split: ImageSplit, *, batch_size: int, seed: int) -> Any:
       An iterator of Batch whose images are empty. Its state is that of the iterator with images:
       either goes on where the other stopped.
     """
+    from jaxcnn.data.batches import train_batches  # grain, which steps do without
+
     return train_batches(_Positions(split), batch_size=batch_size, seed=seed, num_threads=0)
 
 
@@ -133,7 +136,7 @@ class _Positions:
 
     image_shape, dtype, num_threads = (0,), np.dtype(np.uint8), 0
 
-    def __init__(self, split: ImageSplit) -> None:
+    def __init__(self, split: "ImageSplit") -> None:
         self.labels, self.names, self.class_names = split.labels, split.names, split.class_names
 
     def __len__(self) -> int:
@@ -155,7 +158,7 @@ def choose_steps(
     train_step: TrainStep,
     compiled_step: TrainStep,
     state: TrainState,
-    split: ImageSplit,
+    split: "ImageSplit",
     batches: Callable[[], Iterator[Batch]],
     key: jax.Array,
     *,
@@ -209,11 +212,13 @@ def choose_steps(
     return ScannedSteps(train_step, state, data, key, chunk_steps=chunk, **options)
 
 
-def _is_in_memory(split: ImageSplit) -> bool:
+def _is_in_memory(split: "ImageSplit") -> bool:
+    from jaxcnn.data.image_splits import StreamedSplit
+
     return not isinstance(split, StreamedSplit)
 
 
-def _fits(split: ImageSplit, devices: Sequence[Any]) -> bool:
+def _fits(split: "ImageSplit", devices: Sequence[Any]) -> bool:
     """Tell whether there is one accelerator with room for a split."""
     if len(devices) > 1 or jax.process_count() > 1 or devices[0].platform == "cpu":
         return False

@@ -5,7 +5,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import jax
 
@@ -16,9 +16,11 @@ from jaxcnn.training.checkpoints import CheckpointStore
 from jaxcnn.training.eval_step import EvalStep
 from jaxcnn.training.evaluation import Evaluation, evaluate
 from jaxcnn.training.history import Clock, Progress, epoch_row, rank
-from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import evaluation_variables
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
+
+if TYPE_CHECKING:
+    from jaxcnn.training.progress_line import ProgressLine
 
 # Calls under way: their metrics, and how many steps each is of.
 Pending: TypeAlias = deque[tuple[Metrics, int]]
@@ -131,7 +133,7 @@ class Fit:
         export: Callable[[PyTree], PyTree] = lambda variables: variables,
         phase: str = "",
         learning_rate: Callable[[int], float],
-        line: ProgressLine,
+        line: "ProgressLine",
         on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
         await_each: bool = False,
     ) -> None:
