@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.cli import command_line
+from jaxcnn.host.extras import require
 from jaxcnn.photos.ranking import Found, Query
 from jaxcnn.photos.store import PhotoIndex
 
@@ -29,6 +30,7 @@ def serve(index_path: Path, port: int) -> int:
     Raises:
       ValueError: if the port cannot be had, the index cannot be read, or its network not be loaded.
     """
+    require("the photo page", "flask", "waitress", extra="serve")
     from jaxcnn.photos.server.serving import HOST, bind, make_server
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue of pictures is no news

@@ -18,6 +18,7 @@ from PIL import Image
 
 from jaxcnn.data.orientation import UPRIGHT, orientation_of, turn_array
 from jaxcnn.data.resize import placement
+from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 
 PILLOW, FAST = "pillow", "fast"
@@ -42,11 +43,8 @@ def choose_decoder(name: str = "auto") -> str:
     """
     if name not in DECODERS:
         raise unknown_name("decoder", name, DECODERS)
-    if name == FAST and not is_installed():
-        raise ValueError(
-            f"decoder=fast needs {' and '.join(_PACKAGES.values())}, which are not installed; "
-            "pip install 'jaxcnn[fast]', or leave the decoder at auto."
-        )
+    if name == FAST:
+        require("decoder=fast", *_PACKAGES, extra="fast")
     return FAST if name == FAST or (name == "auto" and is_installed()) else PILLOW
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from jaxcnn.data.without_tensorflow import NeedsTensorFlowError, without_tensorflow
+from jaxcnn.host.extras import install
 from jaxcnn.host.names import nearest_first, unknown_name
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _needs_package(error: ImportError, name: str, data_dir: str | None) -> str:
         return f"the tfds set {name!r} needs one more package to be prepared: {message}."
     return (
         f"the builder of the tfds set {name!r} cannot do without TensorFlow ({message}). Install "
-        "it with\n  pip install 'jaxcnn[tensorflow]'\nand prepare the set once with\n  "
+        f"it with\n  {install('tensorflow')}\nand prepare the set once with\n  "
         f"{preparation_command(name, data_dir)}\nIt is then read without TensorFlow."
     )
 

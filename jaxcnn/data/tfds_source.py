@@ -17,6 +17,7 @@ import numpy as np
 from jaxcnn.data.source import Example, Source, digest_of
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder, preparation_command, prepare_tfds
 from jaxcnn.data.tfds_table import Table, read_table
+from jaxcnn.host.extras import install
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder, DatasetInfo
@@ -225,7 +226,7 @@ def _check_files(builder: "DatasetBuilder", name: str, data_dir: str | None) -> 
             f"the tfds set {name!r} is stored in {folder} as {', '.join(sorted(formats))}, which "
             f"only TensorFlow reads. Put it aside\n  mv {quoted} {quoted}.tfrecord\nand run again, "
             "which writes it as array_record. Or do so with TensorFlow:\n"
-            "  pip install 'jaxcnn[tensorflow]'\n"
+            f"  {install('tensorflow')}\n"
             f"  {preparation_command(name, data_dir)}"
         )
     for split in builder.info.splits.values():

@@ -15,6 +15,7 @@ from jax import export as jax_export
 
 from jaxcnn.export import card, facts, folder, program
 from jaxcnn.export.standalone import NAMES
+from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 from jaxcnn.runs.classifier import Classifier
 
@@ -94,6 +95,8 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     for form in formats:
         if form not in FORMATS:
             raise unknown_name("format", form, FORMATS)
+    if "stablehlo" in formats:  # jax.export writes its files by it, without declaring it
+        require("the format stablehlo", "flatbuffers", extra="export")
     if "onnx" in formats:
         from jaxcnn.export import onnx_program
 

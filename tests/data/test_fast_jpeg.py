@@ -1,5 +1,6 @@
 import io
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,7 @@ def test_the_fast_decoder_is_named_where_it_is_there():
 
 def test_without_the_extra_pillow_decodes(monkeypatch):
     monkeypatch.setattr(fast_jpeg, "is_installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
     assert choose_decoder("auto") == "pillow"
     assert "jaxcnn[fast]" in describe_decoder("auto")
     with pytest.raises(ValueError, match=r"decoder=fast needs simplejpeg.*jaxcnn\[fast\]"):

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.host.extras import require
 from jaxcnn.pretrained.formats.archive import is_archive, open_archive, read_member
 from jaxcnn.pretrained.formats.errors import WeightsFileError, reading
 from jaxcnn.pretrained.formats.hdf5 import (
@@ -61,6 +62,7 @@ def read_keras_file(path: Path | str) -> dict[str, np.ndarray]:
     Keras 3; deviations: optimizer and random state are left out, models in several shards are
     not read.
     """
+    require("a Keras file", "h5py", extra="pretrained")
     path = Path(path)
     with reading(path, "Keras"):
         return read_apart(path)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcnn.host.extras import require
 from jaxcnn.pretrained.formats.errors import WeightsFileError, reading
 
 DTYPES = {
@@ -35,6 +36,7 @@ def read_safetensors_file(path: Path | str) -> dict[str, np.ndarray]:
 
     Source: https://github.com/huggingface/safetensors, section "Format".
     """
+    require("a safetensors file", "safetensors", extra="pretrained")
     from safetensors import SafetensorError, deserialize
 
     path = Path(path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.host.extras import install
 from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError, reading
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -77,7 +78,7 @@ def _tensorflow(path: Path) -> Any:
     except ImportError as error:
         raise WeightsFileError(
             f"{path}: a TensorFlow checkpoint, which only TensorFlow reads; run "
-            "pip install 'jaxcnn[tensorflow]'."
+            f"{install('tensorflow')}."
         ) from error
 
 

@@ -65,7 +65,7 @@ class DataSettings:
     )
     decoder: str = _setting(
         "auto",
-        "what decodes JPEGs: pillow, fast (simplejpeg; pip install 'jaxcnn[fast]'), or auto: fast "
+        "what decodes JPEGs: pillow, fast (simplejpeg; pip install jaxcnn[fast]), or auto: fast "
         "where it is installed.",
     )
     image_cache_gib: float = _setting(

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from jaxcnn.runs.folder import WorkdirError
 from jaxcnn.runs.report.facts import gather
 from jaxcnn.runs.report.run_page import run_page, write_report
-from jaxcnn.runs.folder import WorkdirError
 
 HOSTILE = "<script>alert(1)</script>"
 QUOTED = "\" onerror='alert(1)' x=\"'<img src=x>"
@@ -122,7 +122,7 @@ def test_several_networks_are_told_one_by_one(make_run):
     ("privacy", "says"),
     [
         ({"epsilon": 3.21, "epsilon_if_poisson": 2.0}, "Epsilon is 3.2 for delta 1e-05"),
-        ({"epsilon": None, "epsilon_if_poisson": None}, "needs pip install 'jaxcnn[privacy]'"),
+        ({"epsilon": None, "epsilon_if_poisson": None}, 'needs pip install "jaxcnn[privacy]"'),
         ({"epsilon": None, "noise_multiplier": 0.0}, "Without noise epsilon has no bound"),
     ],
 )
