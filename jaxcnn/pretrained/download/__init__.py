@@ -4,7 +4,6 @@ Beside a cached file `<name>` lie `<name>.sha256` (the digest that came, and fro
 by `sha256sum -c`) and, while it is on its way, `<name>.part`, `<name>.part.json` and `<name>.lock`.
 """
 
-import dataclasses
 import errno
 import hashlib
 import os
@@ -29,19 +28,6 @@ _YES = ("1", "true", "yes", "on")
 
 class OfflineError(DownloadError):
     """A file is not in the cache and the network must not be used."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Wanted:
-    """One file of the cache, and what is published of it."""
-
-    url: str
-    path: Path
-    sha256: str | None  # 8 to 64 lower-case hex digits
-    size_bytes: int | None
-
-    def beside(self, suffix: str) -> Path:
-        return self.path.with_name(self.path.name + suffix)
 
 
 def is_offline() -> bool:
@@ -70,7 +56,6 @@ def download(
     url: str,
     *,
     sha256: str | None,
-    size_bytes: int | None = None,
     folder: Path | None = None,
     file_name: str | None = None,
     offline: bool | None = None,
@@ -87,8 +72,7 @@ def download(
     Args:
       url: an http or https address; redirects are followed, from https only to https.
       sha256: the published digest, or its first 8 or more hex digits. None if none is published:
-        the size must then be known, and the digest of what came is held against later reads.
-      size_bytes: the published size.
+        the server must then tell the size, and the digest of what came is held against later reads.
       folder: where the file is kept; the cache folder if None.
       file_name: its name there; the last part of the address if None. Give one where that part
         does not tell two files apart, as with "model.safetensors".
@@ -112,13 +96,10 @@ def download(
             f"positive, backoff_seconds (={backoff_seconds}) not negative."
         )
     path = (folder or cache_folder()) / _file_name(url, file_name)
-    wanted = _Wanted(url, path, _checked_digest(sha256), size_bytes)
-    transfer = Transfer(
+    wanted = Transfer(
         url=url,
-        part=wanted.beside(".part"),
-        name=path.name,
-        size_bytes=size_bytes,
-        digest_known=sha256 is not None,
+        path=path,
+        sha256=_checked_digest(sha256),
         timeout_seconds=timeout_seconds,
         num_attempts=num_attempts,
         backoff_seconds=backoff_seconds,
@@ -131,8 +112,8 @@ def download(
         if is_offline() if offline is None else offline:
             raise _offline_error(wanted, fault)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(wanted, say):
-            _bring(wanted, transfer)
+        with _locked(wanted):
+            _bring(wanted)
     except OSError as error:
         raise _disk_error(wanted, error) from error
     return path
@@ -164,13 +145,10 @@ def _checked_digest(sha256: str | None) -> str | None:
     return sha256 and sha256.lower()
 
 
-def _fault(wanted: _Wanted) -> str | None:
+def _fault(wanted: Transfer) -> str | None:
     """Say what keeps the cached file from being used; None if nothing does."""
     if not wanted.path.is_file():
         return "it is not in the cache"
-    size_bytes = wanted.path.stat().st_size
-    if wanted.size_bytes is not None and size_bytes != wanted.size_bytes:
-        return f"the cached file has {size_bytes} bytes, not {wanted.size_bytes}"
     expected = wanted.sha256 or _recorded_digest(wanted)
     actual = sha256_of(wanted.path) if expected else ""
     if expected and not actual.startswith(expected):
@@ -178,7 +156,7 @@ def _fault(wanted: _Wanted) -> str | None:
     return None
 
 
-def _recorded_digest(wanted: _Wanted) -> str | None:
+def _recorded_digest(wanted: Transfer) -> str | None:
     """Read the digest that came with an earlier download; None for a file put there by hand."""
     try:
         text = wanted.beside(".sha256").read_text("utf-8")
@@ -187,21 +165,21 @@ def _recorded_digest(wanted: _Wanted) -> str | None:
     record = re.match(r"# from (.*)\n([0-9a-f]{64})  ", text)
     if record is None:
         return None
-    if record[1] != public_address(wanted.url):
+    if record[1] != wanted.address:
         raise DownloadError(
-            f"{wanted.path} came from {record[1]}, not from {public_address(wanted.url)}, and no "
+            f"{wanted.path} came from {record[1]}, not from {wanted.address}, and no "
             "digest tells whether they are the same; give another file_name or folder."
         )
     return record[2]
 
 
 @contextmanager
-def _locked(wanted: _Wanted, say: Callable[[str], None]) -> Iterator[None]:
+def _locked(wanted: Transfer) -> Iterator[None]:
     lock = filelock.FileLock(wanted.beside(".lock"))
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        say(f"waiting for another process that is downloading {wanted.path.name}")
+        wanted.say(f"waiting for another process that is downloading {wanted.path.name}")
         lock.acquire()
     try:
         yield
@@ -209,60 +187,59 @@ def _locked(wanted: _Wanted, say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def _bring(wanted: _Wanted, transfer: Transfer) -> None:
+def _bring(wanted: Transfer) -> None:
     """Download the file, verify it and give it its name, with the lock held."""
     fault = _fault(wanted)  # again: another process may have brought it meanwhile
     if fault is None:
         return
     if wanted.path.exists():
-        transfer.say(f"{transfer.name}: {fault}; it is removed and downloaded again")
+        wanted.say(f"{wanted.path.name}: {fault}; it is removed and downloaded again")
         wanted.path.unlink()
     started = time.monotonic()
-    actual = _verify(wanted, transfer.part, fetch(transfer))
+    actual = _verify(wanted, fetch(wanted))
     _record(wanted, actual)
-    os.replace(transfer.part, wanted.path)
-    discard(transfer.part)
+    os.replace(wanted.part, wanted.path)
+    discard(wanted.part)
     if sys.stderr is None or not sys.stderr.isatty():
         size = format_bytes(wanted.path.stat().st_size)
-        transfer.say(f"downloaded {wanted.path} ({size} in {time.monotonic() - started:.1f} s)")
+        wanted.say(f"downloaded {wanted.path} ({size} in {time.monotonic() - started:.1f} s)")
 
 
-def _verify(wanted: _Wanted, part: Path, linked: str | None) -> str:
-    actual = sha256_of(part)
+def _verify(wanted: Transfer, linked: str | None) -> str:
+    actual = sha256_of(wanted.part)
     for expected, publisher in ((wanted.sha256, "as published"), (linked, "as the server says")):
         if expected and not actual.startswith(expected):
-            discard(part)
+            discard(wanted.part)
             raise DownloadError(
-                f"{public_address(wanted.url)}: the SHA-256 of what came is {actual}, expected "
+                f"{wanted.address}: the SHA-256 of what came is {actual}, expected "
                 f"{expected} {publisher}. It is deleted. Try again; if the same comes again, the "
                 "file was replaced at its source: do not use it before you know why."
             )
     return actual
 
 
-def _record(wanted: _Wanted, digest: str) -> None:
+def _record(wanted: Transfer, digest: str) -> None:
     """Write the digest before the file takes its name, so that no file goes without."""
-    text = f"# from {public_address(wanted.url)}\n{digest}  {wanted.path.name}\n"
+    text = f"# from {wanted.address}\n{digest}  {wanted.path.name}\n"
     fresh = wanted.beside(".sha256.new")
     fresh.write_text(text, "utf-8")
     os.replace(fresh, wanted.beside(".sha256"))
 
 
-def _offline_error(wanted: _Wanted, fault: str) -> OfflineError:
+def _offline_error(wanted: Transfer, fault: str) -> OfflineError:
     digest = f" (SHA-256 {wanted.sha256})" if wanted.sha256 else ""
     return OfflineError(
         f"{wanted.path.name} is wanted, but {fault}, and the network is switched off. Fetch "
-        f"{public_address(wanted.url)}{digest} elsewhere and put it at {wanted.path}, or unset "
+        f"{wanted.address}{digest} elsewhere and put it at {wanted.path}, or unset "
         "JAXCNN_OFFLINE and HF_HUB_OFFLINE."
     )
 
 
-def _disk_error(wanted: _Wanted, error: OSError) -> DownloadError:
+def _disk_error(wanted: Transfer, error: OSError) -> DownloadError:
     folder = wanted.path.parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        fault, size = "the disk is full", wanted.size_bytes
-        need = f" ({format_bytes(size)} are needed)" if size else ""
-        remedy = f"free some space{need}; what came is kept and the next call goes on from there"
+        fault = "the disk is full"
+        remedy = "free some space; what came is kept and the next call goes on from there"
     else:
         fault, remedy = error.strerror or type(error).__name__, "make the folder writable"
     return DownloadError(

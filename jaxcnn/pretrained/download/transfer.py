@@ -36,14 +36,26 @@ class Transfer:
     """What is to be brought, where to, and with how much patience."""
 
     url: str
-    part: Path
-    name: str  # what a person calls the file
-    size_bytes: int | None  # as published, if it is
-    digest_known: bool  # whether a published digest will be checked once the bytes are here
+    path: Path  # of the file, once it is complete and verified
+    sha256: str | None  # 8 to 64 lower-case hex digits, to be checked once the bytes are here
     timeout_seconds: float
     num_attempts: int
     backoff_seconds: float  # before the second try; doubles with each
     say: Callable[[str], None]
+
+    def beside(self, suffix: str) -> Path:
+        """Name a file beside the wanted one."""
+        return self.path.with_name(self.path.name + suffix)
+
+    @property
+    def part(self) -> Path:
+        """Where its bytes gather."""
+        return self.beside(".part")
+
+    @property
+    def address(self) -> str:
+        """The address, without what may be secret in it."""
+        return public_address(self.url)
 
 
 class _Origin(NamedTuple):
@@ -90,14 +102,14 @@ def fetch(transfer: Transfer) -> str | None:
             wait_seconds = max(transfer.backoff_seconds * 2 ** (attempt - 1), stop.wait_seconds)
         if attempt < transfer.num_attempts:
             transfer.say(
-                f"{transfer.name}: {reason}; {format_bytes(_length(transfer.part))} so far, "
+                f"{transfer.path.name}: {reason}; {format_bytes(_length(transfer.part))} so far, "
                 f"try {attempt + 1} of {transfer.num_attempts} follows."
             )
             time.sleep(min(wait_seconds, _MAX_WAIT_SECONDS))
     kept = _length(transfer.part)
     where = f" It goes on from the {format_bytes(kept)} in {transfer.part}." if kept else ""
     raise DownloadError(
-        f"{public_address(transfer.url)}: {reason}, at the last of {transfer.num_attempts} tries; "
+        f"{transfer.address}: {reason}, at the last of {transfer.num_attempts} tries; "
         f"check the network and try again.{where}"
     )
 
@@ -130,8 +142,8 @@ def _resume_point(transfer: Transfer) -> tuple[int, str | None]:
     """Find how many bytes can be kept: none from elsewhere, none that nothing could vouch for."""
     length = _length(transfer.part)
     origin = _read_origin(transfer.part)
-    same_address = origin is not None and origin.address == public_address(transfer.url)
-    if length and origin and same_address and (origin.validator or transfer.digest_known):
+    same_address = origin is not None and origin.address == transfer.address
+    if length and origin and same_address and (origin.validator or transfer.sha256):
         return length, origin.validator
     discard(transfer.part)
     return 0, None
@@ -154,36 +166,27 @@ def _receive(transfer: Transfer, response: requests.Response, start: int) -> Non
             file.write(chunk)
             have += len(chunk)
             bar.update(len(chunk))
-            if total is not None and have > total:
-                break
         file.flush()
         os.fsync(file.fileno())
     if total is not None and have < total:
         raise InterruptedTryError("the connection closed early")
     if total is not None and have > total:
         discard(transfer.part)
-        raise DownloadError(f"{public_address(transfer.url)} sent more than {total} bytes.")
+        raise InterruptedTryError(f"more than the {total} bytes of the file came; starting anew")
 
 
 def _total_bytes(transfer: Transfer, response: requests.Response, start: int) -> int | None:
     """Find how long the whole file is, in bytes; None only where a digest will be checked."""
-    address, published = public_address(transfer.url), transfer.size_bytes
     length = response.headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() else None
     if response.status_code == 206:
         total = _resumed_total(transfer, response, start)
-    if total is None and published is None and not transfer.digest_known:
+    if total is None and not transfer.sha256:
         raise DownloadError(
-            f"{address} tells no size, so that a broken file would go unnoticed; "
-            "give sha256 or size_bytes."
+            f"{transfer.address} tells no size, so that a broken file would go unnoticed; "
+            "give sha256."
         )
-    if total is not None and published is not None and total != published:
-        discard(transfer.part)
-        raise DownloadError(
-            f"{address} offers {total} bytes, but {published} were published; the file may have "
-            "been replaced. Do not use it before you know why."
-        )
-    return published if total is None else total
+    return total
 
 
 def _resumed_total(transfer: Transfer, response: requests.Response, start: int) -> int | None:
@@ -207,10 +210,10 @@ def _resumed_total(transfer: Transfer, response: requests.Response, start: int) 
 def _bar(transfer: Transfer, start: int, total: int | None) -> tqdm:
     visible = sys.stderr is not None and sys.stderr.isatty()
     if not visible and not start:
-        address = public_address(transfer.url)
-        transfer.say(f"downloading {transfer.name} ({format_bytes(total)}) from {address}")
+        size = format_bytes(total)
+        transfer.say(f"downloading {transfer.path.name} ({size}) from {transfer.address}")
     return tqdm(
-        desc=transfer.name,
+        desc=transfer.path.name,
         total=total,
         initial=start,
         unit="B",
@@ -239,5 +242,5 @@ def _write_origin(transfer: Transfer, response: requests.Response) -> None:
     etag = response.headers.get("ETag")
     if etag is None or etag.startswith("W/"):  # a weak ETag does not promise the same bytes
         etag = response.headers.get("Last-Modified")
-    origin = _Origin(public_address(transfer.url), etag)
+    origin = _Origin(transfer.address, etag)
     _origin_path(transfer.part).write_text(json.dumps(origin._asdict()), "utf-8")
