@@ -37,7 +37,7 @@ _NETWORKS = flags.DEFINE_string(
 )
 _MODES = flags.DEFINE_string("modes", ",".join(MODES), "what to measure of each.")
 _BATCH_SIZES = flags.DEFINE_string(
-    "batch_sizes", None, "images a step, comma-separated; default 32, of large networks 16."
+    "batch_sizes", None, "images per step, comma-separated; default 32, of large networks 16."
 )
 _CONTESTANTS = flags.DEFINE_string("contestants", ",".join(CONTESTANTS), "who takes part.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "turns of each contestant.", lower_bound=1)

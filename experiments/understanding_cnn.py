@@ -3,11 +3,11 @@
     python -m experiments.understanding_cnn --out=lessons
         writes lessons/index.html, with drawn cats and dogs; it needs no network.
     python -m experiments.understanding_cnn --out=lessons --data_dir=photos
-        the same with photos of your own, in one folder a class.
+        the same with photos of your own, in one folder per class.
     python -m experiments.understanding_cnn --out=lessons --only=pooling,softmax
-        makes these two anew and leaves the others as they are.
+        makes these two again and leaves the others as they are.
 
-Every figure is kept in lessons/kept/ as it is made: after a kill the same command goes on there.
+Every figure is cached in lessons/kept/ as it is made: after a kill the same command continues.
 """
 
 import time
@@ -27,7 +27,7 @@ _OUT = flags.DEFINE_string("out", None, "folder that index.html is written to; m
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
-    "photos of your own: a folder with one sub-folder a class, or with train/, validation/ and "
+    "photos of your own: a folder with one sub-folder per class, or with train/, validation/ and "
     "test/ above them; default cats and dogs that the program draws.",
 )
 _WEIGHTS = flags.DEFINE_string(
@@ -42,7 +42,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "decides every random draw.", lower_boun
 _ONLY = flags.DEFINE_list(
     "only",
     [],
-    "figures to make anew, comma-separated; the page shows them with those made before. Known: "
+    "figures to make again, comma-separated; the page shows them with those made before. Known: "
     f"{', '.join(lesson.name for lesson in LESSONS)}.",
 )
 
@@ -66,7 +66,6 @@ def main(words: list[str]) -> None:
         course = Course(
             folder / "kept", data_dir=_DATA_DIR.value, weights=_WEIGHTS.value, seed=_SEED.value
         )
-        course.folder.mkdir(parents=True, exist_ok=True)
         page = make_page(folder, course, LESSONS, only=_ONLY.value)
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)

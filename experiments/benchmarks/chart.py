@@ -1,7 +1,6 @@
 """The comparison as bars: each row's contestants as shares of the fastest of them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from experiments.benchmarks.results import CONTESTANTS, row_speeds, shown
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.table import number
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.style import BLUE, GREY, INK, ORANGE, PALE, TEXT_PT
 from jaxcnn.plots.text import fit_text, font
 
@@ -26,8 +25,9 @@ _LOOKS: dict[str, dict[str, Any]] = {
 _BAR, _GAP = 0.27, 0.24  # inches: of a bar, and between rows
 
 
-def plot_speeds(path: PathLike, rows: Sequence[Mapping[str, Any]], *, machine: str) -> Path:
-    """Draw a bar for each contestant of each row, with its images a second.
+@writes_png
+def plot_speeds(rows: Sequence[Mapping[str, Any]], *, machine: str) -> Figure:
+    """Draw a bar for each contestant of each row, with its images per second.
 
     Args:
       path: where the PNG goes.
@@ -40,16 +40,12 @@ def plot_speeds(path: PathLike, rows: Sequence[Mapping[str, Any]], *, machine: s
     Raises:
       ValueError: if no row has a contestant that came through.
     """
-    return save_png(_figure_speeds(rows, machine=machine), path)
-
-
-def _figure_speeds(rows: Sequence[Mapping[str, Any]], *, machine: str) -> Figure:
     rows = [row for row in rows if row_speeds(row)]
     if not rows:
         raise ValueError("no contestant came through, so there is nothing to draw.")
     count = sum(len(_bars(row)) for row in rows)
     body = count * _BAR + len(rows) * _GAP + 1.5
-    note = f"Images a second, bars as shares of the row's fastest. {machine}"
+    note = f"Images per second, bars as shares of the row's fastest. {machine}"
     figure, heading = new_figure(11.0, body, "Speed of each network, by library", note)
     axes = chart_axes(figure, heading)[0]
     axes.grid(visible=False, axis="y")
@@ -93,7 +89,7 @@ def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _title(row: Mapping[str, Any]) -> str:
-    found = Row(*(row[field] for field in Row._fields))
+    found = Row.of(row)
     first = fit_text(found.network, 2.4, TEXT_PT - 1)
     return f"{first}, {found.size_px} px\n{found.mode}, batch {found.batch_size}"
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from experiments.benchmarks.serving import Task, process_peak_bytes, serve
+from experiments.benchmarks.serving import Task, process_peak_bytes
 from jaxcnn import losses
 from jaxcnn.data.batches import steps_per_epoch, train_batches
 from jaxcnn.data.image_splits import DecodedSplit
@@ -16,11 +16,6 @@ from jaxcnn.models import create_model
 from jaxcnn.training import step
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.state import init_state
-
-
-def main() -> None:
-    """Serve as a worker."""
-    serve(make_task)
 
 
 def make_task(spec: dict[str, Any]) -> Task:

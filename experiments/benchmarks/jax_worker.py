@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from flax.training import train_state
 
-from experiments.benchmarks.serving import Task, process_peak_bytes, serve
+from experiments.benchmarks.serving import Task, process_peak_bytes
 from jaxcnn import losses
 from jaxcnn.host.start import prepare_process
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
@@ -42,11 +42,6 @@ class Contestant(NamedTuple):
     compile_seconds: float
     step: Callable[[], None]
     params: PyTree
-
-
-def main() -> None:
-    """Serve as a worker."""
-    serve(make_task)
 
 
 def make_task(spec: dict[str, Any]) -> Task:

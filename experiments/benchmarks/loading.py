@@ -102,7 +102,7 @@ def pipeline_table(result: Mapping[str, Any]) -> str:
     entries = result["contestants"]
     speeds = {name: speed(entry["turns"]) for name, entry in entries.items()}
     own = speeds.get("jaxcnn")
-    cells = [[title, "images/s", "least..most", "a core", "x jaxcnn"]]
+    cells = [[title, "images/s", "least..most", "per core", "x jaxcnn"]]
     notes = []
     for name, entry in entries.items():
         found = speeds[name]

@@ -1,7 +1,5 @@
 """Measure what the machine can do at best: multiplying matrices, and copying memory."""
 
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,18 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.benchmarks.serving import Task, process_peak_bytes, serve, usable_cores
+from experiments.benchmarks.serving import Task, only_facts, shortest, usable_cores
 
 _SIDE_ON_CPU, _SIDE = 2048, 8192
 _COPIED_BYTES = 2**29
 
 
-def main() -> None:
-    """Serve as a worker that has told all once it is ready."""
-    serve(lambda spec: Task(lambda: 0, peaks(spec), process_peak_bytes, warm_up=0))
-
-
-def peaks(spec: dict[str, Any]) -> dict[str, Any]:
+def make_task(spec: dict[str, Any]) -> Task:
     """Measure the peaks.
 
     Args:
@@ -38,19 +31,7 @@ def peaks(spec: dict[str, Any]) -> dict[str, Any]:
         least = shortest(lambda: np.matmul(matrix, matrix, out=out), seconds)
         found["numpy"] = 2 * _SIDE_ON_CPU**3 / least / 1e9
     copy = _copy_on_host if on_cpu else _copy_on_device
-    return {"gflops": found, "copy_gb_per_s": copy(seconds)}
-
-
-def shortest(work: Callable[[], Any], seconds: float) -> float:
-    """Do some work again and again for so long; return the shortest time that it took."""
-    work()
-    ended = time.perf_counter() + seconds
-    times: list[float] = []
-    while not times or time.perf_counter() < ended:
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
+    return only_facts({"gflops": found, "copy_gb_per_s": copy(seconds)})
 
 
 def _jax_gflops(dtype: str, side: int, seconds: float) -> float:
@@ -61,7 +42,7 @@ def _jax_gflops(dtype: str, side: int, seconds: float) -> float:
 
 
 def _copy_on_host(seconds: float) -> float:
-    """Copy with a thread a core, each its own part."""
+    """Copy with one thread per core, each its own part."""
     count = usable_cores()
     parts = [np.ones(_COPIED_BYTES // 8 // count) for _ in range(count)]
     targets = [np.zeros_like(part) for part in parts]

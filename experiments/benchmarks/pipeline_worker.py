@@ -14,18 +14,12 @@ from experiments.benchmarks.serving import (
     Task,
     Unavailable,
     process_peak_bytes,
-    serve,
     usable_cores,
 )
 from jaxcnn.data.batches import train_batches
 from jaxcnn.data.folder import FolderSource
 from jaxcnn.data.image_splits import StreamedSplit
 from jaxcnn.data.throughput import pillow_rate
-
-
-def main() -> None:
-    """Serve as a worker."""
-    serve(make_task)
 
 
 def make_task(spec: dict[str, Any]) -> Task:

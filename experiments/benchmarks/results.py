@@ -16,7 +16,7 @@ TORCH = ("torch", "torch_compile")
 
 
 class Speed(NamedTuple):
-    """Images a second over all turns."""
+    """Images per second over all turns."""
 
     median: float
     low: float
@@ -30,7 +30,7 @@ def speed(turns: Sequence[Mapping[str, float]]) -> Speed | None:
       turns: each with "images" and "seconds".
 
     Returns:
-      Median, least and greatest images a second; None without any turn.
+      Median, least and greatest images per second; None without any turn.
 
     Example:
       >>> speed([{"images": 30, "seconds": 1}, {"images": 20, "seconds": 2}])

@@ -1,6 +1,6 @@
 """What is measured: networks at a size, in training or inference, with a batch size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 MODES = ("train", "inference")
@@ -15,6 +15,11 @@ class Row(NamedTuple):
     size_px: int
     mode: str  # one of MODES
     batch_size: int
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> "Row":
+        """Give the row that a result is of."""
+        return cls(*(result[field] for field in cls._fields))
 
     def title(self) -> str:
         """Name the row for people.

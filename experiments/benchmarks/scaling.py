@@ -57,7 +57,7 @@ def _epoch(row: Row, num_images: int, settings: Settings) -> dict[str, Any]:
 
 
 def scaling_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write speed and memory of all contestants side by side, a line a row.
+    """Write speed and memory of all contestants side by side, one line per row.
 
     Args:
       rows: as for `table.speed_table`.
@@ -69,7 +69,7 @@ def scaling_table(rows: Sequence[Mapping[str, Any]]) -> str:
     cells = [["images/s, peak MiB", *(label for n in names for label in (CONTESTANTS[n], ""))]]
     reasons = []
     for row in rows:
-        title = Row(*(row[field] for field in Row._fields)).title()
+        title = Row.of(row).title()
         speeds, line = row_speeds(row), [title]
         for name in names:
             entry = row["contestants"][name]

@@ -4,6 +4,7 @@ The program writes lines to the worker's standard input, `run SECONDS` or `stop`
 each with one line of JSON. First it says "ready" by itself. Standard library alone.
 """
 
+import importlib
 import json
 import os
 import platform
@@ -29,7 +30,7 @@ class Task(NamedTuple):
       facts: what to tell about it beforehand, as JSON values.
       peak_bytes: gives the most memory that the device held so far.
       warm_up: how many steps go before each turn that do not count.
-      rate: measures images a second over so many seconds by itself, in the stead of steps.
+      rate: measures images per second over so many seconds by itself, instead of steps.
     """
 
     step: Callable[[], int]
@@ -39,15 +40,33 @@ class Task(NamedTuple):
     rate: Callable[[float], float] | None = None
 
 
-def serve(make_task: Callable[[dict[str, Any]], Task]) -> None:
+def shortest(work: Callable[[], Any], seconds: float) -> float:
+    """Do some work again and again for so long; return the shortest time that it took."""
+    work()
+    ended = time.perf_counter() + seconds
+    times: list[float] = []
+    while not times or time.perf_counter() < ended:
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def only_facts(facts: dict[str, Any]) -> Task:
+    """Make a task that has told all once it is ready."""
+    return Task(lambda: 0, facts, process_peak_bytes, warm_up=0)
+
+
+def serve(module: str) -> None:
     """Make the task that the first argument describes and do as standard input says.
 
     Args:
-      make_task: description to task; may raise `Unavailable`.
+      module: full name of the one whose `make_task` takes the description and gives the task; it
+        may raise `Unavailable`.
     """
     channel = _take_stdout()
     try:
-        task = make_task(json.loads(sys.argv[1]))
+        task = importlib.import_module(module).make_task(json.loads(sys.argv[1]))
         for _ in range(task.warm_up):
             task.step()
         _say(channel, event="ready", **task.facts)

@@ -1,8 +1,6 @@
 """One run of the benchmark: what is measured in which order, and the report that comes of it."""
 
 import contextlib
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +18,7 @@ from experiments.benchmarks.contest import Say, Settings
 from experiments.benchmarks.results import row_speeds
 from experiments.benchmarks.rows import Row, make_rows, scaling_rows
 from experiments.benchmarks.workers import WorkerError
+from jaxcnn.host.files import write_json
 
 _SCALING_NETWORKS = (("six_conv", 64),)
 
@@ -57,7 +56,7 @@ def measure(plan: Plan, *, say: Say) -> dict[str, Any]:
       say: takes lines of progress.
 
     Returns:
-      The report, as JSON values; `plan.json` is written anew after each row.
+      The report, as JSON values; `plan.json` is written again after each row.
 
     Raises:
       ValueError: if a network does not take its size, or a folder has no photo.
@@ -137,10 +136,7 @@ def _write(plan: Plan, report: dict[str, Any]) -> None:
     tried = [*report["rows"], *filter(None, [report.get("pipelines")])]
     report |= machine.versions_and_devices(tried)
     if plan.json is not None:
-        path = Path(plan.json)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(report, indent=1))
-        os.replace(part, path)
+        write_json(Path(plan.json), report)
 
 
 def _finish(plan: Plan, report: dict[str, Any]) -> None:

@@ -45,13 +45,13 @@ def speed_table(rows: Sequence[Mapping[str, Any]], *, peak_gflops: float | None 
       peak_gflops: the machine's, to give each contestant's share of it; None leaves that out.
 
     Returns:
-      Lines: for each row its title and a line a contestant.
+      Lines: for each row its title and one line per contestant.
     """
     headings = [*_HEADINGS, *(["of peak"] if peak_gflops else [])]
     cells = [headings]
     notes: dict[int, str] = {}
     for row in rows:
-        title = Row(*(row[field] for field in Row._fields)).title()
+        title = Row.of(row).title()
         notes[len(cells)] = title
         cells.append([""] * len(headings))
         speeds = row_speeds(row)

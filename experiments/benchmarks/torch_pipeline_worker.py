@@ -12,7 +12,6 @@ from experiments.benchmarks.serving import (
     MADE_AHEAD,
     Task,
     process_peak_bytes,
-    serve,
     usable_cores,
 )
 from experiments.benchmarks.torch_networks import import_torchvision
@@ -35,11 +34,6 @@ class Photos(torch.utils.data.Dataset):
     def __getitem__(self, i: int) -> torch.Tensor:
         with Image.open(self._paths[i]) as opened:
             return self._transform(opened.convert("RGB"))
-
-
-def main() -> None:
-    """Serve as a worker."""
-    serve(make_task)
 
 
 def make_task(spec: dict[str, Any]) -> Task:

@@ -3,6 +3,7 @@
 channels_last, as PyTorch's own guide advises for convolutions; everything else as it comes.
 """
 
+import functools
 import os
 import tempfile
 import time
@@ -11,15 +12,10 @@ from typing import Any
 
 import torch
 
-from experiments.benchmarks.serving import Task, process_peak_bytes, serve
+from experiments.benchmarks.serving import Task, process_peak_bytes
 from experiments.benchmarks.torch_networks import create_network
 
 LEARNING_RATE, MOMENTUM = 1e-3, 0.9
-
-
-def main() -> None:
-    """Serve as a worker."""
-    serve(make_task)
 
 
 def make_task(spec: dict[str, Any]) -> Task:
@@ -45,8 +41,7 @@ def make_task(spec: dict[str, Any]) -> Task:
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(spec["num_classes"], (batch_size,), device=device)
     compiled = spec["contestant"] == "torch_compile"
-    make = _training if spec["mode"] == "train" else _inference
-    run = _whole(make(model, images, labels, spec, compiled), device)
+    run = _whole(_step(model, images, labels, spec), device)
 
     def step() -> int:
         run()
@@ -71,47 +66,32 @@ def _facts(model: torch.nn.Module, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _autocast(images: torch.Tensor, dtype: str) -> Any:
-    return torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
-
-
-def _training(
-    model: torch.nn.Module,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    spec: dict[str, Any],
-    compiled: bool,
+def _step(
+    model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, spec: dict[str, Any]
 ) -> Callable[[], None]:
-    model.train()
+    """Make one step of training or inference, compiled where the contestant is."""
+    model.train(spec["mode"] == "train")
+    network = torch.compile(model) if spec["contestant"] == "torch_compile" else model
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
-    network = torch.compile(model) if compiled else model
+    autocast = functools.partial(
+        torch.autocast,
+        images.device.type,
+        dtype=torch.bfloat16,
+        enabled=spec["dtype"] == "bfloat16",
+    )
 
-    def step() -> None:
+    def train() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with _autocast(images, spec["dtype"]):
+        with autocast():
             loss = torch.nn.functional.cross_entropy(network(images), labels)
         loss.backward()
         optimizer.step()
 
-    return step
-
-
-def _inference(
-    model: torch.nn.Module,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    spec: dict[str, Any],
-    compiled: bool,
-) -> Callable[[], None]:
-    del labels
-    model.eval()
-    network = torch.compile(model) if compiled else model
-
-    def step() -> None:
-        with torch.inference_mode(), _autocast(images, spec["dtype"]):
+    def infer() -> None:
+        with torch.inference_mode(), autocast():
             network(images)
 
-    return step
+    return train if spec["mode"] == "train" else infer
 
 
 def _whole(step: Callable[[], None], device: torch.device) -> Callable[[], None]:

@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 # The folder of these programs comes last, so that another environment's packages are its own.
 _START = (
     "import sys; sys.path[:1] = []; sys.path.append(sys.argv.pop(1)); "
-    "import importlib; importlib.import_module(sys.argv.pop(1)).main()"
+    "from experiments.benchmarks.serving import serve; serve(sys.argv.pop(1))"
 )
 _END_SECONDS = 20.0  # to end by itself once told to
 
@@ -32,7 +32,7 @@ class Worker:
     """A process that does one task when told to.
 
     Args:
-      module: full name of the module whose `main` serves.
+      module: full name of the module whose `make_task` makes the task.
       spec: describes the task, as JSON values.
       python: the interpreter, maybe of another environment.
       environment: variables to add to this process's.

@@ -25,9 +25,11 @@ LESSONS = (
     Lesson("colours", "A filter for a colour photo is a stack of three", looking_inside.colours),
     Lesson("softmax", "From scores to probabilities: softmax", looking_inside.softmax),
     Lesson("augmentation", "One photo, many views", operations.augmentation),
-    Lesson("dropout", "Dropout: other units fall silent at each step", operations.dropout),
+    Lesson("dropout", "Dropout: other units are dropped at each step", operations.dropout),
     Lesson("peeking", "Choosing on the test photos flatters", overfitting.peeking),
     Lesson("memorising", "A network that memorises, and the cures", overfitting.memorising),
-    Lesson("histograms", "Counting colours and edges is not enough", comparison.histograms),
+    Lesson(
+        "histograms", "Baselines: counting colours and edges is not enough", comparison.histograms
+    ),
     Lesson("transfer", "Start from what another network learned", transferring.transfer),
 )

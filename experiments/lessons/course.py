@@ -3,9 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -17,6 +15,7 @@ import numpy as np
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
 from jaxcnn.data.image_splits import DecodedSplit, decode_split
 from jaxcnn.data.source import Source, Splits, SubsetSource, example_labels
+from jaxcnn.host.files import write_arrays
 
 Arrays = dict[str, np.ndarray]
 
@@ -66,11 +65,11 @@ class Photos(NamedTuple):
 
 
 class Course:
-    """The photos, and a folder that keeps what took long, so that a second start goes on there.
+    """The photos, and a folder that caches what took long, so that a second start continues there.
 
     Args:
-      folder: where arrays are kept; made where it is missing.
-      data_dir: photos in one folder a class; None for the drawn cats and dogs.
+      folder: where arrays are cached; made where it is missing.
+      data_dir: photos in one folder per class; None for the drawn cats and dogs.
       weights: published weights to transfer from; None for those that are installed, or else a
         network that the lesson trains itself; "none" for the latter.
       seed: decides every draw.
@@ -91,6 +90,7 @@ class Course:
     ) -> None:
         self.folder, self.seed, self.sizes = folder, seed, sizes or Sizes()
         self.weights = weights
+        folder.mkdir(parents=True, exist_ok=True)
         self._data_dir = data_dir
         self._sources = self._find(self.sizes.image_px)
         self.about = json.dumps([seed, self.sizes.image_px, data_dir, *map(len, self._sources)])
@@ -141,11 +141,11 @@ class Course:
             found = decode_split(chosen, size_px=self.sizes.image_px, progress=False)
             return {"images": found.images, "labels": found.labels}
 
-        kept = self.kept(f"photos_{split}", decode, count)
-        names = [f"{split}/{i}" for i in range(len(kept["labels"]))]
-        return DecodedSplit(kept["images"], kept["labels"], names, source.class_names)
+        found = self.cached(f"photos_{split}", decode, count)
+        names = [f"{split}/{i}" for i in range(len(found["labels"]))]
+        return DecodedSplit(found["images"], found["labels"], names, source.class_names)
 
-    def kept(
+    def cached(
         self, name: str, make: Callable[[], Mapping[str, np.ndarray]], *about: object
     ) -> Arrays:
         """Give what `make` gives, from the folder where an earlier start has left it.
@@ -163,9 +163,7 @@ class Course:
         found = _read(path, origin)
         if found is None:
             found = dict(make())
-            file = io.BytesIO()
-            np.savez(file, origin=np.array(origin), **found)  # type: ignore[arg-type]
-            write_whole(path, file.getvalue())
+            write_arrays(path, found | {"origin": np.array(origin)})
         return found
 
 
@@ -206,14 +204,6 @@ def first_of(split: DecodedSplit, count: int) -> DecodedSplit:
 def digest(*parts: str) -> str:
     """Digest texts to a short one."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, whenever the program is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
 
 
 def _read(path: Path, origin: str) -> Arrays | None:

@@ -38,32 +38,34 @@ def chart(axes: Axes, *, x: str, y: str) -> Axes:
     return axes
 
 
+def log_axis(axes: Axes, ticks: Sequence[int]) -> None:
+    """Make the lower axis logarithmic, with these numbers alone on it."""
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+
+
 def heading(axes: Axes, text: str, *, size: float = LABEL) -> None:
     """Write what axes show above them."""
     axes.set_title(text, **font(size), pad=5, loc="center")
 
 
-def picture(axes: Axes, image: np.ndarray, title: str = "", *, below: str = "") -> None:
+def picture(axes: Axes, image: np.ndarray, title: str = "") -> None:
     """Show a photo: (H, W, 3), or (H, W) in shades of grey."""
     axes.imshow(image, cmap="gray", vmin=0, vmax=1 if image.dtype != np.uint8 else 255)
-    _frame(axes)
-    if title:
-        heading(axes, title, size=SMALL)
-    if below:
-        axes.set_xlabel(below, **font(SMALL))
+    _frame(axes, title)
 
 
 def signed_picture(axes: Axes, values: np.ndarray, title: str = "", *, scale: float) -> None:
     """Show (H, W) values: blue above 0, vermillion below, white at 0."""
     axes.imshow(values, cmap=SIGNED, vmin=-scale, vmax=scale)
-    _frame(axes)
-    if title:
-        heading(axes, title, size=SMALL)
+    _frame(axes, title)
 
 
-def _frame(axes: Axes) -> None:
+def _frame(axes: Axes, title: str) -> None:
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color=PALE, linewidth=0.8)
+    heading(axes, title, size=SMALL)
 
 
 def number_grid(
@@ -94,8 +96,7 @@ def number_grid(
         axes.text(j + 0.5, i + 0.5, text, **font(size, color=colour, ha="center", va="center"))
     axes.set(xlim=(-0.06, columns + 0.06), ylim=(rows + 0.06, -0.06), aspect="equal")
     axes.axis("off")
-    if title:
-        heading(axes, title, size=SMALL)
+    heading(axes, title, size=SMALL)
 
 
 def outline(axes: Axes, row: float, column: float, height: float, width: float) -> None:

@@ -35,7 +35,7 @@ def one_dimension(course: Course) -> Shown:
         _change_figure(response, place),
         {
             "signal": listed["signal"],
-            "answer": listed["response"],
+            "output": listed["response"],
             "largest at place": f"{place} (counted from 0)",
         },
         (find_change,),
@@ -47,7 +47,7 @@ def _change_figure(response: np.ndarray, place: int) -> Figure:
     figure = drawing.new_figure(2.0, 2, 1)
     above, below = figure.axes
     drawing.number_grid(above, SIGNAL[None], "signal")
-    drawing.number_grid(below, response[None], "answer of the filter (1, \u22121)")
+    drawing.number_grid(below, response[None], "output of the filter (1, \u22121)")
     for axes in (above, below):
         axes.set_xlim(-0.1, len(SIGNAL) + 0.1)
     drawing.outline(above, 0, place, 1, 2)
@@ -64,7 +64,7 @@ def find_edges(image: jax.Array) -> jax.Array:
 
 
 def two_dimensions(course: Course) -> Shown:
-    """Show that two filters of nine weights find upright and level edges."""
+    """Show that two filters of nine weights find vertical and horizontal edges."""
     photo = course.large_photos.images[0]
     grey = (photo.astype(np.float32) / 255).mean(axis=2)
     edges = np.asarray(find_edges(jnp.asarray(grey)))
@@ -77,7 +77,7 @@ def two_dimensions(course: Course) -> Shown:
         _edges_figure(grey, edges),
         {
             "a white square": f"left edge {left:.0f}, inside {inside:.0f}, right edge {right:.0f}",
-            "strongest answer in the photo": f"{np.abs(edges).max():.2f}",
+            "strongest output in the photo": f"{np.abs(edges).max():.2f}",
         },
         (find_edges,),
         {"square": of_square, "edges": edges},
@@ -88,8 +88,8 @@ def _edges_figure(grey: np.ndarray, edges: np.ndarray) -> Figure:
     figure = drawing.new_figure(2.15, 1, 3)
     scale = float(np.quantile(np.abs(edges), 0.99))
     drawing.picture(figure.axes[0], grey, "the photo, in grey")
-    drawing.signed_picture(figure.axes[1], edges[..., 0], "upright edges", scale=scale)
-    drawing.signed_picture(figure.axes[2], edges[..., 1], "level edges", scale=scale)
+    drawing.signed_picture(figure.axes[1], edges[..., 0], "vertical edges", scale=scale)
+    drawing.signed_picture(figure.axes[2], edges[..., 1], "horizontal edges", scale=scale)
     return figure
 
 
@@ -139,11 +139,11 @@ def _padding_figure(same: np.ndarray, valid: np.ndarray) -> Figure:
 
 
 def count_weights(side_px: int) -> tuple[int, int]:
-    """Count the weights of a convolution, and of a dense layer that gives as many numbers."""
+    """Count the weights of a convolution, and of a dense layer with as many outputs."""
     photo = (side_px, side_px, 3)
     layer = summarize(create_model("six_conv", 2, depth=1), photo).rows[0]
-    answers = math.prod(layer.output_shape)
-    return layer.num_params, (math.prod(photo) + 1) * answers
+    outputs = math.prod(layer.output_shape)
+    return layer.num_params, (math.prod(photo) + 1) * outputs
 
 
 def sharing(course: Course) -> Shown:
@@ -178,16 +178,15 @@ def _sharing_figure(
     axes = drawing.chart(figure.axes[0], x="side of the photo, px", y="weights of one layer")
     axes.plot(sides, dense, color=VERMILLION, marker="s", linestyle="--", linewidth=2)
     axes.plot(sides, shared, color=BLUE, marker="o", linewidth=2)
-    axes.set(xscale="log", yscale="log", ylim=(100, 1e14))
-    axes.set_xticks(sides, [str(side) for side in sides])
-    axes.minorticks_off()
+    axes.set(yscale="log", ylim=(100, 1e14))
+    drawing.log_axis(axes, sides)
     axes.text(64, dense[2] * 12, "dense layer", **font(drawing.LABEL, ha="right", color=VERMILLION))
     axes.text(64, shared[2] * 6, f"convolution: {shared[0]}", **font(drawing.LABEL, color=BLUE))
     return figure
 
 
 def by_channel(image: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Apply a filter's red, green and blue slices apart, and the filter as a whole."""
+    """Apply a filter's red, green and blue slices separately, and the filter as a whole."""
     slices = conv2d(image[None], kernel[:, :, None, :], groups=3)[0]
     whole = conv2d(image[None], kernel[:, :, :, None])[0, :, :, 0]
     return slices, whole

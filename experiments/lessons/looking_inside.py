@@ -12,9 +12,9 @@ from experiments.lessons.course import Arrays, Course
 from experiments.lessons.filters import by_channel
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.training import settings, train
+from jaxcnn.host.text import percent
 from jaxcnn.losses import probabilities
 from jaxcnn.models import StagedNetwork
-from jaxcnn.plots.text import percent
 from jaxcnn.runs import build
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
@@ -33,18 +33,20 @@ class Network(NamedTuple):
 
 
 def trained_network(course: Course) -> Network:
-    """Train the network on all training photos, or take it from where it is kept."""
+    """Train the network on all training photos, or take it from the cache."""
     chosen = _settings(course)
     model = build.build_model(chosen, len(course.class_names))
 
     def make() -> Arrays:
         found = train(chosen, course.photos.train, evaluated=(course.photos.test,))
-        kept = {f"variables/{name}": leaf for name, leaf in flatten(found.variables).items()}
-        return kept | {"accuracy": found.accuracy[:, 0], "probabilities": found.probabilities}
+        arrays = {f"variables/{name}": leaf for name, leaf in flatten(found.variables).items()}
+        return arrays | {"accuracy": found.accuracy[:, 0], "probabilities": found.probabilities}
 
-    kept = course.kept("network", make, chosen, len(course.photos.train))
-    leaves = {k.removeprefix("variables/"): v for k, v in kept.items() if k.startswith("variables")}
-    return Network(model, unflatten(leaves), kept["accuracy"], kept["probabilities"])
+    cached = course.cached("network", make, chosen, len(course.photos.train))
+    leaves = {
+        k.removeprefix("variables/"): v for k, v in cached.items() if k.startswith("variables")
+    }
+    return Network(model, unflatten(leaves), cached["accuracy"], cached["probabilities"])
 
 
 def _settings(course: Course) -> TrainConfig:
@@ -88,7 +90,7 @@ def maps_of(model: StagedNetwork, variables: PyTree, image: jax.Array) -> dict[s
 
 
 def feature_maps(course: Course) -> Shown:
-    """Show the liveliest feature maps of each stage for one photo."""
+    """Show the most varied feature maps of each stage for one photo."""
     network = trained_network(course)
     chosen = _surest(network, course, 0)
     photo = course.photos.test.images[chosen]
@@ -124,8 +126,8 @@ def _maps_figure(photo: np.ndarray, found: Arrays) -> Figure:
         axes.axis("off")
     drawing.picture(top[0], photo, "the photo")
     for number, (name, maps) in enumerate(found.items()):
-        liveliest = np.argsort(-maps.std(axis=(0, 1)), kind="stable")[:_MAPS]
-        for axes, channel in zip(rows[number * _MAPS :], liveliest, strict=False):
+        most_varied = np.argsort(-maps.std(axis=(0, 1)), kind="stable")[:_MAPS]
+        for axes, channel in zip(rows[number * _MAPS :], most_varied, strict=False):
             values = maps[:, :, channel]
             brightest = float(np.quantile(values, 0.98))  # a few cells would outshine the rest
             drawing.picture(axes, np.minimum(values / max(brightest, 1e-6), 1))
@@ -177,7 +179,7 @@ def _colours_figure(
             strongest=strongest,
         )  # fmt: skip
         drawing.signed_picture(
-            rows[channel, 2], slices[:, :, channel], f"answer to {colour}", scale=scale
+            rows[channel, 2], slices[:, :, channel], f"output for {colour}", scale=scale
         )
     drawing.picture(rows[3, 0], photo, "the photo")
     rows[3, 1].axis("off")

@@ -10,10 +10,11 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Course
 from experiments.lessons.lesson import Shown, words
 from jaxcnn.augment import augment_batch, make_augment
+from jaxcnn.host.text import percent
 from jaxcnn.models.layers import ACTIVATIONS
 from jaxcnn.ops.pooling import max_pool
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
-from jaxcnn.plots.text import font, percent
+from jaxcnn.plots.text import font
 from jaxcnn.training.preprocessing import to_unit_interval
 
 POOLINGS = ((2, 2), (3, 1), (3, 2))  # window and stride, px
@@ -186,7 +187,7 @@ def _dropout_figure(masks: np.ndarray) -> Figure:
     )
     axes.set_xticks([])
     axes.set_xlabel(
-        f"{UNITS} units: \u25a0 speaks, times 2    \u00d7 is silent", **font(drawing.SMALL)
+        f"{UNITS} units: \u25a0 active, times 2    \u00d7 dropped", **font(drawing.SMALL)
     )
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -1,4 +1,4 @@
-"""Lessons on fooling oneself: choosing on the test photos, and a network that memorises."""
+"""Lessons on overfitting: choosing on the test photos, and a network that memorises."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course, first_of
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.training import settings, start, train, train_epoch
+from jaxcnn.host.text import percent, points
 from jaxcnn.plots.style import BLUE, GREY, HALO, INK, VERMILLION
-from jaxcnn.plots.text import font, percent, points
+from jaxcnn.plots.text import font
 
 # A network with far more weights than photos to learn from, and nothing that holds it back.
 _BARE: Mapping[str, Any] = {
@@ -47,7 +48,7 @@ class Curves(NamedTuple):
 
 
 def curves(course: Course) -> dict[str, Curves]:
-    """Train the bare network without and with each cure, or take the curves that are kept."""
+    """Train the bare network without and with each cure, or take the cached curves."""
     return {name: _curves(course, name) for name in cures()}
 
 
@@ -68,9 +69,9 @@ def _curves(course: Course, cure: str) -> Curves:
         found = train(chosen, few, evaluated=evaluated)
         return {"accuracy": found.accuracy, "right": np.concatenate(found.right[1:], axis=1)}
 
-    kept = course.kept(f"cure_{cure.replace(' ', '_')}", make, chosen, len(few))
-    few_right, validation_right, test_right = kept["accuracy"].T
-    return Curves(few_right, validation_right, test_right, kept["right"])
+    cached = course.cached(f"cure_{cure.replace(' ', '_')}", make, chosen, len(few))
+    few_right, validation_right, test_right = cached["accuracy"].T
+    return Curves(few_right, validation_right, test_right, cached["right"])
 
 
 def _num_few(course: Course) -> int:
@@ -129,22 +130,10 @@ def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
             axes.axvline(best + 1, color=GREY, linestyle=":", linewidth=1.5)
             axes.plot([best + 1], [each.test[best]], "D", color=INK, markersize=6)
             note = f"chosen epoch: {best + 1}\ntest: {percent(float(each.test[best]))}"
-            axes.text(
-                0.97,
-                0.04,
-                note,
-                transform=axes.transAxes,
-                **font(9, ha="right", va="bottom", bbox=HALO),
-            )
         else:
-            gap = f"gap {points(float(each.train[-1] - each.validation[-1]))}"
-            axes.text(
-                0.97,
-                0.04,
-                gap,
-                transform=axes.transAxes,
-                **font(9, ha="right", va="bottom", bbox=HALO),
-            )
+            note = f"gap {points(float(each.train[-1] - each.validation[-1]))}"
+        look = font(9, ha="right", va="bottom", bbox=HALO)
+        axes.text(0.97, 0.04, note, transform=axes.transAxes, **look)
     figure.axes[0].text(*_beside(bare.train), "training", **font(9, color=BLUE))
     figure.axes[0].text(*_beside(bare.validation), "validation", **font(9, color=VERMILLION))
     return figure
@@ -259,9 +248,7 @@ def _peeking_figure(found: Flattery) -> Figure:
         look = font(drawing.SMALL, color=colour, va=side)
         axes.annotate(label, place, shift, textcoords="offset points", **look)
     axes.axhline(0, color=GREY, linewidth=1)
-    axes.set_xscale("log")
-    axes.set_xticks(found.tried, [str(k) for k in found.tried])
-    axes.minorticks_off()
+    drawing.log_axis(axes, found.tried)
     axes.margins(y=0.18)
     axes.yaxis.set_major_formatter(
         lambda v, _: f"{100 * v:+.0f}".replace("-", "\u2212").replace("+0", "0")

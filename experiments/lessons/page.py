@@ -10,8 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from experiments.lessons.course import Course, digest, write_whole
+from experiments.lessons.course import Course, digest
 from experiments.lessons.lesson import Lesson, code_of
+from jaxcnn.host.files import write_json
 from jaxcnn.plots.themes import web_pair
 from jaxcnn.runs.report import embed_picture
 from jaxcnn.runs.report.page import render_page, write_page
@@ -98,7 +99,7 @@ def _make_part(course: Course, lesson: Lesson) -> dict[str, Any]:
         "light": base64.b64encode(light).decode(),
         "dark": base64.b64encode(dark).decode(),
     }
-    write_whole(_part_path(course, lesson), json.dumps(part).encode())
+    write_json(_part_path(course, lesson), part)
     return part
 
 

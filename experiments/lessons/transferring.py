@@ -16,11 +16,12 @@ from experiments.lessons.training import settings, train
 from jaxcnn import pretrained
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.host.text import percent
 from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.metrics.logistic_regression import fit_logistic_regression, predict, standardise
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
-from jaxcnn.plots.text import font, percent
+from jaxcnn.plots.text import font
 from jaxcnn.runs import build
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.features import extract, make_feature_step
@@ -78,7 +79,7 @@ def transfer(course: Course) -> Shown:
 
 
 def _accuracies(course: Course) -> dict[str, Any]:
-    """Measure both at every number of photos, or take what is kept."""
+    """Measure both at every number of photos, or take what is cached."""
     photos, published = course.photos, _published(course)
     most = len(photos.train)
     counts = [n for n in course.sizes.transfer_counts if n <= most] or [most]
@@ -100,8 +101,8 @@ def _accuracies(course: Course) -> dict[str, Any]:
         }
 
     name = f"transfer_{'published' if published else 'own'}"
-    kept = course.kept(name, make, published and published.learned, course.sizes)
-    return {**kept, "is_published": published is not None}
+    found = course.cached(name, make, published and published.learned, course.sizes)
+    return {**found, "is_published": published is not None}
 
 
 def _features(backbone: Backbone, photos: DecodedSplit) -> np.ndarray:
@@ -157,12 +158,12 @@ def _own_backbone(course: Course) -> Backbone:
         found = train(chosen, turned, evaluated=(test,), each_epoch=False)
         return {**flatten(found.variables), "accuracy": found.accuracy[-1]}
 
-    kept = course.kept("which_way_up", make, chosen, len(turned))
-    accuracy = float(kept.pop("accuracy")[0])
+    found = course.cached("which_way_up", make, chosen, len(turned))
+    accuracy = float(found.pop("accuracy")[0])
     learned = f"has learned to tell which way up photos are ({percent(accuracy, 0)} right)"
     model = build.build_model(chosen, 4)
     return Backbone(
-        model, unflatten(kept), learned, 1, chosen.data.pixel_mean, chosen.data.pixel_std
+        model, unflatten(found), learned, 1, chosen.data.pixel_mean, chosen.data.pixel_std
     )
 
 
@@ -201,7 +202,7 @@ def draw_transfer(found: dict[str, Any], num_test: int, chance: float) -> Figure
     Args:
       found: {"counts", "transfer", "scratch"}: (N,) photos, and shares right after them.
       num_test: test photos.
-      chance: share right by always naming the commonest class.
+      chance: share right by always naming the most frequent class.
 
     Returns:
       The figure.
@@ -225,9 +226,7 @@ def draw_transfer(found: dict[str, Any], num_test: int, chance: float) -> Figure
         offset, va, ha = (12, "bottom", upper_side) if above else (-14, "top", lower_side)
         look = font(drawing.LABEL, color=colour, va=va, ha=ha)
         axes.annotate(label, place, (0, offset), textcoords="offset points", **look)
-    axes.set_xscale("log")
-    axes.set_xticks(counts, [f"{n:,}" for n in counts])
-    axes.minorticks_off()
+    drawing.log_axis(axes, counts)
     axes.margins(y=0.2, x=0.08)
     axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.4)
     look = font(drawing.SMALL, color=GREY, ha="right", va="bottom")

@@ -4,14 +4,16 @@ Source: Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.0399
 headings, as far as a run knows them).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.export import facts
 from jaxcnn.export.markdown import render
+from jaxcnn.host.text import interval, listed, percent, size
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.summary import ClassRow, class_rows
 
 _MOST_CLASSES = 100  # with more, the table holds those found least often
 _FEWEST = 30
@@ -53,7 +55,7 @@ def write_card(
       Markdown. Names of classes and files are text in it, whatever they hold.
     """
     config, summary = classifier.config, run.summary
-    rows = facts.class_rows(summary) if summary else []
+    rows = class_rows(summary) if summary else []
     shown = _shown(rows)
     values = {
         "title": title,
@@ -78,57 +80,10 @@ def write_card(
         "model_card.md.jinja",
         values,
         filters={
-            "percent": percent,
-            "interval": interval,
-            "listed": listed,
-            "size": size,
+            **{f.__name__: f for f in (interval, listed, percent, size)},
             "name": _name,
         },
     )
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Write a share in per cent; "-" where there is none.
-
-    Example:
-      >>> percent(0.9876)
-      '98.8 %'
-    """
-    return "-" if share is None else f"{100 * share:.{digits}f} %"
-
-
-def interval(bounds: Sequence[float] | None) -> str:
-    """Write an interval of shares in per cent; "-" where there is none.
-
-    Example:
-      >>> interval((0.9, 0.95))
-      '90.0 to 95.0'
-    """
-    return "-" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
-
-
-def listed(names: Sequence[Any], most: int = 8) -> str:
-    """Write names one after the other, and how many are left out.
-
-    Example:
-      >>> listed(["cat", "dog", "owl"], 2)
-      'cat, dog and 1 more'
-    """
-    text = ", ".join(str(name) for name in names[:most])
-    return f"{text} and {len(names) - most} more" if len(names) > most else text
-
-
-def size(count: int) -> str:
-    """Write a number of bytes.
-
-    Example:
-      >>> size(2_500_000)
-      '2.4 MiB'
-    """
-    for unit, bytes_each in (("MiB", 2**20), ("KiB", 2**10)):
-        if count >= bytes_each:
-            return f"{count / bytes_each:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def _name(text: str) -> str:
@@ -136,7 +91,7 @@ def _name(text: str) -> str:
     return text.replace("_", " ")
 
 
-def _shown(rows: list[facts.ClassRow]) -> list[facts.ClassRow]:
+def _shown(rows: list[ClassRow]) -> list[ClassRow]:
     if len(rows) <= _MOST_CLASSES:
         return rows
     return sorted(rows, key=lambda row: (row.recall is None, row.recall))[:_FEWEST]

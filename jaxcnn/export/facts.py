@@ -8,20 +8,9 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxcnn import pretrained
-from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
-
-
-class ClassRow(NamedTuple):
-    """One class of the test split."""
-
-    name: str
-    labels: int | None  # test photos of the class; None where an older run did not count them
-    recall: float | None  # share of them found
-    recall_interval: tuple[float, float] | None  # 95 %
-    precision: float | None  # share of the answers "this class" that are right
-    precision_interval: tuple[float, float] | None
+from jaxcnn.runs.summary import ClassRow
 
 
 class RunFacts(NamedTuple):
@@ -63,44 +52,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
             f"{path} is damaged ({error}); export from the run's checkpoints/best."
         ) from (error)
     return found
-
-
-def class_rows(summary: Mapping[str, Any]) -> list[ClassRow]:
-    """List a run's results by class, in the order of the labels.
-
-    Args:
-      summary: as `jaxcnn.runs.summary.result` writes it.
-
-    Returns:
-      A row a class, with 95 % Wilson intervals where the run counted its photos.
-    """
-    names = summary["class_names"]
-    unknown = [None] * len(names)
-    columns = zip(
-        names,
-        summary["test_recall"],
-        summary.get("test_labels", unknown),
-        summary["test_precision"],
-        summary.get("test_predictions", unknown),
-        strict=True,
-    )
-    return [
-        ClassRow(
-            name,
-            labels,
-            recall,
-            _interval(recall, labels),
-            precision,
-            _interval(precision, answers),
-        )
-        for name, recall, labels, precision, answers in columns
-    ]
-
-
-def _interval(share: float | None, count: int | None) -> tuple[float, float] | None:
-    if share is None or not count:
-        return None
-    return wilson_interval(round(share * count), count)
 
 
 def count_parameters(variables: Any) -> int:

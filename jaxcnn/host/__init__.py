@@ -1,6 +1,6 @@
 """This machine: its folders, memory, compiled programs, signals and processes.
 
-Imports nothing of jaxcnn.
+Also files that are written whole, and numbers as people read them. Imports nothing of jaxcnn.
 """
 
 from typing import TYPE_CHECKING
@@ -35,5 +35,13 @@ if TYPE_CHECKING:
     )
     from jaxcnn.host.signals import Interrupted as Interrupted, SignalWatch as SignalWatch
     from jaxcnn.host.start import prepare_process as prepare_process
+    from jaxcnn.host.text import (
+        counted as counted,
+        interval as interval,
+        listed as listed,
+        number as number,
+        percent as percent,
+        points as points,
+    )
 else:
     __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

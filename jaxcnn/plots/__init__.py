@@ -1,8 +1,8 @@
 """Pictures of a training run, as PNG files that a slide or a web page can take as they are.
 
 Each `plot_x(path, ...)` makes the folder of `path` where it is missing, writes a PNG whatever the
-suffix, and returns the path. Its `_figure_x(...)` makes the same picture as a Matplotlib `Figure`
-and touches no file.
+suffix, and returns the path. Its `plot_x.__wrapped__(...)` draws the same picture as a Matplotlib
+`Figure` and touches no file.
 
 The contract of all of them:
   photo: (H, W) or (H, W, C) with C = 1, 3 or 4; uint8, or floating in [0, 1] (clipped, NaN is

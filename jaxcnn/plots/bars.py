@@ -2,21 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import percent
+from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.ranking import best_index, winner_title
 from jaxcnn.plots.style import BLUE, HALO, PALE, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import drawable_names, fit_text, font, percent
+from jaxcnn.plots.text import drawable_names, fit_text, font
 
 
-def plot_baselines(path: PathLike, accuracies: Mapping[str, float], *, chance: float) -> Path:
+@writes_png
+def plot_baselines(accuracies: Mapping[str, float], *, chance: float) -> Figure:
     """Draw a bar for each method's accuracy, and the line that guessing reaches.
 
     Args:
@@ -36,10 +37,6 @@ def plot_baselines(path: PathLike, accuracies: Mapping[str, float], *, chance: f
       ...     plot_baselines(f"{folder}/bars.png", {"network": 0.9}, chance=0.5).name
       'bars.png'
     """
-    return save_png(_figure_baselines(accuracies, chance=chance), path)
-
-
-def _figure_baselines(accuracies: Mapping[str, float], *, chance: float) -> Figure:
     check_lengths(accuracies=list(accuracies))
     for name, value in {**accuracies, "chance": chance}.items():
         if not (0 <= value <= 1 or math.isnan(value)):

@@ -1,6 +1,5 @@
 """Whether the network is as often right as it is sure: accuracy by confidence."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,15 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import counted, points
+from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.style import BLUE, GREY, PALE, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import counted, font, points
+from jaxcnn.plots.text import font
 
 _SMALL = 0.01  # a mean gap below a point is good calibration
 
 
 class Reliability(NamedTuple):
-    """Accuracy by confidence, a row a bin; NaN where a bin is empty."""
+    """Accuracy by confidence, one row per bin; NaN where a bin is empty."""
 
     edges: np.ndarray  # (M + 1,) of the bins of confidence
     confidence: np.ndarray  # (M,) mean probability of the predicted class
@@ -25,13 +25,13 @@ class Reliability(NamedTuple):
     count: np.ndarray  # type: ignore[assignment]  # (M,) examples
 
 
+@writes_png
 def plot_calibration(
-    path: PathLike,
     curve: Reliability,
     *,
     scaled: Reliability | None = None,
     temperature: float | None = None,
-) -> Path:
+) -> Figure:
     """Draw accuracy by confidence beside the line of perfect calibration, and how sure it is.
 
     Args:
@@ -46,12 +46,6 @@ def plot_calibration(
     Raises:
       ValueError: if the curve counts no example.
     """
-    return save_png(_figure_calibration(curve, scaled=scaled, temperature=temperature), path)
-
-
-def _figure_calibration(
-    curve: Reliability, *, scaled: Reliability | None = None, temperature: float | None = None
-) -> Figure:
     total = int(np.sum(curve.count))
     if not total:
         raise ValueError("the calibration curve counts no example; expected at least 1.")

@@ -1,8 +1,11 @@
 """Figures with a heading, the axes in them, and the PNG that they become."""
 
+import functools
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,6 +15,7 @@ from jaxcnn.plots.style import DPI, FONTS, GREY, INK, MARGIN, PALE, TEXT_PT, TIT
 from jaxcnn.plots.text import font, wrap_text
 
 PathLike = str | os.PathLike[str]
+_P = ParamSpec("_P")
 
 
 def new_figure(width: float, body: float, title: str, note: str) -> tuple[Figure, float]:
@@ -59,9 +63,45 @@ def plain_axes(axes: Axes) -> Axes:
     return axes
 
 
-def save_png(figure: Figure, path: PathLike) -> Path:
-    """Write a figure as a PNG, making its folder where it is missing; return the path."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure).print_png(target)  # savefig would ask the user's matplotlibrc
-    return target
+def legend_above(axes: Axes, columns: int) -> None:
+    """Name the curves of a chart on one line above it."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=columns,
+        columnspacing=1.2,
+        handlelength=1.4,
+        frameon=False,
+        prop={"family": FONTS[0], "size": TEXT_PT},
+    )
+
+
+def add_axes(
+    figure: Figure, left: float, top: float, width: float, height: float, **look: Any
+) -> Axes:
+    """Add axes whose upper left corner is so many inches from the figure's."""
+    full_width, full_height = figure.get_size_inches()
+    box = (left / full_width, 1 - (top + height) / full_height)
+    return figure.add_axes((*box, width / full_width, height / full_height), **look)
+
+
+def writes_png(draw: Callable[_P, Figure]) -> Callable[Concatenate[PathLike, _P], Path]:
+    """Decorate a function that draws a figure: it takes a path first, and writes a PNG there.
+
+    The folder of the path is made where it is missing. What is decorated stays to be had as
+    `__wrapped__`, which draws the figure and touches no file.
+    """
+
+    @functools.wraps(draw)
+    def plot(path: PathLike, /, *args: _P.args, **kwargs: _P.kwargs) -> Path:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Figure.savefig would ask the user's matplotlibrc.
+        FigureCanvasAgg(draw(*args, **kwargs)).print_png(target)
+        return target
+
+    drawn = inspect.signature(draw)
+    first = inspect.Parameter("path", inspect.Parameter.POSITIONAL_ONLY, annotation=PathLike)
+    shown = drawn.replace(parameters=[first, *drawn.parameters.values()], return_annotation=Path)
+    plot.__signature__ = shown  # type: ignore[attr-defined]
+    return plot

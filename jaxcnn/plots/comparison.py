@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import percent, points
+from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.curves import (
     History,
@@ -21,10 +21,11 @@ from jaxcnn.plots.curves import (
 )
 from jaxcnn.plots.ranking import best_index, winner_title
 from jaxcnn.plots.style import RUN_COLOURS, RUN_MARKERS, TEXT_PT
-from jaxcnn.plots.text import drawable_names, fit_text, font, percent, points
+from jaxcnn.plots.text import drawable_names, fit_text, font
 
 
-def plot_comparison_curves(path: PathLike, runs: Mapping[str, History]) -> Path:
+@writes_png
+def plot_comparison_curves(runs: Mapping[str, History]) -> Figure:
     """Draw the accuracy of several runs in one chart: validation solid, training dashed.
 
     Args:
@@ -37,10 +38,6 @@ def plot_comparison_curves(path: PathLike, runs: Mapping[str, History]) -> Path:
     Raises:
       ValueError: if there is no run, or a history is empty or a row lacks its epoch.
     """
-    return save_png(_figure_comparison_curves(runs), path)
-
-
-def _figure_comparison_curves(runs: Mapping[str, History]) -> Figure:
     check_lengths(runs=list(runs))
     for history in runs.values():
         check_history(history)

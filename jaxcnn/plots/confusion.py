@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,20 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
-from jaxcnn.plots.canvas import PathLike, new_figure, plain_axes, put_text, save_png
+from jaxcnn.host.text import counted, percent
+from jaxcnn.plots.canvas import add_axes, new_figure, plain_axes, put_text, writes_png
 from jaxcnn.plots.style import FONTS, GREY, INK, MARGIN, SMALL_PT, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import (
-    counted,
-    drawable_names,
-    fit_text,
-    font,
-    percent,
-    quoted,
-    text_width,
-)
+from jaxcnn.plots.text import drawable_names, fit_text, font, quoted, text_width
 
 
-def plot_confusion_matrix(path: PathLike, matrix: np.ndarray, class_names: Sequence[str]) -> Path:
+@writes_png
+def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draw how often each true class is taken for each class, coloured by the share of the row.
 
     Up to 20 classes each cell has its count and percentage. Beyond, colour alone and a list of the
@@ -42,10 +35,6 @@ def plot_confusion_matrix(path: PathLike, matrix: np.ndarray, class_names: Seque
     Raises:
       ValueError: if `matrix` is not (K, K) integers >= 0.
     """
-    return save_png(_figure_confusion_matrix(matrix, class_names), path)
-
-
-def _figure_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     K = len(class_names)
     counts, names = _check_counts(matrix, K), drawable_names(class_names)
     totals = counts.sum(axis=1, keepdims=True)
@@ -61,7 +50,7 @@ def _figure_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> 
     top = heading + 0.1
     # Beyond 20 classes the root lifts few mistakes among many out of the white.
     norm = PowerNorm(1.0 if numbered else 0.5, vmin=0, vmax=1)
-    axes = plain_axes(figure.add_axes(_square(figure, left, top, side)))
+    axes = plain_axes(add_axes(figure, left, top, side, side))
     drawn = axes.imshow(shares, cmap="Blues", norm=norm, interpolation="nearest", origin="upper")
     _name_cells(axes, ticks)
     if numbered:
@@ -84,18 +73,9 @@ def _check_counts(matrix: np.ndarray, num_classes: int) -> np.ndarray:
     return counts
 
 
-def _square(
-    figure: Figure, left: float, top: float, side: float
-) -> tuple[float, float, float, float]:
-    """Turn a square in inches into Matplotlib's box, a fraction of the figure."""
-    width, height = figure.get_size_inches()
-    return left / width, 1 - (top + side) / height, side / width, side / height
-
-
 def _add_colour_bar(figure: Figure, drawn: AxesImage, left: float, top: float, size: float) -> None:
-    width, height = figure.get_size_inches()
-    box = (left / width, 1 - (top + size) / height, 0.2 / width, size / height)
-    bar = figure.colorbar(drawn, cax=figure.add_axes(box), format=PercentFormatter(1.0))
+    axes = add_axes(figure, left, top, 0.2, size)
+    bar = figure.colorbar(drawn, cax=axes, format=PercentFormatter(1.0))
     bar.ax.spines[:].set_visible(False)
     bar.set_ticks([0, 0.01, 0.05, 0.2, 0.5, 1])
     bar.ax.tick_params(labelsize=SMALL_PT, labelcolor=INK, color=GREY, labelfontfamily=FONTS[0])

@@ -1,7 +1,6 @@
 """Loss and accuracy of one run by epoch, and the axes that all curves by epoch share."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import counted, percent, points
+from jaxcnn.plots.canvas import chart_axes, legend_above, new_figure, writes_png
 from jaxcnn.plots.ranking import best_index
-from jaxcnn.plots.style import BLUE, FONTS, GREY, HALO, INK, ORANGE, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import counted, font, percent, points
+from jaxcnn.plots.style import BLUE, GREY, HALO, INK, ORANGE, VERMILLION
+from jaxcnn.plots.text import font
 
 History = Sequence[Mapping[str, Any]]
 
@@ -52,7 +52,8 @@ def accuracy_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
 
 
-def plot_learning_curves(path: PathLike, history: History) -> Path:
+@writes_png
+def plot_learning_curves(history: History) -> Figure:
     """Draw loss and accuracy by epoch, training against validation, with the gap between them.
 
     A missing or None value is an epoch without a measurement; a training loss that is NaN or
@@ -69,10 +70,6 @@ def plot_learning_curves(path: PathLike, history: History) -> Path:
     Raises:
       ValueError: if `history` is empty or a row lacks its epoch.
     """
-    return save_png(_figure_learning_curves(history), path)
-
-
-def _figure_learning_curves(history: History) -> Figure:
     check_history(history)
     epochs, accuracy = series(history, "epoch"), series(history, "validation_accuracy")
     figure, heading = new_figure(12.0, 4.9, _learning_curves_title(history), _rate_note(history))
@@ -84,13 +81,7 @@ def _figure_learning_curves(history: History) -> Figure:
         epoch_axis(axes, epochs)
         if best is not None:
             axes.axvline(epochs[best], color=GREY, linestyle=":", linewidth=1.5)
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=2,
-            frameon=False,
-            prop={"family": FONTS[0], "size": TEXT_PT},
-        )
+        legend_above(axes, 2)
     _finish_loss_axes(loss_axes, history)
     accuracy_axis(accuracy_axes)
     if best is not None:

@@ -1,18 +1,18 @@
 """Photos with what speaks for a class laid over them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, save_png
+from jaxcnn.host.text import counted, percent
+from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths
 from jaxcnn.plots.image_grid import CaptionLine, Photos, to_rgb
 from jaxcnn.plots.rows import PhotoRow, photo_rows
 from jaxcnn.plots.style import GREY
-from jaxcnn.plots.text import counted, drawable_names, percent, quoted
+from jaxcnn.plots.text import drawable_names, quoted
 
 _MAX_PHOTOS = 24
 _NOTHING = CaptionLine("nothing speaks for it", color=GREY)
@@ -20,8 +20,8 @@ _LEAST_SIDE = 200  # px of a photo that lines are drawn on
 _STRENGTH = 0.75  # opacity of the heat where a map is greatest
 
 
+@writes_png
 def plot_explanations(
-    path: PathLike,
     images: Photos,
     classes: Sequence[int] | np.ndarray,
     class_names: Sequence[str],
@@ -29,13 +29,13 @@ def plot_explanations(
     probabilities: Sequence[float] | np.ndarray,
     maps: Mapping[str, np.ndarray],
     attributions: Mapping[str, np.ndarray] | None = None,
-) -> Path:
-    """Draw a row a photo: as it is, with heat maps laid over it, and with attributions beside.
+) -> Figure:
+    """Draw one row per photo: as it is, with heat maps laid over it, and with attributions beside.
 
     Args:
       path: where the PNG goes.
       images: (N, H, W, C) photos, as the network sees them.
-      classes: (N,) the class that each row asks about.
+      classes: (N,) the class that each row is about.
       class_names: the name of each class.
       probabilities: (N,) of that class.
       maps: (N, H, W) for each name, >= 0 after clipping; each is scaled to its own greatest value
@@ -50,26 +50,6 @@ def plot_explanations(
       ValueError: if the lengths differ, are zero or exceed 24 photos, or an argument is out of
         contract.
     """
-    figure = _figure_explanations(
-        images,
-        classes,
-        class_names,
-        probabilities=probabilities,
-        maps=maps,
-        attributions=attributions,
-    )
-    return save_png(figure, path)
-
-
-def _figure_explanations(
-    images: Photos,
-    classes: Sequence[int] | np.ndarray,
-    class_names: Sequence[str],
-    *,
-    probabilities: Sequence[float] | np.ndarray,
-    maps: Mapping[str, np.ndarray],
-    attributions: Mapping[str, np.ndarray] | None = None,
-) -> Figure:
     attributions = attributions or {}
     check_lengths(images=images, classes=classes, probabilities=probabilities)
     check_lengths(images=images, **maps, **attributions)

@@ -1,28 +1,28 @@
 """What a photo becomes, stage by stage, and the filters that it meets first."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, save_png
+from jaxcnn.host.text import counted
+from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.image_grid import CaptionLine, photo_grid
 from jaxcnn.plots.rows import PhotoRow, photo_rows
 from jaxcnn.plots.style import GREY
-from jaxcnn.plots.text import counted, drawable
+from jaxcnn.plots.text import drawable
 
 _MAX_FILTERS = 64
 
 
+@writes_png
 def plot_feature_maps(
-    path: PathLike,
     image: np.ndarray,
     maps: Mapping[str, np.ndarray],
     *,
     channels: Mapping[str, Sequence[int] | np.ndarray],
-) -> Path:
-    """Draw the photo, then a row a stage: some channels of its feature map.
+) -> Figure:
+    """Draw the photo, then one row per stage: some channels of its feature map.
 
     Args:
       path: where the PNG goes.
@@ -36,15 +36,6 @@ def plot_feature_maps(
     Raises:
       ValueError: if there is no stage, or no channel or more than 16 of one.
     """
-    return save_png(_figure_feature_maps(image, maps, channels=channels), path)
-
-
-def _figure_feature_maps(
-    image: np.ndarray,
-    maps: Mapping[str, np.ndarray],
-    *,
-    channels: Mapping[str, Sequence[int] | np.ndarray],
-) -> Figure:
     counts = {len(channels[stage]) for stage in maps}
     if not maps or not counts <= set(range(1, 17)):
         raise ValueError(f"got {len(maps)} stages of {counts} channels; expected 1 to 16 of each.")
@@ -58,7 +49,7 @@ def _figure_feature_maps(
     title = f"What the photo becomes in {counted(len(maps), 'stage')}"
     note = (
         "Of each stage the channels that vary most over the photo, by number; black is a channel's "
-        "least answer, white its greatest"
+        "lowest output, white its highest"
     )
     return photo_rows(rows, title=title, note=note, size=1.35)
 
@@ -71,7 +62,8 @@ def _stretched(channel: np.ndarray) -> np.ndarray:
     return ((channel - low) / (high - low)).astype(np.float32)
 
 
-def plot_filters(path: PathLike, kernel: np.ndarray) -> Path:
+@writes_png
+def plot_filters(kernel: np.ndarray) -> Figure:
     """Draw the filters of a convolution on images as small images.
 
     Args:
@@ -84,10 +76,6 @@ def plot_filters(path: PathLike, kernel: np.ndarray) -> Path:
     Raises:
       ValueError: if the kernel is none of grey or RGB images.
     """
-    return save_png(_figure_filters(kernel), path)
-
-
-def _figure_filters(kernel: np.ndarray) -> Figure:
     kernel = np.asarray(kernel, np.float32)
     if kernel.ndim != 4 or kernel.shape[2] not in (1, 3) or 0 in kernel.shape:
         raise ValueError(

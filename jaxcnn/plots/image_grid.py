@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import new_figure, put_text
+from jaxcnn.plots.canvas import add_axes, new_figure, put_text
 from jaxcnn.plots.style import DPI, INK, MARGIN, PALE, SMALL_PT
 from jaxcnn.plots.text import fit_text, font
 
@@ -36,9 +36,7 @@ def add_photo(
     figure: Figure, image: np.ndarray, left: float, top: float, size: float, frame: str = ""
 ) -> None:
     """Place a photo in a square of `size` inches, standing on its lower edge; maybe framed."""
-    width, height = figure.get_size_inches()
-    box = (left / width, 1 - (top + size) / height, size / width, size / height)
-    axes = figure.add_axes(box, anchor="S", xticks=[], yticks=[])
+    axes = add_axes(figure, left, top, size, size, anchor="S", xticks=[], yticks=[])
     pixels = to_rgb(image)
     # Few pixels stay visible squares; many are averaged, for dropping rows would look like noise.
     enlarged = max(pixels.shape[:2]) <= size * DPI
@@ -48,8 +46,7 @@ def add_photo(
         origin="upper",
         aspect="equal",
     )
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color=frame or PALE, linewidth=3 if frame else 0.6)
 
 

@@ -2,25 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import counted
+from jaxcnn.plots.canvas import chart_axes, legend_above, new_figure, writes_png
 from jaxcnn.plots.checks import check_lengths
-from jaxcnn.plots.style import BLUE, FONTS, GREY, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import counted, font
+from jaxcnn.plots.style import BLUE, GREY, VERMILLION
+from jaxcnn.plots.text import font
 
 
+@writes_png
 def plot_learning_rates(
-    path: PathLike,
     rates: Sequence[float] | np.ndarray,
     losses: Sequence[float] | np.ndarray,
     suggestion: float,
     *,
     first_loss: float | None = None,
-) -> Path:
+) -> Figure:
     """Draw the loss after a few steps against the learning rate, with the suggested rate marked.
 
     Args:
@@ -37,15 +37,6 @@ def plot_learning_rates(
     Raises:
       ValueError: if the lengths differ or are 0.
     """
-    return save_png(_figure_learning_rates(rates, losses, suggestion, first_loss), path)
-
-
-def _figure_learning_rates(
-    rates: Sequence[float] | np.ndarray,
-    losses: Sequence[float] | np.ndarray,
-    suggestion: float,
-    first_loss: float | None = None,
-) -> Figure:
     check_lengths(rates=rates, losses=losses)
     rates, losses = np.asarray(rates, float), np.asarray(losses, float)
     finite = np.isfinite(losses)
@@ -65,11 +56,5 @@ def _figure_learning_rates(
     axes.axvline(suggestion, color=VERMILLION, linestyle="--", linewidth=2.0, label="suggested")
     axes.set_xlabel("learning rate (log scale)", **font())
     axes.set_ylabel("loss (nats)", **font())
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=3,
-        frameon=False,
-        prop={"family": FONTS[0], "size": TEXT_PT},
-    )
+    legend_above(axes, 3)
     return figure

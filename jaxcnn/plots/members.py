@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import counted, percent
+from jaxcnn.plots.canvas import chart_axes, legend_above, new_figure, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.curves import (
     History,
@@ -19,15 +19,16 @@ from jaxcnn.plots.curves import (
     series,
 )
 from jaxcnn.plots.ranking import best_index
-from jaxcnn.plots.style import BLUE, FONTS, INK, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import counted, font, percent
+from jaxcnn.plots.style import BLUE, INK, VERMILLION
+from jaxcnn.plots.text import font
 
 _COLOURS = {"train": BLUE, "validation": VERMILLION}
 
 
+@writes_png
 def plot_member_curves(
-    path: PathLike, histories: Sequence[History], *, ensemble_accuracy: float | None = None
-) -> Path:
+    histories: Sequence[History], *, ensemble_accuracy: float | None = None
+) -> Figure:
     """Draw loss and accuracy by epoch of all members: each a thin line, their mean a thick one.
 
     Args:
@@ -41,12 +42,6 @@ def plot_member_curves(
     Raises:
       ValueError: if there is no member, or histories are empty or of different lengths.
     """
-    return save_png(_figure_member_curves(histories, ensemble_accuracy), path)
-
-
-def _figure_member_curves(
-    histories: Sequence[History], ensemble_accuracy: float | None = None
-) -> Figure:
     check_lengths(histories=histories)
     for history in histories:
         check_history(history)
@@ -61,15 +56,7 @@ def _figure_member_curves(
             _mark_ensemble(axes, ensemble_accuracy)
         else:
             axes.set_ylabel("loss (nats)", **font())
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=3,
-            columnspacing=1.2,
-            handlelength=1.4,
-            frameon=False,
-            prop={"family": FONTS[0], "size": TEXT_PT},
-        )
+        legend_above(axes, 3)
     return figure
 
 

@@ -1,12 +1,11 @@
 """Photos beside those of a set that the network sees as most alike."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, save_png
+from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths
 from jaxcnn.plots.image_grid import CaptionLine, Photos
 from jaxcnn.plots.rows import PhotoRow, photo_rows
@@ -16,8 +15,8 @@ from jaxcnn.plots.text import drawable, drawable_names
 _MAX_ROWS = 24
 
 
+@writes_png
 def plot_neighbours(
-    path: PathLike,
     images: Photos,
     neighbours: Sequence[Photos],
     *,
@@ -25,8 +24,8 @@ def plot_neighbours(
     similarities: np.ndarray,
     class_names: Sequence[str],
     names: Sequence[str],
-) -> Path:
-    """Draw a row a photo: the photo, then the nearest of a set with their labels.
+) -> Figure:
+    """Draw one row per photo: the photo, then the nearest of a set with their labels.
 
     Args:
       path: where the PNG goes.
@@ -43,26 +42,6 @@ def plot_neighbours(
     Raises:
       ValueError: if the lengths differ, are zero or exceed 24 photos, or a label is out of range.
     """
-    figure = _figure_neighbours(
-        images,
-        neighbours,
-        labels=labels,
-        similarities=similarities,
-        class_names=class_names,
-        names=names,
-    )
-    return save_png(figure, path)
-
-
-def _figure_neighbours(
-    images: Photos,
-    neighbours: Sequence[Photos],
-    *,
-    labels: np.ndarray,
-    similarities: np.ndarray,
-    class_names: Sequence[str],
-    names: Sequence[str],
-) -> Figure:
     check_lengths(
         images=images, neighbours=neighbours, labels=labels, similarities=similarities, names=names
     )

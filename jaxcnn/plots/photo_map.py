@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import counted, percent
+from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths
 from jaxcnn.plots.style import HALO, INK, PALE, RUN_COLOURS, RUN_MARKERS, SMALL_PT, TEXT_PT
-from jaxcnn.plots.text import counted, drawable_names, fit_text, font, percent
+from jaxcnn.plots.text import drawable_names, fit_text, font
 
 _MAX_NAMED = 12  # classes told apart; more looks than that are told apart by nobody
 _LEGEND_SIZE = 60.0  # square points
 
 
+@writes_png
 def plot_photo_map(
-    path: PathLike,
     points: np.ndarray,
     labels: Sequence[int] | np.ndarray,
     class_names: Sequence[str],
@@ -28,8 +28,8 @@ def plot_photo_map(
     method: str,
     wrong: np.ndarray | None = None,
     variance_share: float = math.nan,
-) -> Path:
-    """Draw a point a photo, with a colour and a shape for each class.
+) -> Figure:
+    """Draw one point per photo, with a colour and a shape for each class.
 
     Args:
       path: where the PNG goes.
@@ -46,21 +46,6 @@ def plot_photo_map(
     Raises:
       ValueError: if the lengths differ or are zero, or a label is out of range.
     """
-    figure = _figure_photo_map(
-        points, labels, class_names, method=method, wrong=wrong, variance_share=variance_share
-    )
-    return save_png(figure, path)
-
-
-def _figure_photo_map(
-    points: np.ndarray,
-    labels: Sequence[int] | np.ndarray,
-    class_names: Sequence[str],
-    *,
-    method: str,
-    wrong: np.ndarray | None = None,
-    variance_share: float = math.nan,
-) -> Figure:
     check_lengths(points=points, labels=labels, wrong=labels if wrong is None else wrong)
     truth, names = check_labels(labels, len(class_names)), drawable_names(class_names)
     how = {"tsne": "t-SNE", "pca": "principal components"}.get(method, method)

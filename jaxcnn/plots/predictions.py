@@ -1,27 +1,27 @@
 """Photos with what the network says of them, and its surest mistakes."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
+from jaxcnn.host.text import counted, percent
+from jaxcnn.plots.canvas import new_figure, put_text, writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos, top_1
 from jaxcnn.plots.image_grid import CaptionLine, Photos, photo_grid
 from jaxcnn.plots.style import GREEN, GREY, VERMILLION
-from jaxcnn.plots.text import counted, drawable, drawable_names, font, percent, quoted
+from jaxcnn.plots.text import drawable, drawable_names, font, quoted
 
 
+@writes_png
 def plot_predictions(
-    path: PathLike,
     images: Photos,
     labels: Sequence[int] | np.ndarray | None,
     probabilities: np.ndarray,
     class_names: Sequence[str],
     *,
     max_photos: int = 25,
-) -> Path:
+) -> Figure:
     """Draw photos with the predicted class and its probability; with labels, also right or wrong.
 
     Args:
@@ -38,18 +38,6 @@ def plot_predictions(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    figure = _figure_predictions(images, labels, probabilities, class_names, max_photos=max_photos)
-    return save_png(figure, path)
-
-
-def _figure_predictions(
-    images: Photos,
-    labels: Sequence[int] | np.ndarray | None,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    *,
-    max_photos: int = 25,
-) -> Figure:
     check_lengths(images=images, probabilities=probabilities)
     check_max_photos(max_photos)
     names = drawable_names(class_names)
@@ -90,8 +78,8 @@ def _right_title(right: np.ndarray) -> str:
     return f"{right.sum():,} of {counted(len(right), 'photo')} right ({percent(right.mean())})"
 
 
+@writes_png
 def plot_most_confidently_wrong(
-    path: PathLike,
     images: Photos,
     labels: Sequence[int] | np.ndarray,
     probabilities: np.ndarray,
@@ -99,7 +87,7 @@ def plot_most_confidently_wrong(
     *,
     names: Sequence[str] | None = None,
     max_photos: int = 16,
-) -> Path:
+) -> Figure:
     """Draw the photos that the network got wrong, the surest mistake first.
 
     Args:
@@ -117,21 +105,6 @@ def plot_most_confidently_wrong(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    figure = _figure_most_confidently_wrong(
-        images, labels, probabilities, class_names, names=names, max_photos=max_photos
-    )
-    return save_png(figure, path)
-
-
-def _figure_most_confidently_wrong(
-    images: Photos,
-    labels: Sequence[int] | np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    *,
-    names: Sequence[str] | None = None,
-    max_photos: int = 16,
-) -> Figure:
     check_lengths(images=images, labels=labels, probabilities=probabilities)
     check_lengths(images=images, names=labels if names is None else names)
     check_max_photos(max_photos)

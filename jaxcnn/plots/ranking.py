@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxcnn.plots.text import percent, points, quoted
+from jaxcnn.host.text import percent, points
+from jaxcnn.plots.text import quoted
 
 
 def best_index(values: np.ndarray, *, losses: np.ndarray | None = None) -> int | None:

@@ -1,7 +1,6 @@
 """How much of the photo a pixel of each stage sees."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
+from jaxcnn.host.text import counted
+from jaxcnn.plots.canvas import add_axes, new_figure, put_text, writes_png
 from jaxcnn.plots.image_grid import to_rgb
 from jaxcnn.plots.style import GREY, MARGIN, RUN_COLOURS, TEXT_PT
-from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
+from jaxcnn.plots.text import drawable_names, fit_text, font, quoted
 
 _STYLES: tuple[Any, ...] = ("-", "--", ":", "-.")
 _SIDE, _LINE = 5.2, 0.32  # of the photo and between lines of the table
@@ -28,13 +28,14 @@ class FieldRow(NamedTuple):
     sees_all: bool  # a mean over all pixels weighs the channels, too
 
 
-def plot_receptive_fields(path: PathLike, image: np.ndarray, fields: Sequence[FieldRow]) -> Path:
+@writes_png
+def plot_receptive_fields(image: np.ndarray, fields: Sequence[FieldRow]) -> Figure:
     """Draw the field of each stage around the middle of a photo, with a table beside.
 
     Args:
       path: where the PNG goes.
       image: (H, W, C) photo, at the size that the network sees.
-      fields: a row a stage, the first stage first.
+      fields: one row per stage, the first stage first.
 
     Returns:
       `path`.
@@ -42,10 +43,6 @@ def plot_receptive_fields(path: PathLike, image: np.ndarray, fields: Sequence[Fi
     Raises:
       ValueError: if there is no field, or more than 24.
     """
-    return save_png(_figure_receptive_fields(image, fields), path)
-
-
-def _figure_receptive_fields(image: np.ndarray, fields: Sequence[FieldRow]) -> Figure:
     if not 1 <= len(fields) <= 24:
         raise ValueError(f"got {len(fields)} fields; expected 1 to 24.")
     side = min(np.shape(image)[:2])
@@ -57,9 +54,8 @@ def _figure_receptive_fields(image: np.ndarray, fields: Sequence[FieldRow]) -> F
     if beyond:
         note += f"; {counted(beyond, 'of them is', 'of them are')} as large as the photo or larger"
     figure, heading = new_figure(12.0, max(_SIDE, (len(fields) + 3) * _LINE) + 0.3, title, note)
-    width, height = figure.get_size_inches()
-    box = (MARGIN / width, 1 - (heading + _SIDE) / height, _SIDE / width, _SIDE / height)
-    axes = figure.add_axes(box, anchor="NW", xticks=[], yticks=[])
+    place = (MARGIN, heading, _SIDE, _SIDE)
+    axes = add_axes(figure, *place, anchor="NW", xticks=[], yticks=[])
     axes.imshow(to_rgb(image), aspect="equal", interpolation="antialiased")
     axes.spines[:].set_visible(False)
     for number, field in enumerate(fields):
@@ -86,7 +82,7 @@ def _draw_field(axes: Axes, field: FieldRow, number: int, size_px: Sequence[int]
 
 
 def _write_table(figure: Figure, fields: Sequence[FieldRow], heading: float) -> None:
-    """Write a line a stage: its line on the photo, its name, field and stride."""
+    """Write one line per stage: its line on the photo, its name, field and stride."""
     left = MARGIN + _SIDE + 0.5
     columns = (left + 0.7, left + 3.4, left + 4.5)
     look = font(color=GREY)

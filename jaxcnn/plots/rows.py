@@ -20,8 +20,8 @@ class PhotoRow(NamedTuple):
 
     heading: str  # above the row; "" for none
     images: Sequence[np.ndarray]
-    captions: Sequence[Sequence[CaptionLine]] = ()  # a list of lines a photo; () for none
-    frames: Sequence[str] = ()  # a colour a photo, "" for no frame; () for none
+    captions: Sequence[Sequence[CaptionLine]] = ()  # a list of lines per photo; () for none
+    frames: Sequence[str] = ()  # a colour per photo, "" for no frame; () for none
 
 
 def photo_rows(

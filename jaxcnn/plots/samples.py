@@ -1,26 +1,26 @@
 """Training photos: a sheet of them by class, and what augmentation makes of some."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, new_figure, put_text, save_png
+from jaxcnn.host.text import counted
+from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos
-from jaxcnn.plots.image_grid import CaptionLine, Photos, add_photo, photo_grid
-from jaxcnn.plots.style import GREY, MARGIN, SMALL_PT, TEXT_PT
-from jaxcnn.plots.text import counted, drawable_names, fit_text, font, quoted
+from jaxcnn.plots.image_grid import CaptionLine, Photos, photo_grid
+from jaxcnn.plots.rows import PhotoRow, photo_rows
+from jaxcnn.plots.text import drawable_names, quoted
 
 
+@writes_png
 def plot_contact_sheet(
-    path: PathLike,
     images: Photos,
     labels: Sequence[int] | np.ndarray,
     class_names: Sequence[str],
     *,
     max_photos: int = 96,
-) -> Path:
+) -> Figure:
     """Draw photos by class under their labels, to see what the data are before training on them.
 
     Args:
@@ -36,45 +36,35 @@ def plot_contact_sheet(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    return save_png(_figure_contact_sheet(images, labels, class_names, max_photos=max_photos), path)
-
-
-def _figure_contact_sheet(
-    images: Photos,
-    labels: Sequence[int] | np.ndarray,
-    class_names: Sequence[str],
-    *,
-    max_photos: int = 96,
-) -> Figure:
     check_lengths(images=images, labels=labels)
     check_max_photos(max_photos)
     classes, truth = drawable_names(class_names), check_labels(labels, len(class_names))
     by_class = np.argsort(truth, kind="stable")
     count = min(len(truth), max_photos)
     shown = by_class[np.arange(count) * len(truth) // count]
-    counts = np.bincount(truth, minlength=len(classes))
-    present = np.count_nonzero(counts)
+    counts = np.bincount(truth, minlength=len(classes)).tolist()
+    present = int(np.count_nonzero(counts))
     title = f"{counted(len(truth), 'photo')} of {counted(present, 'class', 'classes')}"
-    least, most = counts.argmin(), counts.argmax()
-    note = f"{counted(counts[most], 'photo')} of each class"
-    if counts[least] < counts[most]:
-        note = f"From {counts[least]:,} of {quoted(classes[least])} "
-        note += f"to {counts[most]:,} of {quoted(classes[most])}"
+    least, most = min(counts), max(counts)
+    note = f"{counted(most, 'photo')} of each class"
+    if least < most:
+        note = f"From {least:,} of {quoted(classes[counts.index(least)])} "
+        note += f"to {most:,} of {quoted(classes[counts.index(most)])}"
     if count < len(truth):
         note += f"; {count} shown, evenly spaced"
     captions = [[CaptionLine(classes[truth[i]])] for i in shown]
     return photo_grid([images[i] for i in shown], captions, title=title, note=note)
 
 
+@writes_png
 def plot_augmented_samples(
-    path: PathLike,
     originals: Photos,
     augmented: Sequence[Photos] | np.ndarray,
     *,
     class_names: Sequence[str],
     labels: Sequence[int] | np.ndarray,
     shares: np.ndarray | None = None,
-) -> Path:
+) -> Figure:
     """Draw a row for each photo: the original at left, then its augmented views.
 
     Args:
@@ -93,20 +83,6 @@ def plot_augmented_samples(
       ValueError: if the lengths differ, are zero or exceed 60 photos, or a photo or label is out of
         contract.
     """
-    figure = _figure_augmented_samples(
-        originals, augmented, class_names=class_names, labels=labels, shares=shares
-    )
-    return save_png(figure, path)
-
-
-def _figure_augmented_samples(
-    originals: Photos,
-    augmented: Sequence[Photos] | np.ndarray,
-    *,
-    class_names: Sequence[str],
-    labels: Sequence[int] | np.ndarray,
-    shares: np.ndarray | None = None,
-) -> Figure:
     check_lengths(originals=originals, augmented=augmented, labels=labels)
     checked, names = check_labels(labels, len(class_names)), drawable_names(class_names)
     columns, count = len(augmented[0]), len(originals)
@@ -121,24 +97,20 @@ def _figure_augmented_samples(
     note = f"{counted(count, 'photo')}, {counted(columns, 'augmented view')} of each"
     if shares is not None:
         note += ", mixed with the photo in the row above"
-    size, gap, aside, pitch = 1.5, 0.1, 0.3, 1.5 + 0.4
-    width = max(2 * MARGIN + (columns + 1) * (size + gap) + aside, 7.0)
-    figure, heading = new_figure(
-        width, 0.35 + count * pitch, _augmented_title(augmented, shares is not None), note
-    )
-    starts = [MARGIN] + [MARGIN + aside + (j + 1) * (size + gap) for j in range(columns)]
-    for left, text in ((starts[0], "original"), (starts[1], "augmented")):
-        put_text(figure, left, heading, text, **font(color=GREY))
+    rows = []
     for i, (original, views) in enumerate(zip(originals, augmented, strict=True)):
-        top = heading + 0.3 + i * pitch
-        for left, image in zip(starts, [original, *views], strict=True):
-            add_photo(figure, image, left, top, size)
-        name = fit_text(names[checked[i]], size, TEXT_PT, weight="bold")
-        put_text(figure, MARGIN, top + size + 0.06, name, **font(fontweight="bold"))
-        for left, share in zip(starts[1:], () if shares is None else shares[i], strict=False):
-            text = fit_text(_shares_text(share, names), size, SMALL_PT)
-            put_text(figure, left, top + size + 0.06, text, **font(SMALL_PT))
-    return figure
+        captions = [[CaptionLine(names[checked[i]], weight="bold")]]
+        for j in range(columns):
+            text = "" if shares is None else _shares_text(shares[i, j], names)
+            captions.append([CaptionLine(text)])
+        rows.append(PhotoRow("", [original, *views], captions))
+    return photo_rows(
+        rows,
+        title=_augmented_title(augmented, shares is not None),
+        note=note,
+        headings=["original", "augmented"],
+        aside=0.3,
+    )
 
 
 def _shares_text(share: np.ndarray, names: Sequence[str]) -> str:

@@ -1,20 +1,20 @@
 """Photos whose labels look wrong, the most suspicious first."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxcnn.plots.canvas import PathLike, save_png
+from jaxcnn.host.text import counted, percent
+from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos
 from jaxcnn.plots.image_grid import CaptionLine, Photos, photo_grid
 from jaxcnn.plots.style import GREY, VERMILLION
-from jaxcnn.plots.text import counted, drawable, drawable_names, percent
+from jaxcnn.plots.text import drawable, drawable_names
 
 
+@writes_png
 def plot_suspicious_labels(
-    path: PathLike,
     images: Photos,
     labels: Sequence[int] | np.ndarray,
     suspected: Sequence[int] | np.ndarray,
@@ -24,7 +24,7 @@ def plot_suspicious_labels(
     names: Sequence[str] | None = None,
     num_examples: int | None = None,
     max_photos: int = 40,
-) -> Path:
+) -> Figure:
     """Draw photos in the order of their rank, each with its label and what it seems to be.
 
     Args:
@@ -44,30 +44,6 @@ def plot_suspicious_labels(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    figure = _figure_suspicious_labels(
-        images,
-        labels,
-        suspected,
-        probabilities,
-        class_names,
-        names=names,
-        num_examples=num_examples,
-        max_photos=max_photos,
-    )
-    return save_png(figure, path)
-
-
-def _figure_suspicious_labels(
-    images: Photos,
-    labels: Sequence[int] | np.ndarray,
-    suspected: Sequence[int] | np.ndarray,
-    probabilities: Sequence[float] | np.ndarray,
-    class_names: Sequence[str],
-    *,
-    names: Sequence[str] | None = None,
-    num_examples: int | None = None,
-    max_photos: int = 40,
-) -> Figure:
     check_lengths(images=images, labels=labels, suspected=suspected, probabilities=probabilities)
     check_lengths(images=images, names=labels if names is None else names)
     check_max_photos(max_photos)

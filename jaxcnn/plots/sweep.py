@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from jaxcnn.plots.canvas import PathLike, chart_axes, new_figure, save_png
+from jaxcnn.host.text import counted, percent
+from jaxcnn.plots.canvas import chart_axes, legend_above, new_figure, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.curves import accuracy_axis
 from jaxcnn.plots.ranking import best_index
-from jaxcnn.plots.style import BLUE, FONTS, GREY, INK, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import counted, font, percent
+from jaxcnn.plots.style import BLUE, GREY, INK, VERMILLION
+from jaxcnn.plots.text import font
 
 
-def plot_sweep(
-    path: PathLike, points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]
-) -> Path:
+@writes_png
+def plot_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]) -> Figure:
     """Draw the validation accuracy of each point of a grid, one chart for each hyper-parameter.
 
     Args:
@@ -36,10 +35,6 @@ def plot_sweep(
     Raises:
       ValueError: if there is no point or no hyper-parameter.
     """
-    return save_png(_figure_sweep(points, scales), path)
-
-
-def _figure_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]) -> Figure:
     check_lengths(points=points)
     check_lengths(scales=list(scales))
     accuracy = np.array(
@@ -58,15 +53,7 @@ def _figure_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]
         _draw_points(axes, values, accuracy, stayed, best)
         _value_axis(axes, name, values, scale)
         accuracy_axis(axes)
-    figure.axes[0].legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=3,
-        columnspacing=1.0,
-        handlelength=1.0,
-        frameon=False,
-        prop={"family": FONTS[0], "size": TEXT_PT},
-    )
+    legend_above(figure.axes[0], 3)
     return figure
 
 

@@ -1,12 +1,10 @@
 """Text of any script: what can be drawn, how wide it is, and how it is shortened to fit."""
 
 import functools
-import math
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import RendererAgg
 
@@ -104,35 +102,3 @@ def font(size_pt: float = TEXT_PT, **changes: Any) -> dict[str, Any]:
     """Make text properties; never mathematics, for a class may be named "$"."""
     look = {"fontfamily": list(_families()), "fontsize": size_pt, "color": INK, "parse_math": False}
     return look | changes
-
-
-def percent(fraction: float, digits: int = 1) -> str:
-    """Write a fraction as a percentage; "n/a" if it is not finite.
-
-    Example:
-      >>> percent(0.073), percent(0.98, 0), percent(1.0), percent(math.nan)
-      ('7.3%', '98%', '100%', 'n/a')
-    """
-    if not math.isfinite(fraction):
-        return "n/a"
-    return "100%" if fraction == 1 else f"{100 * fraction:.{digits}f}%"
-
-
-def points(difference: float) -> str:
-    """Write a difference of two fractions in percentage points, with a true minus sign.
-
-    Example:
-      >>> points(0.073)
-      '7.3 points'
-    """
-    return f"{100 * difference:.1f} points".replace("-", "\u2212")
-
-
-def counted(count: int | np.integer, one: str, many: str = "") -> str:
-    """Write a number of things, in the singular where there is one.
-
-    Example:
-      >>> counted(1, "photo"), counted(1200, "photo"), counted(2, "class", "classes")
-      ('1 photo', '1,200 photos', '2 classes')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

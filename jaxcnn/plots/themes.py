@@ -1,6 +1,5 @@
 """The same figure for a light page and for a dark one."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 from PIL import Image
 
+from jaxcnn.data.encode import encode_image
 from jaxcnn.plots.style import (
     BLACK,
     BLUE,
@@ -114,11 +114,5 @@ def _webp(figure: Figure) -> bytes:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    exact = _save(pixels, lossless=True)
-    return exact if len(exact) <= _EXACT_BYTES else _save(pixels, quality=88)
-
-
-def _save(pixels: Image.Image, **options: Any) -> bytes:
-    file = io.BytesIO()
-    pixels.save(file, "WEBP", **options)
-    return file.getvalue()
+    exact = encode_image(pixels, "WEBP", lossless=True)
+    return exact if len(exact) <= _EXACT_BYTES else encode_image(pixels, "WEBP", quality=88)

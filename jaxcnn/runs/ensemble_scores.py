@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxcnn.runs import summary as summary_lib
 from jaxcnn.metrics.calibration import expected_calibration_error
+from jaxcnn.runs import summary as summary_lib
 from jaxcnn.training.evaluation import Evaluation
 
 _LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)

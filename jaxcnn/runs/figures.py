@@ -10,10 +10,10 @@ import numpy as np
 
 from jaxcnn import plots
 from jaxcnn.augment import augment_batch
-from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.training.evaluation import Evaluation
-from jaxcnn.metrics.classification import confusion_matrix
 from jaxcnn.augment.mixing import Mixing
+from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.metrics.classification import confusion_matrix
+from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.preprocessing import to_unit_interval
 from jaxcnn.training.step import Augment
 from jaxcnn.types import Batch
@@ -96,7 +96,7 @@ def draw_results(
       folder: where the pictures go.
       split: the test split.
       found: the network's answers to it.
-      history: a row an epoch.
+      history: one row per epoch.
       accuracies: test accuracy of each baseline and of the network; one alone is not drawn.
     """
     names = split.class_names

@@ -1,12 +1,17 @@
 """What a run comes to, as JSON values: scores with their intervals, and what they were taken on."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxcnn.metrics.calibration import expected_calibration_error
+from jaxcnn.metrics.classification import (
+    confusion_matrix,
+    per_class_precision_recall,
+    wilson_interval,
+)
 from jaxcnn.training.evaluation import Evaluation
-from jaxcnn.metrics.classification import confusion_matrix, per_class_precision_recall, wilson_interval
 
 
 def scores(found: Evaluation) -> dict[str, Any]:
@@ -59,3 +64,59 @@ def result(
 
 def _numbers(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
+
+
+class ClassRow(NamedTuple):
+    """How well one class is known; None where a quotient is 0 / 0 or photos were not counted."""
+
+    name: str
+    labels: int | None  # test photos of the class
+    predictions: int | None  # test photos that are given the class
+    recall: float | None  # share of its photos that are found
+    precision: float | None  # share of the photos given the class that belong to it
+
+    @property
+    def recall_interval(self) -> tuple[float, float] | None:
+        """The 95 % Wilson interval."""
+        return _interval(self.recall, self.labels)
+
+    @property
+    def precision_interval(self) -> tuple[float, float] | None:
+        """The 95 % Wilson interval."""
+        return _interval(self.precision, self.predictions)
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of recall and precision."""
+        if self.recall is None and self.precision is None:
+            return None
+        recall, precision = self.recall or 0.0, self.precision or 0.0
+        return 2 * recall * precision / ((recall + precision) or 1.0)
+
+
+def _interval(share: float | None, count: int | None) -> tuple[float, float] | None:
+    if share is None or not count:
+        return None
+    return wilson_interval(round(share * count), count)
+
+
+def class_rows(summary: Mapping[str, Any]) -> list[ClassRow]:
+    """List a run's results by class, in the order of the labels.
+
+    Args:
+      summary: as `result` writes it; an older run did not count photos by class.
+
+    Returns:
+      One row per class.
+    """
+    names = summary["class_names"]
+    unknown = [None] * len(names)
+    columns = zip(
+        names,
+        summary.get("test_labels", unknown),
+        summary.get("test_predictions", unknown),
+        summary["test_recall"],
+        summary["test_precision"],
+        strict=True,
+    )
+    return [ClassRow(*values) for values in columns]

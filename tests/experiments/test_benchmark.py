@@ -15,9 +15,9 @@ from experiments.benchmarks.workers import Worker, WorkerError
 # A worker whose task is what the description says it to be.
 FAKE = """
 import os, signal, time
-from experiments.benchmarks.serving import Task, Unavailable, serve
+from experiments.benchmarks.serving import Task, Unavailable
 
-def make(spec):
+def make_task(spec):
     kind = spec["kind"]
     if kind == "unavailable":
         raise Unavailable("is on holiday")
@@ -39,9 +39,6 @@ def make(spec):
         return 4
 
     return Task(step, {"num_parameters": 7, "compile_seconds": 0.5}, lambda: len(calls))
-
-def main():
-    serve(make)
 """
 
 
@@ -234,7 +231,7 @@ def test_rows_by_networks_modes_and_batch_sizes():
 
 def test_the_chart_shows_each_contestant_as_a_share(tmp_path):
     many = [make_row(), make_row(torch_compile=entry(reason="no compiler"))]
-    (axes,) = chart._figure_speeds(many, machine="a machine").axes
+    (axes,) = chart.plot_speeds.__wrapped__(many, machine="a machine").axes
     widths = [bar.get_width() for bar in axes.patches]
     np.testing.assert_allclose(widths, [1, 0.25, 0.5, 1, 0.25, 0.4])
     path = chart.plot_speeds(tmp_path / "speed.png", many, machine="a machine")

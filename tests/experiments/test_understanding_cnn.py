@@ -52,11 +52,11 @@ def test_one_dimension_finds_the_change_at_its_place(course):
     np.testing.assert_array_equal(facts["response"], facts["signal"][:-1] - facts["signal"][1:])
 
 
-def test_two_dimensions_find_upright_and_level_edges(course):
-    upright, level = np.moveaxis(filters.two_dimensions(course).facts["square"], -1, 0)
-    np.testing.assert_array_equal(upright, level.T)
+def test_two_dimensions_find_vertical_and_horizontal_edges(course):
+    vertical, horizontal = np.moveaxis(filters.two_dimensions(course).facts["square"], -1, 0)
+    np.testing.assert_array_equal(vertical, horizontal.T)
     # These two rows of the answer lie inside the square's own rows.
-    np.testing.assert_array_equal(upright[2:4], [[4, 4, 0, 0, -4, -4]] * 2)
+    np.testing.assert_array_equal(vertical[2:4], [[4, 4, 0, 0, -4, -4]] * 2)
 
 
 def test_padding_keeps_or_trims(course):
@@ -269,10 +269,10 @@ def test_arrays_are_computed_once_for_the_same_course(tmp_path):
 
     for seed, expected in ((0, 1), (0, 1), (1, 2)):
         course = Course(tmp_path, seed=seed, sizes=TINY)
-        np.testing.assert_array_equal(course.kept("numbers", make)["x"], [0, 1, 2])
+        np.testing.assert_array_equal(course.cached("numbers", make)["x"], [0, 1, 2])
         assert len(calls) == expected
     (tmp_path / "numbers.npz").write_bytes(b"half a file")
-    course.kept("numbers", make)
+    course.cached("numbers", make)
     assert len(calls) == 3
 
 
@@ -311,8 +311,8 @@ def test_the_curves_names_are_in_the_figure_and_clear_of_the_curves(moved, scrat
 @pytest.mark.parametrize(
     ("enough", "last", "said", "unsaid"),
     [
-        ("", (0.9, 0.7), "does not come as far even with 800.", "needs"),
-        ("800", (0.9, 0.85), "needs 800 photos to come as far.", "ahead"),
+        ("", (0.9, 0.7), "does not get as far even with 800.", "needs"),
+        ("800", (0.9, 0.85), "needs 800 photos to get as far.", "ahead"),
         ("200", (0.9, 0.95), "with 800 of its own it is ahead, 95% to 90%.", "even with"),
     ],
 )

@@ -1,6 +1,5 @@
 """One call of each plot, and what the tests of several plots read from a figure."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,8 +105,7 @@ class Case(NamedTuple):
         return getattr(plots, f"plot_{self.name}")(path, *args, **self.kwargs)
 
     def draw(self) -> Figure:
-        home = sys.modules[getattr(plots, f"plot_{self.name}").__module__]
-        return getattr(home, f"_figure_{self.name}")(*self.args, **self.kwargs)
+        return getattr(plots, f"plot_{self.name}").__wrapped__(*self.args, **self.kwargs)
 
 
 PHOTOS, LABELS, CLASSES = _make_photos(4), np.array([0, 1, 1, 0]), ["cat", "dog"]

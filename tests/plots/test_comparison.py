@@ -13,7 +13,7 @@ def test_comparison_curves(make_history, texts, heading):
     runs["augmented"] = [
         r | {"validation_accuracy": r["validation_accuracy"] + 0.1} for r in runs["augmented"]
     ]
-    figure = comparison._figure_comparison_curves(runs)
+    figure = comparison.plot_comparison_curves.__wrapped__(runs)
     assert heading(figure) == "augmented is best: 90.0%, 10.0 points above plain"
     assert {"plain", "augmented"} <= set(texts(figure))
     assert "best 80.0%, gap 20.0 points" in texts(figure)
@@ -28,7 +28,7 @@ def test_comparison_curves(make_history, texts, heading):
 def test_comparison_labels_stay_apart(num_runs, make_history, texts, assert_nothing_clipped):
     runs = {f"run {i}": make_history(3) for i in range(num_runs)}
     runs["all lost"] = [dict.fromkeys(r, math.nan) | {"epoch": r["epoch"]} for r in make_history(3)]
-    figure = comparison._figure_comparison_curves(runs)
+    figure = comparison.plot_comparison_curves.__wrapped__(runs)
     assert_nothing_clipped(figure)
     names = [t for t in figure.axes[0].texts if t.get_text() in runs]
     tops = sorted((t.get_window_extent().y0, t.get_window_extent().y1) for t in names)
@@ -57,4 +57,4 @@ def test_spread(heights, step, expected):
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="at least 1"):
-        comparison._figure_comparison_curves({})
+        comparison.plot_comparison_curves.__wrapped__({})

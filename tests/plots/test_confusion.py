@@ -14,11 +14,11 @@ def make_matrix(num_classes):
 
 def test_confusion_matrix_numbers_each_cell(texts, heading):
     matrix = np.array([[8, 2, 0], [0, 0, 0], [1, 0, 1239]])
-    figure = confusion._figure_confusion_matrix(matrix, ["a", "b", "c"])
+    figure = confusion.plot_confusion_matrix.__wrapped__(matrix, ["a", "b", "c"])
     cells = [t.get_text() for t in figure.axes[0].texts]
     assert cells == [
         "8\n80%", "2\n20%", "0\n0%", "0\n\u2013", "0\n\u2013", "0\n\u2013",
-        "1\n0%", "0\n0%", "1,239\n100%",
+        "1\n< 1%", "0\n0%", "1,239\n> 99%",
     ]  # fmt: skip
     assert heading(figure) == "99.8% right; most often a is taken for b (2 times)"
     np.testing.assert_allclose(
@@ -37,7 +37,7 @@ def test_confusion_matrix_at_every_size(
 ):
     names = [f"a rather long name of the class {i}" for i in range(num_classes)]
     matrix = make_matrix(num_classes) if num_classes > 1 else np.array([[5]])
-    figure = confusion._figure_confusion_matrix(matrix, names)
+    figure = confusion.plot_confusion_matrix.__wrapped__(matrix, names)
     axes = figure.axes[0]
     assert len(axes.texts) == num_cells
     assert len(axes.get_xticks()) == len(axes.get_yticks()) == num_ticks
@@ -51,7 +51,7 @@ def test_confusion_matrix_at_every_size(
 
 def test_cell_numbers_stay_in_their_cells(texts):
     matrix = np.full((12, 12), 12345, dtype=np.int64)
-    figure = confusion._figure_confusion_matrix(matrix, [str(i) for i in range(12)])
+    figure = confusion.plot_confusion_matrix.__wrapped__(matrix, [str(i) for i in range(12)])
     figure.canvas.draw()
     axes = figure.axes[0]
     cell = axes.get_window_extent().width / 12
@@ -65,9 +65,11 @@ def test_cell_numbers_stay_in_their_cells(texts):
     [(np.eye(2, dtype=int) * 4, "All 8 photos right"), (np.zeros((2, 2), int), "No photo was")],
 )
 def test_confusion_matrix_without_mistakes(matrix, said, texts, heading):
-    assert said in heading(confusion._figure_confusion_matrix(matrix, CLASSES))
+    assert said in heading(confusion.plot_confusion_matrix.__wrapped__(matrix, CLASSES))
     many = np.eye(30, dtype=int)
-    assert "No class is confused" in texts(confusion._figure_confusion_matrix(many, ["n"] * 30))
+    assert "No class is confused" in texts(
+        confusion.plot_confusion_matrix.__wrapped__(many, ["n"] * 30)
+    )
 
 
 def test_most_confused_finds_the_greatest_counts_off_the_diagonal():
@@ -79,9 +81,18 @@ def test_most_confused_finds_the_greatest_counts_off_the_diagonal():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: confusion._figure_confusion_matrix(np.eye(2), CLASSES), "float64 of shape"),
-        (lambda: confusion._figure_confusion_matrix(np.eye(3, dtype=int), CLASSES), r"\(2, 2\)"),
-        (lambda: confusion._figure_confusion_matrix(-np.eye(2, dtype=int), CLASSES), "count -1"),
+        (
+            lambda: confusion.plot_confusion_matrix.__wrapped__(np.eye(2), CLASSES),
+            "float64 of shape",
+        ),
+        (
+            lambda: confusion.plot_confusion_matrix.__wrapped__(np.eye(3, dtype=int), CLASSES),
+            r"\(2, 2\)",
+        ),
+        (
+            lambda: confusion.plot_confusion_matrix.__wrapped__(-np.eye(2, dtype=int), CLASSES),
+            "count -1",
+        ),
     ],
 )
 def test_mistakes_are_named(call, message):

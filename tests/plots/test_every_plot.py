@@ -66,20 +66,20 @@ def test_pictures_of_weird_names(weird_names, make_photos, make_history, assert_
     matrix = np.eye(count, dtype=np.int32) + np.roll(np.eye(count, dtype=np.int32), 1, axis=1) * 9
     runs = {name: make_history(2) for name in weird_names}
     accuracies = dict.fromkeys(weird_names, 0.5)
-    wrong = predictions._figure_most_confidently_wrong(
+    wrong = predictions.plot_most_confidently_wrong.__wrapped__(
         photos, labels, probabilities, weird_names, names=weird_names
     )
     figures = [
         wrong,
-        predictions._figure_predictions(photos, labels, probabilities, weird_names),
-        samples._figure_contact_sheet(photos, labels, weird_names),
-        suspicious_labels._figure_suspicious_labels(
+        predictions.plot_predictions.__wrapped__(photos, labels, probabilities, weird_names),
+        samples.plot_contact_sheet.__wrapped__(photos, labels, weird_names),
+        suspicious_labels.plot_suspicious_labels.__wrapped__(
             photos, labels, labels[::-1], labels / count, weird_names, names=weird_names
         ),
-        confusion._figure_confusion_matrix(matrix, weird_names),
-        comparison._figure_comparison_curves(runs),
-        bars._figure_baselines(accuracies, chance=0.1),
-        samples._figure_augmented_samples(
+        confusion.plot_confusion_matrix.__wrapped__(matrix, weird_names),
+        comparison.plot_comparison_curves.__wrapped__(runs),
+        bars.plot_baselines.__wrapped__(accuracies, chance=0.1),
+        samples.plot_augmented_samples.__wrapped__(
             photos, photos[:, None], class_names=weird_names, labels=labels
         ),
     ]

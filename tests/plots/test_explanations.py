@@ -32,7 +32,7 @@ def test_a_map_that_speaks_for_nothing_leaves_the_photo_grey(values):
 
 
 def test_an_empty_map_is_said_to_be_empty(texts):
-    figure = explanations._figure_explanations(
+    figure = explanations.plot_explanations.__wrapped__(
         [PHOTO, PHOTO],
         [0, 0],
         ["cat", "dog"],
@@ -64,20 +64,20 @@ def test_calibration_is_said_in_words(accuracy, title, heading):
         np.array([[0.0, 1.0]] * 2),
         np.array([20, 80]),
     )
-    assert title in heading(calibration._figure_calibration(curve))
+    assert title in heading(calibration.plot_calibration.__wrapped__(curve))
 
 
 def test_a_calibration_curve_of_nothing_is_refused():
     empty = plots.Reliability(*(np.array([np.nan]) for _ in range(4)), np.array([0]))
     with pytest.raises(ValueError, match="no example"):
-        calibration._figure_calibration(empty)
+        calibration.plot_calibration.__wrapped__(empty)
 
 
 def test_of_many_classes_the_most_frequent_are_told_apart(texts):
     labels = np.concatenate([np.arange(20), np.arange(12)])
     names = [f"class {i}" for i in range(20)]
     points = np.random.default_rng(0).normal(size=(32, 2))
-    figure = photo_map._figure_photo_map(points, labels, names, method="tsne")
+    figure = photo_map.plot_photo_map.__wrapped__(points, labels, names, method="tsne")
     legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert legend == ["8 other classes", *names[:12]]
     assert "t-SNE" in " ".join(texts(figure))
@@ -86,7 +86,7 @@ def test_of_many_classes_the_most_frequent_are_told_apart(texts):
 def test_of_thousands_of_small_points_the_legend_is_as_large_as_of_few():
     labels = np.arange(5000) % 2
     points = np.random.default_rng(0).normal(size=(5000, 2))
-    figure = photo_map._figure_photo_map(
+    figure = photo_map.plot_photo_map.__wrapped__(
         points, labels, ["cat", "dog"], method="pca", wrong=labels == 1
     )
     (axes,) = figure.axes
@@ -97,7 +97,7 @@ def test_of_thousands_of_small_points_the_legend_is_as_large_as_of_few():
 
 
 def test_a_field_larger_than_the_photo_ends_at_its_edges():
-    figure = receptive_fields._figure_receptive_fields(
+    figure = receptive_fields.plot_receptive_fields.__wrapped__(
         PHOTO, [plots.FieldRow("stem", 4, 2, False), plots.FieldRow("top", 99, 4, True)]
     )
     boxes = [(p.get_x(), p.get_width()) for p in figure.axes[0].patches]

@@ -12,7 +12,7 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.7, 0.3]], dty
 
 def test_most_confidently_wrong_is_sorted_and_captioned(texts, heading):
     names = [f"photo/{i}.jpg" for i in range(4)]
-    figure = predictions._figure_most_confidently_wrong(
+    figure = predictions.plot_most_confidently_wrong.__wrapped__(
         PHOTOS, LABELS, PROBABILITIES, CLASSES, names=names
     )
     assert len(figure.axes) == 2
@@ -27,7 +27,7 @@ def test_most_confidently_wrong_is_sorted_and_captioned(texts, heading):
 
 
 def test_most_confidently_wrong_shows_at_most_max_photos(texts):
-    figure = predictions._figure_most_confidently_wrong(
+    figure = predictions.plot_most_confidently_wrong.__wrapped__(
         PHOTOS, LABELS, PROBABILITIES, CLASSES, max_photos=1
     )
     assert len(figure.axes) == 1
@@ -39,7 +39,7 @@ def test_most_confidently_wrong_shows_at_most_max_photos(texts):
 )
 def test_most_confidently_wrong_with_nothing_wrong(count, said, heading, assert_nothing_clipped):
     right = np.eye(2)[LABELS[:count]]
-    figure = predictions._figure_most_confidently_wrong(
+    figure = predictions.plot_most_confidently_wrong.__wrapped__(
         PHOTOS[:count], LABELS[:count], right, CLASSES
     )
     assert said in heading(figure)
@@ -50,13 +50,15 @@ def test_most_confidently_wrong_with_nothing_wrong(count, said, heading, assert_
 def test_a_network_that_says_nan_is_drawn_last(texts):
     probabilities = np.full((4, 2), np.nan)
     probabilities[2] = [0.6, 0.4]
-    figure = predictions._figure_most_confidently_wrong(PHOTOS, LABELS, probabilities, CLASSES)
+    figure = predictions.plot_most_confidently_wrong.__wrapped__(
+        PHOTOS, LABELS, probabilities, CLASSES
+    )
     said = [t for t in texts(figure) if t.startswith("said")]
     assert said == ["said: cat 60.0%", "said: cat n/a"]
 
 
 def test_predictions_marks_right_and_wrong_by_symbol_and_colour(texts, heading):
-    figure = predictions._figure_predictions(PHOTOS, LABELS, PROBABILITIES, CLASSES)
+    figure = predictions.plot_predictions.__wrapped__(PHOTOS, LABELS, PROBABILITIES, CLASSES)
     marked = {t.get_text(): t.get_color() for t in figure.texts if t.get_text().endswith("%")}
     assert list(marked) == ["✓ cat 90%", "✗ cat 60%", "✗ cat 99%", "✓ cat 70%"]
     assert marked["✓ cat 90%"] == GREEN
@@ -68,13 +70,13 @@ def test_predictions_marks_right_and_wrong_by_symbol_and_colour(texts, heading):
 
 
 def test_predictions_without_labels_judges_nothing(texts):
-    figure = predictions._figure_predictions(PHOTOS, None, PROBABILITIES, CLASSES)
+    figure = predictions.plot_predictions.__wrapped__(PHOTOS, None, PROBABILITIES, CLASSES)
     assert "cat 99%" in texts(figure)
     assert not any("✓" in t or "✗" in t or "right" in t for t in texts(figure))
 
 
 def test_predictions_counts_all_and_shows_some(texts, heading):
-    figure = predictions._figure_predictions(
+    figure = predictions.plot_predictions.__wrapped__(
         PHOTOS, np.zeros(4, np.int32), PROBABILITIES, CLASSES, max_photos=3
     )
     assert len(figure.axes) == 3
@@ -84,4 +86,4 @@ def test_predictions_counts_all_and_shows_some(texts, heading):
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"\(N, 2\)"):
-        predictions._figure_predictions(PHOTOS, None, np.eye(4), CLASSES)
+        predictions.plot_predictions.__wrapped__(PHOTOS, None, np.eye(4), CLASSES)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxcnn.plots.suspicious_labels import _figure_suspicious_labels
+from jaxcnn.plots.suspicious_labels import plot_suspicious_labels
 
 LABELS, SEEMS = np.array([0, 1, 0]), np.array([1, -1, -1])
 
@@ -16,7 +16,7 @@ def draw(make_photos, **changes):
         "probabilities": [0.02, 0.3, np.nan],
         "class_names": ["cat", "dog"],
     }
-    return _figure_suspicious_labels(**{**given, **changes})
+    return plot_suspicious_labels.__wrapped__(**{**given, **changes})
 
 
 def test_each_photo_has_its_label_and_what_it_seems(make_photos, texts, heading):

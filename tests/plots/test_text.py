@@ -1,10 +1,8 @@
-import math
-
 import pytest
 from matplotlib import font_manager
 
 from jaxcnn.plots import text
-from jaxcnn.plots.text import drawable, drawable_names, fit_text, percent, text_width, wrap_text
+from jaxcnn.plots.text import drawable, drawable_names, fit_text, text_width, wrap_text
 
 
 def test_drawable_names_are_distinct_and_visible(weird_names):
@@ -46,12 +44,3 @@ def test_wrap_keeps_every_word():
     assert " ".join(wrapped) == text
     assert len(wrapped) > 2
     assert all(text_width(line, 12) <= 1.5 for line in wrapped)
-
-
-@pytest.mark.parametrize(
-    ("fraction", "digits", "written"),
-    [(1.0, 1, "100%"), (0.9996, 1, "100.0%"), (0.073, 1, "7.3%"), (0.98, 0, "98%"),
-     (math.nan, 1, "n/a")],
-)  # fmt: skip
-def test_percent(fraction, digits, written):
-    assert percent(fraction, digits) == written

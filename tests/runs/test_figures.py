@@ -2,11 +2,11 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn.runs import figures
 from jaxcnn import plots
 from jaxcnn.augment import make_augment
-from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.augment.mixing import make_mixing
+from jaxcnn.runs import figures
+from jaxcnn.training.evaluation import Evaluation
 
 HISTORY = [
     {

@@ -1,4 +1,4 @@
-"""From a question to the facts that the page of results shows."""
+"""From a query to the facts that the page of results shows."""
 
 import calendar
 import dataclasses
@@ -19,7 +19,7 @@ from jaxcnn.photos.server.advice import (
     summarize,
 )
 from jaxcnn.photos.server.library import Likeness, PhotoLibrary, as_text
-from jaxcnn.photos.server.query import Asked
+from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.store import PhotoIndex
 from jaxcnn.photos.words import UnknownWordError
 
@@ -63,29 +63,29 @@ class Tile:
         return f"/photo/{self.id}"
 
     @property
-    def why_url(self) -> str:
-        """Where the reason is why it was found."""
-        return f"/why/{self.id}/{self.class_id}"
+    def overlay_url(self) -> str:
+        """Where the overlay is that shows what the network looked at."""
+        return f"/overlay/{self.id}/{self.class_id}"
 
     @property
     def alike_url(self) -> str:
         """The page of photos like it."""
-        return Asked(like=str(self.id)).url()
+        return PageQuery(like=str(self.id)).url()
 
 
-class NotKeptError(LookupError):
-    """The photo that was dropped is no longer kept."""
+class NotCachedError(LookupError):
+    """The photo that was dropped is no longer cached."""
 
 
-def answer_page(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
-    """Answer a question as a page.
+def answer_page(library: PhotoLibrary, query: PageQuery) -> dict[str, Any]:
+    """Answer a query as a page.
 
     Args:
       library: of the photos.
-      asked: the question.
+      query: what the page is to show.
 
     Returns:
-      What the template "gallery.html.jinja" names, but for what does not depend on the question.
+      What the template "gallery.html.jinja" names, but for what does not depend on the query.
 
     Raises:
       PhotoGoneError: if the photo to be compared with is not in the index, or cannot be read.
@@ -93,54 +93,54 @@ def answer_page(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
     likeness, found, problem = None, Found((), 0, ()), ""
     advice: tuple[Advice, ...] = ()
     try:
-        likeness = _likeness(library, asked)
-        found = _search(library, asked, likeness)
-    except NotKeptError as error:
+        likeness = _likeness(library, query)
+        found = _search(library, query, likeness)
+    except NotCachedError as error:
         problem = str(error)
     except UnknownWordError as error:
-        problem, advice = advise_on_word(error, asked)
+        problem, advice = advise_on_word(error, query)
     if not found.total and not problem:
-        problem, advice = advise_on_nothing(asked, library.index.count())
+        problem, advice = advise_on_nothing(query, library.index.count())
     shown = min(found.total, MAX_SHOWN)
-    start = (asked.page - 1) * PAGE_SIZE + 1
+    start = (query.page - 1) * PAGE_SIZE + 1
     return {
-        "asked": asked,
+        "query": query,
         "likeness": likeness,
         "problem": bool(problem),
-        "summary": problem or summarize(asked, found.total, alike=likeness is not None),
+        "summary": problem or summarize(query, found.total, alike=likeness is not None),
         "advice": advice,
         "classes": found.class_names,
-        "photos": make_tiles(library.index, found.hits, asked.words),
+        "photos": make_tiles(library.index, found.hits, query.words),
         "start": start,
         "shown": shown,
-        "page": asked.page,
+        "page": query.page,
         "page_size": PAGE_SIZE,
-        "more_url": f"/tiles?{asked.query(page=1)}",
-        "previous_url": asked.url(page=asked.page - 1) if asked.page > 1 else "",
-        "next_url": asked.url(page=asked.page + 1) if start + PAGE_SIZE <= shown else "",
-        "show_common": bool(problem) or asked.url(page=1) == "/",
+        "more_url": f"/tiles?{query.query_string(page=1)}",
+        "previous_url": query.url(page=query.page - 1) if query.page > 1 else "",
+        "next_url": query.url(page=query.page + 1) if start + PAGE_SIZE <= shown else "",
+        "show_common": bool(problem) or query.url(page=1) == "/",
     }
 
 
-def answer_tiles(library: PhotoLibrary, asked: Asked) -> dict[str, Any]:
-    """Answer a question with one page of photos alone, as "tiles.html.jinja" shows them.
+def answer_tiles(library: PhotoLibrary, query: PageQuery) -> dict[str, Any]:
+    """Answer a query with one page of photos alone, as "tiles.html.jinja" shows them.
 
     Raises:
-      NotKeptError: if the photo to be compared with is no longer kept.
+      NotCachedError: if the photo to compare with is no longer cached.
       UnknownWordError: if a word means no class.
       PhotoGoneError: as `answer_page`.
     """
-    found = _search(library, asked, _likeness(library, asked))
+    found = _search(library, query, _likeness(library, query))
     return {
-        "photos": make_tiles(library.index, found.hits, asked.words),
-        "start": (asked.page - 1) * PAGE_SIZE + 1,
+        "photos": make_tiles(library.index, found.hits, query.words),
+        "start": (query.page - 1) * PAGE_SIZE + 1,
         "total": min(found.total, MAX_SHOWN),
     }
 
 
 def label_url(label: str) -> str:
     """Write the address of the page that shows a class."""
-    return Asked(words=label).url()
+    return PageQuery(words=label).url()
 
 
 def common_labels(index: PhotoIndex) -> list[tuple[str, int]]:
@@ -186,34 +186,34 @@ def _probability(hit: Hit) -> float:
     return hit.labels[0][1] if hit.labels else 0.0
 
 
-def _likeness(library: PhotoLibrary, asked: Asked) -> Likeness | None:
-    if not asked.like:
+def _likeness(library: PhotoLibrary, query: PageQuery) -> Likeness | None:
+    if not query.like:
         return None
-    if asked.like_id is not None:
-        return library.likeness(asked.like_id)
-    found = library.dropped(asked.like)
+    if query.like_id is not None:
+        return library.likeness(query.like_id)
+    found = library.dropped(query.like)
     if found is None:
-        raise NotKeptError(
-            "The photo that was dropped is no longer kept; drop it again to see photos like it."
+        raise NotCachedError(
+            "The photo that was dropped is no longer cached; drop it again to see photos like it."
         )
     return found
 
 
-def _search(library: PhotoLibrary, asked: Asked, likeness: Likeness | None) -> Found:
+def _search(library: PhotoLibrary, query: PageQuery, likeness: Likeness | None) -> Found:
     """Give one page of what fits; of more than MAX_SHOWN photos the first are shown."""
-    first = (asked.page - 1) // _PAGES_AT_ONCE * _PAGES_AT_ONCE  # pages before those ranked
-    query = Query(
-        words=asked.words,
+    first = (query.page - 1) // _PAGES_AT_ONCE * _PAGES_AT_ONCE  # pages before those ranked
+    search_query = Query(
+        words=query.words,
         like=None if likeness is None else likeness.vector,
-        min_probability=asked.min_probability,
-        since=_seconds(asked.since),
+        min_probability=query.min_probability,
+        since=_seconds(query.since),
         limit=_PAGES_AT_ONCE * PAGE_SIZE,
         offset=first * PAGE_SIZE,
     )
-    found = library.found(asked.query(page=first + 1), query)
-    start = (asked.page - 1) * PAGE_SIZE
+    found = library.found(query.query_string(page=first + 1), search_query)
+    start = (query.page - 1) * PAGE_SIZE
     end = min(start + PAGE_SIZE, MAX_SHOWN)
-    hits = found.hits[start - query.offset : max(0, end - query.offset)]
+    hits = found.hits[start - search_query.offset : max(0, end - search_query.offset)]
     return dataclasses.replace(found, hits=hits)
 
 

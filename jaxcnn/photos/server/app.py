@@ -1,6 +1,5 @@
 """The web application: an index of photos, searched and looked at in a browser."""
 
-import base64
 import importlib.resources
 import json
 from collections.abc import Mapping
@@ -10,9 +9,10 @@ from flask import Flask, Response, abort, redirect, request, send_file
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.host.text import counted
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.server.answers import (
-    NotKeptError,
+    NotCachedError,
     answer_page,
     answer_tiles,
     common_labels,
@@ -21,7 +21,7 @@ from jaxcnn.photos.server.answers import (
 from jaxcnn.photos.server.explain import Explain
 from jaxcnn.photos.server.guards import guard
 from jaxcnn.photos.server.library import NetworkChangedError, PhotoLibrary
-from jaxcnn.photos.server.query import MAX_WORDS, Asked, read_asked
+from jaxcnn.photos.server.query import MAX_WORDS, PageQuery, read_query
 from jaxcnn.photos.server.safe_files import PhotoGoneError
 from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
 from jaxcnn.photos.words import UnknownWordError
@@ -36,7 +36,7 @@ _STATIC = {"photos.css": "text/css", "photos.js": "text/javascript"}
 _PHOTO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _MISTAKES: Mapping[type[Exception], int] = {
     PhotoGoneError: 404,
-    NotKeptError: 404,
+    NotCachedError: 404,
     DecodeError: 415,
     NetworkChangedError: 409,
     PhotoIndexError: 503,
@@ -77,8 +77,8 @@ def create_app(
 def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None:
     @app.get("/")
     def page() -> str:
-        asked = _asked()
-        facts = answer_page(library, asked)
+        query = _query()
+        facts = answer_page(library, query)
         if likeness := facts["likeness"]:
             facts["likeness"] = {
                 "name": likeness.name,
@@ -88,11 +88,11 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
         return render_page(
             "gallery.html.jinja",
             package=_PACKAGE,
-            title=f"{asked.words} | your photos" if asked.words else "Your photos",
+            title=f"{query.words} | your photos" if query.words else "Your photos",
             about=describe_index(library.index),
             common=common_labels(library.index),
             label_url=label_url,
-            probabilities=_probability_choices(asked),
+            probabilities=_probability_choices(query),
             max_words=MAX_WORDS,
             max_upload_bytes=max_upload_bytes,
             **facts,
@@ -100,7 +100,7 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
 
     @app.get("/tiles")
     def tiles() -> str:
-        facts = answer_tiles(library, _asked())
+        facts = answer_tiles(library, _query())
         return render_page("tiles.html.jinja", package=_PACKAGE, **facts)
 
     @app.post("/drop")
@@ -109,7 +109,7 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
         if file is None:
             abort(400, "no photo came; choose a file.")
         name = file.filename or "the photo"
-        url = Asked(like=library.drop(file.read(), name)).url()
+        url = PageQuery(like=library.drop(file.read(), name)).url()
         if request.accept_mimetypes.best == "application/json":
             return _json({"url": url})
         return redirect(url, 303)  # type: ignore[return-value]
@@ -130,15 +130,13 @@ def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
         response.headers["Content-Security-Policy"] = _PHOTO_POLICY
         return response
 
-    @app.get("/why/<int:photo_id>/<int:class_id>")
-    def why(photo_id: int, class_id: int) -> Response:
+    @app.get("/overlay/<int:photo_id>/<int:class_id>")
+    def overlay(photo_id: int, class_id: int) -> Response:
         if class_id >= len(library.index.network.class_names):
             abort(404, "the network has no such class.")
-        found = library.why(_id(photo_id), class_id)
-        encoded = base64.b64encode(found.map_png).decode()
-        return _json(
-            {"map": f"data:image/png;base64,{encoded}", "words": found.words, "above": found.is_low}
-        )
+        found = library.overlay(_id(photo_id), class_id)
+        drawn = embed_picture(found.map_png, alt="").source
+        return _json({"map": drawn, "words": found.words, "above": found.is_low})
 
 
 def _add_static(app: Flask) -> None:
@@ -160,13 +158,13 @@ def describe_index(index: PhotoIndex) -> str:
     count, folders = index.count(), index.folders()
     where = f"{len(folders)} folders" if len(folders) > 1 else "one folder"
     classes = len(index.network.class_names)
-    photos = f"{count:,} photo{'' if count == 1 else 's'}"
+    photos = counted(count, "photo")
     return f"{photos} in {where}, labelled by a network that knows {classes:,} classes."
 
 
-def _asked() -> Asked:
+def _query() -> PageQuery:
     try:
-        return read_asked(request.args)
+        return read_query(request.args)
     except ValueError as mistake:
         abort(400, str(mistake))
 
@@ -177,8 +175,8 @@ def _id(photo_id: int) -> int:
     return photo_id
 
 
-def _probability_choices(asked: Asked) -> list[tuple[str, str]]:
-    values = sorted({*_PROBABILITIES, asked.min_probability})
+def _probability_choices(query: PageQuery) -> list[tuple[str, str]]:
+    values = sorted({*_PROBABILITIES, query.min_probability})
     return [(f"{value:g}", f"{100 * value:g} %") for value in values]
 
 

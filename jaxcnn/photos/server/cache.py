@@ -1,4 +1,4 @@
-"""Results that are made once and kept while they are asked for, within a bound."""
+"""Results that are made once and cached while they are in use, within a bound."""
 
 import threading
 from collections import OrderedDict
@@ -8,17 +8,17 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
-    """A store that forgets what was not asked for longest; any number of threads may use it.
+class Cache(Generic[T]):
+    """A cache that drops what was used least recently; any number of threads may use it.
 
     Args:
       limit: the greatest sum of sizes, in the unit of `size_of`.
       size_of: measures one result.
 
     Example:
-      >>> kept = Kept(2)
-      >>> for name in "abc": kept.put(name, name.upper())
-      >>> kept.get("a"), kept.get("c")
+      >>> cache = Cache(2)
+      >>> for name in "abc": cache.put(name, name.upper())
+      >>> cache.get("a"), cache.get("c")
       (None, 'C')
     """
 
@@ -31,11 +31,11 @@ class Kept(Generic[T]):
 
     @property
     def total(self) -> int:
-        """The sum of the sizes of what is kept."""
+        """The sum of the sizes of what is cached."""
         return self._total
 
     def get(self, key: Hashable) -> T | None:
-        """Return what is kept under a key, and count it as asked for; None where nothing is."""
+        """Return what is cached under a key, and count it as used; None where nothing is."""
         with self._lock:
             if key not in self._values:
                 return None
@@ -43,18 +43,18 @@ class Kept(Generic[T]):
             return self._values[key]
 
     def put(self, key: Hashable, value: T) -> None:
-        """Keep a value; whatever exceeds the limit is forgotten, the value itself included."""
+        """Cache a value; whatever exceeds the limit is dropped, the value itself included."""
         with self._lock:
             if key in self._values:
                 self._total -= self._size_of(self._values.pop(key))
             self._values[key] = value
             self._total += self._size_of(value)
             while self._total > self._limit:
-                _, forgotten = self._values.popitem(last=False)
-                self._total -= self._size_of(forgotten)
+                _, dropped = self._values.popitem(last=False)
+                self._total -= self._size_of(dropped)
 
     def get_or_make(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what is kept under a key, made now where nothing is.
+        """Return what is cached under a key, made now where nothing is.
 
         Two threads that ask at once both make it, which is harmless and leaves no lock held.
         """

@@ -17,7 +17,7 @@ from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 # (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
-# the photo's central square is, as `why.view_share` gives
+# the photo's central square is, as `overlay.view_share` gives
 Explain = Callable[[bytes, int], tuple[np.ndarray, tuple[float, float]]]
 
 

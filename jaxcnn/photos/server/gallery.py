@@ -1,16 +1,16 @@
 """Write the results of a search as one file that needs no server and no network."""
 
-import base64
 from pathlib import Path
 
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.photos.ranking import Found, Query
 from jaxcnn.photos.server.advice import summarize
 from jaxcnn.photos.server.answers import Tile, make_tiles
-from jaxcnn.photos.server.query import Asked
+from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.photos.server.thumbnails import make_thumbnail
 from jaxcnn.photos.store import PhotoIndex
+from jaxcnn.runs.report.embedding import embed_picture
 from jaxcnn.runs.report.page import render_page, write_page
 
 MAX_PHOTOS = 500  # some 8 MB
@@ -42,7 +42,7 @@ def write_gallery(
         package="jaxcnn.photos.server",
         title=f"{title} like {like}" if like else title,
         subtitle=summarize(
-            Asked(words=query.words),
+            PageQuery(words=query.words),
             found.total,
             alike=query.like is not None,
             shown=len(tiles),
@@ -60,4 +60,4 @@ def _picture(tile: Tile, folders: list[Path]) -> str:
             thumbnail = make_thumbnail(file.read(), size_px=_SIZE_PX)
     except (PhotoGoneError, DecodeError, OSError):
         return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(thumbnail).decode()}"
+    return embed_picture(thumbnail, alt="").source

@@ -1,4 +1,4 @@
-"""What the pages show of an index: pictures, originals, reasons, and photos that were dropped."""
+"""What the pages show of an index: pictures, originals, overlays, and photos that were dropped."""
 
 import hashlib
 import io
@@ -10,20 +10,21 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.data.decode import DecodeError, decode_image
+from jaxcnn.data.encode import encode_image
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.ranking import Found, Query, search
-from jaxcnn.photos.server.cache import Kept
+from jaxcnn.photos.server.cache import Cache
 from jaxcnn.photos.server.explain import Explain
-from jaxcnn.photos.server.overlay import Why, draw_why
+from jaxcnn.photos.server.overlay import Overlay, draw_overlay
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
-from jaxcnn.photos.server.thumbnails import encode_jpeg, make_thumbnail
+from jaxcnn.photos.server.thumbnails import make_thumbnail
 from jaxcnn.photos.store import Columns, Photo, PhotoIndex
 
 _MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
-_KEPT_THUMBNAIL_BYTES = 64 * 2**20
-_KEPT_WHYS = 500
-_KEPT_DROPPED = 100
-_KEPT_FOUND = 20
+_CACHED_THUMBNAIL_BYTES = 64 * 2**20
+_CACHED_OVERLAYS = 500
+_CACHED_DROPPED = 100
+_CACHED_FOUND = 20
 _TOP = 5
 
 # What browsers show, as Pillow names it; all else is sent to them as JPEG.
@@ -40,7 +41,7 @@ _OPENED_AS = [name for name in _SHOWN if name != "MPO"]  # the JPEG reader tells
 
 
 class NetworkChangedError(RuntimeError):
-    """The index was made anew with another network while it was served."""
+    """The index was made again with another network while it was served."""
 
 
 class Likeness(NamedTuple):
@@ -73,10 +74,10 @@ class PhotoLibrary:
         self.index = index
         self.labeller = labeller
         self._explain = explain
-        self._thumbnails: Kept[bytes] = Kept(_KEPT_THUMBNAIL_BYTES, len)
-        self._whys: Kept[Why] = Kept(_KEPT_WHYS)
-        self._found: Kept[tuple[Columns, Found]] = Kept(_KEPT_FOUND)
-        self._dropped: Kept[Likeness] = Kept(_KEPT_DROPPED)
+        self._thumbnails: Cache[bytes] = Cache(_CACHED_THUMBNAIL_BYTES, len)
+        self._overlays: Cache[Overlay] = Cache(_CACHED_OVERLAYS)
+        self._found: Cache[tuple[Columns, Found]] = Cache(_CACHED_FOUND)
+        self._dropped: Cache[Likeness] = Cache(_CACHED_DROPPED)
         # A large photo takes a few hundred megabytes while it is decoded.
         self._decoding = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
         self._labelling = threading.Lock()
@@ -95,11 +96,11 @@ class PhotoLibrary:
           UnknownWordError: if a word means no class.
         """
         columns = self.index.columns()  # the same object until the file changes
-        kept = self._found.get(name)
-        if kept is None or kept[0] is not columns:
-            kept = columns, search(self.index, query)
-            self._found.put(name, kept)
-        return kept[1]
+        cached = self._found.get(name)
+        if cached is None or cached[0] is not columns:
+            cached = columns, search(self.index, query)
+            self._found.put(name, cached)
+        return cached[1]
 
     def thumbnail(self, photo_id: int) -> bytes:
         """Make a photo's small picture, or take the one made before.
@@ -123,10 +124,10 @@ class PhotoLibrary:
             file.seek(0)
             return Original(file, os.fstat(file.fileno()).st_size, content_type)
         with file, self._decoding:
-            data = encode_jpeg(decode_image(_read_all(file)), quality=92)
+            data = encode_image(decode_image(_read_all(file)), "JPEG", quality=92)
         return Original(io.BytesIO(data), len(data), "image/jpeg")
 
-    def why(self, photo_id: int, class_id: int) -> Why:
+    def overlay(self, photo_id: int, class_id: int) -> Overlay:
         """Show where in a photo the network sees a class. Raises as `thumbnail`.
 
         Args:
@@ -134,14 +135,14 @@ class PhotoLibrary:
           class_id: in [0, K).
         """
 
-        def make() -> Why:
+        def make() -> Overlay:
             data = self._read(photo_id)
             with self._decoding:
                 evidence, share = self._explain(data, class_id)
-            return draw_why(evidence, share)
+            return draw_overlay(evidence, share)
 
         self._check_network()
-        return self._whys.get_or_make((*self._version(photo_id), class_id), make)
+        return self._overlays.get_or_make((*self._version(photo_id), class_id), make)
 
     def drop(self, data: bytes, name: str) -> str:
         """Take a photo that others are to be compared with.
@@ -172,7 +173,7 @@ class PhotoLibrary:
         return token
 
     def dropped(self, token: str) -> Likeness | None:
-        """Find a photo that was dropped; None where it is no longer kept."""
+        """Find a photo that was dropped; None where it is no longer cached."""
         self._check_network()
         return self._dropped.get(token)
 
@@ -200,7 +201,7 @@ class PhotoLibrary:
     def _check_network(self) -> None:
         if self.index.network.fingerprint != self.labeller.network.fingerprint:
             raise NetworkChangedError(
-                "the index was made anew with another network; end the server and start it again."
+                "the index was made again with another network; end the server and start it again."
             )
 
     def _top(self, probabilities: np.ndarray) -> tuple[tuple[str, float], ...]:
@@ -216,7 +217,7 @@ class PhotoLibrary:
             return _read_all(file)
 
     def _version(self, photo_id: int) -> tuple[int, int, int]:
-        """Tell a photo's file from the one that takes its place; what is made of it is kept so."""
+        """Tell a photo's file from the one that takes its place, for what is cached of it."""
         with self._open(photo_id) as file:
             found = os.fstat(file.fileno())
         return photo_id, found.st_mtime_ns, found.st_size

@@ -4,20 +4,20 @@ What speaks for the class stays as it is and the rest is darkened, so that the m
 a white line surrounds what is at least half as strong as the strongest place.
 """
 
-import io
 import math
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+
+from jaxcnn.data.encode import encode_image
+from jaxcnn.interpret.place import locate, name_place
 
 _SIZE_PX = 192  # of the map; the browser scales it to the picture's size
 _DARKEST = 170  # of 255
-_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
-class Why(NamedTuple):
-    """Why a photo was found."""
+class Overlay(NamedTuple):
+    """What the network looked at in a photo, to be laid over it."""
 
     map_png: bytes  # to be laid over the photo's central square: transparent where evidence lies
     words: str
@@ -55,7 +55,9 @@ def view_share(
     return side / whole[0] * scale, side / whole[1] * scale
 
 
-def draw_why(evidence: np.ndarray, share: tuple[float, float], *, size_px: int = _SIZE_PX) -> Why:
+def draw_overlay(
+    evidence: np.ndarray, share: tuple[float, float], *, size_px: int = _SIZE_PX
+) -> Overlay:
     """Draw a class activation map over the central square of a photo.
 
     Args:
@@ -72,10 +74,9 @@ def draw_why(evidence: np.ndarray, share: tuple[float, float], *, size_px: int =
     pixels = np.zeros((size_px, size_px, 4), np.uint8)
     pixels[..., 3] = np.rint(_DARKEST * (1 - strength))
     pixels[_outline(strength >= 0.5)] = 255
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", optimize=True)
     place = locate(strength)
-    return Why(file.getvalue(), describe(strength), place is not None and place[0] == 2)
+    png = encode_image(pixels, "PNG", optimize=True)
+    return Overlay(png, describe(strength), place is not None and place[0] == 2)
 
 
 def describe(strength: np.ndarray) -> str:
@@ -95,39 +96,7 @@ def describe(strength: np.ndarray) -> str:
     if place is None:
         return "Nothing in this part of the photo speaks for it."
     percent = max(1, math.floor(100 * strong.mean() + 0.5))
-    return f"Looked {_name_place(*place)}, {percent}\N{NO-BREAK SPACE}% of the picture."
-
-
-def locate(strength: np.ndarray) -> tuple[int, int] | None:
-    """Find in which third of the rows and columns the middle of the strong evidence lies.
-
-    Args:
-      strength: (H, W) in [0, 1].
-
-    Returns:
-      Row and column, each in [0, 3); None where there is no evidence.
-
-    Example:
-      >>> locate(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
-      (0, 2)
-    """
-    weights = np.where(strength >= 0.5, strength, 0)
-    if not weights.any():
-        return None
-    rows, columns = np.indices(strength.shape)
-    row, column = (
-        min(2, int(3 * ((weights * at).sum() / weights.sum() + 0.5) / length))
-        for at, length in zip((rows, columns), strength.shape, strict=True)
-    )
-    return row, column
-
-
-def _name_place(row: int, column: int) -> str:
-    if row == 1 and column == 1:
-        return "in the middle"
-    if row == 1:
-        return f"at the {_COLUMNS[column]}"
-    return f"at the {_ROWS[row]}" + ("" if column == 1 else f" {_COLUMNS[column]}")
+    return f"Looked {name_place(*place)}, {percent}\N{NO-BREAK SPACE}% of the picture."
 
 
 def _place(evidence: np.ndarray, share: tuple[float, float], size_px: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a page was asked to show, as it stands in its address."""
+"""What a page is to show, as it stands in its address."""
 
 import dataclasses
 import datetime
@@ -15,8 +15,8 @@ _DROPPED = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A question, checked.
+class PageQuery:
+    """A query, checked.
 
     Attributes:
       words: what the photos should show; "" for anything.
@@ -43,15 +43,15 @@ class Asked:
         """The least probability as the address gives it."""
         return f"{self.min_probability:g}"
 
-    def query(self, **changes: object) -> str:
-        """Write the question as the part of an address behind "?", changed in some fields.
+    def query_string(self, **changes: object) -> str:
+        """Write the query as the part of an address behind "?", changed in some fields.
 
         Example:
-          >>> Asked(words="tabby cat", page=3).query(page=1)
+          >>> PageQuery(words="tabby cat", page=3).query_string(page=1)
           'q=tabby+cat'
         """
         other = dataclasses.replace(self, **changes)  # type: ignore[arg-type]
-        standard = Asked()
+        standard = PageQuery()
         parts = {
             "q": other.words,
             "like": other.like,
@@ -63,31 +63,32 @@ class Asked:
         return urlencode({k: v for k, v in parts.items() if v and v != omitted.get(k)})
 
     def url(self, **changes: object) -> str:
-        """Write the address of the page that answers the question, changed in some fields."""
-        text = self.query(**changes)
+        """Write the address of the page that answers the query, changed in some fields."""
+        text = self.query_string(**changes)
         return f"/?{text}" if text else "/"
 
 
-def read_asked(arguments: Mapping[str, str]) -> Asked:
-    """Read a question from the arguments of an address.
+def read_query(arguments: Mapping[str, str]) -> PageQuery:
+    """Read a query from the arguments of an address.
 
     Args:
-      arguments: those of `Asked.query`; an empty one counts as absent, an unknown one is ignored.
+      arguments: those of `PageQuery.query_string`; an empty one counts as absent, an
+        unknown one is ignored.
 
     Returns:
-      The question.
+      The query.
 
     Raises:
       ValueError: if an argument is not of its form or out of range.
 
     Example:
-      >>> read_asked({"q": " dog ", "min_probability": "0.5"}).words
+      >>> read_query({"q": " dog ", "min_probability": "0.5"}).words
       'dog'
     """
     words = arguments.get("q", "").strip()
     if len(words) > MAX_WORDS:
         raise ValueError(f"q has {len(words)} characters; at most {MAX_WORDS} are read.")
-    return Asked(
+    return PageQuery(
         words=words,
         like=_like(arguments.get("like", "")),
         min_probability=_probability(arguments.get("min_probability", "")),

@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcnn.host.files import write_arrays
 from jaxcnn.metrics import calibration
-from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.runs.folder import WorkdirError
-from jaxcnn.host.files import write_arrays
+from jaxcnn.training.evaluation import Evaluation
 
 MOST_CLASSES = 20  # of an answer; 50,000 answers of 1,000 classes would be 200 MB
 _MOST_PROBABILITIES = 2_000_000  # that a temperature is fitted on; above, on every so many-th photo
 
 
 class KeptAnswers(NamedTuple):
-    """The answers to N test photos, each the T most probable classes, the first first."""
+    """The answers to N test photos, each the T most probable classes, most probable first."""
 
     names: np.ndarray  # (N,) text
     labels: np.ndarray  # (N,) int32
@@ -144,6 +144,5 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
             return [arrays[name] for name in names]
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkdirError(
-            f"{path} is damaged or of another version ({error}); make it anew by "
-            "`jaxcnn report --retest`."
+            f"{path} is damaged or of another version ({error}); test the run again for its report."
         ) from error

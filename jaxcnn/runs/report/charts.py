@@ -197,7 +197,7 @@ class ReliabilityChart(NamedTuple):
 
 
 def reliability_chart(name: str, title: str, bins: Sequence[Bin], summary: str) -> ReliabilityChart:
-    """Lay out a reliability diagram: a point a bin, with its interval, as large as its share.
+    """Lay out a reliability diagram: one point per bin, with its interval, as large as its share.
 
     Args:
       name: of the chart, unique on its page.
@@ -225,7 +225,7 @@ def reliability_chart(name: str, title: str, bins: Sequence[Bin], summary: str) 
             y_at(b.low),
             y_at(b.high),
             round(3 + 7 * float(np.sqrt(b.count / most)), 1),
-            f"{b.count:,} photos, sure to {b.confidence:.0%}: {b.accuracy:.0%} right",
+            f"{b.count:,} photos of {b.confidence:.0%} confidence: {b.accuracy:.0%} right",
         )
         for b in bins
     ]

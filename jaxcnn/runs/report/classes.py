@@ -4,21 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.runs.report.answers import KeptAnswers
-
-
-class ClassRow(NamedTuple):
-    """How well one class is known; None where a quotient is 0 / 0."""
-
-    name: str
-    count: int  # type: ignore[assignment]  # test photos of the class
-    precision: float | None  # share of the photos that are called so that are so
-    recall: float | None  # share of its photos that are found
-    recall_interval: tuple[float, float] | None  # 95 %
-    f1: float | None  # harmonic mean of the two
-    mostly_taken_for: str  # the class that most of its missed photos are taken for; "" for none
-    mostly_taken_count: int
+from jaxcnn.runs.summary import ClassRow
 
 
 class Confusion(NamedTuple):
@@ -45,50 +32,39 @@ def class_rows(answers: KeptAnswers, class_names: list[str]) -> list[ClassRow]:
       class_names: in the order of the labels.
 
     Returns:
-      A row a class, in that order.
+      One row per class, in that order.
     """
-    num_classes = len(class_names)
-    predicted = np.bincount(answers.classes[:, 0], minlength=num_classes)
-    support = np.bincount(answers.labels, minlength=num_classes)
-    right = np.bincount(answers.labels[answers.right], minlength=num_classes)
-    worst: dict[int, tuple[int, int]] = {}
-    for label, taken_for, count in _wrong_pairs(answers, num_classes):
-        worst.setdefault(label, (taken_for, count))
+    size = len(class_names)
+    support = np.bincount(answers.labels, minlength=size).tolist()
+    predicted = np.bincount(answers.classes[:, 0], minlength=size).tolist()
+    right = np.bincount(answers.labels[answers.right], minlength=size).tolist()
     return [
-        _row(name, int(right[i]), int(support[i]), int(predicted[i]), worst.get(i), class_names)
-        for i, name in enumerate(class_names)
+        ClassRow(name, labels, given, _quotient(found, labels), _quotient(found, given))
+        for name, labels, given, found in zip(class_names, support, predicted, right, strict=True)
     ]
 
 
-def _row(
-    name: str,
-    right: int,
-    support: int,
-    predicted: int,
-    worst: tuple[int, int] | None,
-    class_names: list[str],
-) -> ClassRow:
-    return ClassRow(
-        name=name,
-        count=support,
-        precision=right / predicted if predicted else None,
-        recall=right / support if support else None,
-        recall_interval=wilson_interval(right, support) if support else None,
-        f1=2 * right / (support + predicted) if support + predicted else None,
-        mostly_taken_for=class_names[worst[0]] if worst else "",
-        mostly_taken_count=worst[1] if worst else 0,
-    )
+def _quotient(found: int, count: int) -> float | None:
+    return found / count if count else None
+
+
+def mostly_taken_for(answers: KeptAnswers, class_names: list[str]) -> dict[str, tuple[str, int]]:
+    """Give the class that most of a class's missed photos are taken for, and how many are."""
+    worst: dict[str, tuple[str, int]] = {}
+    for label, taken_for, count in _wrong_pairs(answers, len(class_names)):
+        worst.setdefault(class_names[label], (class_names[taken_for], count))
+    return worst
 
 
 def worst_first(rows: list[ClassRow]) -> list[ClassRow]:
     """Order classes by F1, the lowest first; those that no photo speaks of come last.
 
     Example:
-      >>> rows = [ClassRow(n, 5, f, f, (0, 1), f, "", 0) for n, f in (("a", 1.0), ("b", 0.5))]
+      >>> rows = [ClassRow(n, 5, 5, f, f) for n, f in (("a", 1.0), ("b", 0.5))]
       >>> [row.name for row in worst_first(rows)]
       ['b', 'a']
     """
-    return sorted(rows, key=lambda row: (row.f1 is None, row.f1 or 0.0, -row.count))
+    return sorted(rows, key=lambda row: (row.f1 is None, row.f1 or 0.0, -(row.labels or 0)))
 
 
 def most_confused(
@@ -112,14 +88,14 @@ def most_confused(
 
 
 def confusion_rows(answers: KeptAnswers, class_names: list[str]) -> list[ConfusionRow]:
-    """Count what each class was taken for: the confusion matrix, a row a class.
+    """Count what each class was taken for: the confusion matrix, one row per class.
 
     Args:
       answers: to the test photos.
       class_names: K names in the order of the labels; K is small, for K * K cells come of it.
 
     Returns:
-      A row a class, each with a cell a class.
+      One row per class, each with one cell per class.
     """
     size = len(class_names)
     cells = answers.labels.astype(np.int64) * size + answers.classes[:, 0]

@@ -8,6 +8,8 @@ import re
 import numpy as np
 from PIL import Image
 
+from jaxcnn.data.encode import encode_image, to_pillow
+
 _KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 _SVG_SIZE = re.compile(
     rb"<svg[^>]*?\sviewBox=[\"']\s*[\d.+-]+[\s,]+[\d.+-]+[\s,]+([\d.]+)[\s,]+([\d.]+)", re.DOTALL
@@ -73,14 +75,10 @@ def embed_photo(
         raise ValueError(
             f"image is {image.dtype} of shape {image.shape}; expected uint8 (H, W, 1 or 3)."
         )
-    photo = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    photo = to_pillow(image)
     photo.thumbnail((max_size_px, max_size_px))
-    file = io.BytesIO()
-    if max(photo.size) <= 64:
-        photo.save(file, "PNG", optimize=True)
-    else:
-        photo.save(file, "JPEG", quality=quality, optimize=True)
-    return embed_picture(file.getvalue(), alt=alt)
+    look = {"kind": "PNG"} if max(photo.size) <= 64 else {"kind": "JPEG", "quality": quality}
+    return embed_picture(encode_image(photo, optimize=True, **look), alt=alt)
 
 
 def _encode(data: bytes | str) -> tuple[str, int, int]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.folder import Workdir, WorkdirError
 from jaxcnn.runs.report.answers import KeptAnswers, read_answers
 from jaxcnn.runs.report.shown_photos import KeptPhotos, read_photos
-from jaxcnn.runs.folder import Workdir, WorkdirError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class RunFacts:
       workdir: the run's folder, as it was named.
       config: complete settings.
       summary: the result, as `summary.json` has it.
-      history: a row an epoch, of several networks their mean.
+      history: one row per epoch, of several networks their mean.
       answers: to the test photos.
       photos: those that the page shows.
       chosen: the settings that a sweep or a test of learning rates chose; {} without one.
@@ -75,7 +75,7 @@ def check_finished(workdir: Path | str) -> Workdir:
         planned = config_lib.load_config(folder.config).training.num_epochs
         raise WorkdirError(
             f"{workdir} holds a run that has not ended ({done} of {planned} epochs, no "
-            "summary.json); go on with it by --resume, its page comes at the end."
+            "summary.json); resume it, and its page is written at the end."
         )
     return folder
 
@@ -96,8 +96,8 @@ def gather(workdir: Path | str) -> RunFacts:
     for path in (folder.test_answers, folder.report_photos):
         if not path.is_file():
             raise WorkdirError(
-                f"{workdir} keeps no {path.name}, for an older version trained it; "
-                "`jaxcnn report --retest` makes it."
+                f"{workdir} keeps no {path.name}, since an older version trained it; "
+                "test the run again for its report."
             )
     chosen = json.loads(folder.chosen.read_text("utf-8")) if folder.chosen.is_file() else {}
     return RunFacts(

@@ -1,15 +1,15 @@
 """Render pages from templates: one file each, no network, every value escaped."""
 
 import functools
-import math
-import os
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
+from jaxcnn.host.files import write_text
+from jaxcnn.host.text import counted, interval, number, percent
+
 _BASE = "jaxcnn.runs.report"
-_NONE = "\N{EN DASH}"
 
 
 def render_page(template_name: str, *, package: str | None = None, **facts: Any) -> str:
@@ -40,7 +40,7 @@ def render_page(template_name: str, *, package: str | None = None, **facts: Any)
 
 
 def write_page(path: Path | str, page: str) -> Path:
-    """Write a page so that the file is either the old one or the new one, never half of one.
+    """Write a page, all at once.
 
     Args:
       path: where it goes; the folder exists.
@@ -50,9 +50,7 @@ def write_page(path: Path | str, page: str) -> Path:
       `path`.
     """
     path = Path(path)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(page, encoding="utf-8", errors="replace")
-    os.replace(part, path)
+    write_text(path, page.encode("utf-8", "replace").decode())
     return path
 
 
@@ -66,45 +64,5 @@ def _environment(package: str | None) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "number": number, "counted": counted}
+    environment.filters |= {f.__name__: f for f in (counted, interval, number, percent)}
     return environment
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Write a share as a percentage; a dash where there is none.
-
-    Example:
-      >>> percent(0.9345), percent(1.0), percent(0.9999)
-      ('93.5%', '100%', '> 99.9%')
-    """
-    if share is None or not math.isfinite(share):
-        return _NONE
-    rounded = f"{100 * share:.{digits}f}"
-    if share not in (0, 1) and float(rounded) in (0, 100):  # nearly all is not all
-        least = 10.0**-digits
-        return f"< {least:g}%" if share < 0.5 else f"> {100 - least:g}%"
-    return "100%" if share == 1 else f"{rounded}%"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Write a number with groups of thousands, or a fraction with some digits; a dash for None.
-
-    Example:
-      >>> number(12345), number(0.12345)
-      ('12,345', '0.123')
-    """
-    if value is None or not math.isfinite(value):
-        return _NONE
-    if float(value).is_integer() or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """Write a number of things, in the singular where there is one.
-
-    Example:
-      >>> counted(1, "photo"), counted(1200, "photo"), counted(2, "class", "classes")
-      ('1 photo', '1,200 photos', '2 classes')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

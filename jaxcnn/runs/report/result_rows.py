@@ -4,24 +4,23 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from jaxcnn.host.text import counted, interval, listed, number, percent
 from jaxcnn.optim.differential_privacy import INSTALL
-from jaxcnn.training.progress_line import format_duration
 from jaxcnn.runs.report import words
 from jaxcnn.runs.report.answers import calibration_error, filled_bins
 from jaxcnn.runs.report.facts import RunFacts
-from jaxcnn.runs.report.page import counted, number, percent
+from jaxcnn.training.progress_line import format_duration
 
 
 def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
     """Give the largest numbers of the page: value, what it is, remark."""
     summary, answers = facts.summary, facts.answers
-    low, high = answers.interval()
     wrong, total = int((~answers.right).sum()), len(answers.labels)
     rows = [
         (
             percent(float(answers.right.mean())),
             "test photos right",
-            f"95% interval {percent(low)} to {percent(high)}",
+            f"95% interval {interval(answers.interval())}",
         ),
         (f"{wrong:,}", "wrong", f"of {counted(total, 'test photo')}"),
     ]
@@ -29,7 +28,7 @@ def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
         five = percent(answers.top_k_accuracy(5))
         rows.append((five, "right among the first five", "top-5 accuracy"))
     seconds = summary["train_seconds"]
-    rate = f"{number(round(summary['images_per_second']))} photos a second"
+    rate = f"{number(round(summary['images_per_second']))} photos per second"
     error = calibration_error(filled_bins(answers.bins))
     rows.append((percent(error), "calibration error", "0% is perfect"))
     rows.append((format_duration(seconds), "training time", rate))
@@ -46,9 +45,9 @@ def warnings(facts: RunFacts) -> list[words.Remark]:
     if abs(facts.answers.right.mean() - summary["test_accuracy"]) > 1e-6:
         said = (
             f"The run itself noted {percent(summary['test_accuracy'])}, when it ended. It was "
-            "tested anew since, and photos or versions have changed."
+            "tested again since, and photos or versions have changed."
         )
-        found.append(words.Remark("note", "Tested anew", [said]))
+        found.append(words.Remark("note", "Tested again", [said]))
     if summary["num_skipped_files"]:
         said = f"{counted(summary['num_skipped_files'], 'file')} could not be read and were left "
         found.append(words.Remark("note", "Files left out", [f"{said}out; see skipped_files.csv."]))
@@ -66,19 +65,25 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
     chosen = [f"{name} {value:.3g}" for name, value in facts.chosen.items()]
     rows = [
         ("network", f"{config.network.model}, {summary['num_parameters']:,} parameters"),
-        ("classes", _listed(facts.class_names)),
+        ("classes", listed(facts.class_names, most=12)),
         ("photos", ", ".join(sizes)),
-        ("image", f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels}"),
+        (
+            "image",
+            f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels}",
+        ),
         ("starts from", summary.get("weights") or "random weights"),
         ("augmentation", config.training.augment),
-        ("optimizer", f"{config.training.optimizer}, {config.training.schedule}, at most {config.training.learning_rate:g}"),
+        (
+            "optimizer",
+            f"{config.training.optimizer}, {config.training.schedule}, at most {config.training.learning_rate:g}",
+        ),
         ("chosen by trying", ", ".join(chosen)),
         ("batch", counted(config.training.batch_size, "photo")),
         ("length", f"{counted(len(facts.history), 'epoch')}, {summary['steps']:,} steps{stopped}"),
         ("seed", str(config.run.seed)),
         ("finished", _time(summary.get("finished"))),
         ("time", format_duration(summary["train_seconds"])),
-        ("throughput", f"{number(round(summary['images_per_second']))} photos a second"),
+        ("throughput", f"{number(round(summary['images_per_second']))} photos per second"),
         ("waited for data", percent(_mean(facts, "data_wait_share"))),
         ("device", str(summary["device"])),
         ("versions", ", ".join(versions)),
@@ -94,11 +99,6 @@ def _time(text: str | None) -> str:
 def _mean(facts: RunFacts, name: str) -> float | None:
     values = [row[name] for row in facts.history if name in row]
     return sum(values) / len(values) if values else None
-
-
-def _listed(names: list[str], most: int = 12) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _privacy(found: Mapping[str, Any]) -> list[str]:

@@ -1,17 +1,22 @@
 """The page that explains a run: `report.html` in its folder."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.runs import config as config_lib
-from jaxcnn.runs.report import (charts, commands, result_rows, words)
-from jaxcnn.runs.report.answers import calibration_error, filled_bins
-from jaxcnn.runs.report.classes import (class_rows, confusion_rows, most_confused, worst_first)
-from jaxcnn.runs.report.gallery import make_gallery
-from jaxcnn.runs.report.facts import RunFacts, gather
-from jaxcnn.runs.report.page import render_page, write_page
 from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.report import charts, commands, result_rows, words
+from jaxcnn.runs.report.answers import calibration_error, filled_bins
+from jaxcnn.runs.report.classes import (
+    class_rows,
+    confusion_rows,
+    most_confused,
+    mostly_taken_for,
+    worst_first,
+)
+from jaxcnn.runs.report.facts import RunFacts, gather
+from jaxcnn.runs.report.gallery import make_gallery
+from jaxcnn.runs.report.page import render_page, write_page
 
 _MOST_IN_MATRIX = 30  # classes
 _MOST_IN_TABLE = 40  # classes before the table is folded away
@@ -19,7 +24,7 @@ _MOST_EPOCHS = 60  # in the table of epochs
 _SECTIONS = (
     ("result", "Result"),
     ("training", "Training"),
-    ("confusions", "Confusions"),
+    ("confusions", "Confusion matrix"),
     ("classes", "Classes"),
     ("photos", "Photos"),
     ("calibration", "Calibration"),
@@ -95,8 +100,8 @@ def _training(facts: RunFacts) -> dict[str, Any]:
 
     def chart(kind: str, share: bool) -> charts.LineChart:
         series = [
-            charts.Series("training", [r[f"train_{kind}"] for r in history], "vermillion", True),
-            charts.Series("validation", [r[f"validation_{kind}"] for r in history], "blue"),
+            charts.Series("training", [r[f"train_{kind}"] for r in history], "blue", True),
+            charts.Series("validation", [r[f"validation_{kind}"] for r in history], "vermillion"),
         ]
         ends = ", ".join(
             f"{s.name} from {_said(s.values[0], share)} to {_said(s.values[-1], share)}"
@@ -131,6 +136,7 @@ def _classes(facts: RunFacts) -> dict[str, Any]:
     is_small = len(names) <= _MOST_IN_MATRIX
     return {
         "class_rows": rows if len(names) <= 2 else worst_first(rows),
+        "mostly_taken_for": mostly_taken_for(facts.answers, names),
         "fold_classes": len(names) > _MOST_IN_TABLE,
         "matrix": confusion_rows(facts.answers, names) if is_small else None,
         "confused": most_confused(facts.answers, names, most=5 if is_small else 25),
@@ -161,7 +167,7 @@ def _settings(facts: RunFacts) -> list[tuple[str, str]]:
 
 def _commands(facts: RunFacts) -> dict[str, str]:
     config, workdir = facts.config, facts.workdir
-    found = config.replace( sweep=None, sweep_epochs=None, find_learning_rate=False)
+    found = config.replace(sweep=None, sweep_epochs=None, find_learning_rate=False)
     return {
         "reproduce": commands.reproduce_command(found),
         "resume": commands.resume_command(config, workdir),

@@ -10,14 +10,15 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.augment import center_crop
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.data.encode import to_pillow
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.host.files import write_arrays
 from jaxcnn.interpret import evidence_maps, to_unit_range
 from jaxcnn.models import StagedNetwork
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.report.answers import KeptAnswers, read_arrays
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import PyTree
-from jaxcnn.host.files import write_arrays
 
 NUM_WRONG, NUM_UNSURE, NUM_RIGHT = 12, 6, 6
 NUM_SHOWN = NUM_WRONG + NUM_UNSURE + NUM_RIGHT
@@ -164,11 +165,6 @@ def _shrunk(images: np.ndarray) -> np.ndarray:
     size = (MAX_SIZE_PX, MAX_SIZE_PX)
     shrunk = [np.asarray(to_pillow(image).resize(size, Image.Resampling.BOX)) for image in images]
     return np.stack(shrunk).reshape(len(images), *size, -1)
-
-
-def to_pillow(image: np.ndarray) -> Image.Image:
-    """Turn (H, W, 1 or 3) uint8 into Pillow's kind of image."""
-    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
 def write_photos(path: Path, photos: KeptPhotos) -> None:

@@ -23,7 +23,7 @@ def tell_fit(history: Sequence[Row], *, best_epoch: int, is_mixed: bool = False)
     """Say whether the network learned or memorised, and what would help.
 
     Args:
-      history: a row an epoch, as in `metrics.jsonl`; at least one.
+      history: one row per epoch, as in `metrics.jsonl`; at least one.
       best_epoch: the epoch whose parameters were tested, counted from 1.
       is_mixed: whether training photos were blended or patched with others, so that the accuracy
         on them is no measure.
@@ -53,8 +53,8 @@ def tell_fit(history: Sequence[Row], *, best_epoch: int, is_mixed: bool = False)
         return Remark("warning", "Overfitting", said + more)
     if train - validation >= _SMALL_GAP:
         said = [
-            f"{gap} That gap of {100 * (train - validation):.1f} points is what the network knows "
-            "by heart; it no longer grows. More photos or stronger --augment narrow it."
+            f"{gap} That gap of {100 * (train - validation):.1f} points is what the network has "
+            "memorised; it no longer grows. More photos or stronger augmentation narrow it."
         ]
         return Remark("note", "Some memorising, not growing", said + more)
     said = [gap + _why_close(train, validation)]
@@ -80,7 +80,7 @@ def _why_close(train: float, validation: float) -> str:
     if train < _FAR_FROM_ALL and train - validation < _SMALL_GAP:
         return (
             " What it gets wrong it gets wrong on its training photos too: a larger network, "
-            "more epochs or a weaker --augment would help rather than a cure for memorising."
+            "more epochs or weaker augmentation would help rather than a cure for memorising."
         )
     if train < validation:
         return (
@@ -96,14 +96,14 @@ def _of_length(history: Sequence[Row], best_epoch: int) -> list[str]:
         return ["The last epoch was the best on validation photos: more epochs may help."]
     if best_epoch <= last // 2:
         return [
-            f"Epoch {best_epoch} of {last} was the best on validation photos: the later ones "
-            "brought nothing, so fewer would do, or --early_stopping_epochs."
+            f"Epoch {best_epoch} of {last} was the best on validation photos: later ones "
+            "brought nothing, so fewer are enough, or early stopping."
         ]
     return []
 
 
 def tell_calibration(bins: Sequence[Bin], scaled: Sequence[Bin], temperature: float) -> Remark:
-    """Say whether the network means its probabilities.
+    """Say whether the network is well calibrated.
 
     Args:
       bins: of the test photos by confidence, those that hold some.
@@ -123,12 +123,12 @@ def tell_calibration(bins: Sequence[Bin], scaled: Sequence[Bin], temperature: fl
     )
     helps = f"bring that to {after:.1%} and change no answer."
     said = [
-        f"On average it is {sure:.1%} sure and {right:.1%} right. Its probabilities are off by "
-        f"{error:.1%} (expected calibration error; 0 is perfect).",
-        scaling + (helps if after < error else "not better that."),
+        f"Its mean confidence is {sure:.1%}, its accuracy {right:.1%}. The expected calibration "
+        f"error is {error:.1%}; 0 is perfect.",
+        scaling + (helps if after < error else "not improve that."),
     ]
     if error < 0.02:
-        return Remark("good", "It means its probabilities", said)
+        return Remark("good", "Well calibrated", said)
     if sure > right:
-        return Remark("note", "It is surer than it is right", said)
-    return Remark("note", "It is right more often than it says", said)
+        return Remark("note", "Overconfident", said)
+    return Remark("note", "Underconfident", said)

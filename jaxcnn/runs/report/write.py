@@ -2,19 +2,17 @@
 
 import jax
 
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.models import StagedNetwork
-from jaxcnn.runs.report.answers import shorten_answers, write_answers
-from jaxcnn.runs.report.shown_photos import keep_photos, map_maker, write_photos
-from jaxcnn.runs.report.run_page import write_report
-from jaxcnn.types import PyTree
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.report.answers import shorten_answers, write_answers
+from jaxcnn.runs.report.run_page import write_report
+from jaxcnn.runs.report.shown_photos import keep_photos, map_maker, write_photos
+from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.types import PyTree
 
-_SHARED = (
-    "none are made while several processes train; `jaxcnn report --retest` makes them."
-)
+_SHARED = "none are made while several processes train; testing the run again makes them."
 
 
 def keep_and_write(

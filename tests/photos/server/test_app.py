@@ -183,11 +183,11 @@ def test_a_kind_is_told_by_bytes_not_by_name(client, ids, folder):
 
 
 def test_the_reason_is_a_map_and_words(client, ids):
-    response = client.get(f"/why/{ids['a.jpg']}/0")
+    response = client.get(f"/overlay/{ids['a.jpg']}/0")
     facts = json.loads(response.data)
     assert facts["map"].startswith("data:image/png;base64,")
     assert facts["words"].startswith("Looked ")
-    assert client.get(f"/why/{ids['a.jpg']}/0").data == response.data
+    assert client.get(f"/overlay/{ids['a.jpg']}/0").data == response.data
 
 
 def drop(client, data, name="x.jpg", **headers):
@@ -294,7 +294,7 @@ def test_an_index_made_anew_by_another_network_is_told(client, ids, index, folde
     for answer in (
         drop(client, photo(GREEN, seed=7)),
         client.get(url),
-        client.get(f"/why/{ids['a.jpg']}/0"),
+        client.get(f"/overlay/{ids['a.jpg']}/0"),
     ):
         assert answer.status_code == 409
         assert "start it again" in answer.text

@@ -223,16 +223,16 @@ def test_the_page_invites_a_drop_and_tells_what_was_wrong_with_it(visit):
 def test_why_is_shown_on_hover_on_focus_and_by_a_tap(visit):
     page = visit.go("/?q=dog")
     picture = page.locator(".picture").nth(1)
-    assert not visit.asked("/why/")
+    assert not visit.asked("/overlay/")
     picture.hover()
     visit.expect(".map.shown").to_have_count(1)
-    playwright.expect(picture.locator(".why")).to_contain_text("Looked ")
+    playwright.expect(picture.locator(".overlay")).to_contain_text("Looked ")
     page.mouse.move(5, 5)
     visit.expect(".map.shown").to_have_count(0)
-    playwright.expect(picture.locator(".why")).to_be_empty()
+    playwright.expect(picture.locator(".overlay")).to_be_empty()
     picture.focus()
     visit.expect(".map.shown").to_have_count(1)
-    assert len(visit.asked("/why/")) == 1  # the map is kept
+    assert len(visit.asked("/overlay/")) == 1  # the map is kept
     page.keyboard.press("Escape")
     visit.expect(".map.shown").to_have_count(0)
     picture.click()

@@ -142,11 +142,11 @@ PATHS = [
     "/photo/1'--",
     "/thumbnail/" + "9" * 30,
     "/thumbnail/..%2f..%2fsecret.jpg",
-    "/why/1",
-    "/why/1/3",
-    "/why/1/99999999999999999999999",
-    "/why/1/-1",
-    "/why/99999/0",
+    "/overlay/1",
+    "/overlay/1/3",
+    "/overlay/1/99999999999999999999999",
+    "/overlay/1/-1",
+    "/overlay/99999/0",
     "/static/../app.py",
     "/static/..%2fapp.py",
     "/static/%2fetc%2fpasswd",
@@ -176,7 +176,7 @@ def test_broken_queries_do_no_harm(client, query):
     assert client.get(f"/?{query}").status_code in (200, 400)
 
 
-@pytest.mark.parametrize("kind", ["photo", "thumbnail", "why"])
+@pytest.mark.parametrize("kind", ["photo", "thumbnail", "overlay"])
 @pytest.mark.parametrize("how", ["link", "folder", "gone", "fifo"])
 def test_what_has_changed_since_it_was_indexed_is_refused(client, ids, folder, how, kind):
     import os
@@ -191,7 +191,7 @@ def test_what_has_changed_since_it_was_indexed_is_refused(client, ids, folder, h
         file.symlink_to(folder.parent / "secret.jpg")
     elif how == "fifo":
         os.mkfifo(file)
-    tail = "/0" if kind == "why" else ""
+    tail = "/0" if kind == "overlay" else ""
     response = client.get(f"/{kind}/{ids['c.tif']}{tail}")
     assert response.status_code == 404
     assert str(folder.parent) not in response.text
@@ -297,10 +297,10 @@ def test_uploads_that_are_no_photos_are_refused(client, data):
     assert "<script>" not in response.text
 
 
-@pytest.mark.parametrize("kind", ["photo", "thumbnail", "why"])
+@pytest.mark.parametrize("kind", ["photo", "thumbnail", "overlay"])
 def test_a_bomb_in_a_photos_place_is_refused(client, ids, folder, kind):
     (folder / "inner" / "c.tif").write_bytes(bomb(40_000, 40_000))
-    tail = "/0" if kind == "why" else ""
+    tail = "/0" if kind == "overlay" else ""
     assert client.get(f"/{kind}/{ids['c.tif']}{tail}").status_code == 415
 
 

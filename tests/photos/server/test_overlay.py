@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decode import decode_and_resize
-from jaxcnn.photos.server.overlay import describe, draw_why, view_share
+from jaxcnn.photos.server.overlay import describe, draw_overlay, view_share
 
 
 def drawn(evidence, share):
-    why = draw_why(evidence, share, size_px=64)
-    image = Image.open(io.BytesIO(why.map_png))
+    overlay = draw_overlay(evidence, share, size_px=64)
+    image = Image.open(io.BytesIO(overlay.map_png))
     assert image.mode == "RGBA"
     return np.asarray(image)
 
@@ -48,9 +48,9 @@ def test_what_the_network_did_not_see_is_dark():
 
 
 def test_a_map_of_nothing_is_dark_and_says_so():
-    why = draw_why(np.zeros((7, 7), np.float32), (1.0, 1.0))
-    assert "Nothing" in why.words
-    assert np.asarray(Image.open(io.BytesIO(why.map_png)))[..., 3].min() > 100
+    overlay = draw_overlay(np.zeros((7, 7), np.float32), (1.0, 1.0))
+    assert "Nothing" in overlay.words
+    assert np.asarray(Image.open(io.BytesIO(overlay.map_png)))[..., 3].min() > 100
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_place_is_said_in_words(rows, columns, place):
     strength = np.zeros((30, 30))
     strength[slice(*rows), slice(*columns)] = 1
     assert place in describe(strength).replace("\xa0", " ")
-    assert draw_why(strength, (1.0, 1.0)).is_low == ("bottom" in place)
+    assert draw_overlay(strength, (1.0, 1.0)).is_low == ("bottom" in place)
 
 
 def test_the_outline_surrounds_the_strong_part():

@@ -4,28 +4,28 @@ import urllib.parse
 
 import pytest
 
-from jaxcnn.photos.server.query import Asked, read_asked
+from jaxcnn.photos.server.query import PageQuery, read_query
 
 QUESTIONS = [
-    Asked(),
-    Asked(words="tabby cat", min_probability=0.5, since="2024-02-29", page=7),
-    Asked(words="100 % <b>&\"'=#?/\\", min_probability=0.0),
-    Asked(words="狗 🐕", like="12"),
-    Asked(like="0123456789abcdef" * 2),
+    PageQuery(),
+    PageQuery(words="tabby cat", min_probability=0.5, since="2024-02-29", page=7),
+    PageQuery(words="100 % <b>&\"'=#?/\\", min_probability=0.0),
+    PageQuery(words="狗 🐕", like="12"),
+    PageQuery(like="0123456789abcdef" * 2),
 ]
 
 
-@pytest.mark.parametrize("asked", QUESTIONS, ids=str)
-def test_an_address_says_the_whole_question(asked):
-    arguments = dict(urllib.parse.parse_qsl(asked.query()))
-    assert read_asked(arguments) == asked
-    assert asked.url().startswith("/")
+@pytest.mark.parametrize("query", QUESTIONS, ids=str)
+def test_an_address_says_the_whole_question(query):
+    arguments = dict(urllib.parse.parse_qsl(query.query_string()))
+    assert read_query(arguments) == query
+    assert query.url().startswith("/")
 
 
 def test_what_is_usual_is_left_out_of_addresses():
-    assert Asked(words="dog").url() == "/?q=dog"
-    assert Asked().url() == "/"
-    assert Asked(words="dog", page=2).url(page=1) == "/?q=dog"
+    assert PageQuery(words="dog").url() == "/?q=dog"
+    assert PageQuery().url() == "/"
+    assert PageQuery(words="dog", page=2).url(page=1) == "/?q=dog"
 
 
 REFUSED = [
@@ -59,11 +59,12 @@ REFUSED = [
 @pytest.mark.parametrize("arguments", REFUSED, ids=lambda a: str(a)[:50])
 def test_what_is_out_of_form_is_refused_by_name(arguments):
     with pytest.raises(ValueError, match=f"^{next(iter(arguments))} ") as refused:
-        read_asked(arguments)
+        read_query(arguments)
     assert len(str(refused.value)) < 200
 
 
 def test_empty_fields_of_the_form_count_as_absent():
     assert (
-        read_asked({"q": "", "since": "", "min_probability": "", "page": "", "x": "y"}) == Asked()
+        read_query({"q": "", "since": "", "min_probability": "", "page": "", "x": "y"})
+        == PageQuery()
     )

@@ -1,19 +1,16 @@
 """Folders of runs that were never trained: answers are drawn, and written as a run writes them."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
-from jaxcnn.runs import config as config_lib
-from jaxcnn.runs import summary as summary_lib
-from jaxcnn.runs.config import make_config
 from jaxcnn.data.image_splits import DecodedSplit
-from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.host.files import write_json, write_rows
+from jaxcnn.runs import config as config_lib, summary as summary_lib
+from jaxcnn.runs.config import make_config
+from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.report.answers import shorten_answers, write_answers
 from jaxcnn.runs.report.shown_photos import keep_photos, write_photos
-from jaxcnn.runs.folder import Workdir
-from jaxcnn.host.files import write_json, write_rows
+from jaxcnn.training.evaluation import Evaluation
 
 
 def _drawn_evaluation(num_classes, count, *, seed=0, sureness=3.0):
@@ -132,7 +129,7 @@ def make_run(tmp_path):
             },
         )
         write_answers(folder.test_answers, answers)
-        config = config.replace( image_size_px=20)
+        config = config.replace(image_size_px=20)
         write_photos(folder.report_photos, keep_photos(answers, split, config, maps))
         return folder
 

@@ -5,8 +5,14 @@ import pytest
 
 from jaxcnn.metrics.calibration import expected_calibration_error
 from jaxcnn.metrics.classification import top_k_accuracy
-from jaxcnn.runs.report.answers import (calibration_error, filled_bins, read_answers, shorten_answers, write_answers)
 from jaxcnn.runs.folder import WorkdirError
+from jaxcnn.runs.report.answers import (
+    calibration_error,
+    filled_bins,
+    read_answers,
+    shorten_answers,
+    write_answers,
+)
 
 
 @pytest.fixture(scope="module", params=[2, 30], ids=["2 classes", "30 classes"])
@@ -65,5 +71,5 @@ def test_damaged_answers_are_refused(damage, tmp_path):
         np.savez(path, labels=np.zeros(3))  # of another version
     else:
         path.write_bytes(damage)
-    with pytest.raises(WorkdirError, match="--retest"):
+    with pytest.raises(WorkdirError, match="test the run again"):
         read_answers(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.runs.report.answers import Bin
-from jaxcnn.runs.report.charts import (Series, line_chart, nice_ticks, reliability_chart)
+from jaxcnn.runs.report.charts import Series, line_chart, nice_ticks, reliability_chart
 
 
 def places(line):

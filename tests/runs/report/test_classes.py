@@ -3,9 +3,19 @@
 import numpy as np
 import pytest
 
-from jaxcnn.metrics.classification import confusion_matrix, per_class_precision_recall, wilson_interval
+from jaxcnn.metrics.classification import (
+    confusion_matrix,
+    per_class_precision_recall,
+    wilson_interval,
+)
 from jaxcnn.runs.report.answers import shorten_answers
-from jaxcnn.runs.report.classes import (class_rows, confusion_rows, most_confused, worst_first)
+from jaxcnn.runs.report.classes import (
+    class_rows,
+    confusion_rows,
+    most_confused,
+    mostly_taken_for,
+    worst_first,
+)
 
 SIZE = 7
 NAMES = [f"class {i}" for i in range(SIZE + 1)]  # the last has neither photos nor predictions
@@ -30,18 +40,21 @@ def matrix(found):
 
 def test_rows_are_those_of_the_dense_matrix(answers, matrix):
     expected = per_class_precision_recall(matrix)
-    rows = class_rows(answers, NAMES)
+    rows, mistakes = class_rows(answers, NAMES), mostly_taken_for(answers, NAMES)
     assert [row.name for row in rows] == NAMES
     for i, row in enumerate(rows[:SIZE]):
-        assert row.count == expected.support[i]
+        assert row.labels == expected.support[i]
         assert row.precision == pytest.approx(expected.precision[i])
         assert row.recall == pytest.approx(expected.recall[i])
         assert row.f1 == pytest.approx(2 / (1 / row.precision + 1 / row.recall))
-        assert row.recall_interval == wilson_interval(int(matrix[i, i]), row.count)
+        assert row.recall_interval == wilson_interval(int(matrix[i, i]), row.labels)
         others = np.where(np.arange(SIZE + 1) == i, -1, matrix[i])
-        assert row.mostly_taken_count == others.max()
-        assert matrix[i, NAMES.index(row.mostly_taken_for)] == others.max()
-    assert rows[SIZE][1:] == (0, None, None, None, None, "", 0)
+        taken_for, count = mistakes[row.name]
+        assert count == others.max()
+        assert matrix[i, NAMES.index(taken_for)] == others.max()
+    assert rows[SIZE][1:] == (0, 0, None, None)
+    assert rows[SIZE].f1 is rows[SIZE].recall_interval is None
+    assert NAMES[SIZE] not in mistakes
 
 
 def test_the_confusion_matrix_is_the_dense_one(answers, matrix):

@@ -1,8 +1,6 @@
 """The commands on a page, read back as flags, say the run's settings."""
 
-import dataclasses
 import shlex
-import typing
 
 import pytest
 from absl import flags
@@ -49,9 +47,7 @@ def test_the_command_says_all_settings(changes):
 
 def test_the_command_says_no_more_than_it_must():
     config = config_lib.resolve(make_config(dataset="cifar10", num_epochs=3))
-    assert commands.reproduce_command(config) == (
-        "jaxcnn train --dataset=cifar10 --num_epochs=3"
-    )
+    assert commands.reproduce_command(config) == ("jaxcnn train --dataset=cifar10 --num_epochs=3")
 
 
 @pytest.mark.parametrize(

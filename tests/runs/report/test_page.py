@@ -9,7 +9,6 @@ from PIL import Image
 
 from jaxcnn.runs.report import embed_photo, embed_picture
 from jaxcnn.runs.report.page import render_page, write_page
-from jaxcnn.runs.report.page import counted, number, percent
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 
@@ -99,24 +98,3 @@ def test_names_that_utf8_cannot_write_are_written(tmp_path):
     path = write_page(tmp_path / "page.html", "caf\udce9")
     assert path.read_text("utf-8") == "caf?"
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    ("write", "value", "text"),
-    [
-        (percent, None, "\N{EN DASH}"),
-        (percent, float("nan"), "\N{EN DASH}"),
-        (percent, 0.0, "0.0%"),
-        (percent, 0.0001, "< 0.1%"),
-        (percent, 0.99951, "> 99.9%"),
-        (number, None, "\N{EN DASH}"),
-        (number, 1234.4, "1,234"),
-        (number, 3.0, "3"),
-    ],
-)
-def test_numbers_are_written_for_people(write, value, text):
-    assert write(value) == text
-
-
-def test_one_is_singular():
-    assert counted(1, "photo") == "1 photo"

@@ -90,12 +90,12 @@ def test_the_page_can_be_written_again_from_the_folder_alone(make_run):
 
 
 def test_baselines_are_compared_where_there_are_some(make_run):
-    assert "simpler ways" not in read(make_run()).text
+    assert "Baselines" not in read(make_run()).text
     accuracies = {"color_histogram": 0.61, "edge_orientation_histogram": 0.55, "six_conv": 0.7}
     text = read(make_run(name="other", baseline_test_accuracies=accuracies)).text
     assert "color" in text
     assert "61.0%" in text
-    assert "always the commonest class" in text
+    assert "always the most frequent class" in text
 
 
 def test_several_networks_are_told_one_by_one(make_run):
@@ -138,7 +138,7 @@ def test_what_flatters_is_told(make_run):
 
 
 def test_another_accuracy_than_the_runs_own_is_told(make_run):
-    assert "tested anew" not in read(make_run()).text
+    assert "tested again" not in read(make_run()).text
     assert "noted 12.3%" in read(make_run(name="other", test_accuracy=0.1234)).text
 
 
@@ -152,10 +152,10 @@ def test_maps_may_be_missing(make_run):
     ("missing", "says"),
     [
         ("config.json", "holds no run"),
-        ("summary.json", r"has not ended \(4 of 4 epochs.*--resume"),
+        ("summary.json", r"has not ended \(4 of 4 epochs.*resume it"),
         ("metrics.jsonl", "has not ended"),
-        ("test_answers.npz", "--retest"),
-        ("report_photos.npz", "--retest"),
+        ("test_answers.npz", "test the run again"),
+        ("report_photos.npz", "test the run again"),
     ],
 )
 def test_unfinished_and_older_runs_are_refused_clearly(make_run, missing, says):

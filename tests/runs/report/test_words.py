@@ -46,7 +46,7 @@ def test_mixed_photos_are_no_measure():
 
 
 @pytest.mark.parametrize(
-    ("best", "says"), [(8, "more epochs may help"), (4, "fewer would do"), (6, "")]
+    ("best", "says"), [(8, "more epochs may help"), (4, "fewer are enough"), (6, "")]
 )
 def test_the_length_of_training_is_judged(best, says):
     said = " ".join(tell_fit(rows(GROWING, GROWING), best_epoch=best).sentences)
@@ -57,9 +57,9 @@ def test_the_length_of_training_is_judged(best, says):
 @pytest.mark.parametrize(
     ("accuracy", "word", "says"),
     [
-        (0.7, "It is surer than", "bring that to 0.0%"),
-        (0.9, "It means", "not better that"),
-        (0.99, "It is right more often", "bring that to 0.0%"),
+        (0.7, "Overconfident", "bring that to 0.0%"),
+        (0.9, "Well calibrated", "not improve that"),
+        (0.99, "Underconfident", "bring that to 0.0%"),
     ],
 )
 def test_calibration_is_judged(accuracy, word, says):

@@ -116,15 +116,15 @@ async function ask(url, signal, options = {}) {
   return text;
 }
 
-// ---- Why: where the network looked, asked for when someone stays on a photo ----
+// ---- Overlay: where the network looked, asked for when someone stays on a photo ----
 
 const STAY_MS = 200;
 let shown = null; // the picture that is pointed at or in focus
 const loading = new WeakMap(); // picture -> what stops its map's being asked for
 
-function showWhy(picture) {
+function showOverlay(picture) {
   if (picture === shown) return;
-  hideWhy();
+  hideOverlay();
   shown = picture;
   begin(picture, STAY_MS);
 }
@@ -134,25 +134,25 @@ function begin(picture, delay) {
   if (map) return reveal(picture, map);
   loading.get(picture)?.abort();
   const control = new AbortController();
-  const timer = setTimeout(() => loadWhy(picture, control.signal), delay);
+  const timer = setTimeout(() => loadOverlay(picture, control.signal), delay);
   control.signal.addEventListener("abort", () => clearTimeout(timer));
   loading.set(picture, control);
 }
 
-async function loadWhy(picture, signal) {
-  const words = picture.querySelector(".why");
+async function loadOverlay(picture, signal) {
+  const words = picture.querySelector(".overlay");
   try {
     words.textContent = "Looking …";
-    const why = JSON.parse(await ask(picture.dataset.why, signal));
+    const overlay = JSON.parse(await ask(picture.dataset.overlay, signal));
     const map = new Image();
     map.className = "map";
     map.alt = "";
-    map.src = why.map;
+    map.src = overlay.map;
     await map.decode();
     if (signal.aborted) return;
     picture.querySelector(".photo").after(map);
-    picture.dataset.words = why.words;
-    words.classList.toggle("above", why.above); // so as not to hide what it speaks of
+    picture.dataset.words = overlay.words;
+    words.classList.toggle("above", overlay.above); // so as not to hide what it speaks of
     reveal(picture, map);
   } catch (error) {
     if (!signal.aborted) words.textContent = error.message;
@@ -163,20 +163,20 @@ function reveal(picture, map) {
   // The style before is taken in first, so that the change is seen to happen.
   void map.offsetWidth;
   map.classList.add("shown");
-  picture.querySelector(".why").textContent = picture.dataset.words;
-  if (isKept(picture)) aloud.textContent = picture.dataset.words;
+  picture.querySelector(".overlay").textContent = picture.dataset.words;
+  if (isCache(picture)) aloud.textContent = picture.dataset.words;
 }
 
-function hideWhy() {
+function hideOverlay() {
   const picture = shown;
   shown = null;
-  if (picture && !isKept(picture)) conceal(picture);
+  if (picture && !isCache(picture)) conceal(picture);
 }
 
 function conceal(picture) {
   loading.get(picture)?.abort();
   picture.querySelector(".map")?.classList.remove("shown");
-  picture.querySelector(".why").textContent = "";
+  picture.querySelector(".overlay").textContent = "";
 }
 
 function keep(picture, kept) {
@@ -192,20 +192,20 @@ const pictureOf = (event) => event.target.closest?.(".picture");
 if (results) {
   results.addEventListener("pointerover", (event) => {
     const picture = pictureOf(event);
-    if (picture && event.pointerType === "mouse") showWhy(picture);
+    if (picture && event.pointerType === "mouse") showOverlay(picture);
   });
   results.addEventListener("pointerout", (event) => {
     const picture = pictureOf(event);
-    if (picture && !picture.contains(event.relatedTarget)) hideWhy();
+    if (picture && !picture.contains(event.relatedTarget)) hideOverlay();
   });
   results.addEventListener("focusin", (event) => {
     const picture = pictureOf(event);
-    if (picture) showWhy(picture);
+    if (picture) showOverlay(picture);
   });
-  results.addEventListener("focusout", (event) => pictureOf(event) && hideWhy());
+  results.addEventListener("focusout", (event) => pictureOf(event) && hideOverlay());
   results.addEventListener("click", (event) => {
     const picture = pictureOf(event);
-    if (picture) keep(picture, !isKept(picture));
+    if (picture) keep(picture, !isCache(picture));
   });
   results.addEventListener("error", markGone, true);
   results.addEventListener("keydown", moveByArrow);

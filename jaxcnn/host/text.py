@@ -1,0 +1,93 @@
+"""Numbers as people read them: on the screen, on pages, in cards and in pictures."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+NONE = "n/a"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Write a share as a percentage; "n/a" if it is None or not finite.
+
+    Example:
+      >>> percent(0.9345), percent(0.98, 0), percent(1.0), percent(math.nan)
+      ('93.5%', '98%', '100%', 'n/a')
+      >>> percent(0.9999), percent(0.0001)  # nearly all is not all
+      ('> 99.9%', '< 0.1%')
+    """
+    if share is None or not math.isfinite(share):
+        return NONE
+    rounded = f"{100 * share:.{digits}f}"
+    if share not in (0, 1) and float(rounded) in (0, 100):
+        least = 10.0**-digits
+        return f"< {least:g}%" if share < 0.5 else f"> {100 - least:g}%"
+    return "100%" if share == 1 else f"{rounded}%"
+
+
+def interval(bounds: Sequence[float] | None, digits: int = 1) -> str:
+    """Write the bounds of a share as percentages; "n/a" where there are none.
+
+    Example:
+      >>> interval((0.9, 0.95))
+      '90.0% to 95.0%'
+    """
+    return NONE if bounds is None else " to ".join(percent(bound, digits) for bound in bounds)
+
+
+def points(difference: float) -> str:
+    """Write a difference of two shares in percentage points, with a true minus sign.
+
+    Example:
+      >>> points(0.073)
+      '7.3 points'
+    """
+    return f"{100 * difference:.1f} points".replace("-", "\N{MINUS SIGN}")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number with groups of thousands, or a fraction with some digits; "n/a" for None.
+
+    Example:
+      >>> number(12345), number(0.12345)
+      ('12,345', '0.123')
+    """
+    if value is None or not math.isfinite(value):
+        return NONE
+    if float(value).is_integer() or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Write a number of things, in the singular where there is one.
+
+    Example:
+      >>> counted(1, "photo"), counted(1200, "photo"), counted(2, "class", "classes")
+      ('1 photo', '1,200 photos', '2 classes')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(names: Sequence[Any], most: int = 8) -> str:
+    """Write names one after the other, and how many are left out.
+
+    Example:
+      >>> listed(["cat", "dog", "owl"], 2)
+      'cat, dog and 1 more'
+    """
+    text = ", ".join(str(name) for name in names[:most])
+    return f"{text} and {len(names) - most:,} more" if len(names) > most else text
+
+
+def size(count: int) -> str:
+    """Write a number of bytes.
+
+    Example:
+      >>> size(2_500_000)
+      '2.4 MiB'
+    """
+    for unit, bytes_each in (("MiB", 2**20), ("KiB", 2**10)):
+        if count >= bytes_each:
+            return f"{count / bytes_each:.1f} {unit}"
+    return f"{count} bytes"
