@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn.optim import layerwise_decay, schedules
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
-from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
-from jaxcnn.training.eval_step import (EvalStep, Predict, make_eval_step, make_predict)
-from jaxcnn.losses import LossFn
 from jaxcnn.augment.mixing import Mixing, make_mixing
+from jaxcnn.losses import LossFn
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
-from jaxcnn.runs.phases import Phase
+from jaxcnn.optim import layerwise_decay, schedules
 from jaxcnn.optim.differential_privacy import Privacy
+from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
+from jaxcnn.runs.phases import Phase
+from jaxcnn.training.eval_step import EvalStep, Predict, make_eval_step, make_predict
 from jaxcnn.training.step import Augment
 from jaxcnn.types import PyTree
 
@@ -212,7 +212,9 @@ def build_mixing(config: TrainConfig, num_classes: int) -> Mixing | None:
     if not config.training.mixup and not config.training.cutmix:
         return None
     return make_mixing(
-        num_classes=num_classes, mixup_alpha=config.training.mixup, cutmix_alpha=config.training.cutmix
+        num_classes=num_classes,
+        mixup_alpha=config.training.mixup,
+        cutmix_alpha=config.training.cutmix,
     )
 
 

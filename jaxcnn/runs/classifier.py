@@ -1,23 +1,21 @@
 """From photo to label in three lines, with nothing but a checkpoint."""
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxcnn.runs import build
-from jaxcnn.training import features
 from jaxcnn import pretrained
-from jaxcnn.runs import config as config_lib
+from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.models import fold_batch_norm
+from jaxcnn.runs import build, config as config_lib
+from jaxcnn.runs.config import TrainConfig, make_config
+from jaxcnn.runs.config.from_weights import settings_for
+from jaxcnn.training import features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.compilation import CompiledStep, compile_step
-from jaxcnn.runs.config.from_weights import settings_for
-from jaxcnn.runs.config import TrainConfig, make_config
-from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.training.eval_step import EvalStep
-from jaxcnn.models import fold_batch_norm
 from jaxcnn.types import Batch, PyTree
 
 Photo = Path | str | bytes | np.ndarray

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxcnn.training.compilation import CompiledStep, compile_step
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.training.sharding import Layout
-from jaxcnn.host.processes import is_first
-from jaxcnn.types import Batch, PyTree
-from jaxcnn.runs.folder import Workdir
 from jaxcnn.host.files import write_rows
+from jaxcnn.host.processes import is_first
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.folder import Workdir
+from jaxcnn.training.compilation import CompiledStep, compile_step
+from jaxcnn.training.sharding import Layout
+from jaxcnn.types import Batch, PyTree
 
 
 class RunContext(NamedTuple):

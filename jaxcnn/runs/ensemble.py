@@ -1,28 +1,32 @@
 """A run of several networks that differ in their seed alone: trained at once, then averaged."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 
-from jaxcnn.runs import config as config_lib
-from jaxcnn.runs import ensemble_scores, figures
-from jaxcnn.training import loop
 from jaxcnn import plots
-from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.data import batches as batches_lib
+from jaxcnn.host.files import write_json
+from jaxcnn.runs import config as config_lib, ensemble_scores, figures
+from jaxcnn.runs.context import batch_shapes, count_parameters, epoch_writer
+from jaxcnn.runs.ensemble_loop import (
+    Member,
+    MembersFit,
+    mean_history,
+    member_names,
+    restore_members,
+)
 from jaxcnn.runs.ensemble_scores import Tested, average
-from jaxcnn.runs.ensemble_loop import (Member, MembersFit, mean_history, member_names, restore_members)
-from jaxcnn.training.members import MembersStep, choose_mode
 from jaxcnn.runs.phase_training import PhaseTrainer, Prepared
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.runs.single import Run, about_machine
-from jaxcnn.runs.context import batch_shapes, count_parameters, epoch_writer
+from jaxcnn.training import loop
+from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.history import Progress
+from jaxcnn.training.members import MembersStep, choose_mode
+from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.types import PyTree, TrainState
-from jaxcnn.host.files import write_json
 
 
 class EnsembleRun(Run):
@@ -38,7 +42,7 @@ class EnsembleRun(Run):
         for number in range(self.config.run.num_seeds):
             seed = self.config.run.seed + number
             init_key, run_key = jax.random.split(jax.random.key(seed))
-            solo = self.config.replace( seed=seed, num_seeds=1)
+            solo = self.config.replace(seed=seed, num_seeds=1)
             folder = self.folder.member(number)
             # One more than `last` keeps: falling back there must still find its best here.
             best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=self._run.say)

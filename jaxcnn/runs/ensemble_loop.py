@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxcnn.host.files import write_rows
+from jaxcnn.host.signals import Interrupted, SignalWatch
+from jaxcnn.runs.folder import Workdir
 from jaxcnn.training.checkpoints import CheckpointStore
 from jaxcnn.training.eval_step import EvalStep
 from jaxcnn.training.evaluation import evaluate
-from jaxcnn.host.signals import Interrupted, SignalWatch
+from jaxcnn.training.history import Clock, Progress, epoch_row, rank
 from jaxcnn.training.loop import BatchIterator, NonFiniteLossError, Plan
 from jaxcnn.training.members import MembersStep, Packed
 from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import evaluation_variables
-from jaxcnn.training.history import (Clock, Progress, epoch_row, rank)
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
-from jaxcnn.runs.folder import Workdir
-from jaxcnn.host.files import write_rows
 
 
 class Member(NamedTuple):

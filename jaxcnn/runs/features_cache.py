@@ -7,13 +7,13 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jaxcnn.training import features
 from jaxcnn.augment.policy import parse_policy
-from jaxcnn.training.compilation import CompiledStep
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm
 from jaxcnn.host.processes import is_first
+from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm
 from jaxcnn.runs.context import RunContext, batch_shapes
+from jaxcnn.training import features
+from jaxcnn.training.compilation import CompiledStep
 from jaxcnn.training.step import Augment
 from jaxcnn.types import PyTree
 
@@ -55,7 +55,12 @@ def split_features(
     }
     backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
     about = features.fingerprint(
-        backbone, options, config.training.augment, config.run.seed, config.data.stored_size_px, list(split.names)
+        backbone,
+        options,
+        config.training.augment,
+        config.run.seed,
+        config.data.stored_size_px,
+        list(split.names),
     )
     path = run.folder.features / f"{name}.npz"
     found = features.load_features(path, about)

@@ -18,22 +18,22 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from jaxcnn.runs import build, train_and_evaluate
-from jaxcnn.training import features
-from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn import losses, plots
 from jaxcnn.augment import center_crop
-from jaxcnn.training.compilation import compile_step
-from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.models import HEAD, fold_batch_norm, split_at_head, stage_names
-from jaxcnn.runs.phases import plan_phases
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.host.names import unknown_name
-from jaxcnn.runs.single import Run
+from jaxcnn.metrics import label_quality, per_example_gradients
+from jaxcnn.models import HEAD, fold_batch_norm, split_at_head, stage_names
+from jaxcnn.runs import build, train_and_evaluate
+from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.context import batch_shapes
+from jaxcnn.runs.phases import plan_phases
+from jaxcnn.runs.single import Run
 from jaxcnn.runs.transfer import Start, find_start, transfer_variables
+from jaxcnn.training import features
+from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import Batch, PyTree
 
 Say = Callable[[str], None]
@@ -226,7 +226,10 @@ def _features_of_weights(run: Run, start: Start, say: Say) -> features.FeatureSp
     if found is None:
         model, variables = fold_batch_norm(model, variables)
         step = features.make_feature_step(
-            model, image_size_px=config.data.image_size_px, mean=config.data.pixel_mean, std=config.data.pixel_std
+            model,
+            image_size_px=config.data.image_size_px,
+            mean=config.data.pixel_mean,
+            std=config.data.pixel_std,
         )
         compiled = compile_step(step, variables, batch_shapes(split, _BATCH), key)
         with _progress(len(split), "features") as bar:
@@ -270,7 +273,9 @@ def _gradients(
     frozen = stage_names(model, build.image_shape(config))[: model.frozen_stages]
     summary = per_example_gradients.make_gradient_summary(model, loss_fn, frozen=frozen)
 
-    def step(variables: PyTree, batch: Batch) -> tuple[jax.Array, per_example_gradients.GradientSums]:
+    def step(
+        variables: PyTree, batch: Batch
+    ) -> tuple[jax.Array, per_example_gradients.GradientSums]:
         images = to_unit_interval(jnp.asarray(batch.image))
         images = jax.vmap(lambda image: center_crop(image, config.data.image_size_px))(images)
         images = normalize(images, mean=config.data.pixel_mean, std=config.data.pixel_std)

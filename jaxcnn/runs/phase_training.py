@@ -6,21 +6,20 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxcnn.runs import build, features_cache, figures
-from jaxcnn.training import device_scan, features, loop
-from jaxcnn.runs import config as config_lib
-from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.training.eval_step import make_eval_step_of_views
-from jaxcnn.models import HEAD, split_at_head
 from jaxcnn.host.processes import is_first
+from jaxcnn.models import HEAD, split_at_head
+from jaxcnn.runs import build, config as config_lib, features_cache, figures
+from jaxcnn.runs.context import RunContext, batch_shapes, count_parameters, epoch_writer, own_share
 from jaxcnn.runs.phases import Phase
-from jaxcnn.training.progress_line import ProgressLine
-from jaxcnn.runs.context import (RunContext, batch_shapes, count_parameters, epoch_writer, own_share)
-from jaxcnn.training.step import TrainStep, make_step, make_train_step
-from jaxcnn.training.state import start_state
+from jaxcnn.training import device_scan, features, loop
+from jaxcnn.training.compilation import CompiledStep, compile_step
+from jaxcnn.training.eval_step import make_eval_step_of_views
 from jaxcnn.training.history import Progress
+from jaxcnn.training.progress_line import ProgressLine
+from jaxcnn.training.state import start_state
+from jaxcnn.training.step import TrainStep, make_step, make_train_step
 from jaxcnn.types import PyTree, TrainState
 
 
@@ -58,7 +57,9 @@ class PhaseTrainer:
     ) -> None:
         self._run, self._phase, self._stores = run, phase, stores
         self._config, data = run.config, run.data
-        self.steps_per_epoch = batches_lib.steps_per_epoch(len(data.train), self._config.training.batch_size)
+        self.steps_per_epoch = batches_lib.steps_per_epoch(
+            len(data.train), self._config.training.batch_size
+        )
         counts = np.bincount(data.train.labels, minlength=len(data.class_names))
         self._parts = build.build_parts(
             self._config,
@@ -129,7 +130,10 @@ class PhaseTrainer:
 
         eval_step = self._run.compile(
             make_eval_step_of_views(
-                classifier, self._parts.plain_loss_fn, features.all_views, head=self._config.network.head
+                classifier,
+                self._parts.plain_loss_fn,
+                features.all_views,
+                head=self._config.network.head,
             ),
             head_of(variables),
             batch_shapes(validation, self._run.eval_batch_size),

@@ -45,7 +45,9 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
         name=HEAD,
         num_epochs=config.training.head_epochs,
         learning_rate=config.training.head_learning_rate,
-        warmup_epochs=None if config.training.schedule == "one_cycle" else min(1.0, config.training.head_epochs / 2),
+        warmup_epochs=None
+        if config.training.schedule == "one_cycle"
+        else min(1.0, config.training.head_epochs / 2),
         freeze="backbone",
         layer_decay=1.0,
         on_features=config.training.cache_features,

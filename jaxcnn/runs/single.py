@@ -10,26 +10,25 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcnn.runs import build, figures, transfer
-from jaxcnn.training import features, loop
-from jaxcnn.optim import differential_privacy
-from jaxcnn.runs import summary as summary_lib
-from jaxcnn.metrics.histogram_baselines import histogram_baselines
-from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.training.evaluation import Evaluation, evaluate
-from jaxcnn.training.sharding import Layout
+from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first
+from jaxcnn.metrics.histogram_baselines import histogram_baselines
+from jaxcnn.optim import differential_privacy
+from jaxcnn.runs import build, figures, summary as summary_lib, transfer
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.context import RunContext, batch_shapes, count_parameters
+from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phase_training import PhaseTrainer
 from jaxcnn.runs.phases import Phase, plan_phases
 from jaxcnn.runs.report.write import keep_and_write
-from jaxcnn.runs.context import RunContext, batch_shapes, count_parameters
+from jaxcnn.training import features, loop
+from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
+from jaxcnn.training.evaluation import Evaluation, evaluate
 from jaxcnn.training.history import Progress
+from jaxcnn.training.sharding import Layout
 from jaxcnn.types import PyTree
-from jaxcnn.runs.folder import Workdir
-from jaxcnn.host.files import write_json
 
 Say = Callable[[str], None]
 
@@ -148,7 +147,11 @@ class Run:
         shape = build.image_shape(self.config)
         if self._start is not None:
             return functools.partial(
-                _transferred, self._start.variables, self._model, shape, self.config.network.head_init
+                _transferred,
+                self._start.variables,
+                self._model,
+                shape,
+                self.config.network.head_init,
             )
         return make_initial(self._model, shape)
 
@@ -202,7 +205,9 @@ class Run:
         if not config.training.dp_clip_norm:
             return {}
         found, line = differential_privacy.report(
-            differential_privacy.Privacy(config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0),
+            differential_privacy.Privacy(
+                config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0
+            ),
             num_examples=len(self.data.train),
             batch_size=config.training.batch_size,
             num_steps=num_steps,

@@ -1,6 +1,5 @@
 """A whole run, from settings to a tested classifier: data, training, test, pictures, summary."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,25 +7,23 @@ from typing import Any
 
 import jax
 
-from jaxcnn.runs import build
-from jaxcnn.runs.tuning import search
-from jaxcnn.runs import config as config_lib
-from jaxcnn.runs import summary as summary_lib
-from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit, write_skipped_csv
+from jaxcnn.host.folders import cache_folder
+from jaxcnn.host.processes import is_first, on_first, peers_watched
+from jaxcnn.runs import build, config as config_lib, summary as summary_lib
+from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
 from jaxcnn.runs.ensemble import EnsembleRun
 from jaxcnn.runs.ensemble_scores import Tested
-from jaxcnn.training.features import fingerprint
-from jaxcnn.training.sharding import Layout
-from jaxcnn.host.processes import is_first, on_first, peers_watched
+from jaxcnn.runs.folder import Workdir, check_origin, open_workdir
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.training.progress_line import format_duration
 from jaxcnn.runs.single import Run
 from jaxcnn.runs.transfer import Start, find_start
-from jaxcnn.host.folders import cache_folder
-from jaxcnn.runs.folder import Workdir, check_origin, open_workdir
+from jaxcnn.runs.tuning import search
+from jaxcnn.training.features import fingerprint
+from jaxcnn.training.progress_line import format_duration
+from jaxcnn.training.sharding import Layout
 
 Say = Callable[[str], None]
 
@@ -168,7 +165,7 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
             f"mesh is {config.run.mesh}, but num_seeds, sweep and find_learning_rate use one device; "
             "leave it out."
         )
-    return config.replace( mesh="data:1")
+    return config.replace(mesh="data:1")
 
 
 def _run(
@@ -248,7 +245,9 @@ def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
 def _image_cache(config: TrainConfig, say: Say) -> ImageCache | None:
     if not config.data.image_cache_gib:
         return None
-    return ImageCache(cache_folder() / "decoded", round(config.data.image_cache_gib * 2**30), say=say)
+    return ImageCache(
+        cache_folder() / "decoded", round(config.data.image_cache_gib * 2**30), say=say
+    )
 
 
 def _say_nothing(line: str) -> None:

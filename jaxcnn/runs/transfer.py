@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import pretrained
-from jaxcnn.training.checkpoints import CheckpointError
-from jaxcnn.runs.classifier import load_best
-from jaxcnn.runs.config import (MODEL_OPTIONS, TrainConfig, num_channels_of, starts_from_weights)
 from jaxcnn.models import HEAD, StagedNetwork
+from jaxcnn.runs.classifier import load_best
+from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, num_channels_of, starts_from_weights
 from jaxcnn.runs.config.from_weights import for_channels, settings_for
+from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.types import PyTree
 
 Say = Callable[[str], None]
@@ -44,7 +44,9 @@ def find_start(config: TrainConfig, *, say: Say = print) -> Start | None:
         return None
     if config.network.init_from:
         return _from_run(config.network.init_from, config)
-    model = config.network.model or ("efficientnet_lite0" if config.network.weights is None else None)
+    model = config.network.model or (
+        "efficientnet_lite0" if config.network.weights is None else None
+    )
     found = pretrained.load(
         config.network.weights or pretrained.default_weights(model or "").name, model=model, say=say
     )
@@ -64,7 +66,9 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     except CheckpointError as error:
         raise ValueError(f"init_from: {error}") from error
     if config.network.model not in (None, there.network.model):
-        raise ValueError(f"init_from: {workdir} holds a {there.network.model}, but model={config.network.model}.")
+        raise ValueError(
+            f"init_from: {workdir} holds a {there.network.model}, but model={config.network.model}."
+        )
     names = (
         *("model", "interpolation", "resize_mode", "num_channels", "pixel_mean", "pixel_std"),
         *(name for name in MODEL_OPTIONS if name != "freeze_batch_norm"),

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.training.checkpoints import CheckpointError
+from jaxcnn.data.decode import DecodeError
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config
-from jaxcnn.data.decode import DecodeError
 from jaxcnn.runs.train_and_evaluate import evaluate_classifier, load_data
+from jaxcnn.training.checkpoints import CheckpointError
 
 
 def silent(text):

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from jaxcnn.runs.config import (
@@ -38,7 +36,11 @@ def test_settings_are_made_and_changed_by_name():
 
 def test_what_is_given_wins_over_the_preset():
     config = resolve(make_config(num_epochs=2, dense_widths=(), max_train_examples=0))
-    assert (config.training.num_epochs, config.network.dense_widths, config.data.max_train_examples) == (2, (), 0)
+    assert (
+        config.training.num_epochs,
+        config.network.dense_widths,
+        config.data.max_train_examples,
+    ) == (2, (), 0)
 
 
 def test_mirror_images_are_averaged_where_training_saw_them():

@@ -1,17 +1,16 @@
 """A run of several seeds: what it writes, and that its answer is the mean of its networks'."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.runs.classifier import Classifier, load_best
 from jaxcnn.runs.config import load_config
 from jaxcnn.runs.ensemble_scores import average
+from jaxcnn.runs.train_and_evaluate import check, evaluate_classifier, load_data, train_classifier
+from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.evaluation import Evaluation
-from jaxcnn.runs.train_and_evaluate import (check, evaluate_classifier, load_data, train_classifier)
 
 SAID = []
 
@@ -23,7 +22,7 @@ def silent(text):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, tiny_config):
     workdir = tmp_path_factory.mktemp("run") / "two"
-    config = tiny_config.replace( num_seeds=2, seed=3, num_epochs=2)
+    config = tiny_config.replace(num_seeds=2, seed=3, num_epochs=2)
     train_classifier(config, workdir, say=SAID.append)
     return workdir
 
@@ -81,7 +80,7 @@ def test_a_single_network_is_not_taken_from_several(run):
 
 
 def test_a_finished_run_is_resumed_without_training(run, summary, tiny_config):
-    config = tiny_config.replace( num_seeds=2, seed=3, num_epochs=2)
+    config = tiny_config.replace(num_seeds=2, seed=3, num_epochs=2)
     again = train_classifier(config, run, resume=True, say=silent)
     assert again["members"] == summary["members"]
 
@@ -96,7 +95,7 @@ def test_a_finished_run_is_resumed_without_training(run, summary, tiny_config):
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(tiny_config, changes, message):
-    config = tiny_config.replace( **{"num_seeds": 2, **changes})
+    config = tiny_config.replace(**{"num_seeds": 2, **changes})
     with pytest.raises(ValueError, match=message):
         check(config)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxcnn.runs.config import make_config, count_frozen, resolve
+from jaxcnn.runs.config import count_frozen, make_config, resolve
 from jaxcnn.runs.phases import plan_phases
 
 
@@ -61,7 +61,9 @@ def test_digits_are_not_mirrored_because_weights_are_published():
 
 def test_augmentation_beyond_flips_is_cached_as_views():
     def views(**settings):
-        return resolve(make_config(dataset="folder", pretrained=True, **settings)).training.feature_views
+        return resolve(
+            make_config(dataset="folder", pretrained=True, **settings)
+        ).training.feature_views
 
     assert (views(), views(augment="flip"), views(augment="strong")) == (0, 0, 4)
     assert views(augment="strong", feature_views=2) == 2

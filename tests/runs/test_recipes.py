@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from jaxcnn.runs import build
@@ -18,7 +16,7 @@ def test_every_recipe_says_where_it_comes_from(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_resolves_and_builds_its_parts(name):
     settings = recipe_settings(name)
-    config = resolve(TrainConfig().replace( **settings))
+    config = resolve(TrainConfig().replace(**settings))
     given = {k: v for k, v in settings.items() if v is not None}
     assert {k: config.flat()[k] for k in given} == given
     (phase,) = plan_phases(config)
@@ -38,7 +36,7 @@ def test_the_rate_goes_with_the_batch(name):
 
 
 def test_the_classic_recipe_is_that_of_the_paper():
-    config = resolve(TrainConfig().replace( **recipe_settings("resnet50_classic")))
+    config = resolve(TrainConfig().replace(**recipe_settings("resnet50_classic")))
     (phase,) = plan_phases(config)
     schedule = build.build_parts(config, phase, class_counts=[1] * 3, steps_per_epoch=100).schedule
     rates = {epoch: float(schedule(100 * epoch)) for epoch in (5, 29, 30, 59, 60, 79, 80, 89)}

@@ -1,16 +1,14 @@
 """Settings in, a tested classifier out; the test split is read once, at the end."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.runs import phase_training, context
-from jaxcnn.runs import single as run_module
-from jaxcnn.training.evaluation import evaluate
+from jaxcnn.runs import context, phase_training, single as run_module
 from jaxcnn.runs.train_and_evaluate import check, train_classifier
+from jaxcnn.training.evaluation import evaluate
 
 
 def silent(text):
@@ -33,7 +31,8 @@ def photo_folder(tmp_path):
 
 @pytest.fixture
 def folder_config(tiny_config, photo_folder):
-    return tiny_config.replace( dataset="folder", data_dir=str(photo_folder), num_epochs=6, learning_rate=0.02
+    return tiny_config.replace(
+        dataset="folder", data_dir=str(photo_folder), num_epochs=6, learning_rate=0.02
     )
 
 
@@ -64,7 +63,7 @@ def test_mixed_and_strongly_augmented_photos_are_learned(folder_config, tmp_path
 def test_bad_files_are_listed_and_do_not_stop_the_run(folder_config, photo_folder, tmp_path):
     (photo_folder / "dunkel" / "empty.jpg").write_bytes(b"")
     said = []
-    config = folder_config.replace( num_epochs=1)
+    config = folder_config.replace(num_epochs=1)
     summary = train_classifier(config, tmp_path / "run", say=said.append)
     assert summary["num_skipped_files"] == 1
     assert "dunkel/empty.jpg" in (tmp_path / "run" / "skipped_files.csv").read_text()
@@ -84,17 +83,17 @@ def test_images_in_two_splits_are_reported(folder_config, photo_folder, tmp_path
             (photo_folder / "dunkel" / "00.png").read_bytes()
         )
     said = []
-    config = folder_config.replace( num_epochs=1, max_train_examples=0)
+    config = folder_config.replace(num_epochs=1, max_train_examples=0)
     summary = train_classifier(config, tmp_path / "run", say=said.append)
     assert summary["num_duplicates_across_splits"] > 0
     assert any("images are in two splits" in line for line in said)
 
 
 def test_images_beyond_the_memory_limit_give_the_same_run(folder_config, tmp_path):
-    config = folder_config.replace( num_epochs=1)
+    config = folder_config.replace(num_epochs=1)
     said = []
     kept = train_classifier(config, tmp_path / "kept", say=silent)
-    small = config.replace( memory_limit_gib=1e-6)
+    small = config.replace(memory_limit_gib=1e-6)
     streamed = train_classifier(small, tmp_path / "streamed", say=said.append)
     assert any("decoded as they are needed" in line for line in said)
     assert streamed["test_loss"] == kept["test_loss"]
@@ -112,7 +111,7 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
 
     monkeypatch.setattr(run_module, "evaluate", watched)
     monkeypatch.setattr("jaxcnn.training.loop.evaluate", watched)
-    config = folder_config.replace( test_fraction=0.3)
+    config = folder_config.replace(test_fraction=0.3)
     summary = train_classifier(config, tmp_path / "run", say=silent)
     assert summary["num_test"] != summary["num_validation"]
     assert seen.count(summary["num_test"]) == 1
@@ -165,9 +164,9 @@ def test_heads_and_options_reach_the_network(folder_config, tmp_path, head):
     ],
 )
 def test_settings_are_checked_before_data_is_read(tiny_config, changes, message):
-    config = tiny_config.replace( depth=6, stored_size_px=None)
-    config = config.replace( image_size_px=64, width_multiplier=None)
+    config = tiny_config.replace(depth=6, stored_size_px=None)
+    config = config.replace(image_size_px=64, width_multiplier=None)
     if changes.get("model") == "lenet5":
-        config = config.replace( depth=None, image_size_px=32, num_channels=1)
+        config = config.replace(depth=None, image_size_px=32, num_channels=1)
     with pytest.raises(ValueError, match=message):
-        check(config.replace( **changes))
+        check(config.replace(**changes))

@@ -1,6 +1,5 @@
 """Trained variables go into a network with a new head, and what is frozen stays to the byte."""
 
-import dataclasses
 import json
 import shutil
 
@@ -10,20 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.training import loop
 from jaxcnn.augment import make_augment
-from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
-from jaxcnn.runs.classifier import Classifier, load_best
-from jaxcnn.runs.config import make_config
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.losses import make_loss
 from jaxcnn.models import SixConv, stage_names
 from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.optim.optimizers import make_optimizer
-from jaxcnn.training.step import make_train_step
-from jaxcnn.training.state import start_state
+from jaxcnn.runs.classifier import Classifier, load_best
+from jaxcnn.runs.config import make_config
 from jaxcnn.runs.train_and_evaluate import train_classifier
 from jaxcnn.runs.transfer import find_start, transfer_variables
+from jaxcnn.training import loop
+from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
+from jaxcnn.training.state import start_state
+from jaxcnn.training.step import make_train_step
 from jaxcnn.types import Batch
 
 KEY = jax.random.key(0)
@@ -191,7 +190,7 @@ def first_run(config, tmp_path_factory):
 
 def transferred(config, first_run, **changes):
     start = {"init_from": str(first_run), "seed": 5, "num_epochs": 3, "depth": None}
-    return config.replace( **start, width_multiplier=None, **changes)
+    return config.replace(**start, width_multiplier=None, **changes)
 
 
 def best_of(workdir):
@@ -221,7 +220,7 @@ def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_pa
 
 def test_kept_features_and_live_ones_give_the_same_training(config, first_run, tmp_path):
     settings = transferred(config, first_run, freeze="backbone", augment="none")
-    live = settings.replace( cache_features=False)
+    live = settings.replace(cache_features=False)
     train_classifier(settings, tmp_path / "kept", say=silent)
     train_classifier(live, tmp_path / "live", say=silent)
     for a, b in zip(rows(tmp_path / "kept"), rows(tmp_path / "live"), strict=True):
@@ -284,7 +283,7 @@ def test_a_run_does_not_go_on_from_other_weights_or_data(config, first_run, tmp_
     settings = transferred(config, other, freeze="backbone")
     train_classifier(settings, tmp_path / "run", say=silent)
     shutil.rmtree(other)
-    train_classifier(config.replace( seed=9, num_epochs=1), other, say=silent)
+    train_classifier(config.replace(seed=9, num_epochs=1), other, say=silent)
     with pytest.raises(ValueError, match="the weights are not those that the run"):
         train_classifier(settings, tmp_path / "run", resume=True, say=silent)
 
@@ -296,7 +295,7 @@ def test_a_folder_without_the_best_network_is_told(first_run):
 
 def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_path):
     settings = transferred(config, first_run, freeze="backbone")
-    settings = settings.replace( image_size_px=32, stored_size_px=None)
+    settings = settings.replace(image_size_px=32, stored_size_px=None)
     start = find_start(settings, say=silent)
     assert start.preset["stored_size_px"] == 36
 
@@ -312,6 +311,6 @@ def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_
     ],
 )
 def test_what_cannot_start_a_run_is_told(config, first_run, tmp_path, changes, message):
-    settings = transferred(config, first_run).replace( **changes)
+    settings = transferred(config, first_run).replace(**changes)
     with pytest.raises(ValueError, match=message):
         train_classifier(settings, tmp_path / "run", say=silent)

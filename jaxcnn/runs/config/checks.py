@@ -1,13 +1,12 @@
 """Checks of settings that need no data."""
 
-import dataclasses
 import math
 from collections.abc import Collection, Mapping
 
-from jaxcnn.runs.config.settings import TrainConfig, starts_from_weights
 from jaxcnn.data.decode import INTERPOLATIONS
 from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.host.names import unknown_name
+from jaxcnn.runs.config.settings import TrainConfig, starts_from_weights
 
 _HEADS = ("softmax", "sigmoid")
 _RESIZE_MODES = ("crop", "squash", "pad")
@@ -131,8 +130,14 @@ def _check_start(config: TrainConfig) -> None:
 
 def _check_mixing(config: TrainConfig) -> None:
     if max(config.training.mixup, config.training.cutmix) == math.inf:
-        raise ValueError(f"mixup (={config.training.mixup}) and cutmix (={config.training.cutmix}) must be finite.")
-    if (config.training.mixup or config.training.cutmix) and config.training.cache_features and config.network.freeze == "backbone":
+        raise ValueError(
+            f"mixup (={config.training.mixup}) and cutmix (={config.training.cutmix}) must be finite."
+        )
+    if (
+        (config.training.mixup or config.training.cutmix)
+        and config.training.cache_features
+        and config.network.freeze == "backbone"
+    ):
         raise ValueError(
             "mixup and cutmix mix photos, but with a frozen backbone the last layer learns from "
             "cached features of single photos; give cache_features=False or fine_tune=True, or mix "
@@ -172,7 +177,11 @@ def _check_members(config: TrainConfig) -> None:
             "num_seeds above 1 is for a single phase of training, and fine_tune has two; train the "
             "last layer alone (freeze=backbone), or all layers at once (freeze=none)."
         )
-    if config.run.num_seeds > 1 and config.training.cache_features and config.training.feature_views:
+    if (
+        config.run.num_seeds > 1
+        and config.training.cache_features
+        and config.training.feature_views
+    ):
         raise ValueError(
             f"num_seeds above 1 has one cache of features for all networks, so feature_views "
             f"(={config.training.feature_views}) must be 0, or give cache_features=False."

@@ -1,6 +1,5 @@
 """What suits a data set, a network and a kind of training, where nothing is said."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -162,7 +161,9 @@ def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
     if not config.training.fine_tune:
         preset["head_epochs"] = 0
     # The rates are AdamW's; other optimizers take the same part of their own.
-    share = optim.default_learning_rate(config.training.optimizer) / optim.default_learning_rate("adamw")
+    share = optim.default_learning_rate(config.training.optimizer) / optim.default_learning_rate(
+        "adamw"
+    )
     preset["learning_rate"] *= share
     preset["head_learning_rate"] = 1e-3 * share
     return preset

@@ -354,7 +354,9 @@ def make_config(**settings: Any) -> TrainConfig:
     """
     left = dict(settings)
     groups = {
-        name: group(**{f.name: left.pop(f.name) for f in dataclasses.fields(group) if f.name in left})
+        name: group(
+            **{f.name: left.pop(f.name) for f in dataclasses.fields(group) if f.name in left}
+        )
         for name, group in GROUPS.items()
     }
     if left:

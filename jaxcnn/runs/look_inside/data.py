@@ -11,9 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcnn import plots
-from jaxcnn.metrics.calibration import calibrate, most_confident_errors
-from jaxcnn.runs.classifier import Classifier
-from jaxcnn.training.compilation import compile_step
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.interpret import (
@@ -25,9 +22,12 @@ from jaxcnn.interpret import (
     nearest_photos,
     top_images,
 )
-from jaxcnn.runs.look_inside.network import (Inside, network_input, open_network, seen_part)
+from jaxcnn.metrics.calibration import calibrate, most_confident_errors
 from jaxcnn.models import split_at_head
+from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.figures import SplitPhotos
+from jaxcnn.runs.look_inside.network import Inside, network_input, open_network, seen_part
+from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
 Say = Callable[[str], None]
@@ -117,7 +117,9 @@ class _Looker:
             return jnp.asarray(backbone.apply(variables, x, train=False)), peaks
 
         side = inside.config.data.stored_size_px
-        shape = jax.ShapeDtypeStruct((_BATCH, side, side, inside.config.data.num_channels), np.uint8)
+        shape = jax.ShapeDtypeStruct(
+            (_BATCH, side, side, inside.config.data.num_channels), np.uint8
+        )
         self._step = compile_step(step, inside.variables, shape)
 
     def __call__(self, split: ImageSplit, name: str) -> _Looked:

@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from jaxcnn import plots
-from jaxcnn.runs.classifier import Classifier
-from jaxcnn.training.compilation import compile_step
+from jaxcnn.host.names import unknown_name
 from jaxcnn.interpret import (
     class_activation_maps,
     feature_maps,
@@ -20,8 +19,9 @@ from jaxcnn.interpret import (
     resize_maps,
     strongest_channels,
 )
-from jaxcnn.runs.look_inside.network import (Inside, network_input, open_network, seen_part)
-from jaxcnn.host.names import unknown_name
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.look_inside.network import Inside, network_input, open_network, seen_part
+from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
 Say = Callable[[str], None]
@@ -182,6 +182,10 @@ def _draw_network(inside: Inside, photo: np.ndarray, folder: Path) -> list[Path]
         for name, field in inside.fields.items()
     ]
     made = [plots.plot_receptive_fields(folder / "receptive_fields.png", photo, rows)]
-    shape = (inside.config.data.image_size_px, inside.config.data.image_size_px, inside.config.data.num_channels)
+    shape = (
+        inside.config.data.image_size_px,
+        inside.config.data.image_size_px,
+        inside.config.data.num_channels,
+    )
     filters = first_layer_filters(inside.model, inside.variables, shape)
     return [*made, plots.plot_filters(folder / "filters.png", filters)]

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.augment import center_crop
-from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.interpret import ReceptiveField, receptive_fields
 from jaxcnn.models import StagedNetwork
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import Array, PyTree
 

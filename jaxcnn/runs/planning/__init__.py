@@ -5,8 +5,13 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.runs.planning.accelerators import (Chip as Chip, Machine as Machine)
-    from jaxcnn.runs.planning.plan import (DataSize as DataSize, Plan as Plan, find_size as find_size, make_plan as make_plan)
-    from jaxcnn.runs.planning.step_cost import (StepCost as StepCost, measure_step as measure_step)
+    from jaxcnn.runs.planning.accelerators import Chip as Chip, Machine as Machine
+    from jaxcnn.runs.planning.plan import (
+        DataSize as DataSize,
+        Plan as Plan,
+        find_size as find_size,
+        make_plan as make_plan,
+    )
+    from jaxcnn.runs.planning.step_cost import StepCost as StepCost, measure_step as measure_step
 else:
     __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

@@ -19,13 +19,13 @@ from typing import NamedTuple, cast
 import jax
 from jax.sharding import AbstractMesh, Mesh
 
-from jaxcnn.runs import config as config_lib
-from jaxcnn.runs.planning.accelerators import MACHINES, Machine
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.data.counts import count_classes_and_examples
-from jaxcnn.training.sharding import Layout, parse_mesh
+from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.runs.planning.step_cost import (StepCost, measure_step, state_shapes, tree_bytes)
+from jaxcnn.runs.planning.accelerators import MACHINES, Machine
+from jaxcnn.runs.planning.step_cost import StepCost, measure_step, state_shapes, tree_bytes
+from jaxcnn.training.sharding import Layout, parse_mesh
 from jaxcnn.types import PyTree, TrainState
 
 Say = Callable[[str], None]
@@ -168,7 +168,9 @@ def make_plan(
         found if found.problem else _finish(found, costs, state, config, num_steps, utilization)
         for found in started
     ]
-    flops = max((c.flops / n * config.training.batch_size for n, c in costs.items()), default=math.nan)
+    flops = max(
+        (c.flops / n * config.training.batch_size for n, c in costs.items()), default=math.nan
+    )
     counted = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     others = (state.batch_stats, state.ema_params, state.ema_batch_stats)
     return Plan(
@@ -237,12 +239,18 @@ def exchange_seconds(
 def _start(config: TrainConfig, machine: Machine) -> Estimate:
     """Lay a machine's devices out, and tell each one's share of a batch."""
     try:
-        mesh = parse_mesh(config.run.mesh, machine.num_devices, batch_size=config.training.batch_size)
+        mesh = parse_mesh(
+            config.run.mesh, machine.num_devices, batch_size=config.training.batch_size
+        )
     except ValueError as error:
         return Estimate(machine, {}, problem=str(error))
     devices, batch_size = math.prod(mesh.values()), config.training.batch_size
     if batch_size % (devices * config.training.accumulate_steps):
-        parts = f" in {config.training.accumulate_steps} parts" if config.training.accumulate_steps > 1 else ""
+        parts = (
+            f" in {config.training.accumulate_steps} parts"
+            if config.training.accumulate_steps > 1
+            else ""
+        )
         return Estimate(
             machine, mesh, problem=f"batch_size {batch_size} is no multiple of {devices}{parts}"
         )

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
+from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.runs import build
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.training.step import make_train_step
 from jaxcnn.training.state import start_state
+from jaxcnn.training.step import make_train_step
 from jaxcnn.types import Batch, PyTree, TrainState
 
 # The counts are those of XLA's graph; machine code, most of a compilation, is not needed well made.
@@ -105,7 +105,10 @@ def state_shapes(config: TrainConfig, num_classes: int) -> TrainState:
 
     def start(variables: PyTree) -> TrainState:
         return start_state(
-            variables, parts.optimizer, frozen=parts.frozen, with_ema=bool(config.training.ema_decay)
+            variables,
+            parts.optimizer,
+            frozen=parts.frozen,
+            with_ema=bool(config.training.ema_decay),
         )
 
     return cast(TrainState, jax.eval_shape(start, build.variable_shapes(config, parts.model)))

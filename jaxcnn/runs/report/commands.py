@@ -1,6 +1,5 @@
 """The commands that repeat a run, go on with it, and put it to use."""
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
 from typing import Any

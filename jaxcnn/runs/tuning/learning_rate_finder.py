@@ -8,7 +8,6 @@ and the noise of a high rate, which a whole run anneals away, does not tell agai
 Source: Smith 2017, arXiv:1506.01186, section 3.3 (the range test); the rule is this module's own.
 """
 
-import dataclasses
 import math
 from typing import NamedTuple
 
@@ -16,13 +15,13 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcnn import optim, plots
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.data import batches
+from jaxcnn.host.files import write_rows
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.phases import Phase, plan_phases
 from jaxcnn.runs.tuning.trials import Points
-from jaxcnn.runs.context import RunContext
 from jaxcnn.types import PyTree
-from jaxcnn.host.files import write_rows
 
 _NUM_RATES = 12
 _REACH = 300.0  # the highest rate over the optimizer's default, and that over the lowest
@@ -110,7 +109,7 @@ def short_schedule(config: TrainConfig, num_train: int) -> tuple[TrainConfig, Ph
         schedule_steps=num_steps,
         warmup_epochs=_WARMUP_SHARE * num_steps / steps_per_epoch,
     )
-    return config.replace( schedule="cosine"), phase, num_steps
+    return config.replace(schedule="cosine"), phase, num_steps
 
 
 def try_rates(run: RunContext, variables: PyTree) -> RateTest:

@@ -1,20 +1,19 @@
 """Before a run's training: find the hyper-parameters it asks for, once, and write them down."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.host.files import write_json
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.runs.tuning.learning_rate_finder import try_rates
-from jaxcnn.runs.single import Run
-from jaxcnn.runs.tuning.sweep import parse_sweep, run_sweep
-from jaxcnn.runs.transfer import Start
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.host.files import write_json
+from jaxcnn.runs.single import Run
+from jaxcnn.runs.transfer import Start
+from jaxcnn.runs.tuning.learning_rate_finder import try_rates
+from jaxcnn.runs.tuning.sweep import parse_sweep, run_sweep
 
 Say = Callable[[str], None]
 
@@ -33,7 +32,11 @@ def check_search(config: TrainConfig) -> None:
     Raises:
       ValueError: if the sweep cannot be read, or a value is both given and looked for.
     """
-    swept = [axis.name for axis in parse_sweep(config.run.sweep)] if config.run.sweep is not None else []
+    swept = (
+        [axis.name for axis in parse_sweep(config.run.sweep)]
+        if config.run.sweep is not None
+        else []
+    )
     config_lib.check_search(config, swept)
 
 
@@ -51,7 +54,7 @@ def go_on(workdir: Path, config: TrainConfig) -> TrainConfig:
     if not is_asked_for(config) or not folder.chosen.exists():
         return config
     before = config_lib.to_json(config)
-    config = config.replace( **json.loads(folder.chosen.read_text()))
+    config = config.replace(**json.loads(folder.chosen.read_text()))
     if json.loads(folder.config.read_text()) == before:  # stopped between the two files
         write_json(folder.config, config_lib.to_json(config))
     return config
@@ -88,7 +91,7 @@ def choose(
         chosen = run_sweep(run.context, run.start_variables())
     else:
         chosen = {"learning_rate": try_rates(run.context, run.start_variables()).suggestion}
-    config = config.replace( **chosen)
+    config = config.replace(**chosen)
     write_json(folder.chosen, chosen)
     write_json(folder.config, config_lib.to_json(config))
     say("training with " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))

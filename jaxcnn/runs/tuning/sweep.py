@@ -13,14 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcnn import plots
-from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.host.files import write_rows
+from jaxcnn.host.names import unknown_name
 from jaxcnn.optim.optimizers import HYPERPARAMETERS
+from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.tuning.trials import Points
-from jaxcnn.host.names import unknown_name
-from jaxcnn.runs.context import RunContext
+from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
-from jaxcnn.host.files import write_rows
 
 Say = Callable[[str], None]
 

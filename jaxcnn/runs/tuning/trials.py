@@ -8,13 +8,13 @@ import numpy as np
 
 from jaxcnn import optim
 from jaxcnn.data import batches as batches_lib
-from jaxcnn.training.evaluation import Evaluation, evaluate
-from jaxcnn.training.members import MembersStep, choose_mode
+from jaxcnn.runs.context import RunContext, batch_shapes
 from jaxcnn.runs.phase_training import PhaseTrainer
 from jaxcnn.runs.phases import Phase
-from jaxcnn.runs.context import RunContext, batch_shapes
-from jaxcnn.training.state import evaluation_variables
+from jaxcnn.training.evaluation import Evaluation, evaluate
 from jaxcnn.training.history import Progress
+from jaxcnn.training.members import MembersStep, choose_mode
+from jaxcnn.training.state import evaluation_variables
 from jaxcnn.types import Metrics, PyTree, TrainState
 
 

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.runs import config as config_lib
-from jaxcnn.metrics.calibration import calibrate
-from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import make_config
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import DecodedSplit
-from jaxcnn.runs.look_inside import look_at_data, look_at_photos
-from jaxcnn.runs.look_inside import explanations as photos_module
+from jaxcnn.metrics.calibration import calibrate
+from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import make_config
+from jaxcnn.runs.look_inside import explanations as photos_module, look_at_data, look_at_photos
 from jaxcnn.runs.single import initial_variables
 
 NAMES = ("dark", "bright")

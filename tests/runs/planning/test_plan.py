@@ -1,16 +1,14 @@
-import dataclasses
 import math
 
 import jax
 import numpy as np
 import pytest
 
-from jaxcnn.runs.planning import plan as plan_lib
-from jaxcnn.runs.planning import step_cost
-from jaxcnn.runs.planning.accelerators import (H100, MACHINES, TPU_V5E, Machine)
 from jaxcnn.runs.config import make_config, resolve
-from jaxcnn.runs.planning.plan import (DataSize, find_size, make_plan, state_bytes_per_device)
-from jaxcnn.runs.planning.step_cost import (StepCost, measure_step, state_shapes, tree_bytes)
+from jaxcnn.runs.planning import plan as plan_lib, step_cost
+from jaxcnn.runs.planning.accelerators import H100, MACHINES, TPU_V5E, Machine
+from jaxcnn.runs.planning.plan import DataSize, find_size, make_plan, state_bytes_per_device
+from jaxcnn.runs.planning.step_cost import StepCost, measure_step, state_shapes, tree_bytes
 
 CONFIG = make_config(
     dataset="none",
@@ -96,7 +94,7 @@ def test_a_plan_tells_what_fits_and_what_limits(cheap_steps):
     assert v5e.hours == pytest.approx(20 * v5e.step_seconds / 3600)
     assert v5e.images_per_second == pytest.approx(32 / v5e.step_seconds)
     assert by_name["v5p-64"].batch_size == 1
-    large = make_plan(CONFIG.replace( batch_size=256), SIZE)
+    large = make_plan(CONFIG.replace(batch_size=256), SIZE)
     fits = {estimate.machine.name: estimate.fits for estimate in large.estimates}
     assert fits == {"v5e-8": False, "v5p-64": True, "8 x H100": True}
 
@@ -109,19 +107,19 @@ def test_float32_takes_longer_where_the_chip_is_slower():
 def test_fsdp_lowers_memory_and_adds_to_the_exchange(cheap_steps):
     small = Machine("two", TPU_V5E, 2)
     options = {"machines": [small]}
-    config = CONFIG.replace( width_multiplier=1.0)
+    config = CONFIG.replace(width_multiplier=1.0)
     copied = make_plan(config, SIZE, **options).estimates[0]
-    split = make_plan(config.replace( mesh="fsdp:2"), SIZE, **options).estimates[0]
+    split = make_plan(config.replace(mesh="fsdp:2"), SIZE, **options).estimates[0]
     assert split.mesh == {"data": 1, "fsdp": 2}
     assert split.step_seconds > copied.step_seconds
 
 
 def test_what_cannot_be_laid_out_says_why(cheap_steps):
-    found = make_plan(CONFIG.replace( mesh="fsdp:16"), SIZE)
+    found = make_plan(CONFIG.replace(mesh="fsdp:16"), SIZE)
     problems = {e.machine.name: e.problem for e in found.estimates}
     assert "needs 16 devices" in problems["v5e-8"]
     assert problems["v5p-64"] == ""
-    uneven = make_plan(CONFIG.replace( accumulate_steps=16), SIZE)
+    uneven = make_plan(CONFIG.replace(accumulate_steps=16), SIZE)
     assert "16 parts" in uneven.estimates[0].problem
 
 

@@ -1,16 +1,15 @@
 """The test of learning rates: its rule on curves drawn by hand, and a run that uses it."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from jaxcnn.optim.optimizers import default_learning_rate, list_optimizers
 from jaxcnn.runs.build import build_parts
 from jaxcnn.runs.config import resolve
-from jaxcnn.optim.optimizers import default_learning_rate, list_optimizers
-from jaxcnn.runs.tuning.learning_rate_finder import rates_to_try, short_schedule, suggest_rate
 from jaxcnn.runs.train_and_evaluate import train_classifier
+from jaxcnn.runs.tuning.learning_rate_finder import rates_to_try, short_schedule, suggest_rate
 
 RATES = np.geomspace(1e-5, 1.0, 6)  # factors of 10
 
@@ -48,7 +47,7 @@ def test_the_rate_is_the_peak_of_a_schedule_that_ends_with_the_test(
     tiny_config, num_train, num_steps
 ):
     config, phase, found = short_schedule(
-        resolve(tiny_config.replace( num_epochs=30, learning_rate=0.1)), num_train
+        resolve(tiny_config.replace(num_epochs=30, learning_rate=0.1)), num_train
     )
     assert found == phase.schedule_steps == num_steps
     parts = build_parts(
@@ -67,7 +66,7 @@ def silent(text):
 def test_a_run_trains_with_the_rate_that_was_found(tiny_config, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxcnn.runs.tuning.learning_rate_finder._MOST_STEPS", 3)
     said = []
-    config = tiny_config.replace( find_learning_rate=True, num_epochs=1)
+    config = tiny_config.replace(find_learning_rate=True, num_epochs=1)
     summary = train_classifier(config, tmp_path / "run", say=said.append)
     written = json.loads((tmp_path / "run" / "config.json").read_text())
     chosen = json.loads((tmp_path / "run" / "chosen.json").read_text())

@@ -1,15 +1,14 @@
 """Sweeps: what may be written, which points go on, and that a run takes the best of them."""
 
-import dataclasses
 import json
 import math
 
 import pytest
 
-from jaxcnn.runs.tuning import sweep
-from jaxcnn.training.evaluation import Evaluation
-from jaxcnn.runs.tuning.sweep import (Point, better_half, parse_sweep, rungs)
 from jaxcnn.runs.train_and_evaluate import check, train_classifier
+from jaxcnn.runs.tuning import sweep
+from jaxcnn.runs.tuning.sweep import Point, better_half, parse_sweep, rungs
+from jaxcnn.training.evaluation import Evaluation
 
 
 def silent(text):
@@ -64,7 +63,7 @@ def test_a_grid_that_cannot_be_read_names_its_part(text, message):
 )
 def test_settings_of_a_search_are_checked_before_data_is_read(tiny_config, changes, message):
     with pytest.raises(ValueError, match=message):
-        check(tiny_config.replace( **changes))
+        check(tiny_config.replace(**changes))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,8 @@ def test_the_worse_half_leaves_at_each_rung():
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory, tiny_config):
     workdir, said = tmp_path_factory.mktemp("sweep") / "run", []
-    config = tiny_config.replace( sweep="learning_rate:1e-7..1e-2:log:3", sweep_epochs=2, num_epochs=2
+    config = tiny_config.replace(
+        sweep="learning_rate:1e-7..1e-2:log:3", sweep_epochs=2, num_epochs=2
     )
     summary = train_classifier(config, workdir, say=said.append)
     return workdir, config, summary, said
