@@ -1,6 +1,8 @@
 """Convolutional image classifiers in JAX: pure functions from photo to label.
 
-The names here are the ones most programs need; the packages hold the rest.
+The names here are the ones most programs need; the packages hold the rest. What they have to tell
+is logged below "jaxcnn": Python shows the warnings, and `logging.basicConfig(level=logging.INFO)`
+the rest.
 """
 
 from typing import TYPE_CHECKING

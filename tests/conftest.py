@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -88,6 +89,31 @@ def _forget_compiled():
     jax.clear_caches()
 
 
+@contextlib.contextmanager
+def _logged():
+    lines, logger, handler = [], logging.getLogger("jaxcnn"), logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+@pytest.fixture(scope="session")
+def logged():
+    """Lists what the library logs for its user; pytest's caplog serves no fixture of a module."""
+    return _logged
+
+
+@pytest.fixture
+def said(logged):
+    """What the library has logged in this test, line by line."""
+    with logged() as lines:
+        yield lines
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_config):
     """The folder of a finished run; tests read it, and write elsewhere."""
@@ -97,5 +123,5 @@ def tiny_run(tmp_path_factory, tiny_config):
 
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     with few_photos():
-        train_classifier(tiny_config, workdir, say=lambda text: None)
+        train_classifier(tiny_config, workdir)
     return workdir

@@ -131,7 +131,6 @@ class Course:
             data_dir=self._data_dir,
             size_px=size_px,
             seed=self.seed,
-            say=lambda line: None,
         )
 
     def _decoded(self, split: str, source: Source, count: int) -> DecodedSplit:

@@ -125,9 +125,7 @@ def _published(course: Course) -> Backbone | None:
         return None
     try:
         is_named = course.weights is not None
-        found = pretrained.load(
-            course.weights or _PACKAGED, offline=None if is_named else True, say=lambda line: None
-        )
+        found = pretrained.load(course.weights or _PACKAGED, offline=None if is_named else True)
     except (ValueError, OSError):
         if course.weights is not None:
             raise

@@ -2,15 +2,17 @@
 
 import dataclasses
 import io
+import logging
 import os
 import re
 import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
-from absl import app, flags, logging
+from absl import app, flags, logging as absl_logging
+from tqdm import tqdm
 
 from jaxcnn.cli import help_text
 from jaxcnn.host.processes import end_processes, is_first, start_processes
@@ -154,7 +156,28 @@ def prepare() -> list[str]:
     if names[0] in flags.FLAGS:
         started = start_processes(*(flags.FLAGS[name].value for name in names))
         lines += filter(None, [started])
-    return lines if is_first() else []
+    return [in_flags(line) for line in lines] if is_first() else []
+
+
+class _Lines(logging.Handler):
+    """Prints each message as a line, above a bar that moves."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if is_first():  # of several processes one speaks
+            tqdm.write(in_flags(record.getMessage()), file=self._stream)
+            self._stream.flush()
+
+
+def show_log(stream: TextIO) -> None:
+    """Print what the library logs for its user, once."""
+    logger = logging.getLogger("jaxcnn")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # absl's handler would write it to standard error as well
+    logger.handlers = [_Lines(stream)]
 
 
 def check_no_words(words: Sequence[str]) -> None:
@@ -208,7 +231,12 @@ def in_flags(message: str, known: Sequence[str] | None = None) -> str:
 
 
 def run(
-    main: Callable[[list[str]], Any], doc: str | None, *, common: Sequence[str] = (), **options: Any
+    main: Callable[[list[str]], Any],
+    doc: str | None,
+    *,
+    common: Sequence[str] = (),
+    answers: bool = False,
+    **options: Any,
 ) -> NoReturn:
     """Parse the flags and run `main` with what stands beside them.
 
@@ -216,6 +244,8 @@ def run(
       main: takes the words of the command line that are no flags, the program's name first.
       doc: what the program does, with examples: the head of its help.
       common: names of the flags that --help shows.
+      answers: whether standard output is for answers alone; what the library logs then goes to
+        standard error.
       **options: as for `help_text.show`.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -223,7 +253,8 @@ def run(
     if asked := help_text.asked_for(sys.argv[1:]):
         help_text.show(doc or "", () if asked == "--helpfull" else common, **options)
         sys.exit(0)
-    logging.set_verbosity(logging.ERROR)  # what a user should know is printed, not logged
+    absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
+    show_log(sys.stderr if answers else sys.stdout)
     try:
         app.run(main, flags_parser=_parse)
     except BrokenPipeError:  # the reader of the output has what it wanted

@@ -29,10 +29,9 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from jaxcnn.cli import command_line, help_text, photo_pages
+from jaxcnn.cli import command_line, help_text, photo_listing as listing, photo_pages
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.signals import SignalWatch
-from jaxcnn.photos import listing
 from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.ranking import DEFAULT_LIMIT, DEFAULT_MIN_PROBABILITY, Found, Query, search
 from jaxcnn.photos.reading import digest, read_file

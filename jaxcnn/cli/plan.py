@@ -62,7 +62,7 @@ def _table(estimates: list[Estimate]) -> list[str]:
                 mesh or "1 device",
                 str(found.batch_size),
                 _bytes(found.bytes_per_device),
-                _bytes(found.machine.chip.memory_bytes),
+                _bytes(found.machine.accelerator.memory_bytes),
                 "yes" if found.fits else "NO",
                 f"{found.step_seconds:.3g}",
                 found.limit,
@@ -112,7 +112,7 @@ def show_plan(config: TrainConfig, *, prefix: str = "") -> None:
     for line in command_line.prepare():
         print(line)
     size = find_size(config, num_classes=given["classes"], num_examples=given["examples"])
-    found = make_plan(config, size, utilization=given["utilization"] or 0.0, say=print)
+    found = make_plan(config, size, utilization=given["utilization"] or 0.0)
     print("\n".join(plan_lines(found)))
 
 

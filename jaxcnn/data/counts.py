@@ -35,7 +35,6 @@ def count_classes_and_examples(
             size_px=32,  # no image is drawn or read
             validation_fraction=validation_fraction,
             test_fraction=test_fraction,
-            say=lambda line: None,
         )
         return len(splits.train.class_names), len(splits.train)
     info = find_builder(name, data_dir=data_dir).info
@@ -43,7 +42,7 @@ def count_classes_and_examples(
     if not counts.get("train"):
         raise TfdsError(
             f"tfds does not know how large the train split of {name!r} is before it is prepared; "
-            "give --plan_classes and --plan_examples."
+            "give num_classes and num_examples."
         )
     left = 1.0
     left -= 0 if "validation" in counts else validation_fraction

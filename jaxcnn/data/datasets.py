@@ -1,7 +1,7 @@
 """From a data set's name to three splits of images, ready to be batched."""
 
+import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ from jaxcnn.data.source import Source, Splits, SubsetSource
 from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicates
 from jaxcnn.data.tfds_source import load_tfds
 from jaxcnn.data.workers import usable_cores
+
+logger = logging.getLogger(__name__)
 
 DRAWN_PETS, FOLDER = "drawn_pets", "folder"
 
@@ -52,7 +54,6 @@ def load_splits(
     validation_fraction: float = 0.15,
     test_fraction: float = 0.15,
     seed: int = 0,
-    say: Callable[[str], None] = print,
 ) -> Splits:
     """Find a data set by its name and divide it in three; no image is decoded yet.
 
@@ -64,7 +65,6 @@ def load_splits(
       validation_fraction: share of the examples for validation where there is no such split.
       test_fraction: likewise for the test.
       seed: decides the split, the drawings and the choice of training examples.
-      say: called with a line for each thing that a person should know.
 
     Returns:
       Sources of the three splits.
@@ -81,7 +81,9 @@ def load_splits(
         folders = load_folder(data_dir)
         ignored = [path for folder in folders.values() for path in folder.ignored]
         if ignored:
-            say(f"{len(ignored)} files that are no photos are left out, e.g. {ignored[0]}")
+            logger.warning(
+                f"{len(ignored)} files that are no photos are left out, e.g. {ignored[0]}"
+            )
         found: dict[str, Source] = dict(folders)
     else:
         found = dict(load_tfds(name, data_dir=str(data_dir) if data_dir else None))
@@ -105,7 +107,7 @@ def load_images(
     cache: ImageCache | None = None,
     look_for_duplicates: bool = True,
     check_beforehand: bool = True,
-    say: Callable[[str], None] = print,
+    progress: bool = True,
 ) -> ImageSplits:
     """Decode three splits into memory where they fit, and check them where they do not.
 
@@ -123,7 +125,7 @@ def load_images(
       look_for_duplicates: compare the splits for equal images, reading each file once more.
       check_beforehand: read each file that is streamed once, to leave out the bad; else they are
         found when their turn comes, and then count as missing.
-      say: called with a line for each thing that a person should know.
+      progress: show a bar, where standard error is a terminal.
 
     Returns:
       The images, and the files that were skipped.
@@ -134,7 +136,7 @@ def load_images(
     duplicates = find_duplicates(splits) if look_for_duplicates else []
     if duplicates:
         first = duplicates[0]
-        say(
+        logger.warning(
             f"warning: {len(duplicates)} images are in two splits, which flatters the result, e.g. "
             f"{first.name} ({first.split}) = {first.other_name} ({first.other_split})."
         )
@@ -147,18 +149,18 @@ def load_images(
         "interpolation": interpolation,
         "decoder": decoder,
     }
-    limits = {"num_workers": workers, "max_bad_share": max_bad_share}
+    limits = {"num_workers": workers, "max_bad_share": max_bad_share, "progress": progress}
     by = f"by {describe_decoder(decoder)}, {workers} thread{'s' if workers > 1 else ''}"
     if needed <= memory_limit_bytes:
         started = time.perf_counter()
         kept = [decode_split(source, **shape, **limits, cache=cache) for source in splits]  # type: ignore[arg-type]
-        say(_how_decoded(kept, by, time.perf_counter() - started))
+        logger.info(_how_decoded(kept, by, time.perf_counter() - started))
         skipped = [file for split in kept for file in split.skipped]
         return ImageSplits(kept[0], kept[1], kept[2], skipped, duplicates)
     over = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they " * bool(
         memory_limit_bytes
     )
-    say(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed, {by}.")
+    logger.info(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed, {by}.")
     checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
     if check_beforehand:
         checked = [check_source(source, **limits) for source in splits]  # type: ignore[arg-type]

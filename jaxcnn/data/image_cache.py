@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,10 @@ from typing import NamedTuple
 
 import filelock
 import numpy as np
+
+from jaxcnn.host.files import replacing, write_json
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1  # of the files; another number makes another key
 _STALE_SECONDS = 24 * 3600  # after so long, a half-written file is a dead process's
@@ -40,13 +45,11 @@ class ImageCache:
       folder: created when the first set is kept.
       limit_bytes: of all sets together; the ones unused for longest go first.
       least_images: a smaller set is decoded sooner than it is worth a file.
-      say: called with a line for each thing that a person should know.
     """
 
     folder: Path
     limit_bytes: int = 4 * 2**30
     least_images: int = 256
-    say: Callable[[str], None] = print
 
     def get(
         self, about: str, num_images: int, num_bytes: int, make: Callable[[], KeptImages]
@@ -72,7 +75,7 @@ class ImageCache:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(self._locked(key))
             except (OSError, NotImplementedError) as error:
-                self.say(f"decoded images cannot be kept in {self.folder}: {error}")
+                logger.warning(f"decoded images cannot be cached in {self.folder}: {error}")
                 return make()
             found = self._read(key, about)
             if found is None:
@@ -87,7 +90,7 @@ class ImageCache:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            self.say("waiting for another run that decodes the same images")
+            logger.info("waiting for another run that decodes the same images")
             lock.acquire()
         try:
             yield
@@ -105,7 +108,9 @@ class ImageCache:
             images = np.asarray(np.load(images_path, mmap_mode="r", allow_pickle=False))
             os.utime(record_path)  # used now
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            self.say(f"the decoded images in {images_path} are damaged ({error}); decoding anew")
+            logger.warning(
+                f"the decoded images in {images_path} are damaged ({error}); decoding anew"
+            )
             _remove(record_path, images_path)
             return None
         bad = record["bad"]
@@ -113,22 +118,15 @@ class ImageCache:
 
     def _keep(self, key: str, about: str, made: KeptImages) -> None:
         record_path, images_path = self._paths(key)
-        part = self.folder / f"{key}.part.npy"
         try:
-            np.save(part, made.images)
-            record = {
-                "about": about,
-                "sha256": _digest(part),
-                "bad": {str(i): reason for i, reason in enumerate(made.reasons) if reason},
-            }
-            os.replace(part, images_path)
-            part = record_path.with_suffix(".part.json")
-            part.write_text(json.dumps(record) + "\n", "utf-8")
-            os.replace(part, record_path)
+            with replacing(images_path) as part:
+                np.save(part, made.images)
+                digest = _digest(part)
+            bad = {str(i): reason for i, reason in enumerate(made.reasons) if reason}
+            write_json(record_path, {"about": about, "sha256": digest, "bad": bad})
             self._evict(key)
         except OSError as error:
-            _remove(part)
-            self.say(f"decoded images cannot be kept in {self.folder}: {error}")
+            logger.warning(f"decoded images cannot be cached in {self.folder}: {error}")
 
     def _evict(self, newest: str) -> None:
         """Remove the sets unused for longest, down to the limit, and what dead processes left."""

@@ -4,8 +4,6 @@ A tfds set keeps a label beside its image, so all records must be read to know t
 million photos that takes minutes; what comes of it takes seconds to read again.
 """
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.workers import in_threads, usable_cores
+from jaxcnn.host.files import replacing
 from jaxcnn.host.folders import cache_folder
 
 LEAST_KEPT = 100_000  # examples; smaller sets are read again as quickly
@@ -72,8 +71,7 @@ def _save(path: Path, table: Table) -> None:
     text = "\0".join(table.names).encode("utf-8", "surrogateescape")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-            np.savez(file, names=np.frombuffer(text, np.uint8), labels=table.labels)
-        os.replace(file.name, path)  # another process sees all of it, or nothing
+        with replacing(path) as part:
+            np.savez(part, names=np.frombuffer(text, np.uint8), labels=table.labels)
     except OSError:
         return  # no room to keep it; the next run reads again

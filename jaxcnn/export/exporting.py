@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import logging
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 from jaxcnn.runs.classifier import Classifier
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 FORMATS = ("stablehlo", "onnx")
 _FILES = {"stablehlo": "classifier.jax_export", "onnx": "classifier.onnx"}
 
@@ -32,7 +34,6 @@ def export_classifier(
     workdir: Path | str | None = None,
     title: str | None = None,
     overwrite: bool = False,
-    say: Say = print,
 ) -> dict[str, Any]:
     """Write a classifier as programs, a script that labels photos with them, and a model card.
 
@@ -46,7 +47,6 @@ def export_classifier(
       workdir: folder of its run, from which the card takes the results; None for published weights.
       title: of the card; default the network's name.
       overwrite: replace an export that is there.
-      say: called with each line for the person who waits.
 
     Returns:
       What `export.json` holds: shapes, dtypes, sizes, checksums, versions.
@@ -62,7 +62,7 @@ def export_classifier(
     formats = check_formats(formats)
     run = facts.read_run(None if workdir is None else Path(workdir))
     with folder.new_folder(Path(out), overwrite=overwrite) as fresh:
-        programs = {form: _write_program(form, classifier, fresh, say) for form in formats}
+        programs = {form: _write_program(form, classifier, fresh) for form in formats}
         _write_companions(classifier, fresh, formats)
         about = _about(classifier, programs, fresh)
         text = card.write_card(
@@ -104,7 +104,7 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(formats))
 
 
-def _write_program(form: str, classifier: Classifier, fresh: Path, say: Say) -> dict[str, Any]:
+def _write_program(form: str, classifier: Classifier, fresh: Path) -> dict[str, Any]:
     path = fresh / _FILES[form]
     if form == "onnx":
         from jaxcnn.export import onnx_program
@@ -115,7 +115,7 @@ def _write_program(form: str, classifier: Classifier, fresh: Path, say: Say) -> 
         path.write_bytes(program.to_stablehlo(classifier).serialize())
         call, more = _read_stablehlo(path)
     difference = program.check_program(form, call, classifier)
-    say(
+    logger.info(
         f"{form}: {card.size(path.stat().st_size)}, probabilities within {difference:.1e} of the "
         "classifier's"
     )

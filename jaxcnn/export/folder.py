@@ -52,7 +52,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if not path.exists() and not path.is_symlink():
         return
     if path.is_symlink() or not path.is_dir():
-        raise ExportError(f"{path} is no folder; give --out the name of a new one.")
+        raise ExportError(f"{path} is no folder; name a new one.")
     names = {entry.name for entry in path.iterdir()} - {"__pycache__"}
     if not names:
         return
@@ -60,10 +60,12 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if others:
         raise ExportError(
             f"{path} holds {others[0]}{' and more' if len(others) > 1 else ''}, which no export "
-            "wrote; give --out the name of a new folder."
+            "wrote; name a new folder."
         )
     if not overwrite:
-        raise ExportError(f"{path} holds an export; replace it with --overwrite, or give --out.")
+        raise ExportError(
+            f"{path} holds an export; replace it with overwrite=True, or name another folder."
+        )
 
 
 def _files_of(path: Path) -> list[str]:

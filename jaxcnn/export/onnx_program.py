@@ -76,7 +76,7 @@ def to_onnx(classifier: Classifier) -> bytes:
         raise ExportError(
             f"jax2onnx cannot convert {classifier.config.network.model} "
             f"({type(error).__name__}: {error}); "
-            "leave onnx out of --format."
+            "leave onnx out of formats."
         ) from error
     if model.ByteSize() >= _MOST_BYTES:
         raise ExportError("the model is larger than the 2 GiB that one ONNX file may have.")

@@ -37,7 +37,7 @@ def keep_compiled_programs(folder: Path | str | None = None) -> Path:
     A folder that the user chose by `JAX_COMPILATION_CACHE_DIR` is used as it is, whatever `folder`
     says; its size is then for the user to bound. `JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS` and
     `JAX_COMPILATION_CACHE_MAX_SIZE` are kept to as well. Processes may share the folder. An entry
-    that cannot be read is compiled anew, with a warning from JAX.
+    that cannot be read is compiled again, with a warning from JAX.
 
     Args:
       folder: where programs are kept; None for the user's cache folder.

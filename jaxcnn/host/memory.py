@@ -1,12 +1,12 @@
 """Keep the memory of a training step instead of giving it back to Linux after each.
 
 XLA's CPU backend takes the temporaries of every step from malloc, which by default maps and unmaps
-blocks of that size each time; the kernel then clears every page anew when it is touched, and on a
+blocks of that size each time; the kernel then clears every page again when it is touched, and on a
 small machine that can take as long as the arithmetic. Here glibc is told to keep what it has, in
 one arena, and its first block is marked for huge pages, which fault 512 times less often.
 
 Linux with glibc only; elsewhere nothing happens. The process holds on to the memory of its peak.
-Call it before JAX makes its first array. Turned off by `--noreuse_memory`.
+Call it before JAX makes its first array. Turned off by `reuse_memory=False`.
 """
 
 import ctypes

@@ -165,7 +165,7 @@ def peers_watched() -> Iterator[None]:
             raise PeerLostError(
                 f"process {jax.process_index()} of {jax.process_count()} lost another one, which "
                 f"died or cannot be reached ({_first_line(error)}). Its own output says why. Start "
-                "all processes again with --resume; they go on from the last checkpoint."
+                "all processes again with resume=True; they go on from the last checkpoint."
             ) from error
         raise
 

@@ -17,7 +17,7 @@ def prepare_process(
         user's cache folder, or in this one.
 
     Returns:
-      A line for the person at the screen about each thing that was done or could not be.
+      A line for the user about each thing that was done or could not be.
 
     Example:
       for line in prepare_process():
@@ -25,7 +25,7 @@ def prepare_process(
     """
     lines = []
     if reuse_memory and keep_memory():
-        lines.append("memory is kept between steps (--noreuse_memory turns this off)")
+        lines.append("memory is kept between steps (reuse_memory=False turns this off)")
     if not compilation_cache:
         keep_no_compiled_programs()
         return lines
@@ -34,6 +34,8 @@ def prepare_process(
             None if isinstance(compilation_cache, bool) else compilation_cache
         )
     except OSError as error:
-        return [*lines, f"compiled programs cannot be kept ({error}); each start compiles anew"]
-    lines.append(f"compiled programs are kept in {folder} (--nocompilation_cache turns this off)")
+        return [*lines, f"compiled programs cannot be cached ({error}); each start compiles again"]
+    lines.append(
+        f"compiled programs are cached in {folder} (compilation_cache=False turns this off)"
+    )
     return lines

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 _CURES = (
-    "more photos, stronger --augment, a higher --dropout_rate or --weight_decay, "
-    "or a smaller network (--width_multiplier, --depth)"
+    "more photos, stronger augmentation, a higher dropout_rate or weight_decay, "
+    "or a smaller network (width_multiplier, depth)"
 )
 
 

@@ -61,7 +61,7 @@ class PhotoIndex:
     """An index, open for reading; any number of threads may share it.
 
     It may be written meanwhile: each reading sees the last finished transaction. A file that is
-    replaced, as a rebuilding does at its end, is opened anew.
+    replaced, as a rebuilding does at its end, is opened again.
 
     Args:
       path: the file.
@@ -168,7 +168,7 @@ class PhotoIndex:
             found = os.stat(self.path)
         except OSError as error:
             raise PhotoIndexError(
-                f"there is no index {self.path}; make one: jaxcnn photos index DIR."
+                f"there is no index {self.path}; index a folder of photos first."
             ) from error
         identity = (found.st_dev, found.st_ino)
         if self._connection is None or identity != self._identity:
@@ -209,12 +209,12 @@ def read_network(connection: sqlite3.Connection, path: Path) -> NetworkRecord | 
         about = dict(connection.execute("SELECT key, value FROM about"))
     except sqlite3.DatabaseError as error:
         raise PhotoIndexError(
-            f"{path} is no index of photos ({error}); name another with --index."
+            f"{path} is no index of photos ({error}); name another file."
         ) from error
     if about.get("version") != str(SCHEMA_VERSION):
         raise PhotoIndexError(
             f"{path} is an index of version {about.get('version')}; this program reads version "
-            f"{SCHEMA_VERSION}. Make it anew with --rebuild."
+            f"{SCHEMA_VERSION}. Make it again with rebuild=True."
         )
     return NetworkRecord.from_json(about["network"]) if "network" in about else None
 

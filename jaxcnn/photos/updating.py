@@ -1,4 +1,4 @@
-"""From folders and the file of an index to an index that is up to date, or made anew."""
+"""From folders and the file of an index to an index that is up to date, or made again."""
 
 import os
 import threading
@@ -58,7 +58,7 @@ def update_file(
       path: the file; made where there is none.
       folders: as `check_folders` gives.
       load: gives the network, from the source that the index names; {} where it names none.
-      rebuild: label all anew, the folders that were indexed before too, in a file beside, which
+      rebuild: label all again, the folders that were indexed before too, in a file beside, which
         takes the place of the old one when it is whole. A rebuilding that was stopped goes on when
         it is asked for again.
       num_workers: as for `update_index`.

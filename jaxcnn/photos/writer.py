@@ -59,7 +59,7 @@ class IndexWriter:
         except Timeout:
             raise PhotoIndexError(
                 f"another process is writing {self.path}; wait until it is done, or name another "
-                "file with --index."
+                "file."
             ) from None
         except OSError as error:
             raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
@@ -119,8 +119,8 @@ class IndexWriter:
             asked = network.name if network.name != held.name else "what that is now"
             raise PhotoIndexError(
                 f"{self.path} holds labels by {held.name}, not by {asked}, and labels of two "
-                "networks do not compare: label all photos anew with --rebuild, or keep both with "
-                "another --index."
+                "networks do not compare: label all photos again with rebuild=True, or keep both "
+                "in two files."
             )
 
     def clear(self) -> None:

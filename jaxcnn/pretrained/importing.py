@@ -1,7 +1,8 @@
 """From a name or a file to a network's variables; imported once, then kept as a checkpoint."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -22,10 +23,11 @@ from jaxcnn.pretrained.table import Preprocessing, Weights, find_weights, list_w
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.types import PyTree
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 
 _PACKAGE = "package:"
-# Part of the kept checkpoints' names: raise it where an import would give other arrays than before.
+# Part of the cached checkpoints' names: raise it where an import would give other arrays.
 _IMPORT_VERSION = 1
 
 
@@ -78,7 +80,7 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
             )
         raise unknown_name("weights (and no such file)", str(weights), names)
     if model is None:
-        raise ValueError(f"which network is {path} of? Name it with --model.")
+        raise ValueError(f"which network is {path} of? Name it by model.")
     if not names_of(model):
         known = ", ".join(name for name in list_models() if names_of(name))
         raise ValueError(f"no weights of {model} can be read; those of these can: {known}.")
@@ -97,7 +99,6 @@ def load(
     *,
     model: str | None = None,
     offline: bool | None = None,
-    say: Say = print,
 ) -> Pretrained:
     """Load published weights.
 
@@ -108,7 +109,6 @@ def load(
       model: name of the network, for a file.
       offline: whether the network is forbidden; None asks the environment, see
         `download.is_offline`.
-      say: called with each line for the person who waits.
 
     Returns:
       The network's variables and all that belongs to them.
@@ -123,7 +123,7 @@ def load(
       logits = network.apply(found.variables, images, train=False)
     """
     known = describe(weights, model=model)
-    path = known.path or _locate(_row(known), offline=offline, say=say)
+    path = known.path or _locate(_row(known), offline=offline)
     try:
         digest = sha256_of(path) if path.is_file() else None
     except OSError as error:
@@ -133,7 +133,7 @@ def load(
     elif known.row is not None and not (digest or "").startswith(known.row.sha256):
         raise WeightsFileError(
             f"{path} is not the file that was published: its SHA-256 is {digest}, expected "
-            f"{known.row.sha256}. Install or fetch it anew."
+            f"{known.row.sha256}. Install or fetch it again."
         )
     if digest is None:  # a folder: cheap to read again, and without one digest
         return _complete(known, *_import(path, known), name=str(weights))
@@ -143,10 +143,12 @@ def load(
         lock = filelock.FileLock(f"{folder}.lock")
         lock.acquire()
     except OSError as error:
-        say(f"imported weights cannot be kept in {folder.parent} ({error.strerror or error}).")
+        logger.warning(
+            f"imported weights cannot be cached in {folder.parent} ({error.strerror or error})."
+        )
         return _complete(known, *_import(path, known), name=str(weights))
     try:
-        kept = _restore(folder, known.model, say=say) if folder.is_dir() else None
+        kept = _restore(folder, known.model) if folder.is_dir() else None
         if kept is None:
             kept = _import(path, known)
             _keep(folder, *kept)
@@ -160,7 +162,7 @@ def _row(known: Description) -> Weights:
     return known.row
 
 
-def _locate(row: Weights, *, offline: bool | None, say: Say) -> Path:
+def _locate(row: Weights, *, offline: bool | None) -> Path:
     """Find the file of a row in an installed package or the cache, or fetch it."""
     if not row.address.startswith(_PACKAGE):
         suffix = Path(urlsplit(row.address).path).suffix
@@ -170,7 +172,6 @@ def _locate(row: Weights, *, offline: bool | None, say: Say) -> Path:
             folder=cache_folder() / "files",
             file_name=f"{row.name}{suffix}",
             offline=offline,
-            say=say,
         )
     package, _, inside = row.address.removeprefix(_PACKAGE).partition("/")
     found = importlib.util.find_spec(package)  # finds without importing, so runs nothing of it
@@ -223,9 +224,9 @@ def _keep(folder: Path, origin: str, variables: PyTree) -> None:
         store.close()
 
 
-def _restore(folder: Path, model: str, *, say: Say) -> tuple[str, PyTree] | None:
+def _restore(folder: Path, model: str) -> tuple[str, PyTree] | None:
     """Read what `_keep` wrote; None where it is not there or not sound any more."""
-    store = CheckpointStore(folder, max_to_keep=1, say=say)
+    store = CheckpointStore(folder, max_to_keep=1)
     try:
         if not store.steps():
             return None
@@ -233,7 +234,9 @@ def _restore(folder: Path, model: str, *, say: Say) -> tuple[str, PyTree] | None
         options = names_of(model)[about["origin"]].options
         found = store.restore(unlisted.variable_shapes(model, about["num_classes"], options))
     except (CheckpointError, KeyError) as error:
-        say(f"the weights kept in {folder} cannot be used ({error}); importing them again.")
+        logger.warning(
+            f"the weights cached in {folder} cannot be used ({error}); importing them again."
+        )
         return None
     finally:
         store.close()

@@ -95,7 +95,7 @@ def source_shapes(shapes: PyTree, names: Names) -> dict[str, tuple[int, ...]]:
     """List the arrays that a file must hold.
 
     Args:
-      shapes: the network's variables, or `jax.ShapeDtypeStruct` in their stead.
+      shapes: the network's variables, or `jax.ShapeDtypeStruct` instead.
       names: of the origin.
 
     Returns:
@@ -108,7 +108,7 @@ def fill(shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray]) -> PyTr
     """Make a network's variables of a file's arrays.
 
     Args:
-      shapes: the network's variables, or `jax.ShapeDtypeStruct` in their stead: {"params": ...,
+      shapes: the network's variables, or `jax.ShapeDtypeStruct` instead: {"params": ...,
         "batch_stats": ...}.
       names: of the origin.
       arrays: {name in the file: array}.

@@ -225,8 +225,8 @@ def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...])
     if collecting and not model.freeze_batch_norm:
         raise ValueError(
             "dp_clip_norm needs gradients of single photos, but BatchNorm mixes those of a batch: "
-            "train the last layer alone (--pretrained), or give --freeze_batch_norm with weights "
-            "to start from, or --nobatch_norm where the network has that."
+            "train the last layer alone (pretrained=True), or give freeze_batch_norm=True with "
+            "weights to start from, or batch_norm=False where the network has that."
         )
     return Privacy(config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0)
 

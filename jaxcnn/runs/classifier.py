@@ -35,7 +35,7 @@ class Prediction(NamedTuple):
     probabilities: dict[str, float]  # of each class; they sum to 1
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """Name the most probable classes with their probabilities, the first first."""
+        """Name the most probable classes with their probabilities, most probable first."""
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
         return ranked[:count]
 

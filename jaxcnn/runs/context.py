@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.datasets import ImageSplits
@@ -28,7 +29,7 @@ class RunContext(NamedTuple):
     shapes: PyTree  # of the whole network's variables
     key: jax.Array  # of all draws in training, the same at every start of the run
     layout: Layout  # of all arrays on the devices
-    say: Callable[[str], None]
+    progress: bool = True  # show moving lines, and a line per epoch
     eval_step: Any = None  # of the whole network, compiled
 
     def eval_batches(self, split: ImageSplit, batch_size: int | None = None) -> Iterator[Batch]:
@@ -41,6 +42,11 @@ class RunContext(NamedTuple):
     def eval_batch_size(self) -> int:
         """Give the size of evaluation's batches, rounded up to what the devices divide."""
         return self.layout.round_up(self.config.run.eval_batch_size)
+
+    def bar(self, total: int, about: str, *, unit: str, leave: bool = False) -> tqdm:
+        """Give a bar, which moves where standard error is a terminal."""
+        hidden = None if self.progress else True
+        return tqdm(total=total, desc=about, unit=unit, leave=leave, disable=hidden)
 
     def compile(self, step: Any, state: PyTree, batch: Any, *others: Any) -> CompiledStep:
         """Compile a step of variables and a batch; what it gives lies on every device."""
@@ -86,7 +92,7 @@ def batch_shapes(split: ImageSplit, batch_size: int) -> Any:
     def shape(dtype: Any, *dimensions: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((batch_size, *dimensions), dtype)
 
-    return Batch(  # shapes in the stead of arrays
+    return Batch(  # shapes instead of arrays
         image=shape(split.dtype, *split.image_shape),  # type: ignore[arg-type]
         label=shape(np.int32),  # type: ignore[arg-type]
         mask=shape(bool),  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """A run of several networks that differ in their seed alone: trained at once, then averaged."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ from jaxcnn.training.members import MembersStep, choose_mode
 from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.types import PyTree, TrainState
 
+logger = logging.getLogger(__name__)
+
 
 class EnsembleRun(Run):
     """The parts of a run of several networks, and its acts, as `run.Run` has them for one.
@@ -45,7 +48,7 @@ class EnsembleRun(Run):
             solo = self.config.replace(seed=seed, num_seeds=1)
             folder = self.folder.member(number)
             # One more than `last` keeps: falling back there must still find its best here.
-            best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=self._run.say)
+            best = CheckpointStore(folder.best_checkpoints, max_to_keep=3)
             self._init_keys.append(init_key)
             self._members.append(
                 Member(
@@ -55,7 +58,7 @@ class EnsembleRun(Run):
 
     def train_members(self) -> list[Progress]:
         """Train all networks, from where an earlier start of the run left off."""
-        last = CheckpointStore(self.folder.last_checkpoints, max_to_keep=2, say=self._run.say)
+        last = CheckpointStore(self.folder.last_checkpoints, max_to_keep=2)
         (phase,) = plan_phases(self.config)
         trainer = PhaseTrainer(self._run, phase, loop.Stores(last, self._best))
         make_start = self._make_start()  # compiled once for all
@@ -69,12 +72,12 @@ class EnsembleRun(Run):
             steps_per_epoch=trainer.steps_per_epoch,
             checkpoint_every_steps=self.config.run.checkpoint_every_steps,
         )
-        self._run.say(self._heading(step, states[0], plan))
+        logger.info(self._heading(step, states[0], plan))
         batches = self._batches(prepared, step)
         states, progress = restore_members(last, states, batches)
         done = int(states[0].step)
         if done:
-            self._run.say(f"resuming at step {done}")
+            logger.info(f"resuming at step {done}")
         with epoch_writer(self.folder, done) as on_epoch:
             fit = MembersFit(
                 step=step,
@@ -96,6 +99,7 @@ class EnsembleRun(Run):
             num_epochs=plan.num_epochs,
             steps_per_epoch=plan.steps_per_epoch,
             batch_size=self.config.training.batch_size * self.config.run.num_seeds,
+            visible=self._run.progress,
         )
 
     def finish_members(self, progress: Sequence[Progress]) -> dict[str, Any]:
@@ -125,11 +129,11 @@ class EnsembleRun(Run):
         )
         for name, accuracy in accuracies.items():
             if name != self.config.network.model:
-                self._run.say(f"  {name:<32} {accuracy:6.1%} of test images right")
-        for line in ensemble_scores.told(summary):
-            self._run.say(line)
-        self._run.say(f"results in {self.folder.path}: summary.json, pictures/, members/")
-        self._run.say(f"look at it: {self.folder.report}")
+                logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
+        for line in ensemble_scores.format_lines(summary):
+            logger.info(line)
+        logger.info(f"results in {self.folder.path}: summary.json, pictures/, members/")
+        logger.info(f"look at it: {self.folder.report}")
         return summary
 
     def _about_training(self, progress: Progress) -> dict[str, Any]:
@@ -191,13 +195,15 @@ class EnsembleRun(Run):
 
     def _heading(self, step: MembersStep, state: TrainState, plan: loop.Plan) -> str:
         config = self.config
+        is_shared = config.run.member_order == "shared"
+        batches = "shared batches" if is_shared else "batches of their own"
         way = "in one program by vmap" if step.mode == "vmap" else "in turn by one program"
         return (
             f"{config.run.num_seeds} x {config.network.model} (seeds {config.run.seed} to "
-            f"{config.run.seed + config.run.num_seeds - 1}), {way} (--members_mode), "
-            f"{'shared batches' if config.run.member_order == 'shared' else 'batches of their own'}: "
+            f"{config.run.seed + config.run.num_seeds - 1}), {way} (members_mode), "
+            f"{batches}: "
             f"{count_parameters(state.params):,} parameters each, "
-            f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels} images, "
+            f"{config.data.image_size()} images, "
             f"{plan.num_epochs * plan.steps_per_epoch:,} steps of {config.run.num_seeds} x "
             f"{config.training.batch_size} on {self._run.layout.describe()}; "
             f"compiled in {step.seconds:.1f} s"

@@ -249,8 +249,8 @@ class MembersFit:
         name, seed = member_names(len(self._members))[number], self._members[number].seed
         raise NonFiniteLossError(
             f"the loss of member {name} (seed {seed}) is not finite at step {step}. Lower "
-            "--learning_rate, lengthen --warmup_epochs, or set --gradient_clip_norm, and start the "
-            "run anew."
+            "learning_rate, lengthen warmup_epochs, or set gradient_clip_norm, and start the run "
+            "again."
         )
 
 

@@ -88,7 +88,7 @@ def result(
     }
 
 
-def told(summary: Mapping[str, Any]) -> list[str]:
+def format_lines(summary: Mapping[str, Any]) -> list[str]:
     """Tell a run's result in lines: one a member, their mean and spread, the ensemble's.
 
     Args:

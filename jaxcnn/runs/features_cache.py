@@ -1,11 +1,11 @@
 """What a frozen backbone gives for a run's photos: computed once, kept in the run's folder."""
 
+import logging
 import time
 from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.image_splits import ImageSplit
@@ -16,6 +16,8 @@ from jaxcnn.training import features
 from jaxcnn.training.compilation import CompiledStep
 from jaxcnn.training.step import Augment
 from jaxcnn.types import PyTree
+
+logger = logging.getLogger(__name__)
 
 _BATCH_SIZE = 32
 
@@ -85,16 +87,16 @@ def _extract(
     key: jax.Array,
 ) -> tuple[np.ndarray, np.ndarray]:
     started = time.perf_counter()
-    run.say(f"{run.config.network.model} runs over {len(split):,} {name} images")
+    logger.info(f"{run.config.network.model} runs over {len(split):,} {name} images")
     batches = run.eval_batches(split, run.layout.round_up(_BATCH_SIZE))
-    with tqdm(total=len(split), unit="image", desc=f"features of {name}", disable=None) as bar:
+    with run.bar(len(split), f"features of {name}", unit="image", leave=True) as bar:
         found, present = features.extract(
             compiled, variables, batches, len(split), key=key, on_batch=bar.update
         )
     seconds = time.perf_counter() - started
     num_views = found.shape[1]
-    run.say(
-        f"{run.config.network.model} ran once over {len(split):,} {name} images, {num_views} views of"
-        f" each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features kept"
+    logger.info(
+        f"{run.config.network.model} ran once over {len(split):,} {name} images, "
+        f"{num_views} views of each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features cached"
     )
     return found, present

@@ -2,7 +2,7 @@
 
 config.json      the settings, complete
 origin.json      fingerprints of the data and the weights that it began with
-metrics.jsonl    a row an epoch
+metrics.jsonl    one row per epoch
 summary.json     the result, written at the end
 test_answers.npz    the network's answer to each test photo, by name
 report_photos.npz   some test photos, with the maps of what the network looked at
@@ -12,10 +12,10 @@ checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to pr
 features/        what a frozen backbone gave, where one is used
 pictures/
 members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
-sweep/           with a sweep: its points
-chosen.json      with a sweep or a test of learning rates: the values that were chosen
+sweep/           with a sweep: its trials
+best_trial.json  with a sweep or the learning-rate finder: the values of the best trial
 skipped_files.csv
-export/          what `jaxcnn export` made of it; never removed with the run
+export/          what an export made of it; never removed with the run
 """
 
 import dataclasses
@@ -109,13 +109,14 @@ class Workdir:
         return self.path / "features"
 
     @property
-    def chosen(self) -> Path:
-        """The values that a sweep or a test of learning rates chose, as JSON."""
-        return self.path / "chosen.json"
+    def best_trial(self) -> Path:
+        """The best values of a sweep or of the learning-rate finder, as JSON."""
+        older = self.path / "chosen.json"  # its name in runs of jaxcnn 0.1
+        return older if older.exists() else self.path / "best_trial.json"
 
     @property
     def sweep(self) -> Path:
-        """The folder of a sweep's points, made when it is asked for."""
+        """The folder of a sweep's trials, made when it is asked for."""
         folder = self.path / "sweep"
         folder.mkdir(exist_ok=True)
         return folder
@@ -165,14 +166,14 @@ def open_workdir(
     """
     workdir = Workdir(Path(path))
     if workdir.path.exists() and not workdir.path.is_dir():
-        raise WorkdirError(f"{workdir.path} is a file; give --workdir the name of a folder.")
+        raise WorkdirError(f"{workdir.path} is a file; workdir must be the name of a folder.")
     if overwrite:
         _remove_run(workdir)
     if workdir.config.exists():
         if not resume:
             raise WorkdirError(
-                f"{workdir.path} already holds a run. Continue it with --resume, start it anew "
-                "with --overwrite, or choose another --workdir."
+                f"{workdir.path} already holds a run. Continue it with resume=True, start it "
+                "again with overwrite=True, or choose another workdir."
             )
         there = json.loads(workdir.config.read_text())
         kept = {name: value for name, value in there.items() if name in free}
@@ -180,8 +181,8 @@ def open_workdir(
         return workdir
     if (workdir.path / "checkpoints").exists():
         raise WorkdirError(
-            f"{workdir.path} holds checkpoints but no config.json to say of what. Start anew with "
-            "--overwrite, or choose another --workdir."
+            f"{workdir.path} holds checkpoints but no config.json to say of what. Start again with "
+            "overwrite=True, or choose another workdir."
         )
     workdir.path.mkdir(parents=True, exist_ok=True)
     write_json(workdir.config, settings)
@@ -206,12 +207,13 @@ def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
     if changed:
         raise WorkdirError(
             f"the {' and the '.join(changed)} are not those that the run in {workdir.path} began "
-            "with, so it cannot go on with them. Bring them back, or start anew with --overwrite."
+            "with, so it cannot go on with them. Bring them back, or start "
+            "again with overwrite=True."
         )
 
 
 def _remove_run(workdir: Workdir) -> None:
-    """Remove what a run writes, and nothing else that a person may keep there."""
+    """Remove what a run writes, and nothing else that a user may keep there."""
     for folder in ("checkpoints", "pictures", "tensorboard", "features", "members", "sweep"):
         shutil.rmtree(workdir.path / folder, ignore_errors=True)
     for file in (
@@ -222,7 +224,7 @@ def _remove_run(workdir: Workdir) -> None:
         workdir.report,
         workdir.skipped_files,
         workdir.origin,
-        workdir.chosen,
+        workdir.best_trial,
         workdir.config,
     ):
         file.unlink(missing_ok=True)
@@ -240,5 +242,5 @@ def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> No
     if changed:
         raise WorkdirError(
             f"{path} holds a run with other settings ({'; '.join(changed)}). Give the settings it "
-            "was made with to resume it, or choose another --workdir."
+            "was made with to resume it, or choose another workdir."
         )

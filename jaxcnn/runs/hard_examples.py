@@ -8,6 +8,7 @@ the run's own network, or of published weights where that network knows too litt
 
 import csv
 import dataclasses
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,8 @@ from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import Batch, PyTree
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 SCORES = ("cross_validation", "loss", "error_norm", "gradient_norm")
 GRADIENTS = ("auto", "network", "head")
 
@@ -75,7 +77,6 @@ def find_hard_examples(
     score: str = "cross_validation",
     gradients: str = "auto",
     weights: str | None = None,
-    say: Say = print,
 ) -> tuple[HardExamples, ImageSplit]:
     """Judge every training photo of a finished run.
 
@@ -87,7 +88,6 @@ def find_hard_examples(
         the last layer alone; "auto", the network unless the run trained the last layer alone.
       weights: published weights whose features judge the labels, by name or as a file; None for
         the run's own network.
-      say: called with each line for the person who waits.
 
     Returns:
       The findings, and the photos themselves.
@@ -100,20 +100,20 @@ def find_hard_examples(
     for kind, name, known in (("score", score, SCORES), ("gradients", gradients, GRADIENTS)):
         if name not in known:
             raise unknown_name(kind, name, known)
-    start = find_start(_settings_of(weights), say=say) if weights else None  # before data is read
-    run = train_and_evaluate.load_run(workdir, say=say)
+    start = find_start(_settings_of(weights)) if weights else None  # before data is read
+    run = train_and_evaluate.load_run(workdir)
     if run.config.run.num_seeds > 1:
         raise ValueError(
-            f"{workdir} holds {run.config.run.num_seeds} networks, and photos are judged by one; train "
-            "one with num_seeds=1."
+            f"{workdir} holds {run.config.run.num_seeds} networks, and photos are judged by "
+            "one; train one with num_seeds=1."
         )
     variables, _ = run.best_variables()
     split, num_classes = run.data.train, len(run.data.class_names)
     own = run.train_features(variables)
-    judging = own if start is None else _features_of_weights(run, start, say)
+    judging = own if start is None else _features_of_weights(run, start)
     probabilities = _probabilities(run.config, own, variables, num_classes)
-    norms, noise = _gradients(run, own, variables, gradients, say)
-    say(f"judging {len(split):,} labels by features, five folds")
+    norms, noise = _gradients(run, own, variables, gradients)
+    logger.info(f"judging {len(split):,} labels by features, five folds")
     unseen, suspected = _judge(judging, num_classes)
     labels, present = split.labels.astype(np.int32), own.present & judging.present
     scores = {
@@ -152,7 +152,7 @@ def _judge(split: features.FeatureSplit, num_classes: int) -> tuple[np.ndarray, 
 
 
 def write_csv(path: Path | str, found: HardExamples) -> None:
-    """Write a row a photo, the most suspicious first.
+    """Write one row per photo, the most suspicious first.
 
     Args:
       path: the file.
@@ -209,12 +209,12 @@ def _settings_of(weights: str | None, config: TrainConfig | None = None) -> Trai
     return make_config(**kept, weights=weights, augment="flip")
 
 
-def _features_of_weights(run: Run, start: Start, say: Say) -> features.FeatureSplit:
+def _features_of_weights(run: Run, start: Start) -> features.FeatureSplit:
     """Compute what published weights see in the training photos, or read what is kept of it."""
     config = train_and_evaluate.check(_settings_of(start.name, run.config), start)
-    split = train_and_evaluate.load_data(config, say=say).train
+    split = train_and_evaluate.load_data(config).train
     if list(split.names) != list(run.data.train.names):
-        raise ValueError("the photos read for --weights are not the run's; were files changed?")
+        raise ValueError("the photos read for the weights are not the run's; were files changed?")
     model = build.build_model(config, len(run.data.class_names))
     key = jax.random.key(0)
     variables = transfer_variables(start.variables, model, build.image_shape(config), key=key)
@@ -257,7 +257,7 @@ def _probabilities(
 
 
 def _gradients(
-    run: Run, own: features.FeatureSplit, variables: PyTree, of: str, say: Say
+    run: Run, own: features.FeatureSplit, variables: PyTree, of: str
 ) -> tuple[np.ndarray, per_example_gradients.NoiseScale]:
     """Take the gradient of each photo's loss: its norm, and the noise scale of all."""
     config, num_classes = run.config, len(run.data.class_names)
@@ -281,11 +281,11 @@ def _gradients(
         images = normalize(images, mean=config.data.pixel_mean, std=config.data.pixel_std)
         return summary(variables, images, batch.label, batch.mask)
 
-    return _gradients_of_network(step, variables, run.data.train, say)
+    return _gradients_of_network(step, variables, run.data.train)
 
 
 def _gradients_of_network(
-    step: Callable[..., Any], variables: PyTree, split: ImageSplit, say: Say
+    step: Callable[..., Any], variables: PyTree, split: ImageSplit
 ) -> tuple[np.ndarray, per_example_gradients.NoiseScale]:
     compiled = compile_step(step, variables, batch_shapes(split, _BATCH))
     norms, sums, started = [], None, time.perf_counter()
@@ -297,7 +297,7 @@ def _gradients_of_network(
             bar.update(min(_BATCH, len(split) - bar.n))
     assert sums is not None  # a split of a run has examples
     rate = len(split) / (time.perf_counter() - started)
-    say(f"gradients of {len(split):,} photos, one by one: {rate:.0f} img/s")
+    logger.info(f"gradients of {len(split):,} photos, one by one: {rate:.0f} img/s")
     return np.concatenate(norms)[: len(split)], per_example_gradients.noise_scale(sums)
 
 

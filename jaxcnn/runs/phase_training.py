@@ -1,5 +1,6 @@
 """One phase of a run's training: its steps compiled, its data fed, its progress shown and saved."""
 
+import logging
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import start_state
 from jaxcnn.training.step import TrainStep, make_step, make_train_step
 from jaxcnn.types import PyTree, TrainState
+
+logger = logging.getLogger(__name__)
 
 
 class Prepared(NamedTuple):
@@ -195,12 +198,12 @@ class PhaseTrainer:
         assert self._stores is not None
         key = run.layout.put_key(run.key)
         train_step = self._compile(step, state, train, key)
-        run.say(self._heading(state, train_step.seconds + eval_step.seconds))
+        logger.info(self._heading(state, train_step.seconds + eval_step.seconds))
         scanned, batches = self._feed(step, train_step, state, train, key)
         state, progress = loop.restore_run(self._stores, state, batches, progress)
         done = progress.epoch - progress.first_epoch
         if done or progress.step_in_epoch:
-            run.say(f"resuming at step {int(state.step)}")
+            logger.info(f"resuming at step {int(state.step)}")
         first_step = progress.first_epoch * self.steps_per_epoch
         with epoch_writer(run.folder, int(state.step)) as on_epoch:
             _, progress = loop.Fit(
@@ -229,7 +232,7 @@ class PhaseTrainer:
                     steps_per_epoch=self.steps_per_epoch,
                     batch_size=config.training.batch_size,
                     phase=self._phase.name,
-                    visible=is_first(),
+                    visible=run.progress and is_first(),
                 ),
                 on_epoch=on_epoch,
                 await_each=run.layout.is_host and not run.layout.is_single,
@@ -276,7 +279,6 @@ class PhaseTrainer:
             key,
             batch_size=self._config.training.batch_size,
             steps_per_epoch=self.steps_per_epoch,
-            say=self._run.say,
         )
         if scanned is None:
             return None, make_batches()
@@ -297,8 +299,9 @@ class PhaseTrainer:
         name = f"{self._phase.name}: " if self._phase.name else ""
         return (
             f"{name}{config.network.model}: {parameters}, "
-            f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels} images, "
-            f"{self._phase.num_epochs * self.steps_per_epoch:,} steps of {config.training.batch_size} on "
+            f"{config.data.image_size()} images, "
+            f"{self._phase.num_epochs * self.steps_per_epoch:,} steps of "
+            f"{config.training.batch_size} on "
             f"{run.layout.describe()}; compiled in "
             f"{compile_seconds:.1f} s"
         )

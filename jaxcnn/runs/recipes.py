@@ -50,7 +50,6 @@ def resnet50_classic(batch_size: int = 256) -> Settings:
 
     Paper: Goyal et al. 2017, arXiv:1706.02677, sections 2 and 5.1; the recipe of He et al. 2016,
     arXiv:1512.03385, with random resized crops (Szegedy et al. 2014, arXiv:1409.4842).
-    Command: python -m experiments.imagenet --recipe=resnet50_classic --data_dir=DATA
     Expected: 76.4 % (error 23.60 %) at batch 256 on 8 GPUs; 76.3 % (23.74 %) at batch 8192 in one
     hour on 256 P100 GPUs (the paper's tables 1 and 2).
     Deviations: those of all ImageNet recipes; no colour augmentation. The paper's weight decay
@@ -81,13 +80,12 @@ def resnet50_modern(batch_size: int = 1024) -> Settings:
 
     Paper: Vryniotis 2021, "How to Train State-Of-The-Art Models Using TorchVision's Latest
     Primitives", and the references of torchvision (weights IMAGENET1K_V2 of ResNet-50).
-    Command: python -m experiments.imagenet --recipe=resnet50_modern --data_dir=DATA
     Expected: 80.858 % tested at 224 px after training at 176 px, batch 1024 on 8 GPUs. No time is
     published; 600 epochs at 176 px compute as much as 370 at 224 px.
     Deviations: those of all ImageNet recipes; RandAugment of magnitude 9 for TrivialAugment; no
     repeated augmentation; test at 176 px for 224 px; the average moves every step by 3.4e-5 for
     every 32nd by 1.1e-3, which is what its 0.99998 comes to at this batch and length. Stochastic
-    depth is no part of it; --drop_path_rate=0.05 adds it.
+    depth is no part of it; drop_path_rate=0.05 adds it.
 
     Args:
       batch_size: examples a step; the rate is 0.5 for each 1024.
@@ -120,7 +118,6 @@ def resnet50_a2(batch_size: int = 2048) -> Settings:
 
     Paper: Wightman, Touvron & Jegou 2021, "ResNet strikes back", arXiv:2110.00476, table 2,
     procedure A2.
-    Command: python -m experiments.imagenet --recipe=resnet50_a2 --data_dir=DATA
     Expected: 79.8 % at 224 px; 55 hours on 4 V100 GPUs.
     Deviations: those of all ImageNet recipes; softmax cross-entropy of the mixed labels for the
     paper's binary cross-entropy; no repeated augmentation; RandAugment's magnitude is always 7,
@@ -154,7 +151,6 @@ def resnet50_quick(batch_size: int = 2048) -> Settings:
 
     Paper: Wightman, Touvron & Jegou 2021, "ResNet strikes back", arXiv:2110.00476, table 2,
     procedure A3.
-    Command: python -m experiments.imagenet --recipe=resnet50_quick --data_dir=DATA
     Expected: 78.1 % trained at 160 px and tested at 224 px; 15 hours on 4 V100 GPUs.
     Deviations: those of `resnet50_a2`; the test is at 160 px.
 
@@ -179,7 +175,6 @@ def cifar10_fast(batch_size: int = 512) -> Settings:
     """ResNet-18 on CIFAR-10 in 24 epochs, one cycle; published 94 % for a 9-layer ResNet.
 
     Paper: Page 2018, "How to Train Your ResNet", parts 2 to 4 (an entry of DAWNBench).
-    Command: python -m experiments.cifar10
     Expected: the author's 9-layer ResNet reaches 94 % of the test images in 24 epochs and 79
     seconds on one V100 GPU, in float16.
     Deviations: ResNet-18 with a 3x3 stem (He et al. 2016) instead of the 9-layer network, twice

@@ -1,6 +1,7 @@
 """One run: its phases of training, its one test at the end, and what it writes down."""
 
 import functools
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata as package_metadata
@@ -30,7 +31,7 @@ from jaxcnn.training.history import Progress
 from jaxcnn.training.sharding import Layout
 from jaxcnn.types import PyTree
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 class Run:
@@ -41,7 +42,7 @@ class Run:
       folder: where it writes.
       data: the three splits.
       start: the weights it starts from; None for random ones, or where it only evaluates.
-      say: called with each line for the person who waits.
+      progress: show moving lines, and a line per epoch.
     """
 
     def __init__(
@@ -51,17 +52,17 @@ class Run:
         data: ImageSplits,
         *,
         start: transfer.Start | None = None,
-        say: Say,
+        progress: bool = True,
     ) -> None:
         self.config, self.folder, self.data = config, folder, data
         self._start = start
         self._model = build.build_model(config, len(data.class_names))
         shapes = build.variable_shapes(config, self._model)
         # One more than `last` keeps: falling back there must still find its best here.
-        self._best = CheckpointStore(folder.best_checkpoints, max_to_keep=3, say=say)
+        self._best = CheckpointStore(folder.best_checkpoints, max_to_keep=3)
         self._init_key, key = jax.random.split(jax.random.key(config.run.seed))
         layout = Layout.make(config.run.mesh, batch_size=config.training.batch_size)
-        run = RunContext(config, folder, data, shapes, key=key, layout=layout, say=say)
+        run = RunContext(config, folder, data, shapes, key=key, layout=layout, progress=progress)
         step = build.build_eval_step(config, self._model, len(data.class_names))
         batch = batch_shapes(data.validation, run.eval_batch_size)
         self._run = run._replace(eval_step=run.compile(step, shapes, batch))
@@ -70,8 +71,7 @@ class Run:
         """Go through the phases, from where an earlier start of the run left off."""
         phases = plan_phases(self.config)
         stores = [
-            CheckpointStore(self._last_folder(phase, phases), max_to_keep=2, say=self._run.say)
-            for phase in phases
+            CheckpointStore(self._last_folder(phase, phases), max_to_keep=2) for phase in phases
         ]
         begun = [number for number, store in enumerate(stores) if store.steps()]
         progress = Progress()
@@ -212,20 +212,20 @@ class Run:
             batch_size=config.training.batch_size,
             num_steps=num_steps,
         )
-        self._run.say(line)
+        logger.info(line)
         return {"privacy": found}
 
     def _tell(self, summary: dict[str, Any], accuracies: dict[str, float]) -> None:
         low, high = summary["test_accuracy_interval"]
         for name, accuracy in accuracies.items():
             if name != self.config.network.model:
-                self._run.say(f"  {name:<32} {accuracy:6.1%} of test images right")
-        self._run.say(
+                logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
+        logger.info(
             f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "
             f"on {summary['num_test']:,} images never trained on; best step {summary['best_step']}"
         )
-        self._run.say(f"results in {self.folder.path}: summary.json, pictures/, checkpoints/")
-        self._run.say(f"look at it: {self.folder.report}")
+        logger.info(f"results in {self.folder.path}: summary.json, pictures/, checkpoints/")
+        logger.info(f"look at it: {self.folder.report}")
 
 
 def _transferred(

@@ -1,7 +1,7 @@
 """A whole run, from settings to a tested classifier: data, training, test, pictures, summary."""
 
+import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_spli
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit, write_skipped_csv
 from jaxcnn.host.folders import cache_folder
-from jaxcnn.host.processes import is_first, on_first, peers_watched
+from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.runs import build, config as config_lib, summary as summary_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
 from jaxcnn.runs.ensemble import EnsembleRun
@@ -25,7 +25,7 @@ from jaxcnn.training.features import fingerprint
 from jaxcnn.training.progress_line import format_duration
 from jaxcnn.training.sharding import Layout
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
@@ -53,12 +53,12 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     return config
 
 
-def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
+def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
     """Load the images that the settings name.
 
     Args:
       config: complete settings.
-      say: called with each line for the person who waits.
+      progress: show a bar while images are decoded.
 
     Returns:
       Three splits of images, and what was noticed while reading them.
@@ -74,10 +74,9 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
         validation_fraction=config.data.validation_fraction,
         test_fraction=config.data.test_fraction,
         seed=config.run.seed,
-        say=say,
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
-    say(f"{config.data.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
+    logger.info(f"{config.data.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
     may_check = is_alone and config.data.check_files
     return load_images(
@@ -90,11 +89,11 @@ def load_data(config: TrainConfig, *, say: Say = print) -> ImageSplits:
         max_bad_share=config.data.max_bad_share,
         memory_limit_bytes=round(config.data.memory_limit_gib * 2**30) if is_alone else 0,
         decoder=config.data.decoder,
-        cache=_image_cache(config, say),
+        cache=_image_cache(config),
         # Drawings are made for each split.
         look_for_duplicates=may_check and config.data.dataset != DRAWN_PETS,
         check_beforehand=may_check,
-        say=say,
+        progress=progress,
     )
 
 
@@ -104,7 +103,7 @@ def train_classifier(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    say: Say = print,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Train a classifier, test it once, and leave everything worth keeping in a folder.
 
@@ -113,7 +112,8 @@ def train_classifier(
       workdir: the run's folder; see `jaxcnn.runs.folder` for what it will hold.
       resume: continue the run in the folder where there is one.
       overwrite: remove the run in the folder first.
-      say: called with each line for the person who waits.
+      progress: show moving lines, and a line per epoch. All else that is worth knowing is logged
+        by the logger "jaxcnn", at the level INFO; trouble at WARNING.
 
     Returns:
       The summary, as written to `summary.json`.
@@ -124,16 +124,15 @@ def train_classifier(
       interrupt.Interrupted: on SIGTERM or Ctrl-C, after saving.
       parallel.PeerLostError: if another process of the job is lost.
     """
-    say = say if is_first() else _say_nothing
     with peers_watched():
-        return _train(config, Path(workdir), resume=resume, overwrite=overwrite, say=say)
+        return _train(config, Path(workdir), resume=resume, overwrite=overwrite, progress=progress)
 
 
 def _train(
-    config: TrainConfig, workdir: Path, *, resume: bool, overwrite: bool, say: Say
+    config: TrainConfig, workdir: Path, *, resume: bool, overwrite: bool, progress: bool
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    start = find_start(config, say=say)
+    start = find_start(config)
     config = check(config, start)
     config = search.go_on(workdir, config) if resume else config
     settings = config_lib.to_json(config)
@@ -143,14 +142,14 @@ def _train(
         )
     )
     folder = Workdir(workdir)
-    data = load_data(config, say=say)
+    data = load_data(config, progress=progress)
     if data.skipped:
         write_skipped_csv(folder.skipped_files, data.skipped)
-        say(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
+        logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
     on_first(lambda: check_origin(folder, _origin(data, start)))
-    config = search.choose(config, folder, data, start=start, say=say)
-    summary = _run(config, folder, data, start, say)
-    say(f"total time {format_duration(time.perf_counter() - started)}")
+    config = search.choose(config, folder, data, start=start, progress=progress)
+    summary = _run(config, folder, data, start, progress=progress)
+    logger.info(f"total time {format_duration(time.perf_counter() - started)}")
     return summary
 
 
@@ -162,28 +161,27 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
         )
     if config.run.mesh not in ("auto", "data:1"):
         raise ValueError(
-            f"mesh is {config.run.mesh}, but num_seeds, sweep and find_learning_rate use one device; "
-            "leave it out."
+            f"mesh is {config.run.mesh}, but num_seeds, sweep and find_learning_rate use one "
+            "device; leave it out."
         )
     return config.replace(mesh="data:1")
 
 
 def _run(
-    config: TrainConfig, folder: Workdir, data: ImageSplits, start: Start | None, say: Say
+    config: TrainConfig, folder: Workdir, data: ImageSplits, start: Start | None, *, progress: bool
 ) -> dict[str, Any]:
     if config.run.num_seeds > 1:
-        members = EnsembleRun(config, folder, data, start=start, say=say)
+        members = EnsembleRun(config, folder, data, start=start, progress=progress)
         return members.finish_members(members.train_members())
-    run = Run(config, folder, data, start=start, say=say)
+    run = Run(config, folder, data, start=start, progress=progress)
     return run.finish(run.train())
 
 
-def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, Any]:
+def evaluate_classifier(workdir: Path | str) -> dict[str, Any]:
     """Evaluate the best checkpoint of a run on its validation and test splits again.
 
     Args:
       workdir: the folder of a run.
-      say: called with each line for the person who waits.
 
     Returns:
       {"step": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval and count; of
@@ -193,7 +191,7 @@ def evaluate_classifier(workdir: Path | str, *, say: Say = print) -> dict[str, A
     Raises:
       ValueError: if the folder holds no run that can be evaluated.
     """
-    run = load_run(workdir, say=say)
+    run = load_run(workdir)
     if isinstance(run, EnsembleRun):
         return _evaluate_members(run)
     variables, step = run.best_variables()
@@ -211,12 +209,11 @@ def _evaluate_members(run: EnsembleRun) -> dict[str, Any]:
     return {"members": [both(tested) for tested in members], **both(ensemble)}
 
 
-def load_run(workdir: Path | str, *, say: Say = print) -> Run:
+def load_run(workdir: Path | str) -> Run:
     """Open a run that was trained before, with its data.
 
     Args:
       workdir: the folder of a run.
-      say: called with each line for the person who waits.
 
     Returns:
       The run, of several networks an EnsembleRun; its checkpoints are not read yet.
@@ -229,7 +226,7 @@ def load_run(workdir: Path | str, *, say: Say = print) -> Run:
         raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
     config = config_lib.load_config(folder.config)
     kind = EnsembleRun if config.run.num_seeds > 1 else Run
-    return kind(config, folder, load_data(config, say=say), say=say)
+    return kind(config, folder, load_data(config))
 
 
 def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
@@ -242,16 +239,10 @@ def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
     return origin if start is None else origin | {"weights": fingerprint(start.variables)}
 
 
-def _image_cache(config: TrainConfig, say: Say) -> ImageCache | None:
+def _image_cache(config: TrainConfig) -> ImageCache | None:
     if not config.data.image_cache_gib:
         return None
-    return ImageCache(
-        cache_folder() / "decoded", round(config.data.image_cache_gib * 2**30), say=say
-    )
-
-
-def _say_nothing(line: str) -> None:
-    del line  # the first process says it
+    return ImageCache(cache_folder() / "decoded", round(config.data.image_cache_gib * 2**30))
 
 
 def _listed(names: tuple[str, ...], most: int = 8) -> str:

@@ -1,6 +1,7 @@
 """Transfer: a run that starts from weights which another training left, its last layer replaced."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from jaxcnn.runs.config.from_weights import for_channels, settings_for
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.types import PyTree
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 class Start(NamedTuple):
@@ -27,12 +28,11 @@ class Start(NamedTuple):
     name: str
 
 
-def find_start(config: TrainConfig, *, say: Say = print) -> Start | None:
+def find_start(config: TrainConfig) -> Start | None:
     """Load the weights that the settings name.
 
     Args:
       config: settings, some of them None.
-      say: called with each line for the person who waits.
 
     Returns:
       The weights and the settings that suit them; None where the run starts from nothing.
@@ -48,7 +48,7 @@ def find_start(config: TrainConfig, *, say: Say = print) -> Start | None:
         "efficientnet_lite0" if config.network.weights is None else None
     )
     found = pretrained.load(
-        config.network.weights or pretrained.default_weights(model or "").name, model=model, say=say
+        config.network.weights or pretrained.default_weights(model or "").name, model=model
     )
     preset = settings_for(
         found,
@@ -56,7 +56,7 @@ def find_start(config: TrainConfig, *, say: Say = print) -> Start | None:
         num_channels=num_channels_of(config),
         model_options=config.network.model_options or "",
     )
-    say(f"weights: {found.name}, {len(found.class_names)} classes")
+    logger.info(f"weights: {found.name}, {len(found.class_names)} classes")
     return Start(found.variables, preset, found.name)
 
 

@@ -8,7 +8,6 @@ dtype of every array, and a restore compares them all.
 import hashlib
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,8 @@ import orbax.checkpoint as ocp
 from jaxcnn.host.processes import on_first
 from jaxcnn.training.sharding import fetch
 from jaxcnn.types import PyTree
+
+logger = logging.getLogger(__name__)
 
 _DAMAGED = "damaged"  # where checkpoints that fail their checksums are put, beside the good ones
 
@@ -67,7 +68,6 @@ class CheckpointStore:
     Args:
       directory: the folder; made when the first checkpoint is saved.
       max_to_keep: how many steps stay; older ones are removed after a save.
-      say: called with one line when a damaged checkpoint is passed over.
     """
 
     def __init__(
@@ -75,10 +75,8 @@ class CheckpointStore:
         directory: Path | str,
         *,
         max_to_keep: int = 3,
-        say: Callable[[str], None] = print,
     ) -> None:
         self.directory = Path(directory).absolute()
-        self._say = say
         _quiet_orbax()
         # Saves are synchronous: these networks take a tenth of a second, and a run then never
         # reports a checkpoint that is not yet on disk.
@@ -150,7 +148,7 @@ class CheckpointStore:
         if steps:
             raise CheckpointError(
                 f"every checkpoint in {self.directory} is damaged ({steps}); they were moved to "
-                f"{self.directory / _DAMAGED}. Start the run anew with --overwrite."
+                f"{self.directory / _DAMAGED}. Start the run again with overwrite=True."
             )
         return None
 
@@ -216,7 +214,7 @@ class CheckpointStore:
 
         on_first(move)
         self._manager.reload()
-        self._say(
+        logger.warning(
             f"checkpoint {step} is damaged: {reason}. It was moved to {aside}; "
             "falling back to the one before it."
         )

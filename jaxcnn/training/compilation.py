@@ -38,7 +38,7 @@ def compile_step(
 
     Args:
       step: a pure function of trees of arrays.
-      *args: arguments, or `jax.ShapeDtypeStruct` in their stead.
+      *args: arguments, or `jax.ShapeDtypeStruct` instead.
       donate_argnums: positions of arguments whose memory the result may take over.
       out_shardings: how the results lie on the devices, as for `jax.jit`; None lets the compiler
         choose.

@@ -5,6 +5,7 @@ training; here it sends the positions of a second's examples and no pixel. On CP
 gained: host and device are one.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,8 @@ from jaxcnn.types import Array, Batch, Metrics, PyTree, TrainState
 
 if TYPE_CHECKING:
     from jaxcnn.data.image_splits import ImageSplit
+
+logger = logging.getLogger(__name__)
 
 EPOCH_SCANS = ("auto", "on", "off")
 # (state, data, order, key) -> (state, metrics of each step)
@@ -164,7 +167,6 @@ def choose_steps(
     *,
     batch_size: int,
     steps_per_epoch: int,
-    say: Callable[[str], None] = print,
 ) -> ScannedSteps | None:
     """Choose between steps one by one and scanned ones.
 
@@ -179,7 +181,6 @@ def choose_steps(
       key: the run key.
       batch_size: examples a step.
       steps_per_epoch: steps an epoch.
-      say: called with a line on what was chosen by trial.
 
     Returns:
       Compiled rows of steps; None for steps one by one.
@@ -202,10 +203,10 @@ def choose_steps(
     chunk = max(_LEAST_CHUNK, min(int(_CHUNK_SECONDS / trial.scanned_seconds), steps_per_epoch))
     if setting == "auto":
         faster = trial.scanned_seconds < trial.plain_seconds
-        say(
+        logger.info(
             f"steps take {trial.plain_seconds * 1e3:.2f} ms one by one, "
             f"{trial.scanned_seconds * 1e3:.2f} ms scanned on the device: "
-            f"{'scanned' if faster else 'one by one'} (--epoch_scan)"
+            f"{'scanned' if faster else 'one by one'} (epoch_scan)"
         )
         if not faster:
             return None

@@ -8,7 +8,6 @@ the logits of all.
 import dataclasses
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from jaxcnn import losses
 from jaxcnn.augment import augment_batch, center_crop
+from jaxcnn.host.files import replacing, write_json
 from jaxcnn.models import StagedNetwork, split_at_head
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.training.sharding import fetch
@@ -195,7 +195,7 @@ def all_views(batch: Batch) -> list[jax.Array]:
 
 
 def save_features(path: Path, features: np.ndarray, present: np.ndarray, about: str) -> None:
-    """Keep features on disk, whole or not at all.
+    """Cache features on disk, whole or not at all.
 
     Args:
       path: the file, `.npz`; a `.json` beside it holds the checksum.
@@ -204,14 +204,10 @@ def save_features(path: Path, features: np.ndarray, present: np.ndarray, about: 
       about: what the features were computed from; `load_features` compares it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
-    np.savez(part, features=features, present=present)
-    os.replace(part, path)
-    record = path.with_suffix(".part.json")
-    record.write_text(
-        json.dumps({"about": about, "sha256": fingerprint([features, present])}) + "\n"
-    )
-    os.replace(record, path.with_suffix(".json"))
+    with replacing(path) as part:
+        np.savez(part, features=features, present=present)
+    record = {"about": about, "sha256": fingerprint([features, present])}
+    write_json(path.with_suffix(".json"), record)
 
 
 def load_features(path: Path, about: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,6 +1,7 @@
 """The host's side of training: feed the compiled step, watch it, save, and show progress."""
 
 import dataclasses
+import logging
 import math
 import time
 from collections import deque
@@ -21,6 +22,8 @@ from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 
 if TYPE_CHECKING:
     from jaxcnn.training.progress_line import ProgressLine
+
+logger = logging.getLogger(__name__)
 
 # Calls under way: their metrics, and how many steps each is of.
 Pending: TypeAlias = deque[tuple[Metrics, int]]
@@ -55,7 +58,7 @@ class Plan:
     """How long to train, when to stop, and when to save.
 
     Attributes:
-      num_epochs: epochs at the most, of the phase under way.
+      num_epochs: epochs at most, of the phase under way.
       steps_per_epoch: steps of each.
       early_stopping_epochs: stop after so many epochs without a better validation; None never does.
       checkpoint_every_steps: save so often beside the end of each epoch; None does not.
@@ -279,10 +282,10 @@ class Fit:
         self._line.end_epoch(progress.history[-1], is_best=is_best)
         overfitting = find_overfitting(progress.history)
         if overfitting is not None and not self._warned_of_overfitting:
-            self._line.say(str(overfitting))
+            logger.warning(str(overfitting))
         self._warned_of_overfitting = overfitting is not None
         if progress.stopped_early:
-            self._line.say(
+            logger.info(
                 f"Stopped early: no better validation accuracy in "
                 f"{self._plan.early_stopping_epochs} epochs; the best was at step "
                 f"{progress.best_step}."
@@ -309,6 +312,6 @@ class Fit:
             else "there is no checkpoint yet"
         )
         return NonFiniteLossError(
-            f"the loss is not finite at step {step}; {last_good}. Lower --learning_rate, lengthen "
-            "--warmup_epochs, or set --gradient_clip_norm, and start the run anew."
+            f"the loss is not finite at step {step}; {last_good}. Lower learning_rate, lengthen "
+            "warmup_epochs, or set gradient_clip_norm, and start the run again."
         )

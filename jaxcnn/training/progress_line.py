@@ -1,4 +1,4 @@
-"""What a person sees while a run is under way: one moving line, and a line an epoch that stays."""
+"""What the user sees during a run: one moving line, and one line per epoch that stays."""
 
 import sys
 import time

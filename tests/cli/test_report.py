@@ -22,11 +22,11 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(photos, tiny_config, tmp_path_factory):
-    said = []
+def run(photos, tiny_config, tmp_path_factory, logged):
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     config = tiny_config.replace(dataset="folder", data_dir=str(photos), num_epochs=1)
-    train_classifier(config, workdir, say=said.append)
+    with logged() as said:
+        train_classifier(config, workdir)
     assert f"look at it: {workdir / 'report.html'}" in said
     return workdir
 

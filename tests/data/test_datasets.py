@@ -46,10 +46,9 @@ def test_fewer_training_examples_are_part_of_more(photos):
     assert names(few.test) == names(whole.test)
 
 
-def test_files_that_are_no_photos_are_told(photos):
+def test_files_that_are_no_photos_are_told(photos, said):
     (photos / "a" / "notes.txt").write_text("")
-    said = []
-    load_splits("folder", data_dir=photos, size_px=8, say=said.append)
+    load_splits("folder", data_dir=photos, size_px=8)
     assert said == ["1 files that are no photos are left out, e.g. a/notes.txt"]
 
 
@@ -58,14 +57,11 @@ def test_a_folder_needs_its_path():
         load_splits("folder", size_px=8)
 
 
-def test_images_are_the_same_in_memory_and_streamed(photos):
+def test_images_are_the_same_in_memory_and_streamed(photos, said):
     splits = load_splits("folder", data_dir=photos, size_px=8)
-    said = []
-    kept = load_images(splits, size_px=8, say=said.append)
+    kept = load_images(splits, size_px=8)
     assert re.fullmatch(r"60 images decoded in \d+\.\d s, JPEGs by .+, \d+ threads?", said.pop())
-    streamed = load_images(
-        splits, size_px=8, memory_limit_bytes=100, num_workers=3, say=said.append
-    )
+    streamed = load_images(splits, size_px=8, memory_limit_bytes=100, num_workers=3)
     assert re.search(r"they are decoded as they are needed, by .+, 3 threads\.", said[0])
     assert streamed.train.num_threads == 3
     everything = np.arange(len(kept.train))
@@ -79,28 +75,23 @@ def test_skipped_files_of_all_splits_are_listed(photos):
     (photos / "a" / "zz.png").write_bytes(b"")
     splits = load_splits("folder", data_dir=photos, size_px=8)
     for limit in (2**31, 100):
-        found = load_images(
-            splits, size_px=8, memory_limit_bytes=limit, max_bad_share=0.5, say=lambda text: None
-        )
+        found = load_images(splits, size_px=8, memory_limit_bytes=limit, max_bad_share=0.5)
         assert [file.name for file in found.skipped] == ["a/zz.png"]
         assert sum(map(len, (found.train, found.validation, found.test))) == 60
 
 
-def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, monkeypatch):
+def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, monkeypatch, said):
     cache = ImageCache(tmp_path_factory.mktemp("cache"), least_images=0)
     (photos / "a" / "zz.png").write_bytes(b"")
     options = {"size_px": 8, "cache": cache, "max_bad_share": 0.5}
-    said = []
-    first = load_images(
-        load_splits("folder", data_dir=photos, size_px=8), **options, say=said.append
-    )
+    first = load_images(load_splits("folder", data_dir=photos, size_px=8), **options)
 
     def refuse(*arguments, **options):
         raise AssertionError("a second run must not decode")
 
     monkeypatch.setattr("jaxcnn.data.image_splits.decode_and_resize", refuse)
     splits = load_splits("folder", data_dir=photos, size_px=8)
-    second = load_images(splits, **options, say=said.append)
+    second = load_images(splits, **options)
     assert re.fullmatch(r"60 images, decoded by an earlier run, read from .+ in .+ s", said[-1])
     assert second.skipped == first.skipped
     for one, other in zip(first[:3], second[:3], strict=True):

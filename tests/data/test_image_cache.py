@@ -31,13 +31,8 @@ class Maker:
 
 
 @pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
 def cache(tmp_path, said):
-    return ImageCache(tmp_path / "cache" / "decoded", least_images=0, say=said.append)
+    return ImageCache(tmp_path / "cache" / "decoded", least_images=0)
 
 
 def _get(cache, about="a", make=None):
@@ -177,10 +172,10 @@ def test_what_dead_processes_left_is_removed_in_time(cache):
 
 def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path, said):
     (tmp_path / "file").write_text("")
-    cache = ImageCache(tmp_path / "file", least_images=0, say=said.append)
+    cache = ImageCache(tmp_path / "file", least_images=0)
     np.testing.assert_array_equal(_get(cache).images, IMAGES)
     assert len(said) == 1
-    assert "cannot be kept" in said[0]
+    assert "cannot be cached" in said[0]
 
 
 def test_a_full_disk_stops_nothing(cache, said, monkeypatch):

@@ -51,7 +51,7 @@ def test_a_failure_leaves_nothing_behind_and_the_old_export_in_place(tmp_path):
 
 def test_an_export_is_replaced_only_when_asked(tmp_path):
     write_export(tmp_path / "out")
-    with pytest.raises(ExportError, match="--overwrite"):
+    with pytest.raises(ExportError, match="overwrite=True"):
         write_export(tmp_path / "out")
     write_export(tmp_path / "out", overwrite=True)
     assert json.loads((tmp_path / "out" / "export.json").read_text())["name"] == "Ünï"

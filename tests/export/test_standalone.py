@@ -55,7 +55,7 @@ def classifier(make_classifier):
 @pytest.fixture(scope="module")
 def exported(classifier, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "pets"
-    export_classifier(classifier, folder, say=lambda text: None)
+    export_classifier(classifier, folder)
     return folder
 
 

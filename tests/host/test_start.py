@@ -71,7 +71,7 @@ def test_a_second_start_compiles_nothing(first):
     assert counts["cache_misses"] > 0
     assert programs(folder / "compiled")
     assert str(folder) in lines[0]
-    assert "--nocompilation_cache" in lines[0]
+    assert "compilation_cache=False" in lines[0]
     hits = {"cache_hits": counts["cache_misses"], "cache_misses": 0}
     assert start(folder)[1:3] == [hits, result]
 
@@ -94,7 +94,7 @@ def test_a_folder_that_the_user_chose_is_used(tmp_path):
 def test_a_folder_that_cannot_be_made_costs_a_word(tmp_path):
     (tmp_path / "file").write_text("in the way")
     lines, counts, _, warned = start(tmp_path / "file")
-    assert "cannot be kept" in lines[0]
+    assert "cannot be cached" in lines[0]
     assert (counts["cache_hits"], counts["cache_misses"], warned) == (0, 0, 0)
 
 

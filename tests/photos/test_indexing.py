@@ -241,7 +241,7 @@ def test_a_stop_keeps_what_is_done(album):
 def test_labels_of_two_networks_are_not_mixed(album):
     fill(album)
     album.update()
-    with pytest.raises(PhotoIndexError, match=r"labels by stub.*--rebuild"):
+    with pytest.raises(PhotoIndexError, match=r"labels by stub.*rebuild=True"):
         album.update(fingerprint="another")
     assert counts(album.update()) == {"unchanged": 10}
 

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from jaxcnn.photos import listing
+from jaxcnn.cli import photo_listing as listing
 from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.packing import unpack_labels
 from jaxcnn.photos.ranking import Query, search

@@ -112,5 +112,5 @@ def test_a_rebuilding_with_yet_another_network_begins_again(filled):
 
 def test_an_index_by_another_network_says_what_to_do(filled):
     update(filled, str(filled.photos))
-    with pytest.raises(PhotoIndexError, match=r"not by what that is now.*--rebuild"):
+    with pytest.raises(PhotoIndexError, match=r"not by what that is now.*rebuild=True"):
         update(filled, stub=stub_of(filled, "retrained"))

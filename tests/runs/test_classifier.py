@@ -14,19 +14,15 @@ from jaxcnn.runs.train_and_evaluate import evaluate_classifier, load_data
 from jaxcnn.training.checkpoints import CheckpointError
 
 
-def silent(text):
-    del text
-
-
 @pytest.fixture(scope="module")
 def drawings(tiny_run):
-    return load_data(load_config(tiny_run / "config.json"), say=silent).test.images[:40]
+    return load_data(load_config(tiny_run / "config.json")).test.images[:40]
 
 
 def test_predictions_are_those_of_the_run(tiny_run):
     classifier = Classifier.load(tiny_run)
-    found = evaluate_classifier(tiny_run, say=silent)
-    test = load_data(load_config(tiny_run / "config.json"), say=silent).test
+    found = evaluate_classifier(tiny_run)
+    test = load_data(load_config(tiny_run / "config.json")).test
     right = classifier.probabilities(test.images).argmax(1) == test.labels
     assert right.mean() == found["test"]["accuracy"]
     assert (

@@ -28,7 +28,7 @@ def test_settings_are_made_and_changed_by_name():
     config = make_config(batch_size=8, dataset="mnist")
     assert (config.training.batch_size, config.data.dataset) == (8, "mnist")
     assert config.replace(batch_size=9).flat() == {**config.flat(), "batch_size": 9}
-    with pytest.raises(TypeError, match="unknown setting 'batchsize'.*nearest first: batch_size"):
+    with pytest.raises(TypeError, match=r"unknown setting 'batchsize'.*nearest first: batch_size"):
         make_config(batchsize=8)
     with pytest.raises(TypeError, match="batchsize"):
         config.replace(batchsize=8)

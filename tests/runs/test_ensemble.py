@@ -15,15 +15,13 @@ from jaxcnn.training.evaluation import Evaluation
 SAID = []
 
 
-def silent(text):
-    del text
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, tiny_config):
+def run(tmp_path_factory, tiny_config, logged):
     workdir = tmp_path_factory.mktemp("run") / "two"
     config = tiny_config.replace(num_seeds=2, seed=3, num_epochs=2)
-    train_classifier(config, workdir, say=SAID.append)
+    with logged() as said:
+        train_classifier(config, workdir)
+    SAID.extend(said)
     return workdir
 
 
@@ -60,7 +58,7 @@ def test_the_screen_tells_of_each_of_their_mean_and_of_the_ensemble(run):
 
 
 def test_the_classifier_of_a_run_averages_probabilities(run, summary):
-    test = load_data(load_config(run / "config.json"), say=silent).test
+    test = load_data(load_config(run / "config.json")).test
     found = Classifier.load(run).probabilities(test.images)
     each = [Classifier.load(run / "members" / f"0{k}").probabilities(test.images) for k in (0, 1)]
     np.testing.assert_allclose(found, (each[0] + each[1]) / 2, atol=1e-6)
@@ -69,7 +67,7 @@ def test_the_classifier_of_a_run_averages_probabilities(run, summary):
 
 
 def test_evaluating_again_gives_the_same(run, summary):
-    found = evaluate_classifier(run, say=silent)
+    found = evaluate_classifier(run)
     assert found["test"]["accuracy"] == summary["test_accuracy"]
     assert found["members"][1]["test"]["accuracy"] == summary["members"][1]["test_accuracy"]
 
@@ -81,7 +79,7 @@ def test_a_single_network_is_not_taken_from_several(run):
 
 def test_a_finished_run_is_resumed_without_training(run, summary, tiny_config):
     config = tiny_config.replace(num_seeds=2, seed=3, num_epochs=2)
-    again = train_classifier(config, run, resume=True, say=silent)
+    again = train_classifier(config, run, resume=True)
     assert again["members"] == summary["members"]
 
 

@@ -19,7 +19,7 @@ def test_a_new_folder_holds_the_settings(tmp_path):
 
 def test_a_folder_with_a_run_is_refused(tmp_path):
     open_workdir(tmp_path, SETTINGS)
-    with pytest.raises(WorkdirError, match=r"--resume.*--overwrite"):
+    with pytest.raises(WorkdirError, match=r"resume=True.*overwrite=True"):
         open_workdir(tmp_path, SETTINGS)
 
 

@@ -76,7 +76,7 @@ def test_augmentation_beyond_flips_is_cached_as_views():
         ({"freeze": "backbone"}, "need weights to start from"),
         ({"pretrained": True, "init_from": "runs/x"}, "exclude each other"),
         ({"pretrained": True, "fine_tune": True, "freeze": "backbone"}, "nothing to fine-tune"),
-        ({"pretrained": True, "pixel_mean": (0.5, 0.5)}, "one for each of the 3 channels"),
+        ({"pretrained": True, "pixel_mean": (0.5, 0.5)}, "one per channel \\(3\\)"),
         ({"pretrained": True, "pixel_std": (0.0,)}, "pixel_std must be a number above 0"),
         ({"pretrained": True, "head_init": "zeros"}, "nearest first: zero"),
         ({"pretrained": True, "layer_decay": 1.5}, "layer_decay"),

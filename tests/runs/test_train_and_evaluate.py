@@ -11,10 +11,6 @@ from jaxcnn.runs.train_and_evaluate import check, train_classifier
 from jaxcnn.training.evaluation import evaluate
 
 
-def silent(text):
-    del text
-
-
 @pytest.fixture
 def photo_folder(tmp_path):
     """Forty noisy photos of two brightnesses, with a Unicode class and some bad files."""
@@ -37,7 +33,7 @@ def folder_config(tiny_config, photo_folder):
 
 
 def test_a_folder_of_photos_is_learned(folder_config, tmp_path):
-    summary = train_classifier(folder_config, tmp_path / "run", say=silent)
+    summary = train_classifier(folder_config, tmp_path / "run")
     assert summary["test_accuracy"] >= 0.9
     assert summary["class_names"] == ["dunkel", "hell ☀"]
     assert summary["num_train"] == 48
@@ -52,7 +48,7 @@ def test_mixed_and_strongly_augmented_photos_are_learned(folder_config, tmp_path
         cutmix=1.0,
         num_epochs=2,
     )
-    summary = train_classifier(config, tmp_path / "run", say=silent)
+    summary = train_classifier(config, tmp_path / "run")
     assert summary["test_accuracy"] >= 0
     rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert len(rows) == 2
@@ -60,11 +56,10 @@ def test_mixed_and_strongly_augmented_photos_are_learned(folder_config, tmp_path
     assert (tmp_path / "run" / "pictures" / "augmented_samples.png").exists()
 
 
-def test_bad_files_are_listed_and_do_not_stop_the_run(folder_config, photo_folder, tmp_path):
+def test_bad_files_are_listed_and_do_not_stop_the_run(folder_config, photo_folder, tmp_path, said):
     (photo_folder / "dunkel" / "empty.jpg").write_bytes(b"")
-    said = []
     config = folder_config.replace(num_epochs=1)
-    summary = train_classifier(config, tmp_path / "run", say=said.append)
+    summary = train_classifier(config, tmp_path / "run")
     assert summary["num_skipped_files"] == 1
     assert "dunkel/empty.jpg" in (tmp_path / "run" / "skipped_files.csv").read_text()
     assert any("1 files could not be read" in line for line in said)
@@ -74,27 +69,25 @@ def test_too_many_bad_files_stop_the_run_before_training(folder_config, photo_fo
     for i in range(20):
         (photo_folder / "dunkel" / f"bad{i}.jpg").write_bytes(b"text")
     with pytest.raises(ValueError, match="max_bad_share"):
-        train_classifier(folder_config, tmp_path / "run", say=silent)
+        train_classifier(folder_config, tmp_path / "run")
 
 
-def test_images_in_two_splits_are_reported(folder_config, photo_folder, tmp_path):
+def test_images_in_two_splits_are_reported(folder_config, photo_folder, tmp_path, said):
     for i in range(12):
         (photo_folder / "dunkel" / f"copy{i}.png").write_bytes(
             (photo_folder / "dunkel" / "00.png").read_bytes()
         )
-    said = []
     config = folder_config.replace(num_epochs=1, max_train_examples=0)
-    summary = train_classifier(config, tmp_path / "run", say=said.append)
+    summary = train_classifier(config, tmp_path / "run")
     assert summary["num_duplicates_across_splits"] > 0
     assert any("images are in two splits" in line for line in said)
 
 
-def test_images_beyond_the_memory_limit_give_the_same_run(folder_config, tmp_path):
+def test_images_beyond_the_memory_limit_give_the_same_run(folder_config, tmp_path, said):
     config = folder_config.replace(num_epochs=1)
-    said = []
-    kept = train_classifier(config, tmp_path / "kept", say=silent)
+    kept = train_classifier(config, tmp_path / "kept")
     small = config.replace(memory_limit_gib=1e-6)
-    streamed = train_classifier(small, tmp_path / "streamed", say=said.append)
+    streamed = train_classifier(small, tmp_path / "streamed")
     assert any("decoded as they are needed" in line for line in said)
     assert streamed["test_loss"] == kept["test_loss"]
 
@@ -112,7 +105,7 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
     monkeypatch.setattr(run_module, "evaluate", watched)
     monkeypatch.setattr("jaxcnn.training.loop.evaluate", watched)
     config = folder_config.replace(test_fraction=0.3)
-    summary = train_classifier(config, tmp_path / "run", say=silent)
+    summary = train_classifier(config, tmp_path / "run")
     assert summary["num_test"] != summary["num_validation"]
     assert seen.count(summary["num_test"]) == 1
     assert seen[-1] == summary["num_test"]
@@ -132,7 +125,7 @@ def test_each_step_is_traced_once_a_run(folder_config, tmp_path, monkeypatch):
 
     for module in (context, phase_training):
         monkeypatch.setattr(module, "compile_step", counted)
-    train_classifier(folder_config, tmp_path / "run", say=silent)
+    train_classifier(folder_config, tmp_path / "run")
     # A compiled step refuses another shape, so one compilation each is all there is.
     assert sorted(compiled) == ["eval_step", "train_step"]
 
@@ -148,7 +141,7 @@ def test_heads_and_options_reach_the_network(folder_config, tmp_path, head):
         gradient_clip_norm=1.0,
         augment="strong",
     )
-    summary = train_classifier(config, tmp_path / "run", say=silent)
+    summary = train_classifier(config, tmp_path / "run")
     assert 0 <= summary["test_accuracy"] <= 1
 
 

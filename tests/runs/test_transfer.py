@@ -29,10 +29,6 @@ KEY = jax.random.key(0)
 SHAPE = (12, 12, 3)
 
 
-def silent(text):
-    del text
-
-
 def network(num_classes=2, **options):
     options = {"widths": (4, 6, 8), "depth": 3, "global_pooling": "average", **options}
     return SixConv(num_classes=num_classes, dense_widths=(), batch_norm=True, **options)
@@ -184,7 +180,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first_run(config, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("first") / "run"
-    train_classifier(config, workdir, say=silent)
+    train_classifier(config, workdir)
     return workdir
 
 
@@ -201,17 +197,16 @@ def rows(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_path):
-    said = []
+def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_path, said):
     settings = transferred(config, first_run, freeze="backbone")
-    summary = train_classifier(settings, tmp_path / "run", say=said.append)
+    summary = train_classifier(settings, tmp_path / "run")
     assert summary["weights"] == str(first_run)
     old, new = leaves(best_of(first_run)), leaves(best_of(tmp_path / "run"))
     assert old.keys() == new.keys()
     for path, leaf in new.items():
         assert ("head" in path) != (leaf.tobytes() == old[path].tobytes()), path
     assert any("parameters trained" in line for line in said)
-    assert any("features kept" in line for line in said)
+    assert any("features cached" in line for line in said)
     # What was chosen on kept features is what the whole network gives.
     best = next(row for row in rows(tmp_path / "run") if row["step"] == summary["best_step"])
     assert summary["validation_accuracy"] == best["validation_accuracy"]
@@ -221,17 +216,16 @@ def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_pa
 def test_kept_features_and_live_ones_give_the_same_training(config, first_run, tmp_path):
     settings = transferred(config, first_run, freeze="backbone", augment="none")
     live = settings.replace(cache_features=False)
-    train_classifier(settings, tmp_path / "kept", say=silent)
-    train_classifier(live, tmp_path / "live", say=silent)
+    train_classifier(settings, tmp_path / "kept")
+    train_classifier(live, tmp_path / "live")
     for a, b in zip(rows(tmp_path / "kept"), rows(tmp_path / "live"), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
 
 
-def test_fine_tuning_goes_through_two_phases_with_one_history(config, first_run, tmp_path):
-    said = []
+def test_fine_tuning_goes_through_two_phases_with_one_history(config, first_run, tmp_path, said):
     settings = transferred(config, first_run, fine_tune=True, head_epochs=2, learning_rate=0.01)
-    train_classifier(settings, tmp_path / "run", say=said.append)
+    train_classifier(settings, tmp_path / "run")
     found = rows(tmp_path / "run")
     assert [row["phase"] for row in found] == ["head"] * 2 + ["fine-tune"] * 3
     assert [row["epoch"] for row in found] == [1, 2, 3, 4, 5]
@@ -252,7 +246,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
     settings = transferred(
         config, first_run, fine_tune=True, head_epochs=2, augment="flip", feature_views=1
     )
-    train_classifier(settings, tmp_path / "whole", say=silent)
+    train_classifier(settings, tmp_path / "whole")
     count = loop.Fit._count
     steps = []
 
@@ -264,9 +258,9 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
 
     monkeypatch.setattr(loop.Fit, "_count", stopping)
     with pytest.raises(Interrupted):
-        train_classifier(settings, tmp_path / "cut", say=silent)
+        train_classifier(settings, tmp_path / "cut")
     monkeypatch.setattr(loop.Fit, "_count", count)
-    train_classifier(settings, tmp_path / "cut", resume=True, say=silent)
+    train_classifier(settings, tmp_path / "cut", resume=True)
     whole, cut = leaves(best_of(tmp_path / "whole")), leaves(best_of(tmp_path / "cut"))
     for path, leaf in whole.items():
         assert leaf.tobytes() == cut[path].tobytes(), path
@@ -281,11 +275,11 @@ def test_a_run_does_not_go_on_from_other_weights_or_data(config, first_run, tmp_
     other = tmp_path / "other"
     shutil.copytree(first_run, other)
     settings = transferred(config, other, freeze="backbone")
-    train_classifier(settings, tmp_path / "run", say=silent)
+    train_classifier(settings, tmp_path / "run")
     shutil.rmtree(other)
-    train_classifier(config.replace(seed=9, num_epochs=1), other, say=silent)
+    train_classifier(config.replace(seed=9, num_epochs=1), other)
     with pytest.raises(ValueError, match="the weights are not those that the run"):
-        train_classifier(settings, tmp_path / "run", resume=True, say=silent)
+        train_classifier(settings, tmp_path / "run", resume=True)
 
 
 def test_a_folder_without_the_best_network_is_told(first_run):
@@ -296,7 +290,7 @@ def test_a_folder_without_the_best_network_is_told(first_run):
 def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_path):
     settings = transferred(config, first_run, freeze="backbone")
     settings = settings.replace(image_size_px=32, stored_size_px=None)
-    start = find_start(settings, say=silent)
+    start = find_start(settings)
     assert start.preset["stored_size_px"] == 36
 
 
@@ -313,4 +307,4 @@ def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_
 def test_what_cannot_start_a_run_is_told(config, first_run, tmp_path, changes, message):
     settings = transferred(config, first_run).replace(**changes)
     with pytest.raises(ValueError, match=message):
-        train_classifier(settings, tmp_path / "run", say=silent)
+        train_classifier(settings, tmp_path / "run")

@@ -22,13 +22,8 @@ def make_state(value=0.0):
 
 
 @pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
 def store(tmp_path, said):
-    opened = CheckpointStore(tmp_path / "checkpoints", max_to_keep=3, say=said.append)
+    opened = CheckpointStore(tmp_path / "checkpoints", max_to_keep=3)
     yield opened
     opened.close()
 

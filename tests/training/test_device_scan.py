@@ -180,7 +180,7 @@ def test_a_loss_that_is_not_finite_is_told_with_its_step_within_the_chunk(tiny_s
         Run(tiny_split, None, on_device).go()
 
 
-def choose(split, setting, said):
+def choose(split, setting):
     return choose_steps(
         setting,
         STEP,
@@ -191,14 +191,12 @@ def choose(split, setting, said):
         KEY,
         batch_size=BATCH,
         steps_per_epoch=STEPS,
-        say=said.append,
     )
 
 
 @pytest.mark.parametrize("setting", ["auto", "off"])
-def test_on_a_cpu_steps_go_one_by_one_unless_asked(tiny_split, setting):
-    said = []
-    assert choose(tiny_split, setting, said) is None
+def test_on_a_cpu_steps_go_one_by_one_unless_asked(tiny_split, setting, said):
+    assert choose(tiny_split, setting) is None
     assert said == []
 
 
@@ -206,13 +204,12 @@ def test_on_a_cpu_steps_go_one_by_one_unless_asked(tiny_split, setting):
     ("plain", "scan", "chosen"),
     [(1.0, 0.25, 4), (1.0, 0.001, STEPS), (3.0, 2.0, 2), (1.0, 2.0, None)],
 )
-def test_auto_takes_what_the_trial_says(tiny_split, monkeypatch, plain, scan, chosen):
+def test_auto_takes_what_the_trial_says(tiny_split, monkeypatch, plain, scan, chosen, said):
     monkeypatch.setattr(device_scan, "_fits", lambda split, devices: True)
     monkeypatch.setattr(device_scan, "_try_both", lambda *_: device_scan.Trial(plain, scan))
     monkeypatch.setattr(device_scan, "ScannedSteps", lambda *_, **options: options["chunk_steps"])
-    said = []
-    assert choose(tiny_split, "auto", said) == chosen
-    assert ("scanned (--epoch_scan)" in said[0]) is (chosen is not None)
+    assert choose(tiny_split, "auto") == chosen
+    assert ("scanned (epoch_scan)" in said[0]) is (chosen is not None)
 
 
 def test_the_trial_leaves_the_state_as_it_was(tiny_split, scanned):
@@ -249,7 +246,7 @@ def test_auto_wants_one_accelerator_with_room(tiny_split, devices, fits):
 def test_streamed_images_cannot_be_scanned(tiny_split):
     streamed = StreamedSplit.__new__(StreamedSplit)
     with pytest.raises(ValueError, match="memory_limit_gib"):
-        choose(streamed, "on", [])
+        choose(streamed, "on")
     assert not device_scan._fits(streamed, [Device("gpu", 10**6)])
 
 
@@ -258,6 +255,6 @@ def test_a_whole_run_scanned_gives_the_summary_of_one_step_by_step(tiny_config, 
     summaries = {}
     for setting in ("off", "on"):
         config = tiny_config.replace(epoch_scan=setting, num_epochs=2)
-        summaries[setting] = train_classifier(config, tmp_path / setting, say=lambda _: None)
+        summaries[setting] = train_classifier(config, tmp_path / setting)
     for name in ("test_loss", "validation_accuracy", "steps", "best_step"):
         assert summaries["on"][name] == pytest.approx(summaries["off"][name], rel=1e-4)

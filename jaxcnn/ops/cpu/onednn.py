@@ -28,7 +28,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ import jax.numpy as jnp
 import jaxlib
 import numpy as np
 
+from jaxcnn.host.files import write_json
 from jaxcnn.host.folders import cache_folder
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -87,7 +87,8 @@ def is_available() -> bool:
         return bool(json.loads(kept.read_text())["works"])
     works = _try_in_another_process()
     with contextlib.suppress(OSError):
-        _write(kept, json.dumps({"works": works}))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, {"works": works})
     return works
 
 
@@ -98,13 +99,6 @@ def _processor() -> str:
         known = ("avx", "avx2", "avx512f", "avx512_bf16", "amx_tile")
         return "+".join(name for name in known if name in flags) or "sse"
     return "unknown"
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
 
 
 def _try_in_another_process() -> bool:

@@ -87,7 +87,7 @@ def advise_on_nothing(query: PageQuery, count: int) -> tuple[str, tuple[Advice, 
       A sentence, and the advice.
     """
     if not count:
-        text = "Index a folder: jaxcnn photos index FOLDER"
+        text = "Index a folder of photos, then load this page again."
         return "The index holds no photo yet.", (Advice(text),)
     advice = []
     if query.since:

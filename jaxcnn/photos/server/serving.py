@@ -40,7 +40,7 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PortTakenError(
-            f"port {port} cannot be had ({error.strerror}); choose another with --port."
+            f"port {port} cannot be had ({error.strerror}); choose another port."
         ) from error
     return bound
 

@@ -6,20 +6,24 @@ by `sha256sum -c`) and, while it is on its way, `<name>.part`, `<name>.part.json
 
 import errno
 import hashlib
+import logging
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import filelock
 
+from jaxcnn.host.files import write_text
 from jaxcnn.host.folders import cache_folder
 from jaxcnn.pretrained.download.connection import DownloadError, public_address
 from jaxcnn.pretrained.download.transfer import Transfer, discard, fetch, format_bytes
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["DownloadError", "OfflineError", "cache_folder", "download", "is_offline", "sha256_of"]
 
@@ -62,7 +66,6 @@ def download(
     timeout_seconds: float = 30.0,
     num_attempts: int = 5,
     backoff_seconds: float = 1.0,
-    say: Callable[[str], None] = print,
 ) -> Path:
     """Bring a published file into the cache, unless it is there and sound.
 
@@ -80,7 +83,6 @@ def download(
       timeout_seconds: how long to wait for any next byte before the connection counts as dead.
       num_attempts: how many connections to try before giving up.
       backoff_seconds: the wait before the second try; it doubles with each.
-      say: takes the lines for a person; the bar goes to standard error if that is a terminal.
 
     Returns:
       The verified file.
@@ -103,7 +105,6 @@ def download(
         timeout_seconds=timeout_seconds,
         num_attempts=num_attempts,
         backoff_seconds=backoff_seconds,
-        say=say,
     )
     try:
         fault = _fault(wanted)
@@ -179,7 +180,7 @@ def _locked(wanted: Transfer) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        wanted.say(f"waiting for another process that is downloading {wanted.path.name}")
+        logger.info(f"waiting for another process that is downloading {wanted.path.name}")
         lock.acquire()
     try:
         yield
@@ -193,7 +194,7 @@ def _bring(wanted: Transfer) -> None:
     if fault is None:
         return
     if wanted.path.exists():
-        wanted.say(f"{wanted.path.name}: {fault}; it is removed and downloaded again")
+        logger.warning(f"{wanted.path.name}: {fault}; it is removed and downloaded again")
         wanted.path.unlink()
     started = time.monotonic()
     actual = _verify(wanted, fetch(wanted))
@@ -202,7 +203,7 @@ def _bring(wanted: Transfer) -> None:
     discard(wanted.part)
     if sys.stderr is None or not sys.stderr.isatty():
         size = format_bytes(wanted.path.stat().st_size)
-        wanted.say(f"downloaded {wanted.path} ({size} in {time.monotonic() - started:.1f} s)")
+        logger.info(f"downloaded {wanted.path} ({size} in {time.monotonic() - started:.1f} s)")
 
 
 def _verify(wanted: Transfer, linked: str | None) -> str:
@@ -221,9 +222,7 @@ def _verify(wanted: Transfer, linked: str | None) -> str:
 def _record(wanted: Transfer, digest: str) -> None:
     """Write the digest before the file takes its name, so that no file goes without."""
     text = f"# from {wanted.address}\n{digest}  {wanted.path.name}\n"
-    fresh = wanted.beside(".sha256.new")
-    fresh.write_text(text, "utf-8")
-    os.replace(fresh, wanted.beside(".sha256"))
+    write_text(wanted.beside(".sha256"), text)
 
 
 def _offline_error(wanted: Transfer, fault: str) -> OfflineError:

@@ -6,11 +6,11 @@ Beside the part file lies `<part>.json`, which says where its bytes came from.
 
 import dataclasses
 import json
+import logging
 import os
 import re
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ from jaxcnn.pretrained.download.connection import (
     read_arrived,
 )
 
+logger = logging.getLogger(__name__)
+
 _MAX_WAIT_SECONDS = 30.0
 
 
@@ -41,7 +43,6 @@ class Transfer:
     timeout_seconds: float
     num_attempts: int
     backoff_seconds: float  # before the second try; doubles with each
-    say: Callable[[str], None]
 
     def beside(self, suffix: str) -> Path:
         """Name a file beside the wanted one."""
@@ -101,7 +102,7 @@ def fetch(transfer: Transfer) -> str | None:
             reason = str(stop)
             wait_seconds = max(transfer.backoff_seconds * 2 ** (attempt - 1), stop.wait_seconds)
         if attempt < transfer.num_attempts:
-            transfer.say(
+            logger.info(
                 f"{transfer.path.name}: {reason}; {format_bytes(_length(transfer.part))} so far, "
                 f"try {attempt + 1} of {transfer.num_attempts} follows."
             )
@@ -153,7 +154,7 @@ def _require_all_there(transfer: Transfer, response: requests.Response, start: i
     """Take "nothing beyond byte `start`" for success only where the file ends there."""
     if response.headers.get("Content-Range", "").replace(" ", "") != f"bytes*/{start}":
         discard(transfer.part)
-        raise InterruptedTryError("the bytes kept are not of the server's file; starting anew")
+        raise InterruptedTryError("the bytes kept are not of the server's file; starting again")
 
 
 def _receive(transfer: Transfer, response: requests.Response, start: int) -> None:
@@ -203,7 +204,7 @@ def _resumed_total(transfer: Transfer, response: requests.Response, start: int) 
     )
     if not given or int(given[1]) != start or other_file:
         discard(transfer.part)
-        raise InterruptedTryError(f"the server did not go on at byte {start}; starting anew")
+        raise InterruptedTryError(f"the server did not go on at byte {start}; starting again")
     return None if given[2] == "*" else int(given[2])
 
 
@@ -211,7 +212,7 @@ def _bar(transfer: Transfer, start: int, total: int | None) -> tqdm:
     visible = sys.stderr is not None and sys.stderr.isatty()
     if not visible and not start:
         size = format_bytes(total)
-        transfer.say(f"downloading {transfer.path.name} ({size}) from {transfer.address}")
+        logger.info(f"downloading {transfer.path.name} ({size}) from {transfer.address}")
     return tqdm(
         desc=transfer.path.name,
         total=total,

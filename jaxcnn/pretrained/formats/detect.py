@@ -80,7 +80,7 @@ def _describe(path: Path, head: bytes) -> str:
     if not head:
         return "an empty file"
     if head[257:262] == b"ustar":
-        return "a tar archive, as PyTorch before 0.1.10 wrote them; unpack it or save it anew"
+        return "a tar archive, as PyTorch before 0.1.10 wrote them; unpack it or save it again"
     for start, what in OTHER_KINDS.items():
         if head.startswith(start):
             return what

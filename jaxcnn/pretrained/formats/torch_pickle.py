@@ -238,7 +238,7 @@ class _Extent(NamedTuple):
     """How large a value is that the instructions would build."""
 
     depth: int
-    size: int  # hashing or printing a value visits shared parts anew each time
+    size: int  # hashing or printing a value visits shared parts again each time
 
 
 def _follow(

@@ -105,8 +105,8 @@ def _check_pixels(config: TrainConfig) -> None:
             continue
         if len(values) not in (1, config.data.num_channels or len(values)):
             raise ValueError(
-                f"{name} must be one number, or one for each of the {config.data.num_channels} channels,"
-                f" got {len(values)}."
+                f"{name} must be one number, or one per channel ({config.data.num_channels}), "
+                f"got {len(values)}."
             )
         if not all(_IN_RANGE[expected](value) for value in values):
             raise ValueError(f"{name} must be {expected} for every channel, got {values}.")
@@ -131,7 +131,8 @@ def _check_start(config: TrainConfig) -> None:
 def _check_mixing(config: TrainConfig) -> None:
     if max(config.training.mixup, config.training.cutmix) == math.inf:
         raise ValueError(
-            f"mixup (={config.training.mixup}) and cutmix (={config.training.cutmix}) must be finite."
+            f"mixup (={config.training.mixup}) and cutmix (={config.training.cutmix}) must be "
+            "finite."
         )
     if (
         (config.training.mixup or config.training.cutmix)
@@ -210,8 +211,8 @@ def _check_privacy(config: TrainConfig) -> None:
             )
     if config.training.accumulate_steps > 1:
         raise ValueError(
-            f"accumulate_steps (={config.training.accumulate_steps}) adds up the gradients of parts, each "
-            "of which dp_clip_norm would give noise of its own; leave it at 1."
+            f"accumulate_steps (={config.training.accumulate_steps}) adds up the gradients of "
+            "parts, each of which dp_clip_norm would give noise of its own; leave it at 1."
         )
 
 

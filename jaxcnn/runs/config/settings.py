@@ -22,6 +22,10 @@ def _preset(text: str) -> Any:
 class DataSettings:
     """What to learn from."""
 
+    def image_size(self) -> str:
+        """Write the size of the images that the network sees, as in "64 x 64 x 3"."""
+        return f"{self.image_size_px} x {self.image_size_px} x {self.num_channels}"
+
     dataset: str = _setting(
         "drawn_pets",
         "drawn_pets (drawn by this program), folder (with `data_dir`), or the name of a "
@@ -44,8 +48,8 @@ class DataSettings:
     interpolation: str = _preset("how photos are resized: bilinear, bicubic or lanczos.")
     num_channels: int = _preset("3 for colour, 1 for grey.")
     pixel_mean: tuple[float, ...] = _preset(
-        "value in [0, 1] of a pixel that the network sees as 0: one number for all channels, or one "
-        "per channel."
+        "value in [0, 1] of a pixel that the network sees as 0: one number for all channels, or "
+        "one per channel."
     )
     pixel_std: tuple[float, ...] = _preset("spread of pixels that the network sees as 1, likewise.")
     max_train_examples: int = _preset(
@@ -70,8 +74,8 @@ class DataSettings:
     )
     image_cache_gib: float = _setting(
         4.0,
-        "decoded images that fit in memory are cached on disk for the next run, in $JAXCNN_CACHE or "
-        "the user's cache folder, up to this size, GiB; 0 keeps none.",
+        "decoded images that fit in memory are cached on disk for the next run, in $JAXCNN_CACHE "
+        "or the user's cache folder, up to this size, GiB; 0 keeps none.",
     )
     max_bad_share: float = _setting(
         0.05, "stop where more than this share of the files cannot be read, in [0, 1]."

@@ -1,7 +1,8 @@
 """What a network learned of its data: what excites it, what it confuses, what it finds alike."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,8 @@ from jaxcnn.runs.look_inside.network import Inside, network_input, open_network,
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 _BATCH = 32
 _CHANNELS, _PATCHES = 6, 8  # of a stage, and photos of a channel
 _NEIGHBOURS, _MAX_QUERIES = 6, 12
@@ -54,7 +56,6 @@ def look_at_data(
     photos: Mapping[str, np.ndarray] | None = None,
     max_photos: int = 2000,
     method: str = "auto",
-    say: Say = print,
 ) -> list[Path]:
     """Draw what a network learned of the photos that it was trained and tested on.
 
@@ -66,7 +67,6 @@ def look_at_data(
         photos are drawn; None for some of the test split.
       max_photos: the most to take of a split, evenly spaced.
       method: of the map, see `interpret.map_photos`.
-      say: called with each line for the person who waits.
 
     Returns:
       The files.
@@ -79,8 +79,8 @@ def look_at_data(
     validation, test = look(data.validation, "validation"), look(data.test, "test")
     train = look(data.train, "training")
     made = [
-        *_draw_calibration(validation, test, folder, say),
-        _draw_errors(test, data.test, folder, say),
+        *_draw_calibration(validation, test, folder),
+        _draw_errors(test, data.test, folder),
         *_draw_excitations(inside, train, data.train, folder),
     ]
     names, queries, vectors = _queries(look, test, data.test, photos)
@@ -166,7 +166,7 @@ def _chunks(index: np.ndarray) -> Iterator[np.ndarray]:
         yield index[start : start + _BATCH]
 
 
-def _draw_calibration(validation: _Looked, test: _Looked, folder: Path, say: Say) -> list[Path]:
+def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[Path]:
     """Draw how calibrated the answers to the test split are, and write it down."""
     found = calibrate(
         (validation.probabilities, validation.labels), (test.probabilities, test.labels)
@@ -187,7 +187,7 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path, say: Say
     }
     written = folder / "calibration.json"
     written.write_text(json.dumps(numbers, indent=2) + "\n")
-    say(
+    logger.info(
         f"expected calibration error {found.curve.error:.1%} on {len(test.labels):,} test photos; "
         f"with the temperature {found.temperature:.2f}, fitted on validation, "
         f"{found.scaled.error:.1%}"
@@ -195,12 +195,12 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path, say: Say
     return [picture, written]
 
 
-def _draw_errors(test: _Looked, split: ImageSplit, folder: Path, say: Say) -> Path:
+def _draw_errors(test: _Looked, split: ImageSplit, folder: Path) -> Path:
     """Draw the most confident errors, and name the first."""
     names = [split.names[i] for i in test.index]
     for i in most_confident_errors(test.probabilities, test.labels, count=5):
         said = test.probabilities[i].argmax()
-        say(
+        logger.info(
             f"  {names[i]}: {split.class_names[test.labels[i]]} taken for "
             f"{split.class_names[said]} with {test.probabilities[i, said]:.1%}"
         )

@@ -1,7 +1,8 @@
 """What a network makes of photos: feature maps, and where it sees a class."""
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,8 @@ from jaxcnn.runs.look_inside.network import Inside, network_input, open_network,
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 MAX_PHOTOS = 24  # that fit into one picture
 _WIDE_GAP = 0.05  # share of a logit that attributions may lack before it is said
 
@@ -48,7 +50,6 @@ def look_at_photos(
     class_name: str | None = None,
     stage: str | None = None,
     num_steps: int = 64,
-    say: Say = print,
 ) -> list[Path]:
     """Draw what a network makes of photos.
 
@@ -60,7 +61,6 @@ def look_at_photos(
       stage: name of the stage whose feature map Grad-CAM asks; None for the last of more than a
         pixel.
       num_steps: of integrated gradients.
-      say: called with each line for the person who waits.
 
     Returns:
       The pictures.
@@ -77,10 +77,10 @@ def look_at_photos(
     probabilities = classifier.probabilities(images)
     classes = _asked(probabilities, inside.class_names, class_name)
     chosen = probabilities[np.arange(len(classes)), classes]
-    found = _explain(inside, images, classes, stage=stage, num_steps=num_steps, say=say)
+    found = _explain(inside, images, classes, stage=stage, num_steps=num_steps)
     for i, name in enumerate(photos):
         said = f"{name}: {inside.class_names[classes[i]]} {chosen[i]:.1%}, its logit "
-        say(said + _sums(float(found.difference[i]), float(found.gap[i]), num_steps))
+        logger.info(said + _sums(float(found.difference[i]), float(found.gap[i]), num_steps))
     seen = seen_part(inside.config, images)
     made = _draw_network(inside, seen[0], folder)
     made.append(
@@ -117,7 +117,7 @@ def _sums(difference: float, gap: float, num_steps: int) -> str:
         f"{difference - gap:+.2f}"
     )
     if abs(gap) > _WIDE_GAP * abs(difference):
-        text += f" in {num_steps} steps: --steps={4 * num_steps} would come closer"
+        text += f" in {num_steps} steps: num_steps={4 * num_steps} would come closer"
     return text
 
 
@@ -139,7 +139,6 @@ def _explain(
     *,
     stage: str | None,
     num_steps: int,
-    say: Say,
 ) -> Explanation:
     """Explain photos one by one, so that large ones fit into memory."""
     side = inside.config.data.image_size_px
@@ -155,7 +154,7 @@ def _explain(
         difference = pixels.score - pixels.baseline_score
         return Explanation(maps, covered, pixels.values, difference, pixels.gap, features)
 
-    say("compiling what explains a photo")
+    logger.info("compiling what explains a photo")
     parts = []
     compiled = compile_step(explain, inside.variables, images[:1], classes[:1])
     started = time.perf_counter()
@@ -164,7 +163,7 @@ def _explain(
         found = compiled(inside.variables, images[one], classes[one])
         parts.append(jax.tree.map(np.asarray, found))
         seconds = time.perf_counter() - started
-        say(f"photo {number + 1} of {len(images)} explained, {seconds:.0f} s")
+        logger.info(f"photo {number + 1} of {len(images)} explained, {seconds:.0f} s")
     joined: Explanation = jax.tree.map(lambda *each: np.concatenate(each), *parts)
     return joined
 

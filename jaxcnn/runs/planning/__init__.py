@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.runs.planning.accelerators import Chip as Chip, Machine as Machine
+    from jaxcnn.runs.planning.accelerators import Accelerator as Accelerator, Machine as Machine
     from jaxcnn.runs.planning.plan import (
         DataSize as DataSize,
         Plan as Plan,

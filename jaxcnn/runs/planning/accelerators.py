@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Chip(NamedTuple):
+class Accelerator(NamedTuple):
     """One device.
 
     Attributes:
@@ -30,29 +30,29 @@ class Chip(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """Some chips that train together.
+    """Some accelerators that train together.
 
     Attributes:
       name: what it is called.
-      chip: its devices.
+      accelerator: its devices.
       num_devices: how many.
     """
 
     name: str
-    chip: Chip
+    accelerator: Accelerator
     num_devices: int
 
 
 # https://docs.cloud.google.com/tpu/docs/v5e: 197 TFLOPs, 16 GB, 819 GBps, 400 GBps both ways.
-TPU_V5E = Chip("TPU v5e", 197e12, 197e12, 16e9, 819e9, 200e9)
+TPU_V5E = Accelerator("TPU v5e", 197e12, 197e12, 16e9, 819e9, 200e9)
 # https://docs.cloud.google.com/tpu/docs/v5p: 459 TFLOPs, 95 GB, 2,765 GBps, 1,200 GBps both ways.
-TPU_V5P = Chip("TPU v5p", 459e12, 459e12, 95e9, 2765e9, 600e9)
+TPU_V5P = Accelerator("TPU v5p", 459e12, 459e12, 95e9, 2765e9, 600e9)
 # NVIDIA's data sheet of the H100 SXM: 1,979 TFLOPS of bfloat16 and 989 of TensorFloat-32 with
 # sparsity, half of each without; 80 GB, 3.35 TB/s, NVLink 900 GB/s both ways.
-H100 = Chip("H100 SXM", 989e12, 494e12, 80e9, 3350e9, 450e9)
+H100 = Accelerator("H100 SXM", 989e12, 494e12, 80e9, 3350e9, 450e9)
 
 MACHINES = (
     Machine("v5e-8", TPU_V5E, 8),
-    Machine("v5p-64", TPU_V5P, 32),  # the name counts cores, two a chip
+    Machine("v5p-64", TPU_V5P, 32),  # the name counts cores, two per accelerator
     Machine("8 x H100", H100, 8),
 )

@@ -12,8 +12,9 @@ of the exchange is a ring's all-reduce (Patarasuk & Yuan 2009, "Bandwidth optima
 second gathers what is split (`parallel.Layout`); neither is taken to overlap with arithmetic.
 """
 
+import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import jax
@@ -28,7 +29,8 @@ from jaxcnn.runs.planning.step_cost import StepCost, measure_step, state_shapes,
 from jaxcnn.training.sharding import Layout, parse_mesh
 from jaxcnn.types import PyTree, TrainState
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 
 _KNOWN_SIZES = {"imagenet2012": (1000, 1_281_167)}
 
@@ -136,7 +138,6 @@ def make_plan(
     *,
     utilization: float = 0.4,
     machines: Sequence[Machine] = MACHINES,
-    say: Say = lambda line: None,
 ) -> Plan:
     """Plan a run.
 
@@ -145,7 +146,6 @@ def make_plan(
       size: of the training data.
       utilization: share of the peak arithmetic that is reached, in (0, 1].
       machines: to plan for.
-      say: called with a line before each compilation, which may take minutes.
 
     Returns:
       The plan.
@@ -161,7 +161,7 @@ def make_plan(
     started = [_start(config, machine) for machine in machines]
     costs: dict[int, StepCost] = {}
     for share in sorted({found.batch_size for found in started if not found.problem}):
-        say(f"compiling a step of {config.network.model} for {share} images a device ...")
+        logger.info(f"compiling a step of {config.network.model} for {share} images a device ...")
         costs[share] = measure_step(config, size.num_classes, share)
     num_steps = plan_phases(config)[-1].num_epochs * steps_per_epoch
     estimates = [
@@ -265,20 +265,20 @@ def _finish(
     num_steps: int,
     utilization: float,
 ) -> Estimate:
-    cost, chip, mesh = costs[found.batch_size], found.machine.chip, found.mesh
+    cost, device, mesh = costs[found.batch_size], found.machine.accelerator, found.mesh
     gathered = tree_bytes(state.params) if mesh["fsdp"] > 1 else 0
     needed = state_bytes_per_device(state, mesh) + gathered
     needed += cost.batch_bytes + cost.temporary_bytes
     times = {
-        "arithmetic": cost.flops / (chip.peak_flops(config.network.compute_dtype) * utilization),
-        "memory traffic": cost.bytes_accessed / chip.memory_bandwidth,
+        "arithmetic": cost.flops / (device.peak_flops(config.network.compute_dtype) * utilization),
+        "memory traffic": cost.bytes_accessed / device.memory_bandwidth,
     }
-    exchange = exchange_seconds(tree_bytes(state.params), gathered, mesh, chip.link_bandwidth)
+    exchange = exchange_seconds(tree_bytes(state.params), gathered, mesh, device.link_bandwidth)
     step_seconds = max(times.values()) + exchange
     times["exchange"] = exchange
     return found._replace(
         bytes_per_device=needed,
-        fits=needed <= chip.memory_bytes,
+        fits=needed <= device.memory_bytes,
         step_seconds=step_seconds,
         limit=max(times, key=lambda name: times[name]),
         images_per_second=config.training.batch_size / step_seconds,

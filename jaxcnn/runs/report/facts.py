@@ -99,7 +99,7 @@ def gather(workdir: Path | str) -> RunFacts:
                 f"{workdir} keeps no {path.name}, since an older version trained it; "
                 "test the run again for its report."
             )
-    chosen = json.loads(folder.chosen.read_text("utf-8")) if folder.chosen.is_file() else {}
+    chosen = json.loads(folder.best_trial.read_text("utf-8")) if folder.best_trial.is_file() else {}
     return RunFacts(
         workdir=str(workdir),
         config=config_lib.load_config(folder.config),

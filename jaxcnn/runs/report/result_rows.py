@@ -69,13 +69,14 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
         ("photos", ", ".join(sizes)),
         (
             "image",
-            f"{config.data.image_size_px} x {config.data.image_size_px} x {config.data.num_channels}",
+            config.data.image_size(),
         ),
         ("starts from", summary.get("weights") or "random weights"),
         ("augmentation", config.training.augment),
         (
             "optimizer",
-            f"{config.training.optimizer}, {config.training.schedule}, at most {config.training.learning_rate:g}",
+            f"{config.training.optimizer}, {config.training.schedule}, "
+            f"at most {config.training.learning_rate:g}",
         ),
         ("chosen by trying", ", ".join(chosen)),
         ("batch", counted(config.training.batch_size, "photo")),

@@ -1,4 +1,4 @@
-"""A test of learning rates: a dozen of them tried for a few steps, side by side in one program.
+"""The learning-rate finder: a dozen rates tried for a few steps, side by side in one program.
 
 Smith raises one network's rate step by step and looks where the loss falls fastest. Here each rate
 has a network of its own, from the same start and on the same batches, and is the peak of a short
@@ -8,11 +8,11 @@ and the noise of a high rate, which a whole run anneals away, does not tell agai
 Source: Smith 2017, arXiv:1506.01186, section 3.3 (the range test); the rule is this module's own.
 """
 
+import logging
 import math
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from jaxcnn import optim, plots
 from jaxcnn.data import batches
@@ -20,8 +20,10 @@ from jaxcnn.host.files import write_rows
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.phases import Phase, plan_phases
-from jaxcnn.runs.tuning.trials import Points
+from jaxcnn.runs.tuning.trials import Trials
 from jaxcnn.types import PyTree
+
+logger = logging.getLogger(__name__)
 
 _NUM_RATES = 12
 _REACH = 300.0  # the highest rate over the optimizer's default, and that over the lowest
@@ -30,8 +32,8 @@ _WARMUP_SHARE = 0.1  # of the steps
 _END_SHARE = 0.25  # of the steps, whose mean loss counts
 
 
-class RateTest(NamedTuple):
-    """What a test of learning rates found."""
+class FoundRate(NamedTuple):
+    """What the learning-rate finder found."""
 
     rates: np.ndarray  # (R,)
     losses: np.ndarray  # (R,) nats at the end; not finite where training diverged
@@ -82,7 +84,7 @@ def suggest_rate(rates: np.ndarray, losses: np.ndarray) -> float:
     if not finite.size:
         raise ValueError(
             f"find_learning_rate: training diverged at each of {len(rates)} rates from "
-            f"{rates[0]:.2g} to {rates[-1]:.2g}; check the images, or give --learning_rate."
+            f"{rates[0]:.2g} to {rates[-1]:.2g}; check the images, or give learning_rate."
         )
     bad = 1.5 * finite[0]
     bounded = np.minimum(np.where(np.isfinite(losses), losses, bad), bad)
@@ -112,7 +114,7 @@ def short_schedule(config: TrainConfig, num_train: int) -> tuple[TrainConfig, Ph
     return config.replace(schedule="cosine"), phase, num_steps
 
 
-def try_rates(run: RunContext, variables: PyTree) -> RateTest:
+def try_rates(run: RunContext, variables: PyTree) -> FoundRate:
     """Train with each rate for a few steps, side by side, and suggest one.
 
     Args:
@@ -127,14 +129,12 @@ def try_rates(run: RunContext, variables: PyTree) -> RateTest:
     """
     rates = rates_to_try(run.config.training.optimizer)
     config, phase, num_steps = short_schedule(run.config, len(run.data.train))
-    points = Points(run._replace(config=config), phase, variables, {"learning_rate": rates})
-    about = f"{len(rates)} learning rates"
-    with tqdm(total=num_steps, desc=about, unit="step", leave=False, disable=None) as bar:
-        losses = points.train(num_steps, on_step=bar.update)
+    trials = Trials(run._replace(config=config), phase, variables, {"learning_rate": rates})
+    losses = trials.train(num_steps, f"{len(rates)} learning rates")
     ends = losses[-max(1, round(_END_SHARE * num_steps)) :].mean(axis=0)
-    found = RateTest(rates, ends, float(losses[0].mean()), suggest_rate(rates, ends))
+    found = FoundRate(rates, ends, float(losses[0].mean()), suggest_rate(rates, ends))
     _write(run, found)
-    run.say(
+    logger.info(
         f"learning rate {found.suggestion:g}: of {len(rates)} from {rates[0]:.1g} to "
         f"{rates[-1]:.1g}, {int(np.isfinite(ends).sum())} of them finite after {num_steps} steps, "
         "the one around which the loss ends lowest (pictures/learning_rate.png)"
@@ -142,7 +142,7 @@ def try_rates(run: RunContext, variables: PyTree) -> RateTest:
     return found
 
 
-def _write(run: RunContext, found: RateTest) -> None:
+def _write(run: RunContext, found: FoundRate) -> None:
     rows = [
         {"learning_rate": float(rate), "loss": float(loss) if math.isfinite(loss) else None}
         for rate, loss in zip(found.rates, found.losses, strict=True)

@@ -1,7 +1,7 @@
 """Before a run's training: find the hyper-parameters it asks for, once, and write them down."""
 
 import json
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from jaxcnn.runs.transfer import Start
 from jaxcnn.runs.tuning.learning_rate_finder import try_rates
 from jaxcnn.runs.tuning.sweep import parse_sweep, run_sweep
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 def is_asked_for(config: TrainConfig) -> bool:
@@ -48,13 +48,13 @@ def go_on(workdir: Path, config: TrainConfig) -> TrainConfig:
       config: complete settings; what is looked for still has its default.
 
     Returns:
-      The settings with the values chosen there, if any.
+      The settings with the best values found there, if any.
     """
     folder = Workdir(workdir)
-    if not is_asked_for(config) or not folder.chosen.exists():
+    if not is_asked_for(config) or not folder.best_trial.exists():
         return config
     before = config_lib.to_json(config)
-    config = config.replace(**json.loads(folder.chosen.read_text()))
+    config = config.replace(**json.loads(folder.best_trial.read_text()))
     if json.loads(folder.config.read_text()) == before:  # stopped between the two files
         write_json(folder.config, config_lib.to_json(config))
     return config
@@ -66,33 +66,33 @@ def choose(
     data: ImageSplits,
     *,
     start: Start | None = None,
-    say: Say = print,
+    progress: bool = True,
 ) -> TrainConfig:
     """Find the values that the settings ask for, unless they were found before.
 
     Args:
       config: complete settings, as `go_on` gives.
-      folder: the run's folder, where `chosen.json` is written and `config.json` changed.
+      folder: the run's folder, where `best_trial.json` is written and `config.json` changed.
       data: the three splits; the test split is not looked at.
       start: the weights that the run starts from.
-      say: called with each line for the person who waits.
+      progress: show a bar.
 
     Returns:
-      The settings with the chosen values.
+      The settings with the values of the best trial.
 
     Raises:
       ValueError: if every value that is tried diverges.
     """
-    if not is_asked_for(config) or folder.chosen.exists():
+    if not is_asked_for(config) or folder.best_trial.exists():
         return config
-    run = Run(config, folder, data, start=start, say=say)
-    chosen: dict[str, Any]
+    run = Run(config, folder, data, start=start, progress=progress)
+    best: dict[str, Any]
     if config.run.sweep:
-        chosen = run_sweep(run.context, run.start_variables())
+        best = run_sweep(run.context, run.start_variables())
     else:
-        chosen = {"learning_rate": try_rates(run.context, run.start_variables()).suggestion}
-    config = config.replace(**chosen)
-    write_json(folder.chosen, chosen)
+        best = {"learning_rate": try_rates(run.context, run.start_variables()).suggestion}
+    config = config.replace(**best)
+    write_json(folder.best_trial, best)
     write_json(folder.config, config_lib.to_json(config))
-    say("training with " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
+    logger.info("training with " + ", ".join(f"{name} {value:g}" for name, value in best.items()))
     return config

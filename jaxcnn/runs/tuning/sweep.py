@@ -1,16 +1,16 @@
-"""A sweep: a grid of hyper-parameters tried in one program, the worse half dropped at each rung.
+"""A sweep: successive halving over a grid of hyper-parameters, all trials in one program.
 
 Source: Jamieson & Talwalkar 2016, arXiv:1502.07943, section 3 (successive halving); here the rungs
-are fixed at epochs 1, 2, 4, ... and not by a budget, so later rungs train fewer points for longer.
+are fixed at epochs 1, 2, 4, ... and not by a budget, so later rungs train fewer trials for longer.
 """
 
 import itertools
+import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from jaxcnn import plots
 from jaxcnn.host.files import write_rows
@@ -18,11 +18,12 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.optim.optimizers import HYPERPARAMETERS
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.runs.tuning.trials import Points
+from jaxcnn.runs.tuning.trials import Trials
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
 
-Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
+
 
 _FORM = "name:low..high:log|linear:count"
 _SCALES = ("log", "linear")
@@ -96,15 +97,15 @@ def _check_part(part: str, name: str, scale: str, low: float, high: float, count
         raise ValueError(f"sweep: {part!r} must start above 0 for log; use linear, or another low.")
 
 
-class Point(NamedTuple):
+class Trial(NamedTuple):
     """One combination of values, and how it fared."""
 
     values: dict[str, float]
-    history: list[dict[str, float]]  # a row a rung: epoch, validation accuracy and loss
+    history: list[dict[str, float]]  # one row per rung: epoch, validation accuracy and loss
     dropped_at_epoch: int | None  # None of those that stayed to the end
 
     def rank(self) -> tuple[float, float, float]:
-        """Order points: by how long they stayed, then by accuracy, then by the lower loss."""
+        """Order trials: by how long they stayed, then by accuracy, then by the lower loss."""
         if not self.history:
             return (0.0, 0.0, 0.0)
         last = self.history[-1]
@@ -117,7 +118,7 @@ def score(accuracy: float, loss: float) -> tuple[float, float]:
 
 
 def rungs(num_epochs: int) -> list[int]:
-    """List the epochs after which points are compared: powers of 2, and the last.
+    """List the epochs after which trials are compared: powers of 2, and the last.
 
     Example:
       >>> rungs(6), rungs(1)
@@ -139,9 +140,9 @@ def better_half(scores: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def run_sweep(run: RunContext, variables: PyTree) -> dict[str, float]:
-    """Train every point of the grid as a member of one program, and choose the best.
+    """Train every trial of the grid as a member of one program, and choose the best.
 
-    Each is trained as a run of `sweep_epochs` would be. `sweep/points.jsonl` and
+    Each is trained as a run of `sweep_epochs` would be. `sweep/trials.jsonl` and
     `pictures/sweep.png` are written into the run's folder.
 
     Args:
@@ -149,33 +150,33 @@ def run_sweep(run: RunContext, variables: PyTree) -> dict[str, float]:
       variables: that it starts from.
 
     Returns:
-      {name: value} of the best point.
+      {name: value} of the best trial.
 
     Raises:
-      ValueError: if no point's validation loss is finite at the end.
+      ValueError: if no trial's validation loss is finite at the end.
     """
-    config, say = run.config, run.say
+    config = run.config
     assert config.run.sweep is not None
     assert config.run.sweep_epochs is not None
     axes = parse_sweep(config.run.sweep)
     grid = list(itertools.product(*(axis.values for axis in axes)))
     names = [axis.name for axis in axes]
-    points = [Point(dict(zip(names, values, strict=True)), [], None) for values in grid]
-    members = Points(run, _phase(run), variables, {n: [p.values[n] for p in points] for n in names})
-    say(
-        f"sweep of {len(points)} points ({', '.join(names)}), {config.run.sweep_epochs} epochs, "
+    trials = [Trial(dict(zip(names, values, strict=True)), [], None) for values in grid]
+    members = Trials(run, _phase(run), variables, {n: [p.values[n] for p in trials] for n in names})
+    logger.info(
+        f"sweep of {len(trials)} trials ({', '.join(names)}), {config.run.sweep_epochs} epochs, "
         f"{'in one program by vmap' if members.mode == 'vmap' else 'in turn by one program'}"
     )
-    _climb(members, points, rungs(config.run.sweep_epochs), say)
-    points.sort(key=Point.rank, reverse=True)
-    write_rows(run.folder.sweep / "points.jsonl", [_row(point) for point in points])
+    _halve(members, trials, rungs(config.run.sweep_epochs))
+    trials.sort(key=Trial.rank, reverse=True)
+    write_rows(run.folder.sweep / "trials.jsonl", [_row(trial) for trial in trials])
     scales = {axis.name: axis.scale for axis in axes}
-    plots.plot_sweep(run.folder.pictures / "sweep.png", [_row(point) for point in points], scales)
-    for line in table(points):
-        say(line)
-    if not math.isfinite(points[0].history[-1]["validation_loss"]):
-        raise ValueError("sweep: every point diverged; lower the values of the grid.")
-    return points[0].values
+    plots.plot_sweep(run.folder.pictures / "sweep.png", [_row(trial) for trial in trials], scales)
+    for line in table(trials):
+        logger.info(line)
+    if not math.isfinite(trials[0].history[-1]["validation_loss"]):
+        raise ValueError("sweep: every trial diverged; lower the values of the grid.")
+    return trials[0].values
 
 
 def _phase(run: RunContext) -> Any:
@@ -189,24 +190,25 @@ def _phase(run: RunContext) -> Any:
     return phase._replace(num_epochs=config.run.sweep_epochs, warmup_epochs=warmup)
 
 
-def _climb(members: Points, points: list[Point], epochs: list[int], say: Say) -> None:
-    """Train from rung to rung, and note in `points` what came of it."""
-    left, before = list(range(len(points))), 0
+def _halve(members: Trials, trials: list[Trial], epochs: list[int]) -> None:
+    """Drop the worse half of the trials after each rung, and note in `trials` what came of it."""
+    left, before = list(range(len(trials))), 0
     for epoch in epochs:
         num_steps = (epoch - before) * members.steps_per_epoch
-        about = f"sweep, epoch {before + 1} to {epoch}, {len(left)} points"
-        with tqdm(total=num_steps, desc=about, unit="step", leave=False, disable=None) as bar:
-            members.train(num_steps, on_step=bar.update)
+        about = f"sweep, epoch {before + 1} to {epoch}, {len(left)} trials"
+        members.train(num_steps, about)
         found = members.evaluate()
         for position, evaluation in zip(left, found, strict=True):
-            points[position].history.append(_rung(epoch, evaluation))
+            trials[position].history.append(_rung(epoch, evaluation))
         scores = [score(e.accuracy, e.loss) for e in found]
         kept = better_half(scores) if epoch != epochs[-1] else list(range(len(left)))
-        best = points[left[max(range(len(left)), key=lambda i: scores[i])]]
-        say(f"  epoch {epoch:>3}: {len(left)} points, {len(kept)} stay; best {_told(best)}")
+        best = trials[left[max(range(len(left)), key=lambda i: scores[i])]]
+        logger.info(
+            f"  epoch {epoch:>3}: {len(left)} trials, {len(kept)} stay; best {_formatted(best)}"
+        )
         for i, position in enumerate(left):
             if i not in kept:
-                points[position] = points[position]._replace(dropped_at_epoch=epoch)
+                trials[position] = trials[position]._replace(dropped_at_epoch=epoch)
         left, before = [left[i] for i in kept], epoch
         if len(left) == 1:
             return
@@ -222,22 +224,22 @@ def _rung(epoch: int, found: Evaluation) -> dict[str, float]:
     }
 
 
-def _told(point: Point) -> str:
-    values = ", ".join(f"{name} {value:g}" for name, value in point.values.items())
-    return f"{values}: {point.history[-1]['validation_accuracy']:.1%}"
+def _formatted(trial: Trial) -> str:
+    values = ", ".join(f"{name} {value:g}" for name, value in trial.values.items())
+    return f"{values}: {trial.history[-1]['validation_accuracy']:.1%}"
 
 
-def _row(point: Point) -> dict[str, Any]:
-    last = point.history[-1]
+def _row(trial: Trial) -> dict[str, Any]:
+    last = trial.history[-1]
     finite = math.isfinite(last["validation_loss"])
     return {
-        **point.values,
+        **trial.values,
         "epochs": last["epoch"],
         "validation_accuracy": last["validation_accuracy"] if finite else None,
         "validation_loss": _number(last["validation_loss"]),
-        "dropped_at_epoch": point.dropped_at_epoch,
+        "dropped_at_epoch": trial.dropped_at_epoch,
         "history": [
-            row | {"validation_loss": _number(row["validation_loss"])} for row in point.history
+            row | {"validation_loss": _number(row["validation_loss"])} for row in trial.history
         ],
     }
 
@@ -247,29 +249,29 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def table(points: Sequence[Point]) -> list[str]:
-    """Write the points as lines of a table, the best first.
+def table(trials: Sequence[Trial]) -> list[str]:
+    """Write the trials as lines of a table, the best first.
 
     Args:
-      points: sorted, at least one.
+      trials: sorted, at least one.
 
     Returns:
       Lines: a head, and a row for each of the best.
     """
-    names = list(points[0].values)
+    names = list(trials[0].values)
     widths = [max(len(name), 10) for name in names]
     head = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
     lines = [f"  {head}  epochs  accuracy   loss"]
-    for point in points[:_MOST_ROWS]:
-        last = point.history[-1]
+    for trial in trials[:_MOST_ROWS]:
+        last = trial.history[-1]
         values = "  ".join(
             f"{value:>{width}.4g}"
-            for value, width in zip(point.values.values(), widths, strict=True)
+            for value, width in zip(trial.values.values(), widths, strict=True)
         )
         lines.append(
             f"  {values}  {last['epoch']:>6}  {last['validation_accuracy']:>8.1%}  "
             f"{last['validation_loss']:.3f}"
         )
-    if len(points) > _MOST_ROWS:
-        lines.append(f"  and {len(points) - _MOST_ROWS} more, see sweep/points.jsonl")
+    if len(trials) > _MOST_ROWS:
+        lines.append(f"  and {len(trials) - _MOST_ROWS} more, see sweep/trials.jsonl")
     return lines

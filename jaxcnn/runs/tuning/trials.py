@@ -1,6 +1,6 @@
 """Networks that start alike and differ in hyper-parameters: trained side by side, and dropped."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,14 +18,14 @@ from jaxcnn.training.state import evaluation_variables
 from jaxcnn.types import Metrics, PyTree, TrainState
 
 
-class Points:
+class Trials:
     """Members of one program, all from the same start, on the same batches, with the same key.
 
     Args:
       run: the run that they stand in for.
       phase: its phase of training: how long its schedule is, what is trained.
       variables: that all start from.
-      values: hyper-parameters, {name: (P,) values, one for each point}.
+      values: hyper-parameters, {name: (P,) values, one for each trial}.
 
     Attributes:
       steps_per_epoch: steps of an epoch.
@@ -45,8 +45,8 @@ class Points:
         self.mode = choose_mode(run.config.run.members_mode)
         self._prepared = trainer.prepare(variables, Progress())
         start = self._prepared.start(variables)
-        points = zip(*values.values(), strict=True)
-        states = [_with_values(start, dict(zip(values, point, strict=True))) for point in points]
+        trials = zip(*values.values(), strict=True)
+        states = [_with_values(start, dict(zip(values, trial, strict=True))) for trial in trials]
         self._batches = batches_lib.train_batches(
             self._prepared.train,
             batch_size=run.config.training.batch_size,
@@ -70,28 +70,29 @@ class Points:
         self._states = self._step.pack(states)
         self._keys = self._step.pack([self._run.key] * len(states))
 
-    def train(self, num_steps: int, *, on_step: Callable[[], object] = lambda: None) -> np.ndarray:
+    def train(self, num_steps: int, about: str) -> np.ndarray:
         """Take steps.
 
         Args:
           num_steps: how many, at least 1.
-          on_step: called after each.
+          about: what a bar says of them.
 
         Returns:
-          (num_steps, P) mean losses of the batches, nats; not finite where a point diverged.
+          (num_steps, P) mean losses of the batches, nats; not finite where a trial diverged.
         """
         every: list[Metrics] = []
-        for _ in range(num_steps):
-            batch = next(self._batches)
-            self._states, counted = self._step(self._states, batch, self._keys)
-            every.append(counted)
-            if len(every) > 1:
-                jax.block_until_ready(every[-2])  # one call in flight, no more
-            on_step()
+        with self._run.bar(num_steps, about, unit="step") as bar:
+            for _ in range(num_steps):
+                batch = next(self._batches)
+                self._states, counted = self._step(self._states, batch, self._keys)
+                every.append(counted)
+                if len(every) > 1:
+                    jax.block_until_ready(every[-2])  # one call in flight, no more
+                bar.update()
         return np.stack([each.loss_sum / each.count for each in jax.device_get(every)])
 
     def evaluate(self) -> list[Evaluation]:
-        """Classify the validation split with each point."""
+        """Classify the validation split with each trial."""
         config, split = self._run.config, self._prepared.validation
         return [
             evaluate(
@@ -103,9 +104,9 @@ class Points:
         ]
 
     def keep(self, positions: Sequence[int]) -> None:
-        """Drop all points but those at the given positions among the ones that are left."""
+        """Drop all trials but those at the given positions among the ones that are left."""
         states: list[Any] = self._step.unpack(self._states)
-        # One network's program serves any number; one of all is compiled anew.
+        # One network's program serves any number; one of all is compiled again.
         same = self._step if self.mode == "in_turn" else None
         self._place([states[position] for position in positions], same)
 

@@ -245,7 +245,7 @@ def test_an_empty_index_says_how_to_fill_it(tmp_path):
     index = make_index(tmp_path / "index.sqlite", tmp_path / "none")
     client = create_app(index, ColourLabeller(), explain).test_client()
     page = read(client, "http://localhost/")
-    assert "jaxcnn photos index" in page.text
+    assert "Index a folder of photos" in page.text
     index.close()
 
 

@@ -136,7 +136,7 @@ def test_a_port_out_of_range_is_refused(number):
 def test_a_taken_port_is_told():
     with bind(0) as first:
         number = first.getsockname()[1]
-        with pytest.raises(PortTakenError, match=f"port {number} .*--port"):
+        with pytest.raises(PortTakenError, match=f"port {number} .*another port"):
             bind(number)
 
 

@@ -55,10 +55,10 @@ def data():
     return ImageSplits(made_split(50, 0), made_split(40, 1), made_split(45, 2), [], [])
 
 
-def test_photos_are_explained_and_drawn(classifier, tmp_path):
-    lines, split = [], made_split(2, 5)
+def test_photos_are_explained_and_drawn(classifier, tmp_path, said):
+    split = made_split(2, 5)
     photos = {"a.png": split.images[0], "b<script>.png": split.images[1]}
-    made = look_at_photos(classifier, photos, tmp_path, say=lines.append)
+    made = look_at_photos(classifier, photos, tmp_path)
     assert [path.name for path in made] == [
         "receptive_fields.png",
         "filters.png",
@@ -69,7 +69,7 @@ def test_photos_are_explained_and_drawn(classifier, tmp_path):
     for path in made:
         with Image.open(path) as image:
             assert image.format == "PNG"
-    told = [line for line in lines if "attributions" in line]
+    told = [line for line in said if "attributions" in line]
     assert len(told) == 2
     for line in told:
         difference, total = map(float, re.findall(r"[+-]\d+\.\d+", line))
@@ -77,14 +77,12 @@ def test_photos_are_explained_and_drawn(classifier, tmp_path):
         assert total == pytest.approx(difference, abs=0.02)
 
 
-def test_a_class_can_be_asked_about(classifier, tmp_path):
-    lines, image = [], made_split(1, 5).images[0]
+def test_a_class_can_be_asked_about(classifier, tmp_path, said):
+    image = made_split(1, 5).images[0]
     for name in NAMES:
-        look_at_photos(
-            classifier, {"a.png": image}, tmp_path, class_name=name, num_steps=2, say=lines.append
-        )
-    assert any(line.startswith("a.png: dark") for line in lines)
-    assert any(line.startswith("a.png: bright") for line in lines)
+        look_at_photos(classifier, {"a.png": image}, tmp_path, class_name=name, num_steps=2)
+    assert any(line.startswith("a.png: dark") for line in said)
+    assert any(line.startswith("a.png: bright") for line in said)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +103,8 @@ def test_mistakes_are_told_before_anything_is_compiled(
         look_at_photos(classifier, {}, tmp_path)
 
 
-def test_what_was_learned_of_the_data_is_drawn(classifier, data, tmp_path):
-    lines = []
-    made = look_at_data(classifier, data, tmp_path, method="pca", say=lines.append)
+def test_what_was_learned_of_the_data_is_drawn(classifier, data, tmp_path, said):
+    made = look_at_data(classifier, data, tmp_path, method="pca")
     names = {path.name for path in made}
     assert names == {
         "calibration.json",
@@ -127,12 +124,10 @@ def test_what_was_learned_of_the_data_is_drawn(classifier, data, tmp_path):
     error = written["expected_calibration_error"]
     assert error == pytest.approx(expected.curve.error, abs=1e-4)
     assert written["num_test"] == 45
-    assert any("expected calibration error" in line for line in lines)
+    assert any("expected calibration error" in line for line in said)
 
 
 def test_of_many_photos_evenly_spaced_ones_are_looked_at(classifier, data, tmp_path):
     query = {"mine.png": data.train.images[0]}
-    look_at_data(
-        classifier, data, tmp_path, photos=query, max_photos=10, method="pca", say=lambda line: None
-    )
+    look_at_data(classifier, data, tmp_path, photos=query, max_photos=10, method="pca")
     assert json.loads((tmp_path / "calibration.json").read_text())["num_test"] == 10

@@ -59,23 +59,18 @@ def test_the_rate_is_the_peak_of_a_schedule_that_ends_with_the_test(
     assert rates[-1] == pytest.approx(0, abs=1e-7)
 
 
-def silent(text):
-    del text
-
-
-def test_a_run_trains_with_the_rate_that_was_found(tiny_config, tmp_path, monkeypatch):
+def test_a_run_trains_with_the_rate_that_was_found(tiny_config, tmp_path, monkeypatch, said):
     monkeypatch.setattr("jaxcnn.runs.tuning.learning_rate_finder._MOST_STEPS", 3)
-    said = []
     config = tiny_config.replace(find_learning_rate=True, num_epochs=1)
-    summary = train_classifier(config, tmp_path / "run", say=said.append)
+    summary = train_classifier(config, tmp_path / "run")
     written = json.loads((tmp_path / "run" / "config.json").read_text())
-    chosen = json.loads((tmp_path / "run" / "chosen.json").read_text())
+    chosen = json.loads((tmp_path / "run" / "best_trial.json").read_text())
     assert written["learning_rate"] == chosen["learning_rate"]
     assert any(line.startswith(f"learning rate {chosen['learning_rate']:g}: ") for line in said)
     lines = (tmp_path / "run" / "sweep" / "learning_rates.jsonl").read_text().splitlines()
     assert len(lines) == 12
     assert (tmp_path / "run" / "pictures" / "learning_rate.png").exists()
     said.clear()
-    again = train_classifier(config, tmp_path / "run", resume=True, say=said.append)
+    again = train_classifier(config, tmp_path / "run", resume=True)
     assert not any(line.startswith("learning rate") for line in said)
     assert again["test_loss"] == summary["test_loss"]

@@ -1,4 +1,4 @@
-"""Sweeps: what may be written, which points go on, and that a run takes the best of them."""
+"""Sweeps: what may be written, which trials go on, and that a run takes the best of them."""
 
 import json
 import math
@@ -7,12 +7,8 @@ import pytest
 
 from jaxcnn.runs.train_and_evaluate import check, train_classifier
 from jaxcnn.runs.tuning import sweep
-from jaxcnn.runs.tuning.sweep import Point, better_half, parse_sweep, rungs
+from jaxcnn.runs.tuning.sweep import Trial, better_half, parse_sweep, rungs
 from jaxcnn.training.evaluation import Evaluation
-
-
-def silent(text):
-    del text
 
 
 def test_a_grid_is_read():
@@ -80,7 +76,7 @@ def test_the_better_half_is_kept_in_its_order():
 
 
 class Scripted:
-    """Points whose accuracies are written down, by epoch."""
+    """Trials whose accuracies are written down, by epoch."""
 
     steps_per_epoch, mode = 3, "in_turn"
 
@@ -88,8 +84,8 @@ class Scripted:
         self.left = list(range(len(accuracies)))
         self.accuracies, self.steps, self.sizes = accuracies, 0, []
 
-    def train(self, num_steps, on_step):
-        del on_step
+    def train(self, num_steps, about):
+        del about
         self.steps += num_steps
         self.sizes.append(len(self.left))
 
@@ -114,42 +110,42 @@ def test_the_worse_half_leaves_at_each_rung():
         (0.7, 0.6, 0.6, 0.6),
     ]
     members = Scripted(by_epoch)
-    points = [Point({"learning_rate": float(i)}, [], None) for i in range(5)]
-    sweep._climb(members, points, rungs(4), silent)
+    trials = [Trial({"learning_rate": float(i)}, [], None) for i in range(5)]
+    sweep._halve(members, trials, rungs(4))
     assert members.sizes == [5, 3, 2]
-    assert [point.dropped_at_epoch for point in points] == [None, None, 1, 1, 2]
-    assert [row["epoch"] for row in points[4].history] == [1, 2]
-    assert max(points, key=Point.rank) is points[0]
+    assert [trial.dropped_at_epoch for trial in trials] == [None, None, 1, 1, 2]
+    assert [row["epoch"] for row in trials[4].history] == [1, 2]
+    assert max(trials, key=Trial.rank) is trials[0]
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, tiny_config):
-    workdir, said = tmp_path_factory.mktemp("sweep") / "run", []
+def swept(tmp_path_factory, tiny_config, logged):
+    workdir = tmp_path_factory.mktemp("sweep") / "run"
     config = tiny_config.replace(
         sweep="learning_rate:1e-7..1e-2:log:3", sweep_epochs=2, num_epochs=2
     )
-    summary = train_classifier(config, workdir, say=said.append)
+    with logged() as said:
+        summary = train_classifier(config, workdir)
     return workdir, config, summary, said
 
 
-def test_a_run_goes_on_with_the_best_point(swept):
+def test_a_run_goes_on_with_the_best_trial(swept):
     workdir, config, _, said = swept
-    lines = (workdir / "sweep" / "points.jsonl").read_text().splitlines()
-    points = [json.loads(line) for line in lines]
+    lines = (workdir / "sweep" / "trials.jsonl").read_text().splitlines()
+    trials = [json.loads(line) for line in lines]
     written = json.loads((workdir / "config.json").read_text())
-    assert len(points) == 3
-    assert written["learning_rate"] == points[0]["learning_rate"]
+    assert len(trials) == 3
+    assert written["learning_rate"] == trials[0]["learning_rate"]
     assert written["sweep"] == config.run.sweep
-    assert [point["epochs"] for point in points] == [2, 2, 1]
-    assert points[2]["dropped_at_epoch"] == 1
-    assert points[0]["validation_accuracy"] >= points[1]["validation_accuracy"]
+    assert [trial["epochs"] for trial in trials] == [2, 2, 1]
+    assert trials[2]["dropped_at_epoch"] == 1
+    assert trials[0]["validation_accuracy"] >= trials[1]["validation_accuracy"]
     assert (workdir / "pictures" / "sweep.png").stat().st_size > 10_000
-    assert any("sweep of 3 points" in line for line in said)
+    assert any("sweep of 3 trials" in line for line in said)
 
 
-def test_a_resumed_run_does_not_sweep_again(swept):
+def test_a_resumed_run_does_not_sweep_again(swept, said):
     workdir, config, summary, _ = swept
-    said = []
-    again = train_classifier(config, workdir, resume=True, say=said.append)
+    again = train_classifier(config, workdir, resume=True)
     assert not any("sweep of" in line for line in said)
     assert again["test_loss"] == summary["test_loss"]
