@@ -97,6 +97,7 @@ def _extract(
     num_views = found.shape[1]
     logger.info(
         f"{run.config.network.model} ran once over {len(split):,} {name} images, "
-        f"{num_views} views of each: {num_views * len(split) / seconds:.0f} img/s; {found.shape[2]:,} features cached"
+        f"{num_views} views of each: {num_views * len(split) / seconds:.0f} img/s; "
+        f"{found.shape[2]:,} features cached"
     )
     return found, present
