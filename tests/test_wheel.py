@@ -136,7 +136,7 @@ def test_it_predicts_and_serves(jaxcnn, run_folder, tmp_path):
     write_photos(tmp_path, ("a.png", "b.png"))
     for words, said in (
         (("predict", f"--workdir={run_folder}", tmp_path / "a.png"), "a.png"),
-        (("photos", "index", f"--workdir={run_folder}", tmp_path), "2 photos"),
+        (("photos", "index", f"--workdir={run_folder}", tmp_path), "2 new"),
     ):
         process = jaxcnn(*words)
         out, errors = process.communicate(timeout=120)
