@@ -30,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
       arguments: words of the command line after the program's name; None for the process's own.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[0:1] == ["help"]:
+        words = [*words[1:2], "--help"]
     name = words[0].replace("_", "-") if words else "--help"
-    if name in ("-h", "--help", "--helpfull", "help"):
+    if name in ("-h", "--help", "--helpfull"):
         print(_usage())
         sys.exit(0)
     if name == "--version":

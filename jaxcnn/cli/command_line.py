@@ -20,6 +20,7 @@ from jaxcnn.host.start import prepare_process
 from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
 
 _USAGE_STATUS = 2
+_INTERRUPTED_STATUS = 130
 _REUSE_MEMORY = flags.DEFINE_bool(
     "reuse_memory",
     True,
@@ -195,6 +196,8 @@ def check_no_words(words: Sequence[str]) -> None:
 
 def refuse(message: object) -> NoReturn:
     """End the program for a mistake that its user can mend: one line, status 2."""
+    if isinstance(message, BrokenPipeError):  # an OSError, but no mistake: `run` ends quietly
+        raise message
     end_processes(f"error: {in_flags(str(message))}", _USAGE_STATUS)
 
 
@@ -250,16 +253,18 @@ def run(
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
-    if asked := help_text.asked_for(sys.argv[1:]):
-        help_text.show(doc or "", () if asked == "--helpfull" else common, **options)
-        sys.exit(0)
     absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
     show_log(sys.stderr if answers else sys.stdout)
     try:
+        if asked := help_text.asked_for(sys.argv[1:]):
+            help_text.show(doc or "", () if asked == "--helpfull" else common, **options)
+            sys.exit(0)
         app.run(main, flags_parser=_parse)
     except BrokenPipeError:  # the reader of the output has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED_STATUS)
 
 
 def _parse(arguments: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 jaxcnn plan
 the run that `jaxcnn train` would be; no image is read, nothing is trained.
-jaxcnn plan --model=resnet50 --image_size_px=224 --classes=1000 --examples=1281167
+jaxcnn plan --model=resnet50 --image_size_px=224 --num_classes=1000
 a network on a data set that is not here.
 """
 
@@ -82,8 +82,8 @@ def _notes(plan: Plan) -> list[str]:
         if plan.config.network.compute_dtype == "bfloat16":
             counted += " and holds bfloat16 as float32: an accelerator needs perhaps half"
     return [
-        f"Estimates at {plan.utilization:.0%} of the peak arithmetic (--plan_utilization); nothing "
-        f"was run. {counted}. Evaluation, compilation and waiting for photos come on top."
+        f"Estimates at {plan.utilization:.0%} of the peak arithmetic; nothing was "
+        f"run. {counted}. Evaluation, compilation and waiting for photos come on top."
     ]
 
 
@@ -108,11 +108,12 @@ def show_plan(config: TrainConfig, *, prefix: str = "") -> None:
     Raises:
       ValueError: if a setting or a size does not fit.
     """
-    given = {n: flags.FLAGS[prefix + n].value for n in ("classes", "examples", "utilization")}
+    names = train.PLAN_FLAGS[prefix]
+    num_classes, num_examples, utilization = (flags.FLAGS[name].value for name in names)
     for line in command_line.prepare():
         print(line)
-    size = find_size(config, num_classes=given["classes"], num_examples=given["examples"])
-    found = make_plan(config, size, utilization=given["utilization"] or 0.0)
+    size = find_size(config, num_classes=num_classes, num_examples=num_examples)
+    found = make_plan(config, size, utilization=utilization)
     print("\n".join(plan_lines(found)))
 
 
@@ -121,7 +122,7 @@ def run() -> None:
     program = train.Program("jaxcnn plan", __doc__ or "")
     train.define_setting_flags(program)
     train.define_plan_flags()
-    common = (*train.COMMON, "classes", "examples", "utilization", "mesh")
+    common = (*train.COMMON, *train.PLAN_FLAGS[""], "mesh")
     defaults = functools.partial(train.resolved_defaults, program)
     command_line.run(
         functools.partial(_main, program), program.doc, common=common, defaults=defaults

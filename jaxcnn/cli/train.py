@@ -41,6 +41,12 @@ COMMON = (
     *("learning_rate", "augment", "fine_tune", "seed", "workdir", "resume", "recipe"),
 )
 
+# Flags of a plan's sizes: of a command of its own, and of --plan.
+PLAN_FLAGS = {
+    "": ("num_classes", "num_examples", "utilization"),
+    "plan_": ("plan_classes", "plan_examples", "plan_utilization"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Program:
@@ -107,18 +113,17 @@ def define_setting_flags(program: Program) -> None:
 def define_plan_flags(*, prefix: str = "") -> None:
     """Define the flags of a plan's sizes."""
     about = "with --plan, " if prefix else ""
+    num_classes, num_examples, utilization = PLAN_FLAGS[prefix]
     flags.DEFINE_integer(
-        f"{prefix}classes", None, f"{about}number of classes; without it, the data set's."
+        num_classes, None, f"{about}number of classes; without it, the data set's."
     )
     flags.DEFINE_integer(
-        f"{prefix}examples",
-        None,
-        f"{about}number of training examples; without it, the data set's.",
+        num_examples, None, f"{about}number of training examples; without it, the data set's."
     )
     flags.DEFINE_float(
-        f"{prefix}utilization", 0.4, f"{about}share of a chip's peak arithmetic reached, in (0, 1]."
+        utilization, 0.4, f"{about}share of a chip's peak arithmetic reached, in (0, 1]."
     )
-    help_text.group("plan", *(prefix + name for name in ("classes", "examples", "utilization")))
+    help_text.group("plan", *PLAN_FLAGS[prefix])
 
 
 def run_program(program: Program) -> None:

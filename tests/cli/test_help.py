@@ -1,9 +1,12 @@
 """The help of every program: what people use, in groups, with the values that they have."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
-from programs import try_words
+from programs import ROOT, try_words
 
 from jaxcnn.cli import COMMANDS
 
@@ -64,8 +67,30 @@ def test_the_command_alone_lists_its_commands_and_names_the_nearest():
         done = try_words("jaxcnn", *words)
         assert done.returncode == 0
         assert all(name in done.stdout for name in COMMANDS)
+    assert try_words("jaxcnn", "help").stdout == done.stdout
+    assert try_words("jaxcnn", "help", "plan").stdout == try_words("plan", "--help").stdout
     done = try_words("jaxcnn", "predcit")
     assert done.returncode == 2
     assert "nearest first: predict" in done.stderr
     assert "Traceback" not in done.stderr
     assert try_words("jaxcnn", "--version").stdout.startswith("jaxcnn ")
+
+
+def test_a_reader_that_leaves_and_an_interrupt_end_quietly(tmp_path):
+    for error, status in (("BrokenPipeError()", 0), ("KeyboardInterrupt()", 130)):
+        script = tmp_path / "ends.py"
+        script.write_text(
+            "from jaxcnn.cli import command_line\n"
+            "def main(words):\n"
+            f"    try:\n        raise {error}\n"
+            "    except OSError as mistake:\n        command_line.refuse(mistake)\n"
+            "command_line.run(main, '')\n"
+        )
+        done = subprocess.run(
+            [sys.executable, script],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        assert (done.returncode, done.stderr) == (status, "")
