@@ -113,7 +113,7 @@ def show_plan(config: TrainConfig, *, prefix: str = "") -> None:
     for line in command_line.prepare():
         print(line)
     size = find_size(config, num_classes=num_classes, num_examples=num_examples)
-    found = make_plan(config, size, utilization=utilization)
+    found = make_plan(config, size, utilization=utilization or 0.0)
     print("\n".join(plan_lines(found)))
 
 
