@@ -150,7 +150,9 @@ def load_images(
         "decoder": decoder,
     }
     limits = {"num_workers": workers, "max_bad_share": max_bad_share, "progress": progress}
-    by = f"by {describe_decoder(decoder)}, {workers} thread{'s' if workers > 1 else ''}"
+    by = f"by {workers} thread{'s' if workers > 1 else ''}"
+    if _holds_files(splits.train):
+        by += f", JPEGs by {describe_decoder(decoder)}"
     if needed <= memory_limit_bytes:
         started = time.perf_counter()
         kept = [decode_split(source, **shape, **limits, cache=cache) for source in splits]  # type: ignore[arg-type]
@@ -160,7 +162,7 @@ def load_images(
     over = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they " * bool(
         memory_limit_bytes
     )
-    logger.info(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed, {by}.")
+    logger.info(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed {by}.")
     checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
     if check_beforehand:
         checked = [check_source(source, **limits) for source in splits]  # type: ignore[arg-type]
@@ -172,13 +174,21 @@ def load_images(
     return ImageSplits(streamed[0], streamed[1], streamed[2], skipped, duplicates)
 
 
+def _holds_files(source: Source) -> bool:
+    """Tell whether images are encoded files; those of a data set of arrays, or drawn, are not."""
+    try:
+        return isinstance(source[0].image, bytes)
+    except (OSError, IndexError):
+        return True
+
+
 def _how_decoded(splits: list[DecodedSplit], by: str, seconds: float) -> str:
     count = sum(len(split) for split in splits)
     if all(split.from_disk for split in splits):
         return (
             f"{count:,} images, decoded by an earlier run, read from the cache in {seconds:.1f} s"
         )
-    return f"{count:,} images decoded in {seconds:.1f} s, JPEGs {by}"
+    return f"{count:,} images decoded in {seconds:.1f} s {by}"
 
 
 def _at_most(source: Source, count: int, *, seed: int) -> Source:

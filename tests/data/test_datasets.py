@@ -60,9 +60,9 @@ def test_a_folder_needs_its_path():
 def test_images_are_the_same_in_memory_and_streamed(photos, said):
     splits = load_splits("folder", data_dir=photos, size_px=8)
     kept = load_images(splits, size_px=8)
-    assert re.fullmatch(r"60 images decoded in \d+\.\d s, JPEGs by .+, \d+ threads?", said.pop())
+    assert re.fullmatch(r"60 images decoded in \d+\.\d s by \d+ threads?, JPEGs by .+", said.pop())
     streamed = load_images(splits, size_px=8, memory_limit_bytes=100, num_workers=3)
-    assert re.search(r"they are decoded as they are needed, by .+, 3 threads\.", said[0])
+    assert re.search(r"they are decoded as they are needed by 3 threads, JPEGs by .+\.", said[0])
     assert streamed.train.num_threads == 3
     everything = np.arange(len(kept.train))
     np.testing.assert_array_equal(
@@ -97,3 +97,8 @@ def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, mon
     for one, other in zip(first[:3], second[:3], strict=True):
         np.testing.assert_array_equal(one.images, other.images)
         assert (list(one.names), one.labels.tolist()) == (list(other.names), other.labels.tolist())
+
+
+def test_drawings_are_no_jpegs(said):
+    load_images(load_splits("drawn_pets", size_px=16, max_train_examples=4), size_px=16)
+    assert "JPEG" not in said[-1]
