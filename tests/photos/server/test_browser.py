@@ -25,7 +25,7 @@ from .conftest import (
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path(os.environ.get("JAXCNN_CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -36,7 +36,7 @@ TOTAL = 10_000
 MOST_TILES = 8 * PAGE_SIZE
 MOST_NODES = 20 * MOST_TILES
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not there")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing")
 
 
 def multiply(index_path, folder):

@@ -164,13 +164,13 @@ function reveal(picture, map) {
   void map.offsetWidth;
   map.classList.add("shown");
   picture.querySelector(".overlay").textContent = picture.dataset.words;
-  if (isCache(picture)) aloud.textContent = picture.dataset.words;
+  if (isPinned(picture)) aloud.textContent = picture.dataset.words;
 }
 
 function hideOverlay() {
   const picture = shown;
   shown = null;
-  if (picture && !isCache(picture)) conceal(picture);
+  if (picture && !isPinned(picture)) conceal(picture);
 }
 
 function conceal(picture) {
@@ -179,14 +179,14 @@ function conceal(picture) {
   picture.querySelector(".overlay").textContent = "";
 }
 
-function keep(picture, kept) {
-  picture.setAttribute("aria-pressed", String(kept));
-  if (kept) begin(picture, 0);
+function pin(picture, pinned) {
+  picture.setAttribute("aria-pressed", String(pinned));
+  if (pinned) begin(picture, 0);
   else conceal(picture);
 }
 
 const aloud = document.getElementById("aloud");
-const isKept = (picture) => picture.getAttribute("aria-pressed") === "true";
+const isPinned = (picture) => picture.getAttribute("aria-pressed") === "true";
 const pictureOf = (event) => event.target.closest?.(".picture");
 
 if (results) {
@@ -205,7 +205,7 @@ if (results) {
   results.addEventListener("focusout", (event) => pictureOf(event) && hideOverlay());
   results.addEventListener("click", (event) => {
     const picture = pictureOf(event);
-    if (picture) keep(picture, !isCache(picture));
+    if (picture) pin(picture, !isPinned(picture));
   });
   results.addEventListener("error", markGone, true);
   results.addEventListener("keydown", moveByArrow);
@@ -223,7 +223,7 @@ function moveByArrow(event) {
   if (!picture || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
   if (event.key === "Escape") {
     shown = null;
-    keep(picture, false);
+    pin(picture, false);
     return;
   }
   const list = picture.closest(".tiles");
