@@ -7,9 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxcnn.ops.cpu.onednn import not_serialized
-
-_ONEDNN_CALL = "__onednn$"  # what `ops.onednn` calls begin with
+from jaxcnn.ops.cpu.onednn import has_calls, not_serialized
 
 
 class CompiledStep:
@@ -56,6 +54,6 @@ def compile_step(
         jitted = jax.jit(step, donate_argnums=donate_argnums, out_shardings=out_shardings)
         lowered = jitted.lower(*args)
     # A program without them is kept for the next start, see `compilation_cache`.
-    with not_serialized() if _ONEDNN_CALL in lowered.as_text() else contextlib.nullcontext():
+    with not_serialized() if has_calls(lowered) else contextlib.nullcontext():
         compiled = lowered.compile()
     return CompiledStep(compiled, time.perf_counter() - started)

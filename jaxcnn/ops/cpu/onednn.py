@@ -9,10 +9,11 @@ function of JAX makes. Here they are made. Milliseconds forward on two cores wit
     224 px,   3 ->  64, 7 x 7, / 2    47       17
     112 px,  96, depthwise 3 x 3    > 700       9
 
-What these calls look like is internal to XLA. So each version of jaxlib is tried once, in a process
-of its own, since a call that XLA misreads ends the process; what came of it is kept in the user's
-cache folder. Where the trial fails (no oneDNN, another processor, another form of the calls), the
-operations fall back to what JAX has. `JAXCNN_ONEDNN=0` turns them off, `1` on without a trial.
+What these calls look like is internal to XLA; checked with jaxlib 0.10.2. So each version of
+jaxlib is tried once, in a process of its own, since a call that XLA misreads ends the process. A
+verdict is kept in the user's cache folder; a trial that could not start or end gives none, and is
+repeated by the next process. Where the trial fails (no oneDNN, another processor, another form of
+the calls), the operations fall back to what JAX has. `JAXCNN_ONEDNN=0` turns them off, `1` on without a trial.
 
 XLA cannot serialize these calls: a program that holds them must not be written to JAX's persistent
 compilation cache. They are therefore made only where that is off, or inside `not_serialized()`.
@@ -26,8 +27,10 @@ import functools
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,24 +47,66 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 
 _SWITCH = "JAXCNN_ONEDNN"
 _TRIAL_SECONDS = 120
+_CALL = "__onednn$"  # what the names of the calls begin with
+_TRIAL = """
+import sys, traceback
+from jaxcnn.ops.cpu import onednn
+try:
+    onednn.check_against_lax()
+except Exception:
+    traceback.print_exc()
+    sys.exit({failed})
+"""
+_FAILED = 3  # exit status of a trial that ended with a wrong result or an error of XLA
+# Others, such as SIGKILL and SIGTERM, come from outside and say nothing of oneDNN.
+_CRASHES = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGTRAP"}
 _NOT_SERIALIZED = contextvars.ContextVar("jaxcnn_not_serialized", default=False)
+_LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"  # of all threads
+
+
+class _NothingWritten:
+    """Keeps JAX from writing programs while at least one thread asks for that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._askers = 0
+        self._before = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._askers:
+                self._before = getattr(jax.config, _LEAST_SECONDS)
+                jax.config.update(_LEAST_SECONDS, float("inf"))  # nothing takes so long
+            self._askers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._askers -= 1
+            if not self._askers:
+                jax.config.update(_LEAST_SECONDS, self._before)
+
+
+_NOTHING_WRITTEN = _NothingWritten()
 
 
 @contextlib.contextmanager
 def not_serialized() -> Iterator[None]:
     """Compile programs that JAX's persistent compilation cache does not keep.
 
-    Trace, lower and compile inside; what is traced may hold oneDNN's calls.
+    Trace, lower and compile inside; what is traced may hold oneDNN's calls. Threads may overlap:
+    what another one compiles meanwhile is not kept either.
     """
-    option = "jax_persistent_cache_min_compile_time_secs"
-    before = jax.config.values[option]
     token = _NOT_SERIALIZED.set(True)
-    jax.config.update(option, float("inf"))  # nothing takes so long, so nothing is written
     try:
-        yield
+        with _NOTHING_WRITTEN:
+            yield
     finally:
-        jax.config.update(option, before)
         _NOT_SERIALIZED.reset(token)
+
+
+def has_calls(lowered: jax.stages.Lowered) -> bool:
+    """Tell whether a lowered program holds oneDNN's calls."""
+    return _CALL in lowered.as_text()
 
 
 def is_usable() -> bool:
@@ -86,6 +131,8 @@ def is_available() -> bool:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return bool(json.loads(kept.read_text())["works"])
     works = _try_in_another_process()
+    if works is None:
+        return False
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_json(kept, {"works": works})
@@ -101,8 +148,9 @@ def _processor() -> str:
     return "unknown"
 
 
-def _try_in_another_process() -> bool:
-    code = "from jaxcnn.ops.cpu import onednn; onednn.check_against_lax()"
+def _try_in_another_process() -> bool | None:
+    """Tell whether the calls work; None where the trial gives no verdict."""
+    code = _TRIAL.format(failed=_FAILED)
     environment = dict(os.environ, JAX_PLATFORMS="cpu", **{_SWITCH: "1"})
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     for name in ("JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS"):
@@ -116,8 +164,11 @@ def _try_in_another_process() -> bool:
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
+        return None
+    if done.returncode in (0, _FAILED):
+        return done.returncode == 0
+    crashes = [-number for number in signal.Signals if number.name in _CRASHES]
+    return False if done.returncode in crashes else None
 
 
 def check_against_lax() -> None:
@@ -251,7 +302,7 @@ def _custom_call(
     name: str, config: dict[str, Any], shape: tuple[int, ...], *operands: jax.Array
 ) -> jax.Array:
     call = jax.ffi.ffi_call(
-        f"__onednn${name}",
+        f"{_CALL}{name}",
         jax.ShapeDtypeStruct(shape, jnp.float32),
         vmap_method="sequential",
         custom_call_api_version=2,

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent import futures
 from pathlib import Path
 
 import jax
@@ -55,17 +57,72 @@ def test_a_damaged_finding_is_found_anew(fresh, monkeypatch):
         assert json.loads(kept.read_text()) == {"works": True}
 
 
-@pytest.mark.parametrize("end", ["raise AssertionError", "os.abort()", "os._exit(3)"])
-def test_a_trial_that_dies_says_no(fresh, monkeypatch, tmp_path, end):
-    del fresh
-    (tmp_path / "jaxcnn" / "ops").mkdir(parents=True)
-    (tmp_path / "jaxcnn" / "__init__.py").touch()
-    (tmp_path / "jaxcnn" / "ops" / "__init__.py").touch()
-    body = f"import os\ndef check_against_lax():\n    {end}\n"
-    (tmp_path / "jaxcnn" / "ops" / "onednn.py").write_text(body)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    assert onednn._try_in_another_process() is False
+@pytest.mark.parametrize(
+    ("end", "verdict"),
+    [
+        ("pass", True),
+        ("raise AssertionError", False),
+        ("raise RuntimeError", False),
+        ("os.abort()", False),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", False),
+        ("os.kill(os.getpid(), signal.SIGKILL)", None),
+        ("os._exit(1)", None),
+        ("time.sleep(60)", None),
+    ],
+)
+def test_only_a_trial_that_ends_by_itself_gives_a_verdict(fresh, monkeypatch, end, verdict):
+    package = fresh / "jaxcnn" / "ops" / "cpu"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent, package.parent.parent):
+        (folder / "__init__.py").touch()
+    body = f"import os, signal, time\ndef check_against_lax():\n    {end}\n"
+    (package / "onednn.py").write_text(body)
+    monkeypatch.syspath_prepend(str(fresh))
+    monkeypatch.chdir(fresh)
+    monkeypatch.setattr(onednn, "_TRIAL_SECONDS", 3)
+    assert onednn._try_in_another_process() is verdict
+    assert onednn.is_available() is bool(verdict)
+    assert len(list(fresh.rglob("*.json"))) == (verdict is not None)
+
+
+def test_a_trial_that_cannot_start_is_repeated(fresh, monkeypatch):
+    monkeypatch.setattr(onednn.sys, "executable", str(fresh / "missing"))
+    assert not onednn.is_available()
+    onednn.is_available.cache_clear()
+    monkeypatch.setattr(onednn, "_try_in_another_process", lambda: True)
+    assert onednn.is_available()
+
+
+def test_overlapping_threads_give_back_what_was_set():
+    option = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, option)
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+    within = []
+
+    def first():
+        with onednn.not_serialized():
+            first_is_in.set()
+            assert second_is_in.wait(10)
+        first_is_out.set()
+
+    def second():
+        assert first_is_in.wait(10)
+        with onednn.not_serialized():
+            second_is_in.set()
+            assert first_is_out.wait(10)
+            within.append(getattr(jax.config, option))
+
+    with futures.ThreadPoolExecutor() as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result()
+    assert within == [float("inf")]
+    assert getattr(jax.config, option) == before
+
+
+def test_calls_are_found_in_a_lowered_program():
+    a = jnp.ones((4, 4))
+    assert onednn.has_calls(jax.jit(onednn.matrix_product).lower(a, a))
+    assert not onednn.has_calls(jax.jit(jnp.matmul).lower(a, a))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +181,7 @@ jax.jit(kept)(x, w)
 step = compile_step(fast, x, w)
 assert "onednn" in step._compiled.as_text()
 step(x, w)
-assert jax.config.values["jax_persistent_cache_min_compile_time_secs"] == 0.0
+assert jax.config.jax_persistent_cache_min_compile_time_secs == 0.0
 """
 
 
