@@ -13,7 +13,8 @@ What these calls look like is internal to XLA; checked with jaxlib 0.10.2. So ea
 jaxlib is tried once, in a process of its own, since a call that XLA misreads ends the process. A
 verdict is kept in the user's cache folder; a trial that could not start or end gives none, and is
 repeated by the next process. Where the trial fails (no oneDNN, another processor, another form of
-the calls), the operations fall back to what JAX has. `JAXCNN_ONEDNN=0` turns them off, `1` on without a trial.
+the calls), the operations fall back to what JAX has. `JAXCNN_ONEDNN=0` turns them off, `1` on
+without a trial.
 
 XLA cannot serialize these calls: a program that holds them must not be written to JAX's persistent
 compilation cache. They are therefore made only where that is off, or inside `not_serialized()`.
