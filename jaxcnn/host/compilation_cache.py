@@ -1,7 +1,7 @@
 """Keep compiled programs in a user cache folder, so that the next start need not compile them.
 
 JAX does the keeping; here it is told where, what and how much. The folder is
-`CACHE/compiled/MACHINE`, CACHE being `user_cache.cache_folder()` and MACHINE a digest of the
+`CACHE/compiled/MACHINE`, CACHE being `folders.cache_folder()` and MACHINE a digest of the
 processor's type, since a program compiled for one processor may not run on another that shares the
 home folder. It must not be writable by others: what lies in it is run.
 """

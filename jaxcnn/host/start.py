@@ -12,7 +12,7 @@ def prepare_process(
     """Prepare this process for fast training; neither part changes a result.
 
     Args:
-      reuse_memory: keep the memory of a step for the next one, see `host_memory`.
+      reuse_memory: keep the memory of a step for the next one, see `memory.reuse_memory`.
       compilation_cache: keep compiled programs for the next start, see `compilation_cache`: in the
         user's cache folder, or in this one.
 

@@ -157,7 +157,7 @@ class PhaseTrainer:
     ) -> features.FeatureSplit:
         """Compute a split's features, or read those that an earlier start of the run left.
 
-        Args: as for `kept_features.split_features`.
+        Args: as for `features_cache.split_features`.
         """
         return features_cache.split_features(
             self._run,

@@ -37,7 +37,7 @@ def make_epoch_step(train_step: TrainStep) -> EpochStep:
     """Build a row of training steps as one pure function; the caller compiles it.
 
     Args:
-      train_step: (state, batch, key) to (state, metrics), as `train.make_train_step` makes.
+      train_step: (state, batch, key) to (state, metrics), as `step.make_train_step` makes.
 
     Returns:
       epoch_step(state, data, order, key) to (state, metrics). `data` is a whole split as one
@@ -80,7 +80,7 @@ class ScannedSteps:
     """Compiled rows of training steps on a split that lies on the device.
 
     Args:
-      train_step: a pure function, as `train.make_train_step` makes.
+      train_step: a pure function, as `step.make_train_step` makes.
       state: as the steps will take it, or its shapes.
       data: the split on the device, see `whole_split`.
       key: the run key.
@@ -173,7 +173,7 @@ def choose_steps(
     Args:
       setting: "on", "off", or "auto": on where an accelerator has room for the split, and a short
         trial says that it is faster there.
-      train_step: a pure function, as `train.make_train_step` makes.
+      train_step: a pure function, as `step.make_train_step` makes.
       compiled_step: the same, compiled; it may take over its state's memory.
       state: the state to train from; it is left as it is.
       split: the training split.

@@ -44,10 +44,10 @@ def evaluate(eval_step: EvalStep, variables: PyTree, batches: Iterable[Batch]) -
     """Classify every example of a split once.
 
     Args:
-      eval_step: a compiled step of `train.make_eval_step`.
+      eval_step: a compiled step of `eval_step.make_eval_step`.
       variables: {"params": ..., "batch_stats": ...}.
       batches: as `data.batches.eval_batches` gives; padding is left out by its mask. Where several
-        processes share each batch, laid out by `parallel.Layout.put_batch`; all get all answers.
+        processes share each batch, laid out by `sharding.Layout.put_batch`; all get all answers.
 
     Returns:
       Exact sums over the split, and each example's probabilities.

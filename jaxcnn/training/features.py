@@ -75,7 +75,7 @@ def make_feature_step(
     Args:
       model: a network with a head, which is left out.
       image_size_px: side of the centre crop that the network sees.
-      mean: of the pixels, see `train.normalize`.
+      mean: of the pixels, see `preprocessing.normalize`.
       std: likewise.
       mirrored: whether each photo's mirror image is a view.
       augment: (key, image) to image; needed for augmented views.
@@ -117,14 +117,14 @@ def make_answer_step(
     Args:
       model: a network with a head.
       image_size_px: side of the centre crop that the network sees.
-      mean: of the pixels, see `train.normalize`.
+      mean: of the pixels, see `preprocessing.normalize`.
       std: likewise.
       head: "softmax" or "sigmoid", the network's kind of output.
       flip_average: average logits and features of each image and of its mirror image.
 
     Returns:
-      answer_step(variables, batch) to (B, K) probabilities, as `train.make_eval_step` gives, and
-      (B, D) features, what the head saw.
+      answer_step(variables, batch) to (B, K) probabilities, as `eval_step.make_eval_step` gives,
+      and (B, D) features, what the head saw.
     """
     feature_step = make_feature_step(
         model, image_size_px=image_size_px, mean=mean, std=std, mirrored=flip_average
@@ -172,7 +172,7 @@ def extract(
 
 
 def pick_view(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Draw one view of each example, as `train.make_step` wants it prepared.
+    """Draw one view of each example, as `step.make_step` wants it prepared.
 
     Args:
       batch: of a FeatureSplit: images (B, V, D).
@@ -189,7 +189,7 @@ def pick_view(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def all_views(batch: Batch) -> list[jax.Array]:
-    """Give all views, (B, D) each, for `train.make_eval_step_of_views`."""
+    """Give all views, (B, D) each, for `eval_step.make_eval_step_of_views`."""
     features = jnp.asarray(batch.image)
     return [features[:, view] for view in range(features.shape[1])]
 

@@ -101,7 +101,7 @@ class Fit:
     """One run of training: `Fit(...).run(state, progress)`.
 
     Args:
-      train_step: compiled by the caller; see `compile_train_step`.
+      train_step: compiled by the caller; see `compile_step`.
       eval_step: likewise.
       batches: training batches; their position is saved with each checkpoint.
       chunk_steps: steps that a call of `train_step` takes; above 1 it is called with a list of so
@@ -161,7 +161,7 @@ class Fit:
         """Train from a state on, to the plan's end.
 
         Args:
-          state: as `train.init_state` or `restore_run` gives; its buffers are donated.
+          state: as `state.init_state` or `restore_run` gives; its buffers are donated.
           progress: `Progress()` for a new run.
 
         Returns:

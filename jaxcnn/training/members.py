@@ -78,7 +78,7 @@ def make_members_step(train_step: TrainStep, *, shared_batch: bool = False) -> T
     """Build one update of many members as a pure function; the caller compiles it.
 
     Args:
-      train_step: (state, batch, key) to (state, metrics), as `train.make_train_step` makes.
+      train_step: (state, batch, key) to (state, metrics), as `step.make_train_step` makes.
       shared_batch: whether all members see the same batch, which then has no axis of members.
 
     Returns:
@@ -120,7 +120,7 @@ class MembersStep:
     States and keys are given and returned packed, see `pack`; the states' memory is taken over.
 
     Args:
-      train_step: a pure function, as `train.make_train_step` makes.
+      train_step: a pure function, as `step.make_train_step` makes.
       state: one member's state, or its shapes.
       batch: one member's batch, or its shapes.
       key: one member's run key.

@@ -9,7 +9,7 @@ machine has; nothing is run and no image is read. What the compiler counts goes 
 
 with n devices, f of them along "fsdp", gradients as large as the trained parameters. The first term
 of the exchange is a ring's all-reduce (Patarasuk & Yuan 2009, "Bandwidth optimal all-reduce"), the
-second gathers what is split (`parallel.Layout`); neither is taken to overlap with arithmetic.
+second gathers what is split (`sharding.Layout`); neither is taken to overlap with arithmetic.
 """
 
 import logging
@@ -189,7 +189,7 @@ def make_plan(
 
 
 def state_bytes_per_device(state: PyTree, mesh: dict[str, int]) -> int:
-    """Count the bytes of a state that one device holds, by the rule of `parallel.Layout`.
+    """Count the bytes of a state that one device holds, by the rule of `sharding.Layout`.
 
     Args:
       state: arrays or their shapes.

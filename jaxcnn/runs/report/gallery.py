@@ -39,7 +39,7 @@ def make_gallery(answers: KeptAnswers, photos: KeptPhotos, class_names: Sequence
 
     Args:
       answers: to the test photos.
-      photos: those kept, of `photos.keep_photos`.
+      photos: those kept, of `shown_photos.keep_photos`.
       class_names: in the order of the labels.
 
     Returns:
