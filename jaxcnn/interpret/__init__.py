@@ -10,9 +10,9 @@ from jaxcnn.interpret.class_activation import class_activation_maps, resize_maps
 from jaxcnn.interpret.evidence import evidence_maps
 from jaxcnn.interpret.excitation import (
     Excitation,
-    choosiest_channels,
     cut_field,
     excitations,
+    most_selective_channels,
     top_images,
 )
 from jaxcnn.interpret.feature_maps import feature_maps, first_layer_filters, strongest_channels
@@ -29,7 +29,6 @@ __all__ = [
     "PhotoMap",
     "ReceptiveField",
     "Span",
-    "choosiest_channels",
     "class_activation_maps",
     "class_log_odds",
     "class_scores",
@@ -40,6 +39,7 @@ __all__ = [
     "first_layer_filters",
     "integrated_gradients",
     "map_photos",
+    "most_selective_channels",
     "nearest_photos",
     "occlusion_maps",
     "receptive_fields",

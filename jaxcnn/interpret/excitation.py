@@ -67,7 +67,7 @@ def top_images(peaks: Array, channel: int, *, count: int = 8) -> np.ndarray:
     return np.argsort(-np.asarray(peaks)[:, channel], kind="stable")[:count]
 
 
-def choosiest_channels(peaks: Array, *, count: int = 8) -> np.ndarray:
+def most_selective_channels(peaks: Array, *, count: int = 8) -> np.ndarray:
     """Choose the channels that answer to few images, and to those much.
 
     Args:

@@ -62,6 +62,10 @@ class _Seen(NamedTuple):
     sees_all: bool
 
 
+class UnknownOperationError(ValueError):
+    """A network's program has a part that receptive fields cannot be read from."""
+
+
 def receptive_fields(
     model: StagedNetwork, image_shape: tuple[int, int, int]
 ) -> tuple[ReceptiveField, ...]:
@@ -75,7 +79,8 @@ def receptive_fields(
       A field a stage, the first stage first.
 
     Raises:
-      ValueError: if the network has an operation on images that this does not know.
+      UnknownOperationError: if the network has an operation on images that this does not know, or
+        JAX writes its programs in another way.
 
     Example:
       >>> from jaxcnn.models import create_model
@@ -100,7 +105,14 @@ def receptive_fields(
         images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
         program, shapes = jax.make_jaxpr(run, return_shape=True)(images)
     height, width = image_shape[:2]
-    seen = _run(program.jaxpr, [_Seen(Span(0, 1, 1, 0, height), Span(0, 1, 1, 0, width), False)])
+    whole = _Seen(Span(0, 1, 1, 0, height), Span(0, 1, 1, 0, width), False)
+    try:
+        seen = _run(program.jaxpr, [whole])
+    except (AttributeError, KeyError, TypeError) as error:  # names in JAX's programs may change
+        raise UnknownOperationError(
+            f"receptive fields: JAX {jax.__version__} writes programs in a way that is not "
+            f"known here ({type(error).__name__}: {error})."
+        ) from error
     by_stage = jax.tree.unflatten(jax.tree.structure(shapes), seen)
     names = [info.name for info in stage_infos(model, image_shape)]
     return tuple(ReceptiveField(name, *by_stage[name]) for name in names)
@@ -142,7 +154,9 @@ def _step(step: Any, inputs: list[_Seen | None]) -> _Seen:
         )
         return seen._replace(rows=rows, columns=columns)
     if name not in _PIXELWISE:
-        raise ValueError(f"receptive fields: the operation {name!r} on images is not known here.")
+        raise UnknownOperationError(
+            f"receptive fields: the operation {name!r} on images is not known here."
+        )
     return seen
 
 
@@ -177,7 +191,9 @@ def _summed(step: Any, seen: _Seen) -> _Seen:
     if over == {1, 2}:
         return _Seen(None, None, True)
     if over:
-        raise ValueError("receptive fields: a sum over one side of an image is not known here.")
+        raise UnknownOperationError(
+            "receptive fields: a sum over one side of an image is not known here."
+        )
     return seen
 
 
@@ -188,7 +204,9 @@ def _convolution(step: Any) -> _Windows:
     given = step.params
     dimensions = given["dimension_numbers"]
     if dimensions.lhs_spec != (0, 3, 1, 2) or set(given["lhs_dilation"]) != {1}:
-        raise ValueError("receptive fields: images must be NHWC and convolutions not transposed.")
+        raise UnknownOperationError(
+            "receptive fields: images must be NHWC and convolutions not transposed."
+        )
     kernel = [step.invars[1].aval.shape[axis] for axis in dimensions.rhs_spec[2:]]
     sizes = [(k - 1) * d + 1 for k, d in zip(kernel, given["rhs_dilation"], strict=True)]
     before = [pair[0] for pair in given["padding"]]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from jaxcnn.interpret import (
-    choosiest_channels,
     cut_field,
     excitations,
     feature_maps,
     first_layer_filters,
+    most_selective_channels,
     receptive_fields,
     strongest_channels,
     top_images,
@@ -78,7 +78,7 @@ def test_a_planted_pattern_excites_its_channel_at_its_place(network):
     assert top_images(found.peak, 2, count=1).tolist() == [2]
     assert (int(found.row[1, 1]), int(found.column[1, 1])) == (3, 7)
     assert (int(found.row[2, 2]), int(found.column[2, 2])) == (1, 1)
-    assert set(choosiest_channels(found.peak).tolist()) == {1, 2}  # the others never answer
+    assert set(most_selective_channels(found.peak).tolist()) == {1, 2}  # the others never answer
     field = receptive_fields(model, (20, 20, 3))[0]
     cut = cut_field(images[1], field, 3, 7)
     assert cut.shape == (4, 4, 3)

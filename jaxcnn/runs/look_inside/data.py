@@ -16,10 +16,10 @@ from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.interpret import (
     Excitation,
-    choosiest_channels,
     cut_field,
     excitations,
     map_photos,
+    most_selective_channels,
     nearest_photos,
     top_images,
 )
@@ -217,12 +217,13 @@ def _draw_errors(test: _Looked, split: ImageSplit, folder: Path) -> Path:
 def _draw_excitations(
     inside: Inside, train: _Looked, split: ImageSplit, folder: Path
 ) -> list[Path]:
-    """Draw, for each stage, what its choosiest channels answer most to."""
+    """Draw, for each stage, what excites its most selective channels most."""
     made = []
     for stage, found in train.peaks.items():
-        channels = choosiest_channels(found.peak, count=_CHANNELS)
-        if not len(channels):
-            continue  # a stage that answers alike to all
+        channels = most_selective_channels(found.peak, count=_CHANNELS)
+        field = inside.fields[stage]
+        if field is None or not len(channels):
+            continue  # nothing to cut out, or a stage whose output is alike for all
         patches = []
         for channel in channels:
             top = top_images(found.peak, int(channel), count=_PATCHES)
@@ -230,7 +231,7 @@ def _draw_excitations(
             places = zip(found.row[top, channel], found.column[top, channel], strict=True)
             patches.append(
                 [
-                    cut_field(photo, inside.fields[stage], int(row), int(column))
+                    cut_field(photo, field, int(row), int(column))
                     for photo, (row, column) in zip(photos, places, strict=True)
                 ]
             )

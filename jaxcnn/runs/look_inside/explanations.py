@@ -20,6 +20,7 @@ from jaxcnn.interpret import (
     resize_maps,
     strongest_channels,
 )
+from jaxcnn.runs.build import image_shape
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.look_inside.network import Inside, network_input, open_network, seen_part
 from jaxcnn.training.compilation import compile_step
@@ -179,12 +180,10 @@ def _draw_network(inside: Inside, photo: np.ndarray, folder: Path) -> list[Path]
     rows = [
         plots.FieldRow(name, field.size_px, field.rows.stride_px, field.sees_all)
         for name, field in inside.fields.items()
+        if field is not None
     ]
-    made = [plots.plot_receptive_fields(folder / "receptive_fields.png", photo, rows)]
-    shape = (
-        inside.config.data.image_size_px,
-        inside.config.data.image_size_px,
-        inside.config.data.num_channels,
-    )
-    filters = first_layer_filters(inside.model, inside.variables, shape)
+    made = []
+    if rows:
+        made.append(plots.plot_receptive_fields(folder / "receptive_fields.png", photo, rows))
+    filters = first_layer_filters(inside.model, inside.variables, image_shape(inside.config))
     return [*made, plots.plot_filters(folder / "filters.png", filters)]

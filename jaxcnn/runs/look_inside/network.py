@@ -1,5 +1,6 @@
 """What both kinds of looking need of a classifier."""
 
+import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,11 +10,15 @@ import numpy as np
 
 from jaxcnn.augment import center_crop
 from jaxcnn.interpret import ReceptiveField, receptive_fields
-from jaxcnn.models import StagedNetwork
+from jaxcnn.interpret.receptive_field import UnknownOperationError
+from jaxcnn.models import StagedNetwork, stage_infos
+from jaxcnn.runs.build import image_shape
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import Array, PyTree
+
+logger = logging.getLogger(__name__)
 
 
 class Inside(NamedTuple):
@@ -23,7 +28,8 @@ class Inside(NamedTuple):
     variables: PyTree
     config: TrainConfig
     class_names: tuple[str, ...]
-    fields: Mapping[str, ReceptiveField]  # of each stage with a feature map, the first stage first
+    # Of each stage with a feature map, the first stage first; None where it is not known.
+    fields: Mapping[str, ReceptiveField | None]
 
 
 def open_network(classifier: Classifier) -> Inside:
@@ -36,8 +42,13 @@ def open_network(classifier: Classifier) -> Inside:
       Its parts.
     """
     config = classifier.config
-    shape = (config.data.image_size_px, config.data.image_size_px, config.data.num_channels)
-    fields = {field.stage: field for field in receptive_fields(classifier.model, shape)}
+    shape = image_shape(config)
+    fields: dict[str, ReceptiveField | None]
+    try:
+        fields = {field.stage: field for field in receptive_fields(classifier.model, shape)}
+    except UnknownOperationError as error:
+        logger.warning(f"pictures that need receptive fields are left out: {error}")
+        fields = {info.name: None for info in stage_infos(classifier.model, shape)}
     return Inside(classifier.model, classifier.members[0], config, classifier.class_names, fields)
 
 

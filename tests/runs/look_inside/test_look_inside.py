@@ -10,6 +10,8 @@ from PIL import Image
 
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.interpret import receptive_field
+from jaxcnn.interpret.receptive_field import UnknownOperationError
 from jaxcnn.metrics.calibration import calibrate
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.classifier import Classifier
@@ -46,7 +48,7 @@ def classifier():
     )
     config = config_lib.resolve(given)
     plain = Classifier(config, NAMES)
-    variables = initial_variables(jax.random.key(1), plain.network.model, (16, 16, 3))
+    variables = initial_variables(jax.random.key(1), plain.model, (16, 16, 3))
     return Classifier(config, NAMES, variables)
 
 
@@ -131,3 +133,20 @@ def test_of_many_photos_evenly_spaced_ones_are_looked_at(classifier, data, tmp_p
     query = {"mine.png": data.train.images[0]}
     look_at_data(classifier, data, tmp_path, photos=query, max_photos=10, method="pca")
     assert json.loads((tmp_path / "calibration.json").read_text())["num_test"] == 10
+
+
+@pytest.mark.parametrize("error", [UnknownOperationError("a new one"), AttributeError("gone")])
+def test_without_receptive_fields_the_other_pictures_are_drawn(
+    classifier, data, tmp_path, monkeypatch, said, error
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(receptive_field, "_step", fail)
+    photos = {"a.png": made_split(1, 5).images[0]}
+    made = look_at_photos(classifier, photos, tmp_path)
+    made += look_at_data(classifier, data, tmp_path, photos=photos)
+    names = {path.name for path in made}
+    assert {"explanations.png", "filters.png", "calibration.png", "photo_map.png"} <= names
+    assert not [name for name in names if name.startswith(("receptive", "excitations"))]
+    assert any("receptive fields are left out" in line for line in said)
