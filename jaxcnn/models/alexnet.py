@@ -15,7 +15,6 @@ _PADDINGS_PX = (2, 2, 1, 1, 1)
 _POOLED = (1, 2, 5)  # the convolutions that a max pooling follows
 _STRIDES = (8, 16, 16, 16, 32)  # of the stages
 _FEATURE_MAP_PX = 6
-_SMALLEST_IMAGE_PX = 63
 
 
 class AlexNet(StagedNetwork, kw_only=True):
@@ -51,8 +50,10 @@ class AlexNet(StagedNetwork, kw_only=True):
     hidden_width: int = 4096
     hidden_dropout_rate: float = 0.5
 
+    smallest_image_px = 63
+
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         checks.check_positive_int("hidden_width", self.hidden_width)
         checks.check_rate("hidden_dropout_rate", self.hidden_dropout_rate)
         super().__post_init__()
@@ -90,17 +91,7 @@ class AlexNet(StagedNetwork, kw_only=True):
         )
 
         def apply(x: jax.Array, *, train: bool) -> jax.Array:
-            if number == 1:
-                _check_fit(x.shape[1], x.shape[2])
             x = convolution(x, train=train)
             return layers.max_pool_like_torch(x, size=3, stride=2) if number in _POOLED else x
 
         return apply
-
-
-def _check_fit(height: int, width: int) -> None:
-    if min(height, width) < _SMALLEST_IMAGE_PX:
-        raise ValueError(
-            f"{height}x{width} images are too small for alexnet: its strides and poolings would "
-            f"leave no pixel; resize to at least {_SMALLEST_IMAGE_PX} px a side."
-        )

@@ -1,4 +1,4 @@
-"""Checks on the options of networks, so that a mistake is told before any compilation."""
+"""Checks on the options of networks, so that a mistake is found before any compilation."""
 
 from collections.abc import Iterable
 from typing import Any

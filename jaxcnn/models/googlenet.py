@@ -15,7 +15,6 @@ from jaxcnn.models.inception_module import (
     Conv,
     InceptionStage,
     check_auxiliary,
-    check_image_size,
     sow_logits,
 )
 from jaxcnn.models.staged import Stage, StagedNetwork
@@ -39,7 +38,6 @@ _WIDTHS = {
         "b": (384, 192, 384, 48, 128, 128),
     },
 }
-_SMALLEST_IMAGE_PX = 15
 # Of the convolutions and, in the source of the weights, all linear layers.
 _INIT = nn.initializers.normal(0.01)
 _halve = partial(layers.max_pool_like_torch, size=3, stride=2, ceil_mode=True)
@@ -116,8 +114,10 @@ class GoogLeNet(StagedNetwork, kw_only=True):
     dropout_rate: float = 0.2
     bn_epsilon: float = 1e-3
 
+    smallest_image_px = 15
+
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         checks.check_positive_int("large_kernel_size", self.large_kernel_size)
         if self.large_kernel_size % 2 == 0:
             raise ValueError(f"large_kernel_size (={self.large_kernel_size}) must be odd.")
@@ -129,13 +129,8 @@ class GoogLeNet(StagedNetwork, kw_only=True):
         make_branch = partial(Branch, kernel_init=_INIT, bn=self.bn, dtype=self.dtype)
         stem_1 = make_branch(parts=(Conv(64, 7, 2),), name="stem_1")
         stem_2 = make_branch(parts=(_halve, Conv(64), Conv(192, 3)), name="stem_2")
-
-        def first(x: jax.Array, *, train: bool) -> jax.Array:
-            check_image_size(x, _SMALLEST_IMAGE_PX, "googlenet")
-            return stem_1(x, train=train)
-
         return [
-            Stage("stem_1", 2, first),
+            Stage("stem_1", 2, stem_1),
             Stage("stem_2", 4, stem_2),
             Stage("inception_3", 8, self._stage("inception_3", _halve, make_branch)),
             Stage("inception_4", 16, self._stage("inception_4", _halve, make_branch)),

@@ -152,13 +152,3 @@ def check_auxiliary(auxiliary_weight: float) -> None:
             f"auxiliary_weight (={auxiliary_weight}) must be at least 0; leave auxiliary_heads off "
             "to train without them."
         )
-
-
-def check_image_size(x: jax.Array, smallest_px: int, network: str) -> None:
-    """Raise a ValueError where images are too small for the pooling and strides of a network."""
-    height, width = x.shape[1:3]
-    if min(height, width) < smallest_px:
-        raise ValueError(
-            f"{height}x{width} images are too small for {network}, whose last modules would get "
-            f"no pixel; use images of at least {smallest_px} px a side."
-        )

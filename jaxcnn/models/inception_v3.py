@@ -17,13 +17,11 @@ from jaxcnn.models.inception_module import (
     InceptionStage,
     Pooling,
     check_auxiliary,
-    check_image_size,
     sow_logits,
 )
 from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.ops.pooling import avg_pool, max_pool
 
-_SMALLEST_IMAGE_PX = 75
 _SMALLEST_MAP_OF_AUXILIARY_PX = 17  # and 299 px of the image
 _INIT = nn.initializers.truncated_normal(0.1)
 _halve = partial(max_pool, window=3, strides=2)
@@ -148,40 +146,29 @@ class InceptionV3(StagedNetwork, kw_only=True):
     dropout_rate: float = 0.5
     bn_epsilon: float = 1e-3
 
+    smallest_image_px = 75
+
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         check_auxiliary(self.auxiliary_weight)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:
         """List the stem's two stages and those of inception modules."""
         make_branch = partial(Branch, kernel_init=_INIT, bn=self.bn, dtype=self.dtype)
-        stem_1 = make_branch(parts=_STEM_1, name="stem_1")
-        stage = partial(InceptionStage, make_branch=make_branch)
         modules = _modules(self.count_include_pad)
 
-        def first(x: jax.Array, *, train: bool) -> jax.Array:
-            check_image_size(x, _SMALLEST_IMAGE_PX, "inception_v3")
-            return stem_1(x, train=train)
+        def stage(name: str, **options: Any) -> InceptionStage:
+            return InceptionStage(
+                modules=modules[name], make_branch=make_branch, name=name, **options
+            )
 
         return [
-            Stage("stem_1", 2, first),
+            Stage("stem_1", 2, make_branch(parts=_STEM_1, name="stem_1")),
             Stage("stem_2", 4, make_branch(parts=_STEM_2, name="stem_2")),
-            Stage(
-                "inception_5",
-                8,
-                stage(modules=modules["inception_5"], pooling=_halve, name="inception_5"),
-            ),
-            Stage(
-                "inception_6",
-                16,
-                stage(
-                    modules=modules["inception_6"],
-                    auxiliary_heads=self._auxiliary_heads(),
-                    name="inception_6",
-                ),
-            ),
-            Stage("inception_7", 32, stage(modules=modules["inception_7"], name="inception_7")),
+            Stage("inception_5", 8, stage("inception_5", pooling=_halve)),
+            Stage("inception_6", 16, stage("inception_6", auxiliary_heads=self._auxiliary_heads())),
+            Stage("inception_7", 32, stage("inception_7")),
         ]
 
     @nn.nowrap

@@ -1,16 +1,18 @@
-"""Inverted residual blocks: narrow between blocks, wide and depthwise inside.
+"""Blocks with a depthwise convolution, and what the networks made of them have in common.
 
-MobileNet v2 and v3 and EfficientNet-Lite are stages of these.
+The MobileNets and EfficientNet-Lite are a strided convolution and stages of these blocks.
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.models import layers
+from jaxcnn.models import checks, layers
+from jaxcnn.models.staged import Stage, StagedNetwork
 
 HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -26,29 +28,44 @@ class Block(NamedTuple):
     squeeze_width: int = 0  # of squeeze-and-excitation after the depthwise convolution; 0: none
     activation: str = "relu6"  # a name in layers.ACTIVATIONS
     drop_path_rate: float = 0.0  # probability that training drops the branch, in [0, 1)
+    is_separable: bool = False  # MobileNet v1's: an activation after the last kernel, no sum
+
+
+class Repeat(NamedTuple):
+    """Blocks of one width, a row of a paper's table."""
+
+    expansion: int  # channels inside the first block over those of its input
+    width: int
+    num_blocks: int
+    stride: int  # of the first block, px
+    kernel_size: int = 3  # px
 
 
 class InvertedResidual(nn.Module, kw_only=True):
-    """Expand by a 1x1 kernel, filter each channel apart, project by a 1x1 kernel, add the input.
+    """Expand by a 1x1 kernel, filter each channel alone, project by a 1x1 kernel, add the input.
 
     The input is added where the stride is 1 and the widths agree. No activation follows the
-    projection.
+    projection. A separable block adds nothing; an activation follows its projection, which is
+    called pointwise.
 
     Attributes:
       block: what it is made of.
       padding: "symmetric" (PyTorch's) or "same" (TensorFlow's).
       bn: the constants of BatchNorm.
-      depthwise_init: initial kernel of the depthwise convolution.
+      kernel_init: initial 1x1 kernels; None for what suits the activation.
+      depthwise_init: initial kernel of the depthwise convolution; likewise.
       dtype: of the computation; parameters are float32.
 
     Source: Sandler et al. 2018, arXiv:1801.04381, section 3.3 and table 1; with squeeze-and-
-    excitation: Howard et al. 2019, arXiv:1905.02244, figure 4.
+    excitation: Howard et al. 2019, arXiv:1905.02244, figure 4; separable: Howard et al. 2017,
+    arXiv:1704.04861, figure 3.
     """
 
     block: Block
     padding: str = "symmetric"
     bn: layers.BatchNorm = layers.BatchNorm()
-    depthwise_init: nn.initializers.Initializer = HE_FAN_OUT
+    kernel_init: nn.initializers.Initializer | None = HE_FAN_OUT
+    depthwise_init: nn.initializers.Initializer | None = HE_FAN_OUT
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -60,6 +77,8 @@ class InvertedResidual(nn.Module, kw_only=True):
         x = self._depthwise()(x, train=train)
         if block.squeeze_width:
             x = layers.SqueezeExcite(width=block.squeeze_width, dtype=self.dtype, name="se")(x)
+        if block.is_separable:
+            return self._pointwise(block.width, block.activation, "pointwise")(x, train=train)
         x = self._pointwise(block.width, "linear", "project")(x, train=train)
         if block.stride != 1 or x.shape[-1] != inputs.shape[-1]:
             return x
@@ -67,71 +86,174 @@ class InvertedResidual(nn.Module, kw_only=True):
 
     @nn.nowrap
     def _pointwise(self, width: int, activation: str, name: str) -> layers.ConvBlock:
-        return layers.ConvBlock(
+        return self._convolution(
             width=width,
             kernel_size=1,
             activation=activation,
-            use_batch_norm=True,
-            bn=self.bn,
-            kernel_init=HE_FAN_OUT,
-            dtype=self.dtype,
+            kernel_init=self.kernel_init,
             name=name,
         )
 
     @nn.nowrap
     def _depthwise(self) -> layers.ConvBlock:
-        return layers.ConvBlock(
+        return self._convolution(
             width=self.block.hidden_width,
             kernel_size=self.block.kernel_size,
             strides=self.block.stride,
             padding=self.padding,
             groups=self.block.hidden_width,
             activation=self.block.activation,
-            use_batch_norm=True,
-            bn=self.bn,
             kernel_init=self.depthwise_init,
-            dtype=self.dtype,
             name="depthwise",
         )
+
+    @nn.nowrap
+    def _convolution(self, **options: Any) -> layers.ConvBlock:
+        return layers.ConvBlock(use_batch_norm=True, bn=self.bn, dtype=self.dtype, **options)
 
 
 class InvertedResidualStage(nn.Module, kw_only=True):
     """Inverted residual blocks in a row.
 
     Attributes:
-      blocks: what they are made of, the first first.
-      padding: "symmetric" (PyTorch's) or "same" (TensorFlow's).
-      bn: the constants of BatchNorm.
-      depthwise_init: initial kernel of the depthwise convolutions.
-      dtype: of the computation; parameters are float32.
+      blocks: what they are made of, in order.
+      make_block: `InvertedResidual` with its other options set.
     """
 
     blocks: tuple[Block, ...]
-    padding: str = "symmetric"
-    bn: layers.BatchNorm = layers.BatchNorm()
-    depthwise_init: nn.initializers.Initializer = HE_FAN_OUT
-    dtype: Any = jnp.float32
+    make_block: Callable[..., InvertedResidual]
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', width of the last block)."""
         for block in self.blocks:
-            x = InvertedResidual(
-                block=block,
-                padding=self.padding,
-                bn=self.bn,
-                depthwise_init=self.depthwise_init,
-                dtype=self.dtype,
-                name=block.name,
-            )(x, train=train)
+            x = self.make_block(block=block, name=block.name)(x, train=train)
         return x
+
+
+class MobileNetwork(StagedNetwork, kw_only=True):
+    """A strided convolution, then stages of blocks, and perhaps a convolution to more channels.
+
+    Attributes, beside those of `StagedNetwork`:
+      width_multiplier: factor on the widths.
+      padding: "same" (TensorFlow's) or "symmetric" (PyTorch's).
+    """
+
+    width_multiplier: float = 1.0
+    padding: str = "same"
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is found before any compilation."""
+        checks.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
+        checks.check_positive("width_multiplier", self.width_multiplier)
+        super().__post_init__()
+
+    @nn.nowrap
+    def make_stages(
+        self,
+        stem_width: int,
+        blocks: Iterable[Block],
+        *,
+        head_width: int = 0,
+        activation: str = "relu6",
+        kernel_init: nn.initializers.Initializer | None = HE_FAN_OUT,
+        depthwise_init: nn.initializers.Initializer | None = HE_FAN_OUT,
+    ) -> list[Stage]:
+        """List stem, stage_1, stage_2, ... and conv_head.
+
+        Args:
+          stem_width: channels of the stem.
+          blocks: of the whole network, in order.
+          head_width: channels of conv_head; 0 for no conv_head.
+          activation: of stem and conv_head, a name in `layers.ACTIVATIONS`.
+          kernel_init: initial kernels; None for what suits the activation.
+          depthwise_init: initial depthwise kernels; likewise.
+
+        Returns:
+          The stages; a stage ends before each block that strides.
+        """
+        options = {
+            "padding": self.padding,
+            "bn": self.bn,
+            "kernel_init": kernel_init,
+            "dtype": self.dtype,
+        }
+        convolution = functools.partial(
+            layers.ConvBlock, activation=activation, use_batch_norm=True, **options
+        )
+        block = functools.partial(InvertedResidual, depthwise_init=depthwise_init, **options)
+        stride = 2
+        stem = convolution(width=stem_width, strides=stride, name="stem")
+        stages = [Stage("stem", stride, stem)]
+        for number, group in enumerate(split_by_resolution(blocks), start=1):
+            stride *= group[0].stride
+            name = f"stage_{number}"
+            stage = InvertedResidualStage(blocks=group, make_block=block, name=name)
+            stages.append(Stage(name, stride, stage))
+        if head_width:
+            head = convolution(width=head_width, kernel_size=1, name="conv_head")
+            stages.append(Stage("conv_head", stride, head))
+        return stages
+
+
+class InvertedResidualNetwork(MobileNetwork, kw_only=True):
+    """A mobile network whose blocks are residual, so that training can drop their branches.
+
+    Attributes, beside those of `MobileNetwork`:
+      drop_path_rate: probability that training drops a block's branch, growing linearly from 0 for
+        the first block, in [0, 1).
+    """
+
+    drop_path_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is found before any compilation."""
+        checks.check_rate("drop_path_rate", self.drop_path_rate)
+        super().__post_init__()
+
+    @nn.nowrap
+    def scaled(self, width: int) -> int:
+        """Multiply a width, and round it to a multiple of 8."""
+        return layers.make_divisible(width * self.width_multiplier)
+
+    @nn.nowrap
+    def make_blocks(
+        self, repeats: Sequence[Repeat], *, stem_width: int, drop_path_steps: int
+    ) -> list[Block]:
+        """List all blocks in order, block_1, block_2, ...
+
+        Args:
+          repeats: rows of the paper's table.
+          stem_width: channels that the first block gets.
+          drop_path_steps: number of blocks over which the drop path rate grows to
+            `drop_path_rate`.
+
+        Returns:
+          The blocks of the whole network.
+        """
+        blocks: list[Block] = []
+        input_width = stem_width
+        for repeat in repeats:
+            width = self.scaled(repeat.width)
+            for index in range(repeat.num_blocks):
+                block = Block(
+                    name=f"block_{len(blocks) + 1}",
+                    width=width,
+                    hidden_width=repeat.expansion * input_width,
+                    kernel_size=repeat.kernel_size,
+                    stride=repeat.stride if index == 0 else 1,
+                    drop_path_rate=self.drop_path_rate * len(blocks) / drop_path_steps,
+                )
+                blocks.append(block)
+                input_width = width
+        return blocks
 
 
 def split_by_resolution(blocks: Iterable[Block]) -> list[tuple[Block, ...]]:
     """Cut a row of blocks before each that strides.
 
     Args:
-      blocks: of a whole network, the first first.
+      blocks: of a whole network, in order.
 
     Returns:
       The blocks of each stage; within a stage all feature maps have one resolution.

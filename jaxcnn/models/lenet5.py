@@ -32,7 +32,6 @@ C3_INPUTS: tuple[tuple[int, ...], ...] = (
     (0, 1, 2, 3, 4, 5),
 )
 _KERNEL_SIZE = 5
-_SMALLEST_IMAGE_PX = 32
 
 
 def scaled_tanh(x: jax.Array) -> jax.Array:
@@ -141,18 +140,15 @@ class LeNet5(StagedNetwork, kw_only=True):
     squashing function) in place of uniform ones in +-2.4 / fan_in.
     """
 
+    smallest_image_px = 32
+
     def stages(self) -> Sequence[Stage]:
         """List C1, S2, C3, S4, C5 and F6."""
         init = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
-        c1 = _convolution(6, self.dtype, "c1")
         f6 = nn.Dense(84, kernel_init=init, dtype=self.dtype, name="f6")
 
-        def first(x: jax.Array) -> jax.Array:
-            _check_fit(x.shape[1], x.shape[2])
-            return c1(x)
-
         return [
-            Stage("c1", 1, _squashed(first)),
+            Stage("c1", 1, _squashed(_convolution(6, self.dtype, "c1"))),
             Stage("s2", 2, _squashed(Subsampling(dtype=self.dtype, name="s2"))),
             Stage("c3", 2, _squashed(SparseConv(inputs=C3_INPUTS, dtype=self.dtype, name="c3"))),
             Stage("s4", 4, _squashed(Subsampling(dtype=self.dtype, name="s4"))),
@@ -178,12 +174,3 @@ def _convolution(width: int, dtype: Any, name: str) -> nn.Conv:
         dtype=dtype,
         name=name,
     )
-
-
-def _check_fit(height: int, width: int) -> None:
-    if min(height, width) < _SMALLEST_IMAGE_PX:
-        raise ValueError(
-            f"{height}x{width} images are too small for lenet5: its convolution C5 needs a 5x5 "
-            f"feature map; pad or resize to at least {_SMALLEST_IMAGE_PX} px a side (28x28 digits: "
-            "2 px on every side)."
-        )

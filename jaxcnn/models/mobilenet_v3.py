@@ -7,13 +7,8 @@ import flax.linen as nn
 import jax
 
 from jaxcnn.models import checks, layers
-from jaxcnn.models.inverted_residual import (
-    HE_FAN_OUT,
-    Block,
-    InvertedResidualStage,
-    split_by_resolution,
-)
-from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.models.inverted_residual import Block, InvertedResidualNetwork
+from jaxcnn.models.staged import Stage
 
 
 class Row(NamedTuple):
@@ -62,7 +57,7 @@ FC_WIDTHS: Mapping[str, int] = {"large": 1280, "small": 1024}
 STEM_WIDTH = 16
 
 
-class MobileNetV3(StagedNetwork, kw_only=True):
+class MobileNetV3(InvertedResidualNetwork, kw_only=True):
     """A strided convolution, stages of inverted residual blocks, a hidden layer on the mean.
 
     The stages are stem (stride 2), stage_1 to stage_5 with size="large" (strides 2, 4, 8, 16 and
@@ -87,47 +82,26 @@ class MobileNetV3(StagedNetwork, kw_only=True):
     """
 
     size: str = "large"
-    width_multiplier: float = 1.0
     padding: str = "symmetric"
-    drop_path_rate: float = 0.0
     dropout_rate: float = 0.2
     bn_momentum: float = 0.99
     bn_epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         checks.check_name("size", self.size, ROWS)
-        checks.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
-        checks.check_rate("drop_path_rate", self.drop_path_rate)
-        checks.check_positive("width_multiplier", self.width_multiplier)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:
         """List the stem, the stages of blocks, the last convolution and the hidden layer."""
-        stem = self._convolution("stem", self._scaled(STEM_WIDTH), kernel_size=3, strides=2)
         blocks = self._blocks()
-        middle, stride = [], 2
-        for number, stage_blocks in enumerate(split_by_resolution(blocks), start=1):
-            stride *= stage_blocks[0].stride
-            stage = InvertedResidualStage(
-                blocks=stage_blocks,
-                padding=self.padding,
-                bn=self.bn,
-                dtype=self.dtype,
-                name=f"stage_{number}",
-            )
-            middle.append(Stage(f"stage_{number}", stride, stage))
-        head = self._convolution("conv_head", 6 * blocks[-1].width, kernel_size=1, strides=1)
-        return [
-            Stage("stem", 2, stem),
-            *middle,
-            Stage("conv_head", stride, head),
-            Stage("fc", 0, self._fully_connected()),
-        ]
-
-    @nn.nowrap
-    def _scaled(self, width: int) -> int:
-        return layers.make_divisible(width * self.width_multiplier)
+        stages = self.make_stages(
+            self.scaled(STEM_WIDTH),
+            blocks,
+            head_width=6 * blocks[-1].width,
+            activation="hard_swish",
+        )
+        return [*stages, Stage("fc", 0, self._fully_connected())]
 
     @nn.nowrap
     def _blocks(self) -> list[Block]:
@@ -135,10 +109,10 @@ class MobileNetV3(StagedNetwork, kw_only=True):
         rows = ROWS[self.size]
         blocks = []
         for index, row in enumerate(rows):
-            hidden_width = self._scaled(row.hidden_width)
+            hidden_width = self.scaled(row.hidden_width)
             block = Block(
                 name=f"block_{index + 1}",
-                width=self._scaled(row.width),
+                width=self.scaled(row.width),
                 hidden_width=hidden_width,
                 kernel_size=row.kernel_size,
                 stride=row.stride,
@@ -151,7 +125,7 @@ class MobileNetV3(StagedNetwork, kw_only=True):
 
     @nn.nowrap
     def _fully_connected(self) -> Callable[..., jax.Array]:
-        width = self._scaled(FC_WIDTHS[self.size])
+        width = self.scaled(FC_WIDTHS[self.size])
         dense = nn.Dense(
             width, kernel_init=nn.initializers.normal(0.01), dtype=self.dtype, name="fc"
         )
@@ -161,20 +135,3 @@ class MobileNetV3(StagedNetwork, kw_only=True):
             return nn.hard_swish(dense(self.pool(x)))
 
         return apply
-
-    @nn.nowrap
-    def _convolution(
-        self, name: str, width: int, *, kernel_size: int, strides: int
-    ) -> layers.ConvBlock:
-        return layers.ConvBlock(
-            width=width,
-            kernel_size=kernel_size,
-            strides=strides,
-            padding=self.padding,
-            activation="hard_swish",
-            use_batch_norm=True,
-            bn=self.bn,
-            kernel_init=HE_FAN_OUT,
-            dtype=self.dtype,
-            name=name,
-        )

@@ -162,7 +162,7 @@ class ResNet(StagedNetwork, kw_only=True):
     drop_path_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         # Lists would make the module unhashable, and so no static argument of jit.
         self.stage_sizes = tuple(self.stage_sizes)
         self.widths = tuple(self.widths)

@@ -67,7 +67,7 @@ class SixConv(StagedNetwork, kw_only=True):
     global_pooling: str = "none"
 
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         # Lists would make the module unhashable, and so no static argument of jit.
         self.widths = tuple(self.widths)
         self.dense_widths = tuple(self.dense_widths)
@@ -85,6 +85,17 @@ class SixConv(StagedNetwork, kw_only=True):
             for number, width in enumerate(self.dense_widths, start=1)
         ]
         return [*blocks, *dense]
+
+    @nn.nowrap
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise a ValueError at the first block that the image is too small for."""
+        trim = _trimmed_px(self)
+        size = (height, width)
+        for block in range(1, self.depth + 1):
+            convolved = (size[0] - trim, size[1] - trim)
+            if min(convolved) < self.pool_size:
+                raise _too_small(self, (height, width), block, size)
+            size = (_pooled(convolved[0], self), _pooled(convolved[1], self))
 
     def pool(self, x: jax.Array) -> jax.Array:
         """Map (B, H, W, C) to (B, D): the mean over pixels, or all of them in a row."""
@@ -109,8 +120,6 @@ class SixConv(StagedNetwork, kw_only=True):
         )
 
         def apply(x: jax.Array, *, train: bool) -> jax.Array:
-            if number == 1:
-                _check_fit(self, x.shape[1], x.shape[2])
             return pool(convolution(x, train=train))
 
         return apply
@@ -137,23 +146,11 @@ def _check_options(model: SixConv) -> None:
             f"depth (={model.depth}) exceeds the {len(model.widths)} widths {model.widths}; "
             "lower depth or give more widths."
         )
-    if not model.width_multiplier > 0:
-        raise ValueError(f"width_multiplier (={model.width_multiplier}) must be greater than 0.")
+    checks.check_positive("width_multiplier", model.width_multiplier)
     checks.check_name("padding", model.padding, layers.PADDINGS)
     checks.check_name("pooling", model.pooling, layers.POOLINGS)
     checks.check_name("activation", model.activation, layers.ACTIVATIONS)
     checks.check_name("global_pooling", model.global_pooling, GLOBAL_POOLINGS)
-
-
-def _check_fit(model: SixConv, height: int, width: int) -> None:
-    """Raise a ValueError at the first block that the image is too small for."""
-    trim = _trimmed_px(model)
-    size = (height, width)
-    for block in range(1, model.depth + 1):
-        convolved = (size[0] - trim, size[1] - trim)
-        if min(convolved) < model.pool_size:
-            raise _too_small(model, (height, width), block, size)
-        size = (_pooled(convolved[0], model), _pooled(convolved[1], model))
 
 
 def _too_small(

@@ -73,8 +73,10 @@ class StagedNetwork(nn.Module, kw_only=True):
     bn_epsilon: float = 1e-5
     dtype: Any = jnp.float32
 
+    smallest_image_px = 1  # along each side; a constant of the class, no attribute
+
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         checks.check_head(self.num_classes or 2, self.head, self.dropout_rate)
         checks.check_rate("bn_momentum", self.bn_momentum)
         checks.check_dtype(self.dtype)
@@ -87,6 +89,21 @@ class StagedNetwork(nn.Module, kw_only=True):
     def pool(self, x: jax.Array) -> jax.Array:
         """Map the last stage's (B, H, W, C) to the (B, D) that the head sees: the mean."""
         return x.mean(axis=(1, 2))
+
+    @nn.nowrap
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise a ValueError if strides and poolings would leave no pixel of images of this size.
+
+        Args:
+          height: of the images, px.
+          width: of the images, px.
+        """
+        if min(height, width) < self.smallest_image_px:
+            raise ValueError(
+                f"{height}x{width} images are too small for {type(self).__name__}: its strides and "
+                "poolings would leave no pixel; pad or resize them to at least "
+                f"{self.smallest_image_px} px a side."
+            )
 
     @property
     def bn(self) -> layers.BatchNorm:
@@ -109,6 +126,8 @@ class StagedNetwork(nn.Module, kw_only=True):
           `num_classes` for other answers.
         """
         checks.check_images(images)
+        if not self.starts_after:
+            self.check_image_size(*images.shape[1:3])
         x, features = images.astype(self.dtype), {}
         stages = self.stages()
         _check_frozen(self.frozen_stages, stages)

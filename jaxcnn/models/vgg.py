@@ -13,7 +13,6 @@ from jaxcnn.ops.pooling import adaptive_avg_pool, max_pool
 
 _WIDTHS = (64, 128, 256, 512, 512)  # channels of the convolutions of each stage
 _FEATURE_MAP_PX = 7
-_SMALLEST_IMAGE_PX = 2 ** len(_WIDTHS)
 _CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 _LINEAR_INIT = nn.initializers.normal(0.01)
 
@@ -90,8 +89,10 @@ class VGG(StagedNetwork, kw_only=True):
     hidden_dropout_rate: float = 0.5
     dropout_rate: float = 0.5
 
+    smallest_image_px = 2 ** len(_WIDTHS)
+
     def __post_init__(self) -> None:
-        """Check the options, so that a mistake is told before any compilation."""
+        """Check the options, so that a mistake is found before any compilation."""
         # A list would make the module unhashable, and so no static argument of jit.
         self.stage_sizes = tuple(self.stage_sizes)
         checks.check_positive_int("stage_sizes", *self.stage_sizes)
@@ -109,19 +110,10 @@ class VGG(StagedNetwork, kw_only=True):
         fc6 = self._hidden("fc6", dropout_rate=0.0)
         fc7 = self._hidden("fc7", dropout_rate=self.hidden_dropout_rate)
 
-        def first(x: jax.Array, *, train: bool) -> jax.Array:
-            _check_fit(x.shape[1], x.shape[2])
-            return stacks[0].apply(x, train=train)
-
         def first_hidden(x: jax.Array, *, train: bool) -> jax.Array:
             return fc6(adaptive_avg_pool(x, _FEATURE_MAP_PX), train=train)
 
-        return [
-            stacks[0]._replace(apply=first),
-            *stacks[1:],
-            Stage("fc6", 0, first_hidden),
-            Stage("fc7", 0, fc7),
-        ]
+        return [*stacks, Stage("fc6", 0, first_hidden), Stage("fc7", 0, fc7)]
 
     @nn.nowrap
     def _stack(self, number: int) -> VGGStage:
@@ -142,12 +134,4 @@ class VGG(StagedNetwork, kw_only=True):
             kernel_init=_LINEAR_INIT,
             dtype=self.dtype,
             name=name,
-        )
-
-
-def _check_fit(height: int, width: int) -> None:
-    if min(height, width) < _SMALLEST_IMAGE_PX:
-        raise ValueError(
-            f"{height}x{width} images are too small for vgg: its {len(_WIDTHS)} poolings would "
-            f"leave no pixel; resize to at least {_SMALLEST_IMAGE_PX} px a side."
         )

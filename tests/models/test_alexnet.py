@@ -100,7 +100,7 @@ def test_a_batch_is_learnt_by_heart():
 
 @pytest.mark.parametrize("shape", [(62, 63, 3), (100, 20, 3)])
 def test_images_too_small(shape):
-    message = f"{shape[0]}x{shape[1]} images are too small for alexnet: .* at least 63 px"
+    message = f"{shape[0]}x{shape[1]} images are too small for AlexNet: .* at least 63 px"
     with pytest.raises(ValueError, match=message):
         shapes_of(AlexNet(num_classes=2), jnp.zeros((1, *shape)))
 

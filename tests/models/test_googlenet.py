@@ -171,7 +171,7 @@ def test_without_classes_there_is_a_vector():
 
 
 def test_images_too_small():
-    with pytest.raises(ValueError, match=r"14x64 images are too small for googlenet.* 15 px"):
+    with pytest.raises(ValueError, match=r"14x64 images are too small for GoogLeNet.* 15 px"):
         shapes_of(GoogLeNet(num_classes=2), zeros(1, 14, 64, 3))
 
 

@@ -82,7 +82,7 @@ def test_average_pooling_at_the_edge(count_include_pad, corner):
 
 
 def test_images_too_small():
-    with pytest.raises(ValueError, match=r"80x74 images are too small for inception_v3.* 75 px"):
+    with pytest.raises(ValueError, match=r"80x74 images are too small for InceptionV3.* 75 px"):
         shapes_of(InceptionV3(num_classes=2), zeros(1, 80, 74, 3))
 
 

@@ -112,7 +112,7 @@ def test_larger_images_grow_f6_alone():
 @pytest.mark.parametrize(
     ("options", "shape", "message"),
     [
-        ({}, (1, 28, 28, 1), "28x28 images are too small for lenet5.*at least 32 px a side"),
+        ({}, (1, 28, 28, 1), "28x28 images are too small for LeNet5.*at least 32 px a side"),
         ({}, (1, 32, 31, 1), "32x31 images are too small"),
         ({}, (32, 32, 1), r"must be \(B, H, W, C\)"),
         ({"head": "sigmoid"}, (1, 32, 32, 1), "num_classes=10; use head='softmax'"),

@@ -167,7 +167,7 @@ def test_a_batch_is_learnt_by_heart():
 
 @pytest.mark.parametrize("shape", [(31, 32, 3), (100, 20, 3)])
 def test_images_too_small(shape):
-    message = f"{shape[0]}x{shape[1]} images are too small for vgg: .* at least 32 px"
+    message = f"{shape[0]}x{shape[1]} images are too small for VGG: .* at least 32 px"
     with pytest.raises(ValueError, match=message):
         shapes_of(VGG(num_classes=2), jnp.zeros((1, *shape)))
 

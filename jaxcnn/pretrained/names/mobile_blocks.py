@@ -4,33 +4,47 @@ import bisect
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
-from jaxcnn.pretrained.mapping import ModulePath
+from jaxcnn.pretrained.mapping import ANY, ModulePath, Names
 
 ModuleName = Callable[[ModulePath], str]
+Table = dict[ModulePath, str]
 
 # Arrays that TensorFlow's training leaves beside the weights in a checkpoint.
-SLIM_IGNORED = r"^global_step$|/(ExponentialMovingAverage|Momentum|RMSProp(_1)?)$"
+_SLIM_IGNORED = r"^global_step$|/(ExponentialMovingAverage|Momentum|RMSProp(_1)?)$"
+_TENSORFLOW_OPTIONS = {"padding": "same", "bn_epsilon": 1e-3}
 
-_TIMM_INVERTED: Mapping[ModulePath, str] = {
-    ("expand", "conv"): "conv_pw",
-    ("expand", "bn"): "bn1",
-    ("depthwise", "conv"): "conv_dw",
-    ("depthwise", "bn"): "bn2",
-    ("se", "reduce"): "se.conv_reduce",
-    ("se", "expand"): "se.conv_expand",
-    ("project", "conv"): "conv_pwl",
-    ("project", "bn"): "bn3",
+
+def conv_bn(**names: tuple[str, str]) -> Table:
+    """Name convolutions and their BatchNorms.
+
+    Args:
+      **names: names of the convolution and of the BatchNorm of each of our modules.
+
+    Returns:
+      {path: name}.
+
+    Example:
+      >>> conv_bn(stem=("conv1", "bn1"))
+      {('stem', 'conv'): 'conv1', ('stem', 'bn'): 'bn1'}
+    """
+    return {
+        (module, layer): name
+        for module, pair in names.items()
+        for layer, name in zip(("conv", "bn"), pair, strict=True)
+    }
+
+
+TIMM_ENDS = {
+    **conv_bn(stem=("conv_stem", "bn1"), conv_head=("conv_head", "bn2")),
+    ("head", "linear"): "classifier",
 }
-_TIMM_SEPARABLE: Mapping[ModulePath, str] = {  # a block without expansion
-    ("depthwise", "conv"): "conv_dw",
-    ("depthwise", "bn"): "bn1",
-    ("se", "reduce"): "se.conv_reduce",
-    ("se", "expand"): "se.conv_expand",
-    ("project", "conv"): "conv_pw",
-    ("project", "bn"): "bn2",
-    ("pointwise", "conv"): "conv_pw",
-    ("pointwise", "bn"): "bn2",
-}
+_TIMM_SQUEEZE = {("se", "reduce"): "se.conv_reduce", ("se", "expand"): "se.conv_expand"}
+_TIMM_INVERTED = _TIMM_SQUEEZE | conv_bn(
+    expand=("conv_pw", "bn1"), depthwise=("conv_dw", "bn2"), project=("conv_pwl", "bn3")
+)
+_TIMM_SEPARABLE = _TIMM_SQUEEZE | conv_bn(  # a block without expansion
+    depthwise=("conv_dw", "bn1"), project=("conv_pw", "bn2"), pointwise=("conv_pw", "bn2")
+)
 
 
 def split_path(path: ModulePath) -> tuple[int, ModulePath]:
@@ -82,13 +96,30 @@ def timm_names(
     return name
 
 
-def joined_bn(name: ModuleName) -> ModuleName:
-    """Send a block's convolution and its BatchNorm to one name, for files with BatchNorm folded.
+def tensorflow_names(
+    scope: str, keras: ModuleName, slim: ModuleName
+) -> dict[tuple[str, str], Names]:
+    """Name the arrays of the three kinds of TensorFlow's files.
 
     Args:
-      name: maps the path of a convolution or of a dense layer.
+      scope: what slim's names begin with.
+      keras: Keras' name of a module.
+      slim: slim's name of a convolution or of a dense layer.
 
     Returns:
-      The same for paths that end in "bn" too.
+      Names of "keras", "tensorflow" (slim's checkpoints) and "tensorflow_folded" (files in which a
+      convolution has taken in its BatchNorm, and so has its name).
     """
-    return lambda path: name((*path[:-1], "conv") if path[-1] == "bn" else path)
+
+    def folded(path: ModulePath) -> str:
+        return slim((*path[:-1], "conv") if path[-1] == "bn" else path)
+
+    def scoped(path: ModulePath) -> str:
+        return f"{scope}/{folded(path)}" + "/BatchNorm" * (path[-1] == "bn")
+
+    options = _TENSORFLOW_OPTIONS
+    return {
+        ("keras", ANY): Names(keras, layout="keras", options=options),
+        ("tensorflow", ANY): Names(scoped, layout="slim", ignored=_SLIM_IGNORED, options=options),
+        ("tensorflow_folded", ANY): Names(folded, layout="folded", options=options),
+    }

@@ -2,49 +2,25 @@
 
 from collections.abc import Mapping
 
+from jaxcnn.models.mobilenet_v2 import REPEATS
 from jaxcnn.pretrained.mapping import ANY, ModulePath, Names
 from jaxcnn.pretrained.names.mobile_blocks import (
-    SLIM_IGNORED,
-    joined_bn,
+    TIMM_ENDS,
+    conv_bn,
     split_path,
+    tensorflow_names,
     timm_names,
 )
 
-_TORCHVISION_ENDS: Mapping[ModulePath, str] = {
-    ("stem", "conv"): "features.0.0",
-    ("stem", "bn"): "features.0.1",
-    ("conv_head", "conv"): "features.18.0",
-    ("conv_head", "bn"): "features.18.1",
+_TORCHVISION_ENDS = {
+    **conv_bn(stem=("features.0.0", "features.0.1"), conv_head=("features.18.0", "features.18.1")),
     ("head", "linear"): "classifier.1",
 }
 # The last convolution and its BatchNorm are not wrapped in a Sequential of their own.
-_TORCHVISION_BLOCK: Mapping[ModulePath, str] = {
-    ("expand", "conv"): "0.0",
-    ("expand", "bn"): "0.1",
-    ("depthwise", "conv"): "1.0",
-    ("depthwise", "bn"): "1.1",
-    ("project", "conv"): "2",
-    ("project", "bn"): "3",
-}
-_TORCHVISION_FIRST_BLOCK: Mapping[ModulePath, str] = {
-    ("depthwise", "conv"): "0.0",
-    ("depthwise", "bn"): "0.1",
-    ("project", "conv"): "1",
-    ("project", "bn"): "2",
-}
-_TIMM_ENDS: Mapping[ModulePath, str] = {
-    ("stem", "conv"): "conv_stem",
-    ("stem", "bn"): "bn1",
-    ("conv_head", "conv"): "conv_head",
-    ("conv_head", "bn"): "bn2",
-    ("head", "linear"): "classifier",
-}
-_TIMM_COUNTS = (1, 2, 3, 4, 3, 3, 1)
-_KERAS_ENDS: Mapping[ModulePath, str] = {
-    ("stem", "conv"): "Conv1",
-    ("stem", "bn"): "bn_Conv1",
-    ("conv_head", "conv"): "Conv_1",
-    ("conv_head", "bn"): "Conv_1_bn",
+_TORCHVISION_BLOCK = conv_bn(expand=("0.0", "0.1"), depthwise=("1.0", "1.1"), project=("2", "3"))
+_TORCHVISION_FIRST_BLOCK = conv_bn(depthwise=("0.0", "0.1"), project=("1", "2"))
+_KERAS_ENDS = {
+    **conv_bn(stem=("Conv1", "bn_Conv1"), conv_head=("Conv_1", "Conv_1_bn")),
     ("head", "linear"): "predictions",
 }
 _SLIM_ENDS: Mapping[ModulePath, str] = {
@@ -53,7 +29,7 @@ _SLIM_ENDS: Mapping[ModulePath, str] = {
     ("head", "linear"): "Logits/Conv2d_1c_1x1",
 }
 _LAYERS = ("expand", "depthwise", "project")
-_TENSORFLOW_OPTIONS = {"padding": "same", "bn_epsilon": 1e-3}
+_SYMMETRIC = {"padding": "symmetric"}
 
 
 def _torchvision(path: ModulePath) -> str:
@@ -74,7 +50,7 @@ def _keras(path: ModulePath) -> str:
     return f"{block}_{layer}" + {"conv": "", "bn": "_BN"}[kind]
 
 
-def _slim_convolution(path: ModulePath) -> str:
+def _slim(path: ModulePath) -> str:
     if path in _SLIM_ENDS:
         return _SLIM_ENDS[path]
     number, (layer, kind) = split_path(path)
@@ -83,21 +59,12 @@ def _slim_convolution(path: ModulePath) -> str:
     return "expanded_conv" + (f"_{number - 1}" if number > 1 else "") + f"/{layer}"
 
 
-def _slim(path: ModulePath) -> str:
-    suffix = "/BatchNorm" if path[-1] == "bn" else ""
-    return f"MobilenetV2/{joined_bn(_slim_convolution)(path)}{suffix}"
-
-
 NAMES: Mapping[tuple[str, str], Names] = {
-    ("torchvision", ANY): Names(_torchvision, layout="torch", options={"padding": "symmetric"}),
+    ("torchvision", ANY): Names(_torchvision, layout="torch", options=_SYMMETRIC),
     ("timm", ANY): Names(
-        timm_names(_TIMM_ENDS, _TIMM_COUNTS), layout="torch", options={"padding": "symmetric"}
+        timm_names(TIMM_ENDS, [repeat.num_blocks for repeat in REPEATS]),
+        layout="torch",
+        options=_SYMMETRIC,
     ),
-    ("keras", ANY): Names(_keras, layout="keras", options=_TENSORFLOW_OPTIONS),
-    ("tensorflow", ANY): Names(
-        _slim, layout="slim", ignored=SLIM_IGNORED, options=_TENSORFLOW_OPTIONS
-    ),
-    ("tensorflow_folded", ANY): Names(
-        joined_bn(_slim_convolution), layout="folded", options=_TENSORFLOW_OPTIONS
-    ),
+    **tensorflow_names("MobilenetV2", _keras, _slim),
 }

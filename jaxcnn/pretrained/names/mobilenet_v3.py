@@ -4,16 +4,12 @@ torchvision and timm count all blocks through, and torchvision the layers inside
 names depend on the network's size.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from jaxcnn.models.mobilenet_v3 import ROWS
 from jaxcnn.pretrained.mapping import ModulePath, Names
-from jaxcnn.pretrained.names.mobile_blocks import ModuleName, split_path, timm_names
+from jaxcnn.pretrained.names.mobile_blocks import ModuleName, conv_bn, split_path, timm_names
 
-_NUM_BLOCKS: Mapping[str, int] = {"large": 15, "small": 11}
-_SQUEEZING: Mapping[str, Collection[int]] = {  # numbers of the blocks with squeeze-and-excitation
-    "large": (4, 5, 6, 11, 12, 13, 14, 15),
-    "small": (1, 4, 5, 6, 7, 8, 9, 10, 11),
-}
 _TORCHVISION_WORDS: Mapping[str, str] = {"conv": "0", "bn": "1", "reduce": "fc1", "expand": "fc2"}
 _TIMM_COUNTS: Mapping[str, Sequence[int]] = {
     "large": (1, 2, 3, 4, 2, 3),
@@ -22,12 +18,10 @@ _TIMM_COUNTS: Mapping[str, Sequence[int]] = {
 
 
 def _torchvision(size: str) -> ModuleName:
-    last = _NUM_BLOCKS[size] + 1
+    rows = ROWS[size]
+    last = f"features.{len(rows) + 1}"
     ends: Mapping[ModulePath, str] = {
-        ("stem", "conv"): "features.0.0",
-        ("stem", "bn"): "features.0.1",
-        ("conv_head", "conv"): f"features.{last}.0",
-        ("conv_head", "bn"): f"features.{last}.1",
+        **conv_bn(stem=("features.0.0", "features.0.1"), conv_head=(f"{last}.0", f"{last}.1")),
         ("fc",): "classifier.0",
         ("head", "linear"): "classifier.3",
     }
@@ -36,8 +30,10 @@ def _torchvision(size: str) -> ModuleName:
         if path in ends:
             return ends[path]
         number, (layer, part) = split_path(path)
+        if number > len(rows):
+            raise KeyError(path)
         parts = ["depthwise", "project"] if number == 1 else ["expand", "depthwise", "project"]
-        if number in _SQUEEZING[size]:
+        if rows[number - 1].squeezes:
             parts.insert(-1, "se")
         return f"features.{number}.block.{parts.index(layer)}.{_TORCHVISION_WORDS[part]}"
 
@@ -46,11 +42,9 @@ def _torchvision(size: str) -> ModuleName:
 
 def _timm(size: str) -> ModuleName:
     counts = _TIMM_COUNTS[size]
+    last = f"blocks.{len(counts)}.0"
     ends: Mapping[ModulePath, str] = {
-        ("stem", "conv"): "conv_stem",
-        ("stem", "bn"): "bn1",
-        ("conv_head", "conv"): f"blocks.{len(counts)}.0.conv",
-        ("conv_head", "bn"): f"blocks.{len(counts)}.0.bn1",
+        **conv_bn(stem=("conv_stem", "bn1"), conv_head=(f"{last}.conv", f"{last}.bn1")),
         ("fc",): "conv_head",
         ("head", "linear"): "classifier",
     }
@@ -58,20 +52,14 @@ def _timm(size: str) -> ModuleName:
 
 
 NAMES: Mapping[tuple[str, str], Names] = {
-    **{
-        ("torchvision", f"mobilenet_v3_{size}"): Names(
-            _torchvision(size),
-            layout="torch",
-            options={"padding": "symmetric", "bn_epsilon": 1e-3},
-        )
-        for size in _NUM_BLOCKS
-    },
-    **{
-        ("timm", f"mobilenet_v3_{size}"): Names(
-            _timm(size),
-            layout="torch",
-            options={"padding": "symmetric", "bn_epsilon": 1e-5},
-        )
-        for size in _NUM_BLOCKS
-    },
+    (origin, f"mobilenet_v3_{size}"): Names(
+        make_names(size),
+        layout="torch",
+        options={"padding": "symmetric", "bn_epsilon": bn_epsilon},
+    )
+    for origin, make_names, bn_epsilon in (
+        ("torchvision", _torchvision, 1e-3),
+        ("timm", _timm, 1e-5),
+    )
+    for size in ROWS
 }
