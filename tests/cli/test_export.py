@@ -31,7 +31,7 @@ def test_a_run_becomes_a_folder_that_labels_photos(tiny_run, tmp_path):
     assert sorted([*about["files"], "export.json"]) == sorted(p.name for p in folder.iterdir())
     summary = json.loads((run / "summary.json").read_text())
     card = (folder / "MODEL_CARD.md").read_text()
-    assert f"**{100 * summary['test_accuracy']:.1f} %** of 1,000 test images" in card
+    assert f"**{100 * summary['test_accuracy']:.1f}%** of 1,000 test images" in card
     assert "It has seen drawings only" in card
     Image.new("RGB", (30, 20), (200, 150, 100)).save(tmp_path / "a.png")
     labelled = run_script(folder / "predict.py", "a.png", folder=tmp_path)
