@@ -9,11 +9,11 @@ import contextlib
 import importlib.util
 import json
 import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from jaxcnn.data.tfds_internals import fewer_retries, plain_reason
 from jaxcnn.data.without_tensorflow import NeedsTensorFlowError, without_tensorflow
 from jaxcnn.host.extras import install
 from jaxcnn.host.names import nearest_first, unknown_name
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
 
 _LISTED = 10  # names or files in a message
-_RETRIES = 4  # tfds's own 10, with doubling waits, keep silent for minutes where no network is
 
 
 class TfdsError(ValueError):
@@ -76,9 +75,8 @@ def find_builder(name: str, *, data_dir: str | None = None) -> "DatasetBuilder":
         ) from error
     except (AssertionError, ImportError, TypeError, ValueError) as error:
         _raise_if_config_unknown(name)
-        reason = re.sub(r"^Failed to construct dataset .*?}\": ", "", str(error)).strip()
         raise TfdsError(
-            f"no tfds set {name!r}: {reason.splitlines()[0]} Names are set, set/config, "
+            f"no tfds set {name!r}: {plain_reason(error)} Names are set, set/config, "
             "set:version or set/config:version."
         ) from error
 
@@ -164,24 +162,12 @@ def _write(builder: "DatasetBuilder") -> None:
     import tensorflow_datasets as tfds
 
     config = tfds.download.DownloadConfig(try_download_gcs=False)  # that bucket holds tfrecord only
-    with _fewer_retries(), contextlib.nullcontext() if _has_tensorflow() else without_tensorflow():
+    with fewer_retries(), contextlib.nullcontext() if _has_tensorflow() else without_tensorflow():
         builder.download_and_prepare(file_format="array_record", download_config=config)
 
 
 def _has_tensorflow() -> bool:
     return importlib.util.find_spec("tensorflow") is not None
-
-
-@contextlib.contextmanager
-def _fewer_retries() -> Iterator[None]:
-    from tensorflow_datasets.core.download import downloader
-
-    stock = downloader.MAX_RETRIES
-    downloader.MAX_RETRIES = _RETRIES
-    try:
-        yield
-    finally:
-        downloader.MAX_RETRIES = stock
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ Whatever else a builder asks of TensorFlow raises `NeedsTensorFlowError`, which 
 
 import contextlib
 import glob
-import importlib
 import io
 import os
 import shutil
@@ -21,14 +20,12 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from jaxcnn.data.tfds_internals import NeedsTensorFlowError, lazy_tensorflow
+
 _JPEG_QUALITY = 95  # default of tf.io.encode_jpeg, which also halves the chroma
 _SHUFFLE_FILES = 1000  # tfds sorts a split over 1 GB in so many open files
 
 _swap_lock = threading.Lock()
-
-
-class NeedsTensorFlowError(ImportError):
-    """A builder asked for a part of TensorFlow that has no stand-in."""
 
 
 class EagerArray(np.ndarray):
@@ -237,7 +234,7 @@ def without_tensorflow() -> Iterator[None]:
     Yields:
       Nothing; on exit every module has its own `tf` back.
     """
-    lazy = importlib.import_module("tensorflow_datasets.core.utils.lazy_imports_utils").tensorflow
+    lazy = lazy_tensorflow()
     with _swap_lock:
         modules = [
             module

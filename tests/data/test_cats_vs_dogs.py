@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core.download.checksums import UrlInfo, compute_url_info
 
-from jaxcnn.data import cats_vs_dogs, tfds_prepare
+from jaxcnn.data import cats_vs_dogs, tfds_internals
 from jaxcnn.data.cats_vs_dogs import CatsVsDogs, recode_jpeg
 from jaxcnn.data.tfds_prepare import TfdsError, prepare_tfds
 from jaxcnn.data.tfds_source import load_tfds
@@ -227,7 +227,7 @@ def test_interrupted_preparation_leaves_no_set(seeded, monkeypatch):
 
 
 def test_no_network_says_where_to_put_the_archive(tmp_path, monkeypatch):
-    monkeypatch.setattr(tfds_prepare, "_RETRIES", 0)
+    monkeypatch.setattr(tfds_internals, "_RETRIES", 0)
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # the discard port: refused at once
     began = time.monotonic()

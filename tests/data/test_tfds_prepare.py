@@ -217,20 +217,6 @@ def test_long_lists_of_downloads_are_cut(tmp_path, monkeypatch):
         prepare_tfds("imagenet_resized/8x8", str(tmp_path))
 
 
-def test_retries_of_tfds_are_restored(tmp_path):
-    from tensorflow_datasets.core.download import downloader
-
-    stock = int(downloader.MAX_RETRIES)
-
-    def fail():
-        assert stock > downloader.MAX_RETRIES
-        raise KeyError
-
-    with pytest.raises(KeyError), tfds_prepare._fewer_retries():
-        fail()
-    assert stock == downloader.MAX_RETRIES
-
-
 @pytest.mark.parametrize("name", ["cats_vs_dogs", "cifar10"])
 def test_folder_that_is_no_complete_set(tmp_path, name):
     folder = find_builder(name, data_dir=str(tmp_path)).data_path
