@@ -161,13 +161,14 @@ def peers_watched() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if jax.process_count() > 1 and _tells_of_a_lost_peer(error):
-            raise PeerLostError(
-                f"process {jax.process_index()} of {jax.process_count()} lost another one, which "
-                f"died or cannot be reached ({_first_line(error)}). Its own output says why. Start "
-                "all processes again with resume=True; they go on from the last checkpoint."
-            ) from error
-        raise
+        happened = _what_happened(error)
+        if jax.process_count() == 1 or happened is None:
+            raise
+        raise PeerLostError(
+            f"process {jax.process_index()} of {jax.process_count()} {happened} "
+            f"({_first_line(error)}). Its own output says why. Start all processes again with "
+            "resume=True; they go on from the last checkpoint."
+        ) from error
 
 
 def end_processes(message: object, status: int) -> NoReturn:
@@ -194,9 +195,14 @@ def _broadcast(text: str) -> str:
     return sent.tobytes().rstrip(b"\0").decode(errors="replace")
 
 
-def _tells_of_a_lost_peer(error: Exception) -> bool:
+def _what_happened(error: Exception) -> str | None:
+    """Read an error by the words that transports are known to use; None is no matter of peers."""
     text = str(error).lower()
-    return any(sign in text for sign in _SIGNS_OF_A_LOST_PEER)
+    if any(sign in text for sign in _SIGNS_OF_A_LOST_PEER):
+        return "lost another one, which died or cannot be reached"
+    if isinstance(error, jax.errors.JaxRuntimeError):  # in words that are not known here
+        return "cannot go on: a computation failed, here or in a process that was lost"
+    return None
 
 
 def _first_line(error: Exception) -> str:

@@ -9,11 +9,18 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.host.processes import find_cluster, is_first, start_processes
+from jaxcnn.host.processes import (
+    PeerLostError,
+    find_cluster,
+    is_first,
+    peers_watched,
+    start_processes,
+)
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 300  # of a whole job
@@ -163,3 +170,21 @@ def test_one_of_four_is_killed_and_the_job_goes_on_from_its_checkpoint(photos, t
     assert wait(start_job(photos, workdir, 4, flags), LIMIT_SECONDS) == [0] * 4
     assert len(rows(workdir)) == 12
     assert_same_run(workdir, expected)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("Gloo all-reduce failed: Connection closed by peer"), "lost another one"),
+        (jax.errors.JaxRuntimeError("INTERNAL: words of another version"), "a computation failed"),
+        (ValueError("nothing to do with it"), None),
+    ],
+)
+def test_an_error_is_told_as_a_lost_process_whatever_its_words(monkeypatch, error, told):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    expected = PeerLostError if told else type(error)
+    with pytest.raises(expected, match=told or str(error)), peers_watched():
+        raise error
+    monkeypatch.setattr(jax, "process_count", lambda: 1)
+    with pytest.raises(type(error)), peers_watched():
+        raise error
