@@ -12,6 +12,9 @@ One contract for the whole package:
 - Points and box corners are (x, y) in pixels from the top left corner of the image, so the first
   pixel covers [0, 1] and has its centre at 0.5, as in Pillow; sizes are (height, width).
 - Nothing loops over data or depends on values for its shape: all compiles under `jit` and `vmap`.
+- `mixup` and `cutmix` mix the examples of a batch instead: `(key, batch) -> batch`, see `mixing`.
+
+Imports `host` and `types`.
 """
 
 from jaxcnn.augment.affine import random_affine, random_resized_crop, resized_crop
@@ -46,7 +49,8 @@ from jaxcnn.augment.geometry import (
     shear,
     translate,
 )
-from jaxcnn.augment.policy import augment_batch, list_policies, make_augment
+from jaxcnn.augment.mixing import cutmix, make_mixing, mix, mixup, partners_of, with_shares
+from jaxcnn.augment.policy import augment_batch, list_policies, make_augment, parse_policy
 from jaxcnn.augment.rand_augment import apply_operations, rand_augment
 from jaxcnn.augment.tone import autocontrast, equalize, posterize, solarize
 from jaxcnn.augment.warp import affine_matrix, affine_warp
@@ -64,6 +68,7 @@ __all__ = [
     "autocontrast",
     "center_crop",
     "crop",
+    "cutmix",
     "cutout",
     "enhance_brightness",
     "enhance_color",
@@ -74,6 +79,11 @@ __all__ = [
     "flip",
     "list_policies",
     "make_augment",
+    "make_mixing",
+    "mix",
+    "mixup",
+    "parse_policy",
+    "partners_of",
     "posterize",
     "rand_augment",
     "random_affine",
@@ -95,4 +105,5 @@ __all__ = [
     "shear",
     "solarize",
     "translate",
+    "with_shares",
 ]

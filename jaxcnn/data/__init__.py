@@ -39,13 +39,19 @@ if TYPE_CHECKING:
         DecodedSplit as DecodedSplit,
         ImageSplit as ImageSplit,
         StreamedSplit as StreamedSplit,
+        check_source as check_source,
         decode_split as decode_split,
+        decoded_bytes as decoded_bytes,
     )
     from jaxcnn.data.source import (
         ArraySource as ArraySource,
+        ConcatSource as ConcatSource,
         Example as Example,
         Source as Source,
         Splits as Splits,
+        SubsetSource as SubsetSource,
+        example_labels as example_labels,
+        example_names as example_names,
     )
     from jaxcnn.data.splitting import (
         complete_splits as complete_splits,

@@ -5,6 +5,8 @@ images (B, H, W, C); it returns float32 logits, (B, num_classes) or, with head="
 Dropout draws from the RNG collection 'dropout'; BatchNorm keeps its averages in 'batch_stats'.
 The layers that make the logits are named "head"; the others lie under their stage's name, see
 `jaxcnn.models.staged`.
+
+Imports `ops` and `host`.
 """
 
 import inspect

@@ -2,7 +2,7 @@
 
 `list_weights` lists what can be had by name, `load` gives a network's variables and how they want
 their photos. The files' formats are read in `formats`, their names mapped in `names`, by the rules
-of `mapping`.
+of `mapping`. Imports `models`, `host`, `types` and, to cache imported weights, `training`.
 """
 
 from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder, sha256_of

@@ -1,0 +1,77 @@
+"""Each package hands out its public names, so that deeper paths may change."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "jaxcnn"
+ROOMS = ("models", "augment", "pretrained", "interpret", "plots", "data", "metrics", "optim")
+# Documented with an example, but parts of what is handed out: module and name.
+INTERNAL = {
+    "augment": {
+        "boxes.inside_box",
+        "checks.as_height_width",
+        "checks.check_range",
+        "rand_augment.change_colors",
+        "rand_augment.draw_operations",
+        "rand_augment.operations_matrix",
+        "warp.composed",
+        "warp.shifted",
+    },
+    "data": {
+        "batches.epoch_order",
+        "cats_vs_dogs.recode_jpeg",
+        "fast_jpeg.reduction",
+        "orientation.turn_array",
+        "resize.placement",
+        "source.check_same_classes",
+        "source.digest_of",
+        "tfds_prepare.preparation_command",
+        "without_tensorflow.Namespace",
+        "workers.usable_cores",
+    },
+    "interpret": {"place.locate", "place.name_place", "receptive_field.interpolation_weights"},
+    "metrics": {"logistic_regression.standardise"},
+    "models": {
+        "efficientnet_lite.repeat_counts",
+        "layers.conv_padding",
+        "layers.make_divisible",
+    },
+}
+
+
+def documented(room: str) -> set[str]:
+    """List the public functions and classes of a room that show how they are used."""
+    return {
+        f"{path.stem}.{node.name}"
+        for path in (PACKAGE / room).glob("[!_]*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+        if "Example:" in (ast.get_docstring(node) or "")
+    }
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_a_package_hands_out_is_there_and_is_its_own(room):
+    package = importlib.import_module(f"jaxcnn.{room}")
+    assert package.__all__
+    for name in package.__all__:
+        value = getattr(package, name)
+        if callable(value):
+            assert value.__module__.startswith("jaxcnn."), name
+            assert value.__doc__, name
+    assert set(package.__all__) <= set(dir(package))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_function_with_an_example_is_importable_from_its_package(room):
+    handed_out = set(importlib.import_module(f"jaxcnn.{room}").__all__)
+    left_out = {name for name in documented(room) if name.split(".")[1] not in handed_out}
+    assert left_out == INTERNAL.get(room, set())
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_package_says_what_lives_in_it(room):
+    assert "\n\n" in importlib.import_module(f"jaxcnn.{room}").__doc__
