@@ -1,4 +1,4 @@
-"""Classification losses, one value an example, and the probabilities behind them.
+"""Classification losses, one value per example, and the probabilities behind them.
 
 A classifier ends in one of two heads: "softmax", K logits for K classes, or "sigmoid", one logit
 for two classes, the log-odds of class 1. Losses are in nats and float32 whatever the logits'
@@ -326,7 +326,7 @@ def predict_class(logits: Array, head: str) -> jax.Array:
 
 
 def _class_logits(logits: Array, head: str) -> jax.Array:
-    """Give one float32 logit a class: (B, K), or (0, logit) for a sigmoid head."""
+    """Give one float32 logit per class: (B, K), or (0, logit) for a sigmoid head."""
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
     _check_logits(logits, 1 if head == "sigmoid" else None)

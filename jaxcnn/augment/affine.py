@@ -109,7 +109,7 @@ def random_affine(
       aspect: least and greatest width / height of the box, relative to that of the output; > 0.
       max_rotation_radians: greatest turn either way, in [0, pi].
       max_translation: greatest shift in each direction as a fraction of the box, in [0, 1].
-      max_shear_radians: greatest lean of upright lines either way, in [0, 1].
+      max_shear_radians: greatest lean of vertical lines either way, in [0, 1].
       then: (2, 3) matrix of a further warp, of the output, in the same resampling; see
         `affine_warp`.
       edge: what lies outside the image; see `affine_warp`.

@@ -1,4 +1,4 @@
-"""What every augmentation asks of its arguments, and what it says when they do not fit."""
+"""Checks on the arguments of augmentations."""
 
 import jax
 import jax.numpy as jnp

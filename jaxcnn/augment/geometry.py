@@ -185,7 +185,7 @@ def shear(
 
     Args:
       image: (H, W, C) floating.
-      shear_radians: () lean of upright lines, to the right at their upper ends.
+      shear_radians: () lean of vertical lines, to the right at their upper ends.
       edge: what lies outside the image; see `affine_warp`.
       fill: the value outside, for edge="constant".
 

@@ -38,7 +38,7 @@ def affine_matrix(
         stick out of the image.
       output_size_px: side of the output, or (height, width), in pixels.
       angle_radians: () turn of the picture about the centre of the box, counter-clockwise.
-      shear_radians: () lean of the picture's upright lines, to the right at their upper ends.
+      shear_radians: () lean of the picture's vertical lines, to the right at their upper ends.
       flip: () bool, whether to mirror left and right.
 
     Returns:
@@ -159,7 +159,7 @@ def affine_warp(
 
 def _source_points(matrix: jax.Array, size: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Map each output pixel's centre to x and y, (h, w) each, in pixels from the input's corner."""
-    # Always float32: bfloat16 cannot tell neighbouring pixels apart beyond 256.
+    # Always float32: bfloat16 cannot distinguish neighbouring pixels beyond 256.
     matrix = matrix.astype(jnp.float32)
     v = jnp.arange(size[0], dtype=jnp.float32)[:, None] + 0.5
     u = jnp.arange(size[1], dtype=jnp.float32)[None, :] + 0.5

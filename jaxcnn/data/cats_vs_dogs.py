@@ -39,7 +39,7 @@ _DAMAGED = (
 
 
 def recode_jpeg(data: bytes) -> bytes:
-    """Decode a JPEG and encode it anew, so that damage in its coding is gone.
+    """Decode a JPEG and encode it again, so that damage in its coding is gone.
 
     Args:
       data: the bytes of a JPEG file.

@@ -61,7 +61,7 @@ def load_splits(
       name: "drawn_pets", "folder", or the name of a tensorflow-datasets set.
       data_dir: the folder of photos, or where tensorflow-datasets keeps its sets.
       size_px: side of the drawings of "drawn_pets", pixels; photos come in their own sizes.
-      max_train_examples: keep so many training examples at the most; 0 keeps all.
+      max_train_examples: number of training examples at most; 0 takes all.
       validation_fraction: share of the examples for validation where there is no such split.
       test_fraction: likewise for the test.
       seed: decides the split, the drawings and the choice of training examples.
@@ -121,7 +121,7 @@ def load_images(
       max_bad_share: share of unreadable examples in a split above which this raises.
       memory_limit_bytes: above this size of all decoded images together, they are streamed.
       decoder: "auto", "pillow" or "fast", see `choose_decoder`.
-      cache: where decoded images are kept between runs; None keeps none.
+      cache: where decoded images are cached between runs; None caches none.
       look_for_duplicates: compare the splits for equal images, reading each file once more.
       check_beforehand: read each file that is streamed once, to leave out the bad; else they are
         found when their turn comes, and then count as missing.

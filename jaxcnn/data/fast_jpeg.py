@@ -3,7 +3,7 @@
 simplejpeg decodes by libjpeg-turbo, as Pillow does, but straight into an array; cykooz-resizer
 computes the resizing that Pillow computes, by vector instructions. So the pixels are Pillow's to
 within a level or so of 255. Whatever is out of the ordinary is left to Pillow: `decode_jpeg`
-answers None, and what is wrong with a file is told by one decoder alone.
+answers None, and only one decoder reports what is wrong with a file.
 """
 
 import functools
@@ -158,7 +158,7 @@ def _algorithm(interpolation: str) -> Any:
 
 
 def _orientation(data: bytes) -> int:
-    # Most photos of data sets were stripped of it, and opening one anew takes its time.
+    # Most photos of data sets were stripped of it, and opening one again takes time.
     if b"Exif\0" not in data and b"tiff:Orientation" not in data:
         return UPRIGHT
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:

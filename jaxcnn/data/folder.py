@@ -39,7 +39,7 @@ class FolderError(ValueError):
 
 
 class FolderSource:
-    """Photos in one folder per class; a photo is read from disk when asked for.
+    """Photos in one folder per class; a photo is read from disk when it is requested.
 
     Args:
       data_dir: folder that the names are relative to.

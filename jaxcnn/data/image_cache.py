@@ -28,7 +28,7 @@ FORMAT = 1  # of the files; another number makes another key
 _STALE_SECONDS = 24 * 3600  # after so long, a half-written file is a dead process's
 
 
-class KeptImages(NamedTuple):
+class CachedImages(NamedTuple):
     """All images of a source, good or bad."""
 
     images: np.ndarray  # (N, S, S, C) uint8, zeros where the image is bad
@@ -52,8 +52,8 @@ class ImageCache:
     least_images: int = 256
 
     def get(
-        self, about: str, num_images: int, num_bytes: int, make: Callable[[], KeptImages]
-    ) -> KeptImages:
+        self, about: str, num_images: int, num_bytes: int, make: Callable[[], CachedImages]
+    ) -> CachedImages:
         """Read a set of images, or make and keep it.
 
         No trouble with the disk is an error: the images are then made, and a line says why.
@@ -97,7 +97,7 @@ class ImageCache:
         finally:
             lock.release()
 
-    def _read(self, key: str, about: str) -> KeptImages | None:
+    def _read(self, key: str, about: str) -> CachedImages | None:
         record_path, images_path = self._paths(key)
         if not record_path.exists():
             return None
@@ -109,14 +109,14 @@ class ImageCache:
             os.utime(record_path)  # used now
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             logger.warning(
-                f"the decoded images in {images_path} are damaged ({error}); decoding anew"
+                f"the decoded images in {images_path} are damaged ({error}); decoding again"
             )
             _remove(record_path, images_path)
             return None
         bad = record["bad"]
-        return KeptImages(images, [bad.get(str(i)) for i in range(len(images))], from_disk=True)
+        return CachedImages(images, [bad.get(str(i)) for i in range(len(images))], from_disk=True)
 
-    def _keep(self, key: str, about: str, made: KeptImages) -> None:
+    def _keep(self, key: str, about: str, made: CachedImages) -> None:
         record_path, images_path = self._paths(key)
         try:
             with replacing(images_path) as part:

@@ -1,4 +1,4 @@
-"""A split's images at one size: all decoded beforehand, or each when it is asked for.
+"""A split's images at one size: all decoded beforehand, or each when it is requested.
 
 Both kinds answer `gather(indices)`, so what makes batches of them need not care. Decoded beforehand
 is faster from the second epoch on; `decoded_bytes` says whether that fits in memory.
@@ -24,7 +24,7 @@ from jaxcnn.data.bad_files import (
 )
 from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
-from jaxcnn.data.image_cache import ImageCache, KeptImages
+from jaxcnn.data.image_cache import CachedImages, ImageCache
 from jaxcnn.data.resize import check_resize
 from jaxcnn.data.source import (
     Source,
@@ -117,7 +117,7 @@ class DecodedSplit:
 
 
 class StreamedSplit:
-    """A split whose images are decoded each time they are asked for; safe for many threads.
+    """A split whose images are decoded each time they are requested; safe for many threads.
 
     An image that cannot be read or decoded comes as zeros and is marked as missing.
 
@@ -216,7 +216,7 @@ def decode_split(
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
       decoder: see `decode_and_resize`.
-      cache: where decoded images are kept between runs, if the source can tell whether it changed.
+      cache: where decoded images are cached between runs, if the source can say whether it changed.
       progress: True for a bar with the images per second, or a function called with (images done,
         images in all).
 
@@ -232,14 +232,14 @@ def decode_split(
     decoder = choose_decoder(decoder)
     shape = (len(source), size_px, size_px, num_channels)
 
-    def decode_all() -> KeptImages:
+    def decode_all() -> CachedImages:
         images = np.zeros(shape, np.uint8)
 
         def decode(i: int) -> str | None:
             return _decode_into(images, i, source, i, resize_mode, interpolation, decoder)
 
         reasons = list(in_threads(decode, len(source), num_workers, progress))
-        return KeptImages(images, reasons, is_final=not any(map(_may_pass, reasons)))
+        return CachedImages(images, reasons, is_final=not any(map(_may_pass, reasons)))
 
     fingerprint = source_fingerprint(source) if cache else None
     if cache is None or fingerprint is None:

@@ -4,7 +4,7 @@ A source is anything with `class_names`, a length and `source[i] -> Example`. It
 read from several threads at once. Two more attributes are optional, and spare a read of every image
 where a source knows them beforehand: `names` and `labels`, sequences as long as the source. So is a
 method `fingerprint(indices) -> str | None`: a text that changes whenever one of these examples may
-have changed, found without reading them; decoded images are kept between runs by it.
+have changed, found without reading them; decoded images are cached between runs by it.
 """
 
 import functools
@@ -166,7 +166,7 @@ class SubsetSource:
 
     Args:
       source: the source that holds the examples.
-      indices: positions in `source`; none is copied or read before it is asked for.
+      indices: positions in `source`; none is copied or read before it is requested.
 
     Raises:
       ValueError: if an index lies outside the source.

@@ -1,4 +1,4 @@
-"""What can be told without a network: histograms of colours and of edges.
+"""How well a classifier does without a network: histograms of colours and of edges.
 
 A network that learns shape must beat both. Each turns a picture into a few hundred numbers that
 say nothing of where anything is, and logistic regression does the rest.
@@ -27,7 +27,7 @@ _CHUNK = 128  # images at once: bounds memory, and keeps the working set in the 
 
 
 class BaselineResult(NamedTuple):
-    """How well one kind of feature tells the classes apart."""
+    """How well one kind of feature separates the classes."""
 
     validation_accuracy: float  # of the chosen l2, in [0, 1]
     test_accuracy: float  # in [0, 1]

@@ -44,7 +44,7 @@ class ConvBlock(nn.Module, kw_only=True):
       strides: step of the kernel in px.
       padding: "same" (TensorFlow's), "valid", "symmetric" (PyTorch's: (kernel - 1) // 2 px on every
         side), or that number of px for every side.
-      groups: number of groups of channels that are convolved apart.
+      groups: number of groups of channels that are convolved separately.
       activation: a name in `ACTIVATIONS`; "linear" for none.
       use_batch_norm: whether BatchNorm stands between the two; the convolution then has no bias,
         since BatchNorm would subtract it again.
@@ -267,7 +267,7 @@ class Head(nn.Module, kw_only=True):
 
     Attributes:
       num_classes: number of classes.
-      kind: "softmax" for one logit a class, "sigmoid" for a single logit, that of class 1.
+      kind: "softmax" for one logit per class, "sigmoid" for a single logit, that of class 1.
       dropout_rate: probability that a feature is dropped in training.
     """
 

@@ -49,7 +49,7 @@ def scaled_tanh(x: jax.Array) -> jax.Array:
 
 
 class Subsampling(nn.Module, kw_only=True):
-    """Sum each 2x2 window, times a trainable coefficient, plus a trainable bias, one of each a map.
+    """Sum each 2x2 window, times a coefficient, plus a bias; both are trainable, one per map.
 
     The coefficient starts at 1/4, so that the layer starts as the mean.
 

@@ -118,7 +118,7 @@ class ResNet(StagedNetwork, kw_only=True):
     """ResNet: a stem, stages of residual blocks that halve the size in turn, and the mean.
 
     The stages are stem and stage_1, stage_2, ...; the stem for photos is a 7x7 convolution of
-    stride 2 (strides of the stages then 2, 4, 8, 16, 32, with a max pooling at the head of
+    stride 2 (strides of the stages then 2, 4, 8, 16, 32, with a max pooling at the start of
     stage_1), that for small images a 3x3 one of stride 1 (1, 1, 2, 4). Any image size will do.
 
     Attributes, beside those of `StagedNetwork`:

@@ -123,7 +123,7 @@ class StagedNetwork(nn.Module, kw_only=True):
 
         Returns:
           (B, num_classes) float32 logits, (B, 1) with head="sigmoid"; see `features_only` and
-          `num_classes` for other answers.
+          `num_classes` for other outputs.
         """
         checks.check_images(images)
         if not self.starts_after:
@@ -196,7 +196,7 @@ def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifie
 
 
 def rest_after(model: StagedNetwork, stage: str) -> StagedNetwork:
-    """Give the part of a network behind a stage, to ask how the logits depend on what it gives.
+    """Give the part of a network behind a stage, to see how the logits depend on its output.
 
     Args:
       model: a network.
@@ -220,7 +220,7 @@ def rest_after(model: StagedNetwork, stage: str) -> StagedNetwork:
 
 
 def stage_names(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
-    """List the names of all stages, the first first.
+    """List the names of all stages in order.
 
     Args:
       model: a network.
@@ -238,14 +238,14 @@ def stage_names(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tupl
 
 
 def stage_infos(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[StageInfo, ...]:
-    """Tell what `features_only` gives for images of a shape.
+    """List what `features_only` gives for images of a shape.
 
     Args:
       model: a network.
       image_shape: (H, W, C).
 
     Returns:
-      Name, stride and channels of each stage that gives a feature map, the first first.
+      Name, stride and channels of each stage that gives a feature map, in order.
     """
     stages, features = _trace(model, image_shape)
     strides = {stage.name: stage.stride for stage in stages}

@@ -24,7 +24,7 @@ class Summary(NamedTuple):
 
     rows: tuple[LayerRow, ...]
     num_params: int  # trainable parameters
-    num_state: int  # numbers kept but not trained, such as BatchNorm's averages
+    num_state: int  # numbers stored but not trained, such as BatchNorm's averages
     flops: int  # of one image, forward
 
 
@@ -78,7 +78,7 @@ def format_summary(summary: Summary) -> str:
       summary: from `summarize`.
 
     Returns:
-      Lines joined by newlines: a header, one line a layer, the totals.
+      Lines joined by newlines: a header, one line per layer, the totals.
 
     Example:
       >>> from jaxcnn.models.lenet5 import LeNet5

@@ -12,7 +12,7 @@ def layer_factors(names: Sequence[str], decay: float) -> dict[str, float]:
     """Give deeper layers, whose features are more general, smaller learning rates.
 
     Args:
-      names: of the layers at the top of the parameter tree, the first first.
+      names: of the layers at the top of the parameter tree, in order.
       decay: factor from one layer to the one before it, in (0, 1]; the last layer's factor is 1.
 
     Returns:

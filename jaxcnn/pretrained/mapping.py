@@ -130,7 +130,7 @@ def fill(shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray]) -> PyTr
 
 
 def count_classes(names: Names, arrays: Mapping[str, np.ndarray]) -> int | None:
-    """Count the classes that a file's last layer tells apart; None where it has no such layer."""
+    """Count the classes of a file's last layer; None where it has no such layer."""
     bias = _full_name(names, ("head", "linear"), "bias")
     return arrays[bias].size if bias in arrays else None
 

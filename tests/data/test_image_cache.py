@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxcnn.data.image_cache import ImageCache, KeptImages
+from jaxcnn.data.image_cache import CachedImages, ImageCache
 from jaxcnn.data.image_splits import decode_split
 from jaxcnn.data.source import ArraySource, Example
 
@@ -23,7 +23,7 @@ class Maker:
     """Gives images, and counts how often."""
 
     def __init__(self, images=IMAGES, reasons=REASONS, **options):
-        self.kept, self.calls = KeptImages(images, list(reasons), **options), 0
+        self.kept, self.calls = CachedImages(images, list(reasons), **options), 0
 
     def __call__(self):
         self.calls += 1
@@ -210,13 +210,13 @@ _PROCESS = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from jaxcnn.data.image_cache import ImageCache, KeptImages
+from jaxcnn.data.image_cache import ImageCache, CachedImages
 folder, turn = Path(sys.argv[1]), int(sys.argv[2])
 def make():
     with open(folder / "made", "a") as file:
         file.write("x")
     time.sleep(0.3)
-    return KeptImages(np.full((4, 8, 8, 3), 7, np.uint8), [None] * 4)
+    return CachedImages(np.full((4, 8, 8, 3), 7, np.uint8), [None] * 4)
 (folder / f"ready{turn}").touch()
 while len(list(folder.glob("ready*"))) < 2:
     time.sleep(0.01)

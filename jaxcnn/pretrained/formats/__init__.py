@@ -36,7 +36,7 @@ READERS: dict[str, Callable[[Path | str], dict[str, np.ndarray]]] = {
 def read_weights(path: Path | str) -> dict[str, np.ndarray]:
     """Read a published weights file, whatever its format, running none of its content.
 
-    The format is told by what the file holds, not by its name.
+    The format is recognised by what the file holds, not by its name.
 
     Args:
       path: a PyTorch, safetensors, Keras or NumPy file, a SavedModel folder, or a TensorFlow

@@ -35,7 +35,7 @@ from jaxcnn.pretrained.formats.keras_layers import (
     parse_config,
     variable_names,
 )
-from jaxcnn.pretrained.formats.subprocess_reader import read_apart, send_arrays
+from jaxcnn.pretrained.formats.subprocess_reader import read_in_subprocess, send_arrays
 
 # Groups that hold layers under their groups' names; they are no layers themselves.
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
@@ -65,7 +65,7 @@ def read_keras_file(path: Path | str) -> dict[str, np.ndarray]:
     require("a Keras file", "h5py", extra="pretrained")
     path = Path(path)
     with reading(path, "Keras"):
-        return read_apart(path)
+        return read_in_subprocess(path)
 
 
 def send(path: str) -> None:
@@ -186,7 +186,7 @@ def _read_layers(
     in_order += [name for name in groups if name not in known and not NOT_WEIGHTS.fullmatch(name)]
     labels = {name: _label(file, groups[name], name, known) for name in in_order}
     for name in in_order:
-        # Two parts of one layer may bear one name; their groups tell them apart.
+        # Two parts of one layer may bear one name; their groups distinguish them.
         unique = list(labels.values()).count(labels[name]) == 1
         inner = f"{prefix}{labels[name] if unique else name}/"
         layer = layer_of_group(name, known.get(name))

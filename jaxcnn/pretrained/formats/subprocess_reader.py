@@ -34,7 +34,7 @@ send(sys.argv[3])
 """
 
 
-def read_apart(path: Path) -> dict[str, np.ndarray]:
+def read_in_subprocess(path: Path) -> dict[str, np.ndarray]:
     """Read a Keras file in a child process.
 
     Args:
@@ -73,7 +73,7 @@ def _damaged(path: Path, what: str) -> WeightsFileError:
 
 
 def send_arrays(read: Callable[[], dict[str, np.ndarray]], stream: BinaryIO) -> None:
-    """Write what a reader gives, or the error that it raises, for `read_apart`.
+    """Write what a reader gives, or the error that it raises, for `read_in_subprocess`.
 
     Args:
       read: gives arrays by name.

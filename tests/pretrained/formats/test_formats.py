@@ -32,7 +32,7 @@ FORMATS = {
 @pytest.fixture
 def in_process(monkeypatch):
     """Open HDF5 here rather than in a child: quicker, for damage that is known not to crash."""
-    monkeypatch.setattr(keras_file, "read_apart", keras_file._read)
+    monkeypatch.setattr(keras_file, "read_in_subprocess", keras_file._read)
 
 
 @pytest.mark.parametrize("name", FORMATS)
