@@ -56,7 +56,7 @@ class Namespace:
       42
       >>> Namespace("tf.io").TFRecordWriter
       Traceback (most recent call last):
-      jaxcnn.data.without_tensorflow.NeedsTensorFlowError: tf.io.TFRecordWriter needs TensorFlow.
+      jaxcnn.data.tfds_internals.NeedsTensorFlowError: tf.io.TFRecordWriter needs TensorFlow.
     """
 
     def __init__(self, path: str, **members: Any) -> None:

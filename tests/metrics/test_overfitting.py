@@ -22,7 +22,7 @@ def test_memorising_is_named_with_its_cures():
     assert found.epoch == 5
     assert found.gap == pytest.approx((0.90 + 0.95 + 0.99 - 0.73 - 0.73 - 0.72) / 3)
     assert found.gap_before == pytest.approx((0.60 + 0.70 + 0.80 - 0.60 - 0.68 - 0.72) / 3)
-    for cure in ("more photos", "--augment", "--dropout_rate", "smaller network"):
+    for cure in ("more photos", "stronger augmentation", "dropout_rate", "smaller network"):
         assert cure in str(found)
 
 

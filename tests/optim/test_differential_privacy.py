@@ -154,7 +154,7 @@ def test_what_would_not_be_private_is_refused(tiny_config, changes, message):
 )
 def test_what_is_private_or_off_is_taken(tiny_config, changes):
     checked = train_and_evaluate.check(tiny_config.replace(**changes))
-    assert {name: getattr(checked, name) for name in changes} == changes
+    assert {name: checked.flat()[name] for name in changes} == changes
 
 
 SMALL = {"num_examples": 1000, "batch_size": 100, "num_steps": 25}

@@ -94,7 +94,8 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
       ValueError: if a value is out of range or a name unknown; the message names the setting.
 
     Example:
-      >>> resolve(TrainConfig(dataset="mnist")).num_channels
+      >>> from jaxcnn.runs.config import make_config
+      >>> resolve(make_config(dataset="mnist")).data.num_channels
       1
     """
     preset = _preset_of(config) | dict(weights_preset or {})

@@ -74,7 +74,7 @@ def needed_settings(config: TrainConfig) -> dict[str, Any]:
       it; where a default would fill in a value that the run had not, the command cannot tell.
 
     Example:
-      >>> needed_settings(config_lib.resolve(TrainConfig(dataset="mnist", seed=3)))
+      >>> needed_settings(config_lib.resolve(make_config(dataset="mnist", seed=3)))
       {'dataset': 'mnist', 'seed': 3}
     """
     values, plain = config.flat(), TrainConfig().flat()
