@@ -25,10 +25,10 @@ NEIGHBOURS = {
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Names of the rooms of jaxcnn that a file imports, e.g. {"ops", "types"}."""
+def imported_rooms(tree: ast.Module) -> set[str]:
+    """Names of the rooms of jaxcnn that a module imports, e.g. {"ops", "types"}."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "jaxcnn":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jaxcnn."):
@@ -42,7 +42,12 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE or "__" not in p.name]
+@pytest.fixture(scope="module")
+def modules():
+    """The syntax tree of each module of the package's rooms, by its path."""
+    paths = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE or "__" not in p.name]
+    assert {room_of(path) for path in paths} == set(FLOOR_OF)
+    return {path: ast.parse(path.read_text()) for path in paths}
 
 
 def test_the_top_of_the_package_can_be_read_at_a_glance():
@@ -52,34 +57,40 @@ def test_the_top_of_the_package_can_be_read_at_a_glance():
     assert {name.removesuffix(".py") for name in entries - boilerplate} == set(FLOOR_OF)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_downwards(path):
-    own = room_of(path)
-    for room in imported_rooms(path) - {own}:
-        below = FLOOR_OF[room] > FLOOR_OF[own]
-        assert below or (own, room) in NEIGHBOURS, f"{own} may not import {room}"
+def test_imports_point_downwards(modules):
+    upward = [
+        f"{path.relative_to(PACKAGE)} imports {room}"
+        for path, tree in modules.items()
+        for room in imported_rooms(tree) - {room_of(path)}
+        if FLOOR_OF[room] <= FLOOR_OF[room_of(path)] and (room_of(path), room) not in NEIGHBOURS
+    ]
+    assert not upward
 
 
-def test_every_exception_is_in_use():
-    used = {(room_of(path), room) for path in FILES for room in imported_rooms(path)}
+def test_every_exception_is_in_use(modules):
+    used = {
+        (room_of(path), room) for path, tree in modules.items() for room in imported_rooms(tree)
+    }
     assert NEIGHBOURS.keys() <= used
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_only_networks_and_steps_import_flax(path):
-    names = {
-        alias.name if isinstance(node, ast.Import) else node.module or ""
-        for node in ast.walk(ast.parse(path.read_text()))
+def test_only_networks_and_steps_import_flax(modules):
+    importers = {
+        (room_of(path), path.name)
+        for path, tree in modules.items()
+        for node in ast.walk(tree)
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
+        for name in [alias.name if isinstance(node, ast.Import) else node.module or ""]
+        if name.split(".")[0] == "flax"
     }
-    if room_of(path) not in ("models", "training") and path.name != "build.py":
-        assert not {name for name in names if name.split(".")[0] == "flax"}
+    assert {room for room, name in importers if name != "build.py"} == {"models", "training"}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "data").rglob("*.py")), ids=lambda p: p.name)
-def test_data_is_made_on_the_host(path):
-    assert "jax.numpy" not in path.read_text()
+def test_data_is_made_on_the_host(modules):
+    texts = {path: path.read_text() for path in modules if room_of(path) == "data"}
+    assert texts
+    assert not [path.name for path, text in texts.items() if "jax.numpy" in text]
 
 
 def imports_of(statement: str) -> set[str]:
