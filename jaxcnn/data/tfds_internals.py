@@ -49,6 +49,6 @@ def fewer_retries() -> Iterator[None]:
 
 
 def plain_reason(error: Exception) -> str:
-    """Give the first line of tfds's message, without the constructor call that it may begin with."""
+    """Give the first line of tfds's message, without the call that it may begin with."""
     text = re.sub(r"^Failed to construct dataset .*?}\": ", "", str(error)).strip()
     return (text.splitlines() or [type(error).__name__])[0]
