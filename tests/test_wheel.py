@@ -152,32 +152,3 @@ def test_it_predicts_and_serves(jaxcnn, run_folder, tmp_path):
             server.communicate()
     assert "<title>" in page
     assert style == 200
-
-
-@pytest.mark.parametrize(
-    ("words", "module", "extra"),
-    [
-        ("photos serve", "flask", "serve"),
-        ("photos serve", "waitress", "serve"),
-        ("export --workdir=RUN", "flatbuffers", "export"),
-        ("train --decoder=fast", "simplejpeg", "fast"),
-        ("predict --weights=FOLDER/weights.h5", "h5py", "pretrained"),
-        ("predict --weights=FOLDER/weights.keras", "h5py", "pretrained"),
-        ("predict --weights=FOLDER/w.safetensors", "safetensors", "pretrained"),
-    ],
-)
-def test_a_missing_extra_is_named(jaxcnn, run_folder, tmp_path, words, module, extra):
-    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
-    (tmp_path / "weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99))
-    (tmp_path / "w.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
-    with zipfile.ZipFile(tmp_path / "weights.keras", "w") as archive:
-        archive.writestr("config.json", "{}")
-        archive.writestr("model.weights.h5", b"\x89HDF\r\n\x1a\n")
-    words = words.replace("RUN", str(run_folder)).replace("FOLDER", str(tmp_path))
-    more = ("--model=alexnet", tmp_path / "photo.png") if words.startswith("predict") else ()
-    process = jaxcnn(*words.split(), *more, blocked=[module])
-    errors = process.communicate(timeout=120)[1]
-    assert process.returncode == 2
-    line = errors.splitlines()[-1]
-    assert line.startswith("error: ")
-    assert line.endswith(f'{module}, which is not installed; run pip install "jaxcnn[{extra}]".')

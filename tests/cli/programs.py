@@ -42,13 +42,16 @@ def run_program(program, *words, environment=None, folder=ROOT, timeout=600):
     )
 
 
-def try_words(program, *words, environment=None, timeout=120):
-    """The same, forked from a process with all imports done: for words that end before any work."""
+def try_words(program, *words, environment=None, blocked=(), timeout=120):
+    """The same, forked from a process with all imports done: for words that end before any work.
+
+    The modules `blocked` are as if they were not installed.
+    """
     words = [str(word) for word in words]
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         process = _FORKS.Process(
-            target=_run_forked, args=(_module(program), words, environment or {}, out, err)
+            target=_run_forked, args=(_module(program), words, environment or {}, blocked, out, err)
         )
         process.start()
         process.join(timeout)
@@ -64,10 +67,11 @@ def try_words(program, *words, environment=None, timeout=120):
         )
 
 
-def _run_forked(module, words, environment, out, err):
+def _run_forked(module, words, environment, blocked, out, err):
     for stream, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
     os.environ.update(environment)
+    sys.modules.update(dict.fromkeys(blocked))
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     sys.argv = [*module, *words]
