@@ -21,7 +21,7 @@ from experiments.lessons.page import make_page
 from jaxcnn import pretrained
 from jaxcnn.cli import command_line, help_text
 from jaxcnn.host.names import unknown_name
-from jaxcnn.training.progress_line import format_duration
+from jaxcnn.host.text import duration
 
 _OUT = flags.DEFINE_string("out", None, "folder that index.html is written to; made if missing.")
 _DATA_DIR = flags.DEFINE_string(
@@ -69,9 +69,7 @@ def main(words: list[str]) -> None:
         page = make_page(folder, course, LESSONS, only=_ONLY.value)
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
-    print(
-        f"{page} written in {format_duration(time.perf_counter() - started)}; open it in a browser"
-    )
+    print(f"{page} written in {duration(time.perf_counter() - started)}; open it in a browser")
 
 
 def _check_names(names: list[str]) -> None:

@@ -14,6 +14,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jaxcnn.host.text import first_line
+
 # A process that stops answering is given up after so long; one that dies is noticed at once by
 # those who compute with it.
 HEARTBEAT_SECONDS = 30
@@ -166,7 +168,7 @@ def peers_watched() -> Iterator[None]:
             raise
         raise PeerLostError(
             f"process {jax.process_index()} of {jax.process_count()} {happened} "
-            f"({_first_line(error)}). Its own output says why. Start all processes again with "
+            f"({first_line(error)}). Its own output says why. Start all processes again with "
             "resume=True; they go on from the last checkpoint."
         ) from error
 
@@ -203,7 +205,3 @@ def _what_happened(error: Exception) -> str | None:
     if isinstance(error, jax.errors.JaxRuntimeError):  # in words that are not known here
         return "cannot go on: a computation failed, here or in a process that was lost"
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

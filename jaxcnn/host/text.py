@@ -1,7 +1,7 @@
-"""Numbers as people read them: on the screen, on pages, in cards and in pictures."""
+"""Numbers, lists and errors as people read them: on the screen, on pages, in cards, in pictures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 NONE = "n/a"
@@ -69,14 +69,15 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def listed(names: Sequence[Any], most: int = 8) -> str:
+def listed(names: Iterable[Any], most: int = 8, separator: str = ", ") -> str:
     """Write names one after the other, and how many are left out.
 
     Example:
       >>> listed(["cat", "dog", "owl"], 2)
       'cat, dog and 1 more'
     """
-    text = ", ".join(str(name) for name in names[:most])
+    names = list(names)
+    text = separator.join(str(name) for name in names[:most])
     return f"{text} and {len(names) - most:,} more" if len(names) > most else text
 
 
@@ -91,3 +92,20 @@ def size(count: int) -> str:
         if count >= bytes_each:
             return f"{count / bytes_each:.1f} {unit}"
     return f"{count} bytes"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as m:ss or h:mm:ss.
+
+    Example:
+      >>> duration(75), duration(3725)
+      ('1:15', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def first_line(error: Exception) -> str:
+    """Write the beginning of an error's message; its type where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -12,6 +12,7 @@ from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit, write_skipped_csv
 from jaxcnn.host.folders import cache_folder
 from jaxcnn.host.processes import on_first, peers_watched
+from jaxcnn.host.text import duration, listed
 from jaxcnn.runs import build, config as config_lib, summary as summary_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
 from jaxcnn.runs.ensemble import EnsembleRun
@@ -22,7 +23,6 @@ from jaxcnn.runs.single import Run
 from jaxcnn.runs.transfer import Start, find_start
 from jaxcnn.runs.tuning import search
 from jaxcnn.training.features import fingerprint
-from jaxcnn.training.progress_line import format_duration
 from jaxcnn.training.sharding import Layout
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
         seed=config.run.seed,
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
-    logger.info(f"{config.data.dataset}: {sizes}; classes: {_listed(splits.train.class_names)}")
+    logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
     may_check = is_alone and config.data.check_files
     return load_images(
@@ -149,7 +149,7 @@ def _train(
     on_first(lambda: check_origin(folder, _origin(data, start)))
     config = search.choose(config, folder, data, start=start, progress=progress)
     summary = _run(config, folder, data, start, progress=progress)
-    logger.info(f"total time {format_duration(time.perf_counter() - started)}")
+    logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
 
 
@@ -243,8 +243,3 @@ def _image_cache(config: TrainConfig) -> ImageCache | None:
     if not config.data.image_cache_gib:
         return None
     return ImageCache(cache_folder() / "decoded", round(config.data.image_cache_gib * 2**30))
-
-
-def _listed(names: tuple[str, ...], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

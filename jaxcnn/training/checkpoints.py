@@ -16,6 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxcnn.host.processes import on_first
+from jaxcnn.host.text import first_line, listed
 from jaxcnn.training.sharding import fetch
 from jaxcnn.types import PyTree
 
@@ -185,12 +186,14 @@ class CheckpointStore:
             args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             state = self._manager.restore(step, args=args)["state"]
         except Exception as error:
-            raise _DamagedError(f"its arrays cannot be read ({_first_line(error)})") from error
+            raise _DamagedError(
+                f"its arrays cannot be read ({type(error).__name__}: {first_line(error)})"
+            ) from error
         changed = [
             name for name, found in fingerprints(state).items() if found != manifest["arrays"][name]
         ]
         if changed:
-            raise _DamagedError(f"the checksum of {_listed(changed)} does not match")
+            raise _DamagedError(f"the checksum of {listed(changed, 5)} does not match")
         return Checkpoint(step, state, manifest["metadata"])
 
     def _manifest(self, step: int) -> dict[str, Any]:
@@ -199,7 +202,9 @@ class CheckpointStore:
             manifest = dict(self._manager.restore(step, args=args)["manifest"])
             expected = manifest.pop("sha256")
         except Exception as error:
-            raise _DamagedError(f"its manifest cannot be read ({_first_line(error)})") from error
+            raise _DamagedError(
+                f"its manifest cannot be read ({type(error).__name__}: {first_line(error)})"
+            ) from error
         if _digest(manifest) != expected:
             raise _DamagedError("the checksum of its manifest does not match")
         return manifest
@@ -238,7 +243,7 @@ def _check_structure(saved: dict[str, dict[str, Any]], target: PyTree) -> None:
         if wanted[name] != held[name]
     ]
     raise CheckpointError(
-        f"the checkpoint belongs to another network or optimizer: {_listed(problems)}. "
+        f"the checkpoint belongs to another network or optimizer: {listed(problems, 5, '; ')}. "
         "Use the settings that it was made with."
     )
 
@@ -249,15 +254,6 @@ def _as_it_shall_lie(leaf: Any) -> jax.ShapeDtypeStruct:
     if sharding is None:  # Orbax would look for the devices that it was saved from
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _listed(items: list[str], most: int = 5) -> str:
-    rest = f" and {len(items) - most} more" if len(items) > most else ""
-    return "; ".join(items[:most]) + rest
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
 def _quiet_orbax() -> None:

@@ -6,19 +6,9 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from jaxcnn.host.text import duration
+
 _HEARTBEAT_SECONDS = 30.0  # between lines where the output is a file and nothing can move
-
-
-def format_duration(seconds: float) -> str:
-    """Write a duration as m:ss or h:mm:ss.
-
-    Example:
-      >>> format_duration(75), format_duration(3725)
-      ('1:15', '1:02:05')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class ProgressLine:
@@ -96,7 +86,7 @@ class ProgressLine:
         self._seconds_timed += seconds
         text = (
             f" loss {loss:.3f}  accuracy {accuracy:.1%}  {self.images_per_second():.0f} img/s"
-            f"  waiting for data {wait_share:.0%}  {format_duration(self._left(step))} left"
+            f"  waiting for data {wait_share:.0%}  {duration(self._left(step))} left"
         )
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
@@ -114,7 +104,7 @@ class ProgressLine:
             f"  validation loss {row['validation_loss']:.3f}"
             f" accuracy {row['validation_accuracy']:6.1%}{' *' if is_best else '  '}"
             f"  {row['images_per_second']:.0f} img/s"
-            f"  {format_duration(self._left(row['step']))} left"
+            f"  {duration(self._left(row['step']))} left"
         )
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxcnn.host.text import counted, interval, number, percent, points
+from jaxcnn.host.text import counted, duration, interval, number, percent, points
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,10 @@ from jaxcnn.host.text import counted, interval, number, percent, points
         (number, None, "n/a"),
         (number, 1234.4, "1,234"),
         (number, 3.0, "3"),
+        (duration, 0, "0:00"),
+        (duration, 59.6, "1:00"),
+        (duration, 600, "10:00"),
+        (duration, 7322, "2:02:02"),
     ],
 )
 def test_numbers_are_written_for_people(write, value, text):

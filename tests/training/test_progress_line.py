@@ -1,10 +1,8 @@
 import io
 import time
 
-import pytest
-
 from jaxcnn.training import progress_line
-from jaxcnn.training.progress_line import ProgressLine, format_duration
+from jaxcnn.training.progress_line import ProgressLine
 
 
 class Terminal(io.StringIO):
@@ -46,10 +44,3 @@ def test_an_invisible_line_is_silent(capsys):
     line.say("anything")
     line.close()
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (600, "10:00"), (7322, "2:02:02")]
-)
-def test_durations(seconds, text):
-    assert format_duration(seconds) == text

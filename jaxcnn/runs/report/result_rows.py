@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from jaxcnn.host.text import counted, interval, listed, number, percent
+from jaxcnn.host.text import counted, duration, interval, listed, number, percent
 from jaxcnn.optim.differential_privacy import INSTALL
 from jaxcnn.runs.report import words
 from jaxcnn.runs.report.answers import calibration_error, filled_bins
 from jaxcnn.runs.report.facts import RunFacts
-from jaxcnn.training.progress_line import format_duration
 
 
 def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
@@ -31,7 +30,7 @@ def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
     rate = f"{number(round(summary['images_per_second']))} photos per second"
     error = calibration_error(filled_bins(answers.bins))
     rows.append((percent(error), "calibration error", "0% is perfect"))
-    rows.append((format_duration(seconds), "training time", rate))
+    rows.append((duration(seconds), "training time", rate))
     return rows
 
 
@@ -83,7 +82,7 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
         ("length", f"{counted(len(facts.history), 'epoch')}, {summary['steps']:,} steps{stopped}"),
         ("seed", str(config.run.seed)),
         ("finished", _time(summary.get("finished"))),
-        ("time", format_duration(summary["train_seconds"])),
+        ("time", duration(summary["train_seconds"])),
         ("throughput", f"{number(round(summary['images_per_second']))} photos per second"),
         ("waited for data", percent(_mean(facts, "data_wait_share"))),
         ("device", str(summary["device"])),
