@@ -17,7 +17,6 @@ from jaxcnn.types import Array
 
 LossFn = Callable[[Array, Array], jax.Array]
 HEADS = ("softmax", "sigmoid")
-WEIGHT_SCHEMES = ("balanced", "none")
 
 
 def _check_logits(logits: Array, width: int | None = None) -> None:
@@ -40,127 +39,6 @@ def _check_label(label: Array, batch_size: int, num_classes: int) -> None:
         )
 
 
-def _check_smoothing(label_smoothing: float) -> None:
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}.")
-
-
-def _weighted_target(
-    label: Array, num_classes: int, label_smoothing: float, class_weights: Array | None
-) -> jax.Array:
-    """Turn labels into w_k q_k, (B, K) float32; a label outside [0, K) gives a row of zeros."""
-    if label.ndim == 1:
-        target = jax.nn.one_hot(label.astype(jnp.int32), num_classes, dtype=jnp.float32)
-    else:
-        target = jnp.asarray(label, jnp.float32)
-    if label_smoothing:
-        target = optax.smooth_labels(target, label_smoothing)
-    if class_weights is None:
-        return target
-    got = class_weights.shape
-    if got != (num_classes,):
-        raise ValueError(f"class_weights must have shape ({num_classes},), got {got}.")
-    return target * jnp.asarray(class_weights, jnp.float32)[None, :]
-
-
-def _nan_where_unknown(losses: jax.Array, label: Array, num_classes: int) -> jax.Array:
-    # A compiled program cannot raise on a value, and a silent zero would hide a wrong label. The
-    # select passes no gradient, so a masked row with such a label harms nothing.
-    if label.ndim == 2:
-        return losses
-    return jnp.where((label >= 0) & (label < num_classes), losses, jnp.nan)
-
-
-def softmax_cross_entropy(
-    logits: Array,
-    label: Array,
-    *,
-    label_smoothing: float = 0.0,
-    class_weights: Array | None = None,
-) -> jax.Array:
-    r"""Compute each example's cross entropy with the softmax of its logits.
-
-    With p = softmax(logits), y the one-hot or soft label, smoothing a and class weights w:
-
-        q_k = (1 - a) y_k + a / K        loss = -sum_k w_k q_k log p_k
-
-    so d loss / d logits_j = p_j sum_k(w_k q_k) - w_j q_j. The weights apply inside the sum, hence
-    to each share of a mixed label.
-
-    Args:
-      logits: (B, K) floating point, K >= 2; computed with in float32.
-      label: (B,) integer class indices, or (B, K) floating-point probabilities whose rows sum to 1.
-      label_smoothing: probability a, moved from the label to the uniform distribution; in [0, 1).
-      class_weights: (K,) weights >= 0, or None for ones.
-
-    Returns:
-      (B,) float32 losses in nats; NaN where an integer label lies outside [0, K).
-
-    Raises:
-      ValueError: if shapes or dtypes do not fit, or label_smoothing is outside [0, 1).
-
-    Example:
-      >>> logits = jnp.array([[2.0, 0.0], [0.0, 0.0]])
-      >>> [round(float(x), 4) for x in softmax_cross_entropy(logits, jnp.array([0, 1]))]
-      [0.1269, 0.6931]
-
-    Source: smoothing after Szegedy et al. 2016, arXiv:1512.00567, section 7.
-    """
-    _check_logits(logits)
-    batch_size, num_classes = logits.shape
-    _check_label(label, batch_size, num_classes)
-    _check_smoothing(label_smoothing)
-    target = _weighted_target(label, num_classes, label_smoothing, class_weights)
-    # The safe form takes 0 log 0 as 0, where logits lie further apart than float32 reaches.
-    losses = optax.safe_softmax_cross_entropy(jnp.asarray(logits, jnp.float32), target)
-    return _nan_where_unknown(losses, label, num_classes)
-
-
-def sigmoid_cross_entropy(
-    logits: Array,
-    label: Array,
-    *,
-    label_smoothing: float = 0.0,
-    class_weights: Array | None = None,
-) -> jax.Array:
-    r"""Compute each example's cross entropy with the sigmoid of its single logit, for two classes.
-
-    With p = sigmoid(logit) the probability of class 1, and q and w as in `softmax_cross_entropy`
-    with K = 2:
-
-        loss = -w_1 q_1 log p - w_0 q_0 log(1 - p)
-
-    which equals the softmax loss of the logits (0, logit).
-
-    Args:
-      logits: (B, 1) floating point, log-odds of class 1; computed with in float32.
-      label: (B,) integers 0 or 1, or (B, 2) floating-point probabilities whose rows sum to 1.
-      label_smoothing: probability moved from the label to the uniform distribution; in [0, 1).
-      class_weights: (2,) weights >= 0, or None for ones.
-
-    Returns:
-      (B,) float32 losses in nats; NaN where an integer label is neither 0 nor 1.
-
-    Raises:
-      ValueError: if shapes or dtypes do not fit, or label_smoothing is outside [0, 1).
-
-    Example:
-      >>> losses = sigmoid_cross_entropy(jnp.array([[2.0], [0.0]]), jnp.array([1, 0]))
-      >>> [round(float(x), 4) for x in losses]
-      [0.1269, 0.6931]
-
-    Source: smoothing after Szegedy et al. 2016, arXiv:1512.00567, section 7.
-    """
-    _check_logits(logits, 1)
-    _check_label(label, logits.shape[0], 2)
-    _check_smoothing(label_smoothing)
-    target = _weighted_target(label, 2, label_smoothing, class_weights)
-    logits = jnp.asarray(logits, jnp.float32)
-    # -log(1 - p) and -log p, each accurate where it is near zero.
-    nll = jax.nn.softplus(jnp.concatenate([logits, -logits], axis=1))
-    return _nan_where_unknown(jnp.sum(target * nll, axis=1), label, 2)
-
-
 def _checked_class_weights(
     class_weights: Sequence[float] | np.ndarray, num_classes: int
 ) -> np.ndarray:
@@ -179,17 +57,27 @@ def make_loss(
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | np.ndarray | None = None,
 ) -> LossFn:
-    """Make the loss function for a head.
+    """Make the function that computes each example's cross entropy, for a head.
+
+    With y the one-hot or soft label, smoothing a and class weights w:
+
+        q_k = (1 - a) y_k + a / K        loss = -sum_k w_k q_k log p_k
+
+    where p = softmax(logits), and d loss / d logits_j = p_j sum_k(w_k q_k) - w_j q_j. The weights
+    apply inside the sum, hence to each share of a mixed label. For "sigmoid", p_1 = sigmoid(logit)
+    is the probability of class 1 and p_0 = 1 - p_1: the softmax loss of the logits (0, logit).
 
     Args:
       head: "softmax" for K logits, or "sigmoid" for one logit on two classes.
       num_classes: K >= 2; exactly 2 for "sigmoid".
-      label_smoothing: as in `softmax_cross_entropy`; in [0, 1).
+      label_smoothing: probability a, moved from the label to the uniform distribution; in [0, 1).
       class_weights: (K,) finite weights >= 0, not all 0, or None for ones.
 
     Returns:
-      loss_fn(logits, label) -> (B,) float32 losses in nats; logits are (B, K), or (B, 1) for
-      "sigmoid"; label is (B,) integer or (B, K) floating point. It raises ValueError otherwise.
+      loss_fn(logits, label) -> (B,) float32 losses in nats. Logits are (B, K), or (B, 1) for
+      "sigmoid", floating point; computed with in float32. Labels are (B,) integers, of which one
+      outside [0, K) gives NaN; or (B, K) floating-point probabilities whose rows sum to 1. Other
+      shapes and dtypes raise ValueError.
 
     Raises:
       ValueError: if the head is unknown, or an option does not fit it.
@@ -198,40 +86,60 @@ def make_loss(
       >>> loss_fn = make_loss("softmax", num_classes=2, class_weights=[1.0, 3.0])
       >>> [round(float(x), 4) for x in loss_fn(jnp.zeros((2, 2)), jnp.array([0, 1]))]
       [0.6931, 2.0794]
+
+    Source: smoothing after Szegedy et al. 2016, arXiv:1512.00567, section 7.
     """
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
     if num_classes < 2 or (head == "sigmoid" and num_classes != 2):
         expected = "2" if head == "sigmoid" else "at least 2"
         raise ValueError(f'num_classes must be {expected} for head "{head}", got {num_classes}.')
-    _check_smoothing(label_smoothing)
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}.")
     weights = None if class_weights is None else _checked_class_weights(class_weights, num_classes)
-    cross_entropy = softmax_cross_entropy if head == "softmax" else sigmoid_cross_entropy
 
     def loss_fn(logits: Array, label: Array) -> jax.Array:
         _check_logits(logits, num_classes if head == "softmax" else 1)
-        return cross_entropy(logits, label, label_smoothing=label_smoothing, class_weights=weights)
+        _check_label(label, logits.shape[0], num_classes)
+        if label.ndim == 1:
+            target = jax.nn.one_hot(label.astype(jnp.int32), num_classes, dtype=jnp.float32)
+        else:
+            target = jnp.asarray(label, jnp.float32)
+        if label_smoothing:
+            target = optax.smooth_labels(target, label_smoothing)
+        if weights is not None:
+            target = target * jnp.asarray(weights)[None, :]
+        logits = jnp.asarray(logits, jnp.float32)
+        if head == "softmax":
+            # The safe form takes 0 log 0 as 0, where logits lie further apart than float32 reaches.
+            losses = optax.safe_softmax_cross_entropy(logits, target)
+        else:
+            # -log(1 - p) and -log p, each accurate where it is near zero.
+            nll = jax.nn.softplus(jnp.concatenate([logits, -logits], axis=1))
+            losses = jnp.sum(target * nll, axis=1)
+        if label.ndim == 2:
+            return losses
+        # A compiled program cannot raise on a value, and a silent zero would hide a wrong label.
+        # The select passes no gradient, so a masked row with such a label harms nothing.
+        return jnp.where((label >= 0) & (label < num_classes), losses, jnp.nan)
 
     return loss_fn
 
 
-def class_weights_from_counts(
-    counts: Sequence[int] | np.ndarray, scheme: str = "balanced"
-) -> np.ndarray:
+def class_weights_from_counts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     """Compute a weight for each class from how often it occurs.
 
-    "balanced" gives w_c = n / (K n_c) with n the sum of all counts: every class then carries the
-    same total weight, and the weights average 1 over the examples. "none" gives ones.
+    w_c = n / (K n_c) with n the sum of all counts: every class then carries the same total weight,
+    and the weights average 1 over the examples.
 
     Args:
-      counts: (K,) examples of each class in the training split; each > 0 for "balanced".
-      scheme: "balanced" or "none".
+      counts: (K,) examples of each class in the training split; each > 0.
 
     Returns:
       (K,) float32, a NumPy array.
 
     Raises:
-      ValueError: if the scheme is unknown, or a count does not allow it.
+      ValueError: if a count is below 1.
 
     Example:
       >>> class_weights_from_counts([30, 10]).tolist()
@@ -240,18 +148,14 @@ def class_weights_from_counts(
     Source: King & Zeng 2001, "Logistic Regression in Rare Events Data", Political Analysis 9(2);
     the form n / (K n_c) is scikit-learn's class_weight="balanced".
     """
-    if scheme not in WEIGHT_SCHEMES:
-        raise unknown_name("class weight scheme", scheme, WEIGHT_SCHEMES)
     counts = np.asarray(counts)
     if counts.ndim != 1 or counts.size == 0 or (counts < 0).any():
         raise ValueError(f"counts must be (K,) numbers >= 0, got {counts.tolist()}.")
-    if scheme == "none":
-        return np.ones(counts.shape, np.float32)
     if (counts == 0).any():
         empty = np.flatnonzero(counts == 0).tolist()
         raise ValueError(
-            f'counts of classes {empty} are 0, but "balanced" divides by each count; '
-            'drop the empty classes or use scheme "none".'
+            f"counts of classes {empty} are 0, but balanced weights divide by each count; "
+            "drop the empty classes or use no weights."
         )
     return (counts.sum() / (counts.size * counts)).astype(np.float32)
 

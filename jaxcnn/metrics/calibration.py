@@ -14,7 +14,7 @@ _SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 probability of 0 is no
 
 
 class CalibrationCurve(NamedTuple):
-    """Accuracy by confidence, a row a bin; NaN where a bin is empty."""
+    """Accuracy by confidence, one row per bin; NaN where a bin is empty."""
 
     edges: np.ndarray  # (M + 1,) float64, bin m holds confidences in (edges[m], edges[m + 1]]
     confidence: np.ndarray  # (M,) float64, mean probability of the predicted class
@@ -65,37 +65,10 @@ def expected_calibration_error(
 
     Source: Guo et al. 2017, arXiv:1706.04599, equation 3.
     """
-    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
-    if probabilities.ndim != 2 or not len(labels) or num_bins < 1:
-        raise ValueError(
-            f"probabilities must be (N, K) of at least 1 example and num_bins be at least 1, got "
-            f"{probabilities.shape} and {num_bins}."
-        )
-    check_same_length(labels, probabilities, None)
-    check_classes("labels", labels, probabilities.shape[1])
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = confidence_bins(confidence, num_bins)
+    confidence, right, bins = _binned(probabilities, labels, num_bins)
     # The number of examples in a bin cancels out: share times mean is sum over N.
     gaps = np.bincount(bins, weights=right - confidence, minlength=num_bins)
-    return float(np.abs(gaps).sum() / len(labels))
-
-
-def confidence_bins(confidence: np.ndarray, num_bins: int) -> np.ndarray:
-    """Sort confidences into bins of equal width, bin m of ((m - 1) / num_bins, m / num_bins].
-
-    Args:
-      confidence: (N,) floating in [0, 1].
-      num_bins: number of bins, at least 1.
-
-    Returns:
-      (N,) int64 in [0, num_bins); a confidence of 0 is in the first.
-
-    Example:
-      >>> confidence_bins(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
-      [0, 0, 1, 1]
-    """
-    return np.clip(np.ceil(confidence * num_bins).astype(np.int64) - 1, 0, num_bins - 1)
+    return float(np.abs(gaps).sum() / len(right))
 
 
 def calibration_curve(
@@ -124,10 +97,7 @@ def calibration_curve(
 
     Source: Guo et al. 2017, arXiv:1706.04599, section 2.
     """
-    expected_calibration_error(probabilities, labels, num_bins=num_bins)  # checks them
-    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    bins = confidence_bins(confidence, num_bins)
+    confidence, right, bins = _binned(probabilities, labels, num_bins)
     count = np.bincount(bins, minlength=num_bins)
     num_right = np.bincount(bins, weights=right, minlength=num_bins)
     with np.errstate(invalid="ignore"):
@@ -149,7 +119,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
     Args:
       probabilities: (N, K), rows that sum to 1; their logarithms serve as logits, which differ from
-        the network's by a number a row that changes nothing.
+        the network's by one number per row, which changes nothing.
       labels: (N,) integers in [0, K).
 
     Returns:
@@ -169,13 +139,13 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     Source: Guo et al. 2017, arXiv:1706.04599, section 4.2; deviation: the minimum is found by
     bisection.
     """
-    expected_calibration_error(probabilities, labels)  # checks them
-    logits, labels = _logits(probabilities), np.asarray(labels)
+    probabilities, labels = _checked(probabilities, labels)
+    logits = _logits(probabilities)
     own = np.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
 
     def slope(inverse: float) -> float:
         """Give the derivative of the mean loss by the inverse temperature."""
-        weights = _softmax(inverse * logits)
+        weights = softmax(inverse * logits)
         return float(((weights * logits).sum(axis=1) - own).mean())
 
     low, high = 1 / _MOST, 1 / _LEAST
@@ -208,7 +178,7 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     """
     if not temperature > 0:
         raise ValueError(f"temperature (={temperature}) must be above 0.")
-    return _softmax(_logits(probabilities) / temperature)
+    return softmax(_logits(probabilities) / temperature)
 
 
 def calibrate(
@@ -221,7 +191,7 @@ def calibrate(
 
     Args:
       validation: (N, K) probabilities and (N,) labels, to fit the temperature on.
-      test: likewise, to measure on.
+      test: (N, K) probabilities and (N,) labels, to measure on.
       num_bins: number of bins of the curves.
 
     Returns:
@@ -264,10 +234,38 @@ def most_confident_errors(
     return wrong[np.argsort(-confidence, kind="stable")][:count]
 
 
+def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
+    if probabilities.ndim != 2 or not len(labels):
+        raise ValueError(
+            f"probabilities must be (N, K) of at least 1 example, got {probabilities.shape}."
+        )
+    check_same_length(labels, probabilities)
+    check_classes("labels", labels, probabilities.shape[1])
+    return probabilities, labels
+
+
+def _binned(
+    probabilities: np.ndarray, labels: np.ndarray, num_bins: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give each example's confidence, whether it is right, and its bin, (N,) each.
+
+    Bin m holds the confidences in ((m - 1) / num_bins, m / num_bins]; 0 is in the first.
+    """
+    probabilities, labels = _checked(probabilities, labels)
+    if num_bins < 1:
+        raise ValueError(f"num_bins must be at least 1, got {num_bins}.")
+    confidence = probabilities.max(axis=1)
+    bins = np.ceil(confidence * num_bins).astype(np.int64) - 1
+    right = probabilities.argmax(axis=1) == labels
+    return confidence, right, np.clip(bins, 0, num_bins - 1)
+
+
 def _logits(probabilities: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Turn (N, K) logits into probabilities, on the host."""
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)

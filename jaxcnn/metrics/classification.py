@@ -1,25 +1,15 @@
 """What a model got right: sums that merge exactly, and statistics of labels against predictions.
 
-`batch_metrics` and `merge` are pure and run inside compiled steps; everything else runs on the
-host, in NumPy and float64. Padded examples, where `mask` is False, never count.
+`batch_metrics` is pure and runs inside compiled steps; everything else runs on the host, in NumPy
+and float64. Padded examples, where `mask` is False, never count.
 """
 
 from statistics import NormalDist
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.types import Array, Metrics
-
-
-class ClassScores(NamedTuple):
-    """Precision and recall of each class; NaN where the quotient is 0 / 0."""
-
-    precision: np.ndarray  # (K,) float64, share of the predictions of a class that are right
-    recall: np.ndarray  # (K,) float64, share of the examples of a class that are found
-    support: np.ndarray  # (K,) int64, examples of the class
 
 
 def batch_metrics(losses: Array, predicted: Array, label: Array, mask: Array) -> Metrics:
@@ -62,77 +52,6 @@ def batch_metrics(losses: Array, predicted: Array, label: Array, mask: Array) ->
         correct=jnp.sum(correct, dtype=jnp.int32),
         count=jnp.sum(mask, dtype=jnp.int32),
     )
-
-
-def empty_metrics() -> Metrics:
-    """Make the metrics of no examples, from which merging starts.
-
-    Returns:
-      Metrics of NumPy zeros: loss_sum float32, correct int32, count int32.
-    """
-    return Metrics(np.zeros((), np.float32), np.zeros((), np.int32), np.zeros((), np.int32))
-
-
-def merge(a: Metrics, b: Metrics) -> Metrics:
-    """Add two metrics; the counts exactly, the loss to the rounding of float32.
-
-    Args:
-      a: metrics of some examples.
-      b: metrics of others.
-
-    Returns:
-      Metrics of all of them, as if they had come in one batch.
-
-    Example:
-      >>> half = Metrics(np.float32(1.5), np.int32(1), np.int32(2))
-      >>> accuracy(merge(half, half))
-      0.5
-    """
-    return jax.tree.map(lambda x, y: x + y, a, b)
-
-
-def _example_count(metrics: Metrics) -> int:
-    if not (count := int(metrics.count)):
-        raise ValueError("metrics hold no examples (count is 0), so they have no mean.")
-    return count
-
-
-def accuracy(metrics: Metrics) -> float:
-    """Compute the share of right predictions.
-
-    Args:
-      metrics: sums over at least one example; waits for them if they are still being computed.
-
-    Returns:
-      correct / count, in [0, 1].
-
-    Raises:
-      ValueError: if no example was counted.
-
-    Example:
-      >>> accuracy(Metrics(np.float32(1.5), np.int32(3), np.int32(4)))
-      0.75
-    """
-    return int(metrics.correct) / _example_count(metrics)
-
-
-def mean_loss(metrics: Metrics) -> float:
-    """Compute the mean loss.
-
-    Args:
-      metrics: sums over at least one example; waits for them if they are still being computed.
-
-    Returns:
-      loss_sum / count, in nats.
-
-    Raises:
-      ValueError: if no example was counted.
-
-    Example:
-      >>> mean_loss(Metrics(np.float32(1.5), np.int32(3), np.int32(4)))
-      0.375
-    """
-    return float(metrics.loss_sum) / _example_count(metrics)
 
 
 def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -187,111 +106,61 @@ def check_classes(name: str, values: np.ndarray, num_classes: int) -> None:
         )
 
 
-def confusion_matrix(
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    num_classes: int,
-    *,
-    mask: np.ndarray | None = None,
-) -> np.ndarray:
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
     """Count how often each class was taken for each.
 
     Args:
       labels: (N,) integers in [0, num_classes), the true classes.
       predictions: (N,) integers in [0, num_classes).
       num_classes: K.
-      mask: (N,) bool, False on examples to leave out, or None to count all.
 
     Returns:
       (K, K) int64: element [i, j] counts examples of class i predicted as j.
 
     Raises:
-      ValueError: if shapes differ or a counted class is out of range.
+      ValueError: if shapes differ or a class is out of range.
 
     Example:
       >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
       [[1, 1], [0, 1]]
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
-    check_same_length(labels, predictions, mask)
-    if mask is not None:
-        labels, predictions = labels[mask], predictions[mask]
+    check_same_length(labels, predictions)
     check_classes("labels", labels, num_classes)
     check_classes("predictions", predictions, num_classes)
     cells = labels.astype(np.int64) * num_classes + predictions.astype(np.int64)
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def check_same_length(first: np.ndarray, second: np.ndarray, mask: np.ndarray | None) -> None:
-    """Raise ValueError unless the arrays are as long as each other, and the mask is of bools."""
-    lengths = [len(x) for x in (first, second, mask) if x is not None]
-    if len(set(lengths)) != 1 or (mask is not None and np.asarray(mask).dtype != np.bool_):
-        kind = "none" if mask is None else np.asarray(mask).dtype
+def check_same_length(labels: np.ndarray, answers: np.ndarray) -> None:
+    """Raise ValueError unless there is one answer for each label."""
+    if len(labels) != len(answers):
         raise ValueError(
-            "one label, one prediction and, if given, one bool of mask must come for each "
-            f"example, got lengths {lengths} and mask {kind}."
+            f"one answer must come for each label, got {len(answers)} for {len(labels)} labels."
         )
 
 
-def per_class_precision_recall(confusion: np.ndarray) -> ClassScores:
+def per_class_precision_recall(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute each class's precision and recall.
 
     Args:
       confusion: (K, K) counts as `confusion_matrix` gives them, true class by row.
 
     Returns:
-      ClassScores; precision is NaN for a class never predicted, recall for one without examples.
+      Two arrays, (K,) float64: the share of the predictions of a class that are right, NaN for a
+      class never predicted; and the share of its examples that are found, NaN without examples.
 
     Raises:
       ValueError: if the matrix is not square.
 
     Example:
-      >>> scores = per_class_precision_recall(np.array([[3, 1], [0, 4]]))
-      >>> scores.precision.tolist(), scores.recall.tolist()
+      >>> precision, recall = per_class_precision_recall(np.array([[3, 1], [0, 4]]))
+      >>> precision.tolist(), recall.tolist()
       ([1.0, 0.8], [0.75, 1.0])
     """
     confusion = np.asarray(confusion)
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
         raise ValueError(f"confusion must have shape (K, K), got {confusion.shape}.")
-    right, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    right = np.diag(confusion)
     with np.errstate(invalid="ignore"):
-        return ClassScores(right / predicted, right / support, support)
-
-
-def top_k_accuracy(
-    scores: np.ndarray, labels: np.ndarray, k: int, *, mask: np.ndarray | None = None
-) -> float:
-    """Compute the share of examples whose label is among the k highest scores.
-
-    Ties go to the lower class, as in argmax, so top-1 equals the accuracy of the predicted class.
-
-    Args:
-      scores: (N, K) logits or probabilities.
-      labels: (N,) integers in [0, K).
-      k: how many classes may be named, in [1, K].
-      mask: (N,) bool, False on examples to leave out, or None to count all.
-
-    Returns:
-      Share in [0, 1].
-
-    Raises:
-      ValueError: if shapes differ, k or a counted label is out of range, a counted score is NaN,
-        or no example counts.
-
-    Example:
-      >>> top_k_accuracy(np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), np.array([1, 2]), 2)
-      0.5
-    """
-    scores, labels = np.asarray(scores), np.asarray(labels)
-    check_same_length(labels, scores, mask)
-    if scores.ndim != 2 or not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"scores must be (N, K) and k lie in [1, K], got {scores.shape}, k={k}.")
-    if mask is not None:
-        scores, labels = scores[mask], labels[mask]
-    check_classes("labels", labels, scores.shape[1])
-    if not len(labels) or np.isnan(scores).any():
-        raise ValueError(f"top-{k} accuracy needs examples and no NaN score, got {len(labels)}.")
-    own = np.take_along_axis(scores, labels[:, None], axis=1)
-    earlier = np.arange(scores.shape[1]) < labels[:, None]
-    rank = ((scores > own) | ((scores == own) & earlier)).sum(axis=1)
-    return float((rank < k).mean())
+        return right / confusion.sum(axis=0), right / confusion.sum(axis=1)

@@ -69,25 +69,22 @@ def color_histogram(images: np.ndarray, *, bins_per_channel: int = 8) -> np.ndar
     return _in_chunks(count, images, num_bins)
 
 
-def edge_orientation_histogram(
-    images: np.ndarray, *, num_bins: int = 36, grid: int = 1
-) -> np.ndarray:
+def edge_orientation_histogram(images: np.ndarray, *, num_bins: int = 36) -> np.ndarray:
     """Sum each image's gradient magnitudes by the gradient's direction.
 
     Directions run over the full circle, so dark-to-light differs from light-to-dark. A pixel's
-    vote is shared between the two nearest bins. With `grid` 1 the histogram is of the whole
-    image and knows no places; with `grid` g there is one for each of g x g tiles.
+    vote is shared between the two nearest bins. The histogram is of the whole image and knows no
+    places.
 
     Args:
-      images: (N, H, W, C) uint8, H and W at least 3 * grid.
+      images: (N, H, W, C) uint8, H and W at least 3.
       num_bins: directions; 36 is one for every 10 degrees.
-      grid: tiles along each side.
 
     Returns:
-      (N, grid * grid * num_bins) float32; each row sums to 1, or is 0 for an even image.
+      (N, num_bins) float32; each row sums to 1, or is 0 for an even image.
 
     Raises:
-      ValueError: if `images` is not uint8 of rank 4 or is too small, or an option is below 1.
+      ValueError: if `images` is not uint8 of rank 4 or is too small, or num_bins is below 1.
 
     Example:
       >>> ramp = np.broadcast_to(np.arange(8, dtype=np.uint8)[None, None, :, None], (1, 8, 8, 1))
@@ -97,30 +94,29 @@ def edge_orientation_histogram(
     Source: Freeman and Roth 1995; Dalal and Triggs 2005, section 6; deviations: see the module.
     """
     _check_images(images)
-    if num_bins < 1 or grid < 1:
-        raise ValueError(f"num_bins (={num_bins}) and grid (={grid}) must be at least 1.")
-    if min(images.shape[1:3]) < 3 * grid:
+    if num_bins < 1:
+        raise ValueError(f"num_bins (={num_bins}) must be at least 1.")
+    if min(images.shape[1:3]) < 3:
         raise ValueError(
-            f"images of {images.shape[1]}x{images.shape[2]} pixels are too small for grid "
-            f"(={grid}); expected at least {3 * grid} pixels a side."
+            f"images of {images.shape[1]}x{images.shape[2]} pixels have no gradients; expected at "
+            "least 3 pixels a side."
         )
-    tiles, features = grid * grid, grid * grid * num_bins
 
     def count(chunk: np.ndarray) -> np.ndarray:
         magnitude, direction = _strongest_gradient(chunk)
         position = direction * num_bins  # bin k is centred on the direction k / num_bins
         low = position.astype(np.int64)
         upper_share = (position - low.astype(np.float32)) * magnitude
-        # Two bins too many in each tile: both go round the circle to the first ones.
+        # Two bins too many: both go round the circle to the first ones.
         padded = num_bins + 2
-        cells = low + _tile_of_pixels(magnitude.shape[1:], grid) * padded
-        votes = _histogram_per_image(cells, magnitude - upper_share, tiles * padded)
-        votes[:, 1:] += _histogram_per_image(cells, upper_share, tiles * padded)[:, :-1]
-        votes = votes.reshape(len(chunk), tiles, padded)
-        votes = _wrapped(votes, num_bins).reshape(len(chunk), features)
+        found = _histogram_per_image(low, magnitude - upper_share, padded)
+        found[:, 1:] += _histogram_per_image(low, upper_share, padded)[:, :-1]
+        votes = found[:, :num_bins].copy()
+        for extra in range(num_bins, padded):
+            votes[:, extra % num_bins] += found[:, extra]
         return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1e-12)
 
-    return _in_chunks(count, images, features)
+    return _in_chunks(count, images, num_bins)
 
 
 def baseline_accuracy(
@@ -135,8 +131,8 @@ def baseline_accuracy(
 
     Args:
       train: features (N, F) float32 and labels (N,) integers; not yet standardised.
-      validation: likewise.
-      test: likewise; looked at once, with the chosen l2.
+      validation: features and labels that choose l2.
+      test: features and labels, looked at once, with the chosen l2.
       num_classes: number of classes.
       l2_choices: penalties to choose from; among equals the largest wins.
 
@@ -172,8 +168,8 @@ def histogram_baselines(
 
     Args:
       train: images (N, H, W, C) uint8 and labels (N,) integers.
-      validation: likewise; chooses the penalty.
-      test: likewise.
+      validation: images and labels that choose the penalty.
+      test: images and labels, looked at once.
       num_classes: number of classes.
 
     Returns:
@@ -182,18 +178,12 @@ def histogram_baselines(
     Raises:
       ValueError: if images or labels are not as stated.
     """
-    kinds: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "color_histogram": color_histogram,
-        "edge_orientation_histogram": edge_orientation_histogram,
-    }
     return {
-        name: baseline_accuracy(
-            (describe(train[0]), train[1]),
-            (describe(validation[0]), validation[1]),
-            (describe(test[0]), test[1]),
+        describe.__name__: baseline_accuracy(
+            *((describe(images), labels) for images, labels in (train, validation, test)),
             num_classes=num_classes,
         )
-        for name, describe in kinds.items()
+        for describe in (color_histogram, edge_orientation_histogram)
     }
 
 
@@ -209,18 +199,6 @@ def _strongest_gradient(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         square = right * right + down * down
     turns = np.arctan2(down, right) * np.float32(0.5 / np.pi)
     return np.sqrt(square), np.where(turns < 0, turns + np.float32(1.0), turns)
-
-
-def _wrapped(votes: np.ndarray, num_bins: int) -> np.ndarray:
-    wrapped = votes[..., :num_bins].copy()
-    for extra in range(num_bins, votes.shape[-1]):
-        wrapped[..., extra % num_bins] += votes[..., extra]
-    return wrapped
-
-
-def _tile_of_pixels(shape: tuple[int, ...], grid: int) -> np.ndarray:
-    rows, columns = (np.arange(size) * grid // size for size in shape)
-    return (rows[:, None] * grid + columns[None, :])[None]
 
 
 def _histogram_per_image(

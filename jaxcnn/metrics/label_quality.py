@@ -1,7 +1,6 @@
 """Which labels look wrong: scores for every example of a split, from a network's answers to it.
 
-Pure NumPy on what any run can give: probabilities or logits, of one state of a network or of
-several (its epochs, its checkpoints, several networks), and features. In every score more is more
+Pure NumPy on what any run can give: probabilities and features. In every score more is more
 suspicious. What all of them share is that a network learns what many examples agree on before it
 learns a label that is wrong.
 """
@@ -10,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcnn.metrics.calibration import softmax
+from jaxcnn.metrics.classification import check_classes
 from jaxcnn.metrics.logistic_regression import fit_logistic_regression, standardise
 
 
@@ -21,10 +22,10 @@ class Suspicion(NamedTuple):
 
 
 def label_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Compute each example's cross-entropy, averaged over the states of the network.
+    """Compute each example's cross-entropy.
 
     Args:
-      probabilities: (N, K), or (T, N, K) of T states.
+      probabilities: (N, K), rows that sum to 1.
       labels: (N,) integers in [0, K).
 
     Returns:
@@ -37,52 +38,27 @@ def label_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
       >>> label_losses(np.array([[0.5, 0.5], [0.9, 0.1]]), np.array([0, 1])).round(3).tolist()
       [0.693, 2.303]
     """
-    of_label = _of_label(_states(probabilities, labels), labels)
-    return -np.log(np.maximum(of_label, 1e-30)).mean(axis=0)
+    of_label = _table(probabilities, labels)[np.arange(len(labels)), labels]
+    return -np.log(np.maximum(of_label, 1e-30))
 
 
 def error_norms(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Compute the length of the error vector, |p - y| with y the one-hot label.
 
     Args:
-      probabilities: as for `label_losses`.
-      labels: as for `label_losses`.
-
-    Returns:
-      (N,) float64 in [0, sqrt(2)], averaged over the states.
-
-    Raises:
-      ValueError: as `label_losses`.
-
-    Source: EL2N of Paul et al. 2021, arXiv:2107.07075, section 2.2.
-    """
-    states = _states(probabilities, labels)
-    one_hot = np.eye(states.shape[2])[labels]
-    return np.linalg.norm(states - one_hot[None], axis=2).mean(axis=0)
-
-
-def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Compute by how much the label's logit exceeds the largest other one, averaged over states.
-
-    Over the epochs of a training this is the area under the margin. A low one is suspicious: turn
-    its sign to rank by it. Logarithms of probabilities serve as well as logits.
-
-    Args:
-      logits: (N, K), or (T, N, K) of T states; K >= 2.
+      probabilities: (N, K), rows that sum to 1.
       labels: (N,) integers in [0, K).
 
     Returns:
-      (N,) float64.
+      (N,) float64 in [0, sqrt(2)].
 
     Raises:
-      ValueError: as `label_losses`.
+      ValueError: if the shapes do not agree, or a label is none of the K.
 
-    Source: Pleiss et al. 2020, arXiv:2001.10528, section 3.
+    Source: EL2N of Paul et al. 2021, arXiv:2107.07075, section 2.2.
     """
-    states = _states(logits, labels)
-    others = states.copy()
-    others[:, np.arange(len(labels)), labels] = -np.inf
-    return (_of_label(states, labels) - others.max(axis=2)).mean(axis=0)
+    table = _table(probabilities, labels)
+    return np.linalg.norm(table - np.eye(table.shape[1])[labels], axis=1)
 
 
 def cross_validated_probabilities(
@@ -134,8 +110,7 @@ def cross_validated_probabilities(
         )
         inputs = standardise(features[held_out], seen)
         logits[held_out] = inputs @ np.asarray(model.weights) + np.asarray(model.bias)[None]
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return softmax(logits)
 
 
 def suspect_labels(probabilities: np.ndarray, labels: np.ndarray) -> Suspicion:
@@ -155,7 +130,7 @@ def suspect_labels(probabilities: np.ndarray, labels: np.ndarray) -> Suspicion:
       labels are wrong.
 
     Raises:
-      ValueError: as `label_losses`.
+      ValueError: if the shapes do not agree, or a label is none of the K.
 
     Example:
       >>> answers = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95]])
@@ -165,7 +140,7 @@ def suspect_labels(probabilities: np.ndarray, labels: np.ndarray) -> Suspicion:
     Source: Northcutt et al. 2021, arXiv:1911.00068, section 3.1, equations 1 and 2; deviations:
     the joint is not calibrated to the counts of the labels, since only its entries are used.
     """
-    table = _states(probabilities, labels)[0]
+    table = _table(probabilities, labels)
     num_classes = table.shape[1]
     # A class without examples has no mean, and nothing is surely of it.
     thresholds = [
@@ -192,21 +167,13 @@ def rank_by(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
 
 
-def _states(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Give (T, N, K) float64 from one state's answers or several."""
-    states = np.asarray(values, np.float64)
-    states = states[None] if states.ndim == 2 else states
-    if states.ndim != 3 or states.shape[1] != len(labels) or states.shape[2] < 2:
+def _table(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Give the probabilities as (N, K) float64, checked against the labels."""
+    table = np.asarray(probabilities, np.float64)
+    if table.ndim != 2 or len(table) != len(labels) or table.shape[1] < 2:
         raise ValueError(
-            f"answers must be (N, K) or (T, N, K) for {len(labels)} labels and K >= 2 classes, got "
-            f"{np.shape(values)}."
+            f"answers must be (N, K) for {len(labels)} labels and K >= 2 classes, got "
+            f"{table.shape}."
         )
-    if len(labels) and not (np.min(labels) >= 0 and np.max(labels) < states.shape[2]):
-        raise ValueError(
-            f"labels must lie in [0, {states.shape[2]}), got {np.min(labels)} to {np.max(labels)}."
-        )
-    return states
-
-
-def _of_label(states: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return states[:, np.arange(len(labels)), labels]
+    check_classes("labels", np.asarray(labels), table.shape[1])
+    return table

@@ -17,12 +17,10 @@ import optax
 from jaxcnn.types import Array, PyTree
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> (B,) nats
-# (variables, inputs, label, mask) -> gradients, leaves (B, ...)
-PerExampleGradients = Callable[[PyTree, Array, Array, Array], PyTree]
 
 
 class GradientSums(NamedTuple):
-    """Sums over examples, so that adding two is exact up to rounding, see `add_sums`."""
+    """Sums over examples, so that adding two is exact up to rounding."""
 
     gradient: PyTree  # sum of the gradients
     square: Array  # () float32, sum of their squared norms
@@ -37,61 +35,23 @@ class NoiseScale(NamedTuple):
     batch_size: float  # B_simple = noise / signal, in examples; inf where no signal is seen
 
 
-# (variables, inputs, label, mask) -> (B,) norms, sums
-GradientSummary = Callable[[PyTree, Array, Array, Array], tuple[jax.Array, GradientSums]]
-
-
-def make_per_example_gradients(
-    model: Any, loss_fn: LossFn, *, frozen: Container[str] = ()
-) -> PerExampleGradients:
-    """Build the gradient of each example's loss, by `vmap` over `grad`, as a pure function.
-
-    Memory grows with examples times parameters; `make_gradient_summary` keeps a chunk at a time.
+def make_gradient_summary(
+    model: Any, loss_fn: LossFn, *, chunk_size: int = 8, frozen: Container[str] = ()
+) -> Callable[[PyTree, Array, Array, Array], tuple[jax.Array, GradientSums]]:
+    """Build the gradient norm of each example, and the sums that tell the noise scale.
 
     Args:
       model: a Flax module called as `model.apply(variables, inputs, train=False)`: BatchNorm uses
         its averages, see this module's text.
-      loss_fn: (logits, label) to one loss an example, as `losses.make_loss` makes.
+      loss_fn: (logits, label) to one loss per example, as `losses.make_loss` makes.
+      chunk_size: so many examples' gradients are held at a time; no effect on results beyond
+        rounding.
       frozen: names at the top of the parameters of which no gradient is taken.
 
     Returns:
-      gradients(variables, inputs, label, mask) to the tree of parameters without the frozen ones,
-      leaves (B, ...); zeros where the mask is False, whatever stands there. `inputs` are (B, ...)
-      as the module takes them, already normalised.
-
-    Example:
-      >>> from jaxcnn import create_model, losses
-      >>> model, images = create_model("six_conv", 2, depth=1), jnp.ones((3, 8, 8, 3))
-      >>> variables = model.init(jax.random.key(0), images, train=False)
-      >>> gradients = make_per_example_gradients(model, losses.make_loss("softmax", num_classes=2))
-      >>> found = gradients(variables, images, jnp.array([0, 1, 1]), jnp.array([True, True, False]))
-      >>> found["head"]["linear"]["bias"].shape
-      (3, 2)
-    """
-    gradient = _gradient_of_one(model, loss_fn, frozen)
-
-    def gradients(variables: PyTree, inputs: Array, label: Array, mask: Array) -> PyTree:
-        mapped = jax.vmap(gradient, in_axes=(None, 0, 0, 0))
-        return mapped(variables, *(jnp.asarray(x) for x in (inputs, label, mask)))
-
-    return gradients
-
-
-def make_gradient_summary(
-    model: Any, loss_fn: LossFn, *, chunk_size: int = 8, frozen: Container[str] = ()
-) -> GradientSummary:
-    """Build the gradient norm of each example, and the sums that tell the noise scale.
-
-    Args:
-      model: as for `make_per_example_gradients`; BatchNorm uses its averages.
-      loss_fn: as for `make_per_example_gradients`.
-      chunk_size: so many examples' gradients are held at a time; no effect on results beyond
-        rounding.
-      frozen: as for `make_per_example_gradients`.
-
-    Returns:
       summary(variables, inputs, label, mask) to (norms, sums): (B,) float32 L2 norms over all
-      parameters, 0 where the mask is False; and `GradientSums` of the examples that count.
+      parameters but the frozen ones, 0 where the mask is False; and `GradientSums` of the examples
+      that count. `inputs` are (B, ...) as the module takes them, already normalised.
 
     Raises:
       ValueError: if chunk_size is below 1.
@@ -101,7 +61,19 @@ def make_gradient_summary(
     """
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}.")
-    gradients = make_per_example_gradients(model, loss_fn, frozen=frozen)
+
+    def gradient(variables: PyTree, x: jax.Array, label: jax.Array, mask: jax.Array) -> PyTree:
+        """Take the gradient of one example's loss; zeros where its mask is False."""
+
+        def objective(trained: PyTree) -> jax.Array:
+            params = {**variables["params"], **trained}
+            logits = model.apply({**variables, "params": params}, x[None], train=False)
+            return loss_fn(logits, label[None])[0]
+
+        found = jax.grad(objective)(_without(variables["params"], frozen))
+        return jax.tree.map(lambda leaf: jnp.where(mask, leaf, jnp.zeros_like(leaf)), found)
+
+    gradients = jax.vmap(gradient, in_axes=(None, 0, 0, 0))
 
     def summary(
         variables: PyTree, inputs: Array, label: Array, mask: Array
@@ -118,7 +90,7 @@ def make_gradient_summary(
                 jnp.sum(norms**2),
                 jnp.sum(chunk[2], dtype=jnp.int32),
             )
-            return add_sums(sums, added), norms
+            return jax.tree.map(jnp.add, sums, added), norms
 
         start = GradientSums(
             jax.tree.map(jnp.zeros_like, _without(variables["params"], frozen)),
@@ -131,76 +103,37 @@ def make_gradient_summary(
     return summary
 
 
-def add_sums(a: GradientSums, b: GradientSums) -> GradientSums:
-    """Add the sums of some examples to those of others.
-
-    Args:
-      a: sums over some examples.
-      b: sums over others, of the same tree.
-
-    Returns:
-      Sums over all of them.
-    """
-    return jax.tree.map(jnp.add, a, b)
-
-
 def noise_scale(sums: GradientSums) -> NoiseScale:
     """Estimate the gradient-noise scale from the gradients of single examples.
+
+    With G_1 the gradient of one example and G_n that of all n:
+
+        E |G_B|^2 = |G|^2 + tr(Sigma) / B
+        |G|^2     = (n |G_n|^2 - |G_1|^2) / (n - 1)
+        tr(Sigma) = (|G_1|^2 - |G_n|^2) / (1 - 1 / n)
+
+    Both are unbiased; their quotient is not quite.
 
     Args:
       sums: over at least two examples, as `make_gradient_summary` gives; padding is not in them.
 
     Returns:
-      The estimates, which are those of `noise_scale_of_batches` for batches of 1 and of all.
+      The estimates. Where the signal comes out as 0 or less, the examples do not tell it from
+      noise, and `batch_size` is inf.
 
     Raises:
       ValueError: if fewer than two examples count.
 
-    Source: McCandlish et al. 2018, arXiv:1812.06162, appendix A.1.
+    Source: McCandlish et al. 2018, arXiv:1812.06162, appendix A.1, equations A.2 and A.3, for
+    batches of 1 and of all.
     """
     count = int(sums.count)
     if count < 2:
         raise ValueError(f"the noise scale needs the gradients of 2 examples or more, got {count}.")
     mean = jax.tree.map(lambda leaf: leaf / count, sums.gradient)
-    return noise_scale_of_batches(
-        float(sums.square) / count, float(optax.tree.norm(mean)) ** 2, small=1, big=count
-    )
-
-
-def noise_scale_of_batches(
-    small_square: float, big_square: float, *, small: int, big: int
-) -> NoiseScale:
-    """Estimate the gradient-noise scale from gradients of batches of two sizes.
-
-        E |G_B|^2 = |G|^2 + tr(Sigma) / B
-        |G|^2     = (big |G_big|^2 - small |G_small|^2) / (big - small)
-        tr(Sigma) = (|G_small|^2 - |G_big|^2) / (1 / small - 1 / big)
-
-    Both are unbiased where the squares are means over batches; their quotient is not quite.
-
-    Args:
-      small_square: mean squared norm of the gradient of batches of `small` examples.
-      big_square: of batches of `big` examples.
-      small: examples in the smaller batches, >= 1.
-      big: examples in the larger ones, > small.
-
-    Returns:
-      The estimates. Where the signal comes out as 0 or less, the batches do not tell it from
-      noise, and `batch_size` is inf.
-
-    Raises:
-      ValueError: if the sizes are not 1 <= small < big.
-
-    Example:
-      >>> noise_scale_of_batches(11.0, 2.0, small=1, big=10)
-      NoiseScale(signal=1.0, noise=10.0, batch_size=10.0)
-
-    Source: McCandlish et al. 2018, arXiv:1812.06162, appendix A.1, equations A.2 and A.3.
-    """
-    if not 1 <= small < big:
-        raise ValueError(f"batch sizes must be 1 <= small < big, got {small} and {big}.")
-    signal = (big * big_square - small * small_square) / (big - small)
-    noise = (small_square - big_square) / (1 / small - 1 / big)
+    one_square, all_square = float(sums.square) / count, float(optax.tree.norm(mean)) ** 2
+    signal = (count * all_square - one_square) / (count - 1)
+    noise = (one_square - all_square) / (1 - 1 / count)
     return NoiseScale(signal, noise, noise / signal if signal > 0 else math.inf)
 
 
@@ -232,26 +165,9 @@ def explain_noise_scale(noise: NoiseScale, batch_size: int) -> str:
     if noise.batch_size < batch_size / 2:
         return (
             f"{scale} batches of {batch_size} are larger than they need be; smaller ones would "
-            "learn as much a step."
+            "learn as much per step."
         )
     return f"{scale} batches of {batch_size} suit it well."
-
-
-def _gradient_of_one(
-    model: Any, loss_fn: LossFn, frozen: Container[str]
-) -> Callable[[PyTree, jax.Array, jax.Array, jax.Array], PyTree]:
-    """Make the gradient of one example's loss; zeros where its mask is False."""
-
-    def gradient(variables: PyTree, x: jax.Array, label: jax.Array, mask: jax.Array) -> PyTree:
-        def objective(trained: PyTree) -> jax.Array:
-            params = {**variables["params"], **trained}
-            logits = model.apply({**variables, "params": params}, x[None], train=False)
-            return loss_fn(logits, label[None])[0]
-
-        found = jax.grad(objective)(_without(variables["params"], frozen))
-        return jax.tree.map(lambda leaf: jnp.where(mask, leaf, jnp.zeros_like(leaf)), found)
-
-    return gradient
 
 
 def _without(tree: PyTree, names: Container[str]) -> PyTree:

@@ -1,6 +1,8 @@
 """Optimizers, schedules, weight averages and private gradients, from the parts of Optax.
 
-Imports `host` and `types`.
+`optimizers` holds optimizers by name, learning rates by layer and weight decay; `schedules` the
+learning rate by step; `ema` the moving average of weights; `differential_privacy` clipped and
+noised gradients, and what they keep private. Imports `host` and `types`.
 """
 
 from typing import TYPE_CHECKING
@@ -8,21 +10,13 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.optim.differential_privacy import (
-        Privacy as Privacy,
-        PrivacyAccount as PrivacyAccount,
-        private_gradients as private_gradients,
-    )
+    from jaxcnn.optim.differential_privacy import Privacy as Privacy
     from jaxcnn.optim.ema import ema_update as ema_update
-    from jaxcnn.optim.layerwise_decay import (
-        layer_factors as layer_factors,
-        scale_layers as scale_layers,
-    )
     from jaxcnn.optim.optimizers import (
         decay_mask as decay_mask,
         default_learning_rate as default_learning_rate,
+        layer_factors as layer_factors,
         list_optimizers as list_optimizers,
-        make_injected_optimizer as make_injected_optimizer,
         make_optimizer as make_optimizer,
         with_hyperparameters as with_hyperparameters,
     )

@@ -18,7 +18,6 @@ from jaxcnn.host.extras import install
 from jaxcnn.types import Array, PyTree
 
 DELTA = 1e-5  # probability that the bound fails, as it is reported
-INSTALL = install("privacy")
 
 
 class Privacy(NamedTuple):
@@ -26,40 +25,6 @@ class Privacy(NamedTuple):
 
     clip_norm: float  # C, the largest L2 norm of one example's gradient; > 0
     noise_multiplier: float  # standard deviation of the noise on the sum, over C; >= 0
-
-
-class PrivacyAccount(NamedTuple):
-    """What a training gave away about any one photo, at most."""
-
-    delta: float
-    # For the shuffled batches that training uses: a photo is in at most one batch an epoch.
-    epsilon: float
-    # If each batch had been drawn by Poisson sampling, as most papers assume; not what was done.
-    epsilon_if_poisson: float
-
-
-def private_mean(key: jax.Array, gradients: PyTree, privacy: Privacy) -> PyTree:
-    """Clip each example's gradient, add noise to the sum, and divide by the rows of the batch.
-
-    The divisor is the number of rows, padding included: a divisor that told how many examples
-    count would need noise of its own.
-
-    Args:
-      key: decides the noise; give each step its own.
-      gradients: tree of leaves (B, ...) float32, zeros on padding.
-      privacy: norm and noise.
-
-    Returns:
-      The tree without the first axis.
-
-    Source: `optax.contrib.differentially_private_aggregate`, with a key for each call in place of
-    one kept in its state, so that a resumed run repeats its noise.
-    """
-    aggregate = contrib.differentially_private_aggregate(
-        privacy.clip_norm, privacy.noise_multiplier, key
-    )
-    mean, _ = aggregate.update(gradients, aggregate.init(gradients))
-    return mean
 
 
 def private_gradients(
@@ -71,7 +36,10 @@ def private_gradients(
     index: Array,
     privacy: Privacy,
 ) -> tuple[PyTree, Any]:
-    """Take the gradient of each example by itself and make their mean private.
+    """Take the gradient of each example, clip it, and give the mean of all with noise on it.
+
+    The divisor is the number of rows, padding included: a divisor that told how many examples
+    count would need noise of its own.
 
     Args:
       objective: (trained, key, *example) to (loss, answers), differentiable in the first; an
@@ -84,6 +52,9 @@ def private_gradients(
 
     Returns:
       The private mean gradient, and the examples' answers, stacked along a new first axis.
+
+    Source: `optax.contrib.differentially_private_aggregate`, with a key for each call in place of
+    one kept in its state, so that a resumed run repeats its noise.
     """
     dropout_key, noise_key = jax.random.split(key)
     keys = jax.vmap(lambda i: jax.random.fold_in(dropout_key, i))(jnp.asarray(index))
@@ -91,7 +62,11 @@ def private_gradients(
     of_one = jax.grad(objective, has_aux=True)
     mapped = jax.vmap(of_one, in_axes=(None, 0, *(0 for _ in rows)))
     gradients, answers = mapped(trained, keys, *rows)
-    return private_mean(noise_key, gradients, privacy), answers
+    aggregate = contrib.differentially_private_aggregate(
+        privacy.clip_norm, privacy.noise_multiplier, noise_key
+    )
+    mean, _ = aggregate.update(gradients, aggregate.init(gradients))
+    return mean, answers
 
 
 def report(
@@ -102,51 +77,46 @@ def report(
     Args:
       privacy: how gradients were made private.
       num_examples: photos trained on.
-      batch_size: photos a step.
+      batch_size: photos per step.
       num_steps: updates made.
 
     Returns:
       JSON values, epsilons None where they are not known; and a line of text.
     """
-    found = None
-    if privacy.noise_multiplier:
-        found = account(
-            privacy.noise_multiplier,
-            num_examples=num_examples,
-            batch_size=batch_size,
-            num_steps=num_steps,
-        )
+    noise = privacy.noise_multiplier
+    epsilons = (
+        epsilon_bounds(noise, num_examples=num_examples, batch_size=batch_size, num_steps=num_steps)
+        if noise
+        else None
+    )
+    epsilon, if_poisson = epsilons or (None, None)
     record = {
         **privacy._asdict(),
         "delta": DELTA,
-        "epsilon": found and found.epsilon,
-        "epsilon_if_poisson": found and found.epsilon_if_poisson,
+        "epsilon": epsilon,
+        "epsilon_if_poisson": if_poisson,
     }
-    if not privacy.noise_multiplier:
+    if not noise:
         return record, "private training: gradients clipped, no noise: epsilon has no bound"
-    if found is None:
-        return record, f"private training: epsilon unknown; {INSTALL} to have it computed"
+    if epsilons is None:
+        command = install("privacy")
+        return record, f"private training: epsilon unknown; {command} to have it computed"
     return record, (
-        f"private training: epsilon {found.epsilon:.1f} for delta {DELTA:g}, batches shuffled as "
-        f"they were. Papers' way of counting gives {found.epsilon_if_poisson:.1f}, but assumes "
+        f"private training: epsilon {epsilon:.1f} for delta {DELTA:g}, batches shuffled as "
+        f"they were. Papers' way of counting gives {if_poisson:.1f}, but assumes "
         "that each batch is a Poisson sample, which these are not. It covers the trained "
         "parameters: "
         "not pictures, training metrics, kept features, or what you chose by trying."
     )
 
 
-def account(
-    noise_multiplier: float,
-    *,
-    num_examples: int,
-    batch_size: int,
-    num_steps: int,
-    delta: float = DELTA,
-) -> PrivacyAccount | None:
+def epsilon_bounds(
+    noise_multiplier: float, *, num_examples: int, batch_size: int, num_steps: int
+) -> tuple[float, float] | None:
     """Bound what the trained parameters tell of any one training photo, by `dp-accounting`.
 
     Batches here are shuffled without replacement: within an epoch the batches share no photo, so an
-    epoch is one Gaussian mechanism for each photo, and `epsilon` composes as many as there were
+    epoch is one Gaussian mechanism for each photo, and epsilon composes as many as there were
     epochs, begun ones counted whole. It holds without any assumption on the order. The smaller
     figure that papers report takes each batch as a Poisson sample; shuffling is not that, and that
     figure is given for comparison alone (Chua et al. 2024, arXiv:2403.17673, show how far apart
@@ -155,21 +125,21 @@ def account(
     Args:
       noise_multiplier: as in `Privacy`, > 0.
       num_examples: photos trained on.
-      batch_size: photos a step, at most num_examples.
+      batch_size: photos per step, at most num_examples.
       num_steps: updates made.
-      delta: in (0, 1), below 1 / num_examples to mean much.
 
     Returns:
-      The account, for two data sets of which one has a photo that the other lacks (its place in
-      the batch left empty); None where `dp-accounting` is not installed.
+      Epsilon for `DELTA`, and the smaller figure, for two data sets of which one has a photo that
+      the other lacks (its place in the batch left empty); None where `dp-accounting` is not
+      installed.
 
     Raises:
       ValueError: if a number is out of its range.
     """
-    if noise_multiplier <= 0 or not 0 < delta < 1 or num_steps < 1:
+    if noise_multiplier <= 0 or num_steps < 1:
         raise ValueError(
-            f"noise_multiplier (={noise_multiplier}) must be above 0, delta (={delta}) in (0, 1) "
-            f"and num_steps (={num_steps}) at least 1."
+            f"noise_multiplier (={noise_multiplier}) must be above 0 and num_steps (={num_steps}) "
+            "at least 1."
         )
     if not 1 <= batch_size <= num_examples:
         raise ValueError(
@@ -184,13 +154,10 @@ def account(
     def epsilon_of(event: Any, count: int) -> float:
         accountant = pld.PLDAccountant()
         accountant.compose(event, count)
-        return float(accountant.get_epsilon(delta))
+        return float(accountant.get_epsilon(DELTA))
 
     steps_per_epoch = num_examples // batch_size
     gaussian = dp_accounting.GaussianDpEvent(noise_multiplier)
     sampled = dp_accounting.PoissonSampledDpEvent(batch_size / num_examples, gaussian)
-    return PrivacyAccount(
-        delta,
-        epsilon_of(gaussian, -(-num_steps // steps_per_epoch)),
-        epsilon_of(sampled, num_steps),
-    )
+    num_epochs = -(-num_steps // steps_per_epoch)
+    return epsilon_of(gaussian, num_epochs), epsilon_of(sampled, num_steps)

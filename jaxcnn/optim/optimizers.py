@@ -1,14 +1,14 @@
 """Optimizers by name, from Optax's parts."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxcnn.host.names import unknown_name
-from jaxcnn.optim.layerwise_decay import scale_layers
 from jaxcnn.optim.schedules import Schedule, check_range
 from jaxcnn.types import Array, PyTree
 
@@ -24,9 +24,7 @@ _DEFAULT_LEARNING_RATES = {
     "lamb": 4e-3,
     "rmsprop": 1e-4,
 }
-
-
-# What may lie in the optimizer's state as arrays, see `make_injected_optimizer`.
+# What may lie in the optimizer's state as arrays, see `make_optimizer`.
 HYPERPARAMETERS = ("learning_rate", "weight_decay", "momentum")
 
 
@@ -82,10 +80,44 @@ def decay_mask(params: PyTree) -> PyTree:
     return jax.tree.map(lambda p: jnp.ndim(p) > 1, params)
 
 
-def _scale_by_adam(
-    b1: float | jax.Array, *, eps: float, nesterov: bool
-) -> optax.GradientTransformation:
-    adam = optax.scale_by_adam(b1=b1, eps=eps, nesterov=nesterov)
+def layer_factors(names: Sequence[str], decay: float) -> dict[str, float]:
+    """Give deeper layers, whose features are more general, smaller learning rates.
+
+    Args:
+      names: of the layers at the top of the parameter tree, in order.
+      decay: factor from one layer to the one before it, in (0, 1]; the last layer's factor is 1.
+
+    Returns:
+      {name: factor}.
+
+    Raises:
+      ValueError: if decay is out of its range.
+
+    Example:
+      >>> layer_factors(["stem", "stage_1", "head"], 0.5)
+      {'stem': 0.25, 'stage_1': 0.5, 'head': 1.0}
+
+    Source: Howard & Ruder 2018, arXiv:1801.06146, section 3.2 (discriminative fine-tuning).
+    """
+    check_range("decay", decay, 0 < decay <= 1, "in (0, 1]")
+    return {name: decay ** (len(names) - 1 - i) for i, name in enumerate(names)}
+
+
+def _scale_layers(factors: Mapping[str, float]) -> optax.GradientTransformation:
+    """Multiply the updates of each layer at the top of the parameter tree by its factor."""
+
+    def scale(updates: Any, params: Any) -> Any:
+        del params
+        return {
+            name: jax.tree.map(lambda u, f=factors[name]: f * u, below)
+            for name, below in updates.items()
+        }
+
+    return optax.stateless(scale)
+
+
+def _scale_by_adam(b1: float | jax.Array, *, eps: float) -> optax.GradientTransformation:
+    adam = optax.scale_by_adam(b1=b1, eps=eps)
 
     def update(
         updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
@@ -97,19 +129,17 @@ def _scale_by_adam(
     return optax.GradientTransformation(adam.init, update)
 
 
-def _scale_gradient(
-    name: str, momentum: float | jax.Array, nesterov: bool
-) -> optax.GradientTransformation:
+def _scale_gradient(name: str, momentum: float | jax.Array) -> optax.GradientTransformation:
     """Turn gradients into a direction, before decoupled decay and the learning rate."""
     is_none = not isinstance(momentum, jax.Array) and momentum == 0
-    trace = optax.identity() if is_none else optax.trace(momentum, nesterov)
+    trace = optax.identity() if is_none else optax.trace(momentum)
     if name == "sgd":
         return trace
     if name == "rmsprop":
         return optax.chain(optax.scale_by_rms(decay=0.9, eps=1e-8), trace)
     if name == "lion":
         return optax.scale_by_lion(b1=momentum, b2=0.99)
-    return _scale_by_adam(momentum, eps=1e-6 if name == "lamb" else 1e-8, nesterov=nesterov)
+    return _scale_by_adam(momentum, eps=1e-6 if name == "lamb" else 1e-8)
 
 
 def make_optimizer(
@@ -118,9 +148,10 @@ def make_optimizer(
     *,
     weight_decay: float = 0.0,
     momentum: float = 0.9,
-    nesterov: bool = False,
     gradient_clip_norm: float | None = None,
     layer_factors: Mapping[str, float] | None = None,
+    injected: Collection[str] = (),
+    share: Schedule | optax.Schedule | None = None,
 ) -> optax.GradientTransformation:
     """Make an optimizer.
 
@@ -144,13 +175,17 @@ def make_optimizer(
       weight_decay: >= 0.
       momentum: share of the past kept at each update, in [0, 1): the velocity's of sgd and rmsprop,
         the first moment's (b1) of the others.
-      nesterov: look ahead along the momentum; not for lion and lamb.
       gradient_clip_norm: upper bound of the gradient's global norm, > 0, or None.
       layer_factors: {name at the top of params: factor on its learning rate}, see `layer_factors`;
         None for 1 everywhere.
+      injected: names among `HYPERPARAMETERS` of values that are to lie in the state as arrays, so
+        that members of one program may each have their own, see `with_hyperparameters`. An
+        injected learning rate is a number; of an injected momentum, sgd and rmsprop store a trace.
+      share: step to a factor on `learning_rate`, where that is a number; None for 1 at every step.
 
     Returns:
-      An Optax transformation; its update needs params.
+      An Optax transformation; its update needs params. Its state has `hyperparams` where some are
+      injected.
 
     Raises:
       ValueError: if the name is unknown or an option is out of its range.
@@ -167,92 +202,41 @@ def make_optimizer(
     et al. 2023, arXiv:2302.06675; lamb You et al. 2020, arXiv:1904.00962; rmsprop Tieleman & Hinton
     2012, lecture 6.5; clipping Pascanu et al. 2013, arXiv:1211.5063.
     """
-    _check_optimizer(name, learning_rate, weight_decay, momentum, nesterov, gradient_clip_norm)
-    rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
-    return _chain(name, rate, weight_decay, momentum, nesterov, gradient_clip_norm, layer_factors)
-
-
-def _chain(
-    name: str,
-    rate: Schedule | optax.Schedule,
-    weight_decay: float | jax.Array,
-    momentum: float | jax.Array,
-    nesterov: bool,
-    clip: float | None,
-    layer_factors: Mapping[str, float] | None,
-) -> optax.GradientTransformation:
-    decay = optax.add_decayed_weights(weight_decay, mask=decay_mask)
-    direction = _scale_gradient(name, momentum, nesterov)
-    parts = [decay, direction] if name in ("sgd", "adam", "rmsprop") else [direction, decay]
-    if name == "lamb":
-        parts.append(optax.masked(optax.scale_by_trust_ratio(), decay_mask))
-    return optax.chain(
-        optax.identity() if clip is None else optax.clip_by_global_norm(clip),
-        *parts,
-        optax.scale_by_learning_rate(rate),
-        optax.identity() if layer_factors is None else scale_layers(layer_factors),
-    )
-
-
-def make_injected_optimizer(
-    name: str,
-    learning_rate: float,
-    *,
-    injected: Collection[str],
-    share: Schedule | optax.Schedule | None = None,
-    weight_decay: float = 0.0,
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    gradient_clip_norm: float | None = None,
-    layer_factors: Mapping[str, float] | None = None,
-) -> optax.GradientTransformation:
-    """Make an optimizer whose hyper-parameters are arrays in its state.
-
-    So members of one program may each have their own values, see `with_hyperparameters`. The
-    updates are those of `make_optimizer`, with learning rate `learning_rate * share(step)`.
-
-    Args:
-      name: one of `list_optimizers()`.
-      learning_rate: the peak.
-      injected: names among `HYPERPARAMETERS` of what lies in the state; the rest is fixed.
-      share: step to the share of the peak that the learning rate then is; None for all of it.
-      weight_decay: as for `make_optimizer`.
-      momentum: as for `make_optimizer`; where it is injected, sgd and rmsprop store a trace.
-      nesterov: as for `make_optimizer`.
-      gradient_clip_norm: as for `make_optimizer`.
-      layer_factors: as for `make_optimizer`.
-
-    Returns:
-      An Optax transformation, whose state has `hyperparams`.
-
-    Raises:
-      ValueError: if a name is unknown or an option is out of its range.
-
-    Example:
-      >>> optimizer = make_injected_optimizer("sgd", 0.5, injected=["learning_rate"])
-      >>> params = {"bias": jnp.ones(1)}
-      >>> state = with_hyperparameters(optimizer.init(params), {"learning_rate": 0.25})
-      >>> optimizer.update(params, state, params)[0]["bias"].tolist()
-      [-0.25]
-    """
-    _check_optimizer(name, learning_rate, weight_decay, momentum, nesterov, gradient_clip_norm)
+    if name not in _DEFAULT_LEARNING_RATES:
+        raise unknown_name("optimizer", name, list_optimizers())
+    if not callable(learning_rate):
+        check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
+    check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")
+    check_range("momentum", momentum, 0 <= momentum < 1, "in [0, 1)")
+    if gradient_clip_norm is not None:
+        check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
     for each in injected:
         if each not in HYPERPARAMETERS:
             raise unknown_name("hyper-parameter", each, HYPERPARAMETERS)
 
     def chain(
-        learning_rate: jax.Array, weight_decay: jax.Array, momentum: jax.Array
+        learning_rate: Any, weight_decay: float | jax.Array, momentum: float | jax.Array
     ) -> optax.GradientTransformation:
-        return _chain(
-            name,
-            lambda step: learning_rate if share is None else learning_rate * share(step),
-            weight_decay,
-            momentum,
-            nesterov,
-            gradient_clip_norm,
-            layer_factors,
+        def rate(step: jax.Array) -> Any:
+            if share is not None:
+                return learning_rate * share(step)
+            return learning_rate(step) if callable(learning_rate) else learning_rate
+
+        decay = optax.add_decayed_weights(weight_decay, mask=decay_mask)
+        direction = _scale_gradient(name, momentum)
+        parts = [decay, direction] if name in ("sgd", "adam", "rmsprop") else [direction, decay]
+        if name == "lamb":
+            parts.append(optax.masked(optax.scale_by_trust_ratio(), decay_mask))
+        clip = gradient_clip_norm
+        return optax.chain(
+            optax.identity() if clip is None else optax.clip_by_global_norm(clip),
+            *parts,
+            optax.scale_by_learning_rate(rate),
+            optax.identity() if layer_factors is None else _scale_layers(layer_factors),
         )
 
+    if not injected:
+        return chain(learning_rate, weight_decay, momentum)
     fixed = [each for each in HYPERPARAMETERS if each not in injected]
     inject = optax.inject_hyperparams(chain, static_args=fixed, hyperparam_dtype=jnp.float32)
     return inject(learning_rate=learning_rate, weight_decay=weight_decay, momentum=momentum)
@@ -264,7 +248,7 @@ def with_hyperparameters(
     """Set the hyper-parameters that an optimizer's state holds.
 
     Args:
-      opt_state: of a `make_injected_optimizer`.
+      opt_state: of an optimizer with `injected` hyper-parameters.
       values: {name: its value}.
 
     Returns:
@@ -279,23 +263,3 @@ def with_hyperparameters(
             raise unknown_name("injected hyper-parameter", name, held)
     arrays = {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
     return opt_state._replace(hyperparams={**held, **arrays})
-
-
-def _check_optimizer(
-    name: str,
-    learning_rate: float | Schedule,
-    weight_decay: float,
-    momentum: float,
-    nesterov: bool,
-    gradient_clip_norm: float | None,
-) -> None:
-    if name not in _DEFAULT_LEARNING_RATES:
-        raise unknown_name("optimizer", name, list_optimizers())
-    if not callable(learning_rate):
-        check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
-    check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")
-    check_range("momentum", momentum, 0 <= momentum < 1, "in [0, 1)")
-    if gradient_clip_norm is not None:
-        check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
-    if nesterov and name in ("lion", "lamb"):
-        raise ValueError(f"nesterov must be False for {name}, which has no such form; got True.")

@@ -108,13 +108,6 @@ def test_an_even_image_has_no_edges():
     assert not edge_orientation_histogram(np.full((2, 8, 8, 3), 9, np.uint8)).any()
 
 
-def test_a_grid_keeps_tiles_apart():
-    image = np.full((1, 16, 16, 3), 100, np.uint8)
-    image[:, 10:, 12:] = 200
-    tiles = edge_orientation_histogram(image, num_bins=4, grid=2).reshape(4, 4).sum(1)
-    np.testing.assert_allclose(tiles, [0.0, 0.0, 0.0, 1.0], atol=1e-6)
-
-
 def noisy_problem(num_classes=3, count=120):
     random = np.random.default_rng(0)
     labels = random.integers(0, num_classes, count)
@@ -221,7 +214,7 @@ SPLIT = FEATURES, np.array([0, 1])
         (lambda: color_histogram(IMAGES, bins_per_channel=0), r"bins_per_channel \(=0\)"),
         (lambda: edge_orientation_histogram(IMAGES[0]), r"expected uint8 \(N, H, W, C\)"),
         (lambda: edge_orientation_histogram(IMAGES, num_bins=0), r"num_bins \(=0\)"),
-        (lambda: edge_orientation_histogram(IMAGES, grid=5), "12x12 .* at least 15"),
+        (lambda: edge_orientation_histogram(IMAGES[:, :2]), "2x12 .* at least 3"),
         (
             lambda: fit_logistic_regression(FEATURES, np.zeros(3, int), num_classes=2, l2=1.0),
             r"\(2, 3\) and labels of shape \(3,\)",

@@ -7,7 +7,6 @@ from jaxcnn.metrics.label_quality import (
     cross_validated_probabilities,
     error_norms,
     label_losses,
-    margins,
     rank_by,
     suspect_labels,
 )
@@ -25,17 +24,6 @@ def test_losses_are_those_of_the_label():
 def test_error_norms_lie_between_0_and_the_root_of_2():
     expected = [np.sqrt(0.3**2 + 0.2**2 + 0.1**2), np.sqrt(0.1**2 + 0.8**2 + 0.9**2), np.sqrt(1.5)]
     np.testing.assert_allclose(error_norms(ANSWERS, LABELS), expected)
-
-
-def test_margins_compare_with_the_largest_other():
-    np.testing.assert_allclose(margins(ANSWERS, LABELS), [0.5, -0.7, -0.5])
-
-
-@pytest.mark.parametrize("score", [label_losses, error_norms, margins])
-def test_several_states_are_averaged(score):
-    other = ANSWERS[::-1]
-    both = score(np.stack([ANSWERS, other]), LABELS)
-    np.testing.assert_allclose(both, (score(ANSWERS, LABELS) + score(other, LABELS)) / 2)
 
 
 def drawn_clusters(*, count=200, num_classes=3, num_flipped=10, seed=0):
@@ -98,7 +86,7 @@ def test_ranks_are_stable_and_put_nan_last():
     [
         (lambda: label_losses(ANSWERS[0], LABELS), "answers must be"),
         (lambda: label_losses(ANSWERS[:2], LABELS), "for 3 labels"),
-        (lambda: margins(ANSWERS[:, :1], LABELS), "K >= 2"),
+        (lambda: error_norms(ANSWERS[:, :1], LABELS), "K >= 2"),
         (lambda: error_norms(ANSWERS, np.array([0, 1, 3])), r"labels must lie in \[0, 3\)"),
         (
             lambda: cross_validated_probabilities(ANSWERS, LABELS, num_classes=3, num_folds=9),

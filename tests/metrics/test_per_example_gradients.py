@@ -1,27 +1,32 @@
 """Gradients of single examples: their mean is the batch's, and their spread tells the noise."""
 
+import functools
 import itertools
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxcnn import losses
 from jaxcnn.metrics.per_example_gradients import (
     GradientSums,
-    add_sums,
     make_gradient_summary,
-    make_per_example_gradients,
     noise_scale,
-    noise_scale_of_batches,
 )
 from jaxcnn.models import FeatureClassifier, create_model
 
 LOSS = losses.make_loss("softmax", num_classes=3)
 
 
+@functools.cache
+def summary_of(model):
+    return jax.jit(make_gradient_summary(model, LOSS))
+
+
+@functools.cache
 def linear_case(count=5):
     model = FeatureClassifier(num_classes=3, dropout_rate=0.5)
     vectors = jax.random.normal(jax.random.key(0), (count, 4))
@@ -29,6 +34,7 @@ def linear_case(count=5):
     return model, variables, vectors, jnp.arange(count) % 3
 
 
+@functools.cache
 def network_case(count=4):
     model = create_model("six_conv", 3, depth=1, width_multiplier=0.125, batch_norm=True)
     images = jax.random.normal(jax.random.key(0), (count, 8, 8, 3))
@@ -37,6 +43,7 @@ def network_case(count=4):
     return model, {**variables, "batch_stats": averages}, images, jnp.arange(count) % 3
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def batch_gradient(model, variables, inputs, label, mask):
     def objective(params):
         logits = model.apply({**variables, "params": params}, inputs, train=False)
@@ -51,34 +58,41 @@ def test_the_mean_is_the_batchs_gradient(case, num_padded):
     model, variables, inputs, label = case()
     mask = jnp.arange(len(label)) < len(label) - num_padded
     garbage = jnp.where(mask.reshape(-1, *(1,) * (inputs.ndim - 1)), inputs, jnp.nan)
-    found = jax.jit(make_per_example_gradients(model, LOSS))(variables, garbage, label, mask)
+    norms, sums = summary_of(model)(variables, garbage, label, mask)
+    assert (np.asarray(norms > 0) == mask).all()
     clean = jnp.where(jnp.isnan(garbage), 0.0, garbage)
     expected = batch_gradient(model, variables, clean, label, mask)
-    for leaf, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        assert leaf.shape == (len(label), *wanted.shape)
-        np.testing.assert_array_equal(leaf[len(label) - num_padded :], 0)
-        mean = leaf.sum(axis=0) / mask.sum().astype(jnp.float32)
-        np.testing.assert_allclose(mean, wanted, atol=2e-6)
+    jax.tree.map(
+        lambda total, mean: np.testing.assert_allclose(total / int(sums.count), mean, atol=2e-6),
+        sums.gradient,
+        expected,
+    )
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5, 8])
 def test_chunks_give_the_norms_of_all_gradients_at_once(chunk_size):
     model, variables, inputs, label = linear_case()
     mask = jnp.array([True, True, False, True, True])
-    gradients = make_per_example_gradients(model, LOSS)(variables, inputs, label, mask)
-    squares = sum((leaf.reshape(5, -1) ** 2).sum(axis=1) for leaf in jax.tree.leaves(gradients))
+    alone = [batch_gradient(model, variables, inputs, label, jnp.arange(5) == i) for i in range(5)]
+    alone = [
+        jax.tree.map(lambda leaf, m=m: float(m) * leaf, g) for g, m in zip(alone, mask, strict=True)
+    ]
+    squares = jnp.stack([optax.tree.norm(gradient) ** 2 for gradient in alone])
     summary = jax.jit(make_gradient_summary(model, LOSS, chunk_size=chunk_size))
     norms, sums = summary(variables, inputs, label, mask)
     np.testing.assert_allclose(norms, jnp.sqrt(squares), rtol=1e-5)
     assert int(sums.count) == 4
     np.testing.assert_allclose(sums.square, squares.sum(), rtol=1e-5)
-    for total, leaf in zip(jax.tree.leaves(sums.gradient), jax.tree.leaves(gradients), strict=True):
-        np.testing.assert_allclose(total, leaf.sum(axis=0), atol=1e-6)
+    jax.tree.map(
+        lambda total, *each: np.testing.assert_allclose(total, sum(each), atol=1e-6),
+        sums.gradient,
+        *alone,
+    )
 
 
 def test_the_norm_of_a_linear_layer_is_that_of_error_times_input():
     model, variables, inputs, label = linear_case()
-    norms, _ = make_gradient_summary(model, LOSS)(variables, inputs, label, jnp.ones(5, bool))
+    norms, _ = summary_of(model)(variables, inputs, label, jnp.ones(5, bool))
     error = jax.nn.softmax(model.apply(variables, inputs, train=False)) - jax.nn.one_hot(label, 3)
     lengths = jnp.sqrt(1 + (inputs**2).sum(axis=1))
     np.testing.assert_allclose(norms, jnp.linalg.norm(error, axis=1) * lengths, rtol=1e-5)
@@ -87,8 +101,10 @@ def test_the_norm_of_a_linear_layer_is_that_of_error_times_input():
 def test_frozen_layers_have_no_gradient():
     model, variables, images, label = network_case()
     names = set(variables["params"]) - {"head"}
-    gradients = make_per_example_gradients(model, LOSS, frozen=names)
-    assert set(gradients(variables, images, label, jnp.ones(4, bool))) == {"head"}
+    _, sums = make_gradient_summary(model, LOSS, frozen=names)(
+        variables, images, label, jnp.ones(4, bool)
+    )
+    assert set(sums.gradient) == {"head"}
 
 
 def test_no_chunk_is_refused():
@@ -111,23 +127,16 @@ def test_the_estimates_are_unbiased():
     assert np.mean([f.noise for f in found]) == pytest.approx(noise, abs=1e-5)
 
 
-def test_two_batch_sizes_give_the_same_scale():
+def test_the_noise_is_the_variance_of_one_gradient():
     gradients = np.random.default_rng(0).normal(1, 3, (64, 5))
-    halves = [(part.mean(axis=0) ** 2).sum() for part in (gradients[:32], gradients[32:])]
-    whole = (gradients.mean(axis=0) ** 2).sum()
-    by_halves = noise_scale_of_batches(float(np.mean(halves)), float(whole), small=32, big=64)
-    # |mean|^2 of the halves holds 1 / 32 of the variance between them, that of the whole 1 / 64.
-    difference = ((gradients[:32].mean(axis=0) - gradients[32:].mean(axis=0)) ** 2).sum()
-    assert by_halves.noise == pytest.approx(16 * difference)
-    assert by_halves.signal == pytest.approx(2 * whole - np.mean(halves))
-    by_one = noise_scale(sums_of(gradients))
-    assert by_one.noise == pytest.approx(gradients.var(axis=0, ddof=1).sum(), rel=1e-5)
-    assert by_one.batch_size == pytest.approx(by_one.noise / by_one.signal)
+    found = noise_scale(sums_of(gradients))
+    assert found.noise == pytest.approx(gradients.var(axis=0, ddof=1).sum(), rel=1e-5)
+    assert found.batch_size == pytest.approx(found.noise / found.signal)
 
 
 def test_sums_add_up():
     gradients = np.arange(12.0).reshape(6, 2)
-    parts = add_sums(sums_of(gradients[:2]), sums_of(gradients[2:]))
+    parts = jax.tree.map(np.add, sums_of(gradients[:2]), sums_of(gradients[2:]))
     found, whole = noise_scale(parts), noise_scale(sums_of(gradients))
     assert found.signal == pytest.approx(whole.signal)
     assert found.noise == pytest.approx(whole.noise)
@@ -135,12 +144,6 @@ def test_sums_add_up():
 
 def test_gradients_that_cancel_have_no_scale():
     assert noise_scale(sums_of([[1.0], [-1.0]])).batch_size == math.inf
-
-
-@pytest.mark.parametrize(("small", "big"), [(0, 4), (4, 4), (8, 4)])
-def test_sizes_that_tell_nothing_are_refused(small, big):
-    with pytest.raises(ValueError, match="1 <= small < big"):
-        noise_scale_of_batches(1.0, 1.0, small=small, big=big)
 
 
 def test_one_example_has_no_scale():

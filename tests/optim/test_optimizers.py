@@ -6,12 +6,11 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcnn.optim.layerwise_decay import layer_factors
 from jaxcnn.optim.optimizers import (
     decay_mask,
     default_learning_rate,
+    layer_factors,
     list_optimizers,
-    make_injected_optimizer,
     make_optimizer,
     with_hyperparameters,
 )
@@ -42,7 +41,7 @@ def test_decay_mask_spares_biases_and_norms():
     }
 
 
-def numpy_update(name, p, g, memory, *, step, rate, decay, momentum, nesterov):
+def numpy_update(name, p, g, memory, *, step, rate, decay, momentum):
     """One update of one array in float64; `memory` holds m and v; biases have no decay."""
     is_kernel = p.ndim > 1
     decay = decay if is_kernel else 0.0
@@ -54,7 +53,7 @@ def numpy_update(name, p, g, memory, *, step, rate, decay, momentum, nesterov):
             v = 0.9 * v + 0.1 * g**2
             g = g / np.sqrt(v + 1e-8)
         m = momentum * m + g
-        direction = g + momentum * m if nesterov else m
+        direction = m
     elif name == "lion":
         direction = np.sign(momentum * m + (1 - momentum) * g)
         m = 0.99 * m + 0.01 * g
@@ -62,10 +61,6 @@ def numpy_update(name, p, g, memory, *, step, rate, decay, momentum, nesterov):
         m = momentum * m + (1 - momentum) * g
         v = 0.999 * v + 0.001 * g**2
         m_hat = m / (1 - momentum ** (step + 1))
-        if nesterov:
-            m_hat = momentum * m / (1 - momentum ** (step + 2)) + (1 - momentum) * g / (
-                1 - momentum ** (step + 1)
-            )
         epsilon = 1e-6 if name == "lamb" else 1e-8
         direction = m_hat / (np.sqrt(v / (1 - 0.999 ** (step + 1))) + epsilon)
     if name in ("adamw", "lion", "lamb"):
@@ -76,23 +71,16 @@ def numpy_update(name, p, g, memory, *, step, rate, decay, momentum, nesterov):
     return p - rate * direction
 
 
-NUMPY_CASES = [(name, 0.9, False) for name in OPTIMIZERS] + [
-    ("sgd", 0.9, True),
-    ("sgd", 0.0, False),
-    ("rmsprop", 0.5, True),
-    ("adam", 0.8, True),
-    ("adamw", 0.8, True),
-]
+NUMPY_CASES = [(name, 0.9) for name in OPTIMIZERS]
+NUMPY_CASES += [("sgd", 0.0), ("rmsprop", 0.5), ("adam", 0.8), ("adamw", 0.8)]
 
 
-@pytest.mark.parametrize(("name", "momentum", "nesterov"), NUMPY_CASES)
-def test_three_updates_match_numpy(name, momentum, nesterov):
+@pytest.mark.parametrize(("name", "momentum"), NUMPY_CASES)
+def test_three_updates_match_numpy(name, momentum):
     def schedule(step):
         return 0.1 / (1.0 + jnp.asarray(step, jnp.float32))
 
-    optimizer = make_optimizer(
-        name, schedule, weight_decay=0.1, momentum=momentum, nesterov=nesterov
-    )
+    optimizer = make_optimizer(name, schedule, weight_decay=0.1, momentum=momentum)
     params = make_params()
     expected, treedef = jax.tree.flatten(jax.tree.map(lambda x: np.asarray(x, np.float64), params))
     memories = [{} for _ in expected]
@@ -111,7 +99,6 @@ def test_three_updates_match_numpy(name, momentum, nesterov):
                 rate=0.1 / (1 + step),
                 decay=0.1,
                 momentum=momentum,
-                nesterov=nesterov,
             )
             for p, g, memory in zip(expected, jax.tree.leaves(gradients), memories, strict=True)
         ]
@@ -219,7 +206,6 @@ def test_clipping_bounds_the_gradient_before_decay(norm, factor):
         ({"weight_decay": -0.1}, "weight_decay must be finite and >= 0, got -0.1"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
         ({"gradient_clip_norm": 0.0}, "gradient_clip_norm must be > 0, got 0.0"),
-        ({"name": "lion", "nesterov": True}, "nesterov must be False for lion"),
     ],
 )
 def test_make_optimizer_refuses(change, message):
@@ -262,7 +248,7 @@ def test_injected_hyperparameters_give_a_plain_optimizers_updates(name):
     schedule = make_schedule("cosine", learning_rate=0.02, total_steps=5, warmup_steps=2)
     rest = {"gradient_clip_norm": 1.0, "layer_factors": {"conv": 0.5, "bn": 0.5, "head": 1.0}}
     plain = make_optimizer(name, schedule, weight_decay=0.03, momentum=0.8, **rest)
-    injected = make_injected_optimizer(
+    injected = make_optimizer(
         name, 1.0, injected=tuple(values), share=lambda step: schedule(step) / 0.02, **rest
     )
 
@@ -282,7 +268,7 @@ def test_injected_hyperparameters_give_a_plain_optimizers_updates(name):
 
 
 def test_members_have_each_their_own_hyperparameters():
-    optimizer = make_injected_optimizer("sgd", 1.0, injected=["learning_rate"], momentum=0.0)
+    optimizer = make_optimizer("sgd", 1.0, injected=["learning_rate"], momentum=0.0)
     params = {"bias": jnp.ones(1)}
     states = [
         with_hyperparameters(optimizer.init(params), {"learning_rate": rate}) for rate in (0.5, 2.0)
@@ -293,9 +279,9 @@ def test_members_have_each_their_own_hyperparameters():
 
 
 def test_what_is_not_injected_is_refused():
-    optimizer = make_injected_optimizer("sgd", 1.0, injected=["learning_rate"])
+    optimizer = make_optimizer("sgd", 1.0, injected=["learning_rate"])
     state = optimizer.init({"bias": jnp.ones(1)})
     with pytest.raises(ValueError, match="nearest first: learning_rate"):
         with_hyperparameters(state, {"momentum": 0.5})
     with pytest.raises(ValueError, match="unknown hyper-parameter 'decay'"):
-        make_injected_optimizer("sgd", 1.0, injected=["decay"])
+        make_optimizer("sgd", 1.0, injected=["decay"])

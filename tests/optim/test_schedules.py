@@ -18,24 +18,24 @@ SCHEDULE_CASES = {
     ),
     "linear": ({"total_steps": 10}, {0: 1, 1: 0.9, 5: 0.5, 9: 0.1, 10: 0, 99: 0}),
     "linear, warm": (
-        {"total_steps": 10, "warmup_steps": 2, "final_fraction": 0.2},
-        {0: 1 / 3, 1: 2 / 3, 2: 1, 6: 0.6, 10: 0.2, 99: 0.2},
+        {"total_steps": 10, "warmup_steps": 2},
+        {0: 1 / 3, 1: 2 / 3, 2: 1, 6: 0.5, 10: 0, 99: 0},
     ),
     "cosine": (
         {"total_steps": 8},
         {0: 1, 2: (1 + ROOT_HALF) / 2, 4: 0.5, 6: (1 - ROOT_HALF) / 2, 8: 0, 99: 0},
     ),
     "cosine, warm": (
-        {"total_steps": 9, "warmup_steps": 1, "final_fraction": 0.1},
-        {0: 0.5, 1: 1, 5: 0.55, 9: 0.1, 99: 0.1},
+        {"total_steps": 9, "warmup_steps": 1},
+        {0: 0.5, 1: 1, 5: 0.5, 9: 0, 99: 0},
     ),
     "step": (
         {"total_steps": 90},
         {0: 1, 29: 1, 30: 0.1, 59: 0.1, 60: 0.01, 79: 0.01, 80: 0.001, 90: 0.001, 99: 0.001},
     ),
     "step, warm": (
-        {"total_steps": 20, "warmup_steps": 4, "drop_at": (0.5, 0.75), "drop_factor": 0.5},
-        {0: 0.2, 3: 0.8, 4: 1, 9: 1, 10: 0.5, 14: 0.5, 15: 0.25, 99: 0.25},
+        {"total_steps": 18, "warmup_steps": 4},
+        {0: 0.2, 3: 0.8, 4: 1, 5: 1, 6: 0.1, 11: 0.1, 12: 0.01, 15: 0.01, 16: 0.001, 99: 0.001},
     ),
     "step, drops meet": ({"total_steps": 1}, {0: 0.1, 1: 0.001}),
     "one_cycle": (
@@ -97,9 +97,6 @@ def test_schedule_matches_optax_one_cycle():
         ({"total_steps": 0}, "total_steps must be >= 1, got 0"),
         ({"warmup_steps": 10}, r"warmup_steps must be in \[0, total_steps=10\), got 10"),
         ({"warmup_steps": -1}, "warmup_steps .* got -1"),
-        ({"final_fraction": 1.5}, r"final_fraction must be in \[0, 1\], got 1.5"),
-        ({"drop_at": (0.5, 30)}, r"drop_at must be shares in \[0, 1\], got \(0.5, 30\)"),
-        ({"drop_factor": 0.0}, r"drop_factor must be in \(0, 1\], got 0.0"),
     ],
 )
 def test_make_schedule_refuses(change, message):
