@@ -118,11 +118,11 @@ def _own_training(contest: Contest) -> Contestant:
     """Train as a run does: the library's own step, the state's memory handed on."""
     optimizer = _optimizer()
     loss_fn = losses.make_loss("softmax", num_classes=contest.num_classes)
-    train_step = train.make_step(
+    train_step = train.make_train_step(
         contest.model,
         optimizer,
         loss_fn,
-        lambda batch, key: (jnp.asarray(batch.image), jnp.asarray(batch.label)),
+        prepare=lambda batch, key: (jnp.asarray(batch.image), jnp.asarray(batch.label)),
     )
     batch = _own_batch(contest)
     state = init_state(contest.key, contest.model, optimizer, _image_shape(contest))

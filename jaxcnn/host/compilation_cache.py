@@ -49,7 +49,7 @@ def keep_compiled_programs(folder: Path | str | None = None) -> Path:
       OSError: if the folder cannot be made or written to; nothing is changed then.
     """
     chosen = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    path = Path(chosen or folder or _default_folder())
+    path = Path(chosen or folder or cache_folder() / "compiled" / _machine())
     if not chosen:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=path):
@@ -62,18 +62,9 @@ def keep_compiled_programs(folder: Path | str | None = None) -> Path:
     return path
 
 
-def keep_no_compiled_programs() -> None:
-    """Turn the cache off, even one that `JAX_COMPILATION_CACHE_DIR` asks for."""
-    jax.config.update("jax_enable_compilation_cache", False)
-
-
 def _update_unless_given(option: str, value: float) -> None:
     if option.upper() not in os.environ:
         jax.config.update(option, value)
-
-
-def _default_folder() -> Path:
-    return cache_folder() / "compiled" / _machine()
 
 
 def _machine() -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,10 @@ def replacing(path: Path) -> Iterator[Path]:
       OSError: if the folder cannot be written to.
     """
     # The suffix is kept, since some writers add their own where it is missing.
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
-    )
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
+    part.touch(exist_ok=False)
     try:
         yield part
-        os.chmod(part, 0o666 & ~_umask())  # as a file that `open` makes; mkstemp's is private
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -68,9 +64,3 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with replacing(path) as part, part.open("wb") as file:
         # mypy takes the arrays for the option that comes after them.
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

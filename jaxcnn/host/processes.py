@@ -80,19 +80,16 @@ def start_processes(
       RuntimeError: if the others cannot be reached.
     """
     given = (coordinator_address, num_processes, process_id)
-    if coordinator_address is not None and num_processes is not None and process_id is not None:
-        if num_processes < 1 or not 0 <= process_id < num_processes:
-            raise ValueError(
-                f"process_id (={process_id}) must lie in [0, num_processes (={num_processes}))."
-            )
-        cluster: str | None = coordinator_address
-    elif any(value is not None for value in given):
+    if None in given and given != (None, None, None):
         raise ValueError(
             "coordinator_address, num_processes and process_id belong together; give all three, "
             f"or none; got {coordinator_address}, {num_processes} and {process_id}."
         )
-    else:
-        cluster = find_cluster(os.environ)
+    if process_id is not None and not 0 <= process_id < (num_processes or 0):
+        raise ValueError(
+            f"process_id (={process_id}) must lie in [0, num_processes (={num_processes}))."
+        )
+    cluster = coordinator_address or find_cluster(os.environ)
     if cluster is None or num_processes == 1:
         return None
     # Its handler of SIGTERM would take the signal from the run, which saves and then ends.

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from jaxcnn.host.compilation_cache import keep_compiled_programs, keep_no_compiled_programs
+import jax
+
+from jaxcnn.host.compilation_cache import keep_compiled_programs
 from jaxcnn.host.memory import reuse_memory as keep_memory
 
 
@@ -27,7 +29,8 @@ def prepare_process(
     if reuse_memory and keep_memory():
         lines.append("memory is kept between steps (reuse_memory=False turns this off)")
     if not compilation_cache:
-        keep_no_compiled_programs()
+        # Even one that `JAX_COMPILATION_CACHE_DIR` asks for.
+        jax.config.update("jax_enable_compilation_cache", False)
         return lines
     try:
         folder = keep_compiled_programs(

@@ -14,7 +14,7 @@ from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import Mixing, make_mixing
 from jaxcnn.losses import LossFn
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
-from jaxcnn.optim import layerwise_decay, schedules
+from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
 from jaxcnn.runs.phases import Phase
@@ -140,9 +140,9 @@ def build_parts(
       config: complete settings, as `config.resolve` gives.
       phase: one of `phases.plan_phases`.
       class_counts: number of training examples of each class.
-      steps_per_epoch: updates an epoch.
+      steps_per_epoch: updates per epoch.
       injected: hyper-parameters that are to be arrays in the optimizer's state, see
-        `optim.make_injected_optimizer`.
+        `optim.make_optimizer`.
 
     Returns:
       The parts; nothing is compiled yet.
@@ -162,27 +162,18 @@ def build_parts(
         total_steps=total_steps,
         warmup_steps=warmup_steps,
     )
-    options: dict[str, Any] = {
-        "weight_decay": config.training.weight_decay,
-        "momentum": config.training.momentum,
-        "gradient_clip_norm": config.training.gradient_clip_norm,
-        "layer_factors": (
-            layerwise_decay.layer_factors([*names, HEAD], phase.layer_decay)
-            if phase.layer_decay != 1
-            else None
-        ),
-    }
-    if injected:
-        peak = phase.learning_rate
-        optimizer = optim.make_injected_optimizer(
-            config.training.optimizer,
-            peak,
-            injected=injected,
-            share=lambda step: schedule(step) / peak,
-            **options,
-        )
-    else:
-        optimizer = optim.make_optimizer(config.training.optimizer, schedule, **options)
+    decay = phase.layer_decay
+    peak = phase.learning_rate
+    optimizer = optim.make_optimizer(
+        config.training.optimizer,
+        peak if injected else schedule,
+        weight_decay=config.training.weight_decay,
+        momentum=config.training.momentum,
+        gradient_clip_norm=config.training.gradient_clip_norm,
+        layer_factors=optim.layer_factors([*names, HEAD], decay) if decay != 1 else None,
+        injected=injected,
+        share=(lambda step: schedule(step) / peak) if injected else None,
+    )
     loss_fn = losses.make_loss(
         config.network.head,
         num_classes=len(class_counts),
@@ -191,30 +182,16 @@ def build_parts(
     )
     augment = make_augment(config.training.augment, image_size_px=config.data.image_size_px)
     plain_loss_fn = losses.make_loss(config.network.head, num_classes=len(class_counts))
-    mixing = build_mixing(config, len(class_counts))
+    mixup, cutmix = config.training.mixup, config.training.cutmix
+    mixing = (
+        make_mixing(num_classes=len(class_counts), mixup_alpha=mixup, cutmix_alpha=cutmix)
+        if mixup or cutmix
+        else None
+    )
     frozen = names[: model.frozen_stages]
     private = _privacy(config, model, frozen)
     return Parts(
         model, optimizer, schedule, loss_fn, plain_loss_fn, augment, mixing, frozen, private
-    )
-
-
-def build_mixing(config: TrainConfig, num_classes: int) -> Mixing | None:
-    """Create the mixing that the settings ask for.
-
-    Args:
-      config: complete settings.
-      num_classes: number of classes.
-
-    Returns:
-      (key, batch) to batch; None where nothing is mixed.
-    """
-    if not config.training.mixup and not config.training.cutmix:
-        return None
-    return make_mixing(
-        num_classes=num_classes,
-        mixup_alpha=config.training.mixup,
-        cutmix_alpha=config.training.cutmix,
     )
 
 
@@ -242,15 +219,8 @@ def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> 
     Returns:
       A pure function, to be compiled by the caller.
     """
-    return make_eval_step(
-        model,
-        losses.make_loss(config.network.head, num_classes=num_classes),
-        image_size_px=config.data.image_size_px,
-        head=config.network.head,
-        flip_average=config.run.flip_average,
-        mean=config.data.pixel_mean,
-        std=config.data.pixel_std,
-    )
+    loss_fn = losses.make_loss(config.network.head, num_classes=num_classes)
+    return make_eval_step(model, loss_fn, **_view_options(config))
 
 
 def build_predict(config: TrainConfig, model: nn.Module) -> Predict:
@@ -264,21 +234,24 @@ def build_predict(config: TrainConfig, model: nn.Module) -> Predict:
       A pure function from variables and (B, S, S, C) uint8, S being `config.stored_size_px`, to
       (B, K) float32 probabilities.
     """
-    return make_predict(
-        model,
-        image_size_px=config.data.image_size_px,
-        head=config.network.head,
-        flip_average=config.run.flip_average,
-        mean=config.data.pixel_mean,
-        std=config.data.pixel_std,
-    )
+    return make_predict(model, **_view_options(config))
+
+
+def _view_options(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "image_size_px": config.data.image_size_px,
+        "head": config.network.head,
+        "flip_average": config.run.flip_average,
+        "mean": config.data.pixel_mean,
+        "std": config.data.pixel_std,
+    }
 
 
 def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | None:
-    """Turn the setting `class_weights` into a weight a class.
+    """Turn the setting `class_weights` into a weight per class.
 
     Args:
-      text: "none", "balanced", or one number a class, comma-separated.
+      text: "none", "balanced", or one number per class, comma-separated.
       class_counts: number of training examples of each class.
 
     Returns:
@@ -298,13 +271,10 @@ def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | 
     try:
         weights = np.array([float(part) for part in text.split(",")], np.float32)
     except ValueError:
-        raise ValueError(
-            f"class_weights must be none, balanced, or {len(class_counts)} numbers separated by "
-            f"commas, got {text!r}."
-        ) from None
+        weights = np.zeros(0, np.float32)
     if len(weights) != len(class_counts) or not (weights > 0).all():
         raise ValueError(
-            f"class_weights must be {len(class_counts)} numbers above 0, one for each class, got "
-            f"{text!r}."
+            f"class_weights must be none, balanced, or {len(class_counts)} numbers above 0, "
+            f"separated by commas, one for each class; got {text!r}."
         )
     return weights

@@ -9,7 +9,7 @@ import jax
 from jaxcnn import plots
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.host.files import write_json
-from jaxcnn.runs import config as config_lib, ensemble_scores, figures
+from jaxcnn.runs import config as config_lib, summary as summary_lib
 from jaxcnn.runs.context import batch_shapes, count_parameters, epoch_writer
 from jaxcnn.runs.ensemble_loop import (
     Member,
@@ -18,61 +18,65 @@ from jaxcnn.runs.ensemble_loop import (
     member_names,
     restore_members,
 )
-from jaxcnn.runs.ensemble_scores import Tested, average
 from jaxcnn.runs.phase_training import PhaseTrainer, Prepared
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.runs.single import Run, about_machine
+from jaxcnn.runs.single import Run
+from jaxcnn.runs.summary import Tested
 from jaxcnn.training import loop
-from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
+from jaxcnn.training.checkpoints import CheckpointStore
 from jaxcnn.training.history import Progress
 from jaxcnn.training.members import MembersStep, choose_mode
-from jaxcnn.training.progress_line import ProgressLine
-from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
 
 
 class EnsembleRun(Run):
-    """The parts of a run of several networks, and its acts, as `run.Run` has them for one.
+    """The parts of a run of several networks, and its acts, as `Run` has them for one."""
 
-    Args: as for `run.Run`.
-    """
+    networks_folder = "members/"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._init_keys, self._members = [], []
-        metadata = {"class_names": list(self.data.class_names)}
+        self._members = []
         for number in range(self.config.run.num_seeds):
             seed = self.config.run.seed + number
-            init_key, run_key = jax.random.split(jax.random.key(seed))
-            solo = self.config.replace(seed=seed, num_seeds=1)
             folder = self.folder.member(number)
+            metadata = {
+                "config": config_lib.to_json(self.config.replace(seed=seed, num_seeds=1)),
+                "class_names": list(self.data.class_names),
+            }
             # One more than `last` keeps: falling back there must still find its best here.
             best = CheckpointStore(folder.best_checkpoints, max_to_keep=3)
-            self._init_keys.append(init_key)
-            self._members.append(
-                Member(
-                    seed, run_key, folder, best, {**metadata, "config": config_lib.to_json(solo)}
-                )
-            )
+            self._members.append(Member(seed, _keys(seed)[1], folder, best, metadata))
 
-    def train_members(self) -> list[Progress]:
+    def train(self) -> list[Progress]:
         """Train all networks, from where an earlier start of the run left off."""
+        config = self.config
         last = CheckpointStore(self.folder.last_checkpoints, max_to_keep=2)
-        (phase,) = plan_phases(self.config)
-        trainer = PhaseTrainer(self._run, phase, loop.Stores(last, self._best))
+        (phase,) = plan_phases(config)
+        trainer = PhaseTrainer(self.context, phase, loop.Stores(last, self._best))
         make_start = self._make_start()  # compiled once for all
-        starts = [make_start(key) for key in self._init_keys]
+        starts = [make_start(_keys(member.seed)[0]) for member in self._members]
         trainer.draw_samples()
         prepared = trainer.prepare(starts[0], Progress())
         states = [prepared.start(start) for start in starts]
-        step = self._compile(prepared, states[0])
-        plan = loop.Plan(
-            num_epochs=phase.num_epochs,
-            steps_per_epoch=trainer.steps_per_epoch,
-            checkpoint_every_steps=self.config.run.checkpoint_every_steps,
+        step = MembersStep(
+            prepared.step,
+            states[0],
+            batch_shapes(prepared.train, config.training.batch_size),
+            self.context.key,
+            num_members=len(states),
+            mode=choose_mode(config.run.members_mode),
+            shared_batch=config.run.member_order == "shared",
         )
-        logger.info(self._heading(step, states[0], plan))
+        logger.info(
+            trainer.heading(
+                self._about_members(step.mode),
+                f"{count_parameters(states[0].params):,} parameters each",
+                step.seconds,
+                num_members=len(states),
+            )
+        )
         batches = self._batches(prepared, step)
         states, progress = restore_members(last, states, batches)
         done = int(states[0].step)
@@ -84,101 +88,60 @@ class EnsembleRun(Run):
                 eval_step=prepared.eval_step,
                 members=self._members,
                 batches=batches,
-                validation=lambda: self._run.eval_batches(prepared.validation),
-                plan=plan,
+                validation=lambda: self.context.eval_batches(prepared.validation),
+                plan=trainer.plan,
                 last=last,
                 export=prepared.export,
                 learning_rate=trainer.learning_rate,
-                line=self._line(plan),
+                line=trainer.line(num_members=len(states)),
                 on_epoch=on_epoch,
             )
             return fit.run(states, progress)[1]
 
-    def _line(self, plan: loop.Plan) -> ProgressLine:
-        return ProgressLine(
-            num_epochs=plan.num_epochs,
-            steps_per_epoch=plan.steps_per_epoch,
-            batch_size=self.config.training.batch_size * self.config.run.num_seeds,
-            visible=self._run.progress,
-        )
-
-    def finish_members(self, progress: Sequence[Progress]) -> dict[str, Any]:
+    def finish(self, progress: Sequence[Progress]) -> dict[str, Any]:
         """Test each network at its best step, and their mean, once; write down what came of it."""
         steps = [each.best_step for each in progress]
         members, ensemble = self.test_members(steps)
-        rows = [
-            {"member": name, "seed": member.seed, "best_step": step, **ensemble_scores.scores(each)}
-            for name, member, step, each in zip(
-                member_names(len(members)), self._members, steps, members, strict=True
-            )
-        ]
-        for member, row in zip(self._members, rows, strict=True):
-            write_json(member.folder.summary, row)
-        accuracies = self._baselines() | {self.config.network.model: ensemble.test.accuracy}
-        summary = {
-            **ensemble_scores.result(rows, ensemble, self.data.class_names),
-            **self._about_training(progress[0]),
-            "baseline_test_accuracies": accuracies,
-            **self._about_data(),
-            **about_machine(self._run.layout),
-        }
-        write_json(self.folder.summary, summary)
-        self._draw(ensemble, progress, accuracies)
-        self._write_page(
-            ensemble.test, ensemble.validation, self._best_of(self._members[0], steps[0])
+        names = member_names(len(members))
+        rows = []
+        for name, member, step, tested in zip(names, self._members, steps, members, strict=True):
+            row = {"member": name, "seed": member.seed, "best_step": step}
+            rows.append(row | summary_lib.scores(tested))
+            write_json(member.folder.summary, rows[-1])
+        plots.plot_member_curves(
+            self.folder.pictures / "member_curves.png",
+            [each.history for each in progress],
+            ensemble_accuracy=ensemble.validation.accuracy,
         )
-        for name, accuracy in accuracies.items():
-            if name != self.config.network.model:
-                logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
-        for line in ensemble_scores.format_lines(summary):
-            logger.info(line)
-        logger.info(f"results in {self.folder.path}: summary.json, pictures/, members/")
-        logger.info(f"look at it: {self.folder.report}")
-        return summary
+        return self._conclude(
+            summary_lib.result(ensemble, self.data.class_names) | summary_lib.members_result(rows),
+            ensemble,
+            progress,
+            mean_history(progress),
+            self._restore(self._members[0].best, steps[0])[0],
+        )
 
-    def _about_training(self, progress: Progress) -> dict[str, Any]:
-        images = self._images_trained(progress) * len(self._members)
+    def test_again(self) -> dict[str, Any]:
+        """Test all networks of a run that was trained before; see `evaluate_classifier`."""
+        members, ensemble = self.test_members()
         return {
-            "num_parameters": count_parameters(self._run.shapes["params"]),
-            "train_seconds": progress.train_seconds,
-            "images_per_second": images / progress.train_seconds,
-            "steps": progress.history[-1]["step"],
-            "weights": self._start.name if self._start else None,
+            "members": [summary_lib.split_scores(tested) for tested in members],
+            **summary_lib.split_scores(ensemble),
         }
 
     def write_page_again(self) -> None:
         """Test all networks again, and write the page of a run that ended from that."""
-        _, ensemble = self.test_members([None] * len(self._members))
-        first = self._best_of(self._members[0], None)
-        self._write_page(ensemble.test, ensemble.validation, first)
+        _, ensemble = self.test_members()
+        self._write_page(ensemble, self._restore(self._members[0].best, None)[0])
 
-    def test_members(self, steps: Sequence[int | None]) -> tuple[list[Tested], Tested]:
+    def test_members(self, steps: Sequence[int] | None = None) -> tuple[list[Tested], Tested]:
         """Evaluate each network, at its best step or the given ones, and the mean of all."""
-        found = []
-        for member, step in zip(self._members, steps, strict=True):
-            variables = self._best_of(member, step)
-            found.append(Tested(*(self.evaluate(split, variables) for split in self._held_out())))
-        return found, Tested(*(average(each) for each in zip(*found, strict=True)))
-
-    def _held_out(self) -> tuple[Any, Any]:
-        return self.data.validation, self.data.test
-
-    def _best_of(self, member: Member, step: int | None) -> PyTree:
-        found = member.best.restore(self._run.shapes, step=step)
-        if found is None:
-            raise CheckpointError(f"{member.folder.path} holds no checkpoint to evaluate.")
-        return found.state
-
-    def _compile(self, prepared: Prepared, state: TrainState) -> MembersStep:
-        return MembersStep(
-            prepared.step,
-            state,
-            batch_shapes(prepared.train, self.config.training.batch_size),
-            self._run.key,
-            num_members=self.config.run.num_seeds,
-            mode=choose_mode(self.config.run.members_mode),
-            shared_batch=self.config.run.member_order == "shared",
-        )
+        chosen: Sequence[int | None] = steps or [None] * len(self._members)
+        found = [
+            self.test(self._restore(member.best, step)[0])
+            for member, step in zip(self._members, chosen, strict=True)
+        ]
+        return found, Tested(*map(summary_lib.average, zip(*found, strict=True)))
 
     def _batches(self, prepared: Prepared, step: MembersStep) -> Any:
         """Feed the members; what is stacked for `vmap` stays on the host until then."""
@@ -193,31 +156,16 @@ class EnsembleRun(Run):
         seeds = [member.seed for member in self._members]
         return batches_lib.member_batches(prepared.train, seeds=seeds, **options)
 
-    def _heading(self, step: MembersStep, state: TrainState, plan: loop.Plan) -> str:
-        config = self.config
-        is_shared = config.run.member_order == "shared"
-        batches = "shared batches" if is_shared else "batches of their own"
-        way = "in one program by vmap" if step.mode == "vmap" else "in turn by one program"
+    def _about_members(self, mode: str) -> str:
+        run = self.config.run
+        batches = "shared batches" if run.member_order == "shared" else "batches of their own"
+        way = "in one program by vmap" if mode == "vmap" else "in turn by one program"
         return (
-            f"{config.run.num_seeds} x {config.network.model} (seeds {config.run.seed} to "
-            f"{config.run.seed + config.run.num_seeds - 1}), {way} (members_mode), "
-            f"{batches}: "
-            f"{count_parameters(state.params):,} parameters each, "
-            f"{config.data.image_size()} images, "
-            f"{plan.num_epochs * plan.steps_per_epoch:,} steps of {config.run.num_seeds} x "
-            f"{config.training.batch_size} on {self._run.layout.describe()}; "
-            f"compiled in {step.seconds:.1f} s"
+            f"{run.num_seeds} x {self.config.network.model} (seeds {run.seed} to "
+            f"{run.seed + run.num_seeds - 1}), {way} (members_mode), {batches}"
         )
 
-    def _draw(
-        self, ensemble: Tested, progress: Sequence[Progress], accuracies: dict[str, float]
-    ) -> None:
-        folder = self.folder.pictures
-        figures.draw_results(
-            folder, self.data.test, ensemble.test, mean_history(progress), accuracies=accuracies
-        )
-        plots.plot_member_curves(
-            folder / "member_curves.png",
-            [each.history for each in progress],
-            ensemble_accuracy=ensemble.validation.accuracy,
-        )
+
+def _keys(seed: int) -> jax.Array:
+    """Give the key of a network's first parameters, and that of its run."""
+    return jax.random.split(jax.random.key(seed))

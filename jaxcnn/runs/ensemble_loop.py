@@ -1,5 +1,6 @@
 """The host's side of training many networks at once: one loop, a history for each member."""
 
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,45 +90,38 @@ def mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return row | {"validation_accuracy_spread": float(spread)}
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class MembersFit:
     """Training of many networks: `MembersFit(...).run(states, progress)`; as `loop.Fit` for one.
 
-    Args:
+    Attributes:
       step: the compiled step of all members.
       eval_step: the compiled evaluation of one.
       members: their keys and folders.
       batches: gives what `step` takes; its position is saved with each checkpoint.
       validation: gives the validation split's batches, from the first, at each call.
       plan: how long to train and when to save; members do not stop early.
-      last: where whole states go, of all members together; None keeps none.
-      export: as for `loop.Fit`.
+      last: where whole states go, of all members together.
+      export: makes the variables that are saved as best of those that are evaluated.
       learning_rate: step to learning rate, for the record.
       line: where progress is shown.
       on_epoch: called with the mean of the members' histories after each epoch.
     """
 
-    def __init__(
-        self,
-        *,
-        step: MembersStep,
-        eval_step: EvalStep,
-        members: Sequence[Member],
-        batches: BatchIterator,
-        validation: Callable[[], Iterable[Batch]],
-        plan: Plan,
-        last: CheckpointStore | None,
-        export: Callable[[PyTree], PyTree] = lambda variables: variables,
-        learning_rate: Callable[[int], float],
-        line: ProgressLine,
-        on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
-    ) -> None:
-        self._step, self._eval_step = step, eval_step
-        self._members, self._batches = members, batches
-        self._validation = validation
-        self._plan, self._last, self._export = plan, last, export
-        self._learning_rate = learning_rate
-        self._line, self._on_epoch = line, on_epoch
-        self._keys = step.pack(member.key for member in members)
+    step: MembersStep
+    eval_step: EvalStep
+    members: Sequence[Member]
+    batches: BatchIterator
+    validation: Callable[[], Iterable[Batch]]
+    plan: Plan
+    last: CheckpointStore
+    export: Callable[[PyTree], PyTree] = lambda variables: variables
+    learning_rate: Callable[[int], Any]
+    line: ProgressLine
+    on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None
+
+    def __post_init__(self) -> None:
+        self._keys = self.step.pack(member.key for member in self.members)
 
     def run(
         self, states: Sequence[TrainState], progress: list[Progress]
@@ -145,43 +139,43 @@ class MembersFit:
           NonFiniteLossError: if a step's loss is not finite for a member.
           Interrupted: on SIGTERM or Ctrl-C, after saving.
         """
-        packed = self._step.pack(states)
+        packed = self.step.pack(states)
         with SignalWatch() as signals:
             try:
-                while progress[0].epoch < self._plan.num_epochs:
+                while progress[0].epoch < self.plan.num_epochs:
                     packed, clock = self._train_epoch(packed, progress, signals)
                     self._end_epoch(packed, progress, clock)
             finally:
-                self._line.close()
+                self.line.close()
             if signals.received is not None:  # it came after the last step, when all was saved
-                raise Interrupted(signals.received, step=self._steps_done(progress))
-        return self._step.unpack(packed), progress
+                raise Interrupted(signals.received, step=self.plan.step(progress[0]))
+        return self.step.unpack(packed), progress
 
     def _train_epoch(
         self, packed: Packed, progress: list[Progress], signals: SignalWatch
     ) -> tuple[Packed, Clock]:
-        self._line.start_epoch(progress[0].epoch, step_in_epoch=progress[0].step_in_epoch)
+        self.line.start_epoch(progress[0].epoch, step_in_epoch=progress[0].step_in_epoch)
         clock, pending = Clock(), deque[Metrics]()
-        while progress[0].step_in_epoch < self._plan.steps_per_epoch:
-            packed, counted = self._step(packed, next(self._batches), self._keys)
+        while progress[0].step_in_epoch < self.plan.steps_per_epoch:
+            packed, counted = self.step(packed, next(self.batches), self._keys)
             pending.append(counted)
             for each in progress:
                 each.step_in_epoch += 1
             if len(pending) > 1:  # one call in flight while the last one is read
                 self._count(pending, progress, clock)
-            if self._save_is_due(progress, signals):
+            if signals.received is not None or self.plan.save_is_due(progress[0]):
                 while pending:
                     self._count(pending, progress, clock)
                 self._save(packed, progress)
                 if signals.received is not None:
-                    raise Interrupted(signals.received, step=self._steps_done(progress))
+                    raise Interrupted(signals.received, step=self.plan.step(progress[0]))
         while pending:
             self._count(pending, progress, clock)
         return packed, clock
 
     def _count(self, pending: deque[Metrics], progress: list[Progress], clock: Clock) -> None:
         counted = jax.device_get(pending.popleft())
-        step = self._steps_done(progress) - len(pending)
+        step = self.plan.step(progress[0]) - len(pending)
         for number, each in enumerate(progress):
             one = Metrics(*(sums[number] for sums in counted))
             self._check_finite(float(one.loss_sum), number, step)
@@ -191,7 +185,7 @@ class MembersFit:
             each.train_seconds += seconds
         totals = [each.totals for each in progress]
         count = sum(t.count for t in totals)
-        self._line.update(
+        self.line.update(
             loss=sum(t.loss_sum for t in totals) / count,
             accuracy=sum(t.correct for t in totals) / count,
             step=step,
@@ -200,53 +194,41 @@ class MembersFit:
         )
 
     def _end_epoch(self, packed: Packed, progress: list[Progress], clock: Clock) -> None:
-        step = self._steps_done(progress)
-        means = [mean_row(rows) for rows in _by_epoch(progress)]
-        rate = float(self._learning_rate(step - 1))
-        for number, state in enumerate(self._step.unpack(packed)):
-            each, member = progress[number], self._members[number]
+        step = self.plan.step(progress[0])
+        rate = float(self.learning_rate(step - 1))
+        for number, state in enumerate(self.step.unpack(packed)):
+            each, member = progress[number], self.members[number]
             variables = evaluation_variables(state)
-            found = evaluate(self._eval_step, variables, self._validation())
+            found = evaluate(self.eval_step, variables, self.validation())
             self._check_finite(found.loss, number, step)  # the last update broke the parameters
             row = epoch_row(each, found, clock, step=step, learning_rate=rate)
             if each.end_epoch(row):
                 metadata = {**member.best_metadata, "step": step, "validation": row}
-                member.best.save(step, self._export(variables), metadata)
+                member.best.save(step, self.export(variables), metadata)
         # The best are saved first: whatever `last` tells of is then on disk already.
         self._save(packed, progress)
-        for member, each in zip(self._members, progress, strict=True):
+        for member, each in zip(self.members, progress, strict=True):
             write_rows(member.folder.metrics, each.history)
-        history = [mean_row(rows) for rows in _by_epoch(progress)]
-        self._on_epoch(history)
-        is_best = all(rank(history[-1]) > rank(row) for row in means)
-        self._line.end_epoch(history[-1], is_best=is_best)
-
-    def _save_is_due(self, progress: list[Progress], signals: SignalWatch) -> bool:
-        every = self._plan.checkpoint_every_steps
-        return signals.received is not None or (
-            every is not None and self._steps_done(progress) % every == 0
-        )
+        history = mean_history(progress)
+        self.on_epoch(history)
+        is_best = all(rank(history[-1]) > rank(row) for row in history[:-1])
+        self.line.end_epoch(history[-1], is_best=is_best)
 
     def _save(self, packed: Packed, progress: list[Progress]) -> None:
-        if self._last is None:
-            return
-        states = self._step.unpack(packed)
-        self._last.save(
-            self._steps_done(progress),
+        states = self.step.unpack(packed)
+        self.last.save(
+            self.plan.step(progress[0]),
             dict(zip(member_names(len(states)), states, strict=True)),
             {
                 "progress": [each.to_json() for each in progress],
-                "data": self._batches.get_state(),
+                "data": self.batches.get_state(),
             },
         )
-
-    def _steps_done(self, progress: list[Progress]) -> int:
-        return progress[0].epoch * self._plan.steps_per_epoch + progress[0].step_in_epoch
 
     def _check_finite(self, loss: float, number: int, step: int) -> None:
         if math.isfinite(loss):
             return
-        name, seed = member_names(len(self._members))[number], self._members[number].seed
+        name, seed = member_names(len(self.members))[number], self.members[number].seed
         raise NonFiniteLossError(
             f"the loss of member {name} (seed {seed}) is not finite at step {step}. Lower "
             "learning_rate, lengthen warmup_epochs, or set gradient_clip_norm, and start the run "
@@ -254,10 +236,6 @@ class MembersFit:
         )
 
 
-def _by_epoch(progress: Sequence[Progress]) -> list[tuple[dict[str, Any], ...]]:
-    return list(zip(*(each.history for each in progress), strict=True))
-
-
 def mean_history(progress: Sequence[Progress]) -> list[dict[str, Any]]:
     """Average the members' histories, epoch by epoch, see `mean_row`."""
-    return [mean_row(rows) for rows in _by_epoch(progress)]
+    return [mean_row(rows) for rows in zip(*(each.history for each in progress), strict=True)]

@@ -4,16 +4,12 @@ import logging
 import time
 from typing import Any
 
-import jax
-import numpy as np
-
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.processes import is_first
 from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm
 from jaxcnn.runs.context import RunContext, batch_shapes
 from jaxcnn.training import features
-from jaxcnn.training.compilation import CompiledStep
 from jaxcnn.training.step import Augment
 from jaxcnn.types import PyTree
 
@@ -67,37 +63,29 @@ def split_features(
     path = run.folder.features / f"{name}.npz"
     found = features.load_features(path, about)
     if found is None:
+        network = config.network.model
+        logger.info(f"{network} runs over {len(split):,} {name} images")
         model, folded = fold_batch_norm(model, variables)
         step = features.make_feature_step(model, augment=augment, **options)
-        shapes = batch_shapes(split, layout.round_up(_BATCH_SIZE))
+        batch_size = layout.round_up(_BATCH_SIZE)
         folded, key = layout.put_state(folded), layout.put_key(key)
-        compiled = run.compile(step, folded, shapes, key)
-        found = _extract(run, name, split, compiled, folded, key)
+        compiled = run.compile(step, folded, batch_shapes(split, batch_size), key)
+        started = time.perf_counter()
+        with run.bar(len(split), f"features of {name}", unit="image", leave=True) as bar:
+            found = features.extract(
+                compiled,
+                folded,
+                run.eval_batches(split, batch_size),
+                len(split),
+                key=key,
+                on_batch=bar.update,
+            )
+        seconds = time.perf_counter() - started
+        _, num_views, num_features = found[0].shape
+        logger.info(
+            f"{network} ran once over {len(split):,} {name} images, {num_views} views of each: "
+            f"{num_views * len(split) / seconds:.0f} img/s; {num_features:,} features cached"
+        )
         if is_first():
             features.save_features(path, *found, about)
     return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
-
-
-def _extract(
-    run: RunContext,
-    name: str,
-    split: ImageSplit,
-    compiled: CompiledStep,
-    variables: PyTree,
-    key: jax.Array,
-) -> tuple[np.ndarray, np.ndarray]:
-    started = time.perf_counter()
-    logger.info(f"{run.config.network.model} runs over {len(split):,} {name} images")
-    batches = run.eval_batches(split, run.layout.round_up(_BATCH_SIZE))
-    with run.bar(len(split), f"features of {name}", unit="image", leave=True) as bar:
-        found, present = features.extract(
-            compiled, variables, batches, len(split), key=key, on_batch=bar.update
-        )
-    seconds = time.perf_counter() - started
-    num_views = found.shape[1]
-    logger.info(
-        f"{run.config.network.model} ran once over {len(split):,} {name} images, "
-        f"{num_views} views of each: {num_views * len(split) / seconds:.0f} img/s; "
-        f"{found.shape[2]:,} features cached"
-    )
-    return found, present

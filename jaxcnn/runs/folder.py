@@ -18,7 +18,6 @@ skipped_files.csv
 export/          what an export made of it; never removed with the run
 """
 
-import dataclasses
 import json
 import shutil
 import sys
@@ -36,65 +35,26 @@ class WorkdirError(ValueError):
     """A folder that this run may not write to; the message says why and what to do."""
 
 
-@dataclasses.dataclass(frozen=True)
 class Workdir:
-    """The paths of one run.
+    """The paths of one run, see this module's text for what they hold.
 
     Attributes:
-      path: the run's folder.
+      path: the run's folder; the other attributes are files and folders in it, named alike.
     """
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The settings, as JSON."""
-        return self.path / "config.json"
-
-    @property
-    def origin(self) -> Path:
-        """Fingerprints of the data and the weights that the run began with, as JSON."""
-        return self.path / "origin.json"
-
-    @property
-    def metrics(self) -> Path:
-        """A row of JSON an epoch."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def summary(self) -> Path:
-        """The result, as JSON."""
-        return self.path / "summary.json"
-
-    @property
-    def test_answers(self) -> Path:
-        """The answers to the test photos, as NumPy arrays."""
-        return self.path / "test_answers.npz"
-
-    @property
-    def report_photos(self) -> Path:
-        """The test photos that the page shows, as NumPy arrays."""
-        return self.path / "report_photos.npz"
-
-    @property
-    def report(self) -> Path:
-        """The page that explains the run."""
-        return self.path / "report.html"
-
-    @property
-    def skipped_files(self) -> Path:
-        """The files that could not be read, as CSV."""
-        return self.path / "skipped_files.csv"
-
-    @property
-    def last_checkpoints(self) -> Path:
-        """Checkpoints to resume from."""
-        return self.path / "checkpoints" / "last"
-
-    @property
-    def best_checkpoints(self) -> Path:
-        """Checkpoints to evaluate and predict with."""
-        return self.path / "checkpoints" / "best"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.origin = path / "origin.json"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.test_answers = path / "test_answers.npz"
+        self.report_photos = path / "report_photos.npz"
+        self.report = path / "report.html"
+        self.skipped_files = path / "skipped_files.csv"
+        self.last_checkpoints = path / "checkpoints" / "last"
+        self.best_checkpoints = path / "checkpoints" / "best"
+        self.features = path / "features"
 
     @property
     def pictures(self) -> Path:
@@ -102,11 +62,6 @@ class Workdir:
         folder = self.path / "pictures"
         folder.mkdir(exist_ok=True)
         return folder
-
-    @property
-    def features(self) -> Path:
-        """Where a frozen backbone's features are kept."""
-        return self.path / "features"
 
     @property
     def best_trial(self) -> Path:
@@ -233,10 +188,9 @@ def _remove_run(workdir: Workdir) -> None:
 def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
     # JSON has no tuples; compare what was written with what would be written.
     wanted = json.loads(json.dumps(wanted))
-    names = sorted(there.keys() | wanted.keys())
     changed = [
         f"{name}: {there.get(name)!r} there, {wanted.get(name)!r} now"
-        for name in names
+        for name in sorted(there.keys() | wanted.keys())
         if there.get(name) != wanted.get(name)
     ]
     if changed:

@@ -293,7 +293,7 @@ def _gradients_of_network(
         for batch in eval_batches(split, batch_size=_BATCH):
             found, added = compiled(variables, batch)
             norms.append(np.asarray(found))
-            sums = added if sums is None else per_example_gradients.add_sums(sums, added)
+            sums = added if sums is None else jax.tree.map(jnp.add, sums, added)
             bar.update(min(_BATCH, len(split) - bar.n))
     assert sums is not None  # a split of a run has examples
     rate = len(split) / (time.perf_counter() - started)

@@ -1,5 +1,6 @@
 """One phase of a run's training: its steps compiled, its data fed, its progress shown and saved."""
 
+import functools
 import logging
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from jaxcnn.training.eval_step import make_eval_step_of_views
 from jaxcnn.training.history import Progress
 from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import start_state
-from jaxcnn.training.step import TrainStep, make_step, make_train_step
+from jaxcnn.training.step import TrainStep, make_train_step
 from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
@@ -44,10 +45,12 @@ class PhaseTrainer:
       run: what it shares with the other phases.
       phase: the phase.
       stores: its checkpoints; None where it only prepares.
-      injected: as for `build.build_parts`.
+      injected: hyper-parameters that are to be arrays in the optimizer's state.
 
     Attributes:
-      steps_per_epoch: steps of an epoch.
+      plan: how long it trains, when it stops and when it saves.
+      learning_rate: step, counted from this phase's first, to learning rate.
+      split_features: (name, split, variables) to the features of a split, see `features_cache`.
     """
 
     def __init__(
@@ -60,17 +63,26 @@ class PhaseTrainer:
     ) -> None:
         self._run, self._phase, self._stores = run, phase, stores
         self._config, data = run.config, run.data
-        self.steps_per_epoch = batches_lib.steps_per_epoch(
-            len(data.train), self._config.training.batch_size
+        batch_size = self._config.training.batch_size
+        self.plan = loop.Plan(
+            num_epochs=phase.num_epochs,
+            steps_per_epoch=batches_lib.steps_per_epoch(len(data.train), batch_size),
+            early_stopping_epochs=self._config.training.early_stopping_epochs,
+            checkpoint_every_steps=self._config.run.checkpoint_every_steps,
         )
         counts = np.bincount(data.train.labels, minlength=len(data.class_names))
         self._parts = build.build_parts(
             self._config,
             phase,
             class_counts=counts.tolist(),
-            steps_per_epoch=self.steps_per_epoch,
+            steps_per_epoch=self.plan.steps_per_epoch,
             injected=injected,
         )
+        self.learning_rate = self._parts.schedule
+        self.split_features = functools.partial(
+            features_cache.split_features, run, self._parts.model, self._parts.augment
+        )
+        self._frozen = () if phase.on_features else self._parts.frozen
 
     def train(self, variables: PyTree, progress: Progress) -> Progress:
         """Train from variables and a progress on, or from this phase's own last checkpoint."""
@@ -95,20 +107,17 @@ class PhaseTrainer:
         if self._phase.on_features:
             return self._prepare_head(variables, progress)
         data = self._run.data
-        train_step = make_train_step(
+        train_step = self._train_step(
             self._parts.model,
-            self._parts.optimizer,
-            self._parts.loss_fn,
-            self._parts.augment,
+            augment=self._parts.augment,
             mixing=self._parts.mixing,
             mean=self._config.data.pixel_mean,
             std=self._config.data.pixel_std,
-            **self._step_options(),
         )
         return Prepared(
             train_step,
             self._run.eval_step,
-            lambda variables: self._state(variables, progress, frozen=self._parts.frozen),
+            lambda variables: self._state(variables, progress),
             data.train,
             data.validation,
             lambda variables: variables,
@@ -120,13 +129,7 @@ class PhaseTrainer:
         train = self.split_features("train", data.train, variables, num_augmented=True)
         validation = self.split_features("validation", data.validation, variables)
         _, classifier = split_at_head(self._parts.model)
-        train_step = make_step(
-            classifier,
-            self._parts.optimizer,
-            self._parts.loss_fn,
-            features.pick_view,
-            **self._step_options(),
-        )
+        train_step = self._train_step(classifier, prepare=features.pick_view)
 
         def head_of(variables: PyTree) -> PyTree:
             return {"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}
@@ -152,118 +155,92 @@ class PhaseTrainer:
 
         return Prepared(train_step, eval_step, start, train, validation, export)
 
-    def split_features(
-        self, name: str, split: ImageSplit, variables: PyTree, *, num_augmented: bool = False
-    ) -> features.FeatureSplit:
-        """Compute a split's features, or read those that an earlier start of the run left.
-
-        Args: as for `features_cache.split_features`.
-        """
-        return features_cache.split_features(
-            self._run,
-            self._parts.model,
-            self._parts.augment,
-            name,
-            split,
-            variables,
-            num_augmented=num_augmented,
+    def _train_step(self, model: Any, **inputs: Any) -> TrainStep:
+        parts, training = self._parts, self._config.training
+        return make_train_step(
+            model,
+            parts.optimizer,
+            parts.loss_fn,
+            head=self._config.network.head,
+            ema_decay=training.ema_decay or None,
+            reported_loss_fn=parts.plain_loss_fn,
+            frozen=self._frozen,
+            num_parts=training.accumulate_steps,
+            rematerialize=training.rematerialize,
+            private=parts.private,
+            **inputs,
         )
 
-    def _step_options(self) -> dict[str, Any]:
-        return {
-            "head": self._config.network.head,
-            "ema_decay": self._config.training.ema_decay or None,
-            "reported_loss_fn": self._parts.plain_loss_fn,
-            "frozen": () if self._phase.on_features else self._parts.frozen,
-            "num_parts": self._config.training.accumulate_steps,
-            "rematerialize": self._config.training.rematerialize,
-            "private": self._parts.private,
-        }
-
-    def _state(
-        self, variables: PyTree, progress: Progress, *, frozen: tuple[str, ...] = ()
-    ) -> TrainState:
+    def _state(self, variables: PyTree, progress: Progress) -> TrainState:
         state = start_state(
             variables,
             self._parts.optimizer,
-            frozen=frozen,
+            frozen=self._frozen,
             with_ema=bool(self._config.training.ema_decay),
-            step=progress.first_epoch * self.steps_per_epoch,
+            step=progress.first_epoch * self.plan.steps_per_epoch,
         )
         return self._run.layout.put_state(state)
 
     def _fit(self, prepared: Prepared, state: TrainState, progress: Progress) -> Progress:
-        config, run = self._config, self._run
-        step, eval_step, _, train, validation, export = prepared
+        config, run, layout = self._config, self._run, self._run.layout
         assert self._stores is not None
-        key = run.layout.put_key(run.key)
-        train_step = self._compile(step, state, train, key)
-        logger.info(self._heading(state, train_step.seconds + eval_step.seconds))
-        scanned, batches = self._feed(step, train_step, state, train, key)
+        key = layout.put_key(run.key)
+        train_step = self._compile(prepared, state, key)
+        frozen = set(self._frozen)
+        trained = count_parameters({k: v for k, v in state.params.items() if k not in frozen})
+        total = count_parameters(run.shapes["params"])
+        parameters = f"{total:,} parameters"
+        if trained < total:
+            parameters = f"{trained:,} of {total:,} parameters trained"
+        name = f"{self._phase.name}: " if self._phase.name else ""
+        seconds = train_step.seconds + prepared.eval_step.seconds
+        logger.info(self.heading(f"{name}{config.network.model}", parameters, seconds))
+        scanned, batches = self._feed(prepared, train_step, state, key)
         state, progress = loop.restore_run(self._stores, state, batches, progress)
-        done = progress.epoch - progress.first_epoch
-        if done or progress.step_in_epoch:
+        if progress.epoch > progress.first_epoch or progress.step_in_epoch:
             logger.info(f"resuming at step {int(state.step)}")
-        first_step = progress.first_epoch * self.steps_per_epoch
+        first_step = progress.first_epoch * self.plan.steps_per_epoch
         with epoch_writer(run.folder, int(state.step)) as on_epoch:
             _, progress = loop.Fit(
                 train_step=scanned or train_step,
-                eval_step=eval_step,
+                eval_step=prepared.eval_step,
                 batches=batches,
                 chunk_steps=scanned.chunk_steps if scanned else 1,
-                validation=lambda: run.eval_batches(validation),
+                validation=lambda: run.eval_batches(prepared.validation),
                 key=key,
-                plan=loop.Plan(
-                    num_epochs=self._phase.num_epochs,
-                    steps_per_epoch=self.steps_per_epoch,
-                    early_stopping_epochs=config.training.early_stopping_epochs,
-                    checkpoint_every_steps=config.run.checkpoint_every_steps,
-                ),
+                plan=self.plan,
                 stores=self._stores,
                 best_metadata={
                     "config": config_lib.to_json(config),
                     "class_names": list(run.data.class_names),
                 },
-                export=export,
+                export=prepared.export,
                 phase=self._phase.name,
-                learning_rate=lambda s: self.learning_rate(s - first_step),
-                line=ProgressLine(
-                    num_epochs=progress.first_epoch + self._phase.num_epochs,
-                    steps_per_epoch=self.steps_per_epoch,
-                    batch_size=config.training.batch_size,
-                    phase=self._phase.name,
-                    visible=run.progress and is_first(),
-                ),
+                learning_rate=lambda step: self.learning_rate(step - first_step),
+                line=self.line(first_epoch=progress.first_epoch),
                 on_epoch=on_epoch,
-                await_each=run.layout.is_host and not run.layout.is_single,
+                await_each=layout.is_host and not layout.is_single,
             ).run(state, progress)
         return progress
 
-    def _compile(
-        self, step: Any, state: TrainState, train: ImageSplit, key: jax.Array
-    ) -> CompiledStep:
-        layout = self._run.layout
-        shapes = layout.batch_shapes(batch_shapes(train, self._config.training.batch_size))
+    def _compile(self, prepared: Prepared, state: TrainState, key: jax.Array) -> CompiledStep:
+        layout, batch_size = self._run.layout, self._config.training.batch_size
         with layout.tracing():
             return compile_step(
-                layout.gathered(step),
+                layout.gathered(prepared.step),
                 layout.state_shapes(state),
-                shapes,
+                layout.batch_shapes(batch_shapes(prepared.train, batch_size)),
                 key,
                 donate_argnums=0,
                 out_shardings=(layout.shardings(state), layout.replicated),
             )
 
     def _feed(
-        self,
-        step: Any,
-        compiled: CompiledStep,
-        state: TrainState,
-        train: ImageSplit,
-        key: jax.Array,
+        self, prepared: Prepared, compiled: CompiledStep, state: TrainState, key: jax.Array
     ) -> tuple[device_scan.ScannedSteps | None, Any]:
         """Choose how steps get their images: scanned on the device, or batch by batch."""
-        options = {"batch_size": self._config.training.batch_size, "seed": self._config.run.seed}
+        batch_size, train = self._config.training.batch_size, prepared.train
+        options = {"batch_size": batch_size, "seed": self._config.run.seed}
 
         def make_batches() -> Any:
             put = self._run.layout.put_batch
@@ -271,37 +248,37 @@ class PhaseTrainer:
 
         scanned = device_scan.choose_steps(
             self._config.run.epoch_scan,
-            step,
+            prepared.step,
             compiled,
             state,
             train,
             make_batches,
             key,
-            batch_size=self._config.training.batch_size,
-            steps_per_epoch=self.steps_per_epoch,
+            batch_size=batch_size,
+            steps_per_epoch=self.plan.steps_per_epoch,
         )
         if scanned is None:
             return None, make_batches()
         return scanned, device_scan.position_batches(train, **options)
 
-    def learning_rate(self, step: int) -> float:
-        """Give the learning rate of a step, counted from this phase's first."""
-        return float(self._parts.schedule(step))
+    def line(self, *, first_epoch: int = 0, num_members: int = 1) -> ProgressLine:
+        """Make the line that shows how training goes, of one network or of several."""
+        return ProgressLine(
+            num_epochs=first_epoch + self.plan.num_epochs,
+            steps_per_epoch=self.plan.steps_per_epoch,
+            batch_size=self._config.training.batch_size * num_members,
+            phase=self._phase.name,
+            visible=self._run.progress and is_first(),
+        )
 
-    def _heading(self, state: TrainState, compile_seconds: float) -> str:
-        config, run = self._config, self._run
-        total = count_parameters(run.shapes["params"])
-        frozen = set() if self._phase.on_features else set(self._parts.frozen)
-        trained = count_parameters({k: v for k, v in state.params.items() if k not in frozen})
-        parameters = f"{total:,} parameters"
-        if trained < total:
-            parameters = f"{trained:,} of {total:,} parameters trained"
-        name = f"{self._phase.name}: " if self._phase.name else ""
+    def heading(
+        self, name: str, parameters: str, compile_seconds: float, *, num_members: int = 1
+    ) -> str:
+        """Say what is about to be trained, how long and on what."""
+        members = f"{num_members} x " if num_members > 1 else ""
+        num_steps = self.plan.num_epochs * self.plan.steps_per_epoch
         return (
-            f"{name}{config.network.model}: {parameters}, "
-            f"{config.data.image_size()} images, "
-            f"{self._phase.num_epochs * self.steps_per_epoch:,} steps of "
-            f"{config.training.batch_size} on "
-            f"{run.layout.describe()}; compiled in "
-            f"{compile_seconds:.1f} s"
+            f"{name}: {parameters}, {self._config.data.image_size()} images, {num_steps:,} steps "
+            f"of {members}{self._config.training.batch_size} on {self._run.layout.describe()}; "
+            f"compiled in {compile_seconds:.1f} s"
         )

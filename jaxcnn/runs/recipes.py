@@ -41,6 +41,7 @@ _IMAGENET: Mapping[str, Any] = {
     "flip_average": False,
     "eval_batch_size": 512,
     "compute_dtype": "bfloat16",
+    "warmup_epochs": 5.0,
     "label_smoothing": 0.0,
 }
 
@@ -56,7 +57,7 @@ def resnet50_classic(batch_size: int = 256) -> Settings:
     spares BatchNorm's parameters, but not the bias of the last layer.
 
     Args:
-      batch_size: examples a step; the rate is 0.1 for each 256.
+      batch_size: examples per step; the rate is 0.1 for each 256.
 
     Returns:
       Settings.
@@ -69,7 +70,6 @@ def resnet50_classic(batch_size: int = 256) -> Settings:
         "momentum": 0.9,
         "learning_rate": 0.1 * batch_size / 256,
         "schedule": "step",
-        "warmup_epochs": 5.0,
         "weight_decay": 1e-4,
         "augment": f"flip,{_RANDOM_RESIZED_CROP}",
     }
@@ -88,7 +88,7 @@ def resnet50_modern(batch_size: int = 1024) -> Settings:
     depth is no part of it; drop_path_rate=0.05 adds it.
 
     Args:
-      batch_size: examples a step; the rate is 0.5 for each 1024.
+      batch_size: examples per step; the rate is 0.5 for each 1024.
 
     Returns:
       Settings.
@@ -103,7 +103,6 @@ def resnet50_modern(batch_size: int = 1024) -> Settings:
         "momentum": 0.9,
         "learning_rate": 0.5 * batch_size / 1024,
         "schedule": "cosine",
-        "warmup_epochs": 5.0,
         "weight_decay": 2e-5,
         "label_smoothing": 0.1,
         "mixup": 0.2,
@@ -125,7 +124,7 @@ def resnet50_a2(batch_size: int = 2048) -> Settings:
     other batches; the rate scales with the batch here.
 
     Args:
-      batch_size: examples a step; the rate is 5e-3 for each 2048.
+      batch_size: examples per step; the rate is 5e-3 for each 2048.
 
     Returns:
       Settings.
@@ -137,7 +136,6 @@ def resnet50_a2(batch_size: int = 2048) -> Settings:
         "optimizer": "lamb",
         "learning_rate": 5e-3 * batch_size / 2048,
         "schedule": "cosine",
-        "warmup_epochs": 5.0,
         "weight_decay": 0.02,
         "drop_path_rate": 0.05,
         "mixup": 0.1,
@@ -155,7 +153,7 @@ def resnet50_quick(batch_size: int = 2048) -> Settings:
     Deviations: those of `resnet50_a2`; the test is at 160 px.
 
     Args:
-      batch_size: examples a step; the rate is 8e-3 for each 2048.
+      batch_size: examples per step; the rate is 8e-3 for each 2048.
 
     Returns:
       Settings.
@@ -183,7 +181,7 @@ def cifar10_fast(batch_size: int = 512) -> Settings:
     package's choice and was not tuned; a tenth of the training images is set aside to watch.
 
     Args:
-      batch_size: examples a step; the rate is 0.2 for each 512.
+      batch_size: examples per step; the rate is 0.2 for each 512.
 
     Returns:
       Settings.
@@ -226,7 +224,7 @@ def recipe_settings(name: str, batch_size: int | None = None) -> Settings:
 
     Args:
       name: one of `RECIPES`.
-      batch_size: examples a step, by which learning rates scale; None for the paper's own.
+      batch_size: examples per step, by which learning rates scale; None for the paper's own.
 
     Returns:
       {field of `TrainConfig`: value}; what it does not name is left as it was.

@@ -1,8 +1,7 @@
 """One run: its phases of training, its one test at the end, and what it writes down."""
 
-import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata as package_metadata
 from pathlib import Path
@@ -24,6 +23,7 @@ from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phase_training import PhaseTrainer
 from jaxcnn.runs.phases import Phase, plan_phases
 from jaxcnn.runs.report.write import keep_and_write
+from jaxcnn.runs.summary import Tested
 from jaxcnn.training import features, loop
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.evaluation import Evaluation, evaluate
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class Run:
-    """The parts of one run, and its acts: train, evaluate, finish.
+    """The parts of one run, and its acts: train, finish, test again.
 
     Args:
       config: complete settings.
@@ -43,7 +43,12 @@ class Run:
       data: the three splits.
       start: the weights it starts from; None for random ones, or where it only evaluates.
       progress: show moving lines, and a line per epoch.
+
+    Attributes:
+      context: what the phases of the run share.
     """
+
+    networks_folder = "checkpoints/"  # where its networks are, in its folder
 
     def __init__(
         self,
@@ -65,9 +70,9 @@ class Run:
         run = RunContext(config, folder, data, shapes, key=key, layout=layout, progress=progress)
         step = build.build_eval_step(config, self._model, len(data.class_names))
         batch = batch_shapes(data.validation, run.eval_batch_size)
-        self._run = run._replace(eval_step=run.compile(step, shapes, batch))
+        self.context = run._replace(eval_step=run.compile(step, shapes, batch))
 
-    def train(self) -> Progress:
+    def train(self) -> list[Progress]:
         """Go through the phases, from where an earlier start of the run left off."""
         phases = plan_phases(self.config)
         stores = [
@@ -76,67 +81,100 @@ class Run:
         begun = [number for number, store in enumerate(stores) if store.steps()]
         progress = Progress()
         for phase, store in list(zip(phases, stores, strict=True))[max(begun, default=0) :]:
-            trainer = PhaseTrainer(self._run, phase, loop.Stores(store, self._best))
+            trainer = PhaseTrainer(self.context, phase, loop.Stores(store, self._best))
             progress = progress.next_phase()
-            progress = trainer.train(self._first_variables(progress), progress)
-        return progress
+            if progress.history:
+                variables, _ = self.best_variables(progress.best_step)
+            else:
+                variables = self.start_variables()
+            progress = trainer.train(variables, progress)
+        return [progress]
 
-    def finish(self, progress: Progress) -> dict[str, Any]:
-        """Test the parameters chosen on validation, once, and write down what came of it."""
-        variables, step = self.best_variables(progress.best_step)
-        validation = self.evaluate(self.data.validation, variables)
-        test = self.evaluate(self.data.test, variables)
-        accuracies = self._baselines() | {self.config.network.model: test.accuracy}
-        summary = {
-            **summary_lib.result(test, validation, self.data.class_names),
-            "num_parameters": count_parameters(self._run.shapes["params"]),
-            "train_seconds": progress.train_seconds,
-            "images_per_second": self._images_trained(progress) / progress.train_seconds,
-            "steps": progress.history[-1]["step"],
+    def finish(self, progress: Sequence[Progress]) -> dict[str, Any]:
+        """Test the parameters chosen on validation, once, and write down what came of it.
+
+        Args:
+          progress: as `train` gives.
+
+        Returns:
+          The summary, as written to `summary.json`.
+        """
+        (own,) = progress
+        variables, step = self.best_variables(own.best_step)
+        tested = self.test(variables)
+        result = {
+            **summary_lib.result(tested, self.data.class_names),
             "best_step": step,
-            "stopped_early": progress.stopped_early,
+            "stopped_early": own.stopped_early,
+            **self._about_privacy(own.history[-1]["step"]),
+        }
+        return self._conclude(result, tested, progress, own.history, variables)
+
+    def _conclude(
+        self,
+        result: dict[str, Any],
+        tested: Tested,
+        progress: Sequence[Progress],
+        history: list[dict[str, Any]],
+        variables: PyTree,
+    ) -> dict[str, Any]:
+        """Write the summary, the pictures and the page, and tell the result."""
+        config, data, folder = self.config, self.data, self.folder
+        accuracies = self._baselines() | {config.network.model: tested.test.accuracy}
+        seconds, steps = progress[0].train_seconds, history[-1]["step"]
+        packages = ("jaxcnn", "jax", "flax", "optax")
+        summary = {
+            **result,
+            "num_parameters": count_parameters(self.context.shapes["params"]),
+            "train_seconds": seconds,
+            "images_per_second": steps * config.training.batch_size * len(progress) / seconds,
+            "steps": steps,
             "weights": self._start.name if self._start else None,
             "baseline_test_accuracies": accuracies,
-            **self._about_data(),
-            **about_machine(self._run.layout),
-            **self._about_privacy(progress.history[-1]["step"]),
+            "num_train": len(data.train),
+            "num_validation": len(data.validation),
+            "num_test": len(data.test),
+            "num_skipped_files": len(data.skipped),
+            "num_duplicates_across_splits": len(data.duplicates),
+            "versions": {name: package_metadata.version(name) for name in packages},
+            "device": self.context.layout.describe(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         if is_first():
-            write_json(self.folder.summary, summary)
+            write_json(folder.summary, summary)
             figures.draw_results(
-                self.folder.pictures, self.data.test, test, progress.history, accuracies=accuracies
+                folder.pictures, data.test, tested.test, history, accuracies=accuracies
             )
-            self._write_page(test, validation, variables)
-        self._tell(summary, accuracies)
+            self._write_page(tested, variables)
+        for name, accuracy in accuracies.items():
+            if name != config.network.model:
+                logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
+        for line in summary_lib.result_lines(summary):
+            logger.info(line)
+        logger.info(f"results in {folder.path}: summary.json, pictures/, {self.networks_folder}")
+        logger.info(f"look at it: {folder.report}")
         return summary
+
+    def test_again(self) -> dict[str, Any]:
+        """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
+        variables, step = self.best_variables()
+        return {"step": step, **summary_lib.split_scores(self.test(variables))}
 
     def write_page_again(self) -> None:
         """Test the best variables again, and write the page of a run that ended from that."""
         variables, _ = self.best_variables()
-        validation = self.evaluate(self.data.validation, variables)
-        self._write_page(self.evaluate(self.data.test, variables), validation, variables)
+        self._write_page(self.test(variables), variables)
 
-    def _write_page(self, test: Evaluation, validation: Evaluation, variables: PyTree) -> None:
+    def _write_page(self, tested: Tested, variables: PyTree) -> None:
         keep_and_write(
             self.folder,
             self.config,
             self.data.test,
-            test=test,
-            validation=validation,
+            test=tested.test,
+            validation=tested.validation,
             model=self._model,
             variables=variables,
         )
-
-    def _first_variables(self, progress: Progress) -> PyTree:
-        """Give the variables that a phase begins with."""
-        if progress.history:
-            return self.best_variables(progress.best_step)[0]
-        return self.start_variables()
-
-    @property
-    def context(self) -> RunContext:
-        """What the phases of the run share."""
-        return self._run
 
     def start_variables(self) -> PyTree:
         """Give the variables that the run starts from."""
@@ -144,33 +182,37 @@ class Run:
 
     def _make_start(self) -> Callable[[jax.Array], PyTree]:
         """Make the function from a key to the variables that training starts from."""
-        shape = build.image_shape(self.config)
-        if self._start is not None:
-            return functools.partial(
-                _transferred,
-                self._start.variables,
-                self._model,
-                shape,
-                self.config.network.head_init,
-            )
-        return make_initial(self._model, shape)
+        shape, start = build.image_shape(self.config), self._start
+        if start is None:
+            return make_initial(self._model, shape)
+        return lambda key: transfer.transfer_variables(
+            start.variables, self._model, shape, key=key, head_init=self.config.network.head_init
+        )
 
     def best_variables(self, step: int | None = None) -> tuple[PyTree, int]:
         """Restore the best variables so far, or those of a step, and their step."""
-        shapes = self._run.layout.state_shapes(self._run.shapes)
-        found = self._best.restore(shapes, step=step)
+        return self._restore(self._best, step)
+
+    def _restore(self, store: CheckpointStore, step: int | None) -> tuple[PyTree, int]:
+        shapes = self.context.layout.state_shapes(self.context.shapes)
+        found = store.restore(shapes, step=step)
         if found is None:
-            raise CheckpointError(f"{self.folder.path} holds no checkpoint to evaluate.")
+            raise CheckpointError(f"{store.directory} holds no checkpoint to evaluate.")
         return found.state, found.step
 
     def evaluate(self, split: ImageSplit, variables: PyTree) -> Evaluation:
         """Classify a split with the whole network."""
-        return evaluate(self._run.eval_step, variables, self._run.eval_batches(split))
+        return evaluate(self.context.eval_step, variables, self.context.eval_batches(split))
+
+    def test(self, variables: PyTree) -> Tested:
+        """Classify the two splits that the network is not trained on."""
+        held_out = (self.data.validation, self.data.test)
+        return Tested(*(self.evaluate(split, variables) for split in held_out))
 
     def train_features(self, variables: PyTree) -> features.FeatureSplit:
         """Give what the layers below the last make of the training photos, kept in the folder."""
         phase = plan_phases(self.config)[-1]
-        trainer = PhaseTrainer(self._run, phase, loop.Stores(self._best, self._best))
+        trainer = PhaseTrainer(self.context, phase, None)
         if phase.on_features:  # training has kept them already
             return trainer.split_features("train", self.data.train, variables, num_augmented=True)
         return trainer.split_features("train_best", self.data.train, variables)
@@ -179,9 +221,6 @@ class Run:
         last = self.folder.last_checkpoints
         return last if phase is phases[-1] else last.with_name(f"{last.name}_{phase.name}")
 
-    def _images_trained(self, progress: Progress) -> int:
-        return progress.history[-1]["step"] * self.config.training.batch_size
-
     def _baselines(self) -> dict[str, float]:
         if not self.config.run.baselines:
             return {}
@@ -189,16 +228,6 @@ class Run:
         pairs = [(s.gather(np.arange(len(s)))[0], s.labels) for s in splits]
         found = histogram_baselines(*pairs, num_classes=len(self.data.class_names))
         return {name: result.test_accuracy for name, result in found.items()}
-
-    def _about_data(self) -> dict[str, Any]:
-        data = self.data
-        return {
-            "num_train": len(data.train),
-            "num_validation": len(data.validation),
-            "num_test": len(data.test),
-            "num_skipped_files": len(data.skipped),
-            "num_duplicates_across_splits": len(data.duplicates),
-        }
 
     def _about_privacy(self, num_steps: int) -> dict[str, Any]:
         config = self.config
@@ -214,43 +243,6 @@ class Run:
         )
         logger.info(line)
         return {"privacy": found}
-
-    def _tell(self, summary: dict[str, Any], accuracies: dict[str, float]) -> None:
-        low, high = summary["test_accuracy_interval"]
-        for name, accuracy in accuracies.items():
-            if name != self.config.network.model:
-                logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
-        logger.info(
-            f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "
-            f"on {summary['num_test']:,} images never trained on; best step {summary['best_step']}"
-        )
-        logger.info(f"results in {self.folder.path}: summary.json, pictures/, checkpoints/")
-        logger.info(f"look at it: {self.folder.report}")
-
-
-def _transferred(
-    variables: PyTree,
-    model: Any,
-    image_shape: tuple[int, int, int],
-    head_init: str,
-    key: jax.Array,
-) -> PyTree:
-    return transfer.transfer_variables(variables, model, image_shape, key=key, head_init=head_init)
-
-
-def about_machine(layout: Layout) -> dict[str, Any]:
-    """Tell what a run's figures were measured with, and when."""
-    packages = ("jaxcnn", "jax", "flax", "optax")
-    return {
-        "versions": {name: package_metadata.version(name) for name in packages},
-        "device": layout.describe(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def initial_variables(key: jax.Array, model: Any, image_shape: tuple[int, int, int]) -> PyTree:
-    """Draw a network's first variables: {"params": ..., "batch_stats": ...}."""
-    return make_initial(model, image_shape)(key)
 
 
 def make_initial(model: Any, image_shape: tuple[int, int, int]) -> Callable[[jax.Array], PyTree]:

@@ -1,6 +1,6 @@
-"""What a run comes to, as JSON values: scores with their intervals, and what they were taken on."""
+"""What a run comes to, of one network or of several: scores, their intervals, and lines of text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,53 +13,163 @@ from jaxcnn.metrics.classification import (
 )
 from jaxcnn.training.evaluation import Evaluation
 
+_LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
-def scores(found: Evaluation) -> dict[str, Any]:
-    """Write how well one split was classified.
+
+class Tested(NamedTuple):
+    """A network's, or the ensemble's, answers to the two splits that it is not trained on."""
+
+    validation: Evaluation
+    test: Evaluation
+
+
+def average(members: Sequence[Evaluation]) -> Evaluation:
+    """Answer by the mean of several networks' probabilities.
 
     Args:
-      found: a network's answers to the split.
+      members: each network's answers to the same examples in the same order.
 
     Returns:
-      loss (nats), accuracy (share), its 95 % Wilson interval, and the count of examples.
+      The ensemble's answers; its loss is the mean of -log of the label's mean probability.
+
+    Raises:
+      ValueError: if the members answer different examples, or there is none.
+
+    Source: Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4 (the mean of the networks'
+    probabilities; each trained on all data, without adversarial examples).
+    """
+    first = members[0] if members else None
+    if first is None or any(not np.array_equal(m.index, first.index) for m in members):
+        raise ValueError(
+            f"{len(members)} members do not answer the same examples in the same order; evaluate "
+            "each on the same split."
+        )
+    table = np.stack([m.probabilities for m in members])
+    probabilities = np.asarray(table.mean(axis=0, dtype=np.float64))
+    right = np.take_along_axis(probabilities, first.labels[:, None], axis=1)[:, 0]
+    correct = int((probabilities.argmax(1) == first.labels).sum())
+    return first._replace(
+        loss=float(-np.log(np.maximum(right, _LEAST_PROBABILITY)).mean()),
+        accuracy=correct / first.count,
+        correct=correct,
+        probabilities=probabilities.astype(np.float32),
+    )
+
+
+def split_scores(tested: Tested) -> dict[str, dict[str, Any]]:
+    """Write how well each split was classified.
+
+    Args:
+      tested: a network's answers.
+
+    Returns:
+      By split: loss (nats), accuracy (share), its 95 % Wilson interval, and the count of examples.
     """
     return {
-        "loss": found.loss,
-        "accuracy": found.accuracy,
-        "interval": list(wilson_interval(found.correct, found.count)),
-        "count": found.count,
+        name: {
+            "loss": found.loss,
+            "accuracy": found.accuracy,
+            "interval": list(wilson_interval(found.correct, found.count)),
+            "count": found.count,
+        }
+        for name, found in tested._asdict().items()
     }
 
 
-def result(
-    test: Evaluation, validation: Evaluation, class_names: tuple[str, ...]
-) -> dict[str, Any]:
-    """Write the result of a run: its test split's scores, overall and by class.
+def scores(tested: Tested) -> dict[str, float]:
+    """Write down how well one network did on both splits: JSON values."""
+    validation, test = tested
+    return {
+        "validation_accuracy": validation.accuracy,
+        "validation_loss": validation.loss,
+        "test_accuracy": test.accuracy,
+        "test_loss": test.loss,
+        "test_calibration_error": expected_calibration_error(test.probabilities, test.labels),
+    }
+
+
+def result(tested: Tested, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Write the result of a run: its scores, and those of the test split by class.
 
     Args:
-      test: the network's answers to the test split.
-      validation: its answers to the split that chose its parameters.
+      tested: the network's answers to the test split, and to the one that chose its parameters.
       class_names: the names of the classes.
 
     Returns:
       JSON values; a class without examples or predictions has None for its precision or recall.
       For intervals of these, "test_labels" and "test_predictions" count both for each class.
     """
+    test = tested.test
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
-    by_class = per_class_precision_recall(confusion)
+    precision, recall = per_class_precision_recall(confusion)
     return {
-        "test_accuracy": test.accuracy,
+        **scores(tested),
         "test_accuracy_interval": list(wilson_interval(test.correct, test.count)),
-        "test_loss": test.loss,
-        "validation_accuracy": validation.accuracy,
-        "validation_loss": validation.loss,
         "class_names": list(class_names),
-        "test_precision": _numbers(by_class.precision),
-        "test_recall": _numbers(by_class.recall),
+        "test_precision": _numbers(precision),
+        "test_recall": _numbers(recall),
         "test_labels": confusion.sum(axis=1).tolist(),
         "test_predictions": confusion.sum(axis=0).tolist(),
-        "test_calibration_error": expected_calibration_error(test.probabilities, test.labels),
     }
+
+
+def members_result(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Write what the networks of a run have in common.
+
+    Args:
+      members: a row each, with `scores` among its values.
+
+    Returns:
+      JSON values: the rows, and the mean and the (sample's) standard deviation of their scores.
+    """
+    columns = {
+        name: [row[name] for row in members]
+        for name, value in members[0].items()
+        if isinstance(value, float)
+    }
+    return {
+        "num_members": len(members),
+        "mean": {name: float(np.mean(column)) for name, column in columns.items()},
+        "standard_deviation": {
+            name: float(np.std(column, ddof=1)) for name, column in columns.items()
+        },
+        "members": list(members),
+    }
+
+
+def result_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Tell a run's result in lines: its test, after that of each member where there are several.
+
+    Args:
+      summary: as written to `summary.json`.
+
+    Returns:
+      The lines.
+    """
+    low, high = summary["test_accuracy_interval"]
+    test = (
+        f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "
+        f"on {summary['num_test']:,} images never trained on"
+    )
+    if "members" not in summary:
+        return [f"{test}; best step {summary['best_step']}"]
+    lines = [
+        f"  member {row['member']} (seed {row['seed']}): validation "
+        f"{row['validation_accuracy']:.1%}, test {row['test_accuracy']:.1%}, loss "
+        f"{row['test_loss']:.3f}, calibration error {row['test_calibration_error']:.1%}; "
+        f"best step {row['best_step']}"
+        for row in summary["members"]
+    ]
+    mean, spread = summary["mean"], summary["standard_deviation"]
+    return [
+        *lines,
+        f"  mean of {summary['num_members']}: validation {mean['validation_accuracy']:.1%} "
+        f"± {spread['validation_accuracy']:.1%}, test {mean['test_accuracy']:.1%} "
+        f"± {spread['test_accuracy']:.1%}, loss {mean['test_loss']:.3f}, calibration error "
+        f"{mean['test_calibration_error']:.1%} (± standard deviation of members)",
+        f"ensemble: {test}, loss {summary['test_loss']:.3f}, calibration error "
+        f"{summary['test_calibration_error']:.1%}",
+    ]
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -13,10 +13,9 @@ from jaxcnn.data.image_splits import DecodedSplit, write_skipped_csv
 from jaxcnn.host.folders import cache_folder
 from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed
-from jaxcnn.runs import build, config as config_lib, summary as summary_lib
+from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
 from jaxcnn.runs.ensemble import EnsembleRun
-from jaxcnn.runs.ensemble_scores import Tested
 from jaxcnn.runs.folder import Workdir, check_origin, open_workdir
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.single import Run
@@ -77,6 +76,8 @@ def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")
+    gib = config.data.image_cache_gib
+    cache = ImageCache(cache_folder() / "decoded", round(gib * 2**30)) if gib else None
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
     may_check = is_alone and config.data.check_files
     return load_images(
@@ -89,7 +90,7 @@ def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
         max_bad_share=config.data.max_bad_share,
         memory_limit_bytes=round(config.data.memory_limit_gib * 2**30) if is_alone else 0,
         decoder=config.data.decoder,
-        cache=_image_cache(config),
+        cache=cache,
         # Drawings are made for each split.
         look_for_duplicates=may_check and config.data.dataset != DRAWN_PETS,
         check_beforehand=may_check,
@@ -97,6 +98,7 @@ def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
     )
 
 
+@peers_watched()
 def train_classifier(
     config: TrainConfig,
     workdir: Path | str,
@@ -121,16 +123,10 @@ def train_classifier(
     Raises:
       ValueError: for settings, folders or data that cannot be used.
       loop.NonFiniteLossError: if training diverges.
-      interrupt.Interrupted: on SIGTERM or Ctrl-C, after saving.
-      parallel.PeerLostError: if another process of the job is lost.
+      signals.Interrupted: on SIGTERM or Ctrl-C, after saving.
+      processes.PeerLostError: if another process of the job is lost.
     """
-    with peers_watched():
-        return _train(config, Path(workdir), resume=resume, overwrite=overwrite, progress=progress)
-
-
-def _train(
-    config: TrainConfig, workdir: Path, *, resume: bool, overwrite: bool, progress: bool
-) -> dict[str, Any]:
+    workdir = Path(workdir)
     started = time.perf_counter()
     start = find_start(config)
     config = check(config, start)
@@ -148,7 +144,8 @@ def _train(
         logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
     on_first(lambda: check_origin(folder, _origin(data, start)))
     config = search.choose(config, folder, data, start=start, progress=progress)
-    summary = _run(config, folder, data, start, progress=progress)
+    run = _kind_of_run(config)(config, folder, data, start=start, progress=progress)
+    summary = run.finish(run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
 
@@ -167,16 +164,6 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
     return config.replace(mesh="data:1")
 
 
-def _run(
-    config: TrainConfig, folder: Workdir, data: ImageSplits, start: Start | None, *, progress: bool
-) -> dict[str, Any]:
-    if config.run.num_seeds > 1:
-        members = EnsembleRun(config, folder, data, start=start, progress=progress)
-        return members.finish_members(members.train_members())
-    run = Run(config, folder, data, start=start, progress=progress)
-    return run.finish(run.train())
-
-
 def evaluate_classifier(workdir: Path | str) -> dict[str, Any]:
     """Evaluate the best checkpoint of a run on its validation and test splits again.
 
@@ -191,22 +178,7 @@ def evaluate_classifier(workdir: Path | str) -> dict[str, Any]:
     Raises:
       ValueError: if the folder holds no run that can be evaluated.
     """
-    run = load_run(workdir)
-    if isinstance(run, EnsembleRun):
-        return _evaluate_members(run)
-    variables, step = run.best_variables()
-    splits = {"validation": run.data.validation, "test": run.data.test}
-    return {"step": step} | {
-        n: summary_lib.scores(run.evaluate(s, variables)) for n, s in splits.items()
-    }
-
-
-def _evaluate_members(run: EnsembleRun) -> dict[str, Any]:
-    def both(tested: Tested) -> dict[str, Any]:
-        return {n: summary_lib.scores(found) for n, found in tested._asdict().items()}
-
-    members, ensemble = run.test_members([None] * run.config.run.num_seeds)
-    return {"members": [both(tested) for tested in members], **both(ensemble)}
+    return load_run(workdir).test_again()
 
 
 def load_run(workdir: Path | str) -> Run:
@@ -225,8 +197,11 @@ def load_run(workdir: Path | str) -> Run:
     if not folder.config.exists():
         raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
     config = config_lib.load_config(folder.config)
-    kind = EnsembleRun if config.run.num_seeds > 1 else Run
-    return kind(config, folder, load_data(config))
+    return _kind_of_run(config)(config, folder, load_data(config))
+
+
+def _kind_of_run(config: TrainConfig) -> type[Run]:
+    return EnsembleRun if config.run.num_seeds > 1 else Run
 
 
 def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
@@ -237,9 +212,3 @@ def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
     named = [list(split.names) for split in splits]
     origin = {"data": fingerprint([*pixels, *labels], named)}
     return origin if start is None else origin | {"weights": fingerprint(start.variables)}
-
-
-def _image_cache(config: TrainConfig) -> ImageCache | None:
-    if not config.data.image_cache_gib:
-        return None
-    return ImageCache(cache_folder() / "decoded", round(config.data.image_cache_gib * 2**30))

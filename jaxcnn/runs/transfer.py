@@ -139,7 +139,7 @@ def transfer_variables(
 
 
 def _leaves(tree: PyTree) -> list[tuple[tuple[str, ...], Any]]:
-    found, _ = jax.tree_util.tree_flatten_with_path(tree)
+    found = jax.tree.leaves_with_path(tree)
     return [(tuple(str(key.key) for key in path), leaf) for path, leaf in found]
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxcnn.types import PyTree
 
-# (params, batch_stats, key, *rows) -> (mean loss of the rows that count, (logits, batch_stats))
+# (trained params, batch_stats, key, *rows) -> (mean loss of rows that count, (logits, batch_stats))
 Objective = Callable[..., tuple[jax.Array, tuple[jax.Array, PyTree]]]
 
 
@@ -45,7 +45,12 @@ def accumulate_gradients(
     gradient = jax.grad(objective, has_aux=True)
     if num_parts == 1:
         return gradient(params, batch_stats, key, *rows)
-    parts = tuple(jnp.moveaxis(_in_columns(x, num_parts), 1, 0) for x in rows)
+    if len(rows[-1]) % num_parts:
+        raise ValueError(
+            f"accumulate_steps (={num_parts}) must divide the batch of {len(rows[-1])} examples."
+        )
+    columns = (x.reshape(-1, num_parts, *x.shape[1:]) for x in rows)
+    parts = tuple(jnp.moveaxis(x, 1, 0) for x in columns)
     count = jnp.sum(rows[-1], dtype=jnp.float32)
 
     def add(carry: tuple[PyTree, PyTree], each: Any) -> tuple[tuple[PyTree, PyTree], jax.Array]:
@@ -60,11 +65,3 @@ def accumulate_gradients(
     numbers = jnp.arange(num_parts, dtype=jnp.int32)
     (total, stats), logits = jax.lax.scan(add, start, (numbers, parts))
     return total, (jnp.moveaxis(logits, 0, 1).reshape(-1, *logits.shape[2:]), stats)
-
-
-def _in_columns(x: jax.Array, num_parts: int) -> jax.Array:
-    if x.shape[0] % num_parts:
-        raise ValueError(
-            f"accumulate_steps (={num_parts}) must divide the batch of {x.shape[0]} examples."
-        )
-    return x.reshape(-1, num_parts, *x.shape[1:])

@@ -50,13 +50,13 @@ def fingerprints(state: PyTree) -> dict[str, dict[str, Any]]:
       >>> fingerprints({"w": np.zeros(2, np.float32)})["['w']"]["shape"]
       [2]
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return {jax.tree_util.keystr(path): _fingerprint(fetch(leaf)) for path, leaf in leaves}
-
-
-def _fingerprint(array: np.ndarray) -> dict[str, Any]:
-    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-    return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest}
+    found = {}
+    for path, leaf in jax.tree.leaves_with_path(state):
+        array = fetch(leaf)
+        digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+        about = {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest}
+        found[jax.tree_util.keystr(path)] = about
+    return found
 
 
 def _digest(value: Any) -> str:
@@ -71,12 +71,7 @@ class CheckpointStore:
       max_to_keep: how many steps stay; older ones are removed after a save.
     """
 
-    def __init__(
-        self,
-        directory: Path | str,
-        *,
-        max_to_keep: int = 3,
-    ) -> None:
+    def __init__(self, directory: Path | str, *, max_to_keep: int = 3) -> None:
         self.directory = Path(directory).absolute()
         _quiet_orbax()
         # Saves are synchronous: these networks take a tenth of a second, and a run then never
@@ -230,7 +225,7 @@ class _DamagedError(Exception):
 
 
 def _check_structure(saved: dict[str, dict[str, Any]], target: PyTree) -> None:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(target)
+    leaves = jax.tree.leaves_with_path(target)
     wanted = {jax.tree_util.keystr(p): (list(x.shape), str(x.dtype)) for p, x in leaves}
     held = {name: (entry["shape"], entry["dtype"]) for name, entry in saved.items()}
     if held == wanted:

@@ -1,6 +1,7 @@
 """Compile a step ahead of its first use: once, timed, for one shape of batch."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,20 +11,16 @@ import jax
 from jaxcnn.ops.cpu.onednn import has_calls, not_serialized
 
 
+@dataclasses.dataclass(frozen=True)
 class CompiledStep:
-    """A compiled pure function that takes arguments of one shape only.
+    """A compiled pure function that takes arguments of one shape only."""
 
-    Attributes:
-      seconds: how long tracing and compiling took.
-    """
-
-    def __init__(self, compiled: Callable[..., Any], seconds: float) -> None:
-        self._compiled = compiled
-        self.seconds = seconds
+    program: Callable[..., Any]
+    seconds: float  # how long tracing and compiling took
 
     def __call__(self, *args: Any) -> Any:
         """Run the step; arguments of another shape raise instead of compiling again."""
-        return self._compiled(*args)
+        return self.program(*args)
 
 
 def compile_step(

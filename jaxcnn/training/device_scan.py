@@ -8,13 +8,14 @@ gained: host and device are one.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.features import FeatureSplit
 from jaxcnn.training.step import TrainStep
 from jaxcnn.types import Array, Batch, Metrics, PyTree, TrainState
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EPOCH_SCANS = ("auto", "on", "off")
-# (state, data, order, key) -> (state, metrics of each step)
-EpochStep = Callable[[TrainState, Batch, Array, jax.Array], tuple[TrainState, Metrics]]
 
 _CHUNK_SECONDS = 1.0  # so long a signal may wait, and the progress stand still
 _LEAST_CHUNK = 2  # steps
@@ -33,8 +32,8 @@ _TIMED_STEPS = 20
 _SHARE_OF_FREE_MEMORY = 0.5  # the rest is for the steps themselves
 
 
-def make_epoch_step(train_step: TrainStep) -> EpochStep:
-    """Build a row of training steps as one pure function; the caller compiles it.
+def make_epoch_step(train_step: TrainStep) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Build several training steps as one pure function; the caller compiles it.
 
     Args:
       train_step: (state, batch, key) to (state, metrics), as `step.make_train_step` makes.
@@ -84,7 +83,7 @@ class ScannedSteps:
       state: as the steps will take it, or its shapes.
       data: the split on the device, see `whole_split`.
       key: the run key.
-      batch_size: examples a step.
+      batch_size: examples per step.
       chunk_steps: steps of a call, at least 2; a call may also take a single step, to reach the
         epoch's end.
     """
@@ -122,8 +121,8 @@ def position_batches(split: "ImageSplit", *, batch_size: int, seed: int) -> Any:
 
     Args:
       split: the training split.
-      batch_size: examples a step.
-      seed: as for `train_batches`.
+      batch_size: examples per step.
+      seed: decides the order of the examples.
 
     Returns:
       An iterator of Batch whose images are empty. Its state is that of the iterator with images:
@@ -131,29 +130,15 @@ def position_batches(split: "ImageSplit", *, batch_size: int, seed: int) -> Any:
     """
     from jaxcnn.data.batches import train_batches  # grain, which steps do without
 
-    return train_batches(_Positions(split), batch_size=batch_size, seed=seed, num_threads=0)
-
-
-class _Positions:
-    """A split without its images."""
-
-    image_shape, dtype, num_threads = (0,), np.dtype(np.uint8), 0
-
-    def __init__(self, split: "ImageSplit") -> None:
-        self.labels, self.names, self.class_names = split.labels, split.names, split.class_names
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.zeros((len(indices), 0), np.uint8), np.ones(len(indices), bool)
-
-
-class Trial(NamedTuple):
-    """What was found by trying both ways."""
-
-    plain_seconds: float  # a step, one by one
-    scanned_seconds: float  # a step, scanned
+    count = len(split)
+    nothing = FeatureSplit(
+        np.zeros((count, 0), np.uint8),
+        np.ones(count, bool),
+        split.labels,
+        split.names,
+        split.class_names,
+    )
+    return train_batches(nothing, batch_size=batch_size, seed=seed, num_threads=0)
 
 
 def choose_steps(
@@ -179,8 +164,8 @@ def choose_steps(
       split: the training split.
       batches: makes an iterator of its batches, for the trial.
       key: the run key.
-      batch_size: examples a step.
-      steps_per_epoch: steps an epoch.
+      batch_size: examples per step.
+      steps_per_epoch: steps per epoch.
 
     Returns:
       Compiled rows of steps; None for steps one by one.
@@ -197,20 +182,22 @@ def choose_steps(
         )
     data = jax.device_put(whole_split(split))
     steps = max(_LEAST_CHUNK, min(_TIMED_STEPS, steps_per_epoch))
-    options: dict[str, Any] = {"batch_size": batch_size}
-    scanned = ScannedSteps(train_step, state, data, key, chunk_steps=steps, **options)
-    trial = _try_both(compiled_step, scanned, state, batches(), key)
-    chunk = max(_LEAST_CHUNK, min(int(_CHUNK_SECONDS / trial.scanned_seconds), steps_per_epoch))
+
+    def scanned_by(chunk_steps: int) -> ScannedSteps:
+        return ScannedSteps(
+            train_step, state, data, key, batch_size=batch_size, chunk_steps=chunk_steps
+        )
+
+    plain, scanned = _try_both(compiled_step, scanned_by(steps), state, batches(), key)
     if setting == "auto":
-        faster = trial.scanned_seconds < trial.plain_seconds
+        faster = scanned < plain
         logger.info(
-            f"steps take {trial.plain_seconds * 1e3:.2f} ms one by one, "
-            f"{trial.scanned_seconds * 1e3:.2f} ms scanned on the device: "
-            f"{'scanned' if faster else 'one by one'} (epoch_scan)"
+            f"steps take {plain * 1e3:.2f} ms one by one, {scanned * 1e3:.2f} ms scanned on the "
+            f"device: {'scanned' if faster else 'one by one'} (epoch_scan)"
         )
         if not faster:
             return None
-    return ScannedSteps(train_step, state, data, key, chunk_steps=chunk, **options)
+    return scanned_by(max(_LEAST_CHUNK, min(int(_CHUNK_SECONDS / scanned), steps_per_epoch)))
 
 
 def _is_in_memory(split: "ImageSplit") -> bool:
@@ -237,8 +224,8 @@ def _try_both(
     state: TrainState,
     batches: Iterator[Batch],
     key: jax.Array,
-) -> Trial:
-    """Time both ways from the same state, on a copy of it, each warmed up once."""
+) -> tuple[float, float]:
+    """Give the seconds of a step each way, from a copy of the same state, each warmed up once."""
 
     def one_by_one(state: TrainState) -> TrainState:
         for _ in range(scanned.chunk_steps):
@@ -248,10 +235,10 @@ def _try_both(
     def in_a_row(state: TrainState) -> TrainState:
         return scanned(state, [next(batches) for _ in range(scanned.chunk_steps)], key)[0]
 
-    seconds = []
-    for way in (one_by_one, in_a_row):
+    def seconds_of(way: Callable[[TrainState], TrainState]) -> float:
         ready = jax.block_until_ready(way(jax.tree.map(jnp.copy, state)))
         started = time.perf_counter()
         jax.block_until_ready(way(ready))
-        seconds.append((time.perf_counter() - started) / scanned.chunk_steps)
-    return Trial(*seconds)
+        return (time.perf_counter() - started) / scanned.chunk_steps
+
+    return seconds_of(one_by_one), seconds_of(in_a_row)

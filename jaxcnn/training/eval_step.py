@@ -31,7 +31,7 @@ def make_eval_step(
 
     Args:
       model: a network of `jaxcnn.models`.
-      loss_fn: (logits, label) to one loss an example.
+      loss_fn: (logits, label) to one loss per example.
       image_size_px: side of the centre crop that the network sees.
       head: "softmax" or "sigmoid", the network's kind of output.
       flip_average: average the logits of each image and of its mirror image.
@@ -42,13 +42,8 @@ def make_eval_step(
       eval_step(variables, batch) to (metrics, probabilities). Examples whose mask is False count
       nowhere; probabilities are (B, num_classes) float32 for every row, the padding's included.
     """
-
-    def views(batch: Batch) -> list[jax.Array]:
-        return _views_of(
-            batch.image, size_px=image_size_px, flip_average=flip_average, mean=mean, std=std
-        )
-
-    return make_eval_step_of_views(model, loss_fn, views, head=head)
+    views_of = _image_views(image_size_px, flip_average, mean, std)
+    return make_eval_step_of_views(model, loss_fn, lambda batch: views_of(batch.image), head=head)
 
 
 def make_predict(
@@ -62,18 +57,22 @@ def make_predict(
 ) -> Predict:
     """Build the answer to images alone, as a pure function: what evaluation does, without labels.
 
-    Args: as for `make_eval_step`.
+    Args:
+      model: a network of `jaxcnn.models`.
+      image_size_px: side of the centre crop that the network sees.
+      head: "softmax" or "sigmoid", the network's kind of output.
+      flip_average: average the logits of each image and of its mirror image.
+      mean: of the pixels, see `normalize`.
+      std: of the pixels, see `normalize`.
 
     Returns:
       predict(variables, images) to (B, num_classes) float32 probabilities; the images are
       (B, S, S, C) uint8, S at least image_size_px.
     """
+    views_of = _image_views(image_size_px, flip_average, mean, std)
 
     def predict(variables: PyTree, images: jax.Array) -> jax.Array:
-        views = _views_of(
-            images, size_px=image_size_px, flip_average=flip_average, mean=mean, std=std
-        )
-        return losses.probabilities(_mean_logits(model, variables, views), head)
+        return losses.probabilities(_mean_logits(model, variables, views_of(images)), head)
 
     return predict
 
@@ -85,12 +84,12 @@ def make_eval_step_of_views(
 
     Args:
       model: a Flax module called as `model(inputs, train=False)`.
-      loss_fn: (logits, label) to one loss an example.
+      loss_fn: (logits, label) to one loss per example.
       views: batch to a list of inputs of the module, whose logits are averaged.
       head: "softmax" or "sigmoid", the network's kind of output.
 
     Returns:
-      As `make_eval_step`.
+      eval_step(variables, batch) to (metrics, probabilities), see `make_eval_step`.
     """
 
     def eval_step(variables: PyTree, batch: Batch) -> tuple[Metrics, jax.Array]:
@@ -103,19 +102,18 @@ def make_eval_step_of_views(
     return eval_step
 
 
-def _views_of(
-    images: Array,
-    *,
-    size_px: int,
-    flip_average: bool,
-    mean: float | Sequence[float],
-    std: float | Sequence[float],
-) -> list[jax.Array]:
-    """Give the network's input for images from the host, and for their mirror images."""
-    inputs = to_unit_interval(jnp.asarray(images))
-    inputs = jax.vmap(lambda image: center_crop(image, size_px))(inputs)
-    inputs = normalize(inputs, mean=mean, std=std)
-    return [inputs, inputs[:, :, ::-1]] if flip_average else [inputs]
+def _image_views(
+    size_px: int, flip_average: bool, mean: float | Sequence[float], std: float | Sequence[float]
+) -> Callable[[Array], list[jax.Array]]:
+    """Make the network's inputs of images from the host: as they are, and mirrored if asked for."""
+
+    def views(images: Array) -> list[jax.Array]:
+        inputs = to_unit_interval(jnp.asarray(images))
+        inputs = jax.vmap(lambda image: center_crop(image, size_px))(inputs)
+        inputs = normalize(inputs, mean=mean, std=std)
+        return [inputs, inputs[:, :, ::-1]] if flip_average else [inputs]
+
+    return views
 
 
 def _mean_logits(model: nn.Module, variables: PyTree, views: Sequence[jax.Array]) -> jax.Array:

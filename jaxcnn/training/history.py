@@ -33,28 +33,17 @@ class Progress:
 
     def next_phase(self) -> "Progress":
         """Start a phase of training after this one: the history and the best so far stay."""
-        return Progress(
-            epoch=self.epoch,
-            history=self.history,
-            best_step=self.best_step,
-            train_seconds=self.train_seconds,
-            first_epoch=self.epoch,
-        )
+        return dataclasses.replace(self, stopped_early=False, first_epoch=self.epoch)
 
     def end_epoch(self, row: dict[str, Any]) -> bool:
         """Take in the row of the epoch that ended; tell whether it is the best so far."""
-        best_before = self.best_row()
+        is_best = all(rank(row) > rank(other) for other in self.history)
         self.history.append(row)
-        is_best = best_before is None or rank(row) > rank(best_before)
         if is_best:
             self.best_step = row["step"]
         self.epoch += 1
         self.step_in_epoch, self.totals = 0, Totals()
         return is_best
-
-    def best_row(self) -> dict[str, Any] | None:
-        """Find the history's row of the best step."""
-        return next((row for row in self.history if row["step"] == self.best_step), None)
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON values; floats keep every bit."""

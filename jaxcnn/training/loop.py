@@ -15,7 +15,7 @@ from jaxcnn.host.signals import Interrupted, SignalWatch
 from jaxcnn.metrics.overfitting import find_overfitting
 from jaxcnn.training.checkpoints import CheckpointStore
 from jaxcnn.training.eval_step import EvalStep
-from jaxcnn.training.evaluation import Evaluation, evaluate
+from jaxcnn.training.evaluation import evaluate
 from jaxcnn.training.history import Clock, Progress, epoch_row, rank
 from jaxcnn.training.state import evaluation_variables
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
@@ -69,6 +69,15 @@ class Plan:
     early_stopping_epochs: int | None = None
     checkpoint_every_steps: int | None = None
 
+    def step(self, progress: Progress) -> int:
+        """Give the number of steps done."""
+        return progress.epoch * self.steps_per_epoch + progress.step_in_epoch
+
+    def save_is_due(self, progress: Progress) -> bool:
+        """Tell whether to save after this step, within an epoch."""
+        every = self.checkpoint_every_steps
+        return every is not None and self.step(progress) % every == 0
+
 
 def restore_run(
     stores: Stores,
@@ -97,15 +106,16 @@ def restore_run(
     return found.state, Progress.from_json(found.metadata["progress"])
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Fit:
     """One run of training: `Fit(...).run(state, progress)`.
 
-    Args:
+    Attributes:
       train_step: compiled by the caller; see `compile_step`.
-      eval_step: likewise.
+      eval_step: compiled by the caller; see `make_eval_step`.
       batches: training batches; their position is saved with each checkpoint.
       chunk_steps: steps that a call of `train_step` takes; above 1 it is called with a list of so
-        many batches, or of one, and its metrics are (steps,), see `epoch_scan.ScannedSteps`.
+        many batches, or of one, and its metrics are (steps,), see `device_scan.ScannedSteps`.
       validation: gives the validation split's batches, from the first, at each call.
       key: the run key, the same at every start of the run.
       plan: how long to train, when to stop and when to save.
@@ -121,41 +131,22 @@ class Fit:
         process may wait for each other for ever otherwise.
     """
 
-    def __init__(
-        self,
-        *,
-        train_step: Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]],
-        eval_step: EvalStep,
-        batches: BatchIterator,
-        chunk_steps: int = 1,
-        validation: Callable[[], Iterable[Batch]],
-        key: jax.Array,
-        plan: Plan,
-        stores: Stores | None = None,
-        best_metadata: dict[str, Any] | None = None,
-        export: Callable[[PyTree], PyTree] = lambda variables: variables,
-        phase: str = "",
-        learning_rate: Callable[[int], float],
-        line: "ProgressLine",
-        on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None,
-        await_each: bool = False,
-    ) -> None:
-        self._train_step = train_step
-        self._eval_step = eval_step
-        self._batches = batches
-        self._chunk_steps = chunk_steps
-        self._validation = validation
-        self._key = key
-        self._plan = plan
-        self._stores = stores
-        self._best_metadata = best_metadata or {}
-        self._export = export
-        self._phase = phase
-        self._learning_rate = learning_rate
-        self._line = line
-        self._on_epoch = on_epoch
-        self._most_pending = 0 if await_each else 1
-        self._warned_of_overfitting = False
+    train_step: Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
+    eval_step: EvalStep
+    batches: BatchIterator
+    chunk_steps: int = 1
+    validation: Callable[[], Iterable[Batch]]
+    key: jax.Array
+    plan: Plan
+    stores: Stores | None = None
+    best_metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
+    export: Callable[[PyTree], PyTree] = lambda variables: variables
+    phase: str = ""
+    learning_rate: Callable[[int], Any]
+    line: "ProgressLine"
+    on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None
+    await_each: bool = False
+    _warned_of_overfitting: bool = dataclasses.field(default=False, init=False)
 
     def run(self, state: TrainState, progress: Progress) -> tuple[TrainState, Progress]:
         """Train from a state on, to the plan's end.
@@ -173,64 +164,63 @@ class Fit:
         """
         with SignalWatch() as signals:
             try:
-                last_epoch = progress.first_epoch + self._plan.num_epochs
+                last_epoch = progress.first_epoch + self.plan.num_epochs
                 while progress.epoch < last_epoch and not progress.stopped_early:
-                    state = self._train_epoch(state, progress, signals)
-                    self._end_epoch(state, progress)
+                    state, clock = self._train_epoch(state, progress, signals)
+                    self._end_epoch(state, progress, clock)
             finally:
-                self._line.close()
+                self.line.close()
             received = agree_on_signal(signals.received, 0)
             if received is not None:  # it came after the last step, when all was saved
-                raise Interrupted(received, step=self._step(progress))
+                raise Interrupted(received, step=self.plan.step(progress))
         return state, progress
 
     def _train_epoch(
         self, state: TrainState, progress: Progress, signals: SignalWatch
-    ) -> TrainState:
-        self._line.start_epoch(progress.epoch, step_in_epoch=progress.step_in_epoch)
+    ) -> tuple[TrainState, Clock]:
+        self.line.start_epoch(progress.epoch, step_in_epoch=progress.step_in_epoch)
         clock = Clock()
         pending: Pending = deque()
-        while progress.step_in_epoch < self._plan.steps_per_epoch:
+        while progress.step_in_epoch < self.plan.steps_per_epoch:
             num_steps = self._steps_of_next_call(progress)
             batch = self._next_batch(pending, clock, num_steps)
-            state, counted = self._train_step(state, batch, self._key)
+            state, counted = self.train_step(state, batch, self.key)
             pending.append((counted, num_steps))
             progress.step_in_epoch += num_steps
-            if len(pending) > self._most_pending:  # one call in flight while the last one is read
+            if self.await_each or len(pending) > 1:  # one call in flight while the last one is read
                 self._count(pending, progress, clock)
-            received = agree_on_signal(signals.received, self._step(progress))
-            if received is not None or self._save_is_due(progress):
+            received = agree_on_signal(signals.received, self.plan.step(progress))
+            if received is not None or self.plan.save_is_due(progress):
                 while pending:
                     self._count(pending, progress, clock)
                 self._save(state, progress)
             if received is not None:
-                raise Interrupted(received, step=self._step(progress))
+                raise Interrupted(received, step=self.plan.step(progress))
         while pending:
             self._count(pending, progress, clock)
-        self._epoch_clock = clock
-        return state
+        return state, clock
 
     def _steps_of_next_call(self, progress: Progress) -> int:
         """Take a whole chunk unless the epoch's end or a checkpoint lies within it."""
-        room = self._plan.steps_per_epoch - progress.step_in_epoch
-        every = self._plan.checkpoint_every_steps
+        room = self.plan.steps_per_epoch - progress.step_in_epoch
+        every = self.plan.checkpoint_every_steps
         if every is not None:
-            room = min(room, every - self._step(progress) % every)
-        return self._chunk_steps if room >= self._chunk_steps else 1
+            room = min(room, every - self.plan.step(progress) % every)
+        return self.chunk_steps if room >= self.chunk_steps else 1
 
     def _next_batch(self, pending: Pending, clock: Clock, num_steps: int) -> Any:
         started = time.perf_counter()
-        batches = [next(self._batches) for _ in range(num_steps)]
+        batches = [next(self.batches) for _ in range(num_steps)]
         # Only time in which the device had nothing to do counts as waiting.
         if not pending or pending[-1][0].loss_sum.is_ready():  # type: ignore[union-attr]
             clock.waited_seconds += time.perf_counter() - started
-        return batches[0] if self._chunk_steps == 1 else batches
+        return batches[0] if self.chunk_steps == 1 else batches
 
     def _count(self, pending: Pending, progress: Progress, clock: Clock) -> None:
         counted, num_steps = jax.device_get(pending.popleft())
-        step = self._step(progress) - sum(steps for _, steps in pending)
+        step = self.plan.step(progress) - sum(steps for _, steps in pending)
         each = (
-            [counted] if self._chunk_steps == 1 else map(Metrics._make, zip(*counted, strict=True))
+            [counted] if self.chunk_steps == 1 else map(Metrics._make, zip(*counted, strict=True))
         )
         images = 0
         for number, one in enumerate(each, start=step - num_steps + 1):
@@ -241,7 +231,7 @@ class Fit:
         seconds = clock.tick(images)
         progress.train_seconds += seconds
         totals = progress.totals
-        self._line.update(
+        self.line.update(
             loss=totals.loss_sum / totals.count,
             accuracy=totals.correct / totals.count,
             step=step,
@@ -250,36 +240,31 @@ class Fit:
             wait_share=clock.wait_share(),
         )
 
-    def _end_epoch(self, state: TrainState, progress: Progress) -> None:
-        validation = evaluate(self._eval_step, evaluation_variables(state), self._validation())
+    def _end_epoch(self, state: TrainState, progress: Progress, clock: Clock) -> None:
+        step = self.plan.step(progress)
+        validation = evaluate(self.eval_step, evaluation_variables(state), self.validation())
         if not math.isfinite(validation.loss):  # the last update broke the parameters
-            raise self._non_finite(self._step(progress))
-        row = self._row(progress, validation)
+            raise self._non_finite(step)
+        rate = float(self.learning_rate(step - 1))
+        row = epoch_row(progress, validation, clock, step=step, learning_rate=rate)
+        row = {"phase": self.phase, **row} if self.phase else row
         is_best = progress.end_epoch(row)
-        patience = self._plan.early_stopping_epochs
+        patience = self.plan.early_stopping_epochs
         # Another phase's best is no reason to stop this one.
         rows = progress.history[progress.first_epoch :]
         waited = len(rows) - 1 - max(range(len(rows)), key=lambda i: rank(rows[i]))
         progress.stopped_early = patience is not None and waited >= patience
-        if self._stores is not None and is_best:
-            metadata = {**self._best_metadata, "step": row["step"], "validation": row}
-            variables = self._export(evaluation_variables(state))
-            self._stores.best.save(row["step"], variables, metadata)
+        if self.stores is not None and is_best:
+            metadata = {**self.best_metadata, "step": step, "validation": row}
+            variables = self.export(evaluation_variables(state))
+            self.stores.best.save(step, variables, metadata)
         # The best is saved first: whatever `last` tells of is then on disk already.
         self._save(state, progress)
-        self._on_epoch(progress.history)
+        self.on_epoch(progress.history)
         self._report(progress, is_best=is_best)
 
-    def _row(self, progress: Progress, validation: Evaluation) -> dict[str, Any]:
-        step = self._step(progress)
-        rate = float(self._learning_rate(step - 1))
-        return {
-            **({"phase": self._phase} if self._phase else {}),
-            **epoch_row(progress, validation, self._epoch_clock, step=step, learning_rate=rate),
-        }
-
     def _report(self, progress: Progress, *, is_best: bool) -> None:
-        self._line.end_epoch(progress.history[-1], is_best=is_best)
+        self.line.end_epoch(progress.history[-1], is_best=is_best)
         overfitting = find_overfitting(progress.history)
         if overfitting is not None and not self._warned_of_overfitting:
             logger.warning(str(overfitting))
@@ -287,28 +272,21 @@ class Fit:
         if progress.stopped_early:
             logger.info(
                 f"Stopped early: no better validation accuracy in "
-                f"{self._plan.early_stopping_epochs} epochs; the best was at step "
+                f"{self.plan.early_stopping_epochs} epochs; the best was at step "
                 f"{progress.best_step}."
             )
 
-    def _save_is_due(self, progress: Progress) -> bool:
-        every = self._plan.checkpoint_every_steps
-        return every is not None and self._step(progress) % every == 0
-
     def _save(self, state: TrainState, progress: Progress) -> None:
-        if self._stores is None:
+        if self.stores is None:
             return
-        metadata = {"progress": progress.to_json(), "data": self._batches.get_state()}
-        self._stores.last.save(self._step(progress), state, metadata)
-
-    def _step(self, progress: Progress) -> int:
-        return progress.epoch * self._plan.steps_per_epoch + progress.step_in_epoch
+        metadata = {"progress": progress.to_json(), "data": self.batches.get_state()}
+        self.stores.last.save(self.plan.step(progress), state, metadata)
 
     def _non_finite(self, step: int) -> NonFiniteLossError:
-        saved = self._stores.last.steps() if self._stores is not None else []
+        saved = self.stores.last.steps() if self.stores is not None else []
         last_good = (
-            f"the last good checkpoint is of step {saved[-1]} in {self._stores.last.directory}"
-            if saved and self._stores is not None
+            f"the last good checkpoint is of step {saved[-1]} in {self.stores.last.directory}"
+            if saved and self.stores is not None
             else "there is no checkpoint yet"
         )
         return NonFiniteLossError(

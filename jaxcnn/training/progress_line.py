@@ -1,5 +1,6 @@
 """What the user sees during a run: one moving line, and one line per epoch that stays."""
 
+import dataclasses
 import sys
 import time
 from typing import Any, TextIO
@@ -11,10 +12,11 @@ from jaxcnn.host.text import duration
 _HEARTBEAT_SECONDS = 30.0  # between lines where the output is a file and nothing can move
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class ProgressLine:
-    """Shows how training goes: loss, accuracy, images a second, waiting for data, time left.
+    """Shows how training goes: loss, accuracy, images per second, waiting for data, time left.
 
-    Args:
+    Attributes:
       num_epochs: epochs of the whole run.
       steps_per_epoch: steps of each.
       batch_size: examples of each step.
@@ -23,22 +25,15 @@ class ProgressLine:
       phase: name of the phase of training, shown before each epoch.
     """
 
-    def __init__(
-        self,
-        *,
-        num_epochs: int,
-        steps_per_epoch: int,
-        batch_size: int,
-        stream: TextIO | None = None,
-        visible: bool = True,
-        phase: str = "",
-    ) -> None:
-        self._prefix = f"{phase} " if phase else ""
-        self._num_epochs = num_epochs
-        self._steps_per_epoch = steps_per_epoch
-        self._batch_size = batch_size
-        self._stream = stream or sys.stderr
-        self._visible = visible
+    num_epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    stream: TextIO = dataclasses.field(default_factory=lambda: sys.stderr)
+    visible: bool = True
+    phase: str = ""
+
+    def __post_init__(self) -> None:
+        self._prefix = f"{self.phase} " if self.phase else ""
         self._bar: tqdm | None = None
         self._steps_timed = 0
         self._seconds_timed = 0.0
@@ -46,20 +41,20 @@ class ProgressLine:
 
     def say(self, text: str) -> None:
         """Print a line that stays, without tearing the moving one."""
-        if self._visible:
+        if self.visible:
             tqdm.write(text, file=sys.stdout)
             sys.stdout.flush()
 
     def start_epoch(self, epoch: int, *, step_in_epoch: int = 0) -> None:
         """Begin the moving line of an epoch, counted from 0, at a step within it."""
         self._bar = tqdm(
-            total=self._steps_per_epoch,
+            total=self.steps_per_epoch,
             initial=step_in_epoch,
-            desc=f"{self._prefix}epoch {epoch + 1}/{self._num_epochs}",
+            desc=f"{self._prefix}epoch {epoch + 1}/{self.num_epochs}",
             bar_format="{desc} |{bar:20}| {n_fmt}/{total_fmt}{postfix}",
-            file=self._stream,
+            file=self.stream,
             leave=False,
-            disable=not (self._visible and self._stream.isatty()),
+            disable=not (self.visible and self.stream.isatty()),
         )
 
     def update(
@@ -95,11 +90,9 @@ class ProgressLine:
 
     def end_epoch(self, row: dict[str, Any], *, is_best: bool) -> None:
         """Close the moving line and print the epoch's result."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self.close()
         self.say(
-            f"{self._prefix}epoch {row['epoch']:>3}/{self._num_epochs}"
+            f"{self._prefix}epoch {row['epoch']:>3}/{self.num_epochs}"
             f"  train loss {row['train_loss']:.3f} accuracy {row['train_accuracy']:6.1%}"
             f"  validation loss {row['validation_loss']:.3f}"
             f" accuracy {row['validation_accuracy']:6.1%}{' *' if is_best else '  '}"
@@ -117,17 +110,17 @@ class ProgressLine:
         """Give the training throughput measured so far, the compilation left out."""
         if not self._seconds_timed:
             return 0.0
-        return self._steps_timed * self._batch_size / self._seconds_timed
+        return self._steps_timed * self.batch_size / self._seconds_timed
 
     def _left(self, step: int) -> float:
-        remaining = self._num_epochs * self._steps_per_epoch - step
-        rate = self._steps_timed / self._seconds_timed if self._seconds_timed else 0.0
-        return remaining / rate if rate else 0.0
+        remaining = self.num_epochs * self.steps_per_epoch - step
+        speed = self.images_per_second()
+        return remaining * self.batch_size / speed if speed else 0.0
 
     def _heartbeat(self, step: int, text: str) -> None:
         """Print a line now and then where the stream is a file."""
         now = time.monotonic()
-        if self._stream.isatty() or now - self._last_heartbeat < _HEARTBEAT_SECONDS:
+        if self.stream.isatty() or now - self._last_heartbeat < _HEARTBEAT_SECONDS:
             return
         self._last_heartbeat = now
-        self.say(f"  {self._prefix}step {step}/{self._num_epochs * self._steps_per_epoch} {text}")
+        self.say(f"  {self._prefix}step {step}/{self.num_epochs * self.steps_per_epoch} {text}")

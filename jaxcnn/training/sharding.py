@@ -180,18 +180,11 @@ class Layout:
 
     def state_shapes(self, tree: PyTree) -> PyTree:
         """Give the shapes of parameters or a state, as they lie."""
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(
-                leaf.shape, leaf.dtype, sharding=self.split(leaf.shape)
-            ),
-            tree,
-        )
+        return _shapes(tree, self.split)
 
     def batch_shapes(self, tree: PyTree) -> PyTree:
         """Give the shapes of a whole batch, as it lies."""
-        return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.batched), tree
-        )
+        return _shapes(tree, lambda shape: self.batched)
 
     def put_state(self, tree: PyTree) -> PyTree:
         """Lay parameters or a state, equal on each process, on the devices."""
@@ -241,6 +234,12 @@ def fetch(tree: PyTree) -> PyTree:
       The same tree of numpy arrays.
     """
     return jax.tree.map(_fetch, tree)
+
+
+def _shapes(tree: PyTree, sharding_of: Callable[[Sequence[int]], NamedSharding]) -> PyTree:
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding_of(x.shape)), tree
+    )
 
 
 def _fetch(leaf: Any) -> np.ndarray:

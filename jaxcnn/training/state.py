@@ -51,8 +51,9 @@ def start_state(
     Args:
       variables: {"params": ..., "batch_stats": ...}.
       optimizer: an Optax gradient transformation.
-      frozen: as for `init_state`.
-      with_ema: as for `init_state`.
+      frozen: names at the top of the parameters that stay as they are; the optimizer keeps nothing
+        of them.
+      with_ema: keep a moving average of parameters and batch statistics.
       step: number of updates already made, by which random draws are told apart.
 
     Returns:

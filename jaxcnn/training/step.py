@@ -16,7 +16,7 @@ from jaxcnn.losses import LossFn
 from jaxcnn.models import STAGE_OUTPUT
 from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
-from jaxcnn.training.accumulation import accumulate_gradients
+from jaxcnn.training.accumulation import Objective, accumulate_gradients
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.training.state import without
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
@@ -24,8 +24,6 @@ from jaxcnn.types import Batch, Metrics, PyTree, TrainState
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
 # (batch, key) -> the network's input, and the label to train by
 Prepare = Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]]
-# (trained parameters, batch statistics, key, inputs, label, mask) -> loss, (logits, statistics)
-Objective = Callable[..., tuple[jax.Array, tuple[jax.Array, PyTree]]]
 TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
 
 
@@ -33,9 +31,12 @@ def make_train_step(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     loss_fn: LossFn,
-    augment: Augment,
+    augment: Augment | None = None,
     *,
     mixing: Mixing | None = None,
+    mean: float | Sequence[float] = 0.5,
+    std: float | Sequence[float] = 0.25,
+    prepare: Prepare | None = None,
     head: str = "softmax",
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
@@ -43,20 +44,23 @@ def make_train_step(
     num_parts: int = 1,
     rematerialize: bool = False,
     private: differential_privacy.Privacy | None = None,
-    mean: float | Sequence[float] = 0.5,
-    std: float | Sequence[float] = 0.25,
 ) -> TrainStep:
     """Build one update of the parameters as a pure function; the caller compiles it.
 
     Args:
-      model: a network of `jaxcnn.models`.
+      model: a network of `jaxcnn.models`, or any Flax module called as `model(inputs, train=...)`.
       optimizer: an Optax gradient transformation.
-      loss_fn: (logits, label) to one loss an example, as `losses.make_loss` makes.
-      augment: (key, image) to image, as `augment.make_augment` makes.
+      loss_fn: (logits, label) to one loss per example, as `losses.make_loss` makes.
+      augment: (key, image) to image, as `augment.make_augment` makes; None changes nothing.
       mixing: (key, batch) to a batch of mixed examples, as `mixing.make_mixing` makes, after the
         augmentation; None mixes none. The parameters learn the mixed labels; the metrics compare
         the answer to a mixed image with the example's own label, so they are worse than those of
         evaluation.
+      mean: of the pixels, see `normalize`.
+      std: of the pixels, see `normalize`.
+      prepare: (batch, key) to what the module takes and the label to train by, which is
+        `batch.label` where nothing changes it; random draws are folded by example index. For
+        inputs that are no images; None augments, mixes and normalises as the four above say.
       head: "softmax" or "sigmoid", the network's kind of output.
       ema_decay: decay of the moving average for each step, in [0, 1); None keeps none.
       reported_loss_fn: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
@@ -70,8 +74,6 @@ def make_train_step(
       private: clip the gradient of each example and add noise, see
         `jaxcnn.optim.differential_privacy`; None does not.
         No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
-      mean: of the pixels, see `normalize`.
-      std: of the pixels, see `normalize`.
 
     Returns:
       train_step(state, batch, key) to (state, metrics). Give it the same run key each step: inside,
@@ -79,69 +81,12 @@ def make_train_step(
       `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the collection
       "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight` times.
     """
-
-    def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        augment_key, mixing_key = (key, key) if mixing is None else jax.random.split(key)
-        images = to_unit_interval(jnp.asarray(batch.image))
-        images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
-        batch = batch._replace(image=images)
-        if mixing is not None:
-            batch = mixing(mixing_key, batch)
-        return normalize(jnp.asarray(batch.image), mean=mean, std=std), jnp.asarray(batch.label)
-
-    return make_step(
-        model,
-        optimizer,
-        loss_fn,
-        prepare,
-        head=head,
-        ema_decay=ema_decay,
-        reported_loss_fn=reported_loss_fn,
-        frozen=frozen,
-        num_parts=num_parts,
-        rematerialize=rematerialize,
-        private=private,
-    )
-
-
-def make_step(
-    model: nn.Module,
-    optimizer: optax.GradientTransformation,
-    loss_fn: LossFn,
-    prepare: Prepare,
-    *,
-    head: str = "softmax",
-    ema_decay: float | None = None,
-    reported_loss_fn: LossFn | None = None,
-    frozen: Container[str] = (),
-    num_parts: int = 1,
-    rematerialize: bool = False,
-    private: differential_privacy.Privacy | None = None,
-) -> TrainStep:
-    """Build one update for any kind of input; `make_train_step` is the one for images.
-
-    Args:
-      model: a Flax module called as `model(inputs, train=...)`.
-      optimizer: as for `make_train_step`.
-      loss_fn: as for `make_train_step`.
-      prepare: (batch, key) to what the module takes and the label to train by, which is
-        `batch.label` where nothing changes it; random draws are folded by example index.
-      head: as for `make_train_step`.
-      ema_decay: as for `make_train_step`.
-      reported_loss_fn: as for `make_train_step`.
-      frozen: as for `make_train_step`.
-      num_parts: as for `make_train_step`.
-      rematerialize: as for `make_train_step`.
-      private: as for `make_train_step`.
-
-    Returns:
-      As `make_train_step`.
-    """
+    prepare_batch = prepare or _image_preparation(augment, mixing, mean, std)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
-        inputs, label = prepare(batch, prepare_key)
+        inputs, label = prepare_batch(batch, prepare_key)
         examples = (inputs, label, jnp.asarray(batch.mask))
         trained = without(state.params, frozen)
         objective = objective_of(state.params)
@@ -176,6 +121,25 @@ def make_step(
     return train_step
 
 
+def _image_preparation(
+    augment: Augment | None,
+    mixing: Mixing | None,
+    mean: float | Sequence[float],
+    std: float | Sequence[float],
+) -> Prepare:
+    def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        augment_key, mixing_key = (key, key) if mixing is None else jax.random.split(key)
+        images = to_unit_interval(jnp.asarray(batch.image))
+        if augment is not None:
+            images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
+        batch = batch._replace(image=images)
+        if mixing is not None:
+            batch = mixing(mixing_key, batch)
+        return normalize(jnp.asarray(batch.image), mean=mean, std=std), jnp.asarray(batch.label)
+
+    return prepare
+
+
 def _objective(
     model: nn.Module, loss_fn: LossFn, params: PyTree, *, rematerialize: bool
 ) -> Objective:
@@ -198,18 +162,12 @@ def _objective(
         variables = {"params": {**params, **trained}, "batch_stats": batch_stats}
         logits, updated = apply(variables, inputs)
         loss = losses.mean_loss(loss_fn(logits, label), mask)
-        loss += _auxiliary_loss(model, updated.get("auxiliary", {}), loss_fn, label, mask)
+        sown = jax.tree.leaves(updated.get("auxiliary", {}))  # the logits of auxiliary heads
+        auxiliary = [losses.mean_loss(loss_fn(x, label), mask) for x in sown]
+        loss += getattr(model, "auxiliary_weight", 0.0) * sum(auxiliary)
         return loss, (logits, {**batch_stats, **updated.get("batch_stats", {})})
 
     return objective
-
-
-def _auxiliary_loss(
-    model: nn.Module, sown: PyTree, loss_fn: LossFn, label: jax.Array, mask: jax.Array
-) -> Any:
-    """Add up the weighted mean losses of the logits that auxiliary heads sowed; 0 without any."""
-    means = [losses.mean_loss(loss_fn(x, label), mask) for x in jax.tree.leaves(sown)]
-    return getattr(model, "auxiliary_weight", 0.0) * sum(means)
 
 
 def _averaged(state: TrainState, decay: float, frozen: Container[str]) -> TrainState:

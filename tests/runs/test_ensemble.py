@@ -7,7 +7,7 @@ import pytest
 
 from jaxcnn.runs.classifier import Classifier, load_best
 from jaxcnn.runs.config import load_config
-from jaxcnn.runs.ensemble_scores import average
+from jaxcnn.runs.summary import average
 from jaxcnn.runs.train_and_evaluate import check, evaluate_classifier, load_data, train_classifier
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.evaluation import Evaluation

@@ -17,8 +17,8 @@ def answers(labels, predicted):
 
 
 def test_scores_and_result_are_json_and_right():
-    test = answers([0, 0, 1, 1], [0, 1, 1, 1])
-    found = summary.result(test, answers([0], [0]), ("a", "b", "c"))
+    tested = summary.Tested(answers([0], [0]), answers([0, 0, 1, 1], [0, 1, 1, 1]))
+    found = summary.result(tested, ("a", "b", "c"))
     assert found["test_accuracy"] == 0.75
     assert found["validation_accuracy"] == 1.0
     assert found["test_recall"] == [0.5, 1.0, None]  # no test photo is a c
@@ -26,4 +26,4 @@ def test_scores_and_result_are_json_and_right():
     low, high = found["test_accuracy_interval"]
     assert 0.3 < low < 0.75 < high < 0.96
     assert json.loads(json.dumps(found)) == found
-    assert summary.scores(test)["count"] == 4
+    assert summary.split_scores(tested)["test"]["count"] == 4

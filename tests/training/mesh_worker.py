@@ -43,7 +43,7 @@ def train(workdir, settings):
     folder = open_workdir(workdir, config_lib.to_json(config), resume=True, free=("mesh",))
     data = ImageSplits(split(66, 0), split(21, 1), split(21, 2), [], [])
     run = Run(config, folder, data)
-    progress = run.train()
+    (progress,) = run.train()
     variables, _ = run.best_variables(progress.best_step)
     found = run.evaluate(data.test, variables)
     leaves = jax.tree.leaves(variables["params"])

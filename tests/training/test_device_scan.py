@@ -206,7 +206,7 @@ def test_on_a_cpu_steps_go_one_by_one_unless_asked(tiny_split, setting, said):
 )
 def test_auto_takes_what_the_trial_says(tiny_split, monkeypatch, plain, scan, chosen, said):
     monkeypatch.setattr(device_scan, "_fits", lambda split, devices: True)
-    monkeypatch.setattr(device_scan, "_try_both", lambda *_: device_scan.Trial(plain, scan))
+    monkeypatch.setattr(device_scan, "_try_both", lambda *_: (plain, scan))
     monkeypatch.setattr(device_scan, "ScannedSteps", lambda *_, **options: options["chunk_steps"])
     assert choose(tiny_split, "auto") == chosen
     assert ("scanned (epoch_scan)" in said[0]) is (chosen is not None)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from jaxcnn.host.extras import install
 from jaxcnn.host.text import counted, duration, interval, listed, number, percent
-from jaxcnn.optim.differential_privacy import INSTALL
 from jaxcnn.runs.report import words
 from jaxcnn.runs.report.answers import calibration_error, filled_bins
 from jaxcnn.runs.report.facts import RunFacts
@@ -109,6 +109,6 @@ def _privacy(found: Mapping[str, Any]) -> list[str]:
     if not found["noise_multiplier"]:
         return [how, "Without noise epsilon has no bound."]
     if found["epsilon"] is None:
-        return [how, f"Epsilon was not computed: that needs {INSTALL}."]
+        return [how, f"Epsilon was not computed: that needs {install('privacy')}."]
     bound = f"Epsilon is {found['epsilon']:.1f} for delta {found['delta']:g}."
     return [how, bound, "It covers the trained parameters, not this page's figures and photos."]

@@ -41,7 +41,7 @@ class Trials:
     ) -> None:
         self._run = run
         trainer = PhaseTrainer(run, phase, None, injected=tuple(values))
-        self.steps_per_epoch = trainer.steps_per_epoch
+        self.steps_per_epoch = trainer.plan.steps_per_epoch
         self.mode = choose_mode(run.config.run.members_mode)
         self._prepared = trainer.prepare(variables, Progress())
         start = self._prepared.start(variables)

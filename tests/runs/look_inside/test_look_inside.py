@@ -17,7 +17,7 @@ from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.look_inside import explanations as photos_module, look_at_data, look_at_photos
-from jaxcnn.runs.single import initial_variables
+from jaxcnn.runs.single import make_initial
 
 NAMES = ("dark", "bright")
 SIDE = 18
@@ -48,7 +48,7 @@ def classifier():
     )
     config = config_lib.resolve(given)
     plain = Classifier(config, NAMES)
-    variables = initial_variables(jax.random.key(1), plain.model, (16, 16, 3))
+    variables = make_initial(plain.model, (16, 16, 3))(jax.random.key(1))
     return Classifier(config, NAMES, variables)
 
 

@@ -108,7 +108,7 @@ def make_run(tmp_path):
         write_json(
             folder.summary,
             {
-                **summary_lib.result(test, validation, tuple(class_names)),
+                **summary_lib.result(summary_lib.Tested(validation, test), tuple(class_names)),
                 "num_parameters": 123_456,
                 "train_seconds": 75.0,
                 "images_per_second": 250.0,
