@@ -1,5 +1,7 @@
 """The steps are pure, train what they should, and count every example once."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -76,12 +78,14 @@ def test_one_step_of_sgd_equals_the_gradient_by_differences(tiny_split):
     optimizer = optim.make_optimizer("sgd", 1.0, momentum=0.0)
     batch = first_batch(tiny_split, 8)._replace(mask=np.arange(8) < 6)
     state = init_state(KEY, model, optimizer, (SIZE, SIZE, 3))
-    new, _ = make_step(model, optimizer)(state, batch, KEY)
+    new, _ = jax.jit(make_step(model, optimizer))(state, batch, KEY)
     gradient = jax.tree.map(lambda old, after: old - after, state.params, new.params)
+
+    apply = jax.jit(functools.partial(model.apply, train=False))
 
     def mean_loss(params):
         images = normalize(to_unit_interval(jnp.asarray(batch.image)))
-        logits = np.asarray(model.apply({"params": params}, images, train=False), np.float64)
+        logits = np.asarray(apply({"params": params}, images), np.float64)
         log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
         return -np.mean(log_p[np.arange(6), batch.label[:6]])
 
@@ -220,11 +224,11 @@ def test_flip_average_is_the_same_for_an_image_and_its_mirror(tiny_split):
     model, optimizer = make_model(), optim.make_optimizer("sgd", 0.1)
     variables = evaluation_variables(init_state(KEY, model, optimizer, (SIZE, SIZE, 3)))
     loss = losses.make_loss("softmax", num_classes=2)
-    step = make_eval_step(model, loss, image_size_px=SIZE, flip_average=True)
+    step = jax.jit(make_eval_step(model, loss, image_size_px=SIZE, flip_average=True))
     batch = first_batch(tiny_split, 4)
     mirrored = batch._replace(image=batch.image[:, :, ::-1])
     np.testing.assert_allclose(step(variables, batch)[1], step(variables, mirrored)[1], atol=1e-6)
-    plain = make_eval_step(model, loss, image_size_px=SIZE)
+    plain = jax.jit(make_eval_step(model, loss, image_size_px=SIZE))
     assert np.abs(plain(variables, batch)[1] - plain(variables, mirrored)[1]).max() > 1e-4
 
 
@@ -273,14 +277,14 @@ def test_sown_logits_are_trained_by_their_weight(tiny_split):
     new, counted = jax.jit(make_step(model, optimizer))(state, batch, KEY)
     assert new.batch_stats == {}
     reported = 0.0
+    step_alone = jax.jit(make_step(_Pixels(num_classes=2, sows=False), optimizer))
     for name, weight in {"head": 1.0, "auxiliary_1": 0.3, "auxiliary_2": 0.3}.items():
         params = state.params[name]
-        plain = _Pixels(num_classes=2, sows=False)
         alone = state._replace(
             params={"head": params if "linear" in params else {"linear": params}}
         )
         alone = alone._replace(opt_state=optimizer.init(alone.params))
-        after, metrics = jax.jit(make_step(plain, optimizer))(alone, batch, KEY)
+        after, metrics = step_alone(alone, batch, KEY)
         want = jax.tree.map(lambda a, b, w=weight: w * (b - a), alone.params, after.params)["head"]
         found = jax.tree.map(lambda a, b: b - a, params, new.params[name])
         found = found if name == "head" else {"linear": found}
