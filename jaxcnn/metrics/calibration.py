@@ -182,17 +182,13 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
 
 
 def calibrate(
-    validation: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    *,
-    num_bins: int = 15,
+    validation: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
 ) -> Calibration:
     """Measure calibration on the test split, as it is and with a temperature fitted on validation.
 
     Args:
       validation: (N, K) probabilities and (N,) labels, to fit the temperature on.
       test: (N, K) probabilities and (N,) labels, to measure on.
-      num_bins: number of bins of the curves.
 
     Returns:
       Both curves and the temperature.
@@ -203,11 +199,8 @@ def calibrate(
     temperature = fit_temperature(*validation)
     probabilities, labels = test
     scaled = apply_temperature(probabilities, temperature)
-    return Calibration(
-        calibration_curve(probabilities, labels, num_bins=num_bins),
-        calibration_curve(scaled, labels, num_bins=num_bins),
-        temperature,
-    )
+    curve, after = calibration_curve(probabilities, labels), calibration_curve(scaled, labels)
+    return Calibration(curve, after, temperature)
 
 
 def most_confident_errors(

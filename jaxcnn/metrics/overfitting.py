@@ -7,6 +7,8 @@ _CURES = (
     "more photos, stronger augmentation, a higher dropout_rate or weight_decay, "
     "or a smaller network (width_multiplier, depth)"
 )
+_WINDOW_EPOCHS = 3
+_LEAST_GAP, _LEAST_GROWTH = 0.05, 0.01  # of the accuracies, as shares
 
 
 class Overfitting(NamedTuple):
@@ -25,32 +27,23 @@ class Overfitting(NamedTuple):
         )
 
 
-def find_overfitting(
-    history: Sequence[Mapping[str, Any]],
-    *,
-    window_epochs: int = 3,
-    min_gap: float = 0.05,
-    min_growth: float = 0.01,
-) -> Overfitting | None:
+def find_overfitting(history: Sequence[Mapping[str, Any]]) -> Overfitting | None:
     """Tell whether the newest epoch shows a network that memorises.
 
-    It does where, over the last `window_epochs` epochs compared with as many before them, the gap
-    in accuracy between training and validation grew by `min_growth` to at least `min_gap` while the
-    training loss fell. Means over windows keep one noisy epoch from raising the alarm. The
+    It does where, over the last three epochs compared with the three before them, the gap in
+    accuracy between training and validation grew by a point or more to at least five points, while
+    the training loss fell. Means over windows keep one noisy epoch from raising the alarm. The
     validation loss is no witness: with label smoothing it may stay low while a network memorises.
 
     Args:
       history: rows with epoch, train_loss, train_accuracy, validation_accuracy.
-      window_epochs: epochs in each of the two windows.
-      min_gap: smallest mean gap in accuracy that counts, as a share.
-      min_growth: smallest growth of that gap that counts, as a share.
 
     Returns:
       What was found, or None.
     """
-    if len(history) < 2 * window_epochs:
+    if len(history) < 2 * _WINDOW_EPOCHS:
         return None
-    recent, before = history[-window_epochs:], history[-2 * window_epochs : -window_epochs]
+    recent, before = history[-_WINDOW_EPOCHS:], history[-2 * _WINDOW_EPOCHS : -_WINDOW_EPOCHS]
 
     def mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
         return sum(row[name] for row in rows) / len(rows)
@@ -60,6 +53,6 @@ def find_overfitting(
         for rows in (recent, before)
     )
     is_learning = mean(recent, "train_loss") < mean(before, "train_loss")
-    if not (is_learning and gap >= min_gap and gap - gap_before >= min_growth):
+    if not (is_learning and gap >= _LEAST_GAP and gap - gap_before >= _LEAST_GROWTH):
         return None
     return Overfitting(history[-1]["epoch"], gap, gap_before)

@@ -83,12 +83,11 @@ def report(
     Returns:
       JSON values, epsilons None where they are not known; and a line of text.
     """
-    noise = privacy.noise_multiplier
-    epsilons = (
-        epsilon_bounds(noise, num_examples=num_examples, batch_size=batch_size, num_steps=num_steps)
-        if noise
-        else None
-    )
+    noise, epsilons = privacy.noise_multiplier, None
+    if noise:
+        epsilons = epsilon_bounds(
+            noise, num_examples=num_examples, batch_size=batch_size, num_steps=num_steps
+        )
     epsilon, if_poisson = epsilons or (None, None)
     record = {
         **privacy._asdict(),

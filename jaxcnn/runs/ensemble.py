@@ -118,7 +118,7 @@ class EnsembleRun(Run):
             ensemble,
             progress,
             mean_history(progress),
-            self._restore(self._members[0].best, steps[0])[0],
+            self.best_variables(steps[0], self._members[0].best)[0],
         )
 
     def test_again(self) -> dict[str, Any]:
@@ -132,13 +132,13 @@ class EnsembleRun(Run):
     def write_page_again(self) -> None:
         """Test all networks again, and write the page of a run that ended from that."""
         _, ensemble = self.test_members()
-        self._write_page(ensemble, self._restore(self._members[0].best, None)[0])
+        self._write_page(ensemble, self.best_variables(None, self._members[0].best)[0])
 
     def test_members(self, steps: Sequence[int] | None = None) -> tuple[list[Tested], Tested]:
         """Evaluate each network, at its best step or the given ones, and the mean of all."""
         chosen: Sequence[int | None] = steps or [None] * len(self._members)
         found = [
-            self.test(self._restore(member.best, step)[0])
+            self.test(self.best_variables(step, member.best)[0])
             for member, step in zip(self._members, chosen, strict=True)
         ]
         return found, Tested(*map(summary_lib.average, zip(*found, strict=True)))

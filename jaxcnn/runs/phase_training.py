@@ -15,7 +15,7 @@ from jaxcnn.models import HEAD, split_at_head
 from jaxcnn.runs import build, config as config_lib, features_cache, figures
 from jaxcnn.runs.context import RunContext, batch_shapes, count_parameters, epoch_writer, own_share
 from jaxcnn.runs.phases import Phase
-from jaxcnn.training import device_scan, features, loop
+from jaxcnn.training import epoch_scan, features, loop
 from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.training.eval_step import make_eval_step_of_views
 from jaxcnn.training.history import Progress
@@ -237,7 +237,7 @@ class PhaseTrainer:
 
     def _feed(
         self, prepared: Prepared, compiled: CompiledStep, state: TrainState, key: jax.Array
-    ) -> tuple[device_scan.ScannedSteps | None, Any]:
+    ) -> tuple[epoch_scan.ScannedSteps | None, Any]:
         """Choose how steps get their images: scanned on the device, or batch by batch."""
         batch_size, train = self._config.training.batch_size, prepared.train
         options = {"batch_size": batch_size, "seed": self._config.run.seed}
@@ -246,7 +246,7 @@ class PhaseTrainer:
             put = self._run.layout.put_batch
             return batches_lib.train_batches(train, to_device=put, **own_share(), **options)
 
-        scanned = device_scan.choose_steps(
+        scanned = epoch_scan.choose_steps(
             self._config.run.epoch_scan,
             prepared.step,
             compiled,
@@ -259,7 +259,7 @@ class PhaseTrainer:
         )
         if scanned is None:
             return None, make_batches()
-        return scanned, device_scan.position_batches(train, **options)
+        return scanned, epoch_scan.position_batches(train, **options)
 
     def line(self, *, first_epoch: int = 0, num_members: int = 1) -> ProgressLine:
         """Make the line that shows how training goes, of one network or of several."""

@@ -189,11 +189,22 @@ class Run:
             start.variables, self._model, shape, key=key, head_init=self.config.network.head_init
         )
 
-    def best_variables(self, step: int | None = None) -> tuple[PyTree, int]:
-        """Restore the best variables so far, or those of a step, and their step."""
-        return self._restore(self._best, step)
+    def best_variables(
+        self, step: int | None = None, store: CheckpointStore | None = None
+    ) -> tuple[PyTree, int]:
+        """Restore the best variables so far, or those of a step, and their step.
 
-    def _restore(self, store: CheckpointStore, step: int | None) -> tuple[PyTree, int]:
+        Args:
+          step: the step; None for the newest.
+          store: where to look; None for the run's own best checkpoints.
+
+        Returns:
+          The variables and their step.
+
+        Raises:
+          CheckpointError: if there is no checkpoint, or none that can be read.
+        """
+        store = store or self._best
         shapes = self.context.layout.state_shapes(self.context.shapes)
         found = store.restore(shapes, step=step)
         if found is None:

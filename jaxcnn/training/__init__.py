@@ -1,10 +1,11 @@
 """Training: the state, the compiled steps, evaluation, the loop, and checkpoints.
 
-`state` and `step` are the pure functions of training, with `accumulation` and `preprocessing`;
-`eval_step` and `evaluation` those of testing; `features` are what a frozen backbone gives to train
-on. `loop` is the host around them, with `history`, `checkpoints` and `progress_line`.
-`compilation`, `sharding`, `members` and `device_scan` say how steps meet devices. Imports the
-networks, losses, metrics, optimizers, augmentation and data; knows no settings or folders of runs.
+`state` and `step` are the pure functions of training, with `preprocessing` and
+`gradient_accumulation`; `eval_step` and `evaluation` those of testing; `features` are what a frozen
+backbone gives to train on. `loop` is the host around them, with `history`, `checkpoints` and
+`progress_line`. `compilation`, `sharding`, `members` and `epoch_scan` say how steps meet devices.
+Imports the networks, losses, metrics, optimizers, augmentation and data; knows no settings or
+folders of runs.
 """
 
 from typing import TYPE_CHECKING

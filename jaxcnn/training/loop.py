@@ -115,7 +115,7 @@ class Fit:
       eval_step: compiled by the caller; see `make_eval_step`.
       batches: training batches; their position is saved with each checkpoint.
       chunk_steps: steps that a call of `train_step` takes; above 1 it is called with a list of so
-        many batches, or of one, and its metrics are (steps,), see `device_scan.ScannedSteps`.
+        many batches, or of one, and its metrics are (steps,), see `epoch_scan.ScannedSteps`.
       validation: gives the validation split's batches, from the first, at each call.
       key: the run key, the same at every start of the run.
       plan: how long to train, when to stop and when to save.

@@ -16,7 +16,7 @@ from jaxcnn.losses import LossFn
 from jaxcnn.models import STAGE_OUTPUT
 from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
-from jaxcnn.training.accumulation import Objective, accumulate_gradients
+from jaxcnn.training.gradient_accumulation import Objective, accumulate_gradients
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.training.state import without
 from jaxcnn.types import Batch, Metrics, PyTree, TrainState
@@ -68,7 +68,7 @@ def make_train_step(
       frozen: names at the top of the parameters that stay as they are: no gradient of them is
         computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
       num_parts: compute the gradient of so many parts of the batch, one after the other, and add
-        them up, see `accumulation.accumulate_gradients`.
+        them up, see `gradient_accumulation.accumulate_gradients`.
       rematerialize: keep what comes out of each stage alone, and compute the rest again in the
         backward pass: about a third more work, for memory that grows with the largest stage.
       private: clip the gradient of each example and add noise, see

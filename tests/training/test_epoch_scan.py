@@ -15,9 +15,9 @@ from jaxcnn.data.batches import eval_batches, train_batches
 from jaxcnn.data.image_splits import StreamedSplit
 from jaxcnn.models import create_model
 from jaxcnn.runs.train_and_evaluate import train_classifier
-from jaxcnn.training import device_scan
+from jaxcnn.training import epoch_scan
 from jaxcnn.training.checkpoints import CheckpointStore
-from jaxcnn.training.device_scan import (
+from jaxcnn.training.epoch_scan import (
     ScannedSteps,
     choose_steps,
     make_epoch_step,
@@ -205,9 +205,9 @@ def test_on_a_cpu_steps_go_one_by_one_unless_asked(tiny_split, setting, said):
     [(1.0, 0.25, 4), (1.0, 0.001, STEPS), (3.0, 2.0, 2), (1.0, 2.0, None)],
 )
 def test_auto_takes_what_the_trial_says(tiny_split, monkeypatch, plain, scan, chosen, said):
-    monkeypatch.setattr(device_scan, "_fits", lambda split, devices: True)
-    monkeypatch.setattr(device_scan, "_try_both", lambda *_: (plain, scan))
-    monkeypatch.setattr(device_scan, "ScannedSteps", lambda *_, **options: options["chunk_steps"])
+    monkeypatch.setattr(epoch_scan, "_fits", lambda split, devices: True)
+    monkeypatch.setattr(epoch_scan, "_try_both", lambda *_: (plain, scan))
+    monkeypatch.setattr(epoch_scan, "ScannedSteps", lambda *_, **options: options["chunk_steps"])
     assert choose(tiny_split, "auto") == chosen
     assert ("scanned (epoch_scan)" in said[0]) is (chosen is not None)
 
@@ -216,7 +216,7 @@ def test_the_trial_leaves_the_state_as_it_was(tiny_split, scanned):
     state = fresh_state()
     donating = jax.jit(STEP, donate_argnums=0)
     batches = train_batches(tiny_split, batch_size=BATCH, seed=0)
-    trial = device_scan._try_both(donating, scanned, state, batches, KEY)
+    trial = epoch_scan._try_both(donating, scanned, state, batches, KEY)
     assert min(trial) > 0
     assert jax.tree.all(jax.tree.map(np.array_equal, state, fresh_state()))
 
@@ -240,14 +240,14 @@ class Device:
     ],
 )
 def test_auto_wants_one_accelerator_with_room(tiny_split, devices, fits):
-    assert device_scan._fits(tiny_split, devices) is fits
+    assert epoch_scan._fits(tiny_split, devices) is fits
 
 
 def test_streamed_images_cannot_be_scanned(tiny_split):
     streamed = StreamedSplit.__new__(StreamedSplit)
     with pytest.raises(ValueError, match="memory_limit_gib"):
         choose(streamed, "on")
-    assert not device_scan._fits(streamed, [Device("gpu", 10**6)])
+    assert not epoch_scan._fits(streamed, [Device("gpu", 10**6)])
 
 
 @pytest.mark.slow
