@@ -11,14 +11,13 @@ ROOMS = ("models", "augment", "pretrained", "interpret", "plots", "data", "metri
 # Documented with an example, but parts of what is handed out: module and name.
 INTERNAL = {
     "augment": {
-        "boxes.inside_box",
         "checks.as_height_width",
         "checks.check_range",
+        "erasing.inside_box",
         "rand_augment.change_colors",
         "rand_augment.draw_operations",
         "rand_augment.operations_matrix",
-        "warp.composed",
-        "warp.shifted",
+        "resampling.composed",
     },
     "data": {
         "batches.epoch_order",

@@ -1,4 +1,4 @@
-"""Zoomed crops, and every geometric augmentation at once in a single resampling."""
+"""Random crop, zoom, flip, turn, shift and slant, all in a single resampling."""
 
 import math
 
@@ -12,67 +12,9 @@ from jaxcnn.augment.checks import (
     check_interval,
     check_range,
 )
-from jaxcnn.augment.warp import Box, affine_matrix, affine_warp, composed, shifted
+from jaxcnn.augment.resampling import affine_matrix, affine_warp, composed
 
-
-def resized_crop(
-    image: jax.Array, box: Box, output_size_px: Size, *, edge: str = "reflect"
-) -> jax.Array:
-    """Cut a box out of an image and resize it.
-
-    Args:
-      image: (H, W, C) floating.
-      box: (left, top, right, bottom) in pixels, not necessarily whole.
-      output_size_px: side of the output, or (height, width), in pixels.
-      edge: what lies outside the image; see `affine_warp`.
-
-    Returns:
-      (height, width, C), dtype of `image`; bilinear, without antialiasing.
-
-    Raises:
-      ValueError: if `image` is not (H, W, C) floating, or `edge` is unknown.
-
-    Example:
-      >>> resized_crop(jnp.arange(4.0).reshape(1, 4, 1), (1, 0, 3, 1), (1, 2)).ravel().tolist()
-      [1.0, 2.0]
-    """
-    return affine_warp(image, affine_matrix(box, output_size_px), output_size_px, edge=edge)
-
-
-def random_resized_crop(
-    key: jax.Array,
-    image: jax.Array,
-    *,
-    output_size_px: Size,
-    scale: tuple[float, float] = (0.08, 1.0),
-    aspect: tuple[float, float] = (3 / 4, 4 / 3),
-) -> jax.Array:
-    """`resized_crop` of a box of random area, shape and place inside the image.
-
-    Args:
-      key: PRNG key.
-      image: (H, W, C) floating.
-      output_size_px: side of the output, or (height, width), in pixels.
-      scale: least and greatest area of the box, as a fraction of the image's; uniform.
-      aspect: least and greatest width / height of the box, relative to that of the output;
-        log-uniform.
-
-    Returns:
-      (height, width, C), dtype of `image`; bilinear, without antialiasing.
-
-    Raises:
-      ValueError: if `image` is not (H, W, C) floating, or a range is empty or out of bounds.
-
-    Example:
-      >>> random_resized_crop(jax.random.key(0), jnp.zeros((9, 9, 3)), output_size_px=8).shape
-      (8, 8, 3)
-
-    Source: Szegedy et al. 2014, arXiv:1409.4842, section 6; deviation: a box that does not fit is
-    shrunk, at its aspect, until it does, instead of drawn again.
-    """
-    return random_affine(
-        key, image, output_size_px=output_size_px, flip_probability=0.0, scale=scale, aspect=aspect
-    )
+Corners = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # left, top, right, bottom; in pixels
 
 
 def random_affine(
@@ -131,6 +73,9 @@ def random_affine(
       ...     max_rotation_radians=0.25,
       ... ).shape
       (96, 96, 3)
+
+    Source: the box is that of Szegedy et al. 2014, arXiv:1409.4842, section 6; deviation: one that
+    does not fit is shrunk, at its aspect, until it does, instead of drawn again.
     """
     check_image(image)
     check_range("probability", probability, 0, 1)
@@ -148,9 +93,9 @@ def random_affine(
     active = chance < probability
     sides = _draw_sides(area, stretch, active, image_size, size, scale, aspect)
     x, y, right, down, turn, lean = (jnp.where(active, 2 * move - 1, 0.0) for move in moves)
-    box = _place(sides, image_size, x, y)
+    box = _shifted(_place(sides, image_size, x, y), max_translation * right, max_translation * down)
     matrix = affine_matrix(
-        shifted(box, max_translation * right, max_translation * down),
+        box,
         size,
         angle_radians=max_rotation_radians * turn,
         shear_radians=max_shear_radians * lean,
@@ -184,25 +129,23 @@ def _draw_sides(
     check_interval("aspect", aspect, above=0)
     area = scale[0] + (scale[1] - scale[0]) * area_draw
     stretch = aspect[0] * (aspect[1] / aspect[0]) ** aspect_draw
-    return _fit_sides(
-        jnp.where(active, area, 1.0), jnp.where(active, stretch, 1.0), image_size, output_size
-    )
-
-
-def _fit_sides(
-    area: jax.Array, aspect: jax.Array, image_size: tuple[int, int], output_size: tuple[int, int]
-) -> jax.Array:
-    """Compute (height, width) of a box of a given area and aspect, shrunk where it does not fit."""
+    area_px = jnp.where(active, area, 1.0) * (image_size[0] * image_size[1])
+    stretch = jnp.where(active, stretch, 1.0) * (output_size[1] / output_size[0])
+    sides = jnp.sqrt(area_px * jnp.stack([1 / stretch, stretch]))
     limit = jnp.array(image_size, jnp.float32)
-    aspect = aspect * (output_size[1] / output_size[0])
-    area_px = area * (image_size[0] * image_size[1])
-    sides = jnp.sqrt(area_px * jnp.stack([1 / aspect, aspect]))
     return sides * jnp.minimum(1.0, jnp.min(limit / sides))
 
 
-def _place(sides: jax.Array, image_size: tuple[int, int], x: jax.Array, y: jax.Array) -> Box:
+def _place(sides: jax.Array, image_size: tuple[int, int], x: jax.Array, y: jax.Array) -> Corners:
     """Put a box (height, width) into the image: x = -1 at the left edge, 0 centred, 1 right."""
     height, width = sides
     left = (x + 1) / 2 * (image_size[1] - width)
     top = (y + 1) / 2 * (image_size[0] - height)
     return left, top, left + width, top + height
+
+
+def _shifted(box: Corners, right: jax.Array, down: jax.Array) -> Corners:
+    """Move a box by fractions of its sides so that the picture in it goes right and down."""
+    x0, y0, x1, y1 = box
+    dx, dy = right * (x1 - x0), down * (y1 - y0)
+    return x0 - dx, y0 - dy, x1 - dx, y1 - dy

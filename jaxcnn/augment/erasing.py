@@ -1,11 +1,11 @@
-"""Random erasing: hide a box behind noise, so that a network learns to do without any one part."""
+"""Cut-out and random erasing: hide a box, so that a network learns to do without any one part."""
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from jaxcnn.augment.boxes import inside_box
 from jaxcnn.augment.checks import check_image, check_interval, check_range
-from jaxcnn.augment.warp import Box
+from jaxcnn.augment.resampling import Box
 
 _BYTES_OF_A_WORD = 4
 
@@ -31,6 +31,48 @@ def erase(image: jax.Array, box: Box, paint: jax.Array) -> jax.Array:
     check_image(image)
     hidden = inside_box((image.shape[0], image.shape[1]), box)
     return jnp.where(hidden[..., None], paint.astype(image.dtype), image)
+
+
+def random_cutout(
+    key: jax.Array,
+    image: jax.Array,
+    *,
+    max_fraction: float,
+    probability: float = 1.0,
+    fill: float = 0.5,
+) -> jax.Array:
+    """`erase` a square of random size, its middle anywhere in the image.
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating in [0, 1].
+      max_fraction: greatest side of the square as a fraction of the image's shorter side, in
+        [0, 1]; the side is uniform between half of that and all of it.
+      probability: chance of a square, in [0, 1].
+      fill: the paint; mid-grey by default, near zero once the network's input is standardised.
+
+    Returns:
+      (H, W, C), dtype of `image`.
+
+    Raises:
+      ValueError: if `image` is not (H, W, C) floating, or an option is out of bounds.
+
+    Example:
+      >>> random_cutout(jax.random.key(0), jnp.zeros((8, 8, 3)), max_fraction=0.5).shape
+      (8, 8, 3)
+
+    Source: DeVries and Taylor 2017, arXiv:1708.04552, section 3; deviations: the size varies, and
+    the paint is mid-grey rather than the data set's mean.
+    """
+    check_image(image)
+    check_range("max_fraction", max_fraction, 0, 1)
+    check_range("probability", probability, 0, 1)
+    H, W, _ = image.shape
+    chance, x, y, size = jax.random.uniform(key, (4,))
+    size_px = jnp.where(chance < probability, max_fraction * min(H, W) * (1 + size) / 2, 0.0)
+    x, y, half = x * W, y * H, size_px / 2
+    box = (x - half, y - half, x + half, y + half)
+    return erase(image, box, jnp.full((1, 1, 1), fill))
 
 
 def random_erasing(
@@ -101,3 +143,30 @@ def _noise(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     shifts = jnp.arange(0, 8 * _BYTES_OF_A_WORD, 8, dtype=jnp.uint32)
     levels = (words[..., None] >> shifts[None, None, None]) & jnp.uint32(255)
     return levels.reshape(height, width, -1)[..., :channels].astype(jnp.float32) / 255
+
+
+def inside_box(image_size_px: tuple[int, int], box: Box) -> jax.Array:
+    """Tell which pixels of an image have their centre inside a box.
+
+    Args:
+      image_size_px: (height, width) of the image, in pixels.
+      box: (left, top, right, bottom) in pixels, not necessarily whole; may stick out of the image,
+        and holds nothing where right <= left or bottom <= top.
+
+    Returns:
+      (height, width) bool.
+
+    Example:
+      >>> inside_box((1, 4), (0.6, 0.0, 2.6, 1.0)).tolist()
+      [[False, True, True, False]]
+    """
+    left, top, right, bottom = box
+    rows = _between(image_size_px[0], top, bottom)
+    columns = _between(image_size_px[1], left, right)
+    return rows[:, None] & columns[None, :]
+
+
+def _between(side_px: int, first: ArrayLike, last: ArrayLike) -> jax.Array:
+    """Tell which pixel centres along a side lie in [first, last): (side_px,)."""
+    centre = jnp.arange(side_px, dtype=jnp.float32) + 0.5
+    return (jnp.asarray(first, jnp.float32) <= centre) & (centre < jnp.asarray(last, jnp.float32))

@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
-from jaxcnn.augment.boxes import inside_box
+from jaxcnn.augment.checks import check_range
+from jaxcnn.augment.erasing import inside_box
 from jaxcnn.types import Array, Batch
 
 Mixing = Callable[[jax.Array, Batch], Batch]  # (key, batch) -> batch
@@ -117,62 +117,6 @@ def mix(batch: Batch, partners: Batch, weights: jax.Array) -> Batch:
     )
 
 
-def mixup(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Batch:
-    """Blend each image with its partner's, by a share drawn from Beta(alpha, alpha).
-
-    Args:
-      key: PRNG key of this step; each example's share is drawn by its index.
-      batch: images (B, H, W, C) floating in [0, 1].
-      alpha: > 0; small leaves most examples nearly alone, 1 makes all shares equally likely.
-      num_classes: K.
-
-    Returns:
-      The mixed batch, labels (B, K) float32.
-
-    Raises:
-      ValueError: if `alpha` is not above 0.
-
-    Example:
-      >>> two = Batch(jnp.zeros((2, 1, 1, 1)), jnp.array([1, 0]), jnp.ones(2, bool), jnp.arange(2))
-      >>> mixup(jax.random.key(0), two, alpha=0.2, num_classes=2).label.shape
-      (2, 2)
-
-    Source: Zhang et al. 2018, arXiv:1710.09412, section 2; deviation: a share for each example.
-    """
-    _check_alpha("alpha", alpha)
-    return _mix_one_way(key, batch, alpha, False, num_classes)
-
-
-def cutmix(key: jax.Array, batch: Batch, *, alpha: float, num_classes: int) -> Batch:
-    """Paste a box of the partner's image into each image, at the same place.
-
-    With a share s drawn from Beta(alpha, alpha), the box's sides are sqrt(1 - s) of the image's and
-    its centre is anywhere; what sticks out is lost, and the label goes by the pixels that are left.
-
-    Args:
-      key: as for `mixup`.
-      batch: as for `mixup`.
-      alpha: as for `mixup`.
-      num_classes: K.
-
-    Returns:
-      The mixed batch, labels (B, K) float32.
-
-    Raises:
-      ValueError: if `alpha` is not above 0.
-
-    Example:
-      >>> two = Batch(jnp.zeros((2, 8, 8, 3)), jnp.array([1, 0]), jnp.ones(2, bool), jnp.arange(2))
-      >>> cutmix(jax.random.key(0), two, alpha=1.0, num_classes=2).label.shape
-      (2, 2)
-
-    Source: Yun et al. 2019, arXiv:1905.04899, section 3.1 and appendix A; deviation: a box for each
-    example.
-    """
-    _check_alpha("alpha", alpha)
-    return _mix_one_way(key, batch, alpha, True, num_classes)
-
-
 def make_mixing(
     *,
     num_classes: int,
@@ -180,16 +124,22 @@ def make_mixing(
     cutmix_alpha: float = 0.0,
     cutmix_probability: float = 0.5,
 ) -> Mixing:
-    """Build the mixing of a training step: `mixup`, `cutmix`, or one of the two by chance.
+    """Build the mixing of a training step: mixup, CutMix, or one of the two by chance.
+
+    Both draw for each example a share s from Beta(alpha, alpha); a small alpha leaves most examples
+    nearly alone, 1 makes all shares equally likely. Mixup blends the images by it. CutMix pastes a
+    box of the partner's image at the same place: its sides are sqrt(1 - s) of the image's and its
+    centre is anywhere; what sticks out is lost, and the label goes by the pixels that are left.
 
     Args:
       num_classes: K.
-      mixup_alpha: as for `mixup`; 0 is no mixup.
-      cutmix_alpha: as for `cutmix`; 0 is no cutmix.
-      cutmix_probability: where both are on, the chance that a step takes `cutmix`, in [0, 1].
+      mixup_alpha: alpha of mixup, > 0; 0 is no mixup.
+      cutmix_alpha: alpha of CutMix, > 0; 0 is no CutMix.
+      cutmix_probability: where both are on, the chance that a step takes CutMix, in [0, 1].
 
     Returns:
-      mixing(key, batch) to the mixed batch, labels (B, K) float32.
+      mixing(key, batch) to the mixed batch, labels (B, K) float32. The key is that of the step;
+      each example's share is drawn by its index.
 
     Raises:
       ValueError: if an option is out of bounds, or both are off.
@@ -199,43 +149,34 @@ def make_mixing(
       >>> two = Batch(jnp.zeros((2, 8, 8, 3)), jnp.array([1, 0]), jnp.ones(2, bool), jnp.arange(2))
       >>> mixing(jax.random.key(0), two).label.shape
       (2, 2)
+
+    Source: Zhang et al. 2018, arXiv:1710.09412, section 2 (mixup); Yun et al. 2019,
+    arXiv:1905.04899, section 3.1 and appendix A (CutMix); deviation: a share for each example.
     """
-    if not 0 <= cutmix_probability <= 1:
-        raise ValueError(f"cutmix_probability (={cutmix_probability}) is outside [0, 1].")
+    check_range("cutmix_probability", cutmix_probability, 0, 1)
     if not mixup_alpha and not cutmix_alpha:
         raise ValueError("mixup_alpha and cutmix_alpha are both 0; give one, or mix nothing.")
     for name, alpha in (("mixup_alpha", mixup_alpha), ("cutmix_alpha", cutmix_alpha)):
-        if alpha:
-            _check_alpha(name, alpha)
+        if not 0 <= alpha < float("inf"):
+            raise ValueError(f"{name} (={alpha}) must be a number above 0.")
     chance = cutmix_probability if mixup_alpha and cutmix_alpha else float(cutmix_alpha > 0)
 
     def mixing(key: jax.Array, batch: Batch) -> Batch:
         choice_key, mix_key = jax.random.split(key)
+        # Both ways in one program, since a draw from Beta takes long to compile.
         is_cutmix = jax.random.bernoulli(choice_key, chance)
         alpha = jnp.where(is_cutmix, cutmix_alpha, mixup_alpha)
-        return _mix_one_way(mix_key, batch, alpha, is_cutmix, num_classes)
+        batch = with_shares(batch, num_classes)
+        size = (batch.image.shape[1], batch.image.shape[2])
+
+        def draw_weights(index: jax.Array) -> jax.Array:
+            share_key, place_key = jax.random.split(jax.random.fold_in(mix_key, index))
+            share = jax.random.beta(share_key, alpha, alpha)
+            return jnp.where(is_cutmix, _outside_box(place_key, share, size), share)
+
+        return mix(batch, partners_of(batch), jax.vmap(draw_weights)(jnp.asarray(batch.index)))
 
     return mixing
-
-
-def _check_alpha(name: str, alpha: float) -> None:
-    if not 0 < alpha < float("inf"):
-        raise ValueError(f"{name} (={alpha}) must be a number above 0.")
-
-
-def _mix_one_way(
-    key: jax.Array, batch: Batch, alpha: ArrayLike, is_cutmix: ArrayLike, num_classes: int
-) -> Batch:
-    """Mix a batch, by boxes or by blending; both in one program, for a draw compiles for long."""
-    batch = with_shares(batch, num_classes)
-    size = (batch.image.shape[1], batch.image.shape[2])
-
-    def draw_weights(index: jax.Array) -> jax.Array:
-        share_key, place_key = jax.random.split(jax.random.fold_in(key, index))
-        share = jax.random.beta(share_key, alpha, alpha)
-        return jnp.where(is_cutmix, _outside_box(place_key, share, size), share)
-
-    return mix(batch, partners_of(batch), jax.vmap(draw_weights)(jnp.asarray(batch.index)))
 
 
 def _outside_box(key: jax.Array, share: jax.Array, image_size_px: tuple[int, int]) -> jax.Array:

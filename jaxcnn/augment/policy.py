@@ -1,8 +1,8 @@
 """Augmentations by name: from a line of text to one `(key, image) -> image` function."""
 
-import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,17 +16,15 @@ from jaxcnn.augment.color import (
     random_hue,
     random_saturation,
 )
-from jaxcnn.augment.crop import center_crop, random_crop
-from jaxcnn.augment.cutout import random_cutout
-from jaxcnn.augment.erasing import random_erasing
-from jaxcnn.augment.geometry import random_flip
+from jaxcnn.augment.crop_flip import center_crop, random_crop, random_flip
+from jaxcnn.augment.erasing import random_cutout, random_erasing
 from jaxcnn.augment.rand_augment import (
     MAX_MAGNITUDE,
     change_colors,
     draw_operations,
     operations_matrix,
 )
-from jaxcnn.augment.warp import affine_warp
+from jaxcnn.augment.resampling import affine_warp
 from jaxcnn.host.names import unknown_name
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
@@ -42,8 +40,7 @@ POLICIES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Amount:
+class Amount(NamedTuple):
     """What the number after an operation's name means, and where it may lie."""
 
     meaning: str
@@ -120,15 +117,12 @@ def _parse_amount(name: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not amount.low <= value <= amount.high:
+        example = round(amount.off + (amount.low + amount.high - 2 * amount.off) / 10, 2)
         raise ValueError(
             f"{name} (={text}) must be a number in [{amount.low:g}, {amount.high:g}] "
-            f"({amount.meaning}); write for example {name}={_example(amount):g}."
+            f"({amount.meaning}); write for example {name}={example:g}."
         )
     return value
-
-
-def _example(amount: Amount) -> float:
-    return round(amount.off + (amount.low + amount.high - 2 * amount.off) / 10, 2)
 
 
 def make_augment(spec: str, *, image_size_px: int) -> Augment:
@@ -174,7 +168,9 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
         if is_centred:
             return center_crop(image, image_size_px)
         keys = dict(zip(_KEYS, jax.random.split(key, len(_KEYS)), strict=True))
-        drawn = _draw_operations(keys["rand_augment"], on)
+        drawn = None
+        if "rand_augment" in on:
+            drawn = draw_operations(keys["rand_augment"], magnitude=on["rand_augment"])
         # Before the resampling, because XLA on CPU fuses the two and would then repeat it for every
         # channel that a pixel's new hue depends on; pixel by pixel, so the order hardly shows.
         image = _apply(("hue", "saturation"), keys, image, on)
@@ -184,13 +180,6 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
         return _apply(("cutout", "erasing"), keys, image, on)
 
     return augment
-
-
-Drawn = tuple[jax.Array, jax.Array]  # operations of RandAugment and their strengths
-
-
-def _draw_operations(key: jax.Array, on: dict[str, float]) -> Drawn | None:
-    return draw_operations(key, magnitude=on["rand_augment"]) if "rand_augment" in on else None
 
 
 _POINTWISE: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {
@@ -223,7 +212,7 @@ def _change_geometry(
     image: jax.Array,
     on: dict[str, float],
     image_size_px: int,
-    drawn: Drawn | None,
+    drawn: tuple[jax.Array, jax.Array] | None,
 ) -> jax.Array:
     size = (image_size_px, image_size_px)
     matrix = operations_matrix(*drawn, size) if drawn else None

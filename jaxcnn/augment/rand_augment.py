@@ -1,9 +1,16 @@
-"""RandAugment: a few operations drawn from a list of fourteen, all of one magnitude.
+"""RandAugment: two operations drawn from a list of fourteen, both of one magnitude.
+
+`draw_operations` draws them, `operations_matrix` is what they do to the place of pixels, and
+`change_colors` what they do to their colours.
 
 Under `vmap` a choice between operations computes all of them. So those that move pixels are not
 chosen between: each drawn one gives a matrix, and the product of the matrices resamples the image
 once. The others follow in the order drawn. A change of colours before a resampling is the same as
 after it, but for interpolation and for what the resampling brings in at the border.
+
+Source: Cubuk et al. 2020, arXiv:1909.13719, section 3; deviations: factors lie on both sides of 1
+and solarize and posterize grow with the magnitude (in AutoAugment's tables, some amounts do not);
+what moves pixels comes first, in one resampling, about the centre; outside is the mirrored image.
 """
 
 import functools
@@ -21,8 +28,8 @@ from jaxcnn.augment.enhance import (
     enhance_contrast,
     enhance_sharpness,
 )
+from jaxcnn.augment.resampling import composed
 from jaxcnn.augment.tone import autocontrast, equalize, posterize, solarize
-from jaxcnn.augment.warp import affine_warp, composed
 
 MAX_MAGNITUDE = 10.0
 
@@ -57,114 +64,33 @@ RAND_AUGMENT_OPERATIONS = (
 _IDENTITY = RAND_AUGMENT_OPERATIONS.index("identity")
 
 
-def rand_augment(
-    key: jax.Array,
-    image: jax.Array,
-    *,
-    num_operations: int = 2,
-    magnitude: float = 9.0,
-    edge: str = "reflect",
-    fill: float = 0.5,
-) -> jax.Array:
-    """`apply_operations`: some of `RAND_AUGMENT_OPERATIONS`, each as likely as the others.
+def draw_operations(key: jax.Array, *, magnitude: float) -> tuple[jax.Array, jax.Array]:
+    """Draw two of `RAND_AUGMENT_OPERATIONS`, each as likely as the others; they may be the same.
 
     Args:
       key: PRNG key.
-      image: (H, W, C) floating in [0, 1], grey or RGB.
-      num_operations: how many to draw, >= 1; one may be drawn twice.
       magnitude: how strong they are, in [0, 10]. At 10, turns are by 30 degrees, leans by 0.3,
         shifts by 0.45 of the side, factors 0.1 or 1.9, posterize keeps 4 bits and solarize turns
         all values; autocontrast and equalize have no strength, so 0 is not "off". Half of the
         turns, leans, shifts and factors go the other way.
-      edge: what lies outside the image; see `affine_warp`.
-      fill: the value outside, for edge="constant".
 
     Returns:
-      (H, W, C), dtype of `image`, in [0, 1].
-
-    Raises:
-      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating, or an option is out of bounds.
-
-    Example:
-      >>> rand_augment(jax.random.key(0), jnp.zeros((8, 8, 3)), magnitude=9.0).shape
-      (8, 8, 3)
-
-    Source: Cubuk et al. 2020, arXiv:1909.13719, section 3; deviations: factors lie on both sides of
-    1 and solarize and posterize grow with the magnitude (in AutoAugment's tables, some amounts do
-    not); what moves pixels comes first, in one resampling, about the centre; outside is by default
-    the mirrored image.
-    """
-    check_color_image(image)
-    operations, strengths = draw_operations(key, num_operations=num_operations, magnitude=magnitude)
-    return apply_operations(image, operations, strengths, edge=edge, fill=fill)
-
-
-def draw_operations(
-    key: jax.Array, *, num_operations: int = 2, magnitude: float = 9.0
-) -> tuple[jax.Array, jax.Array]:
-    """Draw what `rand_augment` applies.
-
-    Args:
-      key: PRNG key.
-      num_operations: as for `rand_augment`.
-      magnitude: as for `rand_augment`.
-
-    Returns:
-      (N,) int32 positions in `RAND_AUGMENT_OPERATIONS`, and (N,) float32 strengths, each
+      (2,) int32 positions in `RAND_AUGMENT_OPERATIONS`, and (2,) float32 strengths, each
       magnitude / 10 or minus that.
 
     Raises:
-      ValueError: if an option is out of bounds.
+      ValueError: if `magnitude` is out of bounds.
 
     Example:
       >>> operations, strengths = draw_operations(jax.random.key(0), magnitude=5.0)
       >>> operations.shape, jnp.abs(strengths).tolist()
       ((2,), [0.5, 0.5])
     """
-    if num_operations < 1:
-        raise ValueError(f"num_operations (={num_operations}) must be at least 1.")
     check_range("magnitude", magnitude, 0, MAX_MAGNITUDE)
     operation_key, sign_key = jax.random.split(key)
-    shape = (num_operations,)
-    operations = jax.random.randint(operation_key, shape, 0, len(RAND_AUGMENT_OPERATIONS))
-    signs = jax.random.rademacher(sign_key, shape, jnp.float32)
+    operations = jax.random.randint(operation_key, (2,), 0, len(RAND_AUGMENT_OPERATIONS))
+    signs = jax.random.rademacher(sign_key, (2,), jnp.float32)
     return operations, signs * (magnitude / MAX_MAGNITUDE)
-
-
-def apply_operations(
-    image: jax.Array,
-    operations: ArrayLike,
-    strengths: ArrayLike,
-    *,
-    edge: str = "reflect",
-    fill: float = 0.5,
-) -> jax.Array:
-    """Apply operations of RandAugment: first all that move pixels, then the others in their order.
-
-    Args:
-      image: (H, W, C) floating in [0, 1], grey or RGB.
-      operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`.
-      strengths: (N,) floats in [-1, 1], see `rand_augment`; the sign tells the direction.
-      edge: what lies outside the image; see `affine_warp`.
-      fill: the value outside, for edge="constant".
-
-    Returns:
-      (H, W, C), dtype of `image`, in [0, 1].
-
-    Raises:
-      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating, or `edge` is unknown.
-
-    Example:
-      >>> turn = RAND_AUGMENT_OPERATIONS.index("rotate")
-      >>> apply_operations(jnp.ones((4, 4, 3)), jnp.array([turn]), jnp.array([0.5])).shape
-      (4, 4, 3)
-    """
-    check_color_image(image)
-    size = (image.shape[0], image.shape[1])
-    matrix = operations_matrix(operations, strengths, size)
-    return change_colors(
-        affine_warp(image, matrix, size, edge=edge, fill=fill), operations, strengths
-    )
 
 
 def operations_matrix(
@@ -173,8 +99,8 @@ def operations_matrix(
     """Make one matrix of all operations that move pixels.
 
     Args:
-      operations: (N,) int, as for `apply_operations`.
-      strengths: (N,) floats, likewise.
+      operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`.
+      strengths: (N,) floats in [-1, 1]; the sign tells the direction.
       image_size_px: (height, width) of the image, in pixels.
 
     Returns:
@@ -219,8 +145,8 @@ def change_colors(image: jax.Array, operations: ArrayLike, strengths: ArrayLike)
 
     Args:
       image: (H, W, C) floating in [0, 1], grey or RGB.
-      operations: (N,) int, as for `apply_operations`; others do nothing.
-      strengths: (N,) floats, likewise.
+      operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`; others do nothing.
+      strengths: (N,) floats in [-1, 1]; the sign tells the direction.
 
     Returns:
       (H, W, C), dtype of `image`, in [0, 1].

@@ -82,9 +82,20 @@ def test_paint_of_any_number_of_channels(channels):
     assert set(np.unique(even)) == {0.25, 2.0}
 
 
-def test_erase_paints_pixels_whose_centre_is_inside():
-    result = erase(jnp.ones((3, 4, 1)), (0.6, 1.0, 2.6, 9.0), jnp.zeros((1, 1, 1)))[..., 0]
-    np.testing.assert_array_equal(result, [[1, 1, 1, 1], [1, 0, 0, 1], [1, 0, 0, 1]])
+@pytest.mark.parametrize(
+    ("box", "rows", "columns"),
+    [
+        ((0.6, 1.0, 2.6, 9.0), slice(1, 7), slice(1, 3)),
+        ((3.0, 2.0, 6.0, 5.0), slice(2, 5), slice(3, 6)),
+        ((-2.0, 5.0, 2.0, 9.0), slice(5, 7), slice(0, 2)),  # half outside on two sides
+        ((4.0, 4.0, 4.0, 4.0), slice(0, 0), slice(0, 0)),
+    ],
+)
+def test_erase_paints_pixels_whose_centre_is_inside(box, rows, columns):
+    image = np.ones((7, 9, 1), np.float32)
+    expected = image.copy()
+    expected[rows, columns] = 0
+    np.testing.assert_array_equal(erase(image, box, jnp.zeros((1, 1, 1))), expected)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,21 @@
-"""Crops that copy pixels and never resample; other sizes and angles are in `geometry`."""
+"""Crops and flips, which copy pixels; what resamples them is in `affine`."""
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxcnn.augment.checks import Size, as_height_width, check_image
+from jaxcnn.augment.checks import Size, as_height_width, check_image, check_range
 
 
-def _check_fits(image: jax.Array, height: int, width: int) -> None:
+def _size_inside(image: jax.Array, size_px: Size) -> tuple[int, int]:
+    """Read the size of a crop, (height, width), which must fit into the image."""
+    height, width = as_height_width("size_px", size_px)
     if height > image.shape[-3] or width > image.shape[-2]:
         raise ValueError(
             f"size_px (={height} x {width}) exceeds the image "
             f"(={image.shape[-3]} x {image.shape[-2]}); store larger images or lower size_px."
         )
+    return height, width
 
 
 def center_crop(image: jax.Array, size_px: Size) -> jax.Array:
@@ -36,8 +39,7 @@ def center_crop(image: jax.Array, size_px: Size) -> jax.Array:
     """
     if image.ndim < 3:
         raise ValueError(f"image has shape {image.shape}; expected (..., H, W, C).")
-    height, width = as_height_width("size_px", size_px)
-    _check_fits(image, height, width)
+    height, width = _size_inside(image, size_px)
     top = (image.shape[-3] - height) // 2
     left = (image.shape[-2] - width) // 2
     return image[..., top : top + height, left : left + width, :]
@@ -49,7 +51,7 @@ def crop(image: jax.Array, top: ArrayLike, left: ArrayLike, size_px: Size) -> ja
     Args:
       image: (H, W, C) floating.
       top: () integer, rows to skip; moved inwards where the rectangle would stick out.
-      left: () integer, columns to skip; likewise.
+      left: () integer, columns to skip; moved inwards too.
       size_px: side of the square to keep, or (height, width), in pixels.
 
     Returns:
@@ -63,8 +65,7 @@ def crop(image: jax.Array, top: ArrayLike, left: ArrayLike, size_px: Size) -> ja
       [1.0, 2.0]
     """
     check_image(image)
-    height, width = as_height_width("size_px", size_px)
-    _check_fits(image, height, width)
+    height, width = _size_inside(image, size_px)
     # dynamic_slice would count negative starts from the far side.
     rows = jnp.maximum(jnp.asarray(top, jnp.int32), 0)
     columns = jnp.maximum(jnp.asarray(left, jnp.int32), 0)
@@ -92,9 +93,50 @@ def random_crop(key: jax.Array, image: jax.Array, *, size_px: Size) -> jax.Array
       (6, 6, 3)
     """
     check_image(image)
-    height, width = as_height_width("size_px", size_px)
-    _check_fits(image, height, width)
+    height, width = _size_inside(image, size_px)
     places = jnp.array([image.shape[0] - height + 1, image.shape[1] - width + 1], jnp.float32)
     # Rounding down a uniform draw costs half of randint, which guards ranges near 2**32.
     top, left = jnp.floor(jax.random.uniform(key, (2,)) * places).astype(jnp.int32)
     return crop(image, top, left, size_px)
+
+
+def flip(image: jax.Array) -> jax.Array:
+    """Mirror an image left and right.
+
+    Args:
+      image: (H, W, C) floating.
+
+    Returns:
+      (H, W, C), dtype of `image`.
+
+    Raises:
+      ValueError: if `image` is not (H, W, C) floating.
+
+    Example:
+      >>> flip(jnp.arange(3.0).reshape(1, 3, 1)).ravel().tolist()
+      [2.0, 1.0, 0.0]
+    """
+    check_image(image)
+    return image[:, ::-1]
+
+
+def random_flip(key: jax.Array, image: jax.Array, *, probability: float = 0.5) -> jax.Array:
+    """`flip` with a given probability.
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating.
+      probability: chance of a flip, in [0, 1].
+
+    Returns:
+      (H, W, C), dtype of `image`.
+
+    Raises:
+      ValueError: if `image` is not (H, W, C) floating, or `probability` is outside [0, 1].
+
+    Example:
+      >>> random_flip(jax.random.key(0), jnp.zeros((8, 8, 3))).shape
+      (8, 8, 3)
+    """
+    check_range("probability", probability, 0, 1)
+    return jnp.where(jax.random.bernoulli(key, probability), flip(image), image)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.augment import center_crop, crop, cutout, random_crop
+from jaxcnn.augment import center_crop, crop, random_crop
 
 IMAGE = jnp.arange(7 * 9.0).reshape(7, 9, 1)
 
@@ -42,17 +42,3 @@ def test_larger_than_the_image_is_an_error(cut, size):
 def test_center_crop_needs_an_image():
     with pytest.raises(ValueError, match=r"shape \(7, 9\)"):
         center_crop(IMAGE[..., 0], 4)
-
-
-@pytest.mark.parametrize(
-    ("center_x", "center_y", "size_px", "rows", "columns"),
-    [
-        (4.5, 3.5, 3, slice(2, 5), slice(3, 6)),
-        (0.0, 7.0, 4, slice(5, 7), slice(0, 2)),  # half outside on two sides
-        (4.0, 4.0, 0, slice(0, 0), slice(0, 0)),
-    ],
-)
-def test_cutout_paints_a_square(center_x, center_y, size_px, rows, columns):
-    expected = np.array(IMAGE)
-    expected[rows, columns] = -1
-    np.testing.assert_array_equal(cutout(IMAGE, center_x, center_y, size_px, fill=-1.0), expected)

@@ -64,27 +64,6 @@ def affine_matrix(
     return jnp.stack([jnp.stack([xx, xy, x0]), jnp.stack([yx, yy, y0])])
 
 
-def shifted(box: Box, right: ArrayLike, down: ArrayLike) -> Box:
-    """Move a box so that the picture in it moves the other way.
-
-    Args:
-      box: (left, top, right, bottom) in pixels.
-      right: () how far the picture goes to the right, as a fraction of the box's width.
-      down: () how far it goes down, as a fraction of the box's height.
-
-    Returns:
-      The moved box.
-
-    Example:
-      >>> [float(side) for side in shifted((0, 0, 8, 4), 0.5, 0.0)]
-      [-4.0, 0.0, 4.0, 4.0]
-    """
-    x0, y0, x1, y1 = (jnp.asarray(side, jnp.float32) for side in box)
-    dx = jnp.asarray(right, jnp.float32) * (x1 - x0)
-    dy = jnp.asarray(down, jnp.float32) * (y1 - y0)
-    return (x0 - dx, y0 - dy, x1 - dx, y1 - dy)
-
-
 def composed(first: jax.Array, second: jax.Array) -> jax.Array:
     """Make the matrix of one warp after another, so that the image is resampled once.
 
