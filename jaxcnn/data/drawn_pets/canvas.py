@@ -7,6 +7,7 @@ import numpy as np
 from jaxcnn.data.drawn_pets.shapes import Box, Point, Shape, sin_cos
 
 Colour = tuple[float, float, float]
+Window = tuple[slice, slice]  # rows and columns of the pixels that a shape may touch
 
 
 class Frame(NamedTuple):
@@ -37,13 +38,6 @@ class Frame(NamedTuple):
 
 
 SCENE = Frame()
-
-
-class Window(NamedTuple):
-    """The pixels that a shape may touch."""
-
-    rows: slice
-    columns: slice
 
 
 class Shading(NamedTuple):
@@ -82,7 +76,7 @@ class Canvas:
         reach_x = (abs(cos) * half_x + abs(sin) * half_y) * frame.unit
         reach_y = (abs(sin) * half_x + abs(cos) * half_y) * frame.unit
         rows, columns = self._span(y, reach_y), self._span(x, reach_x)
-        return Window(rows, columns) if rows and columns else None
+        return (rows, columns) if rows and columns else None
 
     def _span(self, middle: float, reach: float) -> slice | None:
         # A touched pixel's centre lies at most half a pixel outside; one is a safe bound.
@@ -106,8 +100,7 @@ class Canvas:
 
     def all_coordinates(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """Return x and y in `frame` of every pixel centre, each (size_px, size_px)."""
-        everything = slice(0, self.size_px)
-        return self.coordinates(frame, Window(everything, everything))
+        return self.coordinates(frame, (slice(None), slice(None)))
 
     def coverage(self, distance: np.ndarray, unit: float) -> np.ndarray:
         """Return the share of each pixel that lies inside, from a distance in `unit`s."""
@@ -142,10 +135,10 @@ class Canvas:
         if window is None:
             return
         distance = shape.distance(*self.coordinates(frame, window))
-        under = self.planes[:, window.rows, window.columns]
+        under = self.planes[:, *window]
         if ink is not None:
             _blend(under, _column(ink), self.coverage(distance - line, frame.unit), opacity)
-        over = _column(fill) if isinstance(fill, tuple) else fill[:, window.rows, window.columns]
+        over = _column(fill) if isinstance(fill, tuple) else fill[:, *window]
         if shading is not None:
             over = over * _shade(distance, shading)
         _blend(under, over, self.coverage(distance, frame.unit), opacity)

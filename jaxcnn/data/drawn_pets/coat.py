@@ -13,7 +13,7 @@ from jaxcnn.data.drawn_pets.canvas import (
     mix,
 )
 from jaxcnn.data.drawn_pets.draws import Draws
-from jaxcnn.data.drawn_pets.shapes import Shape, sin_cos
+from jaxcnn.data.drawn_pets.shapes import sin_cos
 
 FUR_COLOURS: tuple[Colour, ...] = (
     (0.16, 0.15, 0.17),  # black
@@ -61,16 +61,14 @@ class Coat(NamedTuple):
     collar: Colour | None
     shading: Shading
 
-    def paint(self, canvas: Canvas, frame: Frame, shape: Shape) -> None:
-        """Paint a part of the animal in fur, outlined and rounded."""
-        canvas.paint(frame, shape, self.fur, ink=self.ink, line=self.line, shading=self.shading)
-
 
 def draw_coat(draws: Draws, canvas: Canvas, frame: Frame) -> Coat:
     """Draw the colours of an animal that stands in `frame`."""
     base, second = _fur_colour(draws), _fur_colour(draws)
     marking = mix(base, _fur_colour(draws), 0.8) if draws.chance(0.6) else base
-    ink = _ink(base, second)
+    # Lines must show on the fur: dark ink on all but dark fur.
+    is_light = luminance(base) + 0.5 * luminance(second) > 0.45
+    ink = mix(DARK, base, 0.12) if is_light else mix(base, LIGHT, 0.55)
     light_x, light_y = sin_cos(draws.uniform(-1.0, 1.0))
     strength = draws.uniform(0.02, 0.16)
     return Coat(
@@ -83,7 +81,7 @@ def draw_coat(draws: Draws, canvas: Canvas, frame: Frame) -> Coat:
         ink=ink,
         line=draws.uniform(0.035, 0.065),
         iris=draws.choice(IRISES),
-        nose=_apart(draws.choice(NOSES), marking),
+        nose=_in_contrast(draws.choice(NOSES), marking),
         tongue=draws.choice(PINKS),
         inner_ear=draws.choice((*PINKS, mix(base, DARK, 0.35), mix(base, LIGHT, 0.45))),
         whisker=ink if draws.chance(0.5) else LIGHT,
@@ -118,14 +116,7 @@ def _fur_colour(draws: Draws) -> Colour:
     return red, green, blue
 
 
-def _ink(base: Colour, second: Colour) -> Colour:
-    # Lines must show on the fur: dark ink on all but dark fur.
-    if luminance(base) + 0.5 * luminance(second) > 0.45:
-        return mix(DARK, base, 0.12)
-    return mix(base, LIGHT, 0.55)
-
-
-def _apart(colour: Colour, ground: Colour) -> Colour:
+def _in_contrast(colour: Colour, ground: Colour) -> Colour:
     if abs(luminance(colour) - luminance(ground)) > 0.25:
         return colour
     return DARK if luminance(ground) > 0.4 else NOSES[1]

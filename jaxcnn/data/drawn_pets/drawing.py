@@ -3,10 +3,12 @@
 import numpy as np
 
 from jaxcnn.data.drawn_pets.anatomy import draw_anatomy
-from jaxcnn.data.drawn_pets.body import POSE_BOXES, Pose, draw_pose, paint_animal
+from jaxcnn.data.drawn_pets.animal import Animal
+from jaxcnn.data.drawn_pets.body import paint_animal
 from jaxcnn.data.drawn_pets.canvas import SCENE, Canvas, Frame
 from jaxcnn.data.drawn_pets.coat import DARK, draw_coat
 from jaxcnn.data.drawn_pets.draws import Draws
+from jaxcnn.data.drawn_pets.pose import POSE_BOXES, Pose, draw_pose
 from jaxcnn.data.drawn_pets.scene import light, paint_background, paint_foreground
 from jaxcnn.data.drawn_pets.shapes import ellipse
 
@@ -86,7 +88,7 @@ def render(seed: int, index: int, size_px: int, label: int) -> np.ndarray:
     paint_background(canvas, scene)
     coat = draw_coat(Draws(seed, index, _COAT), canvas, frame)
     _paint_shadow(canvas, frame, pose)
-    paint_animal(canvas, frame, anatomy, coat, pose)
+    paint_animal(Animal(canvas, frame, anatomy, coat, pose))
     paint_foreground(canvas, scene)
     return light(canvas, Draws(seed, index, _LIGHT))
 

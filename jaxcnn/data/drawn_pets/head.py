@@ -1,10 +1,8 @@
 """The head: ears, skull, eyes, muzzle, nose, mouth and whiskers, turned to any side."""
 
-from typing import NamedTuple
-
-from jaxcnn.data.drawn_pets.anatomy import Anatomy
-from jaxcnn.data.drawn_pets.canvas import Canvas, Frame, Shading, mix
-from jaxcnn.data.drawn_pets.coat import DARK, LIGHT, Coat
+from jaxcnn.data.drawn_pets.animal import Animal
+from jaxcnn.data.drawn_pets.canvas import Shading, mix
+from jaxcnn.data.drawn_pets.coat import DARK, LIGHT
 from jaxcnn.data.drawn_pets.shapes import (
     Point,
     Shape,
@@ -18,129 +16,102 @@ from jaxcnn.data.drawn_pets.shapes import (
 )
 
 
-class Turn(NamedTuple):
-    """Which way a head looks."""
-
-    yaw_radians: float  # 0 looks at the viewer, positive to the right of the frame
-    pitch: float  # how far the face is moved down, in head radii
-
-
-class _Painter(NamedTuple):
-    canvas: Canvas
-    frame: Frame
-    anatomy: Anatomy
-    coat: Coat
-    turn: Turn
-
-
-def paint_head(canvas: Canvas, frame: Frame, anatomy: Anatomy, coat: Coat, turn: Turn) -> None:
-    """Paint a head, whose middle is the origin of `frame` and whose radius is its unit."""
-    painter = _Painter(canvas, frame, anatomy, coat, turn)
+def paint_head(animal: Animal) -> None:
+    """Paint a head, whose middle is the origin of the frame and whose radius is its unit."""
+    anatomy, yaw = animal.anatomy, animal.pose.yaw_radians
     hanging = anatomy.ear_kind != "upright"  # over the face, not behind it
     # The ear on the side that the head turns to lies behind it, the other in front.
-    far_hidden = abs(turn.yaw_radians) > 0.45
-    far = 1.0 if turn.yaw_radians > 0 else -1.0
+    far_hidden = abs(yaw) > 0.45
+    far = 1.0 if yaw > 0 else -1.0
     for side in (far, -far):
         if not hanging or (side == far and far_hidden):
-            _paint_ear(painter, side)
-    skull = _skull(anatomy)
-    muzzle = _muzzle(anatomy, turn)
-    coat.paint(canvas, frame, union(skull, muzzle, blend=0.15))
-    _paint_blaze(painter, skull)
+            _paint_ear(animal, side)
+    cheeks = (anatomy.head_width * anatomy.cheeks, 0.58 * anatomy.head_height)
+    skull = union(
+        ellipse((0.0, 0.0), (anatomy.head_width, anatomy.head_height)),
+        ellipse((0.0, 0.32 * anatomy.head_height), cheeks),
+        blend=0.1,
+    )
+    start, end = _muzzle_ends(animal)
+    radius = anatomy.muzzle_width
+    muzzle = capsule(start, end, radius, radius * anatomy.muzzle_taper)
+    animal.paint_fur(union(skull, muzzle, blend=0.15))
+    if animal.coat.has_blaze:
+        sin, _ = sin_cos(yaw)
+        stripe = capsule((0.6 * sin, -anatomy.head_height), (0.75 * sin, 0.3), 0.10, 0.24)
+        animal.paint(within(stripe, skull), animal.coat.marking)
     for side in (far, -far):
-        _paint_eye(painter, side)
-    _paint_muzzle(painter, muzzle)
+        _paint_eye(animal, side)
+    animal.paint(muzzle, animal.coat.marking, shading=Shading((0.0, 0.0), 0.4, 0.14))
+    _paint_mouth_and_nose(animal)
     for side in (far, -far):
         if hanging and not (side == far and far_hidden):
-            _paint_ear(painter, side)
-    _paint_whiskers(painter)
+            _paint_ear(animal, side)
+    if anatomy.whisker_length:
+        _paint_whiskers(animal)
 
 
-def _skull(anatomy: Anatomy) -> Shape:
-    width, height = anatomy.head_width, anatomy.head_height
-    cheeks = ellipse((0.0, 0.32 * height), (width * anatomy.cheeks, 0.58 * height))
-    return union(ellipse((0.0, 0.0), (width, height)), cheeks, blend=0.1)
-
-
-def _muzzle_ends(anatomy: Anatomy, turn: Turn) -> tuple[Point, Point]:
-    sin, cos = sin_cos(turn.yaw_radians)
-    length = anatomy.muzzle_length
-    start = 0.45 * sin, anatomy.muzzle_drop + turn.pitch
+def _muzzle_ends(animal: Animal) -> tuple[Point, Point]:
+    sin, cos = sin_cos(animal.pose.yaw_radians)
+    length = animal.anatomy.muzzle_length
+    start = 0.45 * sin, animal.anatomy.muzzle_drop + animal.pose.pitch
     # Seen from the front a snout points at the viewer and hangs a little lower.
     end = (0.55 + length) * sin, start[1] + length * (0.14 + 0.32 * cos)
     return start, end
 
 
-def _muzzle(anatomy: Anatomy, turn: Turn) -> Shape:
-    start, end = _muzzle_ends(anatomy, turn)
-    radius = anatomy.muzzle_width
-    return capsule(start, end, radius, radius * anatomy.muzzle_taper)
-
-
-def _paint_ear(painter: _Painter, side: float) -> None:
-    canvas, frame, anatomy, coat, turn = painter
-    sin, cos = sin_cos(turn.yaw_radians)
+def _paint_ear(animal: Animal, side: float) -> None:
+    anatomy = animal.anatomy
+    sin, cos = sin_cos(animal.pose.yaw_radians)
     upright = anatomy.ear_kind == "upright"
     across, up = (0.62, 0.55) if upright else (0.74, 0.62)
     x = side * anatomy.head_width * across * cos
     # Leaning outwards turns an ear that points up the other way than one that points down.
     lean = (side if upright else -side) * anatomy.ear_splay_radians
-    ear = frame.child((x - 0.12 * sin, -anatomy.head_height * up), lean)
+    ear = animal.part((x - 0.12 * sin, -anatomy.head_height * up), lean)
     narrow = anatomy.ear_width * (0.55 + 0.45 * cos)
     length, tip = anatomy.ear_length, anatomy.ear_rounding
     if upright:
-        coat.paint(canvas, ear, _triangle(narrow, length, tip, side))
-        inner = _triangle(0.55 * narrow, 0.62 * length, tip, side)
-        canvas.paint(ear, inner, coat.inner_ear)
+        ear.paint_fur(_triangle(narrow, length, tip, side))
+        ear.paint(_triangle(0.55 * narrow, 0.62 * length, tip, side), animal.coat.inner_ear)
     elif anatomy.ear_kind == "folded":
         corners = [(-narrow, -0.05), (0.0, -0.3), (narrow, -0.02), (side * 0.16, length - 0.2)]
-        coat.paint(canvas, ear, polygon(corners, tip))
+        ear.paint_fur(polygon(corners, tip))
     else:
         lobe = (side * 0.2 * cos, length)
-        coat.paint(canvas, ear, capsule((0.0, 0.0), lobe, 0.6 * narrow, 0.95 * narrow))
+        ear.paint_fur(capsule((0.0, 0.0), lobe, 0.6 * narrow, 0.95 * narrow))
 
 
 def _triangle(half_width: float, length: float, rounding: float, side: float) -> Shape:
-    base = 0.2
-    return polygon(
-        [(-half_width, base), (side * 0.08, -length + rounding), (half_width, base)], rounding
-    )
+    tip = (side * 0.08, -length + rounding)
+    return polygon([(-half_width, 0.2), tip, (half_width, 0.2)], rounding)
 
 
-def _paint_blaze(painter: _Painter, skull: Shape) -> None:
-    canvas, frame, anatomy, coat, turn = painter
-    if coat.has_blaze:
-        sin, _ = sin_cos(turn.yaw_radians)
-        stripe = capsule((0.6 * sin, -anatomy.head_height), (0.75 * sin, 0.3), 0.10, 0.24)
-        canvas.paint(frame, within(stripe, skull), coat.marking)
-
-
-def _paint_eye(painter: _Painter, side: float) -> None:
-    canvas, frame, anatomy, coat, turn = painter
-    sin, cos = sin_cos(turn.yaw_radians + side * anatomy.eye_apart_radians)
+def _paint_eye(animal: Animal, side: float) -> None:
+    anatomy, coat, pose = animal.anatomy, animal.coat, animal.pose
+    sin, cos = sin_cos(pose.yaw_radians + side * anatomy.eye_apart_radians)
     if cos < 0.25:  # round the corner
         return
     squeeze = 0.45 + 0.55 * cos
-    centre = (0.94 * anatomy.head_width * sin, -0.14 * anatomy.head_height + turn.pitch)
-    eye = frame.child(centre, -side * anatomy.eye_tilt_radians)
+    centre = (0.94 * anatomy.head_width * sin, -0.14 * anatomy.head_height + pose.pitch)
+    eye = animal.part(centre, -side * anatomy.eye_tilt_radians)
     width, height = anatomy.eye_width * squeeze, anatomy.eye_height
     ball = ellipse((0.0, 0.0), (width, height))
-    canvas.paint(eye, ball, coat.iris, ink=DARK, line=0.8 * coat.line)
+    eye.paint(ball, coat.iris, ink=DARK, line=0.8 * coat.line)
     pupil = ellipse(
-        (0.25 * width * sin_cos(turn.yaw_radians)[0], 0.0),
+        (0.25 * width * sin_cos(pose.yaw_radians)[0], 0.0),
         (anatomy.pupil_width * width, anatomy.pupil_height * height),
     )
-    canvas.paint(eye, pupil, DARK)
+    eye.paint(pupil, DARK)
     glint = ellipse((0.22 * width, -0.35 * height), (0.24 * height, 0.24 * height))
-    canvas.paint(eye, glint, LIGHT)
+    eye.paint(glint, LIGHT)
 
 
-def _paint_muzzle(painter: _Painter, muzzle: Shape) -> None:
-    canvas, frame, anatomy, coat, turn = painter
-    sin, _ = sin_cos(turn.yaw_radians)
+def _paint_mouth_and_nose(animal: Animal) -> None:
+    anatomy, coat = animal.anatomy, animal.coat
+    sin, _ = sin_cos(animal.pose.yaw_radians)
     radius = anatomy.muzzle_width * anatomy.muzzle_taper
-    _, (x, y) = _muzzle_ends(anatomy, turn)
-    canvas.paint(frame, muzzle, coat.marking, shading=Shading((0.0, 0.0), 0.4, 0.14))
+    _, (x, y) = _muzzle_ends(animal)
     nose_width = anatomy.nose_width
     nose_x, nose_y = x + sin * (radius - 0.4 * nose_width), y - 0.45 * radius
     mouth_y, smile = y + 0.08 * radius, 0.42 * radius
@@ -148,28 +119,25 @@ def _paint_muzzle(painter: _Painter, muzzle: Shape) -> None:
     if anatomy.tongue_length:
         tip = (middle, mouth_y + smile + anatomy.tongue_length)
         tongue = capsule((middle, mouth_y + smile), tip, 0.7 * smile)
-        canvas.paint(frame, tongue, coat.tongue, ink=mix(coat.tongue, DARK, 0.6), line=0.03)
+        animal.paint(tongue, coat.tongue, ink=mix(coat.tongue, DARK, 0.6), line=0.03)
     line = mix(DARK, coat.marking, 0.15) if sum(coat.marking) > 0.9 else coat.ink
     cheeks = [arc((middle + side * smile, mouth_y), smile, 0.06) for side in (-1.0, 1.0)]
     lips = union(*cheeks, capsule((nose_x, nose_y), (middle, mouth_y), 0.03))
-    canvas.paint(frame, lips, line)
+    animal.paint(lips, line)
     if anatomy.nose_pointed:
         corners = [(-nose_width, -0.06), (nose_width, -0.06), (0.0, 0.09)]
         nose = polygon([(nose_x + dx, nose_y + dy) for dx, dy in corners], 0.035)
     else:
         nose = ellipse((nose_x, nose_y), (nose_width, 0.72 * nose_width))
-    canvas.paint(frame, nose, coat.nose, ink=mix(coat.nose, DARK, 0.5), line=0.02)
+    animal.paint(nose, coat.nose, ink=mix(coat.nose, DARK, 0.5), line=0.02)
     shine = (nose_x - 0.2 * nose_width, nose_y - 0.35 * nose_width)
-    canvas.paint(frame, ellipse(shine, (0.3 * nose_width, 0.15 * nose_width)), LIGHT, opacity=0.6)
+    animal.paint(ellipse(shine, (0.3 * nose_width, 0.15 * nose_width)), LIGHT, opacity=0.6)
 
 
-def _paint_whiskers(painter: _Painter) -> None:
-    canvas, frame, anatomy, coat, turn = painter
-    if not anatomy.whisker_length:
-        return
-    _, cos = sin_cos(turn.yaw_radians)
-    _, (x, y) = _muzzle_ends(anatomy, turn)
-    reach = anatomy.whisker_length * (0.6 + 0.4 * cos)
+def _paint_whiskers(animal: Animal) -> None:
+    _, cos = sin_cos(animal.pose.yaw_radians)
+    _, (x, y) = _muzzle_ends(animal)
+    reach = animal.anatomy.whisker_length * (0.6 + 0.4 * cos)
     for side in (-1.0, 1.0):
         whiskers = [
             capsule(
@@ -180,4 +148,4 @@ def _paint_whiskers(painter: _Painter) -> None:
             )
             for row in (-1.0, 0.0, 1.0)
         ]
-        canvas.paint(frame, union(*whiskers), coat.whisker)
+        animal.paint(union(*whiskers), animal.coat.whisker)

@@ -1,18 +1,19 @@
-"""Everything round the animal: backgrounds, clutter, things in front, and the light."""
+"""Everything around the animal: backgrounds, clutter, things in front, and the light."""
 
 import numpy as np
 
 from jaxcnn.data.drawn_pets.canvas import SCENE, Canvas, blend_planes, mix
 from jaxcnn.data.drawn_pets.coat import DARK, any_colour, smooth_noise
 from jaxcnn.data.drawn_pets.draws import Draws
-from jaxcnn.data.drawn_pets.shapes import Shape, capsule, ellipse, polygon, sin_cos, union
+from jaxcnn.data.drawn_pets.shapes import Point, Shape, capsule, ellipse, polygon, sin_cos, union
 
 
 def paint_background(canvas: Canvas, draws: Draws) -> None:
     """Fill the picture with one of the backgrounds, and clutter on most of them."""
     draws.choice(_BACKGROUNDS)(canvas, draws)
     for _ in range(draws.integer(7)):
-        _paint_clutter(canvas, draws)
+        centre = draws.uniform(0.0, 1.0), draws.uniform(0.0, 1.0)
+        _paint_thing(canvas, draws, centre, draws.uniform(0.05, 0.16))
 
 
 def paint_foreground(canvas: Canvas, draws: Draws) -> None:
@@ -22,8 +23,7 @@ def paint_foreground(canvas: Canvas, draws: Draws) -> None:
             _paint_blade(canvas, draws, reach=0.28)
     if draws.chance(0.25):
         centre = (draws.uniform(0.02, 0.98), draws.uniform(0.86, 1.0))
-        size = draws.uniform(0.06, 0.12)
-        paint_thing(canvas, draws, _thing(draws, centre, size))
+        _paint_thing(canvas, draws, centre, draws.uniform(0.06, 0.12))
 
 
 def light(canvas: Canvas, draws: Draws) -> np.ndarray:
@@ -114,19 +114,14 @@ def _paint_blade(canvas: Canvas, draws: Draws, reach: float) -> None:
     canvas.paint(SCENE, blade, any_colour(draws))
 
 
-def _paint_clutter(canvas: Canvas, draws: Draws) -> None:
-    centre = draws.uniform(0.0, 1.0), draws.uniform(0.0, 1.0)
-    paint_thing(canvas, draws, _thing(draws, centre, draws.uniform(0.05, 0.16)))
-
-
-def paint_thing(canvas: Canvas, draws: Draws, thing: Shape) -> None:
+def _paint_thing(canvas: Canvas, draws: Draws, centre: Point, size: float) -> None:
     """Paint an object in any colour, with an outline or without."""
-    colour = any_colour(draws)
+    thing, colour = _draw_thing(draws, centre, size), any_colour(draws)
     ink = mix(colour, DARK, 0.7) if draws.chance(0.6) else None
     canvas.paint(SCENE, thing, colour, ink=ink, line=draws.uniform(0.006, 0.014))
 
 
-def _thing(draws: Draws, centre: tuple[float, float], size: float) -> Shape:
+def _draw_thing(draws: Draws, centre: Point, size: float) -> Shape:
     """Draw an object: a ball, a leaf, a stick, a block, a cone, or a pair of cones."""
     x, y = centre
     kind = draws.integer(6)
@@ -153,7 +148,7 @@ def _thing(draws: Draws, centre: tuple[float, float], size: float) -> Shape:
     return union(cone, _cone(x + 1.6 * across[0], y + 1.6 * across[1], along, across))
 
 
-def _cone(x: float, y: float, along: tuple[float, float], across: tuple[float, float]) -> Shape:
+def _cone(x: float, y: float, along: Point, across: Point) -> Shape:
     return polygon(
         [
             (x + 1.3 * along[0], y + 1.3 * along[1]),

@@ -6,6 +6,7 @@ between maths libraries, are taken of scalars only and rounded to nine digits.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -69,30 +70,28 @@ def capsule(start: Point, end: Point, radius: float, end_radius: float | None = 
 
 def polygon(corners: Sequence[Point], rounding: float = 0.0) -> Shape:
     """Make a convex polygon, grown by `rounding`, with its corners rounded likewise."""
-    area = sum(
-        a[0] * b[1] - b[0] * a[1] for a, b in zip(corners, [*corners[1:], corners[0]], strict=True)
-    )
-    points = list(corners) if area > 0 else list(corners)[::-1]
-    edges = list(zip(points, [*points[1:], points[0]], strict=True))
+    points = list(corners)
+    if sum(ax * by - bx * ay for (ax, ay), (bx, by) in _edges(points)) <= 0:
+        points.reverse()
+    edges = _edges(points)
 
     def distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        inside: np.ndarray | None = None
-        nearest: np.ndarray | None = None
+        sides, squares = [], []
         for (ax, ay), (bx, by) in edges:
             ex, ey = bx - ax, by - ay
             length = math.sqrt(ex * ex + ey * ey) + 1e-9
             dx, dy = x - ax, y - ay
-            side = dx * (ey / length) - dy * (ex / length)
-            inside = side if inside is None else np.maximum(inside, side)
+            sides.append(dx * (ey / length) - dy * (ex / length))
             if rounding:
                 along = dx * (ex / (length * length)) + dy * (ey / (length * length))
                 along = np.minimum(np.maximum(along, 0.0), 1.0)
                 dx, dy = dx - ex * along, dy - ey * along
-                square = dx * dx + dy * dy
-                nearest = square if nearest is None else np.minimum(nearest, square)
-        if nearest is None or inside is None:
-            return inside if inside is not None else x
-        return np.where(inside > 0.0, np.sqrt(nearest), inside) - rounding
+                squares.append(dx * dx + dy * dy)
+        inside = functools.reduce(np.maximum, sides)
+        if not rounding:
+            return inside
+        nearest = np.sqrt(functools.reduce(np.minimum, squares))
+        return np.where(inside > 0.0, nearest, inside) - rounding
 
     return Shape(distance, _box_of(points, rounding))
 
@@ -138,30 +137,23 @@ def union(*shapes: Shape, blend: float = 0.0) -> Shape:
             joined = nearer
         return joined
 
-    boxes = [shape.box for shape in shapes]
+    left, top, right, bottom = zip(*(shape.box for shape in shapes), strict=True)
     grown = 0.25 * blend
-    return Shape(
-        distance,
-        (
-            min(box[0] for box in boxes) - grown,
-            min(box[1] for box in boxes) - grown,
-            max(box[2] for box in boxes) + grown,
-            max(box[3] for box in boxes) + grown,
-        ),
-    )
+    box = (min(left) - grown, min(top) - grown, max(right) + grown, max(bottom) + grown)
+    return Shape(distance, box)
 
 
 def within(shape: Shape, limit: Shape) -> Shape:
     """Keep the part of `shape` that lies in `limit`."""
+    left, top, right, bottom = zip(shape.box, limit.box, strict=True)
     return Shape(
         lambda x, y: np.maximum(shape.distance(x, y), limit.distance(x, y)),
-        (
-            max(shape.box[0], limit.box[0]),
-            max(shape.box[1], limit.box[1]),
-            min(shape.box[2], limit.box[2]),
-            min(shape.box[3], limit.box[3]),
-        ),
+        (max(left), max(top), min(right), min(bottom)),
     )
+
+
+def _edges(points: Sequence[Point]) -> list[tuple[Point, Point]]:
+    return list(itertools.pairwise([*points, points[0]]))
 
 
 def _box_of(points: Sequence[Point], margin: float) -> Box:
