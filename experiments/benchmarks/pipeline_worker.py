@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks.pillow_rate import pillow_rate
 from experiments.benchmarks.serving import (
     MADE_AHEAD,
     Task,
@@ -19,7 +20,6 @@ from experiments.benchmarks.serving import (
 from jaxcnn.data.batches import train_batches
 from jaxcnn.data.folder import FolderSource
 from jaxcnn.data.image_splits import StreamedSplit
-from jaxcnn.data.throughput import pillow_rate
 
 
 def make_task(spec: dict[str, Any]) -> Task:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from jaxcnn.data.datasets import (
         ImageSplits as ImageSplits,
+        count_classes_and_examples as count_classes_and_examples,
         load_images as load_images,
         load_splits as load_splits,
     )
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
         DecodeError as DecodeError,
         decode_and_resize as decode_and_resize,
         decode_image as decode_image,
-        resize_image as resize_image,
     )
     from jaxcnn.data.folder import (
         FolderError as FolderError,
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
         decoded_bytes as decoded_bytes,
     )
     from jaxcnn.data.source import (
-        ArraySource as ArraySource,
-        ConcatSource as ConcatSource,
         Example as Example,
         Source as Source,
         Splits as Splits,
@@ -56,7 +54,6 @@ if TYPE_CHECKING:
     from jaxcnn.data.splitting import (
         complete_splits as complete_splits,
         find_duplicates as find_duplicates,
-        split_by_hash as split_by_hash,
     )
     from jaxcnn.data.tfds_prepare import TfdsError as TfdsError
     from jaxcnn.data.tfds_source import TfdsSource as TfdsSource, load_tfds as load_tfds

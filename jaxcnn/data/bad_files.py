@@ -24,7 +24,7 @@ class BadFilesError(ValueError):
 def sort_out(
     source: Source, reasons: Sequence[str | None], max_bad_share: float
 ) -> tuple[np.ndarray, list[SkippedFile]]:
-    """Part the good examples from the bad, if those are few enough.
+    """Separate the good examples from the bad, if those are few enough.
 
     Args:
       source: the examples.

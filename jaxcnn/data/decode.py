@@ -13,23 +13,7 @@ from PIL import Image
 
 from jaxcnn.data.fast_jpeg import FAST, choose_decoder, decode_jpeg, resize_fast
 from jaxcnn.data.orientation import orientation_of, turn_image
-from jaxcnn.data.resize import (
-    INTERPOLATIONS,
-    RESIZE_MODES,
-    check_resize,
-    resize_pillow,
-    to_pixels,
-)
-
-__all__ = [
-    "INTERPOLATIONS",
-    "MAX_PIXELS",
-    "RESIZE_MODES",
-    "DecodeError",
-    "decode_and_resize",
-    "decode_image",
-    "resize_image",
-]
+from jaxcnn.data.resize import check_resize, resize_pillow, to_pixels
 
 # The size from which Pillow itself warns of a decompression bomb.
 MAX_PIXELS = 89_478_485
@@ -80,35 +64,6 @@ def decode_image(
     return to_pixels(_decode(data, num_channels, max_pixels, draft_px=None))
 
 
-def resize_image(
-    image: np.ndarray, size_px: int, mode: str = "crop", *, interpolation: str = "bilinear"
-) -> np.ndarray:
-    """Resize an image to a square, with antialiasing.
-
-    Args:
-      image: (H, W, C) uint8, C 1 or 3.
-      size_px: side of the square, in pixels.
-      mode: "crop" scales the shorter side to size_px and keeps the centre; "squash" scales both
-        sides to size_px; "pad" scales the longer side to size_px and fills up with black.
-      interpolation: "bilinear", "bicubic" or "lanczos".
-
-    Returns:
-      (size_px, size_px, C) uint8.
-
-    Raises:
-      ValueError: if `mode` or `interpolation` is unknown, `size_px` < 1, or `image` is not such an
-        array.
-
-    Example:
-      >>> resize_image(np.zeros((4, 8, 3), np.uint8), 2).shape
-      (2, 2, 3)
-    """
-    check_resize(size_px, mode, interpolation)
-    if image.ndim != 3 or image.shape[2] not in (1, 3) or not image.size:
-        raise ValueError(f"image has shape {image.shape}; expected (H, W, 1) or (H, W, 3).")
-    return to_pixels(resize_pillow(_from_array(image), size_px, mode, interpolation))
-
-
 def decode_and_resize(
     data: bytes | np.ndarray,
     size_px: int,
@@ -119,12 +74,12 @@ def decode_and_resize(
     max_pixels: int = MAX_PIXELS,
     decoder: str = "auto",
 ) -> np.ndarray:
-    """Decode an image and resize it to a square, in less time than the two steps.
+    """Decode an image and resize it to a square, with antialiasing.
 
     A JPEG whose shorter side is 6, 12 or 24 times the target or more is decoded at a half, quarter
     or eighth of its size, never below three times the target. The pixels then differ from those of
-    `resize_image(decode_image(data), size_px, mode)` by less than one level of 255 in the mean,
-    by 2 to 3 levels in finely textured photos. All others are the same.
+    the photo decoded whole by less than one level of 255 in the mean, by 2 to 3 levels in finely
+    textured photos. All others are the same.
 
     The fast decoder, see `jaxcnn.data.fast_jpeg`, gives JPEGs the same pixels before they are
     resized, and within 2 levels of 255 after bilinear resizing, 0.2 in the mean. Bicubic and
@@ -132,20 +87,21 @@ def decode_and_resize(
     sharpest edges, where they overshoot.
 
     Args:
-      data: as for `decode_image`.
+      data: an encoded image's bytes, or an array; see `decode_image`.
       size_px: side of the square, in pixels.
-      mode: as for `resize_image`.
+      mode: "crop" scales the shorter side to size_px and keeps the centre; "squash" scales both
+        sides to size_px; "pad" scales the longer side to size_px and fills up with black.
       num_channels: 3 for RGB, 1 for grey.
-      interpolation: as for `resize_image`.
-      max_pixels: as for `decode_image`; the limit is on the full size.
+      interpolation: "bilinear", "bicubic" or "lanczos".
+      max_pixels: an image that is larger, before any reduction, is refused.
       decoder: "auto", "pillow" or "fast", see `choose_decoder`; only JPEGs have the choice.
 
     Returns:
       (size_px, size_px, num_channels) uint8.
 
     Raises:
-      DecodeError: as for `decode_image`.
-      ValueError: as for `resize_image` and `choose_decoder`.
+      DecodeError: if the data are empty, cut off, no image, or too large.
+      ValueError: if an option is unknown or out of range, or `decoder` is not installed.
 
     Example:
       >>> decode_and_resize(np.zeros((4, 8, 3), np.uint8), 2, "pad").shape

@@ -101,13 +101,13 @@ def decode_jpeg(
 
 
 def resize_fast(pixels: np.ndarray, size_px: int, mode: str, interpolation: str) -> np.ndarray:
-    """Resize as `resize_image` does; the pixels differ from its by rounding alone.
+    """Resize as `resize_pillow` does; the pixels differ from its by rounding alone.
 
     Args:
       pixels: (H, W, C) uint8, C 1 or 3.
-      size_px: as for `resize_image`.
-      mode: as for `resize_image`.
-      interpolation: as for `resize_image`.
+      size_px: side of the square.
+      mode: "crop", "squash" or "pad".
+      interpolation: "bilinear", "bicubic" or "lanczos".
 
     Returns:
       (size_px, size_px, C) uint8.

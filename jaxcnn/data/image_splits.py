@@ -15,13 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from jaxcnn.data.bad_files import (
-    BadFilesError,
-    SkippedFile,
-    check_bad_share,
-    sort_out,
-    write_skipped_csv,
-)
+from jaxcnn.data.bad_files import SkippedFile, check_bad_share, sort_out
 from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
 from jaxcnn.data.image_cache import CachedImages, ImageCache
@@ -34,19 +28,6 @@ from jaxcnn.data.source import (
     source_fingerprint,
 )
 from jaxcnn.data.workers import Progress, in_threads
-
-__all__ = [
-    "BadFilesError",
-    "DecodedSplit",
-    "ImageSplit",
-    "Progress",
-    "SkippedFile",
-    "StreamedSplit",
-    "check_source",
-    "decode_split",
-    "decoded_bytes",
-    "write_skipped_csv",
-]
 
 _UNREADABLE = "cannot be read"
 
@@ -124,9 +105,9 @@ class StreamedSplit:
     Args:
       source: the examples; what `check_source` found bad is better left out beforehand.
       size_px: side of the square images, in pixels.
-      resize_mode: "crop", "squash" or "pad", see `resize_image`.
+      resize_mode: "crop", "squash" or "pad", see `decode_and_resize`.
       num_channels: 3 for RGB, 1 for grey.
-      interpolation: see `resize_image`.
+      interpolation: see `decode_and_resize`.
       num_threads: threads that batches are made with, best one per core.
       decoder: see `decode_and_resize`.
       max_bad_share: share of bad examples in [0, 1] above which `gather` raises.
@@ -210,9 +191,9 @@ def decode_split(
     Args:
       source: the examples.
       size_px: side of the square images, in pixels.
-      resize_mode: "crop", "squash" or "pad", see `resize_image`.
+      resize_mode: "crop", "squash" or "pad", see `decode_and_resize`.
       num_channels: 3 for RGB, 1 for grey.
-      interpolation: see `resize_image`.
+      interpolation: see `decode_and_resize`.
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
       decoder: see `decode_and_resize`.

@@ -33,7 +33,7 @@ def placement(width: int, height: int, size_px: int, mode: str) -> Placement:
       width: of the image, pixels.
       height: likewise.
       size_px: side of the square, pixels.
-      mode: "crop", "squash" or "pad", see `resize_image`.
+      mode: "crop", "squash" or "pad", see `decode_and_resize`.
 
     Returns:
       The part of the image that is taken, and its place.
@@ -78,7 +78,7 @@ def check_resize(size_px: int, mode: str, interpolation: str) -> None:
 
 
 def resize_pillow(image: Image.Image, size_px: int, mode: str, interpolation: str) -> Image.Image:
-    """Resize a Pillow image to a square; see `resize_image` for the options."""
+    """Resize a Pillow image to a square; see `decode_and_resize` for the options."""
     box, inner, corner = placement(*image.size, size_px, mode)
     resized = image.resize(inner, INTERPOLATIONS[interpolation], box=box)
     if inner == (size_px, size_px):

@@ -1,10 +1,11 @@
 """Sources of labelled images: random access, host side, one interface for all.
 
-A source is anything with `class_names`, a length and `source[i] -> Example`. It must be safe to
-read from several threads at once. Two more attributes are optional, and spare a read of every image
-where a source knows them beforehand: `names` and `labels`, sequences as long as the source. So is a
-method `fingerprint(indices) -> str | None`: a text that changes whenever one of these examples may
-have changed, found without reading them; decoded images are cached between runs by it.
+A source is anything with `class_names`, a length and `source[i] -> Example`, such as a subclass of
+`list`. It must be safe to read from several threads at once. Two more attributes are optional, and
+spare a read of every image where a source knows them beforehand: `names` and `labels`, sequences as
+long as the source. So is a method `fingerprint(indices) -> str | None`: a text that changes
+whenever one of these examples may have changed, found without reading them; decoded images are
+cached between runs by it.
 """
 
 import functools
@@ -55,9 +56,9 @@ def example_names(source: Source) -> list[str]:
       len(source) names, in order.
 
     Example:
-      >>> images = np.zeros((2, 1, 1, 3), np.uint8)
-      >>> example_names(ArraySource(images, [0, 1], class_names=("cat", "dog")))
-      ['0', '1']
+      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> example_names(DrawnPetsSource("train", 2, size_px=16))
+      ['train/000000', 'train/000001']
     """
     names = getattr(source, "names", None)
     return [source[i].name for i in range(len(source))] if names is None else list(names)
@@ -73,9 +74,9 @@ def example_labels(source: Source) -> np.ndarray:
       (N,) int32, in order.
 
     Example:
-      >>> images = np.zeros((2, 1, 1, 3), np.uint8)
-      >>> example_labels(ArraySource(images, [0, 1], class_names=("cat", "dog"))).tolist()
-      [0, 1]
+      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> example_labels(DrawnPetsSource("train", 4, size_px=16)).tolist()
+      [0, 1, 0, 1]
     """
     labels = getattr(source, "labels", None)
     if labels is None:
@@ -113,54 +114,6 @@ def digest_of(*parts: object) -> str:
     return digest.hexdigest()
 
 
-class ArraySource:
-    """Images already in memory.
-
-    Args:
-      images: (N, H, W, C) uint8, or N arrays (H, W, C) uint8 of any sizes.
-      labels: N integers, indices into `class_names`.
-      class_names: the classes' names, in the order of the labels.
-      names: N distinct names; default: the positions, as text.
-
-    Raises:
-      ValueError: if the lengths differ, an image is not uint8 of rank 3, a label is no index into
-        `class_names`, or two names are the same.
-
-    Example:
-      >>> images = np.zeros((2, 4, 4, 3), np.uint8)
-      >>> source = ArraySource(images, [1, 0], class_names=("cat", "dog"), names=["a", "b"])
-      >>> source[0].label, source[0].name, source[0].image.shape
-      (1, 'a', (4, 4, 3))
-    """
-
-    def __init__(
-        self,
-        images: np.ndarray | Sequence[np.ndarray],
-        labels: np.ndarray | Sequence[int],
-        *,
-        class_names: Sequence[str],
-        names: Sequence[str] | None = None,
-    ) -> None:
-        self.class_names = tuple(class_names)
-        self.names = tuple(map(str, range(len(images)))) if names is None else tuple(names)
-        self.labels = _checked_labels(labels, len(self.class_names))
-        self._images = images
-        _check_lengths(images=len(images), labels=len(self.labels), names=len(self.names))
-        _check_distinct(self.names)
-        for name, image in zip(self.names, images, strict=True):
-            if image.ndim != 3 or image.dtype != np.uint8:
-                raise ValueError(
-                    f"image {name!r} is {image.dtype} of shape {image.shape}; "
-                    "expected uint8 of shape (H, W, C)."
-                )
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, i: int) -> Example:
-        return Example(self._images[i], int(self.labels[i]), self.names[i])
-
-
 class SubsetSource:
     """Some examples of another source, in a given order.
 
@@ -172,10 +125,10 @@ class SubsetSource:
       ValueError: if an index lies outside the source.
 
     Example:
-      >>> images = np.zeros((3, 1, 1, 3), np.uint8)
-      >>> source = ArraySource(images, [0, 1, 0], class_names=("cat", "dog"))
+      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> source = DrawnPetsSource("train", 3, size_px=16)
       >>> [example.name for example in SubsetSource(source, [2, 0])]
-      ['2', '0']
+      ['train/000002', 'train/000000']
     """
 
     def __init__(self, source: Source, indices: Sequence[int] | np.ndarray) -> None:
@@ -210,49 +163,6 @@ class SubsetSource:
         return self._source[int(self._indices[i])]
 
 
-class ConcatSource:
-    """Several sources one after another.
-
-    Args:
-      sources: at least one; all with the same class names, and no name in two of them.
-
-    Raises:
-      ValueError: if there is none, the class names differ, or a name comes twice.
-
-    Example:
-      >>> images = np.zeros((1, 1, 1, 3), np.uint8)
-      >>> a = ArraySource(images, [0], class_names=("cat", "dog"), names=["a"])
-      >>> b = ArraySource(images, [1], class_names=("cat", "dog"), names=["b"])
-      >>> [example.name for example in ConcatSource([a, b])]
-      ['a', 'b']
-    """
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        if not sources:
-            raise ValueError("no sources to concatenate; expected at least one.")
-        self._sources = tuple(sources)
-        self.class_names = sources[0].class_names
-        for source in sources[1:]:
-            check_same_classes(self.class_names, source.class_names)
-        self.names = tuple(name for source in sources for name in example_names(source))
-        self._ends = np.cumsum([len(source) for source in sources])
-        _check_distinct(self.names)
-
-    @functools.cached_property
-    def labels(self) -> np.ndarray:
-        """(N,) int32, the labels of all sources."""
-        return np.concatenate([example_labels(source) for source in self._sources])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def __getitem__(self, i: int) -> Example:
-        i = range(len(self))[i]  # raises IndexError past the end, which ends a for loop
-        which = int(np.searchsorted(self._ends, i, side="right"))
-        start = int(self._ends[which - 1]) if which else 0
-        return self._sources[which][i - start]
-
-
 def check_same_classes(
     expected: Sequence[str], got: Sequence[str], *, expected_in: str = "first", got_in: str = "next"
 ) -> None:
@@ -278,32 +188,3 @@ def check_same_classes(
     found += [f"only in {got_in}: {', '.join(extra)}"] if extra else []
     found = found or [f"the same names in another order: {list(expected)} and {list(got)}"]
     raise ValueError(f"class names differ; {'; '.join(found)}. Give every split the same classes.")
-
-
-def _checked_labels(labels: np.ndarray | Sequence[int], num_classes: int) -> np.ndarray:
-    checked = np.asarray(labels)
-    if checked.ndim != 1 or (checked.size and checked.dtype.kind not in "iu"):
-        raise ValueError(
-            f"labels are {checked.dtype} of shape {checked.shape}; expected integers of shape (N,)."
-        )
-    outside = checked[(checked < 0) | (checked >= num_classes)]
-    if outside.size:
-        raise ValueError(
-            f"label {outside[0]} is no index into the {num_classes} class names; "
-            f"expected 0 to {num_classes - 1}."
-        )
-    return checked.astype(np.int32)
-
-
-def _check_lengths(**lengths: int) -> None:
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{count} {what}" for what, count in lengths.items())
-        raise ValueError(f"got {found}; expected as many of each.")
-
-
-def _check_distinct(names: Sequence[str]) -> None:
-    if len(set(names)) == len(names):
-        return
-    seen: set[str] = set()
-    twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-    raise ValueError(f"the name {twice!r} comes more than once; names must be distinct.")

@@ -33,43 +33,6 @@ class DuplicatePair(NamedTuple):
     other_split: str
 
 
-def split_by_hash(
-    source: Source,
-    *,
-    validation_fraction: float = 0.15,
-    test_fraction: float = 0.15,
-    seed: int = 0,
-) -> Splits:
-    """Split a source into three by a hash of each example's name.
-
-    The name, in Unicode's form C, and the seed give a number in [0, 1): below
-    `validation_fraction` the example is for validation, in the next `test_fraction` for the test,
-    above for training. The shares are therefore met on average, not exactly.
-
-    Args:
-      source: all examples.
-      validation_fraction: expected share for validation, > 0.
-      test_fraction: expected share for the test, > 0.
-      seed: another seed gives another split.
-
-    Returns:
-      Three views of `source`, each in its order.
-
-    Raises:
-      ValueError: if a fraction is not positive or leaves nothing to train on, if a split ends up
-        empty, or a class without an example to train on.
-
-    Example:
-      >>> from jaxcnn.data.source import ArraySource
-      >>> images = np.zeros((100, 1, 1, 3), np.uint8)
-      >>> source = ArraySource(images, [0, 1] * 50, class_names=("cat", "dog"))
-      >>> [len(split) for split in split_by_hash(source)]
-      [73, 10, 17]
-    """
-    _check_fractions(validation_fraction=validation_fraction, test_fraction=test_fraction)
-    return _checked(_split(source, validation_fraction, test_fraction, seed))
-
-
 def complete_splits(
     sources: Mapping[str, Source],
     *,
@@ -77,25 +40,36 @@ def complete_splits(
     test_fraction: float = 0.15,
     seed: int = 0,
 ) -> Splits:
-    """Make three splits of what is there; a split that is given is kept whole.
+    """Make three splits of what is there; a split that is given stays whole.
 
-    - "all", or "train" alone: split into three, as by `split_by_hash`.
+    - "all", or "train" alone: split into three.
     - "train" and "test": validation is taken out of train.
     - "train" and "validation": the test is taken out of train, since validation serves to choose
       among runs and so must not serve as the test.
 
+    An example's name, in Unicode's form C, and the seed give a number in [0, 1): below
+    `validation_fraction` the example is for validation, in the next `test_fraction` for the test,
+    above for training. The shares are therefore met on average, not exactly.
+
     Args:
       sources: {"all": ...}, or "train" and perhaps "validation" and "test".
-      validation_fraction: expected share of train to take for validation, where it is missing.
-      test_fraction: expected share of train to take for the test, where it is missing.
-      seed: as for `split_by_hash`.
+      validation_fraction: expected share of train to take for validation, where it is missing; > 0.
+      test_fraction: expected share of train to take for the test, where it is missing; > 0.
+      seed: another seed gives another split.
 
     Returns:
-      Three splits with the same class names.
+      Three splits with the same class names, each in the order of its source.
 
     Raises:
-      ValueError: if a split's name is unknown, there is nothing to train on, the class names
-        differ, or as for `split_by_hash`.
+      ValueError: if a split's name is unknown, the class names differ, a fraction is not positive
+        or leaves nothing to train on, a split ends up empty, or a class without an example to
+        train on.
+
+    Example:
+      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> splits = complete_splits({"all": DrawnPetsSource("train", 100, size_px=16)})
+      >>> [len(split) for split in splits]
+      [78, 12, 10]
     """
     for name in sources:
         if name not in (*_SPLIT_NAMES, "all"):

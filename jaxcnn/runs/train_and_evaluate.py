@@ -7,9 +7,10 @@ from typing import Any
 
 import jax
 
+from jaxcnn.data.bad_files import write_skipped_csv
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
 from jaxcnn.data.image_cache import ImageCache
-from jaxcnn.data.image_splits import DecodedSplit, write_skipped_csv
+from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.host.folders import cache_folder
 from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed

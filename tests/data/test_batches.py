@@ -14,10 +14,16 @@ from jaxcnn.data.batches import (
     train_batches,
 )
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
-from jaxcnn.data.source import ArraySource, Example
+from jaxcnn.data.source import Example
 from jaxcnn.types import Batch
 
 CLASSES = ("cat", "dog", "hen")
+
+
+class _Examples(list):
+    """Examples in memory: the least that a source can be."""
+
+    class_names = CLASSES
 
 
 def _split(count):
@@ -30,8 +36,9 @@ def _split(count):
 
 def _streamed(count):
     split = _split(count)
-    source = ArraySource(split.images, split.labels, class_names=CLASSES)
-    return StreamedSplit(source, size_px=4)
+    return StreamedSplit(
+        _Examples(map(Example, split.images, split.labels, split.names)), size_px=4
+    )
 
 
 def _check(batch, rows):
@@ -216,19 +223,15 @@ def test_evaluation_of_nothing_has_no_batch():
     assert list(eval_batches(_split(0), batch_size=4)) == []
 
 
-class _WithBad:
-    class_names = CLASSES
-
-    def __len__(self):
-        return 12
-
-    def __getitem__(self, i):
-        image = b"no photo" if i == 4 else np.full((4, 4, 3), i, np.uint8)
-        return Example(image, i % 3, str(i))
+def _with_bad(max_bad_share):
+    images = [np.full((4, 4, 3), i, np.uint8) for i in range(12)]
+    images[4] = b"no photo"
+    source = _Examples(Example(image, i % 3, str(i)) for i, image in enumerate(images))
+    return StreamedSplit(source, size_px=4, max_bad_share=max_bad_share)
 
 
 def test_a_bad_file_in_a_stream_is_masked_as_padding_is():
-    split = StreamedSplit(_WithBad(), size_px=4, max_bad_share=0.1)
+    split = _with_bad(max_bad_share=0.1)
     batches = list(eval_batches(split, batch_size=5))
     for batch in batches:
         _check(batch, 5)
@@ -239,7 +242,7 @@ def test_a_bad_file_in_a_stream_is_masked_as_padding_is():
 
 
 def test_an_error_in_a_thread_reaches_the_caller():
-    split = StreamedSplit(_WithBad(), size_px=4, max_bad_share=0.0)
+    split = _with_bad(max_bad_share=0.0)
     with pytest.raises(ValueError, match="1 of 12 images are bad"):
         list(eval_batches(split, batch_size=3))
 

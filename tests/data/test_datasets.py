@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.datasets import load_images, load_splits
+from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.image_cache import ImageCache
 
 
@@ -100,5 +101,6 @@ def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, mon
 
 
 def test_drawings_are_no_jpegs(said):
-    load_images(load_splits("drawn_pets", size_px=16, max_train_examples=4), size_px=16)
+    splits = drawn_pets_splits(size_px=16, num_train=4, num_validation=2, num_test=2)
+    load_images(splits, size_px=16)
     assert "JPEG" not in said[-1]

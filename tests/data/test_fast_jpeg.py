@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data import fast_jpeg
-from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image, resize_image
+from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image
 from jaxcnn.data.fast_jpeg import (
     choose_decoder,
     decode_jpeg,
@@ -21,6 +21,11 @@ from jaxcnn.data.fast_jpeg import (
 from jaxcnn.runs.config import make_config, resolve
 
 needs_fast = pytest.mark.skipif(not is_installed(), reason="the extra jaxcnn[fast] is missing")
+
+
+def resize_image(image, size_px, mode="crop", **options):
+    """Resize an array to a square by Pillow, keeping its channels."""
+    return decode_and_resize(image, size_px, mode, num_channels=image.shape[2], **options)
 
 
 def _photo(height, width):

@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.data.bad_files import BadFilesError, SkippedFile, write_skipped_csv
 from jaxcnn.data.decode import decode_and_resize
-from jaxcnn.data.image_splits import (
-    BadFilesError,
-    SkippedFile,
-    StreamedSplit,
-    check_source,
-    decode_split,
-    decoded_bytes,
-    write_skipped_csv,
-)
+from jaxcnn.data.image_splits import StreamedSplit, check_source, decode_split, decoded_bytes
 from jaxcnn.data.source import Example
 
 CLASSES = ("cat", "dog")

@@ -36,7 +36,7 @@ def view_share(
       height: likewise.
       stored_size_px: side that the photo is resized to.
       image_size_px: side of the centre crop that the network sees.
-      resize_mode: "crop", "squash" or "pad", see `data.decode.resize_image`.
+      resize_mode: "crop", "squash" or "pad", see `data.decode.decode_and_resize`.
 
     Returns:
       The square's width and height, those of the view being 1.

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Collection, Mapping
 
-from jaxcnn.data.decode import INTERPOLATIONS
 from jaxcnn.data.fast_jpeg import choose_decoder
+from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.host.names import unknown_name
 from jaxcnn.runs.config.settings import TrainConfig, starts_from_weights
 
 _HEADS = ("softmax", "sigmoid")
-_RESIZE_MODES = ("crop", "squash", "pad")
 _COMPUTE_DTYPES = ("float32", "bfloat16")
 
 _SHARE = "a share in [0, 1)"
@@ -61,7 +60,7 @@ def check_values(config: TrainConfig) -> None:
                 raise ValueError(f"{name} must be {expected}, got {value}.")
     for name, known in (
         ("head", _HEADS),
-        ("resize_mode", _RESIZE_MODES),
+        ("resize_mode", RESIZE_MODES),
         ("compute_dtype", _COMPUTE_DTYPES),
         ("interpolation", tuple(INTERPOLATIONS)),
         ("head_init", ("zero", "scaled")),
