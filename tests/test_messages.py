@@ -62,5 +62,4 @@ def test_each_file_is_replaced_by_one_writer():
         "jaxcnn/export/folder.py",  # a folder
         "jaxcnn/photos/updating.py",  # an index that was built beside the one it replaces
         "jaxcnn/pretrained/download/__init__.py",  # what is partly downloaded stays, to go on with
-        "jaxcnn/data/without_tensorflow.py",  # stands in for TensorFlow's own function
     }

@@ -61,8 +61,8 @@ def _pillow_task(spec: dict[str, Any]) -> Task:
 def _own_batches(spec: dict[str, Any]) -> tuple[Iterator[Any], str]:
     """Decode as training on photos too many to keep in memory does."""
     names = spec["names"]
-    labels = np.zeros(len(names), np.int32).tolist()
-    source = FolderSource(spec["folder"], class_names=("photo",), names=names, labels=labels)
+    labels = np.zeros(len(names), np.int32)
+    source = FolderSource(Path(spec["folder"]), ("photo",), tuple(names), labels)
     split = StreamedSplit(source, size_px=spec["size_px"], num_threads=usable_cores())
     batches = train_batches(split, batch_size=spec["batch_size"], seed=0)
     return (batch.image for batch in batches), "jaxcnn"

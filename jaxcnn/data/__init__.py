@@ -41,7 +41,6 @@ if TYPE_CHECKING:
         StreamedSplit as StreamedSplit,
         check_source as check_source,
         decode_split as decode_split,
-        decoded_bytes as decoded_bytes,
     )
     from jaxcnn.data.source import (
         Example as Example,

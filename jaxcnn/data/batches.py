@@ -8,6 +8,7 @@ and the number of threads changes nothing.
 onwards of each batch, so that the examples of a step do not depend on the number of processes.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -108,13 +109,13 @@ def train_batches(
         raise ValueError(
             f"seed is {seed}, num_epochs {num_epochs}; expected seed >= 0, num_epochs >= 1 or None."
         )
-    order = _OrderOfSteps(len(data), batch_size, seed)
+    examples = _examples_of_steps(len(data), batch_size, seed)
 
     def make_batch(step: int) -> Batch:
-        return to_device(_gather(data, order(step)[share]))
+        return to_device(_gather(data, examples(step)[share]))
 
     num_steps = _ENDLESS if num_epochs is None else steps * num_epochs
-    return _prefetched(num_steps, make_batch, _threads(data, num_threads), prefetch_batches)
+    return _prefetched(data, num_steps, make_batch, num_threads, prefetch_batches)
 
 
 def member_batches(
@@ -130,11 +131,12 @@ def member_batches(
 
     Args:
       data: the training split.
-      batch_size: examples a step of each network.
+      batch_size: examples per step of each network.
       seeds: a seed for each, >= 0.
-      num_threads: as for `train_batches`.
-      prefetch_batches: as for `train_batches`.
-      to_device: as for `train_batches`.
+      num_threads: threads that make batches ahead of their use, by default as many as suit the
+        data; 0 makes each batch on demand.
+      prefetch_batches: how many batches to make ahead, at least.
+      to_device: called with each batch by the thread that made it.
 
     Returns:
       A Grain iterator without end, of a tuple with a Batch for each seed: the one that
@@ -143,13 +145,12 @@ def member_batches(
     Raises:
       ValueError: if there is not one full batch, or an option is out of range.
     """
-    steps_per_epoch(len(data), batch_size)  # raises
-    orders = [_OrderOfSteps(len(data), batch_size, seed) for seed in seeds]
+    members = [_examples_of_steps(len(data), batch_size, seed) for seed in seeds]
 
     def make_batches(step: int) -> tuple[Batch, ...]:
-        return tuple(to_device(_gather(data, order(step))) for order in orders)
+        return tuple(to_device(_gather(data, examples(step))) for examples in members)
 
-    return _prefetched(_ENDLESS, make_batches, _threads(data, num_threads), prefetch_batches)
+    return _prefetched(data, _ENDLESS, make_batches, num_threads, prefetch_batches)
 
 
 def eval_batches(
@@ -168,11 +169,12 @@ def eval_batches(
 
     Args:
       data: the split to evaluate.
-      batch_size: as for `train_batches`; may exceed the number of examples.
-      process_index: as for `train_batches`.
-      process_count: as for `train_batches`.
-      num_threads: as for `train_batches`.
-      prefetch_batches: as for `train_batches`.
+      batch_size: examples per step, of all processes together; may exceed that of all examples.
+      process_index: which process this is, from 0.
+      process_count: how many processes evaluate together; divides `batch_size`.
+      num_threads: threads that make batches ahead of their use, by default as many as suit the
+        data; 0 makes each batch on demand.
+      prefetch_batches: how many batches to make ahead, at least.
 
     Returns:
       An iterator of Batch, of batch_size / process_count rows.
@@ -187,27 +189,24 @@ def eval_batches(
         index = np.arange(step * batch_size, (step + 1) * batch_size)[share]
         return _gather(data, np.where(index < len(data), index, -1))
 
-    return _prefetched(num_steps, make_batch, _threads(data, num_threads), prefetch_batches)
+    return _prefetched(data, num_steps, make_batch, num_threads, prefetch_batches)
 
 
-class _OrderOfSteps:
-    """The examples of each step; keeps one epoch's order, since steps mostly share it."""
+def _examples_of_steps(
+    num_examples: int, batch_size: int, seed: int
+) -> Callable[[int], np.ndarray]:
+    """Make a function from a step to the (batch_size,) positions of its examples."""
+    steps = steps_per_epoch(num_examples, batch_size)
 
-    def __init__(self, num_examples: int, batch_size: int, seed: int) -> None:
-        self._num_examples = num_examples
-        self._batch_size = batch_size
-        self._seed = seed
-        self._kept: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+    @functools.lru_cache(maxsize=1)  # since steps mostly share their epoch
+    def order(epoch: int) -> np.ndarray:
+        return epoch_order(num_examples, seed=seed, epoch=epoch)
 
-    def __call__(self, step: int) -> np.ndarray:
-        """Return the (batch_size,) positions of the examples of a step."""
-        epoch, i = divmod(step, steps_per_epoch(self._num_examples, self._batch_size))
-        # Read and replaced as one value, so that threads in two epochs never mix them up.
-        kept_epoch, order = self._kept
-        if kept_epoch != epoch:
-            order = epoch_order(self._num_examples, seed=self._seed, epoch=epoch)
-            self._kept = (epoch, order)
-        return order[i * self._batch_size : (i + 1) * self._batch_size]
+    def examples(step: int) -> np.ndarray:
+        epoch, i = divmod(step, steps)
+        return order(epoch)[i * batch_size : (i + 1) * batch_size]
+
+    return examples
 
 
 def _process_rows(batch_size: int, process_index: int, process_count: int) -> slice:
@@ -228,10 +227,6 @@ def _process_rows(batch_size: int, process_index: int, process_count: int) -> sl
     return slice(process_index * rows, (process_index + 1) * rows)
 
 
-def _threads(data: ImageSplit, num_threads: int | None) -> int:
-    return data.num_threads if num_threads is None else num_threads
-
-
 def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
     """Make a batch of the examples at (B,) positions; -1 makes a row of padding."""
     image = np.zeros((len(index), *data.image_shape), data.dtype)
@@ -245,9 +240,14 @@ def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
 
 
 def _prefetched(
-    num_steps: int, make_batch: Callable[[int], Any], num_threads: int, prefetch_batches: int
+    data: ImageSplit,
+    num_steps: int,
+    make_batch: Callable[[int], Any],
+    num_threads: int | None,
+    prefetch_batches: int,
 ) -> grain.DatasetIterator:
     """Run make_batch(0), ..., make_batch(num_steps - 1), in order, some steps ahead."""
+    num_threads = data.num_threads if num_threads is None else num_threads
     if num_threads < 0 or prefetch_batches < 1:
         raise ValueError(
             f"num_threads is {num_threads}, prefetch_batches {prefetch_batches}; expected "

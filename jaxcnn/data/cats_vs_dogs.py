@@ -25,6 +25,8 @@ from PIL import Image
 from tensorflow_datasets.core.download import DownloadManager
 from tensorflow_datasets.image_classification.cats_vs_dogs import CatsVsDogs as StockCatsVsDogs
 
+from jaxcnn.data.encode import encode_image
+
 MAX_FILE_BYTES = 32 << 20  # the largest photo of the published archive has under 1 MB
 
 _PHOTO = re.compile(r"^PetImages[\\/](Cat|Dog)[\\/]\d+\.jpg$")
@@ -60,12 +62,10 @@ def recode_jpeg(data: bytes) -> bytes:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=("JPEG",)) as opened:
                 image = opened if opened.mode in ("L", "RGB") else opened.convert("RGB")
-                buffer = io.BytesIO()
-                image.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
+                return encode_image(image, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
     except _DAMAGED as error:
         reason = str(error).split(" <")[0]
         raise ValueError(f"not a readable JPEG of {len(data)} bytes: {reason}.") from error
-    return buffer.getvalue()
 
 
 class CatsVsDogs(StockCatsVsDogs, skip_registration=True):  # type: ignore[call-arg]

@@ -18,7 +18,6 @@ from jaxcnn.data.image_splits import (
     StreamedSplit,
     check_source,
     decode_split,
-    decoded_bytes,
 )
 from jaxcnn.data.source import Source, Splits, SubsetSource
 from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicates
@@ -187,7 +186,7 @@ def load_images(
             f"warning: {len(duplicates)} images are in two splits, which flatters the result, e.g. "
             f"{first.name} ({first.split}) = {first.other_name} ({first.other_split})."
         )
-    needed = decoded_bytes(sum(map(len, splits)), size_px, num_channels)
+    needed = sum(map(len, splits)) * size_px * size_px * num_channels
     workers = num_workers or usable_cores()
     shape = {
         "size_px": size_px,

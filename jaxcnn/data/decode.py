@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.data.fast_jpeg import FAST, choose_decoder, decode_jpeg, resize_fast
-from jaxcnn.data.orientation import orientation_of, turn_image
+from jaxcnn.data.orientation import UPRIGHT, orientation_of, turn_array
 from jaxcnn.data.resize import check_resize, resize_pillow, to_pixels
 
 # The size from which Pillow itself warns of a decompression bomb.
@@ -148,7 +148,9 @@ def _decode(
         raise
     except Exception as error:  # Pillow's decoders raise whatever hostile bytes lead them to
         raise DecodeError(_reason(error)) from error
-    return turn_image(image, orientation)
+    if orientation == UPRIGHT:
+        return image
+    return Image.fromarray(np.ascontiguousarray(turn_array(np.asarray(image), orientation)))
 
 
 def _reason(error: Exception) -> str:

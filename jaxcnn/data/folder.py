@@ -1,4 +1,4 @@
-"""Photos in folders: one sub-folder a class, or train/, validation/ and test/ above the classes.
+"""Photos in folders: one sub-folder per class, or train/, validation/ and test/ above the classes.
 
     photos/cat/1.jpg          photos/train/cat/1.jpg
     photos/dog/2.jpg          photos/train/dog/2.jpg
@@ -9,6 +9,7 @@ Links are followed, each folder once and none back up. A file that is no image b
 hidden, is left out and listed in `FolderSource.ignored`.
 """
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,34 +39,26 @@ class FolderError(ValueError):
     """The folder does not hold photos as expected; the message says what it holds."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class FolderSource:
     """Photos in one folder per class; a photo is read from disk when it is requested.
 
-    Args:
+    Attributes:
       data_dir: folder that the names are relative to.
       class_names: the classes' names, in the order of the labels.
       names: paths of the photos relative to `data_dir`, with forward slashes.
-      labels: (N,) integers, index of each photo's class.
+      labels: (N,) int32, index of each photo's class.
       ignored: paths of what lay among the photos and is no image, relative to `data_dir`.
 
     Raises:
       OSError: on access, if the file cannot be read (any more).
     """
 
-    def __init__(
-        self,
-        data_dir: str | Path,
-        *,
-        class_names: Sequence[str],
-        names: Sequence[str],
-        labels: Sequence[int],
-        ignored: Sequence[str] = (),
-    ) -> None:
-        self.data_dir = Path(data_dir)
-        self.class_names = tuple(class_names)
-        self.names = tuple(names)
-        self.labels = np.asarray(labels, np.int32)
-        self.ignored = tuple(ignored)
+    data_dir: Path
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: np.ndarray
+    ignored: tuple[str, ...] = ()
 
     def fingerprint(self, indices: np.ndarray) -> str:
         """Tell by a text which files are at (M,) indices: their names, sizes and times."""
@@ -74,7 +67,7 @@ class FolderSource:
     def _about_file(self, name: str) -> tuple[str, int, int]:
         try:
             found = os.stat(self.data_dir / name)
-        except OSError:  # gone; decoding will tell
+        except OSError:  # gone, as decoding will report
             return name, -1, -1
         return name, found.st_size, found.st_mtime_ns
 
@@ -165,8 +158,8 @@ def _load_classes(root: Path, folder: Path) -> FolderSource:
         names += [_relative(path, root) for path in photos]
         labels += [label] * len(photos)
         ignored += [_relative(path, root) for path in others]
-    class_names = [path.name for path in class_dirs]
-    return FolderSource(root, class_names=class_names, names=names, labels=labels, ignored=ignored)
+    class_names = tuple(path.name for path in class_dirs)
+    return FolderSource(root, class_names, tuple(names), np.array(labels, np.int32), tuple(ignored))
 
 
 def _photos(class_dir: Path) -> tuple[list[Path], list[Path]]:

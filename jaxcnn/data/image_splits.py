@@ -1,17 +1,18 @@
 """A split's images at one size: all decoded beforehand, or each when it is requested.
 
 Both kinds answer `gather(indices)`, so what makes batches of them need not care. Decoded beforehand
-is faster from the second epoch on; `decoded_bytes` says whether that fits in memory.
+is faster from the second epoch on, where they fit in memory.
 
 Bad files never stop a run unless there are many: decoding beforehand leaves them out and lists
 them; reading on demand gives blank images marked as missing, and `check_source` finds them before.
 """
 
 import json
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from jaxcnn.data.source import (
     example_names,
     source_fingerprint,
 )
-from jaxcnn.data.workers import Progress, in_threads
+from jaxcnn.data.workers import in_threads
 
 _UNREADABLE = "cannot be read"
 
@@ -134,9 +135,11 @@ class StreamedSplit:
         self.labels = example_labels(source)
         self.image_shape = (size_px, size_px, num_channels)
         self._source = source
-        self._resize_mode = resize_mode
-        self._interpolation = interpolation
-        self._decoder = choose_decoder(decoder)
+        self._options = {
+            "mode": resize_mode,
+            "interpolation": interpolation,
+            "decoder": choose_decoder(decoder),
+        }
         self._max_bad_share = max_bad_share
         self._bad: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -158,10 +161,9 @@ class StreamedSplit:
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode the images at (B,) indices; (B,) bool says which could be."""
         images = np.zeros((len(indices), *self.image_shape), np.uint8)
-        options = (self._resize_mode, self._interpolation, self._decoder)
         reasons = [
-            _decode_into(images, row, self._source, int(i), *options)
-            for row, i in enumerate(indices)
+            _decode_into(image, self._source, int(i), **self._options)
+            for image, i in zip(images, indices, strict=True)
         ]
         bad = {int(i): reason for i, reason in zip(indices, reasons, strict=True) if reason}
         if bad:
@@ -182,7 +184,7 @@ def decode_split(
     max_bad_share: float = 0.05,
     decoder: str = "auto",
     cache: ImageCache | None = None,
-    progress: Progress = True,
+    progress: bool = True,
 ) -> DecodedSplit:
     """Decode all images of a source into memory, each once, or read what an earlier run decoded.
 
@@ -198,8 +200,7 @@ def decode_split(
       max_bad_share: share of the examples in [0, 1] that may be bad.
       decoder: see `decode_and_resize`.
       cache: where decoded images are cached between runs, if the source can say whether it changed.
-      progress: True for a bar with the images per second, or a function called with (images done,
-        images in all).
+      progress: show a bar with the images per second, where standard error is a terminal.
 
     Returns:
       The good examples in the source's order, and the list of the bad.
@@ -215,22 +216,24 @@ def decode_split(
 
     def decode_all() -> CachedImages:
         images = np.zeros(shape, np.uint8)
+        options = {"mode": resize_mode, "interpolation": interpolation, "decoder": decoder}
 
         def decode(i: int) -> str | None:
-            return _decode_into(images, i, source, i, resize_mode, interpolation, decoder)
+            return _decode_into(images[i], source, i, **options)
 
         reasons = list(in_threads(decode, len(source), num_workers, progress))
-        return CachedImages(images, reasons, is_final=not any(map(_may_pass, reasons)))
+        # What is wrong with a file out of reach is not in its bytes.
+        is_final = not any(reason and reason.startswith(_UNREADABLE) for reason in reasons)
+        return CachedImages(images, reasons, is_final)
 
     fingerprint = source_fingerprint(source) if cache else None
     if cache is None or fingerprint is None:
-        kept = decode_all()
+        found = decode_all()
     else:
         options = (shape, resize_mode, interpolation, decoder_version(decoder))
         about = json.dumps([fingerprint, *options])
-        num_bytes = decoded_bytes(len(source), size_px, num_channels)
-        kept = cache.get(about, len(source), num_bytes, decode_all)
-    images, reasons, _, from_disk = kept
+        found = cache.get(about, len(source), math.prod(shape), decode_all)
+    images, reasons, _, from_disk = found
     good, skipped = sort_out(source, reasons, max_bad_share)
     names, labels = example_names(source), example_labels(source)
     if skipped:
@@ -243,79 +246,43 @@ def check_source(
     *,
     num_workers: int = 2,
     max_bad_share: float = 0.05,
-    progress: Progress = True,
+    progress: bool = True,
 ) -> tuple[SubsetSource, list[SkippedFile]]:
-    """Find the bad examples of a source that is too large to keep decoded.
+    """Find the bad examples of a source that is too large to hold decoded.
 
     Args:
       source: the examples; each is read and decoded once.
-      num_workers: as for `decode_split`.
-      max_bad_share: as for `decode_split`.
-      progress: as for `decode_split`.
+      num_workers: threads that decode.
+      max_bad_share: share of the examples in [0, 1] that may be bad.
+      progress: show a bar with the images per second, where standard error is a terminal.
 
     Returns:
       The good examples in the source's order, and the list of the bad.
 
     Raises:
-      BadFilesError: as for `decode_split`.
-      ValueError: as for `decode_split`.
+      BadFilesError: if more than `max_bad_share` of the examples are bad, or all examples of a
+        class.
+      ValueError: if the source is empty, or `num_workers` < 1.
     """
 
     def decode(i: int) -> str | None:
         # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
-        return _decode_into(np.zeros((1, 1, 1, 3), np.uint8), 0, source, i, "crop")
+        return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i)
 
     reasons = list(in_threads(decode, len(source), num_workers, progress))
     good, skipped = sort_out(source, reasons, max_bad_share)
     return SubsetSource(source, good), skipped
 
 
-def decoded_bytes(num_images: int, size_px: int, num_channels: int = 3) -> int:
-    """Count the bytes that images take once decoded.
-
-    Args:
-      num_images: number of images, of all splits to be decoded together.
-      size_px: side of the square images, in pixels.
-      num_channels: 3 for RGB, 1 for grey.
-
-    Returns:
-      Number of bytes.
-
-    Example:
-      >>> decoded_bytes(3_991, 112) / 2**20
-      143.2...
-    """
-    return num_images * size_px * size_px * num_channels
-
-
-def _decode_into(
-    images: np.ndarray,
-    row: int,
-    source: Source,
-    i: int,
-    resize_mode: str,
-    interpolation: str = "bilinear",
-    decoder: str = "auto",
-) -> str | None:
-    """Decode example i into images[row]; return why it could not be done, None if it was."""
-    size_px, num_channels = images.shape[1], images.shape[3]
+def _decode_into(pixels: np.ndarray, source: Source, i: int, **options: Any) -> str | None:
+    """Decode example i into (S, S, C); return why it could not be done, None if it was."""
+    size_px, _, num_channels = pixels.shape
     try:
-        data = source[i].image
-        images[row] = decode_and_resize(
-            data,
-            size_px,
-            resize_mode,
-            num_channels=num_channels,
-            interpolation=interpolation,
-            decoder=decoder,
+        pixels[:] = decode_and_resize(
+            source[i].image, size_px, num_channels=num_channels, **options
         )
     except DecodeError as error:
         return str(error)
     except OSError as error:
         return f"{_UNREADABLE}: {error.strerror or error}"
     return None
-
-
-def _may_pass(reason: str | None) -> bool:
-    """Tell whether what is wrong with an image is not in its bytes."""
-    return reason is not None and reason.startswith(_UNREADABLE)

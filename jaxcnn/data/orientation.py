@@ -8,16 +8,8 @@ from PIL import Image
 UPRIGHT = 1
 _TAG = 0x0112
 
-_TURNS: Mapping[int, Image.Transpose] = {  # orientation -> the turn that makes the photo upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ARRAY_TURNS: Mapping[int, Callable[[np.ndarray], np.ndarray]] = {
+# Orientation to the turn that makes the photo upright.
+_TURNS: Mapping[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda array: array[:, ::-1],
     3: lambda array: array[::-1, ::-1],
     4: lambda array: array[::-1],
@@ -43,18 +35,12 @@ def orientation_of(image: Image.Image) -> int:
         return UPRIGHT
 
 
-def turn_image(image: Image.Image, orientation: int) -> Image.Image:
-    """Make a photo upright that was taken in an orientation."""
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
-
-
 def turn_array(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Make (H, W, C) pixels upright; gives a view.
+    """Make (H, W) or (H, W, C) pixels upright; gives a view.
 
     Example:
       >>> turn_array(np.zeros((2, 5, 3), np.uint8), 6).shape
       (5, 2, 3)
     """
-    turn = _ARRAY_TURNS.get(orientation)
+    turn = _TURNS.get(orientation)
     return array if turn is None else turn(array)

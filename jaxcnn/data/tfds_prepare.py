@@ -13,6 +13,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import filelock
+
 from jaxcnn.data.tfds_internals import fewer_retries, plain_reason
 from jaxcnn.data.without_tensorflow import NeedsTensorFlowError, without_tensorflow
 from jaxcnn.host.extras import install
@@ -114,14 +116,15 @@ def prepare_tfds(name: str, data_dir: str | None = None) -> "DatasetBuilder":
     """
     builder = find_builder(name, data_dir=data_dir)
     if not builder.data_path.exists():
-        with _explained(builder, name, data_dir), _one_process_at_a_time(builder):
+        lock = filelock.FileLock(builder.data_dir_root / f".{builder.name}.lock")
+        with _explained(builder, name, data_dir), lock:
             if not builder.data_path.exists():  # another process may just have written it
                 _write(_own_builder(builder))
         builder = find_builder(name, data_dir=data_dir)
     if not builder.is_prepared():
         raise TfdsError(
             f"{builder.data_dir} is no complete tfds set: dataset_info.json or features.json is "
-            "missing. Delete that folder and run again, which prepares it anew."
+            "missing. Delete that folder and run again, which prepares it again."
         )
     return builder
 
@@ -130,8 +133,8 @@ def preparation_command(name: str, data_dir: str | None = None) -> str:
     """Write the shell command that prepares a set with stock tfds and TensorFlow.
 
     Args:
-      name: as of `prepare_tfds`.
-      data_dir: likewise.
+      name: `set`, `set/config`, `set:version` or `set/config:version`.
+      data_dir: folder of all tfds sets; None for tfds's own.
 
     Returns:
       One line for a POSIX shell.
@@ -168,19 +171,6 @@ def _write(builder: "DatasetBuilder") -> None:
 
 def _has_tensorflow() -> bool:
     return importlib.util.find_spec("tensorflow") is not None
-
-
-@contextlib.contextmanager
-def _one_process_at_a_time(builder: "DatasetBuilder") -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two processes may download twice; the rename decides
-        yield
-        return
-    builder.data_dir_root.mkdir(parents=True, exist_ok=True)
-    with open(builder.data_dir_root / f".{builder.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the system lets go of it if this process dies
-        yield
 
 
 @contextlib.contextmanager

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jaxcnn.data.label_cache import read_names_and_labels
 from jaxcnn.data.source import Example, Source, digest_of
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder, preparation_command, prepare_tfds
-from jaxcnn.data.tfds_table import Table, read_table
 from jaxcnn.host.extras import install
 
 if TYPE_CHECKING:
@@ -85,30 +85,34 @@ class TfdsSource:
     @property
     def names(self) -> list[str]:
         """The examples' names."""
-        return self._table.names
+        return self._names_and_labels[0]
 
     @property
     def labels(self) -> np.ndarray:
         """(N,) int32."""
-        return self._table.labels
+        return self._names_and_labels[1]
 
     @functools.cached_property
-    def _table(self) -> Table:
-        """Names and labels of all examples, from one pass over the files."""
-        return read_table(
+    def _names_and_labels(self) -> tuple[list[str], np.ndarray]:
+        return read_names_and_labels(
             lambda i: self._row(self._read(i), i),
             len(self),
             lambda: self.fingerprint(np.arange(len(self))),
         )
 
     def _row(self, record: Mapping[str, Any], i: int) -> tuple[str, int]:
+        """Give the name and the label of example i."""
         label = int(record[self.keys.label])
         if not 0 <= label < len(self.class_names):
             raise TfdsError(
                 f"example {i} of split {self.split!r} in {self.folder} has label {label}, which is "
                 f"none of the {len(self.class_names)} classes; train and test on labelled splits."
             )
-        return self._name(record, i), label
+        if self.keys.name is None:
+            return f"{self.split}/{i}", label
+        name = record[self.keys.name]
+        text = name.decode() if isinstance(name, bytes) else str(name)
+        return text.replace("\\", "/"), label  # sets prepared on Windows keep its separators
 
     def fingerprint(self, indices: np.ndarray) -> str:
         """Tell by a text which examples are at (M,) indices: the set's files, split, positions."""
@@ -122,13 +126,6 @@ class TfdsSource:
             return self.records[i]
         except (IndexError, OSError, RuntimeError, ValueError) as error:
             raise _damaged(self.folder, f"example {i} of {self.split!r}: {error}") from error
-
-    def _name(self, record: Mapping[str, Any], i: int) -> str:
-        if self.keys.name is None:
-            return f"{self.split}/{i}"
-        name = record[self.keys.name]
-        text = name.decode() if isinstance(name, bytes) else str(name)
-        return text.replace("\\", "/")  # sets prepared on Windows keep its separators
 
 
 def load_tfds(name: str, *, data_dir: str | None = None) -> dict[str, Source]:
@@ -159,7 +156,7 @@ def load_tfds(name: str, *, data_dir: str | None = None) -> dict[str, Source]:
         split: TfdsSource(records, class_names, keys, split, builder.data_dir)
         for split, records in _open_records(builder, keys).items()
     }
-    labelled = {s: source for s, source in sources.items() if _first_label(source) >= 0}
+    labelled = {s: source for s, source in sources.items() if source._read(0)[keys.label] >= 0}
     if not labelled:
         raise TfdsError(f"the tfds set {name!r} has no split with labels, only {list(sources)}.")
     return dict(labelled)
@@ -180,14 +177,18 @@ def find_feature_keys(info: "DatasetInfo") -> FeatureKeys:
     Raises:
       TfdsError: if the set is no image classification set, or its images are not uint8.
     """
+    import tensorflow_datasets as tfds
+
     features = dict(info.features or {})
+    classes = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
     supervised = info.supervised_keys or ()
     image = _sole([k for k, f in features.items() if _holds_image(f)], supervised[:1], "image")
-    label = _sole([k for k, f in features.items() if _holds_class(f)], supervised[1:2], "label")
+    label = _sole(classes, supervised[1:2], "label")
     if image is None or label is None:
+        listed = ", ".join(f"{key}: {type(feature).__name__}" for key, feature in features.items())
         raise TfdsError(
             f"tfds set {info.name!r} is no image classification set: expected one uint8 image and "
-            f"one class label to an example, got {_listed(features)}."
+            f"one class label to an example, got {listed}."
         )
     return FeatureKeys(image, label, next((k for k in _NAME_KEYS if k in features), None))
 
@@ -206,16 +207,6 @@ def _holds_image(feature: Any) -> bool:
         return False
     is_array = type(feature) is tfds.features.Tensor and len(feature.shape) == 3
     return isinstance(feature, tfds.features.Image) or is_array
-
-
-def _holds_class(feature: Any) -> bool:
-    import tensorflow_datasets as tfds
-
-    return isinstance(feature, tfds.features.ClassLabel)
-
-
-def _listed(features: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}: {type(feature).__name__}" for key, feature in features.items())
 
 
 def _check_files(builder: "DatasetBuilder", name: str, data_dir: str | None) -> None:
@@ -251,12 +242,8 @@ def _open_records(builder: "DatasetBuilder", keys: FeatureKeys) -> dict[str, Any
     )
 
 
-def _first_label(source: TfdsSource) -> int:
-    return int(source._read(0)[source.keys.label])
-
-
 def _damaged(folder: str, what: str) -> TfdsError:
     return TfdsError(
         f"the tfds set in {folder} is damaged ({what}); delete that folder and run again, which "
-        "prepares it anew."
+        "prepares it again."
     )

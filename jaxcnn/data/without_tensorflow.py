@@ -8,6 +8,7 @@ Whatever else a builder asks of TensorFlow raises `NeedsTensorFlowError`, which 
 """
 
 import contextlib
+import functools
 import glob
 import io
 import os
@@ -20,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from jaxcnn.data.encode import encode_image
 from jaxcnn.data.tfds_internals import NeedsTensorFlowError, lazy_tensorflow
 
 _JPEG_QUALITY = 95  # default of tf.io.encode_jpeg, which also halves the chroma
@@ -132,10 +134,7 @@ def _encode(
     deep = image.dtype == np.uint16 and file_format == "PNG" and image.shape[-1] == 1
     if image.ndim != 3 or image.shape[-1] not in channels or not (deep or image.dtype == np.uint8):
         raise NeedsTensorFlowError(f"{file_format} of {image.dtype}{image.shape} needs TensorFlow.")
-    buffer = io.BytesIO()
-    pixels = np.ascontiguousarray(image[..., 0] if image.shape[-1] == 1 else image)
-    Image.fromarray(pixels).save(buffer, format=file_format, **options)
-    return EagerBytes(buffer.getvalue())
+    return EagerBytes(encode_image(np.ascontiguousarray(image), file_format, **options))
 
 
 def decode_image(contents: bytes, channels: int = 0) -> EagerArray:
@@ -168,50 +167,38 @@ def _as_bytes(text: str | bytes, encoding: str = "utf-8") -> bytes:
     return text if isinstance(text, bytes) else text.encode(encoding)
 
 
-def _copy(src: str, dst: str, overwrite: bool = False) -> None:
-    if os.path.exists(dst) and not overwrite:
-        raise FileExistsError(f"{dst} exists; pass overwrite=True.")
-    shutil.copyfile(src, dst)
+def _unless_there(act: Callable[[str, str], object]) -> Callable[..., None]:
+    """Make what copies or moves a file refuse to overwrite another, unless `overwrite` is given."""
 
+    def act_once(src: str, dst: str, overwrite: bool = False) -> None:
+        if os.path.exists(dst) and not overwrite:
+            raise FileExistsError(f"{dst} exists; pass overwrite=True.")
+        act(src, dst)
 
-def _rename(src: str, dst: str, overwrite: bool = False) -> None:
-    if os.path.exists(dst) and not overwrite:
-        raise FileExistsError(f"{dst} exists; pass overwrite=True.")
-    os.replace(src, dst)
-
-
-def _make_folders(path: str) -> None:
-    os.makedirs(path, exist_ok=True)
+    return act_once
 
 
 GFILE = Namespace(
     "tf.io.gfile",
     GFile=open_file,
-    copy=_copy,
+    copy=_unless_there(shutil.copyfile),
     exists=os.path.exists,
     glob=list_matches,
     isdir=os.path.isdir,
     join=os.path.join,
     listdir=os.listdir,
-    makedirs=_make_folders,
+    makedirs=functools.partial(os.makedirs, exist_ok=True),
     mkdir=os.mkdir,
     remove=os.remove,
-    rename=_rename,
+    rename=_unless_there(os.replace),
     rmtree=shutil.rmtree,
     walk=os.walk,
 )
+_CODERS = {"decode_image": decode_image, "encode_jpeg": encode_jpeg, "encode_png": encode_png}
 STAND_IN = Namespace(
     "tf",
-    io=Namespace(
-        "tf.io",
-        gfile=GFILE,
-        decode_image=decode_image,
-        encode_jpeg=encode_jpeg,
-        encode_png=encode_png,
-    ),
-    image=Namespace(
-        "tf.image", decode_image=decode_image, encode_jpeg=encode_jpeg, encode_png=encode_png
-    ),
+    io=Namespace("tf.io", gfile=GFILE, **_CODERS),
+    image=Namespace("tf.image", **_CODERS),
     compat=Namespace("tf.compat", as_bytes=_as_bytes, as_str=_as_text, as_text=_as_text),
     # Only named in `except` clauses; what the stand-ins raise is the ordinary OSError.
     errors=Namespace(

@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 _PART = 8192  # items given to the threads at once
 
-Progress = bool | Callable[[int, int], None]  # a bar, or a call with (images done, images in all)
 Result = TypeVar("Result")
 
 
@@ -25,7 +24,7 @@ def usable_cores() -> int:
 
 
 def in_threads(
-    work: Callable[[int], Result], count: int, num_workers: int, progress: Progress
+    work: Callable[[int], Result], count: int, num_workers: int, progress: bool
 ) -> Iterator[Result]:
     """Yield work(0), ..., work(count - 1), in this order.
 
@@ -33,8 +32,7 @@ def in_threads(
       work: safe for many threads at once.
       count: how often to call it, >= 1.
       num_workers: threads.
-      progress: True for a bar with the images per second, or a function called with (images done,
-        images in all).
+      progress: show a bar with the images per second, where standard error is a terminal.
 
     Yields:
       The results.
@@ -46,7 +44,7 @@ def in_threads(
         raise ValueError("the source is empty; expected at least one example.")
     if num_workers < 1:
         raise ValueError(f"num_workers is {num_workers}; expected at least 1.")
-    hidden = None if progress is True else True  # None: only where nothing can move
+    hidden = None if progress else True  # None: only where nothing can move
     with (
         ThreadPoolExecutor(num_workers) as pool,
         tqdm(total=count, unit="image", desc="decode", disable=hidden) as bar,
@@ -54,8 +52,6 @@ def in_threads(
         # By parts, since each call in waiting takes a kilobyte and there may be millions.
         parts = (range(i, min(i + _PART, count)) for i in range(0, count, _PART))
         results = (result for part in parts for result in pool.map(work, part))
-        for done, result in enumerate(results, start=1):
+        for result in results:
             bar.update()
-            if callable(progress):
-                progress(done, count)
             yield result
