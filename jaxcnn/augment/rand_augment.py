@@ -100,7 +100,7 @@ def operations_matrix(
 
     Args:
       operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`.
-      strengths: (N,) floats in [-1, 1]; the sign tells the direction.
+      strengths: (N,) floats in [-1, 1]; the sign is the direction.
       image_size_px: (height, width) of the image, in pixels.
 
     Returns:
@@ -146,7 +146,7 @@ def change_colors(image: jax.Array, operations: ArrayLike, strengths: ArrayLike)
     Args:
       image: (H, W, C) floating in [0, 1], grey or RGB.
       operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`; others do nothing.
-      strengths: (N,) floats in [-1, 1]; the sign tells the direction.
+      strengths: (N,) floats in [-1, 1]; the sign is the direction.
 
     Returns:
       (H, W, C), dtype of `image`, in [0, 1].

@@ -54,7 +54,7 @@ def equalize(image: jax.Array) -> jax.Array:
     """
     check_image(image)
     num_channels = image.shape[-1]
-    # Counted and looked up by one number a pixel: with two, on CPU, both take three times as long.
+    # Counted and looked up by one number per pixel: with two, on CPU, both take three times as long.
     places = _as_levels(image) + _LEVELS * jnp.arange(num_channels)[None, None]
     counts = jnp.zeros(_LEVELS * num_channels, jnp.int32)
     counts = counts.at[places.reshape(-1)].add(1, mode="promise_in_bounds")
@@ -113,8 +113,8 @@ def posterize(image: jax.Array, bits: ArrayLike) -> jax.Array:
     """
     check_image(image)
     dropped = 8 - jnp.asarray(bits, jnp.int32)
-    kept = (_as_levels(image) >> dropped) << dropped
-    return (kept.astype(jnp.float32) / (_LEVELS - 1)).astype(image.dtype)
+    levels = (_as_levels(image) >> dropped) << dropped
+    return (levels.astype(jnp.float32) / (_LEVELS - 1)).astype(image.dtype)
 
 
 def _as_levels(image: jax.Array) -> jax.Array:

@@ -1,5 +1,21 @@
 """Data on the host: sources, decoding, splits, and batches of numpy arrays.
 
+From a data set's name to batches (`datasets` does the first four):
+
+    source        labelled images by position, one interface for all sets
+    folder        photos in folders
+    drawn_pets/   drawn cats and dogs, which need no download
+    tfds_source   sets of TensorFlow Datasets; tfds_prepare downloads and writes them,
+                  without_tensorflow and tfds_internals let it do without TensorFlow,
+                  cats_vs_dogs is the builder of that set, label_cache caches names and labels
+    splitting     which example is for training, validation, test
+    decode        from a file's bytes to pixels; resize, orientation, fast_jpeg are its parts
+    image_splits  a split's images at one size: in memory, or decoded when requested;
+                  image_cache caches the decoded, bad_files lists the unreadable
+    batches       shuffled for training, each example once for evaluation
+    workers       threads that decode
+    encode        from pixels to files, for pages
+
 Imports `host` and `types`, and no JAX arithmetic.
 """
 

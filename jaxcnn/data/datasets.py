@@ -13,7 +13,6 @@ from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.folder import load_folder
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import (
-    DecodedSplit,
     ImageSplit,
     StreamedSplit,
     check_source,
@@ -24,6 +23,7 @@ from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicate
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
 from jaxcnn.data.tfds_source import find_feature_keys, load_tfds
 from jaxcnn.data.workers import usable_cores
+from jaxcnn.host.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def load_splits(
       size_px: side of the drawings of "drawn_pets", pixels; photos come in their own sizes.
       max_train_examples: number of training examples at most; 0 takes all.
       validation_fraction: share of the examples for validation where there is no such split.
-      test_fraction: likewise for the test.
+      test_fraction: share of the examples for the test where there is no such split.
       seed: decides the split, the drawings and the choice of training examples.
 
     Returns:
@@ -196,15 +196,20 @@ def load_images(
         "decoder": decoder,
     }
     limits = {"num_workers": workers, "max_bad_share": max_bad_share, "progress": progress}
-    by = f"by {workers} thread{'s' if workers > 1 else ''}"
+    by = f"by {counted(workers, 'thread')}"
     if _holds_files(splits.train):
         by += f", JPEGs by {describe_decoder(decoder)}"
     if needed <= memory_limit_bytes:
         started = time.perf_counter()
-        kept = [decode_split(source, **shape, **limits, cache=cache) for source in splits]  # type: ignore[arg-type]
-        logger.info(_how_decoded(kept, by, time.perf_counter() - started))
-        skipped = [file for split in kept for file in split.skipped]
-        return ImageSplits(kept[0], kept[1], kept[2], skipped, duplicates)
+        decoded = [decode_split(source, **shape, **limits, cache=cache) for source in splits]  # type: ignore[arg-type]
+        if all(split.from_disk for split in decoded):
+            done, by = "images, decoded by an earlier run, read from the cache in", ""
+        else:
+            done, by = "images decoded in", f" {by}"
+        seconds = time.perf_counter() - started
+        logger.info(f"{sum(map(len, decoded)):,} {done} {seconds:.1f} s{by}")
+        skipped = [file for split in decoded for file in split.skipped]
+        return ImageSplits(*decoded, skipped, duplicates)  # type: ignore[call-arg, arg-type]
     over = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they " * bool(
         memory_limit_bytes
     )
@@ -217,7 +222,7 @@ def load_images(
         for good, _ in checked
     ]
     skipped = [file for _, bad in checked for file in bad]
-    return ImageSplits(streamed[0], streamed[1], streamed[2], skipped, duplicates)
+    return ImageSplits(*streamed, skipped, duplicates)  # type: ignore[call-arg, arg-type]
 
 
 def _holds_files(source: Source) -> bool:
@@ -226,15 +231,6 @@ def _holds_files(source: Source) -> bool:
         return isinstance(source[0].image, bytes)
     except (OSError, IndexError):
         return True
-
-
-def _how_decoded(splits: list[DecodedSplit], by: str, seconds: float) -> str:
-    count = sum(len(split) for split in splits)
-    if all(split.from_disk for split in splits):
-        return (
-            f"{count:,} images, decoded by an earlier run, read from the cache in {seconds:.1f} s"
-        )
-    return f"{count:,} images decoded in {seconds:.1f} s {by}"
 
 
 def _at_most(source: Source, count: int, *, seed: int) -> Source:

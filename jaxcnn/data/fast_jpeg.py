@@ -80,7 +80,7 @@ def decode_jpeg(
       least_px: the shorter side is not reduced below this.
 
     Returns:
-      (H, W, num_channels) uint8; None if Pillow is to decode it, or to tell what is wrong.
+      (H, W, num_channels) uint8; None if Pillow is to decode it, or to report what is wrong.
     """
     import simplejpeg
 

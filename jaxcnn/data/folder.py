@@ -11,12 +11,13 @@ hidden, is left out and listed in `FolderSource.ignored`.
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from jaxcnn.data.source import Example, check_same_classes, digest_of
+from jaxcnn.host.text import listed
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
@@ -61,7 +62,7 @@ class FolderSource:
     ignored: tuple[str, ...] = ()
 
     def fingerprint(self, indices: np.ndarray) -> str:
-        """Tell by a text which files are at (M,) indices: their names, sizes and times."""
+        """Identify the files at (M,) indices by a text: their names, sizes and times."""
         return digest_of(*(self._about_file(self.names[i]) for i in indices))
 
     def _about_file(self, name: str) -> tuple[str, int, int]:
@@ -120,8 +121,8 @@ def _split_folders(root: Path) -> dict[str, Path]:
     others = [path.name for path in folders if path not in named]
     if others:
         raise FolderError(
-            f"{str(root)!r} holds folders of splits ({_listed(path.name for path in named)}) and "
-            f"others beside them ({_listed(others)}); move the others away."
+            f"{str(root)!r} holds folders of splits ({listed([path.name for path in named])}) and "
+            f"others beside them ({listed(others)}); move the others away."
         )
     splits: dict[str, Path] = {}
     for path in named:
@@ -133,14 +134,14 @@ def _split_folders(root: Path) -> dict[str, Path]:
             )
         splits[split] = path
     if "train" not in splits:
-        raise FolderError(f"{str(root)!r} holds {_listed(splits)}, but no train/; add one.")
+        raise FolderError(f"{str(root)!r} holds {listed(list(splits))}, but no train/; add one.")
     return splits
 
 
 def _load_classes(root: Path, folder: Path) -> FolderSource:
     class_dirs = _sub_folders(folder)
     if len(class_dirs) < 2:
-        held = _listed(path.name for path in class_dirs) or "no folder"
+        held = listed([path.name for path in class_dirs]) or "no folder"
         raise FolderError(
             f"{str(folder)!r} holds {held}; expected two classes or more. Overall, {_EXPECTED}"
         )
@@ -150,7 +151,7 @@ def _load_classes(root: Path, folder: Path) -> FolderSource:
     for label, class_dir in enumerate(class_dirs):
         photos, others = _photos(class_dir)
         if not photos:
-            held = _listed(path.name for path in others) or "nothing"
+            held = listed([path.name for path in others]) or "nothing"
             raise FolderError(
                 f"class {class_dir.name!r} has no photo in {str(class_dir)!r}; it holds {held}. "
                 "Add photos or remove the folder."
@@ -193,9 +194,3 @@ def _sub_folders(folder: Path) -> list[Path]:
 
 def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def _listed(names: Iterator[str] | Sequence[str] | dict[str, Path], *, most: int = 5) -> str:
-    held = list(names)
-    more = [f"and {len(held) - most} more"] if len(held) > most else []
-    return ", ".join(held[:most] + more)

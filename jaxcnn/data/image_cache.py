@@ -1,9 +1,9 @@
-"""Decoded images kept on disk between runs, so that a second run starts without decoding.
+"""Decoded images cached on disk between runs, so that a second run starts without decoding.
 
 A set of images lies in two files: `<key>.npy`, and `<key>.json` that says of what, with a checksum;
 the key is a hash of what the pixels depend on. Both are written under another name first, and the
 record last, so that a set is there whole or not at all. A lock lets one process decode while others
-wait for what it will leave. The sets used last are kept, up to a limit.
+wait for what it will leave. The sets used last stay, up to a limit.
 """
 
 import contextlib
@@ -42,9 +42,9 @@ class ImageCache:
     """Sets of decoded images in a folder; processes may share it.
 
     Attributes:
-      folder: created when the first set is kept.
+      folder: created when the first set is cached.
       limit_bytes: of all sets together; the ones unused for longest go first.
-      least_images: a smaller set is decoded sooner than it is worth a file.
+      least_images: a smaller set is decoded again, which is quicker than a file is worth.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class ImageCache:
     def get(
         self, about: str, num_images: int, num_bytes: int, make: Callable[[], CachedImages]
     ) -> CachedImages:
-        """Read a set of images, or make and keep it.
+        """Read a set of images, or make and cache it.
 
         No trouble with the disk is an error: the images are then made, and a line says why.
 
@@ -65,7 +65,7 @@ class ImageCache:
           make: decodes them.
 
         Returns:
-          The images, read-only and mapped from the file where they were kept.
+          The images, read-only and mapped from the file where they were cached.
         """
         if num_images < self.least_images or num_bytes > self.limit_bytes:
             return make()
@@ -81,7 +81,7 @@ class ImageCache:
             if found is None:
                 found = make()
                 if found.is_final:
-                    self._keep(key, about, found)
+                    self._write(key, about, found)
             return found
 
     @contextlib.contextmanager
@@ -116,7 +116,7 @@ class ImageCache:
         bad = record["bad"]
         return CachedImages(images, [bad.get(str(i)) for i in range(len(images))], from_disk=True)
 
-    def _keep(self, key: str, about: str, made: CachedImages) -> None:
+    def _write(self, key: str, about: str, made: CachedImages) -> None:
         record_path, images_path = self._paths(key)
         try:
             with replacing(images_path) as part:

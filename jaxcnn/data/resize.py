@@ -31,7 +31,7 @@ def placement(width: int, height: int, size_px: int, mode: str) -> Placement:
 
     Args:
       width: of the image, pixels.
-      height: likewise.
+      height: of the image, pixels.
       size_px: side of the square, pixels.
       mode: "crop", "squash" or "pad", see `decode_and_resize`.
 

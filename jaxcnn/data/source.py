@@ -85,14 +85,14 @@ def example_labels(source: Source) -> np.ndarray:
 
 
 def source_fingerprint(source: Source, indices: np.ndarray | None = None) -> str | None:
-    """Tell by a text what a source holds, without reading its images.
+    """Identify by a text what a source holds, without reading its images.
 
     Args:
       source: any source.
       indices: (M,) positions of the examples that count, in order; None for all.
 
     Returns:
-      A text that is another if an example may be another; None if the source cannot tell.
+      A text that changes whenever an example may have changed; None if the source has none.
     """
     method = getattr(source, "fingerprint", None)
     if method is None:
@@ -153,7 +153,7 @@ class SubsetSource:
         return example_labels(self._source)[self._indices]
 
     def fingerprint(self, indices: np.ndarray) -> str | None:
-        """Tell by a text what the examples at (M,) indices are; None if the source cannot."""
+        """Identify the examples at (M,) indices by a text; None if the source cannot."""
         return source_fingerprint(self._source, self._indices[indices])
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ _RETRIES = 4  # tfds's own 10, with doubling waits, keep silent for minutes wher
 
 
 class NeedsTensorFlowError(ImportError):
-    """A builder asked for a part of TensorFlow that has no stand-in."""
+    """A builder needs a part of TensorFlow that has no stand-in."""
 
 
 def lazy_tensorflow() -> Any:

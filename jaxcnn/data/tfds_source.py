@@ -2,7 +2,7 @@
 
 `load_tfds("cats_vs_dogs")` reads the array_record files that tfds wrote; what is not yet on disk is
 downloaded and written first (`jaxcnn.data.tfds_prepare`). tfds takes a second to import, so it is
-imported only when a set is asked for.
+imported only when a set is loaded.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from jaxcnn.host.extras import install
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder, DatasetInfo
 
-# Features that tell one example from another, the most telling first.
+# Features that identify an example, the most specific first.
 _NAME_KEYS = (
     "image/filename",
     "image/file_name",
@@ -115,7 +115,7 @@ class TfdsSource:
         return text.replace("\\", "/"), label  # sets prepared on Windows keep its separators
 
     def fingerprint(self, indices: np.ndarray) -> str:
-        """Tell by a text which examples are at (M,) indices: the set's files, split, positions."""
+        """Identify the examples at (M,) indices by a text: the set's files, split, positions."""
         with os.scandir(self.folder) as entries:
             files = sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries)
         # The folder's end is name, configuration and version of the set.

@@ -66,7 +66,7 @@ class Namespace:
         vars(self).update(members)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked by copy, pickle and inspect, not by a builder
+        if name.startswith("__"):  # copy, pickle and inspect look for it, not a builder
             raise AttributeError(name)
         raise NeedsTensorFlowError(f"{self._path}.{name} needs TensorFlow.")
 
@@ -154,8 +154,8 @@ def decode_image(contents: bytes, channels: int = 0) -> EagerArray:
     with Image.open(io.BytesIO(contents)) as image:
         if channels not in modes or getattr(image, "is_animated", False):
             raise NeedsTensorFlowError(f"{image.format} with {channels} channels needs TensorFlow.")
-        kept = image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "RGB"
-        pixels = np.asarray(image.convert(modes[channels] or kept))
+        own = image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "RGB"
+        pixels = np.asarray(image.convert(modes[channels] or own))
     return (pixels[..., None] if pixels.ndim == 2 else pixels).view(EagerArray)
 
 

@@ -10,8 +10,8 @@ from jaxcnn.data.source import Example, Splits, digest_of
 from jaxcnn.host.names import unknown_name
 
 CLASS_NAMES = ("cat", "dog")
-# Where each split's pictures start in the endless row of a seed's pictures. They lie so far apart
-# that no split ever reaches the next, so a larger split extends a smaller one.
+# Where each split starts in the endless sequence of a seed's pictures, so far from the next that no
+# split ever reaches it: a larger split extends a smaller one.
 FIRST_INDEX = {"train": 0, "validation": 1 << 40, "test": 2 << 40}
 
 
@@ -54,7 +54,7 @@ class DrawnPetsSource:
         return np.array([draw_label(self.seed, first + i) for i in range(len(self))], np.int32)
 
     def fingerprint(self, indices: np.ndarray) -> str:
-        """Tell by a text what the pictures at (M,) indices are: the draws, and what draws."""
+        """Identify the pictures at (M,) indices by a text: the draws, and the code that draws."""
         about = (self.split, self.size_px, self.seed)
         return digest_of(_drawing_code(), about, indices.tolist())
 
@@ -69,7 +69,7 @@ class DrawnPetsSource:
 
 @functools.cache
 def _drawing_code() -> str:
-    """Digest the modules that draw, since no version number tells when a stroke has changed."""
+    """Digest the modules that draw, since no version number changes with a stroke."""
     return digest_of(*(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
