@@ -18,6 +18,7 @@ from experiments.benchmarks.serving import (
     usable_cores,
 )
 from jaxcnn.data.batches import train_batches
+from jaxcnn.data.decode import Decoding
 from jaxcnn.data.folder import FolderSource
 from jaxcnn.data.image_splits import StreamedSplit
 
@@ -63,7 +64,7 @@ def _own_batches(spec: dict[str, Any]) -> tuple[Iterator[Any], str]:
     names = spec["names"]
     labels = np.zeros(len(names), np.int32)
     source = FolderSource(Path(spec["folder"]), ("photo",), tuple(names), labels)
-    split = StreamedSplit(source, size_px=spec["size_px"], num_threads=usable_cores())
+    split = StreamedSplit(source, Decoding(spec["size_px"]), num_threads=usable_cores())
     batches = train_batches(split, batch_size=spec["batch_size"], seed=0)
     return (batch.image for batch in batches), "jaxcnn"
 

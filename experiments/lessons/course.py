@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
+from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_splits import DecodedSplit, decode_split
 from jaxcnn.data.source import Source, Splits, SubsetSource, example_labels
 from jaxcnn.host.files import write_arrays
@@ -122,7 +123,7 @@ class Course:
         """A few photos of the test split, large enough to be looked at, each class in turn."""
         source = self._find(self.sizes.large_px).test
         chosen = SubsetSource(source, balanced(example_labels(source), 12, seed=self.seed))
-        return decode_split(chosen, size_px=self.sizes.large_px, progress=False)
+        return decode_split(chosen, Decoding(self.sizes.large_px), progress=False)
 
     def _find(self, size_px: int) -> Splits:
         """Find the photos; drawings are drawn at the size that is wanted, instead of shrunk."""
@@ -137,7 +138,7 @@ class Course:
         chosen = SubsetSource(source, balanced(example_labels(source), count, seed=self.seed))
 
         def decode() -> Arrays:
-            found = decode_split(chosen, size_px=self.sizes.image_px, progress=False)
+            found = decode_split(chosen, Decoding(self.sizes.image_px), progress=False)
             return {"images": found.images, "labels": found.labels}
 
         found = self.cached(f"photos_{split}", decode, count)

@@ -54,7 +54,7 @@ def equalize(image: jax.Array) -> jax.Array:
     """
     check_image(image)
     num_channels = image.shape[-1]
-    # Counted and looked up by one number per pixel: with two, on CPU, both take three times as long.
+    # Counted and looked up by one number per pixel; on CPU, two numbers take three times as long.
     places = _as_levels(image) + _LEVELS * jnp.arange(num_channels)[None, None]
     counts = jnp.zeros(_LEVELS * num_channels, jnp.int32)
     counts = counts.at[places.reshape(-1)].add(1, mode="promise_in_bounds")

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     )
     from jaxcnn.data.datasets import (
         ImageSplits as ImageSplits,
-        count_classes_and_examples as count_classes_and_examples,
         load_images as load_images,
         load_splits as load_splits,
     )
     from jaxcnn.data.decode import (
         DecodeError as DecodeError,
+        Decoding as Decoding,
         decode_and_resize as decode_and_resize,
         decode_image as decode_image,
     )

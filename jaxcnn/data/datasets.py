@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.bad_files import SkippedFile
+from jaxcnn.data.decode import Decoding
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.folder import load_folder
@@ -141,15 +142,11 @@ def count_classes_and_examples(
 
 def load_images(
     splits: Splits,
+    decoding: Decoding,
     *,
-    size_px: int,
-    resize_mode: str = "crop",
-    num_channels: int = 3,
-    interpolation: str = "bilinear",
     num_workers: int | None = None,
     max_bad_share: float = 0.05,
     memory_limit_bytes: int = 2**31,
-    decoder: str = "auto",
     cache: ImageCache | None = None,
     look_for_duplicates: bool = True,
     check_beforehand: bool = True,
@@ -159,14 +156,10 @@ def load_images(
 
     Args:
       splits: sources of the three splits.
-      size_px: side of the stored square images, pixels.
-      resize_mode: "crop", "squash" or "pad".
-      num_channels: 3 for colour, 1 for grey.
-      interpolation: "bilinear", "bicubic" or "lanczos".
+      decoding: size of the square images, and how they are made.
       num_workers: threads that decode; None takes one for each core of this process.
       max_bad_share: share of unreadable examples in a split above which this raises.
       memory_limit_bytes: above this size of all decoded images together, they are streamed.
-      decoder: "auto", "pillow" or "fast", see `choose_decoder`.
       cache: where decoded images are cached between runs; None caches none.
       look_for_duplicates: compare the splits for equal images, reading each file once more.
       check_beforehand: read each file that is streamed once, to leave out the bad; else they are
@@ -186,22 +179,24 @@ def load_images(
             f"warning: {len(duplicates)} images are in two splits, which flatters the result, e.g. "
             f"{first.name} ({first.split}) = {first.other_name} ({first.other_split})."
         )
-    needed = sum(map(len, splits)) * size_px * size_px * num_channels
+    needed = sum(map(len, splits)) * decoding.size_px**2 * decoding.num_channels
     workers = num_workers or usable_cores()
-    shape = {
-        "size_px": size_px,
-        "resize_mode": resize_mode,
-        "num_channels": num_channels,
-        "interpolation": interpolation,
-        "decoder": decoder,
-    }
-    limits = {"num_workers": workers, "max_bad_share": max_bad_share, "progress": progress}
     by = f"by {counted(workers, 'thread')}"
     if _holds_files(splits.train):
-        by += f", JPEGs by {describe_decoder(decoder)}"
+        by += f", JPEGs by {describe_decoder(decoding.decoder)}"
     if needed <= memory_limit_bytes:
         started = time.perf_counter()
-        decoded = [decode_split(source, **shape, **limits, cache=cache) for source in splits]  # type: ignore[arg-type]
+        decoded = [
+            decode_split(
+                source,
+                decoding,
+                num_workers=workers,
+                max_bad_share=max_bad_share,
+                cache=cache,
+                progress=progress,
+            )
+            for source in splits
+        ]
         if all(split.from_disk for split in decoded):
             done, by = "images, decoded by an earlier run, read from the cache in", ""
         else:
@@ -209,20 +204,25 @@ def load_images(
         seconds = time.perf_counter() - started
         logger.info(f"{sum(map(len, decoded)):,} {done} {seconds:.1f} s{by}")
         skipped = [file for split in decoded for file in split.skipped]
-        return ImageSplits(*decoded, skipped, duplicates)  # type: ignore[call-arg, arg-type]
+        return ImageSplits(decoded[0], decoded[1], decoded[2], skipped, duplicates)
     over = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they " * bool(
         memory_limit_bytes
     )
     logger.info(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed {by}.")
     checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
     if check_beforehand:
-        checked = [check_source(source, **limits) for source in splits]  # type: ignore[arg-type]
+        checked = [
+            check_source(
+                source, num_workers=workers, max_bad_share=max_bad_share, progress=progress
+            )
+            for source in splits
+        ]
     streamed = [
-        StreamedSplit(good, num_threads=workers, max_bad_share=max_bad_share, **shape)  # type: ignore[arg-type]
+        StreamedSplit(good, decoding, num_threads=workers, max_bad_share=max_bad_share)
         for good, _ in checked
     ]
     skipped = [file for _, bad in checked for file in bad]
-    return ImageSplits(*streamed, skipped, duplicates)  # type: ignore[call-arg, arg-type]
+    return ImageSplits(streamed[0], streamed[1], streamed[2], skipped, duplicates)
 
 
 def _holds_files(source: Source) -> bool:

@@ -7,6 +7,7 @@ number of threads may decode at once.
 
 import io
 import math
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -31,6 +32,16 @@ _DRAFT_RATIO = 3
 
 class DecodeError(ValueError):
     """The data are not an image that can be used; the message says why."""
+
+
+class Decoding(NamedTuple):
+    """How photos become square arrays: options of `decode_and_resize`, which explains them."""
+
+    size_px: int
+    mode: str = "crop"
+    num_channels: int = 3
+    interpolation: str = "bilinear"
+    decoder: str = "auto"
 
 
 def decode_image(

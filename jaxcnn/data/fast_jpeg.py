@@ -11,7 +11,6 @@ import importlib.util
 import io
 import math
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -120,10 +119,11 @@ def resize_fast(pixels: np.ndarray, size_px: int, mode: str, interpolation: str)
     resized = resizer.ImageData(*inner, kind)
     # The box may end a rounding error beyond the image, which is refused there.
     box = resizer.CropBox(left, top, min(right, width) - left, min(bottom, height) - top)
+    algorithm = resizer.ResizeAlg.convolution(resizer.FilterType[_FILTERS[interpolation]])
     resizer.Resizer().resize(
         resizer.ImageData(width, height, kind, pixels.tobytes()),
         resized,
-        resizer.ResizeOptions(_algorithm(interpolation), crop_box=box),
+        resizer.ResizeOptions(algorithm, crop_box=box),
     )
     found = np.frombuffer(resized.get_buffer(), np.uint8).reshape(inner[1], inner[0], channels)
     if inner == (size_px, size_px):
@@ -148,13 +148,6 @@ def reduction(shorter_px: int, least_px: int) -> int:
       (2, 1, 8)
     """
     return next((factor for factor in (8, 4, 2) if shorter_px >= factor * least_px), 1)
-
-
-@functools.cache
-def _algorithm(interpolation: str) -> Any:
-    import cykooz_resizer as resizer
-
-    return resizer.ResizeAlg.convolution(resizer.FilterType[_FILTERS[interpolation]])
 
 
 def _orientation(data: bytes) -> int:

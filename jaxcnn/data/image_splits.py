@@ -12,12 +12,12 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from jaxcnn.data.bad_files import SkippedFile, check_bad_share, sort_out
-from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.data.decode import DecodeError, Decoding, decode_and_resize
 from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
 from jaxcnn.data.image_cache import CachedImages, ImageCache
 from jaxcnn.data.resize import check_resize
@@ -105,49 +105,34 @@ class StreamedSplit:
 
     Args:
       source: the examples; what `check_source` found bad is better left out beforehand.
-      size_px: side of the square images, in pixels.
-      resize_mode: "crop", "squash" or "pad", see `decode_and_resize`.
-      num_channels: 3 for RGB, 1 for grey.
-      interpolation: see `decode_and_resize`.
+      decoding: size of the square images, and how they are made.
       num_threads: threads that batches are made with, best one per core.
-      decoder: see `decode_and_resize`.
       max_bad_share: share of bad examples in [0, 1] above which `gather` raises.
 
     Raises:
       BadFilesError: by `gather`, once more than `max_bad_share` of the examples proved bad.
     """
 
+    dtype = np.dtype(np.uint8)
+
     def __init__(
         self,
         source: Source,
+        decoding: Decoding,
         *,
-        size_px: int,
-        resize_mode: str = "crop",
-        num_channels: int = 3,
-        interpolation: str = "bilinear",
         num_threads: int = 2,
         max_bad_share: float = 0.05,
-        decoder: str = "auto",
     ) -> None:
         self.num_threads = num_threads
         self.class_names = source.class_names
         self.names = example_names(source)
         self.labels = example_labels(source)
-        self.image_shape = (size_px, size_px, num_channels)
+        self.image_shape = (decoding.size_px, decoding.size_px, decoding.num_channels)
         self._source = source
-        self._options = {
-            "mode": resize_mode,
-            "interpolation": interpolation,
-            "decoder": choose_decoder(decoder),
-        }
+        self._decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
         self._max_bad_share = max_bad_share
         self._bad: dict[int, str] = {}
         self._lock = threading.Lock()
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the images: uint8."""
-        return np.dtype(np.uint8)
 
     @property
     def skipped(self) -> list[SkippedFile]:
@@ -162,7 +147,7 @@ class StreamedSplit:
         """Decode the images at (B,) indices; (B,) bool says which could be."""
         images = np.zeros((len(indices), *self.image_shape), np.uint8)
         reasons = [
-            _decode_into(image, self._source, int(i), **self._options)
+            _decode_into(image, self._source, int(i), self._decoding)
             for image, i in zip(images, indices, strict=True)
         ]
         bad = {int(i): reason for i, reason in zip(indices, reasons, strict=True) if reason}
@@ -175,14 +160,10 @@ class StreamedSplit:
 
 def decode_split(
     source: Source,
+    decoding: Decoding,
     *,
-    size_px: int,
-    resize_mode: str = "crop",
-    num_channels: int = 3,
-    interpolation: str = "bilinear",
     num_workers: int = 2,
     max_bad_share: float = 0.05,
-    decoder: str = "auto",
     cache: ImageCache | None = None,
     progress: bool = True,
 ) -> DecodedSplit:
@@ -192,13 +173,9 @@ def decode_split(
 
     Args:
       source: the examples.
-      size_px: side of the square images, in pixels.
-      resize_mode: "crop", "squash" or "pad", see `decode_and_resize`.
-      num_channels: 3 for RGB, 1 for grey.
-      interpolation: see `decode_and_resize`.
+      decoding: size of the square images, and how they are made.
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
-      decoder: see `decode_and_resize`.
       cache: where decoded images are cached between runs, if the source can say whether it changed.
       progress: show a bar with the images per second, where standard error is a terminal.
 
@@ -210,16 +187,15 @@ def decode_split(
         class.
       ValueError: if the source is empty, or an option is out of range.
     """
-    check_resize(size_px, resize_mode, interpolation)
-    decoder = choose_decoder(decoder)
-    shape = (len(source), size_px, size_px, num_channels)
+    check_resize(decoding.size_px, decoding.mode, decoding.interpolation)
+    decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
+    shape = (len(source), decoding.size_px, decoding.size_px, decoding.num_channels)
 
     def decode_all() -> CachedImages:
         images = np.zeros(shape, np.uint8)
-        options = {"mode": resize_mode, "interpolation": interpolation, "decoder": decoder}
 
         def decode(i: int) -> str | None:
-            return _decode_into(images[i], source, i, **options)
+            return _decode_into(images[i], source, i, decoding)
 
         reasons = list(in_threads(decode, len(source), num_workers, progress))
         # What is wrong with a file out of reach is not in its bytes.
@@ -230,7 +206,7 @@ def decode_split(
     if cache is None or fingerprint is None:
         found = decode_all()
     else:
-        options = (shape, resize_mode, interpolation, decoder_version(decoder))
+        options = (shape, decoding.mode, decoding.interpolation, decoder_version(decoding.decoder))
         about = json.dumps([fingerprint, *options])
         found = cache.get(about, len(source), math.prod(shape), decode_all)
     images, reasons, _, from_disk = found
@@ -267,20 +243,17 @@ def check_source(
 
     def decode(i: int) -> str | None:
         # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
-        return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i)
+        return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i, Decoding(size_px=1))
 
     reasons = list(in_threads(decode, len(source), num_workers, progress))
     good, skipped = sort_out(source, reasons, max_bad_share)
     return SubsetSource(source, good), skipped
 
 
-def _decode_into(pixels: np.ndarray, source: Source, i: int, **options: Any) -> str | None:
+def _decode_into(pixels: np.ndarray, source: Source, i: int, decoding: Decoding) -> str | None:
     """Decode example i into (S, S, C); return why it could not be done, None if it was."""
-    size_px, _, num_channels = pixels.shape
     try:
-        pixels[:] = decode_and_resize(
-            source[i].image, size_px, num_channels=num_channels, **options
-        )
+        pixels[:] = decode_and_resize(source[i].image, **decoding._asdict())
     except DecodeError as error:
         return str(error)
     except OSError as error:

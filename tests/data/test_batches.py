@@ -13,6 +13,7 @@ from jaxcnn.data.batches import (
     steps_per_epoch,
     train_batches,
 )
+from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
 from jaxcnn.data.source import Example
 from jaxcnn.types import Batch
@@ -37,7 +38,7 @@ def _split(count):
 def _streamed(count):
     split = _split(count)
     return StreamedSplit(
-        _Examples(map(Example, split.images, split.labels, split.names)), size_px=4
+        _Examples(map(Example, split.images, split.labels, split.names)), Decoding(4)
     )
 
 
@@ -227,7 +228,7 @@ def _with_bad(max_bad_share):
     images = [np.full((4, 4, 3), i, np.uint8) for i in range(12)]
     images[4] = b"no photo"
     source = _Examples(Example(image, i % 3, str(i)) for i, image in enumerate(images))
-    return StreamedSplit(source, size_px=4, max_bad_share=max_bad_share)
+    return StreamedSplit(source, Decoding(4), max_bad_share=max_bad_share)
 
 
 def test_a_bad_file_in_a_stream_is_masked_as_padding_is():

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.datasets import load_images, load_splits
+from jaxcnn.data.decode import Decoding
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.image_cache import ImageCache
 
@@ -60,9 +61,9 @@ def test_a_folder_needs_its_path():
 
 def test_images_are_the_same_in_memory_and_streamed(photos, said):
     splits = load_splits("folder", data_dir=photos, size_px=8)
-    kept = load_images(splits, size_px=8)
+    kept = load_images(splits, Decoding(8))
     assert re.fullmatch(r"60 images decoded in \d+\.\d s by \d+ threads?, JPEGs by .+", said.pop())
-    streamed = load_images(splits, size_px=8, memory_limit_bytes=100, num_workers=3)
+    streamed = load_images(splits, Decoding(8), memory_limit_bytes=100, num_workers=3)
     assert re.search(r"they are decoded as they are needed by 3 threads, JPEGs by .+\.", said[0])
     assert streamed.train.num_threads == 3
     everything = np.arange(len(kept.train))
@@ -76,7 +77,7 @@ def test_skipped_files_of_all_splits_are_listed(photos):
     (photos / "a" / "zz.png").write_bytes(b"")
     splits = load_splits("folder", data_dir=photos, size_px=8)
     for limit in (2**31, 100):
-        found = load_images(splits, size_px=8, memory_limit_bytes=limit, max_bad_share=0.5)
+        found = load_images(splits, Decoding(8), memory_limit_bytes=limit, max_bad_share=0.5)
         assert [file.name for file in found.skipped] == ["a/zz.png"]
         assert sum(map(len, (found.train, found.validation, found.test))) == 60
 
@@ -84,15 +85,15 @@ def test_skipped_files_of_all_splits_are_listed(photos):
 def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, monkeypatch, said):
     cache = ImageCache(tmp_path_factory.mktemp("cache"), least_images=0)
     (photos / "a" / "zz.png").write_bytes(b"")
-    options = {"size_px": 8, "cache": cache, "max_bad_share": 0.5}
-    first = load_images(load_splits("folder", data_dir=photos, size_px=8), **options)
+    options = {"cache": cache, "max_bad_share": 0.5}
+    first = load_images(load_splits("folder", data_dir=photos, size_px=8), Decoding(8), **options)
 
     def refuse(*arguments, **options):
         raise AssertionError("a second run must not decode")
 
     monkeypatch.setattr("jaxcnn.data.image_splits.decode_and_resize", refuse)
     splits = load_splits("folder", data_dir=photos, size_px=8)
-    second = load_images(splits, **options)
+    second = load_images(splits, Decoding(8), **options)
     assert re.fullmatch(r"60 images, decoded by an earlier run, read from .+ in .+ s", said[-1])
     assert second.skipped == first.skipped
     for one, other in zip(first[:3], second[:3], strict=True):
@@ -102,5 +103,5 @@ def test_a_second_run_reads_what_the_first_decoded(photos, tmp_path_factory, mon
 
 def test_drawings_are_no_jpegs(said):
     splits = drawn_pets_splits(size_px=16, num_train=4, num_validation=2, num_test=2)
-    load_images(splits, size_px=16)
+    load_images(splits, Decoding(16))
     assert "JPEG" not in said[-1]

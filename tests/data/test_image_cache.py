@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_cache import CachedImages, ImageCache
 from jaxcnn.data.image_splits import decode_split
 from jaxcnn.data.source import Example
@@ -210,6 +211,7 @@ _PROCESS = """
 import sys, time
 from pathlib import Path
 import numpy as np
+from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_cache import ImageCache, CachedImages
 folder, turn = Path(sys.argv[1]), int(sys.argv[2])
 def make():
@@ -255,38 +257,40 @@ class _Files:
         return Example(self.broken if i == 1 else IMAGES[i], self.labels[i], self.names[i])
 
 
-OPTIONS = {"size_px": 4, "max_bad_share": 0.5, "progress": False}
+OPTIONS = {"max_bad_share": 0.5, "progress": False}
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"size_px": 5},
-        {"resize_mode": "squash"},
+        {"mode": "squash"},
         {"num_channels": 1},
         {"interpolation": "bicubic"},
         {"decoder": "pillow"},
     ],
 )
-def test_a_split_is_decoded_anew_when_its_pixels_would_be_others(cache, monkeypatch, change):
+def test_a_split_is_decoded_again_when_its_pixels_would_be_others(cache, monkeypatch, change):
     monkeypatch.setattr("jaxcnn.data.image_splits.decoder_version", str)
     monkeypatch.setattr("jaxcnn.data.image_splits.choose_decoder", str)
-    first = decode_split(_Files(), **OPTIONS, cache=cache)
-    second = decode_split(_Files(), **OPTIONS, cache=cache)
+    first = decode_split(_Files(), Decoding(4), **OPTIONS, cache=cache)
+    second = decode_split(_Files(), Decoding(4), **OPTIONS, cache=cache)
     assert (first.from_disk, second.from_disk) == (False, True)
     np.testing.assert_array_equal(first.images, second.images)
     assert first.skipped == second.skipped
     assert [file.name for file in first.skipped] == ["1"]
     assert first.names == second.names == ["0", "2", "3", "4", "5"]
-    assert not decode_split(_Files("2"), **OPTIONS, cache=cache).from_disk
-    assert not decode_split(_Files(), **(OPTIONS | change), cache=cache).from_disk
+    assert not decode_split(_Files("2"), Decoding(4), **OPTIONS, cache=cache).from_disk
+    assert not decode_split(
+        _Files(), Decoding(**{"size_px": 4} | change), **OPTIONS, cache=cache
+    ).from_disk
 
 
 def test_a_photo_out_of_reach_is_tried_again(cache):
     source = _Files(broken=PermissionError(13, "Permission denied"))
-    assert len(decode_split(source, **OPTIONS, cache=cache)) == 5
+    assert len(decode_split(source, Decoding(4), **OPTIONS, cache=cache)) == 5
     source.broken = IMAGES[1]
-    assert len(decode_split(source, **OPTIONS, cache=cache)) == 6
+    assert len(decode_split(source, Decoding(4), **OPTIONS, cache=cache)) == 6
 
 
 def test_a_source_that_cannot_tell_is_not_kept(cache):
@@ -295,5 +299,5 @@ def test_a_source_that_cannot_tell_is_not_kept(cache):
 
     source = Silent(broken=IMAGES[1])
     for _ in range(2):
-        assert not decode_split(source, **OPTIONS, cache=cache).from_disk
+        assert not decode_split(source, Decoding(4), **OPTIONS, cache=cache).from_disk
     assert not cache.folder.exists()

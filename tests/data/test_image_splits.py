@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.bad_files import BadFilesError, SkippedFile, write_skipped_csv
-from jaxcnn.data.decode import decode_and_resize
+from jaxcnn.data.decode import Decoding, decode_and_resize
 from jaxcnn.data.image_splits import StreamedSplit, check_source, decode_split
 from jaxcnn.data.source import Example
 
@@ -50,8 +50,9 @@ REASONS = [
 ]
 
 
-def _decode(source, **options):
-    return decode_split(source, **({"size_px": 8, "progress": False} | options))
+def _decode(source, *, mode="crop", num_channels=3, progress=False, **options):
+    decoding = Decoding(8, mode, num_channels)
+    return decode_split(source, decoding, progress=progress, **options)
 
 
 def _same_reasons(skipped):
@@ -61,7 +62,7 @@ def _same_reasons(skipped):
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"num_channels": 1}, {"resize_mode": "pad"}])
+@pytest.mark.parametrize("options", [{}, {"num_channels": 1}, {"mode": "pad"}])
 def test_images_are_decoded_in_the_order_of_the_source(options):
     source = _Files(5)
     split = _decode(source, **options)
@@ -73,7 +74,7 @@ def test_images_are_decoded_in_the_order_of_the_source(options):
     assert split.labels.dtype == np.int32
     assert split.class_names == CLASSES
     assert split.skipped == []
-    mode = options.get("resize_mode", "crop")
+    mode = options.get("mode", "crop")
     for i, image in enumerate(split.images):
         expected = decode_and_resize(_jpeg(i), 8, mode, num_channels=channels)
         np.testing.assert_array_equal(image, expected)
@@ -115,7 +116,7 @@ def test_options_out_of_range_are_named():
     with pytest.raises(ValueError, match="num_workers is 0"):
         _decode(_Files(2), num_workers=0)
     with pytest.raises(ValueError, match="unknown resize mode 'zoom'"):
-        _decode(_Files(2), resize_mode="zoom")
+        _decode(_Files(2), mode="zoom")
 
 
 def test_a_bar_is_drawn_on_a_terminal_alone(capsys, monkeypatch):
@@ -149,7 +150,7 @@ def test_check_source_keeps_the_good():
 
 def test_streamed_and_decoded_splits_are_alike():
     source = _Files(6)
-    decoded, streamed = _decode(source), StreamedSplit(source, size_px=8)
+    decoded, streamed = _decode(source), StreamedSplit(source, Decoding(8))
     assert decoded.image_shape == streamed.image_shape
     assert decoded.names == streamed.names
     np.testing.assert_array_equal(decoded.labels, streamed.labels)
@@ -161,7 +162,7 @@ def test_streamed_and_decoded_splits_are_alike():
 
 
 def test_streaming_marks_bad_files_as_missing():
-    split = StreamedSplit(_Files(20, BAD), size_px=8, max_bad_share=0.15)
+    split = StreamedSplit(_Files(20, BAD), Decoding(8), max_bad_share=0.15)
     images, found = split.gather(np.array([2, 3, 7]))
     assert found.tolist() == [True, False, False]
     assert images[0].any()
@@ -171,7 +172,7 @@ def test_streaming_marks_bad_files_as_missing():
 
 
 def test_streaming_raises_when_too_many_are_bad():
-    split = StreamedSplit(_Files(20, BAD), size_px=8, max_bad_share=0.1)
+    split = StreamedSplit(_Files(20, BAD), Decoding(8), max_bad_share=0.1)
     split.gather(np.array([3, 7, 3, 7]))
     with pytest.raises(BadFilesError, match="3 of 20 images are bad"):
         split.gather(np.array([12]))

@@ -46,7 +46,6 @@ class Coat(NamedTuple):
     """The colours of one animal."""
 
     fur: np.ndarray  # (3, size_px, size_px) float32, the pattern over the whole picture
-    base: Colour
     marking: Colour  # of muzzle, chest and paws
     has_blaze: bool  # a stripe of the marking's colour down the face
     has_bib: bool
@@ -67,13 +66,12 @@ def draw_coat(draws: Draws, canvas: Canvas, frame: Frame) -> Coat:
     base, second = _fur_colour(draws), _fur_colour(draws)
     marking = mix(base, _fur_colour(draws), 0.8) if draws.chance(0.6) else base
     # Lines must show on the fur: dark ink on all but dark fur.
-    is_light = luminance(base) + 0.5 * luminance(second) > 0.45
+    is_light = _luminance(base) + 0.5 * _luminance(second) > 0.45
     ink = mix(DARK, base, 0.12) if is_light else mix(base, LIGHT, 0.55)
     light_x, light_y = sin_cos(draws.uniform(-1.0, 1.0))
     strength = draws.uniform(0.02, 0.16)
     return Coat(
         fur=_draw_fur(draws, canvas, frame, base, second),
-        base=base,
         marking=marking,
         has_blaze=draws.chance(0.3),
         has_bib=draws.chance(0.5),
@@ -90,7 +88,7 @@ def draw_coat(draws: Draws, canvas: Canvas, frame: Frame) -> Coat:
     )
 
 
-def luminance(colour: Colour) -> float:
+def _luminance(colour: Colour) -> float:
     """Return how bright a colour is, from 0 to 1 (weights of ITU-R BT.601)."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
@@ -117,9 +115,9 @@ def _fur_colour(draws: Draws) -> Colour:
 
 
 def _in_contrast(colour: Colour, ground: Colour) -> Colour:
-    if abs(luminance(colour) - luminance(ground)) > 0.25:
+    if abs(_luminance(colour) - _luminance(ground)) > 0.25:
         return colour
-    return DARK if luminance(ground) > 0.4 else NOSES[1]
+    return DARK if _luminance(ground) > 0.4 else NOSES[1]
 
 
 def _draw_fur(
