@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from jaxcnn.augment import autocontrast, equalize, posterize, solarize
+from jaxcnn import augment
+
+autocontrast, equalize, posterize, solarize = map(
+    jax.jit, (augment.autocontrast, augment.equalize, augment.posterize, augment.solarize)
+)
 
 DRAWS = np.random.default_rng(0)
 SIZE = (24, 30)
@@ -71,6 +75,8 @@ def test_posterize_equals_pillow(bits):
 def test_compiled_over_a_batch_equals_the_plain_loop(change):
     images = jnp.stack([unit(PHOTOS[name]) for name in ("even", "dark", "narrow")])
     batch = jax.jit(jax.vmap(change))(images)
+    with jax.disable_jit():
+        np.testing.assert_allclose(batch[0], change(images[0]), atol=1e-6)
     np.testing.assert_allclose(batch, [change(image) for image in images], atol=1e-6)
     bfloat16 = jax.eval_shape(change, images[0].astype(jnp.bfloat16))
     assert bfloat16.dtype == jnp.bfloat16
