@@ -40,30 +40,30 @@ DEFAULT_ROWS = (
     Row("resnet50", 224, _TRAIN, 16),
     Row("resnet50", 224, _INFERENCE, 16),
 )
-SCALING_BATCH_SIZES = (1, 8, 32, 128)
-SCALING_SIZES_PX = (64, 96, 128, 160, 192, 224)
+_SCALING_BATCH_SIZES = (1, 8, 32, 128)
+_SCALING_SIZES_PX = (64, 96, 128, 160, 192, 224)
 _SCALING_BATCH = 32  # at which the sizes are compared
+SCALING_NETWORKS = (("six_conv", 64),)
 _DEFAULT_SIZE_PX = 224
 _DEFAULT_BATCH = 32
-# The network of the runs from scratch on photos: no large dense layers.
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "six_conv": {
+
+
+def model_options(network: str) -> dict[str, Any]:
+    """Give the options that a network is built with, beside its defaults."""
+    if network != "six_conv":
+        return {}
+    # That of the runs from scratch on photos: no large dense layers.
+    return {
         "batch_norm": True,
         "global_pooling": "average",
         "dense_widths": (),
         "dropout_rate": 0.4,
     }
-}
-
-
-def model_options(network: str) -> dict[str, Any]:
-    """Give the options that a network is built with, beside its defaults."""
-    return dict(_OPTIONS.get(network, {}))
 
 
 def num_classes(network: str) -> int:
     """Give the number of classes that a network is built with: cats and dogs, or ImageNet's."""
-    return 2 if network in _OPTIONS else 1000
+    return 2 if network == "six_conv" else 1000
 
 
 def parse_networks(text: str) -> list[tuple[str, int]]:
@@ -150,8 +150,8 @@ def scaling_rows(networks: Sequence[tuple[str, int]], modes: Sequence[str]) -> l
         for name, size_px in networks
         for mode in modes
         for row in (
-            *(Row(name, size_px, mode, batch) for batch in SCALING_BATCH_SIZES),
-            *(Row(name, size, mode, _SCALING_BATCH) for size in SCALING_SIZES_PX),
+            *(Row(name, size_px, mode, batch) for batch in _SCALING_BATCH_SIZES),
+            *(Row(name, size, mode, _SCALING_BATCH) for size in _SCALING_SIZES_PX),
         )
     ]
     return list(dict.fromkeys(rows))
