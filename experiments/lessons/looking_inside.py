@@ -1,7 +1,5 @@
 """Lessons that look into a trained network: feature maps, a filter's colours, softmax."""
 
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,75 +9,27 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course
 from experiments.lessons.filters import by_channel
 from experiments.lessons.lesson import Shown, words
-from experiments.lessons.training import settings, train
+from experiments.lessons.training import Trained, settings, train_cached
 from jaxcnn.host.text import percent
 from jaxcnn.losses import probabilities
 from jaxcnn.models import StagedNetwork
-from jaxcnn.runs import build
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 _MAPS = 4  # shown of each stage
 
 
-class Network(NamedTuple):
-    """The network that the lessons look into."""
-
-    model: StagedNetwork
-    variables: PyTree
-    accuracy: np.ndarray  # (epochs,) share of the test photos that were right
-    probabilities: np.ndarray  # (N, K) of the test photos
-
-
-def trained_network(course: Course) -> Network:
+def trained_network(course: Course) -> Trained:
     """Train the network on all training photos, or take it from the cache."""
-    chosen = _settings(course)
-    model = build.build_model(chosen, len(course.class_names))
-
-    def make() -> Arrays:
-        found = train(chosen, course.photos.train, evaluated=(course.photos.test,))
-        arrays = {f"variables/{name}": leaf for name, leaf in flatten(found.variables).items()}
-        return arrays | {"accuracy": found.accuracy[:, 0], "probabilities": found.probabilities}
-
-    cached = course.cached("network", make, chosen, len(course.photos.train))
-    leaves = {
-        k.removeprefix("variables/"): v for k, v in cached.items() if k.startswith("variables")
-    }
-    return Network(model, unflatten(leaves), cached["accuracy"], cached["probabilities"])
-
-
-def _settings(course: Course) -> TrainConfig:
-    return settings(
+    chosen = settings(
         image_size_px=course.sizes.image_px,
         num_epochs=course.sizes.num_epochs,
         augment="flip",
         dropout_rate=0.2,
         seed=course.seed,
     )
-
-
-def flatten(tree: PyTree) -> Arrays:
-    """Give the arrays of nested dicts by their paths, such as "params/head/linear/kernel"."""
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {"/".join(str(part.key) for part in path): np.asarray(leaf) for path, leaf in leaves}
-
-
-def unflatten(leaves: Arrays) -> PyTree:
-    """Give back what `flatten` took apart.
-
-    Example:
-      >>> unflatten({"params/head": 1, "params/stem": 2})
-      {'params': {'head': 1, 'stem': 2}, 'batch_stats': {}}
-    """
-    tree: dict[str, Any] = {"params": {}, "batch_stats": {}}
-    for path, leaf in leaves.items():
-        *above, last = path.split("/")
-        branch = tree
-        for name in above:
-            branch = branch.setdefault(name, {})
-        branch[last] = leaf
-    return tree
+    photos = course.photos
+    return train_cached(course, "network", chosen, photos.train, evaluated=(photos.test,))
 
 
 def maps_of(model: StagedNetwork, variables: PyTree, image: jax.Array) -> dict[str, jax.Array]:
@@ -98,21 +48,18 @@ def feature_maps(course: Course) -> Shown:
     found = {name: np.asarray(x)[0] for name, x in sorted(maps.items())}
     sizes = [_by(x) for x in found.values()]
     name = course.class_names[course.photos.test.labels[chosen]]
+    num_weights = sum(leaf.size for leaf in jax.tree.leaves(network.variables["params"]))
     return Shown(
         *words("depth", name=name, first=sizes[0], last=sizes[-1], num_layers=len(found)),
         _maps_figure(photo, found),
         {
             **{stage.replace("_", " "): _by(x) for stage, x in found.items()},
-            "weights of the network": f"{_count(network.variables['params']):,}",
-            "right of the test photos": percent(float(network.accuracy[-1])),
+            "weights of the network": f"{num_weights:,}",
+            "right of the test photos": percent(float(network.accuracy[-1, 0])),
         },
         (maps_of,),
-        {"maps": found, "accuracy": network.accuracy},
+        {"maps": found, "accuracy": network.accuracy[:, 0]},
     )
-
-
-def _count(tree: PyTree) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def _by(x: np.ndarray) -> str:
@@ -221,12 +168,12 @@ def softmax(course: Course) -> Shown:
     )
 
 
-def _surest(network: Network, course: Course, label: int) -> int:
+def _surest(network: Trained, course: Course, label: int) -> int:
     own = np.where(course.photos.test.labels == label, network.probabilities[:, label], -1)
     return int(own.argmax())
 
 
-def _least_sure(network: Network) -> int:
+def _least_sure(network: Trained) -> int:
     return int(network.probabilities.max(axis=1).argmin())
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
-from experiments.lessons.course import Arrays, Course, first_of
+from experiments.lessons.course import Course, first_of
 from experiments.lessons.lesson import Shown, words
-from experiments.lessons.training import settings, start, train, train_epoch
+from experiments.lessons.training import settings, start, train_cached, train_epoch
 from jaxcnn.host.text import percent, points
 from jaxcnn.plots.style import BLUE, GREY, HALO, INK, VERMILLION
 from jaxcnn.plots.text import font
@@ -65,13 +65,9 @@ def _curves(course: Course, cure: str) -> Curves:
         **{**_BARE, **cures()[cure]},
     )
 
-    def make() -> Arrays:
-        found = train(chosen, few, evaluated=evaluated)
-        return {"accuracy": found.accuracy, "right": np.concatenate(found.right[1:], axis=1)}
-
-    cached = course.cached(f"cure_{cure.replace(' ', '_')}", make, chosen, len(few))
-    few_right, validation_right, test_right = cached["accuracy"].T
-    return Curves(few_right, validation_right, test_right, cached["right"])
+    found = train_cached(course, f"cure_{cure.replace(' ', '_')}", chosen, few, evaluated=evaluated)
+    few_right, validation_right, test_right = found.accuracy.T
+    return Curves(few_right, validation_right, test_right, found.right[:, num_few:])
 
 
 def _num_few(course: Course) -> int:

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course, first_of
 from experiments.lessons.lesson import Shown, words
-from experiments.lessons.looking_inside import flatten, unflatten
-from experiments.lessons.training import settings, train
+from experiments.lessons.training import settings, train, train_cached
 from jaxcnn import pretrained
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import DecodedSplit
@@ -22,7 +21,6 @@ from jaxcnn.metrics.logistic_regression import fit_logistic_regression, predict,
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
 from jaxcnn.plots.text import font
-from jaxcnn.runs import build
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.features import extract, make_feature_step
 from jaxcnn.types import PyTree
@@ -151,18 +149,12 @@ def _own_backbone(course: Course) -> Backbone:
     )
     turned = _turned(course.photos.train, course.seed)
     test = first_of(_turned(course.photos.test, course.seed), len(course.photos.test))
-
-    def make() -> Arrays:
-        found = train(chosen, turned, evaluated=(test,), each_epoch=False)
-        return {**flatten(found.variables), "accuracy": found.accuracy[-1]}
-
-    found = course.cached("which_way_up", make, chosen, len(turned))
-    accuracy = float(found.pop("accuracy")[0])
-    learned = f"has learned to tell which way up photos are ({percent(accuracy, 0)} right)"
-    model = build.build_model(chosen, 4)
-    return Backbone(
-        model, unflatten(found), learned, 1, chosen.data.pixel_mean, chosen.data.pixel_std
-    )
+    how = {"evaluated": (test,), "each_epoch": False}
+    found = train_cached(course, "which_way_up", chosen, turned, **how)
+    right = percent(float(found.accuracy[-1, 0]), 0)
+    learned = f"has learned to tell which way up photos are ({right} right)"
+    mean, std = chosen.data.pixel_mean, chosen.data.pixel_std
+    return Backbone(found.model, found.variables, learned, 1, mean, std)
 
 
 def _turned(photos: DecodedSplit, seed: int) -> DecodedSplit:

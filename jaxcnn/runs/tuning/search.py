@@ -27,17 +27,28 @@ def check_search(config: TrainConfig) -> None:
     """Check what is looked for, before settings are completed and data is read.
 
     Args:
-      config: settings as they were given.
+      config: settings as they were given, some of them None.
 
     Raises:
-      ValueError: if the sweep cannot be read, or a value is both given and looked for.
+      ValueError: if the sweep cannot be read, a value is both given and looked for, or the run has
+        two phases.
     """
-    swept = (
-        [axis.name for axis in parse_sweep(config.run.sweep)]
-        if config.run.sweep is not None
-        else []
-    )
-    config_lib.check_search(config, swept)
+    run = config.run
+    swept = [] if run.sweep is None else [axis.name for axis in parse_sweep(run.sweep)]
+    if not is_asked_for(config):
+        return
+    if run.sweep and run.find_learning_rate:
+        raise ValueError("sweep and find_learning_rate exclude each other; give one.")
+    option = "sweep" if run.sweep else "find_learning_rate"
+    if config.training.fine_tune:
+        raise ValueError(
+            f"{option} is for a single phase of training, and fine_tune has two; give "
+            "freeze=backbone or freeze=none instead, or set the rates yourself."
+        )
+    given, defaults = config.flat(), TrainConfig().flat()
+    for name in swept or ["learning_rate"]:
+        if given[name] != defaults[name]:
+            raise ValueError(f"{name} is given and {option} is to find it; give one of the two.")
 
 
 def go_on(workdir: Path, config: TrainConfig) -> TrainConfig:
