@@ -3,7 +3,6 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.host.files import write_json
@@ -12,7 +11,7 @@ from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.single import Run
 from jaxcnn.runs.transfer import Start
-from jaxcnn.runs.tuning.learning_rate_finder import try_rates
+from jaxcnn.runs.tuning.learning_rate_finder import find_learning_rate
 from jaxcnn.runs.tuning.sweep import parse_sweep, run_sweep
 
 logger = logging.getLogger(__name__)
@@ -97,11 +96,10 @@ def choose(
     if not is_asked_for(config) or folder.best_trial.exists():
         return config
     run = Run(config, folder, data, start=start, progress=progress)
-    best: dict[str, Any]
     if config.run.sweep:
         best = run_sweep(run.context, run.start_variables())
     else:
-        best = {"learning_rate": try_rates(run.context, run.start_variables()).suggestion}
+        best = {"learning_rate": find_learning_rate(run.context, run.start_variables())}
     config = config.replace(**best)
     write_json(folder.best_trial, best)
     write_json(folder.config, config_lib.to_json(config))
