@@ -16,7 +16,7 @@ def make_task(spec: dict[str, Any]) -> Task:
 
     Args:
       spec: "torch", whether PyTorch is to multiply, or else JAX and numpy; "dtype"; "seconds" to
-        spend on each; "cores" of this process.
+        spend on each.
 
     Returns:
       "gflops" of the best matrix product by library; of JAX also "copy_gb_per_s", read and written.
@@ -57,7 +57,9 @@ def _copy_on_host(spec: dict[str, Any]) -> float:
     """Copy with one thread per core, each its own part."""
     import numpy as np
 
-    count = spec["cores"]
+    from jaxcnn.data.workers import usable_cores
+
+    count = usable_cores()
     parts = [np.ones(_COPIED_BYTES // 8 // count) for _ in range(count)]
     targets = [np.zeros_like(part) for part in parts]
     with ThreadPoolExecutor(count) as pool:

@@ -6,7 +6,6 @@ from typing import Any
 from experiments.benchmarks import contest
 from experiments.benchmarks.contest import Settings
 from experiments.benchmarks.workers import WorkerError
-from jaxcnn.data.workers import usable_cores
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +26,7 @@ def measure_peaks(settings: Settings) -> dict[str, Any]:
     result: dict[str, Any] = {"by_library": by_library}
     for torch in (False, True):
         logger.info(f"the machine's peak: {'torch_peak' if torch else 'peak'}")
-        spec = {
-            "torch": torch,
-            "dtype": settings.dtype,
-            "seconds": _SECONDS,
-            "cores": usable_cores(),
-        }
+        spec = {"torch": torch, "dtype": settings.dtype, "seconds": _SECONDS}
         try:
             with contest.start_worker("peak_worker", spec, settings, torch=torch) as worker:
                 found = worker.ready()

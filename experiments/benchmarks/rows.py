@@ -44,8 +44,6 @@ _SCALING_BATCH_SIZES = (1, 8, 32, 128)
 _SCALING_SIZES_PX = (64, 96, 128, 160, 192, 224)
 _SCALING_BATCH = 32  # at which the sizes are compared
 SCALING_NETWORKS = (("six_conv", 64),)
-_DEFAULT_SIZE_PX = 224
-_DEFAULT_BATCH = 32
 
 
 def model_options(network: str) -> dict[str, Any]:
@@ -82,20 +80,21 @@ def parse_networks(text: str) -> list[tuple[str, int]]:
       >>> parse_networks("resnet50:160, six_conv")
       [('resnet50', 160), ('six_conv', 150)]
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
+    networks = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, colon, size = part.partition(":")
+        if colon and not (size.isdecimal() and int(size)):
+            raise ValueError(f"networks has {part!r}; expected name:size_px such as resnet50:224.")
+        networks.append((name, int(size) if colon else _default("size_px", 224, network=name)))
+    if not networks:
         raise ValueError("networks is empty; expected name:size_px, comma-separated.")
-    return [_parse_network(part) for part in parts]
+    return networks
 
 
-def _parse_network(part: str) -> tuple[str, int]:
-    name, colon, size = part.partition(":")
-    if not colon:
-        sizes = [row.size_px for row in DEFAULT_ROWS if row.network == name]
-        return name, sizes[0] if sizes else _DEFAULT_SIZE_PX
-    if not size.isdecimal() or int(size) < 1:
-        raise ValueError(f"networks has {part!r}; expected name:size_px such as resnet50:224.")
-    return name, int(size)
+def _default(field: str, otherwise: int, **known: Any) -> int:
+    """Give a field of the first of `DEFAULT_ROWS` that has the known ones, if there is any."""
+    rows = (row._asdict() for row in DEFAULT_ROWS)
+    return next((row[field] for row in rows if known.items() <= row.items()), otherwise)
 
 
 def make_rows(
@@ -121,18 +120,13 @@ def make_rows(
         chosen = [row for row in DEFAULT_ROWS if row.mode in modes]
     else:
         chosen = [
-            Row(name, size, mode, _default_batch(name, size, mode))
+            Row(name, size, mode, _default("batch_size", 32, network=name, size_px=size, mode=mode))
             for name, size in networks
             for mode in modes
         ]
     if batch_sizes is not None:
         chosen = [row._replace(batch_size=size) for row in chosen for size in batch_sizes]
     return list(dict.fromkeys(chosen))
-
-
-def _default_batch(network: str, size_px: int, mode: str) -> int:
-    sizes = [row.batch_size for row in DEFAULT_ROWS if row[:3] == (network, size_px, mode)]
-    return sizes[0] if sizes else _DEFAULT_BATCH
 
 
 def scaling_rows(networks: Sequence[tuple[str, int]], modes: Sequence[str]) -> list[Row]:

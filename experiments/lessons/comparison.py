@@ -41,7 +41,6 @@ def histograms(course: Course) -> Shown:
             for bounds in [wilson_interval(round(value * len(labels)), len(labels))]
         },
         (count_and_tell,),
-        {"accuracies": accuracies, "chance": chance},
     )
 
 

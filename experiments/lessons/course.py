@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ import numpy as np
 
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
 from jaxcnn.data.image_splits import DecodedSplit, decode_split
-from jaxcnn.data.source import Source, Splits, SubsetSource, example_labels
+from jaxcnn.data.source import Source, Splits, SubsetSource, digest_of, example_labels
 from jaxcnn.host.files import write_arrays
 
 Arrays = dict[str, np.ndarray]
@@ -158,7 +157,7 @@ class Course:
           The arrays.
         """
         path = self.folder / f"{name}.npz"
-        origin = digest(self.about, metadata.version("jaxcnn"), repr(about))
+        origin = digest_of(self.about, metadata.version("jaxcnn"), repr(about))
         found = _read(path, origin)
         if found is None:
             found = dict(make())
@@ -198,11 +197,6 @@ def first_of(split: DecodedSplit, count: int) -> DecodedSplit:
         labels=split.labels[:count],
         names=split.names[:count],
     )
-
-
-def digest(*parts: str) -> str:
-    """Digest texts to a short one."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _read(path: Path, origin: str) -> Arrays | None:

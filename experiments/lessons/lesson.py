@@ -23,7 +23,6 @@ class Shown(NamedTuple):
       figure: in the colours of `plots.style`.
       numbers: what the code gave, each with its name.
       code: the functions whose lines made it.
-      facts: the values behind all of it, for whoever wants to check them.
     """
 
     text: str
@@ -31,7 +30,6 @@ class Shown(NamedTuple):
     figure: Figure
     numbers: Mapping[str, str]
     code: tuple[Callable[..., Any], ...]
-    facts: Mapping[str, Any]
 
 
 class Lesson(NamedTuple):

@@ -1,5 +1,7 @@
 """Lessons that look into a trained network: feature maps, a filter's colours, softmax."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,18 +19,13 @@ from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 _MAPS = 4  # shown of each stage
+_COLOURS = ("red", "green", "blue")
 
 
 def trained_network(course: Course) -> Trained:
     """Train the network on all training photos, or take it from the cache."""
-    chosen = settings(
-        image_size_px=course.sizes.image_px,
-        num_epochs=course.sizes.num_epochs,
-        augment="flip",
-        dropout_rate=0.2,
-        seed=course.seed,
-    )
-    photos = course.photos
+    photos, num_epochs = course.photos, course.sizes.num_epochs
+    chosen = settings(course, num_epochs=num_epochs, augment="flip", dropout_rate=0.2)
     return train_cached(course, "network", chosen, photos.train, evaluated=(photos.test,))
 
 
@@ -58,7 +55,6 @@ def feature_maps(course: Course) -> Shown:
             "right of the test photos": percent(float(network.accuracy[-1, 0])),
         },
         (maps_of,),
-        {"maps": found, "accuracy": network.accuracy[:, 0]},
     )
 
 
@@ -91,8 +87,8 @@ def colours(course: Course) -> Shown:
     photo = course.large_photos.images[0]
     kernels = np.asarray(network.variables["params"]["block_1"]["conv"]["kernel"])
     number = int(np.argmax(kernels.std(axis=(0, 1, 2))))
-    kernel = kernels[:, :, :, number]
-    slices, whole = map(np.asarray, by_channel(_as_floats(photo), jnp.asarray(kernel)))
+    kernel, pixels = kernels[:, :, :, number], normalize(to_unit_interval(jnp.asarray(photo)))
+    slices, whole = map(np.asarray, by_channel(pixels, jnp.asarray(kernel)))
     error = float(np.abs(slices.sum(axis=2) - whole).max())
     name = course.class_names[course.large_photos.labels[0]]
     return Shown(
@@ -104,12 +100,7 @@ def colours(course: Course) -> Shown:
             "sum of the slices, less the whole": f"at most {error:.1e}",
         },
         (by_channel,),
-        {"slices": slices, "whole": whole, "kernel": kernel},
     )
-
-
-def _as_floats(photo: np.ndarray) -> jax.Array:
-    return normalize(to_unit_interval(jnp.asarray(photo)))
 
 
 def _colours_figure(
@@ -118,22 +109,17 @@ def _colours_figure(
     figure = drawing.new_figure(7.2, 4, 3)
     rows = np.array(figure.axes).reshape(4, 3)
     scale = float(np.quantile(np.abs(slices), 0.99))
-    for channel, colour in enumerate(("red", "green", "blue")):
-        drawing.picture(rows[channel, 0], photo[:, :, channel], f"{colour} of the photo")
-        strongest = float(np.abs(kernel).max()) * 1.2
-        drawing.number_grid(
-            rows[channel, 1], kernel[:, :, channel], f"weights for {colour}", digits=2, size=9,
-            strongest=strongest,
-        )  # fmt: skip
-        drawing.signed_picture(
-            rows[channel, 2], slices[:, :, channel], f"output for {colour}", scale=scale
-        )
+    strongest = float(np.abs(kernel).max()) * 1.2
+    look: dict[str, Any] = {"digits": 2, "size": 9, "strongest": strongest}
+    for i, (colour, (left, middle, right)) in enumerate(zip(_COLOURS, rows, strict=False)):
+        drawing.picture(left, photo[:, :, i], f"{colour} of the photo")
+        drawing.number_grid(middle, kernel[:, :, i], f"weights for {colour}", **look)
+        drawing.signed_picture(right, slices[:, :, i], f"output for {colour}", scale=scale)
     drawing.picture(rows[3, 0], photo, "the photo")
     rows[3, 1].axis("off")
     rows[3, 1].text(0.5, 0.5, "red + green + blue =", **drawing.font(drawing.SMALL, ha="center"))
-    drawing.signed_picture(
-        rows[3, 2], whole, "the feature map", scale=float(np.quantile(np.abs(whole), 0.99))
-    )
+    scale = float(np.quantile(np.abs(whole), 0.99))
+    drawing.signed_picture(rows[3, 2], whole, "the feature map", scale=scale)
     return figure
 
 
@@ -164,7 +150,6 @@ def softmax(course: Course) -> Shown:
         _softmax_figure(photos, logits, shares, names),
         {**numbers, "sums of probabilities": sums},
         (answer,),
-        {"logits": logits, "probabilities": shares},
     )
 
 
@@ -188,13 +173,11 @@ def _softmax_figure(
         drawing.picture(row[0], photo)
         texts = [f"{scores[i]:.1f}".replace("-", "\u2212") for i in shown]
         drawing.bars(row[1], labels, [scores[i] for i in shown], texts)
-        drawing.bars(
-            row[2], labels, [share[i] for i in shown], [percent(share[i], 0) for i in shown]
-        )
+        texts = [percent(share[i], 0) for i in shown]
+        drawing.bars(row[2], labels, [share[i] for i in shown], texts)
         for axes in row[1:]:
             axes.set_xticks([])
-            axes.spines[["top", "right", "bottom"]].set_visible(False)
-            axes.spines["left"].set_visible(False)
+            axes.spines[:].set_visible(False)
             axes.axvline(0, color=drawing.GREY, linewidth=1)
             axes.tick_params(length=0)
         limit = float(np.abs(logits).max()) * 1.5

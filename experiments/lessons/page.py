@@ -9,8 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from experiments.lessons.course import Course, digest
+from experiments.lessons.course import Course
 from experiments.lessons.lesson import Lesson, code_of
+from jaxcnn.data.source import digest_of
 from jaxcnn.host.files import write_json
 from jaxcnn.host.text import counted
 from jaxcnn.plots.themes import web_pair
@@ -101,11 +102,11 @@ def _part_path(course: Course, lesson: Lesson) -> Path:
 def _about(course: Course, lesson: Lesson) -> str:
     """Tell by a text what a part was made from: the photos, the sizes, and the lessons' code."""
     about = (course.about, repr(course.sizes), str(course.weights), lesson.name)
-    return digest(*about, _lessons_code(), metadata.version("jaxcnn"))
+    return digest_of(*about, _lessons_code(), metadata.version("jaxcnn"))
 
 
 @functools.cache
 def _lessons_code() -> str:
     folder = Path(__file__).parent
     files = (*folder.glob("*.py"), *folder.glob("templates/words/*.jinja"))
-    return digest(*(path.read_text(encoding="utf-8") for path in sorted(files)))
+    return digest_of(*(path.read_text(encoding="utf-8") for path in sorted(files)))

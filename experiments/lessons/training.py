@@ -43,10 +43,12 @@ class Trained(NamedTuple):
     probabilities: np.ndarray
 
 
-def settings(**given: Any) -> TrainConfig:
+def settings(course: Course, **given: Any) -> TrainConfig:
     """Complete settings of a small network: four convolutions, so that it learns in seconds."""
     small: dict[str, Any] = {
-        "image_size_px": 48,
+        "image_size_px": course.sizes.image_px,
+        "stored_size_px": course.sizes.image_px,
+        "seed": course.seed,
         "augment": "none",
         "dropout_rate": 0.0,
         "label_smoothing": 0.0,
@@ -55,8 +57,7 @@ def settings(**given: Any) -> TrainConfig:
         "weight_decay": 0.0,
         "depth": 4,
     }
-    given = small | given
-    return config.resolve(make_config(**{"stored_size_px": given["image_size_px"]} | given))
+    return config.resolve(make_config(**{**small, **given}))
 
 
 def train_cached(

@@ -9,13 +9,19 @@ from typing import Any
 from jaxcnn.host.names import unknown_name
 
 
-def _setting(default: Any, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": text})
+def _setting(default: Any, text: str, *, model_option: bool = False) -> Any:
+    about = {"help": text, "model_option": model_option}
+    return dataclasses.field(default=default, metadata=about)
 
 
 def _preset(text: str) -> Any:
     """Make a setting whose default is the preset of the data set, the network and the weights."""
     return _setting(None, text)
+
+
+def _model_option(text: str) -> Any:
+    """Make a setting that only some networks have."""
+    return _setting(None, text, model_option=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,26 +102,26 @@ class NetworkSettings:
         None, "name of the network; default six_conv, with `pretrained` efficientnet_lite0."
     )
     head: str = _setting("softmax", "softmax, or sigmoid: a single output, for two classes.")
-    dropout_rate: float | None = _preset("share of units dropped in training, in [0, 1).")
-    width_multiplier: float | None = _preset(
+    dropout_rate: float | None = _model_option("share of units dropped in training, in [0, 1).")
+    width_multiplier: float | None = _model_option(
         "factor on the number of channels of each layer; below 1 is a smaller network."
     )
-    depth: int | None = _preset("number of convolution blocks; fewer is a smaller network.")
-    batch_norm: bool | None = _preset("BatchNorm after each convolution.")
-    global_pooling: str | None = _preset(
+    depth: int | None = _model_option("number of convolution blocks; fewer is a smaller network.")
+    batch_norm: bool | None = _model_option("BatchNorm after each convolution.")
+    global_pooling: str | None = _model_option(
         "none (flatten) or average, before the fully connected layers."
     )
-    dense_widths: tuple[int, ...] | None = _preset(
+    dense_widths: tuple[int, ...] | None = _model_option(
         "units of the fully connected layers before the last, comma-separated; '' is none."
     )
-    padding: str | None = _setting(
-        None, "padding of the convolutions: same or valid; for some networks same or symmetric."
+    padding: str | None = _model_option(
+        "padding of the convolutions: same or valid; for some networks same or symmetric."
     )
-    drop_path_rate: float | None = _setting(
-        None, "share of residual branches dropped in training (stochastic depth), in [0, 1)."
+    drop_path_rate: float | None = _model_option(
+        "share of residual branches dropped in training (stochastic depth), in [0, 1)."
     )
-    pooling: str | None = _setting(None, "kind of pooling: max or avg.")
-    activation: str | None = _setting(None, "activation function, e.g. relu, sigmoid, tanh, gelu.")
+    pooling: str | None = _model_option("kind of pooling: max or avg.")
+    activation: str | None = _model_option("activation function, e.g. relu, sigmoid, tanh, gelu.")
     model_options: str | None = _setting(
         None,
         "further options of the network: name=value, comma-separated; an unknown name is refused "
@@ -140,7 +146,7 @@ class NetworkSettings:
         "layers that keep the weights they start from: backbone (all but the last), a number of "
         "stages, or none; default backbone with `pretrained`, none with `fine_tune`.",
     )
-    freeze_batch_norm: bool | None = _preset(
+    freeze_batch_norm: bool | None = _model_option(
         "BatchNorm keeps the averages that it starts from, in training too."
     )
     head_init: str = _setting(
@@ -378,20 +384,10 @@ MACHINE_SETTINGS = (
     "eval_batch_size",
 )
 
-# Settings that only some networks have; they are passed on where given.
-MODEL_OPTIONS = (
-    "dropout_rate",
-    "width_multiplier",
-    "depth",
-    "batch_norm",
-    "global_pooling",
-    "dense_widths",
-    "padding",
-    "pooling",
-    "activation",
-    "drop_path_rate",
-    "freeze_batch_norm",
+MODEL_OPTIONS = tuple(
+    f.name for f in dataclasses.fields(NetworkSettings) if f.metadata["model_option"]
 )
+"""Settings that only some networks have; they are passed on where given."""
 
 
 def starts_from_weights(config: TrainConfig) -> bool:

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 _FORM = "name:low..high:log|linear:count"
-_SCALES = ("log", "linear")
+_SPACES: dict[str, Callable[..., np.ndarray]] = {"log": np.geomspace, "linear": np.linspace}
 _RANGES = {
     "learning_rate": ("above 0", lambda value: value > 0),
     "weight_decay": ("at least 0", lambda value: value >= 0),
@@ -68,27 +68,19 @@ def parse_sweep(text: str) -> list[Axis]:
 
 
 def _parse_part(part: str) -> Axis:
-    words = [word.strip() for word in part.split(":")]
-    low, dots, high = words[1].partition("..") if len(words) == 4 else ("", "", "")
-    if len(words) != 4 or not dots:
-        raise ValueError(f"sweep: {part!r} must be {_FORM}, parts separated by commas.")
-    name, _, scale, count_text = words
-    if name not in HYPERPARAMETERS:
-        raise unknown_name("hyper-parameter of the sweep", name, HYPERPARAMETERS)
-    if scale not in _SCALES:
-        raise unknown_name(f"scale in the sweep's {part!r}:", scale, _SCALES)
     try:
-        first, last, count = float(low), float(high), int(count_text)
+        name, ends, scale, count_text = (word.strip() for word in part.split(":"))
+        low, high = map(float, ends.split(".."))
+        count = int(count_text)
     except ValueError:
         raise ValueError(
-            f"sweep: {part!r} must be {_FORM}, with numbers low and high and a whole count."
+            f"sweep: {part!r} must be {_FORM}, with numbers low and high and a whole count, parts "
+            "separated by commas."
         ) from None
-    _check_part(part, name, scale, first, last, count)
-    space = np.geomspace if scale == "log" else np.linspace
-    return Axis(name, scale, tuple(float(f"{v:.4g}") for v in space(first, last, count)))
-
-
-def _check_part(part: str, name: str, scale: str, low: float, high: float, count: int) -> None:
+    if name not in HYPERPARAMETERS:
+        raise unknown_name("hyper-parameter of the sweep", name, HYPERPARAMETERS)
+    if scale not in _SPACES:
+        raise unknown_name(f"scale in the sweep's {part!r}:", scale, _SPACES)
     expected, holds = _RANGES[name]
     if not all(math.isfinite(end) and holds(end) for end in (low, high)):
         raise ValueError(f"sweep: {part!r} must have low and high {expected}.")
@@ -96,6 +88,8 @@ def _check_part(part: str, name: str, scale: str, low: float, high: float, count
         raise ValueError(f"sweep: {part!r} must have low below high and a count of at least 2.")
     if scale == "log" and low <= 0:
         raise ValueError(f"sweep: {part!r} must start above 0 for log; use linear, or another low.")
+    values = _SPACES[scale](low, high, count)
+    return Axis(name, scale, tuple(float(f"{value:.4g}") for value in values))
 
 
 @dataclasses.dataclass
