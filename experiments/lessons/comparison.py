@@ -48,7 +48,7 @@ def _bars_figure(accuracies: dict[str, float], chance: float) -> Figure:
     figure = drawing.new_figure(2.4)
     axes = drawing.chart(figure.axes[0], x="right of the test photos", y="")
     texts = [percent(value) for value in accuracies.values()]
-    drawing.bars(axes, list(accuracies), list(accuracies.values()), texts)
+    drawing.bars(axes, list(accuracies), np.array(list(accuracies.values())), texts)
     axes.axvline(chance, color=VERMILLION, linestyle="--", linewidth=1.6)
     axes.text(chance + 0.015, -0.5, "guessing", **font(drawing.SMALL, color=VERMILLION))
     axes.set(xlim=(0, 1.18), ylim=(2.5, -0.75))

@@ -109,12 +109,8 @@ class Course:
     @functools.cached_property
     def photos(self) -> Photos:
         """The photos as the networks see them."""
-        sizes, found = self.sizes, self._sources
-        return Photos(
-            self._decoded("train", found.train, sizes.num_train),
-            self._decoded("validation", found.validation, sizes.num_validation),
-            self._decoded("test", found.test, sizes.num_test),
-        )
+        counts = (self.sizes.num_train, self.sizes.num_validation, self.sizes.num_test)
+        return Photos(*map(self._decoded, Photos._fields, self._sources, counts))
 
     @functools.cached_property
     def large_photos(self) -> DecodedSplit:

@@ -83,12 +83,10 @@ def _without_docstring(source: str) -> str:
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
     lines = source.splitlines()
-    first = function.body[1] if ast.get_docstring(function) is not None else function.body[0]
     arguments = function.args
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
         argument.annotation = None
-    start = function.body[0].end_lineno if first is not function.body[0] else None
-    body = lines[start:] if start is not None else lines[first.lineno - 1 :]
+    body = lines[function.body[0].end_lineno :]
     return "\n".join([f"def {function.name}({ast.unparse(arguments)}):", *body])
 
 

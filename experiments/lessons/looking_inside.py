@@ -135,7 +135,8 @@ def answer(
 def softmax(course: Course) -> Shown:
     """Show scores and probabilities of a sure, another sure and an unsure photo."""
     network = trained_network(course)
-    chosen = [_surest(network, course, 0), _surest(network, course, 1), _least_sure(network)]
+    least_sure = int(network.probabilities.max(axis=1).argmin())
+    chosen = [_surest(network, course, 0), _surest(network, course, 1), least_sure]
     photos, names = course.photos.test.images[chosen], course.class_names
     found = answer(network.model, network.variables, jnp.asarray(photos))
     logits, shares = (np.asarray(x, np.float64) for x in found)
@@ -158,30 +159,24 @@ def _surest(network: Trained, course: Course, label: int) -> int:
     return int(own.argmax())
 
 
-def _least_sure(network: Trained) -> int:
-    return int(network.probabilities.max(axis=1).argmin())
-
-
 def _softmax_figure(
     photos: np.ndarray, logits: np.ndarray, shares: np.ndarray, names: tuple[str, ...]
 ) -> Figure:
     figure = drawing.new_figure(4.6, 3, 3, width_ratios=(1, 1.1, 1.1))
     rows = np.array(figure.axes).reshape(3, 3)
     for row, photo, scores, share in zip(rows, photos, logits, shares, strict=True):
-        shown = np.argsort(-share, kind="stable")[:4] if len(names) > 4 else range(len(names))
+        shown = np.argsort(-share, kind="stable")[:4] if len(names) > 4 else np.arange(len(names))
         labels = [names[i] for i in shown]
         drawing.picture(row[0], photo)
         texts = [f"{scores[i]:.1f}".replace("-", "\u2212") for i in shown]
-        drawing.bars(row[1], labels, [scores[i] for i in shown], texts)
-        texts = [percent(share[i], 0) for i in shown]
-        drawing.bars(row[2], labels, [share[i] for i in shown], texts)
+        drawing.bars(row[1], labels, scores[shown], texts)
+        drawing.bars(row[2], labels, share[shown], [percent(share[i], 0) for i in shown])
         for axes in row[1:]:
             axes.set_xticks([])
             axes.spines[:].set_visible(False)
             axes.axvline(0, color=drawing.GREY, linewidth=1)
             axes.tick_params(length=0)
-        limit = float(np.abs(logits).max()) * 1.5
-        row[1].set_xlim(-limit, limit)
+        row[1].set_xlim(np.array([-1.5, 1.5]) * np.abs(logits).max())
         row[2].set_xlim(0, 1.45)
     drawing.heading(rows[0, 1], "scores", size=drawing.LABEL)
     drawing.heading(rows[0, 2], "probabilities", size=drawing.LABEL)

@@ -292,6 +292,24 @@ def test_photos_are_loaded_by_this_library_and_by_pillow(tmp_path):
     assert lines[1].split()[-1] == "1.00"
 
 
+@pytest.mark.parametrize("mode", ["train", "inference"])
+def test_a_step_of_pytorch_trains_or_only_infers(mode):
+    torch = pytest.importorskip("torch")
+    from experiments.benchmarks.torch_worker import make_step
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.0), torch.nn.Linear(12, 2))
+    images, labels = torch.randn(4, 3, 2, 2), torch.tensor([0, 1, 1, 0])
+    before = torch.nn.functional.cross_entropy(model(images), labels)
+    before.backward()
+    expected = [(p - 1e-3 * p.grad if mode == "train" else p).detach() for p in model.parameters()]
+    spec = {"contestant": "torch", "mode": mode, "dtype": "float32"}
+    make_step(model, images, labels, spec)()
+    assert model.training is (mode == "train")
+    for found, wanted in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(found.detach(), wanted)
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
