@@ -18,10 +18,12 @@ from typing import Any
 from absl import flags
 
 from jaxcnn.cli import command_line, help_text, train
+from jaxcnn.host.files import read_rows
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.plots import plot_comparison_curves
 from jaxcnn.runs import train_and_evaluate
 from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.folder import Workdir
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "all three": {},
@@ -46,14 +48,15 @@ def main(words: list[str]) -> None:
         for line in command_line.prepare():
             print(line)
         folder = Path(_WORKDIR.value)
-        summaries = {name: _run(config, folder, name) for name in VARIANTS}
+        runs = {name: _run(config, folder, name) for name in VARIANTS}
     except Interrupted as stop:
         print(f"{stop} The same command goes on.", file=sys.stderr)
         sys.exit(128 + stop.signal_number)
     except ValueError as mistake:
         command_line.refuse(mistake)
-    print(table(summaries, {name: _history(folder, name)[-1] for name in VARIANTS}))
-    curves = {name: _history(folder, name) for name in VARIANTS}
+    curves = {name: read_rows(run.metrics) for name, run in runs.items()}
+    summaries = {name: json.loads(run.summary.read_text()) for name, run in runs.items()}
+    print(table(summaries, {name: rows[-1] for name, rows in curves.items()}))
     print(plot_comparison_curves(folder / "curves.png", curves))
 
 
@@ -65,14 +68,13 @@ def table(summaries: Mapping[str, Any], last_rows: Mapping[str, Any]) -> str:
       last_rows: the last row of each run's history.
 
     Returns:
-      A row a run: test accuracy with its 95 % interval, and the last epoch's train and validation
-      accuracy and their gap.
+      One row per run: test accuracy with its 95 % interval, and the last epoch's train and
+      validation accuracy and their gap.
     """
     lines = ["| run | test | 95 % interval | train, last epoch | validation, last epoch | gap |"]
     lines.append("|---|---|---|---|---|---|")
     for name, summary in summaries.items():
-        low, high = summary["test_accuracy_interval"]
-        row = last_rows[name]
+        (low, high), row = summary["test_accuracy_interval"], last_rows[name]
         gap = row["train_accuracy"] - row["validation_accuracy"]
         lines.append(
             f"| {name} | {summary['test_accuracy']:.1%} | {low:.1%} to {high:.1%} | "
@@ -81,22 +83,13 @@ def table(summaries: Mapping[str, Any], last_rows: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _run(config: TrainConfig, folder: Path, name: str) -> dict[str, Any]:
-    summary = _folder(folder, name) / "summary.json"
-    if not summary.exists():
+def _run(config: TrainConfig, folder: Path, name: str) -> Workdir:
+    """Train a variant, unless it is trained; return its folder."""
+    run = Workdir(folder / name.replace(" ", "_").lower())
+    if not run.summary.exists():
         print(f"--- {name}")
-        changed = config.replace(**VARIANTS[name])
-        train_and_evaluate.train_classifier(changed, _folder(folder, name), resume=True)
-    return json.loads(summary.read_text())
-
-
-def _history(folder: Path, name: str) -> list[dict[str, Any]]:
-    text = (_folder(folder, name) / "metrics.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def _folder(folder: Path, name: str) -> Path:
-    return folder / name.replace(" ", "_").lower()
+        train_and_evaluate.train_classifier(config.replace(**VARIANTS[name]), run.path, resume=True)
+    return run
 
 
 if __name__ == "__main__":

@@ -23,7 +23,14 @@ from absl import flags
 from experiments.benchmarks import session
 from experiments.benchmarks.contest import Settings
 from experiments.benchmarks.results import CONTESTANTS
-from experiments.benchmarks.rows import DTYPES, MODES, parse_networks
+from experiments.benchmarks.rows import (
+    DTYPES,
+    MODES,
+    SCALING_NETWORKS,
+    make_rows,
+    parse_networks,
+    scaling_rows,
+)
 from jaxcnn.cli import command_line, help_text
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
@@ -79,12 +86,12 @@ def main(words: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         plan = _read_plan(words)
-        report = session.measure(plan, say=_say)
+        report = session.measure(plan)
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
     except KeyboardInterrupt:
         sys.exit("stopped.")
-    print(session.text(report, by_scale=plan.scaling))
+    print(session.text(plan, report))
 
 
 def _read_plan(words: list[str]) -> session.Plan:
@@ -98,29 +105,26 @@ def _read_plan(words: list[str]) -> session.Plan:
         batch_sizes = command_line.whole_numbers(_BATCH_SIZES.value)
         if not batch_sizes or min(batch_sizes) < 1:
             raise ValueError(f"batch_sizes is {_BATCH_SIZES.value!r}; expected numbers above 0.")
+    modes, grows = _choices("modes", MODES), _SCALING.value
+    growing = networks or SCALING_NETWORKS
     return session.Plan(
-        networks=networks,
-        modes=_choices("modes", MODES),
-        batch_sizes=batch_sizes,
-        settings=_read_settings(),
-        photos=_PHOTOS.value,
-        pipelines=_PIPELINES.value,
-        scaling=_SCALING.value,
+        rows=scaling_rows(growing, modes) if grows else make_rows(networks, modes, batch_sizes),
+        settings=Settings(
+            contestants=_choices("contestants", CONTESTANTS),
+            rounds=_ROUNDS.value,
+            seconds=_SECONDS.value,
+            dtype=_choice("dtype", _DTYPE.value, DTYPES),
+            reuse_memory=bool(flags.FLAGS["reuse_memory"].value),
+            torch_python=_TORCH_PYTHON.value,
+            limit_seconds=60 * _LIMIT_MINUTES.value,
+        ),
+        grows=grows,
+        epochs_of=growing if grows and "train" in modes else (),
         peaks=_PEAKS.value,
+        pipelines=_PIPELINES.value and not grows,
+        photos=_PHOTOS.value,
         json=_JSON.value,
         chart=_CHART.value,
-    )
-
-
-def _read_settings() -> Settings:
-    return Settings(
-        contestants=_choices("contestants", CONTESTANTS),
-        rounds=_ROUNDS.value,
-        seconds=_SECONDS.value,
-        dtype=_choice("dtype", _DTYPE.value, DTYPES),
-        reuse_memory=bool(flags.FLAGS["reuse_memory"].value),
-        torch_python=_TORCH_PYTHON.value,
-        limit_seconds=60 * _LIMIT_MINUTES.value,
     )
 
 
@@ -140,9 +144,5 @@ def _choice(flag: str, name: str, known: Any) -> str:
     return name
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 if __name__ == "__main__":
-    command_line.run(main, __doc__, common=_NAMES)
+    command_line.run(main, __doc__, common=_NAMES, answers=True)

@@ -10,12 +10,13 @@ bfloat16. The settings are the recipe cifar10_fast; flags override it. All other
 experiments.cats_dogs.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.cli import train
+from jaxcnn.host.files import read_rows
+from jaxcnn.runs.config import load_config
 
 GOAL = 0.94  # DAWNBench's
 
@@ -49,9 +50,8 @@ def seconds_to(
 
 
 def _report(workdir: Path, summary: Mapping[str, Any]) -> None:
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    batch_size = json.loads((workdir / "config.json").read_text())["batch_size"]
-    rows = [json.loads(line) for line in lines]
+    rows = read_rows(workdir / "metrics.jsonl")
+    batch_size = load_config(workdir / "config.json").training.batch_size
     found = seconds_to(rows, GOAL, batch_size=batch_size)
     on = f"on {summary['device']}, test {summary['test_accuracy']:.2%}"
     if found is None:

@@ -23,6 +23,7 @@ from jaxcnn.cli import command_line, help_text
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import duration
 
+_KNOWN = [lesson.name for lesson in LESSONS]
 _OUT = flags.DEFINE_string("out", None, "folder that index.html is written to; made if missing.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -43,7 +44,7 @@ _ONLY = flags.DEFINE_list(
     "only",
     [],
     "figures to make again, comma-separated; the page shows them with those made before. Known: "
-    f"{', '.join(lesson.name for lesson in LESSONS)}.",
+    f"{', '.join(_KNOWN)}.",
 )
 
 _NAMES = ("out", "data_dir", "weights", "seed", "only")
@@ -57,7 +58,9 @@ def main(words: list[str]) -> None:
         command_line.check_no_words(words)
         if not _OUT.value:
             raise ValueError("--out is missing: give the folder that the page goes to.")
-        _check_names(_ONLY.value)
+        for name in _ONLY.value:
+            if name not in _KNOWN:
+                raise unknown_name("figure", name, _KNOWN)
         for line in command_line.prepare():
             print(line)
         folder = Path(_OUT.value)
@@ -70,13 +73,6 @@ def main(words: list[str]) -> None:
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
     print(f"{page} written in {duration(time.perf_counter() - started)}; open it in a browser")
-
-
-def _check_names(names: list[str]) -> None:
-    known = [lesson.name for lesson in LESSONS]
-    for name in names:
-        if name not in known:
-            raise unknown_name("figure", name, known)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,14 @@
 """The parts of `experiments.benchmark`: contestants in processes of their own, told to run in turn.
 
-`serving` is the side of a worker and needs the standard library alone, so that a worker may run in
-another environment; `workers` is the side of the program that asks.
+On the side of the program:
+
+- `session`: one run from its plan to its report, and `rows`: what is measured;
+- `contest`: the contestants of a row run in turn; `workers`: a process that is told to run;
+- `loading`, `peaks`, `scaling`: ways to load photos; the machine's own peak; growth and epochs;
+- `results`, `table`, `chart`, `machine`: what the turns come to, as text and as a picture.
+
+On the side of a worker, `serving` answers the program; it needs the standard library alone, so that
+a worker may run in another environment. The `make_task` of each worker makes what it does over and
+over: `jax_worker`, `torch_worker` (its networks in `torch_networks`), `pipeline_worker`,
+`epoch_worker`, `peak_worker`, `counting`.
 """

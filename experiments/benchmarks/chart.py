@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from experiments.benchmarks.results import CONTESTANTS, row_speeds, shown
+from experiments.benchmarks.results import CONTESTANTS, shown, speeds_of
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.table import number
 from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
-from jaxcnn.plots.style import BLUE, GREY, INK, ORANGE, PALE, TEXT_PT
+from jaxcnn.plots.style import BLUE, INK, ORANGE, PALE, TEXT_PT
 from jaxcnn.plots.text import fit_text, font
 
 # Told apart in grey too: dark, pale and hatched.
@@ -40,42 +40,48 @@ def plot_speeds(rows: Sequence[Mapping[str, Any]], *, machine: str) -> Figure:
     Raises:
       ValueError: if no row has a contestant that came through.
     """
-    rows = [row for row in rows if row_speeds(row)]
-    if not rows:
+    medians = [
+        {name: found[name].median for name in shown(row) if name in found}
+        for row, found in zip(rows, map(speeds_of, rows), strict=True)
+    ]
+    drawn = [(Row.of(row), bars) for row, bars in zip(rows, medians, strict=True) if bars]
+    if not drawn:
         raise ValueError("no contestant came through, so there is nothing to draw.")
-    count = sum(len(_bars(row)) for row in rows)
-    body = count * _BAR + len(rows) * _GAP + 1.5
+    body = sum(len(bars) * _BAR + _GAP for _, bars in drawn) + 1.5
     note = f"Images per second, bars as shares of the row's fastest. {machine}"
     figure, heading = new_figure(11.0, body, "Speed of each network, by library", note)
     axes = chart_axes(figure, heading)[0]
     axes.grid(visible=False, axis="y")
-    bottom = _draw_rows(axes, rows)
+    bottom = _draw_rows(axes, drawn)
     axes.set(xlim=(0, 1.13), ylim=(bottom, -_GAP))
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("share of the row's fastest", **font())
-    _name_contestants(axes, rows)
+    there = [name for name in CONTESTANTS if any(name in bars for _, bars in drawn)]
+    axes.legend(
+        handles=[Patch(label=CONTESTANTS[name], **_LOOKS[name]) for name in there],
+        loc="lower center",
+        bbox_to_anchor=(0.45, 1.0),
+        ncols=len(there),
+        frameon=False,
+        prop={"size": TEXT_PT, "family": font()["fontfamily"]},
+        labelcolor=INK,
+    )
     return figure
 
 
-def _bars(row: Mapping[str, Any]) -> list[str]:
-    """List the contestants of a row that have a bar."""
-    return [name for name in shown(row) if name in row_speeds(row)]
-
-
-def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> float:
-    """Draw the bars from the top; return where they end."""
+def _draw_rows(axes: Axes, drawn: Sequence[tuple[Row, Mapping[str, float]]]) -> float:
+    """Draw the bars of each row, by contestant, from the top; return where they end."""
     top, middles, titles = 0.0, [], []
-    for row in rows:
-        speeds, names = row_speeds(row), _bars(row)
-        fastest = max(speeds[name].median for name in names)
-        middles.append(top + len(names) * _BAR / 2)
-        titles.append(_title(row))
-        for name in names:
-            share = speeds[name].median / fastest
+    for row, bars in drawn:
+        middles.append(top + len(bars) * _BAR / 2)
+        network = fit_text(row.network, 2.4, TEXT_PT - 1)
+        titles.append(f"{network}, {row.size_px} px\n{row.mode}, batch {row.batch_size}")
+        for name, median in bars.items():
+            share = median / max(bars.values())
             axes.barh(top, share, height=_BAR * 0.9, align="edge", **_LOOKS[name])
             axes.annotate(
-                number(speeds[name].median),
+                number(median),
                 (share, top + _BAR / 2),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -86,23 +92,3 @@ def _draw_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> float:
     axes.set_yticks(middles, titles, **font(TEXT_PT - 1))
     axes.tick_params(axis="y", length=0)
     return top
-
-
-def _title(row: Mapping[str, Any]) -> str:
-    found = Row.of(row)
-    first = fit_text(found.network, 2.4, TEXT_PT - 1)
-    return f"{first}, {found.size_px} px\n{found.mode}, batch {found.batch_size}"
-
-
-def _name_contestants(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    there = [name for name in CONTESTANTS if any(name in _bars(row) for row in rows)]
-    axes.legend(
-        handles=[Patch(label=CONTESTANTS[name], **_LOOKS[name]) for name in there],
-        loc="lower center",
-        bbox_to_anchor=(0.45, 1.0),
-        ncols=len(there),
-        frameon=False,
-        prop={"size": TEXT_PT, "family": font()["fontfamily"]},
-        labelcolor=INK,
-        edgecolor=GREY,
-    )

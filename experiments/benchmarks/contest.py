@@ -1,17 +1,18 @@
 """Run the contestants of a row in turn, each in a process of its own."""
 
 import contextlib
+import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments.benchmarks.results import TORCH, speed
+from experiments.benchmarks.results import TORCH
 from experiments.benchmarks.rows import Row, model_options, num_classes
 from experiments.benchmarks.workers import Worker, WorkerError
 
-Say = Callable[[str], None]
-Launch = Callable[[str], Worker]
+logger = logging.getLogger(__name__)
+
 Entry = dict[str, Any]  # of one contestant: "turns", and "reason" where it did not come through
 
 
@@ -38,16 +39,13 @@ def describe(row: Row, settings: Settings) -> dict[str, Any]:
     }
 
 
-def launcher(row: Row, settings: Settings) -> Launch:
-    """Make the function that starts a contestant of a row, by name."""
-
-    def launch(name: str) -> Worker:
-        spec = {**describe(row, settings), "contestant": name}
-        return start_worker(
-            "torch_worker" if name in TORCH else "jax_worker", spec, settings, torch=name in TORCH
-        )
-
-    return launch
+def start_contestant(row: Row, settings: Settings, name: str) -> Worker:
+    """Start a contestant of a row, by name."""
+    spec = {**describe(row, settings), "contestant": name}
+    is_torch = name in TORCH
+    return start_worker(
+        "torch_worker" if is_torch else "jax_worker", spec, settings, torch=is_torch
+    )
 
 
 def start_worker(
@@ -64,29 +62,24 @@ def start_worker(
     Returns:
       The worker.
     """
+    # So that several JAX processes fit on one accelerator: each takes three quarters of the memory
+    # by default; what is in use is counted, not this.
+    share = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.3"}
     return Worker(
         f"{__package__}.{module}",
         spec,
         python=settings.torch_python if torch else sys.executable,
-        environment={} if torch else jax_environment(),
+        environment={} if torch or share.keys() <= os.environ.keys() else share,
         limit_seconds=settings.limit_seconds,
     )
 
 
-def jax_environment() -> dict[str, str]:
-    """Give the variables by which several JAX processes fit on one accelerator."""
-    # Each takes three quarters of the memory by default; what is in use is counted, not this.
-    name = "XLA_PYTHON_CLIENT_MEM_FRACTION"
-    return {} if name in os.environ else {name: "0.3"}
-
-
 def run_row(
     names: Sequence[str],
-    launch: Launch,
+    launch: Callable[[str], Worker],
     *,
     rounds: int,
     seconds: float,
-    say: Say,
     num_parameters: int | None = None,
 ) -> dict[str, Entry]:
     """Let contestants run in turn: each once in every round.
@@ -98,7 +91,6 @@ def run_row(
       launch: starts the worker of one.
       rounds: turns of each.
       seconds: of a turn, about.
-      say: takes a line of progress.
       num_parameters: how many each has to have; None does not check.
 
     Returns:
@@ -106,7 +98,7 @@ def run_row(
       did not come through.
     """
     with contextlib.ExitStack() as stack:
-        race = _Race(stack, say, num_parameters)
+        race = _Race(stack, num_parameters)
         for name in names:
             race.enter(name, launch)
         for number in range(1, rounds + 1):
@@ -118,29 +110,29 @@ def run_row(
 class _Race:
     """The workers that still run, and what each has told."""
 
-    def __init__(self, stack: contextlib.ExitStack, say: Say, num_parameters: int | None) -> None:
+    def __init__(self, stack: contextlib.ExitStack, num_parameters: int | None) -> None:
         self.entries: dict[str, Entry] = {}
         self._workers: dict[str, Worker] = {}
-        self._stack, self._say, self._num_parameters = stack, say, num_parameters
+        self._stack, self._num_parameters = stack, num_parameters
 
-    def enter(self, name: str, launch: Launch) -> None:
-        self._say(f"{name}: getting ready")
+    def enter(self, name: str, launch: Callable[[str], Worker]) -> None:
+        logger.info(f"  {name}: getting ready")
         self.entries[name] = {"turns": []}
         with self._excluding(name):
             self._workers[name] = self._stack.enter_context(launch(name))
             facts = self._workers[name].ready()
             self.entries[name] |= facts
-            self._check(facts)
-            self._say(f"{name}: ready after {facts['start_seconds']:.1f} s")
+            expected, got = self._num_parameters, facts.get("num_parameters")
+            if expected is not None and got != expected:
+                raise WorkerError(f"is another network: {got:,} parameters, expected {expected:,}")
+            logger.info(f"  {name}: ready after {facts['start_seconds']:.1f} s")
 
     def run_round(self, title: str, seconds: float) -> None:
         for name in list(self._workers):
             with self._excluding(name):
                 turn = self._workers[name].run(seconds)
                 self.entries[name]["turns"].append(turn)
-                rate = speed([turn])
-                assert rate is not None
-                self._say(f"{title}: {name} {rate.median:.1f} images/s")
+                logger.info(f"  {title}: {name} {turn['images'] / turn['seconds']:.1f} images/s")
 
     def finish(self) -> None:
         for name in list(self._workers):
@@ -148,18 +140,12 @@ class _Race:
                 self.entries[name] |= self._workers[name].stop()
 
     @contextlib.contextmanager
-    def _excluding(self, name: str) -> Any:
+    def _excluding(self, name: str) -> Iterator[None]:
         """Take a contestant out of the race if its worker fails."""
         try:
             yield
         except WorkerError as reason:
             self.entries[name]["reason"] = str(reason)
-            self._say(f"{name}: {reason}")
-            worker = self._workers.pop(name, None)
-            if worker is not None:
+            logger.info(f"  {name}: {reason}")
+            if worker := self._workers.pop(name, None):
                 worker.close()
-
-    def _check(self, facts: Mapping[str, Any]) -> None:
-        expected, got = self._num_parameters, facts.get("num_parameters")
-        if expected is not None and got != expected:
-            raise WorkerError(f"is another network: {got:,} parameters, expected {expected:,}")

@@ -4,11 +4,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from experiments.benchmarks.serving import Task, only_facts
-from jaxcnn.models import create_model
+from experiments.benchmarks.jax_worker import make_model, stock_loss
+from experiments.benchmarks.serving import Task
 from jaxcnn.ops.lowering import stock_ops
+from jaxcnn.types import PyTree
 
 
 def make_task(spec: dict[str, Any]) -> Task:
@@ -18,33 +18,28 @@ def make_task(spec: dict[str, Any]) -> Task:
     are measured by one number.
     """
     with stock_ops():
-        return only_facts({"counts": [_count(row) for row in spec["rows"]]})
+        return Task({"counts": [_count(row) for row in spec["rows"]]})
 
 
 def _count(row: dict[str, Any]) -> dict[str, Any]:
-    model = create_model(row["network"], row["num_classes"], **row["options"])
-    image = jax.ShapeDtypeStruct((row["batch_size"], row["size_px"], row["size_px"], 3), "float32")
-    variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
-    forward = jax.jit(lambda v, x: model.apply(v, x, train=False))
+    model = make_model(row | {"dtype": "float32"})
+    key, batch_size = jax.random.key(0), row["batch_size"]
+    image = jax.ShapeDtypeStruct((batch_size, row["size_px"], row["size_px"], 3), "float32")
+    variables = jax.eval_shape(lambda x: model.init(key, x, train=False), image)
 
-    def loss(params: Any, rest: Any, x: jax.Array) -> jax.Array:
-        logits, _ = model.apply(
-            {**rest, "params": params},
-            x,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"dropout": jax.random.key(0)},
-        )
-        label = jnp.zeros(x.shape[0], jnp.int32)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
+    def loss(params: PyTree, rest: PyTree, x: jax.Array) -> jax.Array:
+        labels = jnp.zeros(batch_size, jnp.int32)
+        return stock_loss(model.apply, {**rest, "params": params}, x, labels, key)[0]
 
+    params = variables["params"]
     if row["mode"] == "train":
         rest = {k: v for k, v in variables.items() if k != "params"}
-        lowered = jax.jit(jax.grad(loss)).lower(variables["params"], rest, image)
+        lowered = jax.jit(jax.grad(loss)).lower(params, rest, image)
     else:
+        forward = jax.jit(lambda v, x: model.apply(v, x, train=False))
         lowered = forward.lower(variables, image)
     analysis = lowered.cost_analysis() or {}
     return {
-        "flops_per_image": analysis.get("flops", 0.0) / row["batch_size"],
-        "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
+        "flops_per_image": analysis.get("flops", 0.0) / batch_size,
+        "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
     }

@@ -3,19 +3,16 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
-from experiments.benchmarks.serving import Task, process_peak_bytes
+from experiments.benchmarks.jax_worker import OPTIMIZER, make_model
+from experiments.benchmarks.serving import Task
 from jaxcnn import losses
-from jaxcnn.data.batches import steps_per_epoch, train_batches
-from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.data import DecodedSplit, steps_per_epoch, train_batches
 from jaxcnn.host.start import prepare_process
-from jaxcnn.models import create_model
-from jaxcnn.training import step
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.state import init_state
+from jaxcnn.training.step import make_train_step
 
 
 def make_task(spec: dict[str, Any]) -> Task:
@@ -28,18 +25,14 @@ def make_task(spec: dict[str, Any]) -> Task:
       A task whose step is one epoch.
     """
     prepare_process(reuse_memory=spec["reuse_memory"], compilation_cache=False)
-    model = create_model(
-        spec["network"], spec["num_classes"], dtype=jnp.dtype(spec["dtype"]), **spec["options"]
-    )
-    optimizer = optax.sgd(1e-3, momentum=0.9)
+    model, batch_size, key = make_model(spec), spec["batch_size"], jax.random.key(0)
     loss_fn = losses.make_loss("softmax", num_classes=spec["num_classes"])
     split = _random_split(spec["num_images"], spec["size_px"], spec["num_classes"])
-    key = jax.random.key(0)
-    state = init_state(key, model, optimizer, split.image_shape)
-    batches = train_batches(split, batch_size=spec["batch_size"], seed=0)
-    train_step = step.make_train_step(model, optimizer, loss_fn, lambda key, image: image)
+    state = init_state(key, model, OPTIMIZER, split.image_shape)
+    batches = train_batches(split, batch_size=batch_size, seed=0)
+    train_step = make_train_step(model, OPTIMIZER, loss_fn, lambda key, image: image)
     compiled = compile_step(train_step, state, next(batches), key, donate_argnums=0)
-    steps = steps_per_epoch(len(split), spec["batch_size"])
+    steps = steps_per_epoch(len(split), batch_size)
 
     def epoch() -> int:
         nonlocal state
@@ -50,9 +43,9 @@ def make_task(spec: dict[str, Any]) -> Task:
                 float(previous.loss_sum)  # as the loop does, with one step in flight
             previous = metrics
         jax.block_until_ready(state)
-        return steps * spec["batch_size"]
+        return steps * batch_size
 
-    return Task(epoch, {"compile_seconds": compiled.seconds}, process_peak_bytes, warm_up=0)
+    return Task({"compile_seconds": compiled.seconds}, epoch, warm_up=0)
 
 
 def _random_split(num_images: int, size_px: int, num_classes: int) -> DecodedSplit:

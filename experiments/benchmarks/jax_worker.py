@@ -21,27 +21,27 @@ from jaxcnn.training import step as train
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.eval_step import make_eval_step_of_views
 from jaxcnn.training.state import evaluation_variables, init_state
-from jaxcnn.types import Batch, PyTree
+from jaxcnn.types import Batch, PyTree, TrainState
 
-LEARNING_RATE, MOMENTUM = 1e-3, 0.9
-
-
-class Contest(NamedTuple):
-    """What both contestants are given."""
-
-    model: StagedNetwork
-    num_classes: int
-    image: jax.Array  # (B, S, S, 3) float32
-    label: jax.Array  # (B,) int32
-    key: jax.Array
+OPTIMIZER = optax.sgd(1e-3, momentum=0.9)
 
 
-class Contestant(NamedTuple):
-    """How long compiling took, and a call of the step that waits for its end."""
+class Program(NamedTuple):
+    """A step that is not yet compiled, and what it takes.
 
-    compile_seconds: float
-    step: Callable[[], None]
+    Attributes:
+      function: of `state` and `inputs`; of training, the next state is the first of its results.
+      state: the state that training starts from, or the variables that inference takes.
+      inputs: the other arguments.
+      params: of the network.
+      seconds: spent on making the program, which count as compiling.
+    """
+
+    function: Callable[..., Any]
+    state: Any
+    inputs: tuple[Any, ...]
     params: PyTree
+    seconds: float = 0.0
 
 
 def make_task(spec: dict[str, Any]) -> Task:
@@ -54,108 +54,87 @@ def make_task(spec: dict[str, Any]) -> Task:
     Returns:
       A task whose step is one step of training or inference.
     """
-    own = spec["contestant"] == "jaxcnn"
+    own, trains = spec["contestant"] == "jaxcnn", spec["mode"] == "train"
     # What compiling costs is measured, so nothing may be kept from an earlier run.
     if own:
         prepare_process(reuse_memory=spec["reuse_memory"], compilation_cache=False)
     jax.config.update("jax_enable_compilation_cache", False)
-    make = _MAKERS[spec["contestant"], spec["mode"]]
     with contextlib.nullcontext() if own else stock_ops():
-        made = make(make_contest(spec))
-    batch_size = int(spec["batch_size"])
+        program = _PROGRAMS[spec["contestant"], spec["mode"]](make_model(spec), _make_batch(spec))
+        state, inputs = program.state, program.inputs
+        # The library's own step hands the state's memory on; Flax's examples do not.
+        donated = 0 if own and trains else ()
+        facts = {
+            "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(program.params)),
+            "device": jax.devices()[0].device_kind,
+            "versions": {p: metadata.version(p) for p in ("jax", "flax", "optax", "jaxcnn")},
+        }
+        compiled = compile_step(program.function, state, *inputs, donate_argnums=donated)
+    facts["compile_seconds"] = program.seconds + compiled.seconds
+    del program  # on a device it would hold the first state for as long as the task lives
 
     def step() -> int:
-        made.step()
-        return batch_size
+        nonlocal state
+        results = jax.block_until_ready(compiled(state, *inputs))
+        if trains:
+            state = results[0]
+        return spec["batch_size"]
 
-    return Task(step, _facts(made), peak_bytes)
+    return Task(facts, step, _peak_bytes)
 
 
-def make_contest(spec: dict[str, Any]) -> Contest:
-    """Make the network and a batch of random images on the device."""
-    size_px, batch_size = spec["size_px"], spec["batch_size"]
-    model = create_model(
-        spec["network"], spec["num_classes"], dtype=jnp.dtype(spec["dtype"]), **spec["options"]
-    )
+def make_model(spec: dict[str, Any]) -> StagedNetwork:
+    """Make the network that a description names."""
+    dtype = jnp.dtype(spec["dtype"])
+    return create_model(spec["network"], spec["num_classes"], dtype=dtype, **spec["options"])
+
+
+def _make_batch(spec: dict[str, Any]) -> Batch:
+    """Make random images, of mean 0 and variance 1, with random labels."""
+    size_px, count = spec["size_px"], spec["batch_size"]
     draws = np.random.default_rng(0)
-    image = draws.standard_normal((batch_size, size_px, size_px, 3), np.float32)
-    label = draws.integers(0, spec["num_classes"], batch_size, np.int32)
-    return Contest(
-        model, spec["num_classes"], jnp.asarray(image), jnp.asarray(label), jax.random.key(0)
-    )
+    image = draws.standard_normal((count, size_px, size_px, 3), np.float32)
+    label = draws.integers(0, spec["num_classes"], count, np.int32)
+    return Batch(jnp.asarray(image), jnp.asarray(label), jnp.ones(count, bool), jnp.arange(count))
 
 
-def peak_bytes() -> int:
+def _peak_bytes() -> int:
     """Give the most memory in use so far: the accelerator's, or on a CPU this process's."""
     statistics = jax.devices()[0].memory_stats() or {}
     return statistics.get("peak_bytes_in_use") or process_peak_bytes()
 
 
-def _facts(made: Contestant) -> dict[str, Any]:
-    return {
-        "compile_seconds": made.compile_seconds,
-        "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(made.params)),
-        "device": jax.devices()[0].device_kind,
-        "versions": {p: metadata.version(p) for p in ("jax", "flax", "optax", "jaxcnn")},
-    }
-
-
-def _optimizer() -> optax.GradientTransformation:
-    return optax.sgd(LEARNING_RATE, momentum=MOMENTUM)
-
-
-def _image_shape(contest: Contest) -> tuple[int, int, int]:
-    _, height, width, channels = contest.image.shape
-    return height, width, channels
-
-
-def _own_batch(contest: Contest) -> Batch:
-    count = len(contest.label)
-    return Batch(contest.image, contest.label, jnp.ones(count, bool), jnp.arange(count))
-
-
-def _own_training(contest: Contest) -> Contestant:
-    """Train as a run does: the library's own step, the state's memory handed on."""
-    optimizer = _optimizer()
-    loss_fn = losses.make_loss("softmax", num_classes=contest.num_classes)
+def _own_training(model: StagedNetwork, batch: Batch) -> Program:
+    """Train as a run does, by the library's own step."""
+    loss_fn = losses.make_loss("softmax", num_classes=model.num_classes)
     train_step = train.make_train_step(
-        contest.model,
-        optimizer,
+        model,
+        OPTIMIZER,
         loss_fn,
         prepare=lambda batch, key: (jnp.asarray(batch.image), jnp.asarray(batch.label)),
     )
-    batch = _own_batch(contest)
-    state = init_state(contest.key, contest.model, optimizer, _image_shape(contest))
-    compiled = compile_step(train_step, state, batch, contest.key, donate_argnums=0)
-    params = jax.tree.map(np.asarray, state.params)
-
-    def step() -> None:
-        nonlocal state
-        state, metrics = compiled(state, batch, contest.key)
-        jax.block_until_ready((state, metrics))
-
-    return Contestant(compiled.seconds, step, params)
+    state = _initial_state(model, batch)
+    return Program(train_step, state, (batch, jax.random.key(0)), state.params)
 
 
-def _own_inference(contest: Contest) -> Contestant:
+def _own_inference(model: StagedNetwork, batch: Batch) -> Program:
     """Classify as `jaxcnn.Classifier` does: BatchNorm folded, probabilities by the evaluation step.
 
     Folding compiles too, so its time counts as compiling.
     """
-    state = init_state(contest.key, contest.model, _optimizer(), _image_shape(contest))
+    state = _initial_state(model, batch)
     started = time.perf_counter()
-    model, variables = fold_batch_norm(contest.model, evaluation_variables(state))
+    model, variables = fold_batch_norm(model, evaluation_variables(state))
     jax.block_until_ready(variables)
-    fold_seconds = time.perf_counter() - started
-    loss_fn = losses.make_loss("softmax", num_classes=contest.num_classes)
+    seconds = time.perf_counter() - started
+    loss_fn = losses.make_loss("softmax", num_classes=model.num_classes)
     eval_step = make_eval_step_of_views(model, loss_fn, lambda batch: [jnp.asarray(batch.image)])
-    batch = _own_batch(contest)
-    compiled = compile_step(lambda v, b: eval_step(v, b)[1], variables, batch)
-    return Contestant(
-        fold_seconds + compiled.seconds,
-        lambda: jax.block_until_ready(compiled(variables, batch)),
-        state.params,
-    )
+    return Program(lambda v, b: eval_step(v, b)[1], variables, (batch,), state.params, seconds)
+
+
+def _initial_state(model: StagedNetwork, batch: Batch) -> TrainState:
+    height, width, channels = batch.image.shape[1:]
+    return init_state(jax.random.key(0), model, OPTIMIZER, (height, width, channels))
 
 
 class _FlaxState(train_state.TrainState):
@@ -164,30 +143,22 @@ class _FlaxState(train_state.TrainState):
     batch_stats: Any
 
 
-def _flax_variables(contest: Contest) -> PyTree:
-    initialize = jax.jit(lambda key: contest.model.init(key, contest.image[:1], train=False))
-    return initialize(contest.key)
+def _flax_variables(model: StagedNetwork, batch: Batch) -> PyTree:
+    initialize = jax.jit(lambda key: model.init(key, batch.image[:1], train=False))
+    return initialize(jax.random.key(0))
 
 
-def _flax_training(contest: Contest) -> Contestant:
+def _flax_training(model: StagedNetwork, batch: Batch) -> Program:
     """Train as Flax's examples do."""
-    variables = _flax_variables(contest)
+    variables = _flax_variables(model, batch)
     state = _FlaxState.create(
-        apply_fn=contest.model.apply,
+        apply_fn=model.apply,
         params=variables["params"],
-        tx=_optimizer(),
+        tx=OPTIMIZER,
         batch_stats=variables.get("batch_stats", {}),
     )
-    args = (contest.image, contest.label, contest.key)
-    compiled = compile_step(_flax_train_step, state, *args)
-    params = state.params
-
-    def step() -> None:
-        nonlocal state
-        state, loss = compiled(state, *args)
-        jax.block_until_ready((state, loss))
-
-    return Contestant(compiled.seconds, step, params)
+    inputs = (batch.image, batch.label, jax.random.key(0))
+    return Program(_flax_train_step, state, inputs, state.params)
 
 
 def _flax_train_step(
@@ -196,36 +167,36 @@ def _flax_train_step(
     dropout_key = jax.random.fold_in(key, state.step)
 
     def mean_loss(params: PyTree) -> tuple[jax.Array, PyTree]:
-        logits, updated = state.apply_fn(
-            {"params": params, "batch_stats": state.batch_stats},
-            images,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"dropout": dropout_key},
-        )
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), updated
+        variables = {"params": params, "batch_stats": state.batch_stats}
+        return stock_loss(state.apply_fn, variables, images, labels, dropout_key)
 
     (loss, updated), gradients = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
     batch_stats = updated.get("batch_stats", state.batch_stats)
     return state.apply_gradients(grads=gradients, batch_stats=batch_stats), loss
 
 
-def _flax_inference(contest: Contest) -> Contestant:
-    """Classify by the network and nothing else."""
-    variables = _flax_variables(contest)
-    compiled = compile_step(
-        lambda variables, images: contest.model.apply(variables, images, train=False),
-        variables,
-        contest.image,
+def stock_loss(
+    apply: Callable[..., Any], variables: PyTree, images: jax.Array, labels: Any, key: jax.Array
+) -> tuple[jax.Array, PyTree]:
+    """Compute the mean cross-entropy as Flax's examples do, and BatchNorm's new averages."""
+    logits, updated = apply(
+        variables, images, train=True, mutable=["batch_stats"], rngs={"dropout": key}
     )
-    return Contestant(
-        compiled.seconds,
-        lambda: jax.block_until_ready(compiled(variables, contest.image)),
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), updated
+
+
+def _flax_inference(model: StagedNetwork, batch: Batch) -> Program:
+    """Classify by the network and nothing else."""
+    variables = _flax_variables(model, batch)
+    return Program(
+        lambda variables, images: model.apply(variables, images, train=False),
+        variables,
+        (batch.image,),
         variables["params"],
     )
 
 
-_MAKERS: dict[tuple[str, str], Callable[[Contest], Contestant]] = {
+_PROGRAMS: dict[tuple[str, str], Callable[[StagedNetwork, Batch], Program]] = {
     ("jaxcnn", "train"): _own_training,
     ("jaxcnn", "inference"): _own_inference,
     ("flax", "train"): _flax_training,

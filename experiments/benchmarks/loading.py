@@ -1,17 +1,26 @@
 """Compare ways to load photos: decode, scale the shorter side, cut the centre, make batches."""
 
 import contextlib
+import functools
+import logging
+import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from experiments.benchmarks import contest
-from experiments.benchmarks.contest import Say, Settings
-from experiments.benchmarks.photos import draw_photos, find_photos
-from experiments.benchmarks.results import TORCH, speed
-from experiments.benchmarks.serving import usable_cores
-from experiments.benchmarks.table import align, number, times
+from experiments.benchmarks.contest import Settings
+from experiments.benchmarks.results import TORCH, reason_of, speeds_of
+from experiments.benchmarks.table import number, spread, times
 from experiments.benchmarks.workers import Worker
+from jaxcnn.data.drawn_pets import draw_pet
+from jaxcnn.data.workers import usable_cores
+from jaxcnn.host.text import aligned
+
+logger = logging.getLogger(__name__)
 
 PIPELINES = {
     "jaxcnn": "jaxcnn",
@@ -20,70 +29,76 @@ PIPELINES = {
     "tf_data": "tf.data",
 }
 _SIZE_PX, _BATCH_SIZE = 224, 32
-
-
-class Photos(NamedTuple):
-    """Files to load."""
-
-    folder: str
-    names: Sequence[str]
+_NUM_DRAWN = 64
+_WIDTH_PX, _HEIGHT_PX = 500, 375  # as most photos of ImageNet are
 
 
 @contextlib.contextmanager
-def provide_photos(folder: str | None, say: Say) -> Iterator[Photos]:
-    """List the photos of a folder, or draw some into one that is removed at the end.
+def photos_in(folder: str | None) -> Iterator[dict[str, Any]]:
+    """List the JPEG photos in and below a folder, or draw some into one that is removed at the end.
 
     Args:
       folder: None to draw.
-      say: takes a line of progress.
+
+    Yields:
+      "folder", and "names" of the photos in it: paths with forward slashes, in order.
 
     Raises:
       ValueError: if the folder holds no photo.
     """
     if folder is not None:
-        yield Photos(folder, find_photos(folder))
+        yield {"folder": folder, "names": find_photos(folder)}
         return
     with tempfile.TemporaryDirectory() as made:
-        say("drawing pictures to load")
-        yield Photos(made, draw_photos(made))
+        logger.info("drawing pictures to load")
+        for i in range(_NUM_DRAWN):
+            drawn = Image.fromarray(draw_pet(0, i, _WIDTH_PX)[0])
+            drawn.crop((0, 0, _WIDTH_PX, _HEIGHT_PX)).save(f"{made}/{i:03d}.jpg", quality=90)
+        yield {"folder": made, "names": find_photos(made)}
 
 
-def measure_pipelines(photos: Photos, settings: Settings, *, say: Say) -> dict[str, Any]:
+def find_photos(folder: str | Path) -> list[str]:
+    """List the JPEG files in and below a folder, see `photos_in`."""
+    root = Path(folder)
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in (".jpg", ".jpeg") and path.is_file()
+    )
+    if not found:
+        raise ValueError(f"photos is {str(folder)!r}, which holds no .jpg or .jpeg; give a folder.")
+    return [path.relative_to(root).as_posix() for path in found]
+
+
+def measure_pipelines(photos: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Let the ways to load photos run in turn.
 
     Args:
-      photos: what to load.
+      photos: as `photos_in` gives.
       settings: of the whole benchmark.
-      say: takes lines of progress.
 
     Returns:
       As a row: "contestants" and what they loaded.
     """
-    batch_size = min(_BATCH_SIZE, len(photos.names))
-    spec = {
-        "folder": photos.folder,
-        "names": list(photos.names),
+    num_photos = len(photos["names"])
+    about = {
         "size_px": _SIZE_PX,
-        "batch_size": batch_size,
-    }
-
-    def launch(name: str) -> Worker:
-        torch = name == "torchvision"
-        module = "torch_pipeline_worker" if torch else "pipeline_worker"
-        return contest.start_worker(module, {**spec, "contestant": name}, settings, torch=torch)
-
-    with_torch = any(name in TORCH for name in settings.contestants)
-    names = [name for name in PIPELINES if with_torch or name != "torchvision"]
-    found = contest.run_row(
-        names, launch, rounds=settings.rounds, seconds=settings.seconds, say=say
-    )
-    return {
-        "num_photos": len(photos.names),
-        "size_px": _SIZE_PX,
-        "batch_size": batch_size,
+        "batch_size": min(_BATCH_SIZE, num_photos),
         "cores": usable_cores(),
-        "contestants": found,
     }
+    with_torch = any(name in TORCH for name in settings.contestants)
+    found = contest.run_row(
+        [name for name in PIPELINES if with_torch or name != "torchvision"],
+        functools.partial(_start, {**photos, **about}, settings),
+        rounds=settings.rounds,
+        seconds=settings.seconds,
+    )
+    return {"num_photos": num_photos, **about, "contestants": found}
+
+
+def _start(spec: Mapping[str, Any], settings: Settings, name: str) -> Worker:
+    spec = {**spec, "contestant": name}
+    return contest.start_worker("pipeline_worker", spec, settings, torch=name == "torchvision")
 
 
 def pipeline_table(result: Mapping[str, Any]) -> str:
@@ -99,18 +114,14 @@ def pipeline_table(result: Mapping[str, Any]) -> str:
         f"loading {result['num_photos']} photos to {result['size_px']} px, "
         f"batches of {result['batch_size']}"
     )
-    entries = result["contestants"]
-    speeds = {name: speed(entry["turns"]) for name, entry in entries.items()}
-    own = speeds.get("jaxcnn")
-    cells = [[title, "images/s", "least..most", "per core", "x jaxcnn"]]
-    notes = []
-    for name, entry in entries.items():
-        found = speeds[name]
-        if found is None or entry.get("reason"):
-            notes.append(f"  {PIPELINES[name]}: {entry.get('reason', 'no turn')}")
-            continue
-        ratio = found.median / own.median if own else float("nan")
-        spread = f"{number(found.low)}..{number(found.high)}"
+    speeds = speeds_of(result)
+    own = speeds["jaxcnn"].median if "jaxcnn" in speeds else math.nan
+    lines: list[list[str] | str] = [[title, "images/s", "least..most", "per core", "x jaxcnn"]]
+    for name, found in speeds.items():
         a_core = number(found.median / result["cores"])
-        cells.append([f"  {PIPELINES[name]}", number(found.median), spread, a_core, times(ratio)])
-    return "\n".join([*align(cells), *notes])
+        figures = [number(found.median), spread(found), a_core, times(found.median / own)]
+        lines.append([f"  {PIPELINES[name]}", *figures])
+    for name, entry in result["contestants"].items():
+        if name not in speeds:
+            lines.append(f"  {PIPELINES[name]}: {reason_of(entry)}")
+    return "\n".join(aligned(lines))

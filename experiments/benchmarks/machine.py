@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks.results import other_cores
-from experiments.benchmarks.serving import usable_cores
+from jaxcnn.data.workers import usable_cores
 
 _BUSY_SHARE = 0.1  # of the cores, above which the figures are doubtful
 
@@ -15,7 +15,7 @@ _BUSY_SHARE = 0.1  # of the cores, above which the figures are doubtful
 def describe_machine() -> dict[str, Any]:
     """Give what is known of the machine, as JSON values."""
     return {
-        "cpu": cpu_model(),
+        "cpu": _cpu_model(),
         "cores": usable_cores(),
         "memory_bytes": _memory_bytes(),
         "system": f"{platform.system()} {platform.release()}",
@@ -24,13 +24,12 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def cpu_model() -> str:
+def _cpu_model() -> str:
     """Give the processor's own name of itself."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            return " ".join(line.partition(":")[2].split())
     return platform.processor() or platform.machine()
 
 
@@ -50,15 +49,12 @@ def versions_and_devices(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     Returns:
       "versions" by package and "devices", each once.
     """
+    entries = [entry for row in rows for entry in row["contestants"].values()]
     versions: dict[str, str] = {}
-    devices: list[str] = []
-    for row in rows:
-        for entry in row["contestants"].values():
-            versions |= entry.get("versions", {})
-            device = entry.get("device")
-            if device and device not in devices:
-                devices.append(device)
-    return {"versions": versions, "devices": devices}
+    for entry in entries:
+        versions |= entry.get("versions", {})
+    devices = dict.fromkeys(entry["device"] for entry in entries if "device" in entry)
+    return {"versions": versions, "devices": list(devices)}
 
 
 def machine_lines(report: Mapping[str, Any]) -> list[str]:

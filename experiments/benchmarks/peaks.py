@@ -1,36 +1,37 @@
 """What the machine can do at best, as far as the libraries here reach it."""
 
+import logging
 from typing import Any
 
 from experiments.benchmarks import contest
-from experiments.benchmarks.contest import Say, Settings
+from experiments.benchmarks.contest import Settings
 from experiments.benchmarks.workers import WorkerError
+
+logger = logging.getLogger(__name__)
 
 _SECONDS = 2.0
 
 
-def measure_peaks(settings: Settings, *, say: Say) -> dict[str, Any]:
+def measure_peaks(settings: Settings) -> dict[str, Any]:
     """Multiply matrices by every library that is there, and copy memory.
 
     Args:
       settings: of the whole benchmark.
-      say: takes lines of progress.
 
     Returns:
       "gflops" the best of all, "by_library", and "copy_gb_per_s", read and written; without
       "gflops" where nothing could be measured.
     """
-    spec = {"dtype": settings.dtype, "seconds": _SECONDS}
     by_library: dict[str, float] = {}
     result: dict[str, Any] = {"by_library": by_library}
-    for module in ("peak_worker", "torch_peak_worker"):
-        say(f"the machine's peak: {module.removesuffix('_worker')}")
-        torch = module.startswith("torch")
+    for torch in (False, True):
+        logger.info(f"the machine's peak: {'torch_peak' if torch else 'peak'}")
+        spec = {"torch": torch, "dtype": settings.dtype, "seconds": _SECONDS}
         try:
-            with contest.start_worker(module, spec, settings, torch=torch) as worker:
+            with contest.start_worker("peak_worker", spec, settings, torch=torch) as worker:
                 found = worker.ready()
         except WorkerError as reason:
-            say(f"  {reason}")
+            logger.info(f"  {reason}")
             continue
         by_library |= found["gflops"]
         if "copy_gb_per_s" in found:

@@ -40,30 +40,28 @@ DEFAULT_ROWS = (
     Row("resnet50", 224, _TRAIN, 16),
     Row("resnet50", 224, _INFERENCE, 16),
 )
-SCALING_BATCH_SIZES = (1, 8, 32, 128)
-SCALING_SIZES_PX = (64, 96, 128, 160, 192, 224)
+_SCALING_BATCH_SIZES = (1, 8, 32, 128)
+_SCALING_SIZES_PX = (64, 96, 128, 160, 192, 224)
 _SCALING_BATCH = 32  # at which the sizes are compared
-_DEFAULT_SIZE_PX = 224
-_DEFAULT_BATCH = 32
-# The network of the runs from scratch on photos: no large dense layers.
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "six_conv": {
+SCALING_NETWORKS = (("six_conv", 64),)
+
+
+def model_options(network: str) -> dict[str, Any]:
+    """Give the options that a network is built with, beside its defaults."""
+    if network != "six_conv":
+        return {}
+    # That of the runs from scratch on photos: no large dense layers.
+    return {
         "batch_norm": True,
         "global_pooling": "average",
         "dense_widths": (),
         "dropout_rate": 0.4,
     }
-}
-
-
-def model_options(network: str) -> dict[str, Any]:
-    """Give the options that a network is built with, beside its defaults."""
-    return dict(_OPTIONS.get(network, {}))
 
 
 def num_classes(network: str) -> int:
     """Give the number of classes that a network is built with: cats and dogs, or ImageNet's."""
-    return 2 if network in _OPTIONS else 1000
+    return 2 if network == "six_conv" else 1000
 
 
 def parse_networks(text: str) -> list[tuple[str, int]]:
@@ -82,20 +80,21 @@ def parse_networks(text: str) -> list[tuple[str, int]]:
       >>> parse_networks("resnet50:160, six_conv")
       [('resnet50', 160), ('six_conv', 150)]
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts:
+    networks = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, colon, size = part.partition(":")
+        if colon and not (size.isdecimal() and int(size)):
+            raise ValueError(f"networks has {part!r}; expected name:size_px such as resnet50:224.")
+        networks.append((name, int(size) if colon else _default("size_px", 224, network=name)))
+    if not networks:
         raise ValueError("networks is empty; expected name:size_px, comma-separated.")
-    return [_parse_network(part) for part in parts]
+    return networks
 
 
-def _parse_network(part: str) -> tuple[str, int]:
-    name, colon, size = part.partition(":")
-    if not colon:
-        sizes = [row.size_px for row in DEFAULT_ROWS if row.network == name]
-        return name, sizes[0] if sizes else _DEFAULT_SIZE_PX
-    if not size.isdecimal() or int(size) < 1:
-        raise ValueError(f"networks has {part!r}; expected name:size_px such as resnet50:224.")
-    return name, int(size)
+def _default(field: str, otherwise: int, **known: Any) -> int:
+    """Give a field of the first of `DEFAULT_ROWS` that has the known ones, if there is any."""
+    rows = (row._asdict() for row in DEFAULT_ROWS)
+    return next((row[field] for row in rows if known.items() <= row.items()), otherwise)
 
 
 def make_rows(
@@ -121,18 +120,13 @@ def make_rows(
         chosen = [row for row in DEFAULT_ROWS if row.mode in modes]
     else:
         chosen = [
-            Row(name, size, mode, _default_batch(name, size, mode))
+            Row(name, size, mode, _default("batch_size", 32, network=name, size_px=size, mode=mode))
             for name, size in networks
             for mode in modes
         ]
     if batch_sizes is not None:
         chosen = [row._replace(batch_size=size) for row in chosen for size in batch_sizes]
     return list(dict.fromkeys(chosen))
-
-
-def _default_batch(network: str, size_px: int, mode: str) -> int:
-    sizes = [row.batch_size for row in DEFAULT_ROWS if row[:3] == (network, size_px, mode)]
-    return sizes[0] if sizes else _DEFAULT_BATCH
 
 
 def scaling_rows(networks: Sequence[tuple[str, int]], modes: Sequence[str]) -> list[Row]:
@@ -150,8 +144,8 @@ def scaling_rows(networks: Sequence[tuple[str, int]], modes: Sequence[str]) -> l
         for name, size_px in networks
         for mode in modes
         for row in (
-            *(Row(name, size_px, mode, batch) for batch in SCALING_BATCH_SIZES),
-            *(Row(name, size, mode, _SCALING_BATCH) for size in SCALING_SIZES_PX),
+            *(Row(name, size_px, mode, batch) for batch in _SCALING_BATCH_SIZES),
+            *(Row(name, size, mode, _SCALING_BATCH) for size in _SCALING_SIZES_PX),
         )
     ]
     return list(dict.fromkeys(rows))

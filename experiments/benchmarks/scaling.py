@@ -1,22 +1,24 @@
 """How speed and memory go with the batch, the image and the number of images."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.benchmarks import contest
-from experiments.benchmarks.contest import Say, Settings
-from experiments.benchmarks.results import CONTESTANTS, row_speeds
+from experiments.benchmarks.contest import Settings
+from experiments.benchmarks.results import CONTESTANTS, reason_of, speeds_of
 from experiments.benchmarks.rows import Row
-from experiments.benchmarks.table import align, number
+from experiments.benchmarks.table import mebibytes, number
 from experiments.benchmarks.workers import WorkerError
+from jaxcnn.host.text import aligned
+
+logger = logging.getLogger(__name__)
 
 EPOCH_SIZES = (1024, 4096, 16384)
 _EPOCH_BATCH = 32
 
 
-def measure_epochs(
-    networks: Sequence[tuple[str, int]], settings: Settings, *, say: Say
-) -> list[dict[str, Any]]:
+def measure_epochs(networks: Sequence[tuple[str, int]], settings: Settings) -> list[dict[str, Any]]:
     """Time this library's whole epochs over more and more images.
 
     Those that would outlast the limit, to judge by the one before, are left out.
@@ -24,7 +26,6 @@ def measure_epochs(
     Args:
       networks: (name, size in pixels) of each.
       settings: of the whole benchmark.
-      say: takes lines of progress.
 
     Returns:
       For each network and number of images "seconds" and "peak_bytes", or "reason".
@@ -34,15 +35,13 @@ def measure_epochs(
         row = Row(name, size_px, "train", _EPOCH_BATCH)
         seconds_an_image = 0.0
         for num_images in EPOCH_SIZES:
-            say(f"an epoch of {num_images:,} images, {row.title()}")
-            about = {**row._asdict(), "num_images": num_images}
+            logger.info(f"an epoch of {num_images:,} images, {row.title()}")
             expected = seconds_an_image * num_images
-            if expected > settings.limit_seconds:
-                found.append(about | {"reason": f"would take about {expected / 60:.0f} minutes"})
-                continue
-            outcome = _epoch(row, num_images, settings)
-            seconds_an_image = outcome.get("seconds", 0.0) / num_images
-            found.append(about | outcome)
+            outcome: dict[str, Any] = {"reason": f"would take about {expected / 60:.0f} minutes"}
+            if expected <= settings.limit_seconds:
+                outcome = _epoch(row, num_images, settings)
+                seconds_an_image = outcome.get("seconds", 0.0) / num_images
+            found.append({**row._asdict(), "num_images": num_images, **outcome})
     return found
 
 
@@ -65,21 +64,21 @@ def scaling_table(rows: Sequence[Mapping[str, Any]]) -> str:
     Returns:
       Lines for the screen.
     """
-    names = [name for name in CONTESTANTS if any(name in row["contestants"] for row in rows)]
-    cells = [["images/s, peak MiB", *(label for n in names for label in (CONTESTANTS[n], ""))]]
+    names = list(rows[0]["contestants"])
+    headings = [label for name in names for label in (CONTESTANTS[name], "")]
+    lines: list[list[str] | str] = [["images/s, peak MiB", *headings]]
     reasons = []
     for row in rows:
-        title = Row.of(row).title()
-        speeds, line = row_speeds(row), [title]
-        for name in names:
-            entry = row["contestants"][name]
+        title, speeds = Row.of(row).title(), speeds_of(row)
+        figures = []
+        for name, entry in row["contestants"].items():
             if name in speeds:
-                line += [number(speeds[name].median), f"{entry['peak_bytes'] / 2**20:,.0f}"]
+                figures += [number(speeds[name].median), mebibytes(entry["peak_bytes"])]
             else:
-                line += ["-", "-"]
-                reasons.append(f"{title}: {CONTESTANTS[name]}: {entry.get('reason', 'no turn')}")
-        cells.append(line)
-    return "\n".join([*align(cells), *reasons])
+                figures += ["-", "-"]
+                reasons.append(f"{title}: {CONTESTANTS[name]}: {reason_of(entry)}")
+        lines.append([title, *figures])
+    return "\n".join(aligned([*lines, *reasons]))
 
 
 def epoch_table(epochs: Sequence[Mapping[str, Any]]) -> str:
@@ -91,13 +90,12 @@ def epoch_table(epochs: Sequence[Mapping[str, Any]]) -> str:
     Returns:
       Lines for the screen.
     """
-    cells = [["an epoch of jaxcnn, batches made and all", "images", "seconds", "peak MiB"]]
+    lines = [["an epoch of jaxcnn, batches made and all", "images", "seconds", "peak MiB"]]
     for epoch in epochs:
         title = f"  {epoch['network']} {epoch['size_px']} px, batch {epoch['batch_size']}"
-        outcome = (
-            [f"{epoch['seconds']:.1f}", f"{epoch['peak_bytes'] / 2**20:,.0f}"]
-            if "seconds" in epoch
-            else [epoch["reason"], "-"]
-        )
-        cells.append([title, f"{epoch['num_images']:,}", *outcome])
-    return "\n".join(align(cells))
+        if "seconds" in epoch:
+            outcome = [f"{epoch['seconds']:.1f}", mebibytes(epoch["peak_bytes"])]
+        else:
+            outcome = [epoch["reason"], "-"]
+        lines.append([title, f"{epoch['num_images']:,}", *outcome])
+    return "\n".join(aligned(lines))

@@ -15,46 +15,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-MADE_AHEAD = 8  # batches that a pipeline may have ready from while it waited; they do not count
-
 
 class Unavailable(Exception):  # noqa: N818 - nothing went wrong, it is only not there
     """A contestant cannot take part here; the message says why."""
+
+
+def process_peak_bytes() -> int:
+    """Read the most memory that this process had resident so far."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    import resource
+
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 class Task(NamedTuple):
     """What a worker does over and over.
 
     Attributes:
-      step: does one piece of work to its end, and returns how many images that were.
       facts: what to tell about it beforehand, as JSON values.
+      step: does one piece of work to its end, and returns how many images that were; without it,
+        the facts are all there is.
       peak_bytes: gives the most memory that the device held so far.
       warm_up: how many steps go before each turn that do not count.
-      rate: measures images per second over so many seconds by itself, instead of steps.
     """
 
-    step: Callable[[], int]
     facts: dict[str, Any]
-    peak_bytes: Callable[[], int]
+    step: Callable[[], int] = lambda: 0
+    peak_bytes: Callable[[], int] = process_peak_bytes
     warm_up: int = 1
-    rate: Callable[[float], float] | None = None
-
-
-def shortest(work: Callable[[], Any], seconds: float) -> float:
-    """Do some work again and again for so long; return the shortest time that it took."""
-    work()
-    ended = time.perf_counter() + seconds
-    times: list[float] = []
-    while not times or time.perf_counter() < ended:
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def only_facts(facts: dict[str, Any]) -> Task:
-    """Make a task that has told all once it is ready."""
-    return Task(lambda: 0, facts, process_peak_bytes, warm_up=0)
 
 
 def serve(module: str) -> None:
@@ -97,8 +89,6 @@ def _say(channel: TextIO, **message: Any) -> None:
 
 def _run(task: Task, seconds: float) -> dict[str, Any]:
     """Do steps for about so long, at least one."""
-    if task.rate is not None:
-        return {"images": task.rate(seconds) * seconds, "seconds": seconds}
     for _ in range(task.warm_up):  # others had the caches, and the threads have slept
         task.step()
     images = steps = 0
@@ -135,22 +125,3 @@ def first_line(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:300]
-
-
-def process_peak_bytes() -> int:
-    """Read the most memory that this process had resident so far."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

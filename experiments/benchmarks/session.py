@@ -1,59 +1,53 @@
 """One run of the benchmark: what is measured in which order, and the report that comes of it."""
 
 import contextlib
+import functools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.benchmarks import (
-    chart,
-    contest,
-    loading,
-    machine,
-    peaks,
-    scaling,
-    table,
-)
-from experiments.benchmarks.contest import Say, Settings
-from experiments.benchmarks.results import row_speeds
-from experiments.benchmarks.rows import Row, make_rows, scaling_rows
+from experiments.benchmarks import chart, contest, loading, machine, peaks, scaling, table
+from experiments.benchmarks.contest import Settings
+from experiments.benchmarks.results import speeds_of
+from experiments.benchmarks.rows import Row
 from experiments.benchmarks.workers import WorkerError
 from jaxcnn.host.files import write_json
 
-_SCALING_NETWORKS = (("six_conv", 64),)
+logger = logging.getLogger(__name__)
 
 
 class Plan(NamedTuple):
-    """What the flags of `experiments.benchmark` say; see there."""
+    """What is to be measured, and where it is written to.
 
-    networks: Sequence[tuple[str, int]] | None
-    modes: Sequence[str]
-    batch_sizes: Sequence[int] | None
+    Attributes:
+      rows: of the comparison.
+      settings: how they are run.
+      grows: whether the rows show how speed and memory grow, and are written a line each.
+      epochs_of: (name, size in pixels) of the networks whose whole epochs are timed.
+      peaks: whether the machine's own peak is measured first.
+      pipelines: whether the loading of photos is measured too.
+      photos: folder of those; None draws some.
+      json: file for the report; None writes none.
+      chart: PNG file for a bar chart; None draws none.
+    """
+
+    rows: Sequence[Row]
     settings: Settings
-    photos: str | None
-    pipelines: bool
-    scaling: bool
+    grows: bool
+    epochs_of: Sequence[tuple[str, int]]
     peaks: bool
+    pipelines: bool
+    photos: str | None
     json: str | None
     chart: str | None
 
-    def rows(self) -> list[Row]:
-        """List the rows to measure."""
-        if self.scaling:
-            return scaling_rows(self.scaling_networks(), self.modes)
-        return make_rows(self.networks, self.modes, self.batch_sizes)
 
-    def scaling_networks(self) -> Sequence[tuple[str, int]]:
-        """List the networks whose growth is measured."""
-        return self.networks or _SCALING_NETWORKS
-
-
-def measure(plan: Plan, *, say: Say) -> dict[str, Any]:
+def measure(plan: Plan) -> dict[str, Any]:
     """Measure all that a plan says, and write its files.
 
     Args:
       plan: what to measure.
-      say: takes lines of progress.
 
     Returns:
       The report, as JSON values; `plan.json` is written again after each row.
@@ -70,58 +64,25 @@ def measure(plan: Plan, *, say: Say) -> dict[str, Any]:
         "rows": [],
     }
     _check_folders(plan)
-    with _photos(plan, say) as photos:
+    # Photos are looked for first, so that a folder without any is named before hours have passed.
+    photos_in = loading.photos_in(plan.photos) if plan.pipelines else contextlib.nullcontext()
+    with photos_in as photos:
         counts = _count(plan)
         if plan.peaks:
-            report["peaks"] = peaks.measure_peaks(plan.settings, say=say)
-        _measure_rows(plan, counts, report, say)
+            report["peaks"] = peaks.measure_peaks(plan.settings)
+        _measure_rows(plan, counts, report)
         if photos is not None:
-            say("loading photos")
-            report["pipelines"] = loading.measure_pipelines(
-                photos, plan.settings, say=_indented(say)
-            )
-    if plan.scaling and "train" in plan.modes:
-        report["epochs"] = scaling.measure_epochs(plan.scaling_networks(), plan.settings, say=say)
-    _finish(plan, report)
+            logger.info("loading photos")
+            report["pipelines"] = loading.measure_pipelines(photos, plan.settings)
+    if plan.epochs_of:
+        report["epochs"] = scaling.measure_epochs(plan.epochs_of, plan.settings)
+    _write(plan, report)
+    if plan.chart is not None and any(map(speeds_of, report["rows"])):
+        line = f"{report['machine']['cpu']}, {report['machine']['cores']} cores"
+        devices = [name for name in report["devices"] if name != "cpu"]
+        about = f"{', '.join([line, *devices])}; {plan.settings.dtype}"
+        chart.plot_speeds(plan.chart, report["rows"], machine=about)
     return report
-
-
-def _photos(plan: Plan, say: Say) -> contextlib.AbstractContextManager[loading.Photos | None]:
-    if plan.pipelines and not plan.scaling:
-        return loading.provide_photos(plan.photos, say)
-    return contextlib.nullcontext()
-
-
-def _measure_rows(
-    plan: Plan, counts: Sequence[dict[str, Any]], report: dict[str, Any], say: Say
-) -> None:
-    rows = plan.rows()
-    for number, (row, count) in enumerate(zip(rows, counts, strict=True), start=1):
-        say(f"row {number}/{len(rows)}: {row.title()}")
-        found = contest.run_row(
-            plan.settings.contestants,
-            contest.launcher(row, plan.settings),
-            rounds=plan.settings.rounds,
-            seconds=plan.settings.seconds,
-            say=_indented(say),
-            num_parameters=count["num_parameters"],
-        )
-        report["rows"].append({**row._asdict(), **count, "contestants": found})
-        _write(plan, report)
-
-
-def _indented(say: Say) -> Say:
-    return lambda text: say(f"  {text}")
-
-
-def _count(plan: Plan) -> list[dict[str, Any]]:
-    """Count operations and parameters of each row, which also finds sizes that do not fit."""
-    spec = {"rows": [contest.describe(row, plan.settings) for row in plan.rows()]}
-    with contest.start_worker("counting", spec, plan.settings) as worker:
-        try:
-            return worker.ready()["counts"]
-        except WorkerError as error:
-            raise ValueError(str(error).removeprefix("ValueError: ")) from None
 
 
 def _check_folders(plan: Plan) -> None:
@@ -129,6 +90,30 @@ def _check_folders(plan: Plan) -> None:
     for path in filter(None, (plan.json, plan.chart)):
         if not Path(path).resolve().parent.is_dir():
             raise ValueError(f"{path} cannot be written: {Path(path).parent} is no folder.")
+
+
+def _count(plan: Plan) -> list[dict[str, Any]]:
+    """Count operations and parameters of each row, which also finds sizes that do not fit."""
+    spec = {"rows": [contest.describe(row, plan.settings) for row in plan.rows]}
+    with contest.start_worker("counting", spec, plan.settings) as worker:
+        try:
+            return worker.ready()["counts"]
+        except WorkerError as error:
+            raise ValueError(str(error).removeprefix("ValueError: ")) from None
+
+
+def _measure_rows(plan: Plan, counts: Sequence[dict[str, Any]], report: dict[str, Any]) -> None:
+    for number, (row, count) in enumerate(zip(plan.rows, counts, strict=True), start=1):
+        logger.info(f"row {number}/{len(plan.rows)}: {row.title()}")
+        found = contest.run_row(
+            plan.settings.contestants,
+            functools.partial(contest.start_contestant, row, plan.settings),
+            rounds=plan.settings.rounds,
+            seconds=plan.settings.seconds,
+            num_parameters=count["num_parameters"],
+        )
+        report["rows"].append({**row._asdict(), **count, "contestants": found})
+        _write(plan, report)
 
 
 def _write(plan: Plan, report: dict[str, Any]) -> None:
@@ -139,34 +124,24 @@ def _write(plan: Plan, report: dict[str, Any]) -> None:
         write_json(Path(plan.json), report)
 
 
-def _finish(plan: Plan, report: dict[str, Any]) -> None:
-    _write(plan, report)
-    if plan.chart is not None and any(row_speeds(row) for row in report["rows"]):
-        line = f"{report['machine']['cpu']}, {report['machine']['cores']} cores"
-        devices = [name for name in report["devices"] if name != "cpu"]
-        about = f"{', '.join([line, *devices])}; {plan.settings.dtype}"
-        chart.plot_speeds(plan.chart, report["rows"], machine=about)
-
-
-def text(report: dict[str, Any], *, by_scale: bool = False) -> str:
+def text(plan: Plan, report: dict[str, Any]) -> str:
     """Write a report as the tables for the screen.
 
     Args:
+      plan: what was measured.
       report: as `measure` returns.
-      by_scale: whether its rows show growth, and are written a line each.
 
     Returns:
       Lines.
     """
-    peak = report.get("peaks")
+    peak = report.get("peaks", {})
     parts = [
         "\n".join([*machine.machine_lines(report), *([peaks.peak_line(peak)] if peak else [])])
     ]
-    if by_scale:
+    if plan.grows:
         parts.append(scaling.scaling_table(report["rows"]))
     else:
-        gflops = peak.get("gflops") if peak else None
-        parts.append(table.speed_table(report["rows"], peak_gflops=gflops))
+        parts.append(table.speed_table(report["rows"], peak_gflops=peak.get("gflops")))
     if "epochs" in report:
         parts.append(scaling.epoch_table(report["epochs"]))
     if "pipelines" in report:

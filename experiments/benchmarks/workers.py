@@ -12,8 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, cast
 
 _ROOT = Path(__file__).resolve().parents[2]
 # The folder of these programs comes last, so that another environment's packages are its own.
@@ -28,7 +27,7 @@ class WorkerError(RuntimeError):
     """A worker cannot take part, or died; the message says why."""
 
 
-class Worker:
+class Worker(contextlib.AbstractContextManager):
     """A process that does one task when told to.
 
     Args:
@@ -50,21 +49,24 @@ class Worker:
     ) -> None:
         self._limit_seconds = limit_seconds
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
-        command = [python, "-c", _START, str(_ROOT), module, json.dumps(spec)]
-        self._process = _start(command, {**os.environ, **(environment or {})}, self._errors)
+        try:
+            self._process = subprocess.Popen(
+                [python, "-c", _START, str(_ROOT), module, json.dumps(spec)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **(environment or {})},
+                text=True,
+                start_new_session=True,  # so that its children can be ended with it
+            )
+        except OSError as error:
+            self._errors.close()
+            raise WorkerError(f"cannot start {python}: {error.strerror}") from None
+        self._stdin = cast(IO[str], self._process.stdin)
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, args=[self._process.stdout], daemon=True).start()
 
-    def __enter__(self) -> "Worker":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the process."""
         self.close()
 
@@ -104,22 +106,18 @@ class Worker:
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for stream in (self._process.stdin, self._errors):
-            with contextlib.suppress(OSError):
-                stream.close()  # type: ignore[union-attr]
+        self._errors.close()
+        with contextlib.suppress(OSError):
+            self._stdin.close()
 
     def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except OSError:
-            pass  # it died; the reading side says of what
+        with contextlib.suppress(OSError):  # it died; the reading side says of what
+            self._stdin.write(line + "\n")
+            self._stdin.flush()
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for line in lines:
+    def _read(self, stdout: IO[str]) -> None:
+        with stdout:
+            for line in stdout:
                 self._lines.put(line)
         self._lines.put(None)
 
@@ -146,21 +144,3 @@ class Worker:
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         return f"ended with status {status}: {said[-1][:200] if said else 'no message'}"
-
-
-def _start(
-    command: list[str], environment: dict[str, str], errors: IO[bytes]
-) -> "subprocess.Popen[str]":
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            text=True,
-            start_new_session=True,  # so that its children can be ended with it
-        )
-    except OSError as error:
-        errors.close()
-        raise WorkerError(f"cannot start {command[0]}: {error.strerror}") from None

@@ -7,7 +7,7 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Course, Photos
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.looking_inside import trained_network
-from jaxcnn.host.text import percent
+from jaxcnn.host.text import interval, percent
 from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.metrics.histogram_baselines import BaselineResult, histogram_baselines
 from jaxcnn.plots.style import VERMILLION
@@ -28,7 +28,7 @@ def histograms(course: Course) -> Shown:
     accuracies = {
         "colours, counted": found["color_histogram"].test_accuracy,
         "edges, counted": found["edge_orientation_histogram"].test_accuracy,
-        "the network": float(trained_network(course).accuracy[-1]),
+        "the network": float(trained_network(course).accuracy[-1, 0]),
     }
     colours, edges, network = accuracies.values()
     several = {"colours": colours, "edges": edges, "network": network}
@@ -36,24 +36,19 @@ def histograms(course: Course) -> Shown:
         *words("histograms", chance=chance, num_test=f"{len(labels):,}", **several),
         _bars_figure(accuracies, chance),
         {
-            name: f"{percent(value)} (95 % interval {_interval(value, len(labels))})"
+            name: f"{percent(value)} (95 % interval {interval(bounds, 0)})"
             for name, value in accuracies.items()
+            for bounds in [wilson_interval(round(value * len(labels)), len(labels))]
         },
         (count_and_tell,),
-        {"accuracies": accuracies, "chance": chance},
     )
-
-
-def _interval(accuracy: float, count: int) -> str:
-    low, high = wilson_interval(round(accuracy * count), count)
-    return f"{percent(low, 0)} to {percent(high, 0)}"
 
 
 def _bars_figure(accuracies: dict[str, float], chance: float) -> Figure:
     figure = drawing.new_figure(2.4)
     axes = drawing.chart(figure.axes[0], x="right of the test photos", y="")
     texts = [percent(value) for value in accuracies.values()]
-    drawing.bars(axes, list(accuracies), list(accuracies.values()), texts)
+    drawing.bars(axes, list(accuracies), np.array(list(accuracies.values())), texts)
     axes.axvline(chance, color=VERMILLION, linestyle="--", linewidth=1.6)
     axes.text(chance + 0.015, -0.5, "guessing", **font(drawing.SMALL, color=VERMILLION))
     axes.set(xlim=(0, 1.18), ylim=(2.5, -0.75))

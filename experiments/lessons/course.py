@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ import numpy as np
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
 from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_splits import DecodedSplit, decode_split
-from jaxcnn.data.source import Source, Splits, SubsetSource, example_labels
+from jaxcnn.data.source import Source, Splits, SubsetSource, digest_of, example_labels
 from jaxcnn.host.files import write_arrays
 
 Arrays = dict[str, np.ndarray]
@@ -111,12 +110,8 @@ class Course:
     @functools.cached_property
     def photos(self) -> Photos:
         """The photos as the networks see them."""
-        sizes, found = self.sizes, self._sources
-        return Photos(
-            self._decoded("train", found.train, sizes.num_train),
-            self._decoded("validation", found.validation, sizes.num_validation),
-            self._decoded("test", found.test, sizes.num_test),
-        )
+        counts = (self.sizes.num_train, self.sizes.num_validation, self.sizes.num_test)
+        return Photos(*map(self._decoded, Photos._fields, self._sources, counts))
 
     @functools.cached_property
     def large_photos(self) -> DecodedSplit:
@@ -159,7 +154,7 @@ class Course:
           The arrays.
         """
         path = self.folder / f"{name}.npz"
-        origin = digest(self.about, metadata.version("jaxcnn"), repr(about))
+        origin = digest_of(self.about, metadata.version("jaxcnn"), repr(about))
         found = _read(path, origin)
         if found is None:
             found = dict(make())
@@ -199,11 +194,6 @@ def first_of(split: DecodedSplit, count: int) -> DecodedSplit:
         labels=split.labels[:count],
         names=split.names[:count],
     )
-
-
-def digest(*parts: str) -> str:
-    """Digest texts to a short one."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _read(path: Path, origin: str) -> Arrays | None:

@@ -12,7 +12,6 @@ from matplotlib.patches import Rectangle
 from jaxcnn.plots.canvas import plain_axes
 from jaxcnn.plots.style import BLUE, DPI, GREY, INK, PALE, TEXT_PT, VERMILLION
 from jaxcnn.plots.text import font
-from jaxcnn.plots.themes import AS_IT_IS
 
 WIDTH = 5.4  # inches: text of 11 points can still be read where a phone shows all of it
 SMALL = TEXT_PT - 2.5
@@ -105,7 +104,7 @@ def outline(axes: Axes, row: float, column: float, height: float, width: float) 
     axes.add_patch(Rectangle((column, row), width, height, **look))
 
 
-def bars(axes: Axes, names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> None:
+def bars(axes: Axes, names: Sequence[str], values: np.ndarray, texts: Sequence[str]) -> None:
     """Draw a horizontal bar for each value, with its text beside its end."""
     places = np.arange(len(values))
     axes.barh(places, values, height=0.6, color=BLUE)
@@ -116,11 +115,3 @@ def bars(axes: Axes, names: Sequence[str], values: Sequence[float], texts: Seque
     axes.set_yticks(places, names, **font(SMALL))
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.margins(x=0.3)
-
-
-def on_photo(axes: Axes, text: str) -> None:
-    """Write into the lower corner of a photo, readable on any."""
-    box = {"facecolor": "#000000", "alpha": 0.65, "edgecolor": "none", "pad": 1.5}
-    look = font(SMALL, color="white", ha="left", va="bottom", bbox=box)
-    label = axes.text(0.03, 0.04, text, transform=axes.transAxes, **look)
-    label.set_gid(AS_IT_IS)

@@ -39,7 +39,6 @@ def one_dimension(course: Course) -> Shown:
             "largest at place": f"{place} (counted from 0)",
         },
         (find_change,),
-        {"signal": SIGNAL, "response": response, "place": place},
     )
 
 
@@ -70,8 +69,7 @@ def two_dimensions(course: Course) -> Shown:
     edges = np.asarray(find_edges(jnp.asarray(grey)))
     square = np.zeros((8, 8), np.float32)
     square[2:6, 2:6] = 1
-    of_square = np.asarray(find_edges(jnp.asarray(square)))
-    left, inside, right = of_square[2, [0, 2, 5], 0]
+    left, inside, right = np.asarray(find_edges(jnp.asarray(square)))[2, [0, 2, 5], 0]
     return Shown(
         *words("edges", name=course.class_names[course.large_photos.labels[0]]),
         _edges_figure(grey, edges),
@@ -80,7 +78,6 @@ def two_dimensions(course: Course) -> Shown:
             "strongest output in the photo": f"{np.abs(edges).max():.2f}",
         },
         (find_edges,),
-        {"square": of_square, "edges": edges},
     )
 
 
@@ -104,7 +101,6 @@ def pad_both_ways(image: jax.Array) -> tuple[jax.Array, jax.Array]:
 def padding(course: Course) -> Shown:
     """Show what "same" padding adds and what "valid" trims."""
     same, valid = (np.asarray(x) for x in pad_both_ways(jnp.ones((5, 5))))
-    shrunk = _size_after(32, 5)
     return Shown(
         *words("padding"),
         _padding_figure(same, valid),
@@ -112,10 +108,9 @@ def padding(course: Course) -> Shown:
             "picture": "5 x 5",
             "\u201csame\u201d": " x ".join(map(str, same.shape)),
             "\u201cvalid\u201d": " x ".join(map(str, valid.shape)),
-            "32 px after five \u201cvalid\u201d layers": f"{shrunk} px",
+            "32 px after five \u201cvalid\u201d layers": f"{_size_after(32, 5)} px",
         },
         (pad_both_ways,),
-        {"same": same, "valid": valid, "after_five": shrunk},
     )
 
 
@@ -167,7 +162,6 @@ def sharing(course: Course) -> Shown:
             "times as many at 128 px": _large(of_side[128] / shared[0]),
         },
         (count_weights,),
-        {"sides": sides, "shared": shared, "dense": dense},
     )
 
 

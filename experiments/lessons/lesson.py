@@ -23,7 +23,6 @@ class Shown(NamedTuple):
       figure: in the colours of `plots.style`.
       numbers: what the code gave, each with its name.
       code: the functions whose lines made it.
-      facts: the values behind all of it, for whoever wants to check them.
     """
 
     text: str
@@ -31,7 +30,6 @@ class Shown(NamedTuple):
     figure: Figure
     numbers: Mapping[str, str]
     code: tuple[Callable[..., Any], ...]
-    facts: Mapping[str, Any]
 
 
 class Lesson(NamedTuple):
@@ -85,12 +83,10 @@ def _without_docstring(source: str) -> str:
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
     lines = source.splitlines()
-    first = function.body[1] if ast.get_docstring(function) is not None else function.body[0]
     arguments = function.args
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
         argument.annotation = None
-    start = function.body[0].end_lineno if first is not function.body[0] else None
-    body = lines[start:] if start is not None else lines[first.lineno - 1 :]
+    body = lines[function.body[0].end_lineno :]
     return "\n".join([f"def {function.name}({ast.unparse(arguments)}):", *body])
 
 

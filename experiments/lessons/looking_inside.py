@@ -1,6 +1,6 @@
 """Lessons that look into a trained network: feature maps, a filter's colours, softmax."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,75 +11,22 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course
 from experiments.lessons.filters import by_channel
 from experiments.lessons.lesson import Shown, words
-from experiments.lessons.training import settings, train
+from experiments.lessons.training import Trained, settings, train_cached
 from jaxcnn.host.text import percent
 from jaxcnn.losses import probabilities
 from jaxcnn.models import StagedNetwork
-from jaxcnn.runs import build
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 _MAPS = 4  # shown of each stage
+_COLOURS = ("red", "green", "blue")
 
 
-class Network(NamedTuple):
-    """The network that the lessons look into."""
-
-    model: StagedNetwork
-    variables: PyTree
-    accuracy: np.ndarray  # (epochs,) share of the test photos that were right
-    probabilities: np.ndarray  # (N, K) of the test photos
-
-
-def trained_network(course: Course) -> Network:
+def trained_network(course: Course) -> Trained:
     """Train the network on all training photos, or take it from the cache."""
-    chosen = _settings(course)
-    model = build.build_model(chosen, len(course.class_names))
-
-    def make() -> Arrays:
-        found = train(chosen, course.photos.train, evaluated=(course.photos.test,))
-        arrays = {f"variables/{name}": leaf for name, leaf in flatten(found.variables).items()}
-        return arrays | {"accuracy": found.accuracy[:, 0], "probabilities": found.probabilities}
-
-    cached = course.cached("network", make, chosen, len(course.photos.train))
-    leaves = {
-        k.removeprefix("variables/"): v for k, v in cached.items() if k.startswith("variables")
-    }
-    return Network(model, unflatten(leaves), cached["accuracy"], cached["probabilities"])
-
-
-def _settings(course: Course) -> TrainConfig:
-    return settings(
-        image_size_px=course.sizes.image_px,
-        num_epochs=course.sizes.num_epochs,
-        augment="flip",
-        dropout_rate=0.2,
-        seed=course.seed,
-    )
-
-
-def flatten(tree: PyTree) -> Arrays:
-    """Give the arrays of nested dicts by their paths, such as "params/head/linear/kernel"."""
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {"/".join(str(part.key) for part in path): np.asarray(leaf) for path, leaf in leaves}
-
-
-def unflatten(leaves: Arrays) -> PyTree:
-    """Give back what `flatten` took apart.
-
-    Example:
-      >>> unflatten({"params/head": 1, "params/stem": 2})
-      {'params': {'head': 1, 'stem': 2}, 'batch_stats': {}}
-    """
-    tree: dict[str, Any] = {"params": {}, "batch_stats": {}}
-    for path, leaf in leaves.items():
-        *above, last = path.split("/")
-        branch = tree
-        for name in above:
-            branch = branch.setdefault(name, {})
-        branch[last] = leaf
-    return tree
+    photos, num_epochs = course.photos, course.sizes.num_epochs
+    chosen = settings(course, num_epochs=num_epochs, augment="flip", dropout_rate=0.2)
+    return train_cached(course, "network", chosen, photos.train, evaluated=(photos.test,))
 
 
 def maps_of(model: StagedNetwork, variables: PyTree, image: jax.Array) -> dict[str, jax.Array]:
@@ -98,21 +45,17 @@ def feature_maps(course: Course) -> Shown:
     found = {name: np.asarray(x)[0] for name, x in sorted(maps.items())}
     sizes = [_by(x) for x in found.values()]
     name = course.class_names[course.photos.test.labels[chosen]]
+    num_weights = sum(leaf.size for leaf in jax.tree.leaves(network.variables["params"]))
     return Shown(
         *words("depth", name=name, first=sizes[0], last=sizes[-1], num_layers=len(found)),
         _maps_figure(photo, found),
         {
             **{stage.replace("_", " "): _by(x) for stage, x in found.items()},
-            "weights of the network": f"{_count(network.variables['params']):,}",
-            "right of the test photos": percent(float(network.accuracy[-1])),
+            "weights of the network": f"{num_weights:,}",
+            "right of the test photos": percent(float(network.accuracy[-1, 0])),
         },
         (maps_of,),
-        {"maps": found, "accuracy": network.accuracy},
     )
-
-
-def _count(tree: PyTree) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def _by(x: np.ndarray) -> str:
@@ -144,8 +87,8 @@ def colours(course: Course) -> Shown:
     photo = course.large_photos.images[0]
     kernels = np.asarray(network.variables["params"]["block_1"]["conv"]["kernel"])
     number = int(np.argmax(kernels.std(axis=(0, 1, 2))))
-    kernel = kernels[:, :, :, number]
-    slices, whole = map(np.asarray, by_channel(_as_floats(photo), jnp.asarray(kernel)))
+    kernel, pixels = kernels[:, :, :, number], normalize(to_unit_interval(jnp.asarray(photo)))
+    slices, whole = map(np.asarray, by_channel(pixels, jnp.asarray(kernel)))
     error = float(np.abs(slices.sum(axis=2) - whole).max())
     name = course.class_names[course.large_photos.labels[0]]
     return Shown(
@@ -157,12 +100,7 @@ def colours(course: Course) -> Shown:
             "sum of the slices, less the whole": f"at most {error:.1e}",
         },
         (by_channel,),
-        {"slices": slices, "whole": whole, "kernel": kernel},
     )
-
-
-def _as_floats(photo: np.ndarray) -> jax.Array:
-    return normalize(to_unit_interval(jnp.asarray(photo)))
 
 
 def _colours_figure(
@@ -171,22 +109,17 @@ def _colours_figure(
     figure = drawing.new_figure(7.2, 4, 3)
     rows = np.array(figure.axes).reshape(4, 3)
     scale = float(np.quantile(np.abs(slices), 0.99))
-    for channel, colour in enumerate(("red", "green", "blue")):
-        drawing.picture(rows[channel, 0], photo[:, :, channel], f"{colour} of the photo")
-        strongest = float(np.abs(kernel).max()) * 1.2
-        drawing.number_grid(
-            rows[channel, 1], kernel[:, :, channel], f"weights for {colour}", digits=2, size=9,
-            strongest=strongest,
-        )  # fmt: skip
-        drawing.signed_picture(
-            rows[channel, 2], slices[:, :, channel], f"output for {colour}", scale=scale
-        )
+    strongest = float(np.abs(kernel).max()) * 1.2
+    look: dict[str, Any] = {"digits": 2, "size": 9, "strongest": strongest}
+    for i, (colour, (left, middle, right)) in enumerate(zip(_COLOURS, rows, strict=False)):
+        drawing.picture(left, photo[:, :, i], f"{colour} of the photo")
+        drawing.number_grid(middle, kernel[:, :, i], f"weights for {colour}", **look)
+        drawing.signed_picture(right, slices[:, :, i], f"output for {colour}", scale=scale)
     drawing.picture(rows[3, 0], photo, "the photo")
     rows[3, 1].axis("off")
     rows[3, 1].text(0.5, 0.5, "red + green + blue =", **drawing.font(drawing.SMALL, ha="center"))
-    drawing.signed_picture(
-        rows[3, 2], whole, "the feature map", scale=float(np.quantile(np.abs(whole), 0.99))
-    )
+    scale = float(np.quantile(np.abs(whole), 0.99))
+    drawing.signed_picture(rows[3, 2], whole, "the feature map", scale=scale)
     return figure
 
 
@@ -202,7 +135,8 @@ def answer(
 def softmax(course: Course) -> Shown:
     """Show scores and probabilities of a sure, another sure and an unsure photo."""
     network = trained_network(course)
-    chosen = [_surest(network, course, 0), _surest(network, course, 1), _least_sure(network)]
+    least_sure = int(network.probabilities.max(axis=1).argmin())
+    chosen = [_surest(network, course, 0), _surest(network, course, 1), least_sure]
     photos, names = course.photos.test.images[chosen], course.class_names
     found = answer(network.model, network.variables, jnp.asarray(photos))
     logits, shares = (np.asarray(x, np.float64) for x in found)
@@ -217,17 +151,12 @@ def softmax(course: Course) -> Shown:
         _softmax_figure(photos, logits, shares, names),
         {**numbers, "sums of probabilities": sums},
         (answer,),
-        {"logits": logits, "probabilities": shares},
     )
 
 
-def _surest(network: Network, course: Course, label: int) -> int:
+def _surest(network: Trained, course: Course, label: int) -> int:
     own = np.where(course.photos.test.labels == label, network.probabilities[:, label], -1)
     return int(own.argmax())
-
-
-def _least_sure(network: Network) -> int:
-    return int(network.probabilities.max(axis=1).argmin())
 
 
 def _softmax_figure(
@@ -236,22 +165,18 @@ def _softmax_figure(
     figure = drawing.new_figure(4.6, 3, 3, width_ratios=(1, 1.1, 1.1))
     rows = np.array(figure.axes).reshape(3, 3)
     for row, photo, scores, share in zip(rows, photos, logits, shares, strict=True):
-        shown = np.argsort(-share, kind="stable")[:4] if len(names) > 4 else range(len(names))
+        shown = np.argsort(-share, kind="stable")[:4] if len(names) > 4 else np.arange(len(names))
         labels = [names[i] for i in shown]
         drawing.picture(row[0], photo)
         texts = [f"{scores[i]:.1f}".replace("-", "\u2212") for i in shown]
-        drawing.bars(row[1], labels, [scores[i] for i in shown], texts)
-        drawing.bars(
-            row[2], labels, [share[i] for i in shown], [percent(share[i], 0) for i in shown]
-        )
+        drawing.bars(row[1], labels, scores[shown], texts)
+        drawing.bars(row[2], labels, share[shown], [percent(share[i], 0) for i in shown])
         for axes in row[1:]:
             axes.set_xticks([])
-            axes.spines[["top", "right", "bottom"]].set_visible(False)
-            axes.spines["left"].set_visible(False)
+            axes.spines[:].set_visible(False)
             axes.axvline(0, color=drawing.GREY, linewidth=1)
             axes.tick_params(length=0)
-        limit = float(np.abs(logits).max()) * 1.5
-        row[1].set_xlim(-limit, limit)
+        row[1].set_xlim(np.array([-1.5, 1.5]) * np.abs(logits).max())
         row[2].set_xlim(0, 1.45)
     drawing.heading(rows[0, 1], "scores", size=drawing.LABEL)
     drawing.heading(rows[0, 2], "probabilities", size=drawing.LABEL)

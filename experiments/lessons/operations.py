@@ -43,7 +43,6 @@ def pooling(course: Course) -> Shown:
         _pooling_figure(image, pooled),
         {"before": f"6 x 6, mean {image.mean():.1f}", **numbers},
         (pool,),
-        {"image": image, "pooled": pooled},
     )
 
 
@@ -80,7 +79,6 @@ def activations(course: Course) -> Shown:
             "slope of the sigmoid at 6": f"{found['sigmoid'][1][-1]:.4f}",
         },
         (activate,),
-        {"x": x, **found},
     )
 
 
@@ -129,7 +127,6 @@ def augmentation(course: Course) -> Shown:
             "mean change of a pixel": f"{percent(min(changed))} to {percent(max(changed))}",
         },
         (augmented,),
-        {"photo": photo, "single": single, "together": together},
     )
 
 
@@ -170,7 +167,6 @@ def dropout(course: Course) -> Shown:
             "mean of 100,000 ones afterwards": f"{many.mean():.3f}",
         },
         (drop,),
-        {"masks": masks, "many": many},
     )
 
 

@@ -1,6 +1,5 @@
 """Lessons on overfitting: choosing on the test photos, and a network that memorises."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
-from experiments.lessons.course import Arrays, Course, first_of
+from experiments.lessons.course import Course, first_of
 from experiments.lessons.lesson import Shown, words
-from experiments.lessons.training import settings, start, train, train_epoch
+from experiments.lessons.training import settings, start, train_cached, train_epoch
 from jaxcnn.host.text import percent, points
 from jaxcnn.plots.style import BLUE, GREY, HALO, INK, VERMILLION
 from jaxcnn.plots.text import font
@@ -58,20 +57,10 @@ def _curves(course: Course, cure: str) -> Curves:
     few = first_of(photos.train, num_few * (5 if cure == _MORE else 1))
     epochs = max(2, sizes.few_epochs // (5 if cure == _MORE else 1))
     evaluated = (first_of(few, num_few), photos.validation, photos.test)
-    chosen = settings(
-        image_size_px=sizes.image_px,
-        num_epochs=epochs,
-        seed=course.seed,
-        **{**_BARE, **cures()[cure]},
-    )
-
-    def make() -> Arrays:
-        found = train(chosen, few, evaluated=evaluated)
-        return {"accuracy": found.accuracy, "right": np.concatenate(found.right[1:], axis=1)}
-
-    cached = course.cached(f"cure_{cure.replace(' ', '_')}", make, chosen, len(few))
-    few_right, validation_right, test_right = cached["accuracy"].T
-    return Curves(few_right, validation_right, test_right, cached["right"])
+    chosen = settings(course, num_epochs=epochs, **{**_BARE, **cures()[cure]})
+    found = train_cached(course, f"cure_{cure.replace(' ', '_')}", chosen, few, evaluated=evaluated)
+    few_right, validation_right, test_right = found.accuracy.T
+    return Curves(few_right, validation_right, test_right, found.right[:, num_few:])
 
 
 def _num_few(course: Course) -> int:
@@ -82,8 +71,7 @@ def memorising(course: Course) -> Shown:
     """Show the bare network's curves, and what each cure makes of them."""
     found = curves(course)
     # The best epoch and the best cure are chosen on the validation photos, see `peeking`.
-    chosen = {name: int(c.validation.argmax()) for name, c in found.items()}
-    tested = {name: float(c.test[chosen[name]]) for name, c in found.items()}
+    tested = {name: float(c.test[c.validation.argmax()]) for name, c in found.items()}
     ends = {name: (float(c.train[-1]), float(c.validation[-1])) for name, c in found.items()}
     gaps = {name: train - validation for name, (train, validation) in ends.items()}
     changed = [name for name in found if name != BARE]
@@ -109,7 +97,6 @@ def memorising(course: Course) -> Shown:
         _memorising_figure(found),
         {name: f"gap {points(gaps[name])}, test {percent(tested[name])}" for name in found},
         (cures, start, train_epoch),
-        {"curves": found, "chosen_epoch": chosen, "test_accuracy": tested, "gaps": gaps},
     )
 
 
@@ -134,15 +121,13 @@ def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
             note = f"gap {points(float(each.train[-1] - each.validation[-1]))}"
         look = font(9, ha="right", va="bottom", bbox=HALO)
         axes.text(0.97, 0.04, note, transform=axes.transAxes, **look)
-    figure.axes[0].text(*_beside(bare.train), "training", **font(9, color=BLUE))
-    figure.axes[0].text(*_beside(bare.validation), "validation", **font(9, color=VERMILLION))
+    middle = len(bare.train) // 2
+    names = figure.axes[0]
+    names.text(middle + 1, bare.train[middle] - 0.09, "training", **font(9, color=BLUE))
+    names.text(
+        middle + 1, bare.validation[middle] - 0.09, "validation", **font(9, color=VERMILLION)
+    )
     return figure
-
-
-def _beside(curve: np.ndarray) -> tuple[float, float]:
-    """Find a place just below the middle of a curve."""
-    middle = len(curve) // 2
-    return middle + 1.0, float(curve[middle]) - 0.09
 
 
 def choose_and_report(
@@ -153,18 +138,9 @@ def choose_and_report(
     return right[best, tested].mean(), right[best, fresh].mean()
 
 
-@dataclasses.dataclass(frozen=True)
-class Flattery:
-    """By how much the reported accuracy exceeds the true one: mean, and the middle 90 %."""
-
-    tried: tuple[int, ...]
-    peeking: np.ndarray  # (numbers tried, repetitions)
-    honest: np.ndarray
-
-
 def simulate(
     right: np.ndarray, *, tried: tuple[int, ...], num_tested: int, repetitions: int, seed: int
-) -> Flattery:
+) -> tuple[np.ndarray, np.ndarray]:
     """Repeat the mistake, and the right way beside it, with other photos and networks each time.
 
     Args:
@@ -175,7 +151,8 @@ def simulate(
       seed: decides the draws.
 
     Returns:
-      Reported accuracy less that on all photos that neither chose nor reported.
+      By how much the reported accuracy exceeds the true one, that on all photos that neither chose
+      nor reported: (numbers tried, repetitions) where the test photos chose, and where others did.
     """
     draws = np.random.default_rng(seed)
     gaps = np.zeros((2, len(tried), repetitions))
@@ -187,7 +164,7 @@ def simulate(
             reported, true = choose_and_report(some, first, fresh)
             chosen = some[some[:, first].mean(axis=1).argmax()]
             gaps[:, row, repetition] = reported - true, chosen[second].mean() - true
-    return Flattery(tried, gaps[0], gaps[1])
+    return gaps[0], gaps[1]
 
 
 def peeking(course: Course) -> Shown:
@@ -198,7 +175,7 @@ def peeking(course: Course) -> Shown:
     num_tested = min(100, right.shape[1] // 4)
     tried = (*(k for k in (1, 2, 5, 10, 20) if k < len(right)), len(right))
     repetitions = course.sizes.num_repetitions
-    found = simulate(
+    flattered, honest = simulate(
         right, tried=tried, num_tested=num_tested, repetitions=repetitions, seed=course.seed
     )
     return Shown(
@@ -207,17 +184,16 @@ def peeking(course: Course) -> Shown:
             num_networks=len(right),
             num_tested=num_tested,
             repetitions=f"{repetitions:,}",
-            of_one=_points(found.peeking[0]),
-            flattered=_points(found.peeking[-1]),
-            honest=_points(found.honest[-1]),
+            of_one=_points(flattered[0]),
+            flattered=_points(flattered[-1]),
+            honest=_points(honest[-1]),
         ),
-        _peeking_figure(found),
+        _peeking_figure(tried, flattered, honest),
         {
-            **{f"best of {k}": _spread(gaps) for k, gaps in zip(tried, found.peeking, strict=True)},
-            "chosen on validation": _spread(found.honest[-1]),
+            **{f"best of {k}": _spread(gaps) for k, gaps in zip(tried, flattered, strict=True)},
+            "chosen on validation": _spread(honest[-1]),
         },
         (choose_and_report,),
-        {"found": found, "num_networks": len(right), "num_tested": num_tested},
     )
 
 
@@ -231,27 +207,26 @@ def _points(gaps: np.ndarray) -> str:
     return points(round(float(gaps.mean()), 3) + 0.0)  # no -0.0
 
 
-def _peeking_figure(found: Flattery) -> Figure:
+def _peeking_figure(tried: tuple[int, ...], flattered: np.ndarray, honest: np.ndarray) -> Figure:
     figure = drawing.new_figure(3.3)
-    axes = drawing.chart(figure.axes[0], x="networks tried", y="reported less true accuracy")
+    axes = drawing.chart(figure.axes[0], x="networks tried", y="reported less true, points")
     looks = (
-        (found.honest, BLUE, "o", "--", "chosen on validation photos", "top"),
-        (found.peeking, VERMILLION, "s", "-", "chosen on the test photos", "bottom"),
+        (honest, BLUE, "o", "--", "chosen on validation photos", "top"),
+        (flattered, VERMILLION, "s", "-", "chosen on the test photos", "bottom"),
     )
     for gaps, colour, marker, line, label, side in looks:
         mean = gaps.mean(axis=1)
         low, high = np.quantile(gaps, (0.05, 0.95), axis=1)
-        axes.fill_between(found.tried, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(found.tried, mean, color=colour, marker=marker, linestyle=line, linewidth=2)
-        place = (found.tried[0], float((high if side == "bottom" else low)[0]))
+        axes.fill_between(tried, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(tried, mean, color=colour, marker=marker, linestyle=line, linewidth=2)
+        place = (tried[0], float((high if side == "bottom" else low)[0]))
         shift = (0, 8 if side == "bottom" else -8)
         look = font(drawing.SMALL, color=colour, va=side)
         axes.annotate(label, place, shift, textcoords="offset points", **look)
     axes.axhline(0, color=GREY, linewidth=1)
-    drawing.log_axis(axes, found.tried)
+    drawing.log_axis(axes, tried)
     axes.margins(y=0.18)
     axes.yaxis.set_major_formatter(
         lambda v, _: f"{100 * v:+.0f}".replace("-", "\u2212").replace("+0", "0")
     )
-    axes.set_ylabel("reported less true, points", **font(drawing.LABEL))
     return figure

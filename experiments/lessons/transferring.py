@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course, first_of
 from experiments.lessons.lesson import Shown, words
-from experiments.lessons.looking_inside import flatten, unflatten
-from experiments.lessons.training import settings, train
+from experiments.lessons.training import settings, train, train_cached
 from jaxcnn import pretrained
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import DecodedSplit
@@ -22,7 +21,6 @@ from jaxcnn.metrics.logistic_regression import fit_logistic_regression, predict,
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
 from jaxcnn.plots.text import font
-from jaxcnn.runs import build
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.features import extract, make_feature_step
 from jaxcnn.types import PyTree
@@ -74,7 +72,6 @@ def transfer(course: Course) -> Shown:
         draw_transfer(found, num_test, chance),
         numbers,
         (new_last_layer,),
-        found,
     )
 
 
@@ -144,52 +141,36 @@ def _own_backbone(course: Course) -> Backbone:
 
     Source: Gidaris et al. 2018, arXiv:1803.07728; deviation: two of the four turns of each photo.
     """
-    chosen = settings(
-        image_size_px=course.sizes.image_px,
-        num_epochs=max(1, course.sizes.num_epochs // _TURNS),
-        seed=course.seed,
-    )
+    chosen = settings(course, num_epochs=max(1, course.sizes.num_epochs // _TURNS))
     turned = _turned(course.photos.train, course.seed)
     test = first_of(_turned(course.photos.test, course.seed), len(course.photos.test))
-
-    def make() -> Arrays:
-        found = train(chosen, turned, evaluated=(test,), each_epoch=False)
-        return {**flatten(found.variables), "accuracy": found.accuracy[-1]}
-
-    found = course.cached("which_way_up", make, chosen, len(turned))
-    accuracy = float(found.pop("accuracy")[0])
-    learned = f"has learned to tell which way up photos are ({percent(accuracy, 0)} right)"
-    model = build.build_model(chosen, 4)
-    return Backbone(
-        model, unflatten(found), learned, 1, chosen.data.pixel_mean, chosen.data.pixel_std
-    )
+    how = {"evaluated": (test,), "each_epoch": False}
+    found = train_cached(course, "which_way_up", chosen, turned, **how)
+    right = percent(float(found.accuracy[-1, 0]), 0)
+    learned = f"has learned to tell which way up photos are ({right} right)"
+    mean, std = chosen.data.pixel_mean, chosen.data.pixel_std
+    return Backbone(found.model, found.variables, learned, 1, mean, std)
 
 
 def _turned(photos: DecodedSplit, seed: int) -> DecodedSplit:
     """Turn each photo by some of the quarter turns; the label is the turn."""
     draws = np.random.default_rng(seed)
     turns = np.stack([draws.permutation(4)[:_TURNS] for _ in photos.labels]).T.ravel()
-    images = [
-        np.rot90(image, int(turn))
-        for image, turn in zip(np.tile(photos.images, (_TURNS, 1, 1, 1)), turns, strict=True)
-    ]
-    names = [name for _ in range(_TURNS) for name in photos.names]
-    labels = turns.astype(np.int32)
-    return DecodedSplit(np.stack(images), labels, names, ("0", "90", "180", "270"))
+    tiled = np.tile(photos.images, (_TURNS, 1, 1, 1))
+    images = np.stack(
+        [np.rot90(image, int(turn)) for image, turn in zip(tiled, turns, strict=True)]
+    )
+    names, labels = list(photos.names) * _TURNS, turns.astype(np.int32)
+    return DecodedSplit(images, labels, names, ("0", "90", "180", "270"))
 
 
 def _from_scratch(course: Course, photos: DecodedSplit) -> float:
     """Train a network on these photos alone; its accuracy on the test photos."""
     batch_size = min(16, len(photos))
     steps = len(photos) // batch_size
-    chosen = settings(
-        image_size_px=course.sizes.image_px,
-        # Few photos are seen more often, and many as often as by the network of the other lessons.
-        num_epochs=max(course.sizes.num_epochs, course.sizes.transfer_steps // steps),
-        batch_size=batch_size,
-        augment="flip",
-        seed=course.seed,
-    )
+    # Few photos are seen more often, and many as often as by the network of the other lessons.
+    num_epochs = max(course.sizes.num_epochs, course.sizes.transfer_steps // steps)
+    chosen = settings(course, num_epochs=num_epochs, batch_size=batch_size, augment="flip")
     found = train(chosen, photos, evaluated=(course.photos.test,), each_epoch=False)
     return float(found.accuracy[-1, 0])
 

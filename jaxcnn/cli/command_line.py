@@ -174,11 +174,12 @@ class _Lines(logging.Handler):
 
 
 def show_log(stream: TextIO) -> None:
-    """Print what the library logs for its user, once."""
-    logger = logging.getLogger("jaxcnn")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False  # absl's handler would write it to standard error as well
-    logger.handlers = [_Lines(stream)]
+    """Print what the library and the studies log for their user, once."""
+    for name in ("jaxcnn", "experiments"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False  # absl's handler would write it to standard error as well
+        logger.handlers = [_Lines(stream)]
 
 
 def check_no_words(words: Sequence[str]) -> None:

@@ -59,6 +59,11 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read what `write_rows` wrote."""
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays as a compressed .npz, all at once; `np.load` reads it without pickle."""
     with replacing(path) as part, part.open("wb") as file:

@@ -109,3 +109,27 @@ def duration(seconds: float) -> str:
 def first_line(error: Exception) -> str:
     """Write the beginning of an error's message; its type where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def aligned(lines: Sequence[Sequence[str] | str], left: int = 1) -> list[str]:
+    """Put the cells of a table under each other; a line that is one text stays as it is.
+
+    Args:
+      lines: a line's cells, of which all lines have as many; or a title, a note.
+      left: so many of the first columns are set to the left, the others to the right.
+
+    Example:
+      >>> aligned([("a", "1"), "a title", ("bc", "20")])
+      ['a    1', 'a title', 'bc  20']
+    """
+    columns = zip(*(line for line in lines if not isinstance(line, str)), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        line
+        if isinstance(line, str)
+        else "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]

@@ -10,8 +10,7 @@ from jaxcnn import pretrained
 from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
-from jaxcnn.runs.config import TrainConfig, make_config
-from jaxcnn.runs.config.from_weights import settings_for
+from jaxcnn.runs.config import TrainConfig, make_config, preset_of_weights
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.compilation import CompiledStep, compile_step
@@ -134,7 +133,7 @@ class Classifier:
             weights = pretrained.default_weights(model or "efficientnet_lite0").name
         found = pretrained.load(weights, model=model)
         given = make_config(dataset="folder", weights=str(weights), augment="none")
-        config = config_lib.resolve(given, settings_for(found))
+        config = config_lib.resolve(given, preset_of_weights(found))
         return cls(config, found.class_names, found.variables)
 
     def predict(self, photos: Iterable[Photo], *, batch_size: int = 32) -> list[Prediction]:

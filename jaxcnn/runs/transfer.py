@@ -12,8 +12,14 @@ import numpy as np
 from jaxcnn import pretrained
 from jaxcnn.models import HEAD, StagedNetwork
 from jaxcnn.runs.classifier import load_best
-from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, num_channels_of, starts_from_weights
-from jaxcnn.runs.config.from_weights import for_channels, settings_for
+from jaxcnn.runs.config import (
+    MODEL_OPTIONS,
+    TrainConfig,
+    for_channels,
+    num_channels_of,
+    preset_of_weights,
+    starts_from_weights,
+)
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.types import PyTree
 
@@ -50,7 +56,7 @@ def find_start(config: TrainConfig) -> Start | None:
     found = pretrained.load(
         config.network.weights or pretrained.default_weights(model or "").name, model=model
     )
-    preset = settings_for(
+    preset = preset_of_weights(
         found,
         image_size_px=config.data.image_size_px,
         num_channels=num_channels_of(config),

@@ -38,7 +38,7 @@ def make_task(spec):
         time.sleep(0.01)
         return 4
 
-    return Task(step, {"num_parameters": 7, "compile_seconds": 0.5}, lambda: len(calls))
+    return Task({"num_parameters": 7, "compile_seconds": 0.5}, step, lambda: len(calls))
 """
 
 
@@ -95,10 +95,7 @@ def test_a_python_that_is_not_there_is_named():
 
 
 def test_the_others_go_on_where_one_dies(launch):
-    said = []
-    found = contest.run_row(
-        ["works", "dies", "unavailable"], launch, rounds=3, seconds=0.0, say=said.append
-    )
+    found = contest.run_row(["works", "dies", "unavailable"], launch, rounds=3, seconds=0.0)
     assert len(found["works"]["turns"]) == 3
     assert found["works"]["peak_bytes"] == 7
     assert "reason" not in found["works"]
@@ -107,10 +104,7 @@ def test_the_others_go_on_where_one_dies(launch):
 
 
 def test_another_network_is_left_out(launch):
-    said = []
-    found = contest.run_row(
-        ["works"], launch, rounds=1, seconds=0.0, say=said.append, num_parameters=1234
-    )
+    found = contest.run_row(["works"], launch, rounds=1, seconds=0.0, num_parameters=1234)
     assert found["works"]["reason"] == "is another network: 7 parameters, expected 1,234"
     assert found["works"]["turns"] == []
 
@@ -141,9 +135,7 @@ class Recorder:
 
 def test_contestants_run_in_turn():
     log = []
-    contest.run_row(
-        ["a", "b"], lambda name: Recorder(name, log), rounds=2, seconds=5, say=lambda text: None
-    )
+    contest.run_row(["a", "b"], lambda name: Recorder(name, log), rounds=2, seconds=5)
     assert log == ["a ready", "b ready", "a 5", "b 5", "a 5", "b 5", "b closed", "a closed"]
 
 
@@ -169,7 +161,7 @@ def make_row(busy=0.0, **contestants):
 
 def test_medians_and_ratios_of_known_turns():
     row = make_row()
-    assert results.row_speeds(row)["jaxcnn"] == (100, 80, 120)
+    assert results.speeds_of(row)["jaxcnn"] == (100, 80, 120)
     found = results.ratios(row)
     assert found["jaxcnn"] == {"flax": 4.0, "pytorch": 2.0}  # the medians are 25 and 50
     assert found["torch"] == {"flax": 1.6, "pytorch": 0.8}
@@ -287,9 +279,9 @@ def test_photos_are_loaded_by_this_library_and_by_pillow(tmp_path):
     for i in range(3):
         image = Image.fromarray(draws.integers(0, 256, (40, 60, 3), np.uint8))
         image.save(tmp_path / f"{i}.jpg")
-    photos = loading.Photos(str(tmp_path), loading.find_photos(tmp_path))
+    photos = {"folder": str(tmp_path), "names": loading.find_photos(tmp_path)}
     settings = contest.Settings(("jaxcnn",), 1, 0.1, "float32", True, sys.executable, 120.0)
-    result = loading.measure_pipelines(photos, settings, say=lambda text: None)
+    result = loading.measure_pipelines(photos, settings)
     assert result["batch_size"] == 3
     entries = result["contestants"]
     assert list(entries) == ["jaxcnn", "pillow", "tf_data"]
@@ -298,6 +290,24 @@ def test_photos_are_loaded_by_this_library_and_by_pillow(tmp_path):
         assert results.speed(entries[name]["turns"]).median > 0
     lines = loading.pipeline_table(result).splitlines()
     assert lines[1].split()[-1] == "1.00"
+
+
+@pytest.mark.parametrize("mode", ["train", "inference"])
+def test_a_step_of_pytorch_trains_or_only_infers(mode):
+    torch = pytest.importorskip("torch")
+    from experiments.benchmarks.torch_worker import make_step
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.0), torch.nn.Linear(12, 2))
+    images, labels = torch.randn(4, 3, 2, 2), torch.tensor([0, 1, 1, 0])
+    before = torch.nn.functional.cross_entropy(model(images), labels)
+    before.backward()
+    expected = [(p - 1e-3 * p.grad if mode == "train" else p).detach() for p in model.parameters()]
+    spec = {"contestant": "torch", "mode": mode, "dtype": "float32"}
+    make_step(model, images, labels, spec)()
+    assert model.training is (mode == "train")
+    for found, wanted in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(found.detach(), wanted)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -34,46 +35,42 @@ TINY = Sizes(
 )
 
 
-def silent(line, **how):
-    del line, how
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     return Course(tmp_path_factory.mktemp("kept"), weights="none", sizes=TINY)
 
 
-def test_one_dimension_finds_the_change_at_its_place(course):
-    facts = filters.one_dimension(course).facts
-    place = facts["place"]
-    assert facts["signal"][place] == 1
-    assert facts["signal"][place + 1] == 0
-    np.testing.assert_array_equal(np.flatnonzero(facts["response"]), [place])
-    np.testing.assert_array_equal(facts["response"], facts["signal"][:-1] - facts["signal"][1:])
+def test_one_dimension_finds_the_change_at_its_place():
+    response = filters.find_change(jnp.asarray(filters.SIGNAL))
+    np.testing.assert_array_equal(response, filters.SIGNAL[:-1] - filters.SIGNAL[1:])
+    (place,) = np.flatnonzero(response)
+    assert filters.SIGNAL[place : place + 2].tolist() == [1, 0]
 
 
-def test_two_dimensions_find_vertical_and_horizontal_edges(course):
-    vertical, horizontal = np.moveaxis(filters.two_dimensions(course).facts["square"], -1, 0)
+def test_two_dimensions_find_vertical_and_horizontal_edges():
+    square = np.zeros((8, 8), np.float32)
+    square[2:6, 2:6] = 1
+    vertical, horizontal = np.moveaxis(filters.find_edges(jnp.asarray(square)), -1, 0)
     np.testing.assert_array_equal(vertical, horizontal.T)
     # These two rows of the answer lie inside the square's own rows.
     np.testing.assert_array_equal(vertical[2:4], [[4, 4, 0, 0, -4, -4]] * 2)
 
 
-def test_padding_keeps_or_trims(course):
-    facts = filters.padding(course).facts
-    assert facts["same"].shape == (5, 5)
-    assert facts["valid"].shape == (3, 3)
-    assert (facts["valid"] == 9).all()
-    assert [facts["same"][0, 0], facts["same"][0, 2], facts["same"][2, 2]] == [4, 6, 9]
-    assert facts["after_five"] == 22
+def test_padding_keeps_or_trims():
+    same, valid = filters.pad_both_ways(jnp.ones((5, 5)))
+    assert same.shape == (5, 5)
+    assert valid.shape == (3, 3)
+    assert (valid == 9).all()
+    assert [same[0, 0], same[0, 2], same[2, 2]] == [4, 6, 9]
+    assert filters._size_after(32, 5) == 22
 
 
-def test_sharing_counts_by_hand(course):
-    facts = filters.sharing(course).facts
-    assert set(facts["shared"]) == {3 * 3 * 3 * 32 + 32}
-    for side, dense in zip(facts["sides"], facts["dense"], strict=True):
-        inputs, outputs = side * side * 3, side * side * 32
-        assert dense == inputs * outputs + outputs
+@pytest.mark.parametrize("side", [16, 64])
+def test_sharing_counts_by_hand(side):
+    shared, dense = filters.count_weights(side)
+    assert shared == 3 * 3 * 3 * 32 + 32
+    inputs, outputs = side * side * 3, side * side * 32
+    assert dense == inputs * outputs + outputs
 
 
 def test_slices_of_a_filter_add_up_to_the_whole():
@@ -85,35 +82,39 @@ def test_slices_of_a_filter_add_up_to_the_whole():
     np.testing.assert_allclose(slices[:, :, 0], alone, atol=1e-5)
 
 
-def test_pooling_keeps_the_largest_of_each_window(course):
-    facts = operations.pooling(course).facts
-    for (window, stride), pooled in zip(operations.POOLINGS, facts["pooled"], strict=True):
-        for (i, j), value in np.ndenumerate(pooled):
-            top, left = i * stride, j * stride
-            assert value == facts["image"][top : top + window, left : left + window].max()
-        assert len(pooled) == (6 - window) // stride + 1
+@pytest.mark.parametrize(("window", "stride"), operations.POOLINGS)
+def test_pooling_keeps_the_largest_of_each_window(window, stride):
+    image = np.random.default_rng(0).random((6, 6), np.float32)
+    pooled = operations.pool(jnp.asarray(image), window, stride)
+    assert len(pooled) == (6 - window) // stride + 1
+    for (i, j), value in np.ndenumerate(pooled):
+        top, left = i * stride, j * stride
+        assert value == image[top : top + window, left : left + window].max()
 
 
-def test_the_sigmoids_slope_is_a_quarter_at_most(course):
-    facts = operations.activations(course).facts
-    assert facts["sigmoid"][1].max() == 0.25
-    assert facts["x"][facts["sigmoid"][1].argmax()] == pytest.approx(0, abs=1e-6)
-    assert set(facts["relu"][1].tolist()) == {0, 1}
-    np.testing.assert_array_equal(facts["relu"][0], np.maximum(facts["x"], 0))
+def test_the_sigmoids_slope_is_a_quarter_at_most():
+    x = jnp.linspace(-6, 6, 241)
+    slopes = operations.activate(x, "sigmoid")[1]
+    assert slopes.max() == 0.25
+    assert x[slopes.argmax()] == pytest.approx(0, abs=1e-6)
+    values, slopes = operations.activate(x, "relu")
+    assert set(slopes.tolist()) == {0, 1}
+    np.testing.assert_array_equal(values, np.maximum(x, 0))
 
 
 def test_views_differ_and_a_flip_is_a_mirror_image(course):
-    facts = operations.augmentation(course).facts
-    assert len({view.tobytes() for view in facts["together"]}) == len(facts["together"])
-    flipped = facts["photo"][:, ::-1] / np.float32(255)
-    np.testing.assert_allclose(facts["single"][0], flipped, atol=1e-6)
+    photo, keys = course.large_photos.images[1], jax.random.split(jax.random.key(0), 6)
+    assert len({operations._view(photo, "standard", key).tobytes() for key in keys}) == len(keys)
+    flipped = operations._view(photo, operations.CHANGES[0], keys[0])
+    np.testing.assert_allclose(flipped, photo[:, ::-1] / np.float32(255), atol=1e-6)
 
 
-def test_dropout_draws_anew_at_each_step_and_keeps_the_mean(course):
-    facts = operations.dropout(course).facts
-    assert len({mask.tobytes() for mask in facts["masks"]}) == operations.STEPS
-    assert set(np.unique(facts["masks"])) == {0, 1 / (1 - operations.DROPOUT_RATE)}
-    assert facts["many"].mean() == pytest.approx(1, abs=0.02)
+def test_dropout_draws_again_at_each_step_and_keeps_the_mean():
+    key, ones = jax.random.key(0), jnp.ones(10_000)
+    masks = [np.asarray(operations.drop(ones, 0.5, key, step)) for step in range(3)]
+    assert len({mask.tobytes() for mask in masks}) == 3
+    assert set(np.unique(masks)) == {0, 2}
+    assert np.mean(masks) == pytest.approx(1, abs=0.02)
 
 
 def lucky_networks(num_networks, num_photos, accuracy, seed=0):
@@ -123,13 +124,14 @@ def lucky_networks(num_networks, num_photos, accuracy, seed=0):
 
 def test_choosing_on_the_test_photos_flatters_and_the_more_the_more_are_tried():
     right = lucky_networks(40, 1000, 0.7)
-    found = overfitting.simulate(right, tried=(1, 5, 40), num_tested=50, repetitions=400, seed=1)
-    one, five, all_of_them = found.peeking.mean(axis=1)
+    how = {"tried": (1, 5, 40), "num_tested": 50, "repetitions": 400}
+    flattered, honest = overfitting.simulate(right, **how, seed=1)
+    one, five, all_of_them = flattered.mean(axis=1)
     assert abs(one) < 0.01
     assert 0.03 < five < all_of_them
     # The expected maximum of 40 draws lies 2.16 standard deviations above their mean.
     assert all_of_them == pytest.approx(2.16 * np.sqrt(0.7 * 0.3 / 50), rel=0.15)
-    assert np.abs(found.honest.mean(axis=1)).max() < 0.012
+    assert np.abs(honest.mean(axis=1)).max() < 0.012
 
 
 def test_what_is_chosen_is_reported_on_both():
@@ -145,14 +147,6 @@ def test_a_new_last_layer_tells_what_features_tell():
     known[:, 2] += 6 * labels
     predicted = transferring.new_last_layer(known[:20], labels[:20], known[20:])
     assert (predicted == labels[20:]).mean() > 0.9
-
-
-def test_variables_come_back_as_they_were():
-    tree = {"params": {"a": {"kernel": np.ones(2)}, "b": np.zeros(1)}, "batch_stats": {}}
-    leaves = looking_inside.flatten(tree)
-    assert set(leaves) == {"params/a/kernel", "params/b"}
-    assert looking_inside.unflatten(leaves).keys() == tree.keys()
-    np.testing.assert_array_equal(looking_inside.unflatten(leaves)["params"]["a"]["kernel"], 1)
 
 
 def test_a_balanced_choice_extends_a_smaller_one():
@@ -191,7 +185,7 @@ class Page(HTMLParser):
         return [attrs for found, attrs in self.found if found == tag]
 
 
-QUICK = ("convolution", "padding", "pooling")
+QUICK = ("convolution", "edges", "padding", "sharing", "pooling", "activations", "dropout")
 
 
 def quick_lessons():
@@ -217,11 +211,11 @@ def check_page(path, names):
 
 
 def test_the_page_is_alone_and_has_every_figure(course, tmp_path):
-    path = make_page(tmp_path, course, quick_lessons(), say=silent)
+    path = make_page(tmp_path, course, quick_lessons())
     check_page(path, QUICK)
     first = path.read_bytes()
     other = Course(tmp_path / "elsewhere", weights="none", sizes=TINY)
-    assert make_page(tmp_path, other, quick_lessons(), say=silent).read_bytes() == first
+    assert make_page(tmp_path, other, quick_lessons()).read_bytes() == first
 
 
 def counting_lesson(calls):
@@ -229,34 +223,32 @@ def counting_lesson(calls):
         del course
         calls.append(1)
         figure = Figure(figsize=(1, 1))
-        return Shown("<b>text</b>", "alt", figure, {"a": "1"}, (operations.pool,), {})
+        return Shown("<b>text</b>", "alt", figure, {"a": "1"}, (operations.pool,))
 
     return Lesson("counted", "Counted", teach)
 
 
-def test_what_was_made_is_kept_and_only_makes_it_anew(tmp_path):
-    calls, said = [], []
+def test_what_was_made_is_kept_and_only_makes_it_anew(tmp_path, capsys):
+    calls = []
     lesson = counting_lesson(calls)
     course = Course(tmp_path / "kept", weights="none", sizes=TINY)
-    make_page(tmp_path, course, [lesson], say=lambda line, **how: said.append(line))
-    page = make_page(
-        tmp_path, course, [lesson], say=lambda line, **how: said.append(line)
-    ).read_text(encoding="utf-8")
+    make_page(tmp_path, course, [lesson])
+    page = make_page(tmp_path, course, [lesson]).read_text(encoding="utf-8")
     assert len(calls) == 1
-    assert said[-1] == "made before"
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("[ 1/1] counted      Counted: ")
+    assert second == "[ 1/1] counted      Counted: made before"
     assert "&lt;b&gt;text" in page
-    make_page(
-        tmp_path, course, [lesson], only=["counted"], say=lambda line, **how: said.append(line)
-    )
+    make_page(tmp_path, course, [lesson], only=["counted"])
     assert len(calls) == 2
-    make_page(
-        tmp_path, course, [lesson], only=["another"], say=lambda line, **how: said.append(line)
-    )
+    make_page(tmp_path, course, [lesson], only=["another"])
     assert len(calls) == 2
     (tmp_path / "kept" / "counted.json").write_text('{"about": ')  # as a kill might leave it
-    make_page(tmp_path, course, [lesson], say=silent)
+    make_page(tmp_path, course, [lesson], only=["another"])
+    assert capsys.readouterr().out.splitlines()[-1].startswith("1 of 1 figures are not there yet")
+    make_page(tmp_path, course, [lesson])
     other = Course(tmp_path / "kept", weights="none", sizes=dataclasses.replace(TINY, num_train=50))
-    make_page(tmp_path, other, [lesson], say=silent)
+    make_page(tmp_path, other, [lesson])
     assert len(calls) == 4
 
 
@@ -351,16 +343,16 @@ def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
 
 @pytest.mark.slow
 def test_all_lessons_at_tiny_sizes(course, tmp_path):
-    path = make_page(tmp_path, course, lessons.LESSONS, say=silent)
+    path = make_page(tmp_path, course, lessons.LESSONS)
     check_page(path, [lesson.name for lesson in lessons.LESSONS])
-    facts = looking_inside.softmax(course).facts
-    powers = np.exp(facts["logits"])
-    by_hand = powers / powers.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(facts["probabilities"], by_hand, rtol=1e-5)
-    np.testing.assert_allclose(facts["probabilities"].sum(axis=1), 1, atol=1e-6)
-    facts = looking_inside.feature_maps(course).facts
-    sizes = [maps.shape[0] for maps in facts["maps"].values()]
-    assert sizes == [8, 4, 2, 1]
+    network = looking_inside.trained_network(course)
+    photos = jnp.asarray(course.photos.test.images[:3])
+    logits, shares = looking_inside.answer(network.model, network.variables, photos)
+    powers = np.exp(logits)
+    np.testing.assert_allclose(shares, powers / powers.sum(axis=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(np.sum(shares, axis=1), 1, atol=1e-6)
+    maps = looking_inside.maps_of(network.model, network.variables, photos[0])
+    assert [x.shape[1] for _, x in sorted(maps.items())] == [8, 4, 2, 1]
 
 
 @pytest.mark.slow
@@ -380,19 +372,22 @@ def test_photos_of_ones_own(tmp_path):
     assert done.returncode == 0, done.stderr
     check_page(tmp_path / "out" / "index.html", ["edges", "augmentation"])
     part = json.loads((tmp_path / "out" / "kept" / "edges.json").read_text(encoding="utf-8"))
-    assert any(name in part["alt"] for name in ("cat", "dog", "parrot"))
+    assert any(name in part["picture"]["alt"] for name in ("cat", "dog", "parrot"))
 
 
 @pytest.mark.slow
 def test_the_whole_run_keeps_its_promises(tmp_path):
     course = Course(tmp_path / "kept", weights="none")
-    path = make_page(tmp_path, course, lessons.LESSONS, say=silent)
+    path = make_page(tmp_path, course, lessons.LESSONS)
     check_page(path, [lesson.name for lesson in lessons.LESSONS])
-    facts = overfitting.memorising(course).facts
-    bare = facts["curves"]["no cure"]
-    assert bare.train[-1] > 0.97
-    assert bare.validation[-1] < 0.85
+    curves = overfitting.curves(course)
+    gaps = {name: found.train[-1] - found.validation[-1] for name, found in curves.items()}
+    tested = {name: found.test[found.validation.argmax()] for name, found in curves.items()}
+    assert curves["no cure"].train[-1] > 0.97
+    assert curves["no cure"].validation[-1] < 0.85
     for cure in ("augmentation", "five times the photos"):
-        assert facts["gaps"][cure] < facts["gaps"]["no cure"] - 0.05
-    assert facts["test_accuracy"]["five times the photos"] > facts["test_accuracy"]["no cure"]
-    assert overfitting.peeking(course).facts["found"].peeking[-1].mean() > 0.02
+        assert gaps[cure] < gaps["no cure"] - 0.05
+    assert tested["five times the photos"] > tested["no cure"]
+    numbers = overfitting.peeking(course).numbers
+    *_, most = (text for name, text in numbers.items() if name.startswith("best of"))
+    assert float(most.split()[0]) > 2  # points

@@ -12,7 +12,7 @@ from jaxcnn import pretrained
 from jaxcnn.models import create_model
 from jaxcnn.pretrained import importing, mapping, unlisted
 from jaxcnn.pretrained.names import names_of
-from jaxcnn.runs.config.from_weights import settings_for
+from jaxcnn.runs.config import preset_of_weights
 
 MODEL = "resnet20"
 
@@ -143,7 +143,7 @@ def test_a_published_file_is_recognised_wherever_it_lies(file, monkeypatch, tmp_
 def test_settings_suit_the_weights(file):
     found = pretrained.load(file, model=MODEL)
     found = found._replace(options={"padding": "same", "bn_epsilon": 1e-3})
-    settings = settings_for(found, num_channels=1, image_size_px=48)
+    settings = preset_of_weights(found, num_channels=1, image_size_px=48)
     assert settings["model_options"] == "bn_epsilon=0.001"
     assert settings["padding"] == "same"
     assert settings["stored_size_px"] == 48

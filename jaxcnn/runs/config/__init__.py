@@ -1,43 +1,38 @@
-"""The settings of a run: one frozen value in four groups, each field with its meaning and unit."""
+"""The settings of a run: one frozen value in four groups, each field with its meaning and unit.
 
-from jaxcnn.runs.config.checks import check_search, check_values, count_frozen
-from jaxcnn.runs.config.presets import PRESETS, num_channels_of, resolve
-from jaxcnn.runs.config.settings import (
-    GROUPS,
-    MACHINE_SETTINGS,
-    MODEL_OPTIONS,
-    DataSettings,
-    NetworkSettings,
-    RunSettings,
-    TrainConfig,
-    TrainingSettings,
-    from_json,
-    load_config,
-    make_config,
-    setting_fields,
-    starts_from_weights,
-    to_json,
-)
+- `settings`: the groups of settings, how they are made and changed by name, and their JSON;
+- `presets`: what suits a data set, a network, weights and a kind of training, if nothing is said;
+- `checks`: what values a setting may have, and which settings exclude each other.
+"""
 
-__all__ = [
-    "GROUPS",
-    "MACHINE_SETTINGS",
-    "MODEL_OPTIONS",
-    "PRESETS",
-    "DataSettings",
-    "NetworkSettings",
-    "RunSettings",
-    "TrainConfig",
-    "TrainingSettings",
-    "check_search",
-    "check_values",
-    "count_frozen",
-    "from_json",
-    "load_config",
-    "make_config",
-    "num_channels_of",
-    "resolve",
-    "setting_fields",
-    "starts_from_weights",
-    "to_json",
-]
+from typing import TYPE_CHECKING
+
+from jaxcnn.host.lazy import hand_out
+
+if TYPE_CHECKING:
+    from jaxcnn.runs.config.checks import check_values as check_values, count_frozen as count_frozen
+    from jaxcnn.runs.config.presets import (
+        PRESETS as PRESETS,
+        for_channels as for_channels,
+        num_channels_of as num_channels_of,
+        preset_of_weights as preset_of_weights,
+        resolve as resolve,
+    )
+    from jaxcnn.runs.config.settings import (
+        GROUPS as GROUPS,
+        MACHINE_SETTINGS as MACHINE_SETTINGS,
+        MODEL_OPTIONS as MODEL_OPTIONS,
+        DataSettings as DataSettings,
+        NetworkSettings as NetworkSettings,
+        RunSettings as RunSettings,
+        TrainConfig as TrainConfig,
+        TrainingSettings as TrainingSettings,
+        from_json as from_json,
+        load_config as load_config,
+        make_config as make_config,
+        setting_fields as setting_fields,
+        starts_from_weights as starts_from_weights,
+        to_json as to_json,
+    )
+else:
+    __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

@@ -1,15 +1,17 @@
 """Checks of settings that need no data."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.host.names import unknown_name
-from jaxcnn.runs.config.settings import TrainConfig, starts_from_weights
-
-_HEADS = ("softmax", "sigmoid")
-_COMPUTE_DTYPES = ("float32", "bfloat16")
+from jaxcnn.runs.config.settings import (
+    DataSettings,
+    TrainConfig,
+    TrainingSettings,
+    starts_from_weights,
+)
 
 _SHARE = "a share in [0, 1)"
 _POSITIVE = "a number above 0"
@@ -41,6 +43,16 @@ _IN_RANGE = {
     _POSITIVE: lambda value: value > 0,
     _AT_LEAST_0: lambda value: value >= 0,
 }
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "head": ("softmax", "sigmoid"),
+    "resize_mode": RESIZE_MODES,
+    "compute_dtype": ("float32", "bfloat16"),
+    "interpolation": tuple(INTERPOLATIONS),
+    "head_init": ("zero", "scaled"),
+    "epoch_scan": ("auto", "on", "off"),
+    "member_order": ("own", "shared"),
+    "members_mode": ("auto", "vmap", "in_turn"),
+}
 
 
 def check_values(config: TrainConfig) -> None:
@@ -58,69 +70,57 @@ def check_values(config: TrainConfig) -> None:
             value = given[name]
             if value is not None and not _IN_RANGE[expected](value):
                 raise ValueError(f"{name} must be {expected}, got {value}.")
-    for name, known in (
-        ("head", _HEADS),
-        ("resize_mode", RESIZE_MODES),
-        ("compute_dtype", _COMPUTE_DTYPES),
-        ("interpolation", tuple(INTERPOLATIONS)),
-        ("head_init", ("zero", "scaled")),
-        ("epoch_scan", ("auto", "on", "off")),
-        ("member_order", ("own", "shared")),
-        ("members_mode", ("auto", "vmap", "in_turn")),
-    ):
+    for name, known in _CHOICES.items():
         if given[name] not in known:
             raise unknown_name(name, given[name], known)
-    choose_decoder(config.data.decoder)
-    if config.data.num_channels not in (None, 1, 3):
-        raise ValueError(f"num_channels must be 1 or 3, got {config.data.num_channels}.")
-    if None not in (config.data.stored_size_px, config.data.image_size_px) and (
-        config.data.stored_size_px < config.data.image_size_px
-    ):
-        raise ValueError(
-            f"stored_size_px (={config.data.stored_size_px}) is smaller than image_size_px "
-            f"(={config.data.image_size_px}); raise the first or lower the second."
-        )
-    if config.training.batch_size % config.training.accumulate_steps:
-        raise ValueError(
-            f"accumulate_steps (={config.training.accumulate_steps}) must divide batch_size "
-            f"(={config.training.batch_size})."
-        )
-    _check_pixels(config)
+    _check_images(config.data)
     _check_start(config)
     _check_mixing(config)
     _check_members(config)
-    _check_privacy(config)
-    if config.data.validation_fraction + config.data.test_fraction >= 1:
+    _check_privacy(config.training)
+    batch_size, parts = config.training.batch_size, config.training.accumulate_steps
+    if batch_size % parts:
+        raise ValueError(f"accumulate_steps (={parts}) must divide batch_size (={batch_size}).")
+
+
+def _check_images(data: DataSettings) -> None:
+    choose_decoder(data.decoder)
+    if data.num_channels not in (None, 1, 3):
+        raise ValueError(f"num_channels must be 1 or 3, got {data.num_channels}.")
+    sizes = data.stored_size_px, data.image_size_px
+    if None not in sizes and sizes[0] < sizes[1]:
         raise ValueError(
-            f"validation_fraction (={config.data.validation_fraction}) and test_fraction "
-            f"(={config.data.test_fraction}) leave nothing to train on; their sum must be below 1."
+            f"stored_size_px (={sizes[0]}) is smaller than image_size_px (={sizes[1]}); raise the "
+            "first or lower the second."
+        )
+    for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
+        values = getattr(data, name)
+        if values is None:
+            continue
+        if len(values) not in (1, data.num_channels or len(values)):
+            raise ValueError(
+                f"{name} must be one number, or one per channel ({data.num_channels}), "
+                f"got {len(values)}."
+            )
+        if not all(map(_IN_RANGE[expected], values)):
+            raise ValueError(f"{name} must be {expected} for every channel, got {values}.")
+    if data.validation_fraction + data.test_fraction >= 1:
+        raise ValueError(
+            f"validation_fraction (={data.validation_fraction}) and test_fraction "
+            f"(={data.test_fraction}) leave nothing to train on; their sum must be below 1."
         )
 
 
-def _check_pixels(config: TrainConfig) -> None:
-    for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
-        values = getattr(config.data, name)
-        if values is None:
-            continue
-        if len(values) not in (1, config.data.num_channels or len(values)):
-            raise ValueError(
-                f"{name} must be one number, or one per channel ({config.data.num_channels}), "
-                f"got {len(values)}."
-            )
-        if not all(_IN_RANGE[expected](value) for value in values):
-            raise ValueError(f"{name} must be {expected} for every channel, got {values}.")
-
-
 def _check_start(config: TrainConfig) -> None:
-    if config.network.init_from and (config.network.pretrained or config.network.weights):
+    network, training = config.network, config.training
+    if network.init_from and (network.pretrained or network.weights):
         raise ValueError("init_from and published weights exclude each other; give one.")
-    if config.training.fine_tune and config.network.freeze == "backbone":
+    if training.fine_tune and network.freeze == "backbone":
         raise ValueError("freeze=backbone leaves nothing to fine-tune; give fewer stages, or none.")
-    if config.training.layer_decay is not None and config.training.layer_decay > 1:
-        raise ValueError(f"layer_decay must be in (0, 1], got {config.training.layer_decay}.")
-    if starts_from_weights(config):
-        return
-    if config.training.fine_tune or config.network.freeze not in (None, "none"):
+    if training.layer_decay is not None and training.layer_decay > 1:
+        raise ValueError(f"layer_decay must be in (0, 1], got {training.layer_decay}.")
+    needs_weights = training.fine_tune or network.freeze not in (None, "none")
+    if not starts_from_weights(config) and needs_weights:
         raise ValueError(
             "fine_tune and freeze need weights to start from: give pretrained=True, weights or "
             "init_from."
@@ -128,16 +128,13 @@ def _check_start(config: TrainConfig) -> None:
 
 
 def _check_mixing(config: TrainConfig) -> None:
-    if max(config.training.mixup, config.training.cutmix) == math.inf:
+    training = config.training
+    if max(training.mixup, training.cutmix) == math.inf:
         raise ValueError(
-            f"mixup (={config.training.mixup}) and cutmix (={config.training.cutmix}) must be "
-            "finite."
+            f"mixup (={training.mixup}) and cutmix (={training.cutmix}) must be finite."
         )
-    if (
-        (config.training.mixup or config.training.cutmix)
-        and config.training.cache_features
-        and config.network.freeze == "backbone"
-    ):
+    mixes, on_features = training.mixup or training.cutmix, config.network.freeze == "backbone"
+    if mixes and on_features and training.cache_features:
         raise ValueError(
             "mixup and cutmix mix photos, but with a frozen backbone the last layer learns from "
             "cached features of single photos; give cache_features=False or fine_tune=True, or mix "
@@ -145,72 +142,45 @@ def _check_mixing(config: TrainConfig) -> None:
         )
 
 
-def check_search(config: TrainConfig, swept: Collection[str] = ()) -> None:
-    """Check settings as they were given, before what is left open is filled in.
-
-    Args:
-      config: settings, some of them None.
-      swept: names of the settings whose values a sweep is to find.
-
-    Raises:
-      ValueError: if a value is given and looked for, or the run has two phases.
-    """
-    if not config.run.sweep and not config.run.find_learning_rate:
-        return
-    option = "sweep" if config.run.sweep else "find_learning_rate"
-    if config.run.sweep and config.run.find_learning_rate:
-        raise ValueError("sweep and find_learning_rate exclude each other; give one.")
-    if config.training.fine_tune:
-        raise ValueError(
-            f"{option} is for a single phase of training, and fine_tune has two; give "
-            "freeze=backbone or freeze=none instead, or set the rates yourself."
-        )
-    given, defaults = config.flat(), TrainConfig().flat()
-    for name in [*swept, *(["learning_rate"] if config.run.find_learning_rate else [])]:
-        if given[name] != defaults[name]:
-            raise ValueError(f"{name} is given and {option} is to find it; give one of the two.")
-
-
 def _check_members(config: TrainConfig) -> None:
-    if config.run.num_seeds > 1 and config.training.fine_tune:
+    training = config.training
+    if config.run.num_seeds == 1:
+        return
+    if training.fine_tune:
         raise ValueError(
             "num_seeds above 1 is for a single phase of training, and fine_tune has two; train the "
             "last layer alone (freeze=backbone), or all layers at once (freeze=none)."
         )
-    if (
-        config.run.num_seeds > 1
-        and config.training.cache_features
-        and config.training.feature_views
-    ):
+    if training.cache_features and training.feature_views:
         raise ValueError(
-            f"num_seeds above 1 has one cache of features for all networks, so feature_views "
-            f"(={config.training.feature_views}) must be 0, or give cache_features=False."
+            "num_seeds above 1 has one cache of features for all networks, so feature_views "
+            f"(={training.feature_views}) must be 0, or give cache_features=False."
         )
 
 
-def _check_privacy(config: TrainConfig) -> None:
+def _check_privacy(training: TrainingSettings) -> None:
     """Refuse what private training cannot bound; BatchNorm is found where the network is built."""
-    if not config.training.dp_clip_norm:
-        if config.training.dp_noise_multiplier:
+    if not training.dp_clip_norm:
+        if training.dp_noise_multiplier:
             raise ValueError(
-                f"dp_noise_multiplier (={config.training.dp_noise_multiplier}) is a multiple of "
+                f"dp_noise_multiplier (={training.dp_noise_multiplier}) is a multiple of "
                 "dp_clip_norm, which is off; give both, e.g. dp_clip_norm=1."
             )
         return
-    if config.training.class_weights == "balanced":
+    if training.class_weights == "balanced":
         raise ValueError(
             "class_weights=balanced reads the classes' sizes from the photos that dp_clip_norm is "
             "to protect; give the weights as numbers."
         )
     for name in ("mixup", "cutmix"):
-        if getattr(config.training, name):
+        if getattr(training, name):
             raise ValueError(
                 f"{name} mixes photos, so that no gradient is of one alone, as dp_clip_norm needs; "
                 "turn one of them off."
             )
-    if config.training.accumulate_steps > 1:
+    if training.accumulate_steps > 1:
         raise ValueError(
-            f"accumulate_steps (={config.training.accumulate_steps}) adds up the gradients of "
+            f"accumulate_steps (={training.accumulate_steps}) adds up the gradients of "
             "parts, each of which dp_clip_norm would give noise of its own; leave it at 1."
         )
 

@@ -1,12 +1,15 @@
 """What suits a data set, a network and a kind of training, where nothing is said."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxcnn import optim
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.runs.config.checks import check_values
 from jaxcnn.runs.config.settings import MODEL_OPTIONS, TrainConfig, make_config, starts_from_weights
+
+if TYPE_CHECKING:
+    from jaxcnn.pretrained import Pretrained
 
 _PHOTOS: Mapping[str, Any] = {
     "image_size_px": 96,
@@ -54,25 +57,22 @@ _MODEL_PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 # Where a network starts from weights that know photos already, little is left to learn: rates are
 # small, and few passes enough.
+_TRANSFER = {"eval_batch_size": 32, "cache_features": True, "freeze_batch_norm": True}
 _FROZEN: Mapping[str, Any] = {
-    "eval_batch_size": 32,
+    **_TRANSFER,
     "num_epochs": 30,
     "warmup_epochs": 1.0,
     "label_smoothing": 0.0,
     "freeze": "backbone",
-    "cache_features": True,
-    "freeze_batch_norm": True,
     "learning_rate": 1e-3,
     "augment": "flip",
 }
 _FINE_TUNE: Mapping[str, Any] = {
-    "eval_batch_size": 32,
+    **_TRANSFER,
     "num_epochs": 2,
     "warmup_epochs": 0.5,
     "label_smoothing": 0.1,
     "freeze": "none",
-    "cache_features": True,
-    "freeze_batch_norm": True,
     "head_epochs": 20,
     "layer_decay": 0.75,
     "learning_rate": 2e-4,
@@ -98,30 +98,28 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
       >>> resolve(make_config(dataset="mnist")).data.num_channels
       1
     """
+    training = config.training
     preset = _preset_of(config) | dict(weights_preset or {})
-    given = config.flat()
-    filled: dict[str, Any] = {k: preset.get(k) if v is None else v for k, v in given.items()}
-    if filled["learning_rate"] is None:
-        filled["learning_rate"] = optim.default_learning_rate(config.training.optimizer)
-    if filled["weight_decay"] is None:
-        is_decoupled = config.training.optimizer in ("adamw", "lion", "lamb")
-        filled["weight_decay"] = 0.05 if is_decoupled else 0.0005
-    if config.run.sweep and filled["sweep_epochs"] is None:
-        filled["sweep_epochs"] = max(1, filled["num_epochs"] // 3)
+    filled: dict[str, Any] = {
+        k: preset.get(k) if v is None else v for k, v in config.flat().items()
+    }
+    if "model_options" in preset:  # with what was given among them
+        filled["model_options"] = preset["model_options"]
     policy = parse_policy(filled["augment"])
-    if filled["flip_average"] is None:
-        filled["flip_average"] = policy.get("flip", 0) > 0
-    if filled["feature_views"] is None:
-        asked_for = config.training.augment is not None and not config.training.fine_tune
-        filled["feature_views"] = 4 if asked_for and set(policy) - {"flip"} else 0
-    if weights_preset and "model_options" in weights_preset:  # with what was given among them
-        filled["model_options"] = weights_preset["model_options"]
-    if filled["freeze"] is None:
-        filled["freeze"] = "none"
-    if filled["stored_size_px"] is None:
-        # Room for the crops of augmentation; without any, what is stored is what is seen.
-        room = 1 if filled["augment"] == "none" else 7 / 6
-        filled["stored_size_px"] = round(filled["image_size_px"] * room)
+    changes = set(policy) - {"flip"} and training.augment is not None and not training.fine_tune
+    is_decoupled = training.optimizer in ("adamw", "lion", "lamb")
+    # Room for the crops of augmentation; without any, what is stored is what is seen.
+    room = 1 if filled["augment"] == "none" else 7 / 6
+    defaults = {
+        "learning_rate": optim.default_learning_rate(training.optimizer),
+        "weight_decay": 0.05 if is_decoupled else 0.0005,
+        "sweep_epochs": max(1, filled["num_epochs"] // 3) if config.run.sweep else None,
+        "flip_average": policy.get("flip", 0) > 0,
+        "feature_views": 4 if changes else 0,
+        "freeze": "none",
+        "stored_size_px": round(filled["image_size_px"] * room),
+    }
+    filled |= {k: v for k, v in defaults.items() if filled[k] is None}
     complete = make_config(**filled)
     check_values(complete)
     return complete
@@ -168,3 +166,44 @@ def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
     preset["learning_rate"] *= share
     preset["head_learning_rate"] = 1e-3 * share
     return preset
+
+
+def preset_of_weights(
+    found: "Pretrained",
+    *,
+    image_size_px: int | None = None,
+    num_channels: int = 3,
+    model_options: str = "",
+) -> dict[str, Any]:
+    """Choose the settings of a run that suit weights.
+
+    Args:
+      found: the weights.
+      image_size_px: side of the images, where it is not the weights' own.
+      num_channels: 3 for colour, 1 for grey.
+      model_options: further options of the network, which win over the weights' own.
+
+    Returns:
+      {field of TrainConfig: value}.
+    """
+    as_wanted = found.preprocessing
+    own = {name: value for name, value in found.options.items() if name in MODEL_OPTIONS}
+    others = [f"{name}={v}" for name, v in found.options.items() if name not in MODEL_OPTIONS]
+    size = image_size_px or as_wanted.image_size_px
+    return {
+        "model": found.model,
+        "image_size_px": size,
+        "stored_size_px": round(size * as_wanted.resize_px / as_wanted.image_size_px),
+        "interpolation": as_wanted.interpolation,
+        "pixel_mean": for_channels(as_wanted.mean, num_channels),
+        "pixel_std": for_channels(as_wanted.std, num_channels),
+        **own,
+        "model_options": ",".join([*others, model_options]).strip(","),
+    }
+
+
+def for_channels(values: tuple[float, ...], num_channels: int) -> tuple[float, ...]:
+    """Take the mean for grey images, whose one channel stands for all three."""
+    if len(values) in (1, num_channels):
+        return values
+    return (sum(values) / len(values),)

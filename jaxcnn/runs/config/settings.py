@@ -9,13 +9,19 @@ from typing import Any
 from jaxcnn.host.names import unknown_name
 
 
-def _setting(default: Any, text: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": text})
+def _setting(default: Any, text: str, *, model_option: bool = False) -> Any:
+    about = {"help": text, "model_option": model_option}
+    return dataclasses.field(default=default, metadata=about)
 
 
-def _preset(text: str) -> Any:
-    """Make a setting whose default is the preset of the data set, the network and the weights."""
+def _open(text: str) -> Any:
+    """Make a setting that is None unless given: a preset fills it in, or it means what is said."""
     return _setting(None, text)
+
+
+def _model_option(text: str) -> Any:
+    """Make a setting that only some networks have."""
+    return _setting(None, text, model_option=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,28 +37,26 @@ class DataSettings:
         "drawn_pets (drawn by this program), folder (with `data_dir`), or the name of a "
         "tensorflow-datasets image classification set, e.g. cats_vs_dogs, cifar10, mnist.",
     )
-    data_dir: str | None = _setting(
-        None,
+    data_dir: str | None = _open(
         "for `dataset=folder`: a folder with one sub-folder per class, or with train/, validation/ "
         "and test/ above them; else where tensorflow-datasets keeps its sets.",
     )
-    image_size_px: int = _preset("side of the square that the network sees, pixels.")
-    stored_size_px: int = _setting(
-        None,
+    image_size_px: int = _open("side of the square that the network sees, pixels.")
+    stored_size_px: int = _open(
         "side of the square that photos are decoded to, from which augmentation takes its "
         "crops, pixels; default 7/6 of `image_size_px`.",
     )
-    resize_mode: str = _preset(
+    resize_mode: str = _open(
         "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
     )
-    interpolation: str = _preset("how photos are resized: bilinear, bicubic or lanczos.")
-    num_channels: int = _preset("3 for colour, 1 for grey.")
-    pixel_mean: tuple[float, ...] = _preset(
+    interpolation: str = _open("how photos are resized: bilinear, bicubic or lanczos.")
+    num_channels: int = _open("3 for colour, 1 for grey.")
+    pixel_mean: tuple[float, ...] = _open(
         "value in [0, 1] of a pixel that the network sees as 0: one number for all channels, or "
         "one per channel."
     )
-    pixel_std: tuple[float, ...] = _preset("spread of pixels that the network sees as 1, likewise.")
-    max_train_examples: int = _preset(
+    pixel_std: tuple[float, ...] = _open("spread of pixels that the network sees as 1, likewise.")
+    max_train_examples: int = _open(
         "number of training examples at most, chosen by `seed`; 0 is all."
     )
     validation_fraction: float = _setting(
@@ -64,8 +68,8 @@ class DataSettings:
     memory_limit_gib: float = _setting(
         2.0, "decoded images are kept in memory up to this size, GiB; above it they are streamed."
     )
-    num_workers: int | None = _setting(
-        None, "threads that decode; without it, one per core of this process."
+    num_workers: int | None = _open(
+        "threads that decode; without it, one per core of this process."
     )
     decoder: str = _setting(
         "auto",
@@ -92,32 +96,31 @@ class DataSettings:
 class NetworkSettings:
     """The network, and the weights that it starts from."""
 
-    model: str = _setting(
-        None, "name of the network; default six_conv, with `pretrained` efficientnet_lite0."
+    model: str = _open(
+        "name of the network; default six_conv, with `pretrained` efficientnet_lite0."
     )
     head: str = _setting("softmax", "softmax, or sigmoid: a single output, for two classes.")
-    dropout_rate: float | None = _preset("share of units dropped in training, in [0, 1).")
-    width_multiplier: float | None = _preset(
+    dropout_rate: float | None = _model_option("share of units dropped in training, in [0, 1).")
+    width_multiplier: float | None = _model_option(
         "factor on the number of channels of each layer; below 1 is a smaller network."
     )
-    depth: int | None = _preset("number of convolution blocks; fewer is a smaller network.")
-    batch_norm: bool | None = _preset("BatchNorm after each convolution.")
-    global_pooling: str | None = _preset(
+    depth: int | None = _model_option("number of convolution blocks; fewer is a smaller network.")
+    batch_norm: bool | None = _model_option("BatchNorm after each convolution.")
+    global_pooling: str | None = _model_option(
         "none (flatten) or average, before the fully connected layers."
     )
-    dense_widths: tuple[int, ...] | None = _preset(
+    dense_widths: tuple[int, ...] | None = _model_option(
         "units of the fully connected layers before the last, comma-separated; '' is none."
     )
-    padding: str | None = _setting(
-        None, "padding of the convolutions: same or valid; for some networks same or symmetric."
+    padding: str | None = _model_option(
+        "padding of the convolutions: same or valid; for some networks same or symmetric."
     )
-    drop_path_rate: float | None = _setting(
-        None, "share of residual branches dropped in training (stochastic depth), in [0, 1)."
+    drop_path_rate: float | None = _model_option(
+        "share of residual branches dropped in training (stochastic depth), in [0, 1)."
     )
-    pooling: str | None = _setting(None, "kind of pooling: max or avg.")
-    activation: str | None = _setting(None, "activation function, e.g. relu, sigmoid, tanh, gelu.")
-    model_options: str | None = _setting(
-        None,
+    pooling: str | None = _model_option("kind of pooling: max or avg.")
+    activation: str | None = _model_option("activation function, e.g. relu, sigmoid, tanh, gelu.")
+    model_options: str | None = _open(
         "further options of the network: name=value, comma-separated; an unknown name is refused "
         "with a list of those that the network has.",
     )
@@ -127,20 +130,18 @@ class NetworkSettings:
     pretrained: bool = _setting(
         False, "start from the network's published weights; see `weights` for others."
     )
-    weights: str | None = _setting(
-        None,
+    weights: str | None = _open(
         "published weights to start from: their name, or the path of a file; without it, the "
         "network's own. An unknown name is refused with a list.",
     )
-    init_from: str | None = _setting(
-        None, "start from the best checkpoint of another run: its folder, for the same `model`."
+    init_from: str | None = _open(
+        "start from the best checkpoint of another run: its folder, for the same `model`."
     )
-    freeze: str | None = _setting(
-        None,
+    freeze: str | None = _open(
         "layers that keep the weights they start from: backbone (all but the last), a number of "
         "stages, or none; default backbone with `pretrained`, none with `fine_tune`.",
     )
-    freeze_batch_norm: bool | None = _preset(
+    freeze_batch_norm: bool | None = _model_option(
         "BatchNorm keeps the averages that it starts from, in training too."
     )
     head_init: str = _setting(
@@ -152,18 +153,16 @@ class NetworkSettings:
 class TrainingSettings:
     """How to learn."""
 
-    num_epochs: int = _preset("passes over the training split.")
+    num_epochs: int = _open("passes over the training split.")
     batch_size: int = _setting(32, "examples per training step.")
     optimizer: str = _setting("adamw", "name of the optimizer.")
-    learning_rate: float = _setting(
-        None,
+    learning_rate: float = _open(
         "peak learning rate; default the optimizer's own, with `pretrained` or `init_from` a part "
         "of it.",
     )
     schedule: str = _setting("cosine", "learning-rate schedule.")
-    warmup_epochs: float | None = _preset("epochs in which the learning rate rises to its peak.")
-    weight_decay: float = _setting(
-        None,
+    warmup_epochs: float | None = _open("epochs in which the learning rate rises to its peak.")
+    weight_decay: float = _open(
         "decay of kernels (biases and norms are spared): a factor of the learning rate for adamw, "
         "lion and lamb (default 0.05), an L2 penalty for the others (default 0.0005).",
     )
@@ -172,19 +171,19 @@ class TrainingSettings:
         "share of the past that each update keeps, in [0, 1): velocity of sgd and rmsprop, first "
         "moment (b1) of the Adam family and of lion.",
     )
-    gradient_clip_norm: float | None = _setting(
-        None, "largest global norm of the gradient; without it, no clipping."
+    gradient_clip_norm: float | None = _open(
+        "largest global norm of the gradient; without it, no clipping."
     )
-    label_smoothing: float = _preset("share of each label spread over all classes, in [0, 1).")
+    label_smoothing: float = _open("share of each label spread over all classes, in [0, 1).")
     class_weights: str = _setting(
         "none",
         "none, balanced (rarer classes weigh more), or one number per class, comma-separated.",
     )
-    ema_decay: float = _preset(
+    ema_decay: float = _open(
         "decay per step of the exponential moving average (EMA) of parameters and batch "
         "statistics that is evaluated, in [0, 1); 0 is none.",
     )
-    augment: str = _preset(
+    augment: str = _open(
         "none, flip, standard, strong, or a comma list such as "
         "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'.",
     )
@@ -198,31 +197,28 @@ class TrainingSettings:
         "paste a box of another photo into each training photo and mix the labels by area, the "
         "area's share from Beta(a, a): this a, e.g. 1; 0 is off.",
     )
-    early_stopping_epochs: int | None = _setting(
-        None, "stop after this many epochs without a better validation accuracy; without it, never."
+    early_stopping_epochs: int | None = _open(
+        "stop after this many epochs without a better validation accuracy; without it, never."
     )
     fine_tune: bool = _setting(
         False, "train the last layer first, then the layers that `freeze` leaves free too."
     )
-    head_epochs: int = _preset("with `fine_tune`, epochs in which the last layer is trained alone.")
-    head_learning_rate: float = _preset("peak learning rate while the last layer is trained alone.")
-    layer_decay: float = _preset(
+    head_epochs: int = _open("with `fine_tune`, epochs in which the last layer is trained alone.")
+    head_learning_rate: float = _open("peak learning rate while the last layer is trained alone.")
+    layer_decay: float = _open(
         "with `fine_tune`, the learning rate of a stage over that of the next, in (0, 1]."
     )
-    cache_features: bool = _preset(
+    cache_features: bool = _open(
         "run a frozen backbone once over the data, and train the last layer on what it gave."
     )
-    feature_views: int = _setting(
-        None,
+    feature_views: int = _open(
         "augmented views of each training photo in that cache, beside the photo itself and, where "
         "`augment` flips, its mirror image; default 4 where `augment` does more, else 0.",
     )
-    dp_clip_norm: float | None = _setting(
-        None,
+    dp_clip_norm: float | None = _open(
         "differentially private training: largest norm of the gradient of one photo; default off.",
     )
-    dp_noise_multiplier: float | None = _setting(
-        None,
+    dp_noise_multiplier: float | None = _open(
         "differentially private training: standard deviation of the noise on the summed gradient, "
         "over `dp_clip_norm`; 0 clips only.",
     )
@@ -256,14 +252,12 @@ class RunSettings:
         "how many networks take a step: vmap (one program of all), in_turn (the program of one, "
         "called for each), or auto: in_turn on a CPU, vmap elsewhere.",
     )
-    sweep: str | None = _setting(
-        None,
+    sweep: str | None = _open(
         "try a grid of values first, all in one program, and train with the best: "
         "name:low..high:log|linear:count, comma-separated, of learning_rate, weight_decay and "
         "momentum, e.g. learning_rate:1e-4..1e-1:log:8,weight_decay:0..0.1:linear:3.",
     )
-    sweep_epochs: int | None = _setting(
-        None,
+    sweep_epochs: int | None = _open(
         "epochs of the last round of successive halving; at epochs 1, 2, 4, ... before it the "
         "worse half drops out. Default a third of `num_epochs`, at least 1.",
     )
@@ -272,17 +266,15 @@ class RunSettings:
         "try a dozen learning rates for a few steps first, all in one program, and train with the "
         "one that the losses suggest.",
     )
-    eval_batch_size: int = _preset("examples per evaluation step; no effect on results.")
-    flip_average: bool = _setting(
-        None,
+    eval_batch_size: int = _open("examples per evaluation step; no effect on results.")
+    flip_average: bool = _open(
         "when evaluating, average the answers for an image and its mirror image; default where "
         "`augment` flips.",
     )
-    baselines: bool = _preset(
+    baselines: bool = _open(
         "also classify by colour histogram and by edge orientations, for comparison."
     )
-    checkpoint_every_steps: int | None = _setting(
-        None,
+    checkpoint_every_steps: int | None = _open(
         "save a checkpoint every so many steps too; without it, at the end of each epoch only.",
     )
     epoch_scan: str = _setting(
@@ -378,20 +370,10 @@ MACHINE_SETTINGS = (
     "eval_batch_size",
 )
 
-# Settings that only some networks have; they are passed on where given.
-MODEL_OPTIONS = (
-    "dropout_rate",
-    "width_multiplier",
-    "depth",
-    "batch_norm",
-    "global_pooling",
-    "dense_widths",
-    "padding",
-    "pooling",
-    "activation",
-    "drop_path_rate",
-    "freeze_batch_norm",
+MODEL_OPTIONS = tuple(
+    f.name for f in dataclasses.fields(NetworkSettings) if f.metadata["model_option"]
 )
+"""Settings that only some networks have; they are passed on where given."""
 
 
 def starts_from_weights(config: TrainConfig) -> bool:

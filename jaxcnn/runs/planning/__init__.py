@@ -1,4 +1,9 @@
-"""What a run will cost, before it is run: memory, arithmetic and hours."""
+"""What a run will cost, before it is run: memory, arithmetic and hours.
+
+- `plan`: from settings and the data's size to an estimate for each machine;
+- `step_cost`: what the compiler counts for one training step;
+- `accelerators`: machines to plan for, with their peaks.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -23,6 +23,7 @@ from jax.sharding import AbstractMesh, Mesh
 from jaxcnn.data.datasets import count_classes_and_examples
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.context import count_parameters
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.planning.accelerators import MACHINES, Machine
 from jaxcnn.runs.planning.step_cost import StepCost, measure_step, state_shapes, tree_bytes
@@ -171,15 +172,13 @@ def make_plan(
     flops = max(
         (c.flops / n * config.training.batch_size for n, c in costs.items()), default=math.nan
     )
-    counted = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    others = (state.batch_stats, state.ema_params, state.ema_batch_stats)
     return Plan(
         config=config,
         size=size,
-        num_parameters=counted,
+        num_parameters=count_parameters(state.params),
         parameter_bytes=tree_bytes(state.params),
         optimizer_bytes=tree_bytes(state.opt_state),
-        other_state_bytes=tree_bytes(others),
+        other_state_bytes=tree_bytes((state.batch_stats, state.ema_params, state.ema_batch_stats)),
         flops_per_step=flops,
         num_steps=num_steps,
         utilization=utilization,
@@ -204,8 +203,7 @@ def state_bytes_per_device(state: PyTree, mesh: dict[str, int]) -> int:
       8192
     """
     # Shapes are all that the rule asks for, so the devices need not be there.
-    abstract = AbstractMesh(tuple(mesh.values()), tuple(mesh))
-    layout = Layout(cast(Mesh, abstract))
+    layout = Layout(cast(Mesh, AbstractMesh(tuple(mesh.values()), tuple(mesh))))
     return sum(
         math.prod(layout.split(leaf.shape).shard_shape(tuple(leaf.shape))) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(state)
@@ -238,22 +236,16 @@ def exchange_seconds(
 
 def _start(config: TrainConfig, machine: Machine) -> Estimate:
     """Lay a machine's devices out, and tell each one's share of a batch."""
+    batch_size, parts = config.training.batch_size, config.training.accumulate_steps
     try:
-        mesh = parse_mesh(
-            config.run.mesh, machine.num_devices, batch_size=config.training.batch_size
-        )
+        mesh = parse_mesh(config.run.mesh, machine.num_devices, batch_size=batch_size)
     except ValueError as error:
         return Estimate(machine, {}, problem=str(error))
-    devices, batch_size = math.prod(mesh.values()), config.training.batch_size
-    if batch_size % (devices * config.training.accumulate_steps):
-        parts = (
-            f" in {config.training.accumulate_steps} parts"
-            if config.training.accumulate_steps > 1
-            else ""
-        )
-        return Estimate(
-            machine, mesh, problem=f"batch_size {batch_size} is no multiple of {devices}{parts}"
-        )
+    devices = math.prod(mesh.values())
+    if batch_size % (devices * parts):
+        in_parts = f" in {parts} parts" if parts > 1 else ""
+        problem = f"batch_size {batch_size} is no multiple of {devices}{in_parts}"
+        return Estimate(machine, mesh, problem=problem)
     return Estimate(machine, mesh, batch_size // devices)
 
 
@@ -266,14 +258,15 @@ def _finish(
     utilization: float,
 ) -> Estimate:
     cost, device, mesh = costs[found.batch_size], found.machine.accelerator, found.mesh
-    gathered = tree_bytes(state.params) if mesh["fsdp"] > 1 else 0
-    needed = state_bytes_per_device(state, mesh) + gathered
-    needed += cost.batch_bytes + cost.temporary_bytes
+    gradients = tree_bytes(state.params)
+    gathered = gradients if mesh["fsdp"] > 1 else 0
+    kept = state_bytes_per_device(state, mesh) + gathered
+    needed = kept + cost.batch_bytes + cost.temporary_bytes
     times = {
         "arithmetic": cost.flops / (device.peak_flops(config.network.compute_dtype) * utilization),
         "memory traffic": cost.bytes_accessed / device.memory_bandwidth,
     }
-    exchange = exchange_seconds(tree_bytes(state.params), gathered, mesh, device.link_bandwidth)
+    exchange = exchange_seconds(gradients, gathered, mesh, device.link_bandwidth)
     step_seconds = max(times.values()) + exchange
     times["exchange"] = exchange
     return found._replace(

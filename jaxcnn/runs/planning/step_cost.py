@@ -72,7 +72,10 @@ def measure_step(config: TrainConfig, num_classes: int, batch_size: int) -> Step
         mean=config.data.pixel_mean,
         std=config.data.pixel_std,
     )
-    batch = _batch_shapes(config, batch_size)
+    side = config.data.stored_size_px
+    pixels = jax.ShapeDtypeStruct((batch_size, side, side, config.data.num_channels), np.uint8)
+    numbers = jax.ShapeDtypeStruct((batch_size,), np.int32)
+    batch: Any = Batch(pixels, numbers, numbers.update(dtype=bool), numbers)  # type: ignore[arg-type]
     key = jax.eval_shape(lambda: jax.random.key(0))
     with stock_ops():
         lowered = jax.jit(step, donate_argnums=0).lower(
@@ -112,20 +115,6 @@ def state_shapes(config: TrainConfig, num_classes: int) -> TrainState:
         )
 
     return cast(TrainState, jax.eval_shape(start, build.variable_shapes(config, parts.model)))
-
-
-def _batch_shapes(config: TrainConfig, batch_size: int) -> Any:
-    side = config.data.stored_size_px
-
-    def shape(dtype: Any, *dimensions: int) -> Any:
-        return jax.ShapeDtypeStruct((batch_size, *dimensions), dtype)
-
-    return Batch(
-        image=shape(np.uint8, side, side, config.data.num_channels),
-        label=shape(np.int32),
-        mask=shape(bool),
-        index=shape(np.int32),
-    )
 
 
 def tree_bytes(tree: PyTree) -> int:

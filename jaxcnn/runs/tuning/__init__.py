@@ -1,4 +1,9 @@
-"""Choose hyper-parameters before a run: a sweep, or the learning-rate finder."""
+"""Choose hyper-parameters before a run, once: `search` does what the settings ask for.
+
+- `sweep`: a grid of values, by successive halving;
+- `learning_rate_finder`: a dozen learning rates for a few steps;
+- `trials`: networks that start alike and differ in hyper-parameters, which both train.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -6,8 +11,8 @@ from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
     from jaxcnn.runs.tuning.learning_rate_finder import (
+        find_learning_rate as find_learning_rate,
         suggest_rate as suggest_rate,
-        try_rates as try_rates,
     )
     from jaxcnn.runs.tuning.search import check_search as check_search, choose as choose
     from jaxcnn.runs.tuning.sweep import parse_sweep as parse_sweep, run_sweep as run_sweep

@@ -9,8 +9,6 @@ Source: Smith 2017, arXiv:1506.01186, section 3.3 (the range test); the rule is 
 """
 
 import logging
-import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -30,15 +28,6 @@ _REACH = 300.0  # the highest rate over the optimizer's default, and that over t
 _MOST_STEPS, _MOST_EPOCHS = 100, 2
 _WARMUP_SHARE = 0.1  # of the steps
 _END_SHARE = 0.25  # of the steps, whose mean loss counts
-
-
-class FoundRate(NamedTuple):
-    """What the learning-rate finder found."""
-
-    rates: np.ndarray  # (R,)
-    losses: np.ndarray  # (R,) nats at the end; not finite where training diverged
-    first_loss: float  # nats, before training
-    suggestion: float
 
 
 def rates_to_try(optimizer: str, *, count: int = _NUM_RATES) -> np.ndarray:
@@ -114,15 +103,16 @@ def short_schedule(config: TrainConfig, num_train: int) -> tuple[TrainConfig, Ph
     return config.replace(schedule="cosine"), phase, num_steps
 
 
-def try_rates(run: RunContext, variables: PyTree) -> FoundRate:
+def find_learning_rate(run: RunContext, variables: PyTree) -> float:
     """Train with each rate for a few steps, side by side, and suggest one.
 
     Args:
-      run: the run that the rate is for.
+      run: the run that the rate is for; a picture and `sweep/learning_rates.jsonl` are written into
+        its folder.
       variables: that it starts from.
 
     Returns:
-      Rates, losses and the suggestion; a picture and `sweep/learning_rates.jsonl` are written.
+      The suggestion.
 
     Raises:
       ValueError: if training diverges at every rate.
@@ -132,26 +122,17 @@ def try_rates(run: RunContext, variables: PyTree) -> FoundRate:
     trials = Trials(run._replace(config=config), phase, variables, {"learning_rate": rates})
     losses = trials.train(num_steps, f"{len(rates)} learning rates")
     ends = losses[-max(1, round(_END_SHARE * num_steps)) :].mean(axis=0)
-    found = FoundRate(rates, ends, float(losses[0].mean()), suggest_rate(rates, ends))
-    _write(run, found)
-    logger.info(
-        f"learning rate {found.suggestion:g}: of {len(rates)} from {rates[0]:.1g} to "
-        f"{rates[-1]:.1g}, {int(np.isfinite(ends).sum())} of them finite after {num_steps} steps, "
-        "the one around which the loss ends lowest (pictures/learning_rate.png)"
-    )
-    return found
-
-
-def _write(run: RunContext, found: FoundRate) -> None:
+    suggestion, is_finite = suggest_rate(rates, ends), np.isfinite(ends)
     rows = [
-        {"learning_rate": float(rate), "loss": float(loss) if math.isfinite(loss) else None}
-        for rate, loss in zip(found.rates, found.losses, strict=True)
+        {"learning_rate": float(rate), "loss": float(loss) if finite else None}
+        for rate, loss, finite in zip(rates, ends, is_finite, strict=True)
     ]
     write_rows(run.folder.sweep / "learning_rates.jsonl", rows)
-    plots.plot_learning_rates(
-        run.folder.pictures / "learning_rate.png",
-        found.rates,
-        found.losses,
-        found.suggestion,
-        first_loss=found.first_loss,
+    picture, first_loss = run.folder.pictures / "learning_rate.png", float(losses[0].mean())
+    plots.plot_learning_rates(picture, rates, ends, suggestion, first_loss=first_loss)
+    logger.info(
+        f"learning rate {suggestion:g}: of {len(rates)} from {rates[0]:.1g} to "
+        f"{rates[-1]:.1g}, {int(is_finite.sum())} of them finite after {num_steps} steps, "
+        "the one around which the loss ends lowest (pictures/learning_rate.png)"
     )
+    return suggestion

@@ -3,7 +3,6 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.host.files import write_json
@@ -12,7 +11,7 @@ from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.single import Run
 from jaxcnn.runs.transfer import Start
-from jaxcnn.runs.tuning.learning_rate_finder import try_rates
+from jaxcnn.runs.tuning.learning_rate_finder import find_learning_rate
 from jaxcnn.runs.tuning.sweep import parse_sweep, run_sweep
 
 logger = logging.getLogger(__name__)
@@ -27,17 +26,28 @@ def check_search(config: TrainConfig) -> None:
     """Check what is looked for, before settings are completed and data is read.
 
     Args:
-      config: settings as they were given.
+      config: settings as they were given, some of them None.
 
     Raises:
-      ValueError: if the sweep cannot be read, or a value is both given and looked for.
+      ValueError: if the sweep cannot be read, a value is both given and looked for, or the run has
+        two phases.
     """
-    swept = (
-        [axis.name for axis in parse_sweep(config.run.sweep)]
-        if config.run.sweep is not None
-        else []
-    )
-    config_lib.check_search(config, swept)
+    run = config.run
+    swept = [] if run.sweep is None else [axis.name for axis in parse_sweep(run.sweep)]
+    if not is_asked_for(config):
+        return
+    if run.sweep and run.find_learning_rate:
+        raise ValueError("sweep and find_learning_rate exclude each other; give one.")
+    option = "sweep" if run.sweep else "find_learning_rate"
+    if config.training.fine_tune:
+        raise ValueError(
+            f"{option} is for a single phase of training, and fine_tune has two; give "
+            "freeze=backbone or freeze=none instead, or set the rates yourself."
+        )
+    given, defaults = config.flat(), TrainConfig().flat()
+    for name in swept or ["learning_rate"]:
+        if given[name] != defaults[name]:
+            raise ValueError(f"{name} is given and {option} is to find it; give one of the two.")
 
 
 def go_on(workdir: Path, config: TrainConfig) -> TrainConfig:
@@ -86,11 +96,10 @@ def choose(
     if not is_asked_for(config) or folder.best_trial.exists():
         return config
     run = Run(config, folder, data, start=start, progress=progress)
-    best: dict[str, Any]
     if config.run.sweep:
         best = run_sweep(run.context, run.start_variables())
     else:
-        best = {"learning_rate": try_rates(run.context, run.start_variables()).suggestion}
+        best = {"learning_rate": find_learning_rate(run.context, run.start_variables())}
     config = config.replace(**best)
     write_json(folder.best_trial, best)
     write_json(folder.config, config_lib.to_json(config))

@@ -4,29 +4,30 @@ Source: Jamieson & Talwalkar 2016, arXiv:1502.07943, section 3 (successive halvi
 are fixed at epochs 1, 2, 4, ... and not by a budget, so later rungs train fewer trials for longer.
 """
 
+import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from jaxcnn import plots
 from jaxcnn.host.files import write_rows
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.text import aligned
 from jaxcnn.optim.optimizers import HYPERPARAMETERS
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.tuning.trials import Trials
-from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
 
 
 _FORM = "name:low..high:log|linear:count"
-_SCALES = ("log", "linear")
+_SPACES: dict[str, Callable[..., np.ndarray]] = {"log": np.geomspace, "linear": np.linspace}
 _RANGES = {
     "learning_rate": ("above 0", lambda value: value > 0),
     "weight_decay": ("at least 0", lambda value: value >= 0),
@@ -67,27 +68,19 @@ def parse_sweep(text: str) -> list[Axis]:
 
 
 def _parse_part(part: str) -> Axis:
-    words = [word.strip() for word in part.split(":")]
-    low, dots, high = words[1].partition("..") if len(words) == 4 else ("", "", "")
-    if len(words) != 4 or not dots:
-        raise ValueError(f"sweep: {part!r} must be {_FORM}, parts separated by commas.")
-    name, _, scale, count_text = words
-    if name not in HYPERPARAMETERS:
-        raise unknown_name("hyper-parameter of the sweep", name, HYPERPARAMETERS)
-    if scale not in _SCALES:
-        raise unknown_name(f"scale in the sweep's {part!r}:", scale, _SCALES)
     try:
-        first, last, count = float(low), float(high), int(count_text)
+        name, ends, scale, count_text = (word.strip() for word in part.split(":"))
+        low, high = map(float, ends.split(".."))
+        count = int(count_text)
     except ValueError:
         raise ValueError(
-            f"sweep: {part!r} must be {_FORM}, with numbers low and high and a whole count."
+            f"sweep: {part!r} must be {_FORM}, with numbers low and high and a whole count, parts "
+            "separated by commas."
         ) from None
-    _check_part(part, name, scale, first, last, count)
-    space = np.geomspace if scale == "log" else np.linspace
-    return Axis(name, scale, tuple(float(f"{v:.4g}") for v in space(first, last, count)))
-
-
-def _check_part(part: str, name: str, scale: str, low: float, high: float, count: int) -> None:
+    if name not in HYPERPARAMETERS:
+        raise unknown_name("hyper-parameter of the sweep", name, HYPERPARAMETERS)
+    if scale not in _SPACES:
+        raise unknown_name(f"scale in the sweep's {part!r}:", scale, _SPACES)
     expected, holds = _RANGES[name]
     if not all(math.isfinite(end) and holds(end) for end in (low, high)):
         raise ValueError(f"sweep: {part!r} must have low and high {expected}.")
@@ -95,19 +88,21 @@ def _check_part(part: str, name: str, scale: str, low: float, high: float, count
         raise ValueError(f"sweep: {part!r} must have low below high and a count of at least 2.")
     if scale == "log" and low <= 0:
         raise ValueError(f"sweep: {part!r} must start above 0 for log; use linear, or another low.")
+    values = _SPACES[scale](low, high, count)
+    return Axis(name, scale, tuple(float(f"{value:.4g}") for value in values))
 
 
-class Trial(NamedTuple):
+@dataclasses.dataclass
+class Trial:
     """One combination of values, and how it fared."""
 
     values: dict[str, float]
-    history: list[dict[str, float]]  # one row per rung: epoch, validation accuracy and loss
-    dropped_at_epoch: int | None  # None of those that stayed to the end
+    # One row per rung: epoch, validation accuracy and loss.
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    dropped_at_epoch: int | None = None  # None of those that stayed to the end
 
     def rank(self) -> tuple[float, float, float]:
         """Order trials: by how long they stayed, then by accuracy, then by the lower loss."""
-        if not self.history:
-            return (0.0, 0.0, 0.0)
         last = self.history[-1]
         return (last["epoch"], *score(last["validation_accuracy"], last["validation_loss"]))
 
@@ -128,7 +123,7 @@ def rungs(num_epochs: int) -> list[int]:
     return [*powers, num_epochs]
 
 
-def better_half(scores: Sequence[tuple[float, float]]) -> list[int]:
+def better_half(scores: Sequence[tuple[float, ...]]) -> list[int]:
     """Choose the positions of the better half, the middle one of an odd number included.
 
     Example:
@@ -155,23 +150,26 @@ def run_sweep(run: RunContext, variables: PyTree) -> dict[str, float]:
     Raises:
       ValueError: if no trial's validation loss is finite at the end.
     """
-    config = run.config
-    assert config.run.sweep is not None
-    assert config.run.sweep_epochs is not None
-    axes = parse_sweep(config.run.sweep)
-    grid = list(itertools.product(*(axis.values for axis in axes)))
+    num_epochs = cast(int, run.config.run.sweep_epochs)
+    axes = parse_sweep(cast(str, run.config.run.sweep))
     names = [axis.name for axis in axes]
-    trials = [Trial(dict(zip(names, values, strict=True)), [], None) for values in grid]
-    members = Trials(run, _phase(run), variables, {n: [p.values[n] for p in trials] for n in names})
+    grid = itertools.product(*(axis.values for axis in axes))
+    trials = [Trial(dict(zip(names, values, strict=True))) for values in grid]
+    # The run in small: as many epochs as the sweep has, the warm-up shortened alike.
+    (phase,) = plan_phases(run.config)
+    warmup = phase.warmup_epochs and phase.warmup_epochs * (num_epochs / phase.num_epochs)
+    phase = phase._replace(num_epochs=num_epochs, warmup_epochs=warmup)
+    members = Trials(run, phase, variables, {n: [p.values[n] for p in trials] for n in names})
     logger.info(
-        f"sweep of {len(trials)} trials ({', '.join(names)}), {config.run.sweep_epochs} epochs, "
+        f"sweep of {len(trials)} trials ({', '.join(names)}), {num_epochs} epochs, "
         f"{'in one program by vmap' if members.mode == 'vmap' else 'in turn by one program'}"
     )
-    _halve(members, trials, rungs(config.run.sweep_epochs))
+    _halve(members, trials, rungs(num_epochs))
     trials.sort(key=Trial.rank, reverse=True)
-    write_rows(run.folder.sweep / "trials.jsonl", [_row(trial) for trial in trials])
+    rows = [_row(trial) for trial in trials]
+    write_rows(run.folder.sweep / "trials.jsonl", rows)
     scales = {axis.name: axis.scale for axis in axes}
-    plots.plot_sweep(run.folder.pictures / "sweep.png", [_row(trial) for trial in trials], scales)
+    plots.plot_sweep(run.folder.pictures / "sweep.png", rows, scales)
     for line in table(trials):
         logger.info(line)
     if not math.isfinite(trials[0].history[-1]["validation_loss"]):
@@ -179,54 +177,31 @@ def run_sweep(run: RunContext, variables: PyTree) -> dict[str, float]:
     return trials[0].values
 
 
-def _phase(run: RunContext) -> Any:
-    """Plan the run in small: as many epochs as the sweep has, the warm-up shortened alike."""
-    config = run.config
-    (phase,) = plan_phases(config)
-    assert config.run.sweep_epochs is not None
-    warmup = phase.warmup_epochs
-    if warmup is not None:
-        warmup *= config.run.sweep_epochs / phase.num_epochs
-    return phase._replace(num_epochs=config.run.sweep_epochs, warmup_epochs=warmup)
-
-
-def _halve(members: Trials, trials: list[Trial], epochs: list[int]) -> None:
+def _halve(members: Trials, trials: Sequence[Trial], epochs: Sequence[int]) -> None:
     """Drop the worse half of the trials after each rung, and note in `trials` what came of it."""
-    left, before = list(range(len(trials))), 0
+    left, before = list(trials), 0
     for epoch in epochs:
-        num_steps = (epoch - before) * members.steps_per_epoch
         about = f"sweep, epoch {before + 1} to {epoch}, {len(left)} trials"
-        members.train(num_steps, about)
-        found = members.evaluate()
-        for position, evaluation in zip(left, found, strict=True):
-            trials[position].history.append(_rung(epoch, evaluation))
-        scores = [score(e.accuracy, e.loss) for e in found]
-        kept = better_half(scores) if epoch != epochs[-1] else list(range(len(left)))
-        best = trials[left[max(range(len(left)), key=lambda i: scores[i])]]
+        members.train((epoch - before) * members.steps_per_epoch, about)
+        for trial, found in zip(left, members.evaluate(), strict=True):
+            figures = {"validation_accuracy": found.accuracy, "validation_loss": found.loss}
+            trial.history.append({"epoch": epoch, **figures})
+        kept = list(range(len(left)))
+        if epoch != epochs[-1]:
+            kept = better_half([trial.rank() for trial in left])
+        best = max(left, key=Trial.rank)
+        values = ", ".join(f"{name} {value:g}" for name, value in best.values.items())
         logger.info(
-            f"  epoch {epoch:>3}: {len(left)} trials, {len(kept)} stay; best {_formatted(best)}"
+            f"  epoch {epoch:>3}: {len(left)} trials, {len(kept)} stay; best {values}: "
+            f"{best.history[-1]['validation_accuracy']:.1%}"
         )
-        for i, position in enumerate(left):
-            if i not in kept:
-                trials[position] = trials[position]._replace(dropped_at_epoch=epoch)
-        left, before = [left[i] for i in kept], epoch
-        if len(left) == 1:
+        for i in set(range(len(left))) - set(kept):
+            left[i].dropped_at_epoch = epoch
+        if len(kept) == 1:
             return
-        if len(kept) < len(found):
+        if len(kept) < len(left):
             members.keep(kept)
-
-
-def _rung(epoch: int, found: Evaluation) -> dict[str, float]:
-    return {
-        "epoch": epoch,
-        "validation_accuracy": found.accuracy,
-        "validation_loss": found.loss,
-    }
-
-
-def _formatted(trial: Trial) -> str:
-    values = ", ".join(f"{name} {value:g}" for name, value in trial.values.items())
-    return f"{values}: {trial.history[-1]['validation_accuracy']:.1%}"
+        left, before = [left[i] for i in kept], epoch
 
 
 def _row(trial: Trial) -> dict[str, Any]:
@@ -258,20 +233,11 @@ def table(trials: Sequence[Trial]) -> list[str]:
     Returns:
       Lines: a head, and a row for each of the best.
     """
-    names = list(trials[0].values)
-    widths = [max(len(name), 10) for name in names]
-    head = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
-    lines = [f"  {head}  epochs  accuracy   loss"]
+    lines = [(*(f"{name:>10}" for name in trials[0].values), "epochs", "accuracy", "loss")]
     for trial in trials[:_MOST_ROWS]:
-        last = trial.history[-1]
-        values = "  ".join(
-            f"{value:>{width}.4g}"
-            for value, width in zip(trial.values.values(), widths, strict=True)
-        )
-        lines.append(
-            f"  {values}  {last['epoch']:>6}  {last['validation_accuracy']:>8.1%}  "
-            f"{last['validation_loss']:.3f}"
-        )
-    if len(trials) > _MOST_ROWS:
-        lines.append(f"  and {len(trials) - _MOST_ROWS} more, see sweep/trials.jsonl")
-    return lines
+        last, values = trial.history[-1], trial.values.values()
+        accuracy, loss = f"{last['validation_accuracy']:.1%}", f"{last['validation_loss']:.3f}"
+        lines.append((*(f"{value:.4g}" for value in values), str(last["epoch"]), accuracy, loss))
+    left_out = len(trials) - _MOST_ROWS
+    notes = [f"and {left_out} more, see sweep/trials.jsonl"] if left_out > 0 else []
+    return [f"  {line}" for line in [*aligned(lines, left=0), *notes]]

@@ -110,7 +110,7 @@ def test_the_worse_half_leaves_at_each_rung():
         (0.7, 0.6, 0.6, 0.6),
     ]
     members = Scripted(by_epoch)
-    trials = [Trial({"learning_rate": float(i)}, [], None) for i in range(5)]
+    trials = [Trial({"learning_rate": float(i)}) for i in range(5)]
     sweep._halve(members, trials, rungs(4))
     assert members.sizes == [5, 3, 2]
     assert [trial.dropped_at_epoch for trial in trials] == [None, None, 1, 1, 2]
