@@ -156,7 +156,7 @@ class InceptionV3(StagedNetwork, kw_only=True):
     def stages(self) -> Sequence[Stage]:
         """List the stem's two stages and those of inception modules."""
         make_branch = partial(Branch, kernel_init=_INIT, bn=self.bn, dtype=self.dtype)
-        modules = _modules(self.count_include_pad)
+        modules = stage_modules(self.count_include_pad)
 
         def stage(name: str, **options: Any) -> InceptionStage:
             return InceptionStage(
@@ -180,7 +180,7 @@ class InceptionV3(StagedNetwork, kw_only=True):
         return (("e", head),)
 
 
-def _modules(count_include_pad: bool) -> dict[str, Any]:
+def stage_modules(count_include_pad: bool = True) -> dict[str, Any]:
     """List the modules of each stage, (letter, branches)."""
     average = partial(
         avg_pool,

@@ -24,7 +24,6 @@ import numpy as np
 from jaxcnn.types import PyTree
 
 ModulePath = tuple[str, ...]
-ANY = "*"  # in place of a network's name: all networks of a family
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "torch": {
@@ -70,7 +69,7 @@ class MappingError(ValueError):
 class Names(NamedTuple):
     """How one origin of weights names the modules of a family of networks."""
 
-    # Our module's path -> its name there; raises KeyError or ValueError for a path it does not know
+    # Our module's path -> its name there; raises a MappingError for a path that it does not know
     module_name: Callable[[ModulePath], str]
     layout: str  # a row of the table above
     # Dense modules that see a feature map which the source flattens channels first: its (C, H, W)

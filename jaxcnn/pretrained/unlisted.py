@@ -35,10 +35,7 @@ def guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:
     """Choose the origin most of whose names the file has."""
 
     def share(names: mapping.Names) -> float:
-        try:
-            wanted = mapping.source_shapes(variable_shapes(model, 10, names.options), names)
-        except (KeyError, ValueError):  # names for another size of the network
-            return 0.0
+        wanted = mapping.source_shapes(variable_shapes(model, 10, names.options), names)
         return sum(name in arrays for name in wanted) / len(wanted)
 
     shares = {origin: share(names) for origin, names in names_of(model).items()}

@@ -14,7 +14,7 @@ from network_trials import (
 from jaxcnn.models import create_model, stage_infos
 from jaxcnn.models.layers import BatchNorm
 from jaxcnn.models.vgg import VGG, VGGStage
-from jaxcnn.pretrained.mapping import fill, source_shapes
+from jaxcnn.pretrained.mapping import MappingError, fill, source_shapes
 from jaxcnn.pretrained.names import names_of
 
 TINY = {
@@ -113,7 +113,7 @@ def test_keras_names():
 )
 def test_names_of_another_variant_are_refused(model, others, origin):
     variables = shapes_of(create_model(model, 2), jnp.zeros((1, 32, 32, 3)))
-    with pytest.raises(KeyError, match="stage_1"):
+    with pytest.raises(MappingError, match="the layer stage_1/"):
         source_shapes(variables, names_of(others)[origin])
 
 

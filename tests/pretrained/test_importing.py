@@ -85,6 +85,18 @@ def test_a_file_of_another_network_is_refused(file):
     assert "no last layer of resnet18" in str(caught.value)
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_block_that_the_network_has_not_is_listed(tmp_path, size):
+    model = f"mobilenet_v3_{size}"
+    arrays = arrays_of("torchvision", model=model)
+    moved = "features.99.block.0.0.weight"
+    arrays[moved] = arrays.pop("features.2.block.0.0.weight")
+    save_file(arrays, tmp_path / "moved.safetensors")
+    listed = rf"1 missing: features\.2\.block\.0\.0\.weight\. 1 left over: {moved}"
+    with pytest.raises(pretrained.MappingError, match=listed):
+        pretrained.load(tmp_path / "moved.safetensors", model=model)
+
+
 def test_a_wrong_shape_is_named(tmp_path):
     arrays = arrays_of() | {"conv1.weight": np.zeros((16, 3, 5, 5), np.float32)}
     save_file(arrays, tmp_path / "wrong.safetensors")
