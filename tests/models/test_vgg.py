@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +14,8 @@ from network_trials import (
 )
 
 from jaxcnn.models import create_model, stage_infos
-from jaxcnn.models.layers import BatchNorm
-from jaxcnn.models.vgg import VGG, VGGStage
+from jaxcnn.models.layers import BatchNorm, ConvBlock, InTurn
+from jaxcnn.models.vgg import VGG
 from jaxcnn.pretrained.mapping import MappingError, fill, source_shapes
 from jaxcnn.pretrained.names import names_of
 
@@ -84,7 +86,9 @@ def test_dropout_stands_behind_the_hidden_layers():
     ("train", "frozen", "moves"), [(True, False, True), (True, True, False), (False, False, False)]
 )
 def test_batch_norm_averages_move_in_training_unless_frozen(train, frozen, moves):
-    stage = VGGStage(num_convolutions=2, width=3, batch_norm=True, bn=BatchNorm(frozen=frozen))
+    bn = BatchNorm(frozen=frozen)
+    block = partial(ConvBlock, width=3, use_batch_norm=True, use_bias=True, bn=bn)
+    stage = InTurn(make_layers=tuple(partial(block, name=f"conv_{n}") for n in (1, 2)))
     images = random_images(4, 6, 6, 3)
     variables = random_variables(stage, images)
     run = jax.jit(lambda v: stage.apply(v, images, train=train, mutable=["batch_stats"])[1])

@@ -6,10 +6,8 @@ depend on the network's size; torchvision's of MobileNet v3 also count the layer
 
 from collections.abc import Mapping, Sequence
 
-from jaxcnn.models import model_options
+from jaxcnn.models import mobilenet_v1, mobilenet_v2, model_options
 from jaxcnn.models.efficientnet_lite import repeat_counts
-from jaxcnn.models.mobilenet_v1 import STAGE_WIDTHS
-from jaxcnn.models.mobilenet_v2 import REPEATS
 from jaxcnn.models.mobilenet_v3 import ROWS
 from jaxcnn.pretrained.mapping import ModulePath, Names
 from jaxcnn.pretrained.names.rules import Called, Rules, by_rules
@@ -160,7 +158,8 @@ def _torch(rules: Rules, options: Mapping[str, object]) -> Names:
     return Names(by_rules(rules), layout="torch", options=options)
 
 
-_V1_COUNTS = [len(widths) for widths in STAGE_WIDTHS]
+_V1_COUNTS = [row.num_blocks for row in mobilenet_v1.REPEATS]
+_V2_COUNTS = [row.num_blocks for row in mobilenet_v2.REPEATS]
 _V3_COUNTS = {"large": (1, 2, 3, 4, 2, 3), "small": (1, 2, 3, 2, 3)}
 
 NAMES: dict[tuple[str, str], Names] = {
@@ -170,7 +169,7 @@ NAMES: dict[tuple[str, str], Names] = {
     ),
     **_tensorflow("mobilenet_v2", "MobilenetV2", _V2_KERAS, _V2_SLIM),
     ("torchvision", "mobilenet_v2"): _torch(_V2_TORCHVISION, _SYMMETRIC),
-    ("timm", "mobilenet_v2"): _torch(_timm([row.num_blocks for row in REPEATS]), _SYMMETRIC),
+    ("timm", "mobilenet_v2"): _torch(_timm(_V2_COUNTS), _SYMMETRIC),
     ("lukemelas", r"efficientnet_lite\d"): _torch(_LUKEMELAS, _SAME),
 }
 for _size, _counts in _V3_COUNTS.items():
