@@ -18,10 +18,6 @@ FLOORS = (
     ("ops",),
     ("host", "types"),
 )
-# Rooms of one floor that import each other all the same, and why.
-NEIGHBOURS = {
-    ("pretrained", "training"): "imported weights are kept as a checkpoint, with its checksums",
-}
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -62,16 +58,9 @@ def test_imports_point_downwards(modules):
         f"{path.relative_to(PACKAGE)} imports {room}"
         for path, tree in modules.items()
         for room in imported_rooms(tree) - {room_of(path)}
-        if FLOOR_OF[room] <= FLOOR_OF[room_of(path)] and (room_of(path), room) not in NEIGHBOURS
+        if FLOOR_OF[room] <= FLOOR_OF[room_of(path)]
     ]
     assert not upward
-
-
-def test_every_exception_is_in_use(modules):
-    used = {
-        (room_of(path), room) for path, tree in modules.items() for room in imported_rooms(tree)
-    }
-    assert NEIGHBOURS.keys() <= used
 
 
 def test_only_networks_and_steps_import_flax(modules):

@@ -1,9 +1,9 @@
 """AlexNet: five convolutions and three fully connected layers, in its one-tower form."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as nn
-import jax
 
 from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
@@ -15,6 +15,7 @@ _PADDINGS_PX = (2, 2, 1, 1, 1)
 _POOLED = (1, 2, 5)  # the convolutions that a max pooling follows
 _STRIDES = (8, 16, 16, 16, 32)  # of the stages
 _FEATURE_MAP_PX = 6
+_pool = partial(layers.max_pool_like_torch, size=3, stride=2)
 
 
 class AlexNet(StagedNetwork, kw_only=True):
@@ -33,6 +34,7 @@ class AlexNet(StagedNetwork, kw_only=True):
         that are not floating (B, H, W, C) or below 63 px a side.
 
     Example:
+      >>> import jax
       >>> model = AlexNet(num_classes=10)
       >>> images = jax.numpy.zeros((4, 224, 224, 3))
       >>> logits, _ = jax.eval_shape(
@@ -60,10 +62,7 @@ class AlexNet(StagedNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List the convolutions and the two hidden fully connected layers."""
-        convolutions = [
-            Stage(f"conv_{number}", stride, self._convolution(number))
-            for number, stride in enumerate(_STRIDES, start=1)
-        ]
+        stages = [self._convolution(number) for number in range(1, len(_STRIDES) + 1)]
         fc6, fc7 = (
             layers.HiddenLinear(
                 width=self.hidden_width,
@@ -74,24 +73,19 @@ class AlexNet(StagedNetwork, kw_only=True):
             for name in ("fc6", "fc7")
         )
 
-        def first_linear(x: jax.Array, *, train: bool) -> jax.Array:
-            return fc6(adaptive_avg_pool(x, _FEATURE_MAP_PX), train=train)
-
-        return [*convolutions, Stage("fc6", 0, first_linear), Stage("fc7", 0, fc7)]
+        first_linear = layers.in_turn(partial(adaptive_avg_pool, size=_FEATURE_MAP_PX), fc6)
+        return [*stages, Stage("fc6", 0, first_linear), Stage("fc7", 0, fc7)]
 
     @nn.nowrap
-    def _convolution(self, number: int) -> Callable[..., jax.Array]:
+    def _convolution(self, number: int) -> Stage:
+        name, index = f"conv_{number}", number - 1
         convolution = layers.ConvBlock(
-            width=_WIDTHS[number - 1],
-            kernel_size=_KERNEL_SIZES[number - 1],
+            width=_WIDTHS[index],
+            kernel_size=_KERNEL_SIZES[index],
             strides=4 if number == 1 else 1,
-            padding=_PADDINGS_PX[number - 1],
+            padding=_PADDINGS_PX[index],
             dtype=self.dtype,
-            name=f"conv_{number}",
+            name=name,
         )
-
-        def apply(x: jax.Array, *, train: bool) -> jax.Array:
-            x = convolution(x, train=train)
-            return layers.max_pool_like_torch(x, size=3, stride=2) if number in _POOLED else x
-
-        return apply
+        pools = [_pool] if number in _POOLED else []
+        return Stage(name, _STRIDES[index], layers.in_turn(convolution, *pools))

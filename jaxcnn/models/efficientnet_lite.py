@@ -86,7 +86,12 @@ class EfficientNetLite(InvertedResidualNetwork, kw_only=True):
         repeats = [
             repeat._replace(num_blocks=count) for repeat, count in zip(REPEATS, counts, strict=True)
         ]
-        blocks = self.make_blocks(repeats, stem_width=STEM_WIDTH, drop_path_steps=sum(counts))
+        blocks = self.make_blocks(
+            repeats,
+            stem_width=STEM_WIDTH,
+            drop_path_rate=self.drop_path_rate,
+            drop_path_steps=sum(counts),
+        )
         return self.make_stages(
             STEM_WIDTH, blocks, head_width=HEAD_WIDTH, depthwise_init=_HE_FAN_IN
         )

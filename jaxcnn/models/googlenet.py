@@ -1,23 +1,22 @@
 """GoogLeNet, the first Inception network, with BatchNorm."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from jaxcnn.models import checks, layers
 from jaxcnn.models.inception_module import (
+    AuxiliaryHead,
     Branch,
     BranchParts,
     Conv,
+    InceptionNetwork,
     InceptionStage,
-    check_auxiliary,
-    sow_logits,
 )
-from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.models.staged import Stage
 from jaxcnn.ops.pooling import adaptive_avg_pool
 
 # Table 1 of the paper: #1x1; #3x3 reduce, #3x3; #5x5 reduce, #5x5; pool proj.
@@ -45,21 +44,12 @@ _halve_by_pairs = partial(layers.max_pool_like_torch, size=2, stride=2, ceil_mod
 _smooth = partial(layers.max_pool_like_torch, size=3, stride=1, padding=1)
 
 
-class GoogLeNetAuxiliary(nn.Module, kw_only=True):
-    """The head behind module a or d of inception_4, in training only.
-
-    Attributes:
-      make_head: `layers.Head` with its options set.
-      bn: the constants of BatchNorm.
-      dtype: of the computation; parameters are float32.
+class GoogLeNetAuxiliary(AuxiliaryHead, kw_only=True):
+    """The head behind module a or d of inception_4.
 
     Source: arXiv:1409.4842, section 5; deviation: a grid of 4x4 means whatever the image's size,
     as torchvision.
     """
-
-    make_head: Callable[..., layers.Head]
-    bn: layers.BatchNorm = layers.BatchNorm()
-    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> None:
@@ -76,21 +66,19 @@ class GoogLeNetAuxiliary(nn.Module, kw_only=True):
         )(x, train=train)
         hidden = layers.HiddenLinear(width=1024, kernel_init=_INIT, dtype=self.dtype, name="fc_1")
         x = hidden(x, train=train)
-        sow_logits(self, self.make_head(dropout_rate=0.7, name="head")(x, train=train), train=train)
+        logits = self.make_head(dropout_rate=0.7, name="head")(x, train=train)
+        self.sow_logits(logits, train=train)
 
 
-class GoogLeNet(StagedNetwork, kw_only=True):
+class GoogLeNet(InceptionNetwork, kw_only=True):
     """GoogLeNet (Inception v1) with BatchNorm: modules of four branches that see several scales.
 
     The stages are stem_1 and stem_2, then inception_3, inception_4 and inception_5 with the modules
     a, b, ... of the paper; max pooling stands at the start of a stage. Images of 15 px and more.
 
-    Attributes, beside those of `StagedNetwork`:
+    Attributes, beside those of `InceptionNetwork`:
       large_kernel_size: of the third branch, px: 5 in the paper, 3 in torchvision and its weights.
-      auxiliary_heads: whether two heads in inception_4 are there for training. There they sow
-        their logits into the collection "auxiliary", see `sow_logits`; evaluation skips them. None
-        with num_classes=0.
-      auxiliary_weight: factor on each auxiliary head's loss, at least 0.
+      auxiliary_heads: whether two heads in inception_4 are there for training.
       dropout_rate: before the last layer; 0.2 in torchvision, 0.4 in the paper.
 
     Raises:
@@ -109,10 +97,7 @@ class GoogLeNet(StagedNetwork, kw_only=True):
     """
 
     large_kernel_size: int = 3
-    auxiliary_heads: bool = False
-    auxiliary_weight: float = 0.3
     dropout_rate: float = 0.2
-    bn_epsilon: float = 1e-3
 
     smallest_image_px = 15
 
@@ -121,7 +106,6 @@ class GoogLeNet(StagedNetwork, kw_only=True):
         checks.check_positive_int("large_kernel_size", self.large_kernel_size)
         if self.large_kernel_size % 2 == 0:
             raise ValueError(f"large_kernel_size (={self.large_kernel_size}) must be odd.")
-        check_auxiliary(self.auxiliary_weight)
         super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:
@@ -143,17 +127,11 @@ class GoogLeNet(StagedNetwork, kw_only=True):
             letter: _branches(*widths, large_kernel_size=self.large_kernel_size)
             for letter, widths in _WIDTHS[name].items()
         }
-        head = partial(
-            GoogLeNetAuxiliary,
-            make_head=partial(layers.Head, num_classes=self.num_classes, kind=self.head),
-            bn=self.bn,
-            dtype=self.dtype,
-        )
-        has_heads = self.auxiliary_heads and self.num_classes > 0 and name == "inception_4"
+        with_heads = "ad" if name == "inception_4" else ""
         return InceptionStage(
             modules=tuple(modules.items()),
             pooling=pooling,
-            auxiliary_heads=(("a", head), ("d", head)) if has_heads else (),
+            auxiliary_heads=self.make_auxiliary_heads(GoogLeNetAuxiliary, with_heads),
             make_branch=make_branch,
             name=name,
         )

@@ -4,6 +4,7 @@ An inception module is written as a table: a row for each branch, of `Conv`, `Fo
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn.models import layers
+from jaxcnn.models.staged import StagedNetwork
 
 
 class Conv(NamedTuple):
@@ -132,23 +134,62 @@ class InceptionStage(nn.Module, kw_only=True):
         return x
 
 
-def sow_logits(head: nn.Module, logits: jax.Array, *, train: bool) -> None:
-    """Give out an auxiliary head's logits in training, to callers that ask for them.
+class AuxiliaryHead(nn.Module, kw_only=True):
+    """A head behind an inception module, there for training only.
 
-    Args:
-      head: the auxiliary head, whose name they are found under.
-      logits: (B, num_classes) or (B, 1) float32; sown as "logits" into the collection "auxiliary",
-        which only a caller that makes it mutable receives.
-      train: whether to do so at all.
+    Attributes:
+      make_head: `layers.Head` with its options set.
+      bn: the constants of BatchNorm.
+      dtype: of the computation; parameters are float32.
     """
-    if train and not head.is_initializing():
-        head.sow("auxiliary", "logits", logits)
+
+    make_head: Callable[..., layers.Head]
+    bn: layers.BatchNorm = layers.BatchNorm()
+    dtype: Any = jnp.float32
+
+    @nn.nowrap
+    def sow_logits(self, logits: jax.Array, *, train: bool) -> None:
+        """Give out logits in training, to callers that ask for them.
+
+        Args:
+          logits: (B, num_classes) or (B, 1) float32; sown as "logits" into the collection
+            "auxiliary", which only a caller that makes it mutable receives.
+          train: whether to do so at all.
+        """
+        if train and not self.is_initializing():
+            self.sow("auxiliary", "logits", logits)
 
 
-def check_auxiliary(auxiliary_weight: float) -> None:
-    """Raise a ValueError unless the weight of the auxiliary heads' losses is at least 0."""
-    if not auxiliary_weight >= 0:
-        raise ValueError(
-            f"auxiliary_weight (={auxiliary_weight}) must be at least 0; leave auxiliary_heads off "
-            "to train without them."
-        )
+class InceptionNetwork(StagedNetwork, kw_only=True):
+    """What GoogLeNet and Inception v3 have in common.
+
+    Attributes, beside those of `StagedNetwork`:
+      auxiliary_heads: whether the heads that see the output of inner modules are there for
+        training. There they sow their logits into the collection "auxiliary", see
+        `AuxiliaryHead.sow_logits`; evaluation skips them. None with num_classes=0.
+      auxiliary_weight: factor on each auxiliary head's loss, at least 0.
+    """
+
+    auxiliary_heads: bool = False
+    auxiliary_weight: float = 0.3
+    bn_epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Check the options, so that a mistake is found before any compilation."""
+        if not self.auxiliary_weight >= 0:
+            raise ValueError(
+                f"auxiliary_weight (={self.auxiliary_weight}) must be at least 0; leave "
+                "auxiliary_heads off to train without them."
+            )
+        super().__post_init__()
+
+    @nn.nowrap
+    def make_auxiliary_heads(
+        self, kind: type[AuxiliaryHead], letters: str
+    ) -> tuple[tuple[str, Callable[..., nn.Module]], ...]:
+        """List the auxiliary heads behind the modules of these letters, for `InceptionStage`."""
+        if not self.auxiliary_heads or self.num_classes == 0:
+            return ()
+        make_head = partial(layers.Head, num_classes=self.num_classes, kind=self.head)
+        make = partial(kind, make_head=make_head, bn=self.bn, dtype=self.dtype)
+        return tuple((letter, make) for letter in letters)

@@ -1,25 +1,24 @@
 """Inception v3: inception modules whose large kernels are factorised."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from jaxcnn.models import layers
 from jaxcnn.models.inception_module import (
+    AuxiliaryHead,
     Branch,
     BranchParts,
     Conv,
     Fork,
+    InceptionNetwork,
     InceptionStage,
     Pooling,
-    check_auxiliary,
-    sow_logits,
 )
-from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.models.staged import Stage
 from jaxcnn.ops.pooling import avg_pool, max_pool
 
 _SMALLEST_MAP_OF_AUXILIARY_PX = 17  # and 299 px of the image
@@ -76,20 +75,11 @@ _TO_8X8: tuple[BranchParts, ...] = (
 )
 
 
-class InceptionV3Auxiliary(nn.Module, kw_only=True):
-    """The head behind the last module of inception_6, in training only.
-
-    Attributes:
-      make_head: `layers.Head` with its options set.
-      bn: the constants of BatchNorm.
-      dtype: of the computation; parameters are float32.
+class InceptionV3Auxiliary(AuxiliaryHead, kw_only=True):
+    """The head behind the last module of inception_6.
 
     Source: arXiv:1512.00567, section 4 and figure 8; as torchvision.
     """
-
-    make_head: Callable[..., layers.Head]
-    bn: layers.BatchNorm = layers.BatchNorm()
-    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> None:
@@ -107,22 +97,20 @@ class InceptionV3Auxiliary(nn.Module, kw_only=True):
         x = reduce(avg_pool(x, window=5, strides=3), train=train)
         x = see_all(x, train=train)
         logits = self.make_head(name="head")(x.mean(axis=(1, 2)), train=train)
-        sow_logits(self, logits, train=train)
+        self.sow_logits(logits, train=train)
 
 
-class InceptionV3(StagedNetwork, kw_only=True):
+class InceptionV3(InceptionNetwork, kw_only=True):
     """Inception v3: five halvings, modules of figures 5, 6 and 7 on grids of 35, 17 and 8 px.
 
     The stages are stem_1 and stem_2, then inception_5, inception_6 and inception_7 with the modules
     called a, b, ... as TensorFlow's Mixed_5b and so on. Made for 299 px; 75 px is the least.
 
-    Attributes, beside those of `StagedNetwork`:
+    Attributes, beside those of `InceptionNetwork`:
       count_include_pad: whether the 3x3 average pooling counts the padding at the edges as pixels:
         True in PyTorch (torchvision, timm), False in TensorFlow and Keras.
-      auxiliary_heads: whether a head behind inception_6 is there for training. There it sows its
-        logits into the collection "auxiliary", see `sow_logits`; evaluation skips it. None with
-        num_classes=0. It needs images of 299 px.
-      auxiliary_weight: factor on the auxiliary head's loss, at least 0.
+      auxiliary_heads: whether a head behind inception_6 is there for training. It needs images of
+        299 px.
       dropout_rate: before the last layer; 0.5 in torchvision, 0.2 in the paper's code.
 
     Raises:
@@ -141,22 +129,16 @@ class InceptionV3(StagedNetwork, kw_only=True):
     """
 
     count_include_pad: bool = True
-    auxiliary_heads: bool = False
     auxiliary_weight: float = 0.4
     dropout_rate: float = 0.5
-    bn_epsilon: float = 1e-3
 
     smallest_image_px = 75
-
-    def __post_init__(self) -> None:
-        """Check the options, so that a mistake is found before any compilation."""
-        check_auxiliary(self.auxiliary_weight)
-        super().__post_init__()
 
     def stages(self) -> Sequence[Stage]:
         """List the stem's two stages and those of inception modules."""
         make_branch = partial(Branch, kernel_init=_INIT, bn=self.bn, dtype=self.dtype)
-        modules = _modules(self.count_include_pad)
+        modules = stage_modules(self.count_include_pad)
+        heads = self.make_auxiliary_heads(InceptionV3Auxiliary, "e")
 
         def stage(name: str, **options: Any) -> InceptionStage:
             return InceptionStage(
@@ -167,20 +149,12 @@ class InceptionV3(StagedNetwork, kw_only=True):
             Stage("stem_1", 2, make_branch(parts=_STEM_1, name="stem_1")),
             Stage("stem_2", 4, make_branch(parts=_STEM_2, name="stem_2")),
             Stage("inception_5", 8, stage("inception_5", pooling=_halve)),
-            Stage("inception_6", 16, stage("inception_6", auxiliary_heads=self._auxiliary_heads())),
+            Stage("inception_6", 16, stage("inception_6", auxiliary_heads=heads)),
             Stage("inception_7", 32, stage("inception_7")),
         ]
 
-    @nn.nowrap
-    def _auxiliary_heads(self) -> tuple[tuple[str, Callable[..., nn.Module]], ...]:
-        if not self.auxiliary_heads or self.num_classes == 0:
-            return ()
-        make_head = partial(layers.Head, num_classes=self.num_classes, kind=self.head)
-        head = partial(InceptionV3Auxiliary, make_head=make_head, bn=self.bn, dtype=self.dtype)
-        return (("e", head),)
 
-
-def _modules(count_include_pad: bool) -> dict[str, Any]:
+def stage_modules(count_include_pad: bool = True) -> dict[str, Any]:
     """List the modules of each stage, (letter, branches)."""
     average = partial(
         avg_pool,

@@ -4,7 +4,7 @@ The MobileNets and EfficientNet-Lite are a strided convolution and stages of the
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -72,63 +72,33 @@ class InvertedResidual(nn.Module, kw_only=True):
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', width)."""
         block, x = self.block, inputs
-        if block.hidden_width != x.shape[-1]:
-            x = self._pointwise(block.hidden_width, block.activation, "expand")(x, train=train)
-        x = self._depthwise()(x, train=train)
-        if block.squeeze_width:
-            x = layers.SqueezeExcite(width=block.squeeze_width, dtype=self.dtype, name="se")(x)
-        if block.is_separable:
-            return self._pointwise(block.width, block.activation, "pointwise")(x, train=train)
-        x = self._pointwise(block.width, "linear", "project")(x, train=train)
-        if block.stride != 1 or x.shape[-1] != inputs.shape[-1]:
-            return x
-        return inputs + layers.DropPath(rate=block.drop_path_rate)(x, train=train)
-
-    @nn.nowrap
-    def _pointwise(self, width: int, activation: str, name: str) -> layers.ConvBlock:
-        return self._convolution(
-            width=width,
-            kernel_size=1,
-            activation=activation,
-            kernel_init=self.kernel_init,
-            name=name,
+        convolution = functools.partial(
+            layers.ConvBlock, use_batch_norm=True, bn=self.bn, dtype=self.dtype
         )
-
-    @nn.nowrap
-    def _depthwise(self) -> layers.ConvBlock:
-        return self._convolution(
-            width=self.block.hidden_width,
-            kernel_size=self.block.kernel_size,
-            strides=self.block.stride,
+        pointwise = functools.partial(convolution, kernel_size=1, kernel_init=self.kernel_init)
+        if block.hidden_width != x.shape[-1]:
+            expand = pointwise(width=block.hidden_width, activation=block.activation, name="expand")
+            x = expand(x, train=train)
+        depthwise = convolution(
+            width=block.hidden_width,
+            kernel_size=block.kernel_size,
+            strides=block.stride,
             padding=self.padding,
-            groups=self.block.hidden_width,
-            activation=self.block.activation,
+            groups=block.hidden_width,
+            activation=block.activation,
             kernel_init=self.depthwise_init,
             name="depthwise",
         )
-
-    @nn.nowrap
-    def _convolution(self, **options: Any) -> layers.ConvBlock:
-        return layers.ConvBlock(use_batch_norm=True, bn=self.bn, dtype=self.dtype, **options)
-
-
-class InvertedResidualStage(nn.Module, kw_only=True):
-    """Inverted residual blocks in a row.
-
-    Attributes:
-      blocks: what they are made of, in order.
-      make_block: `InvertedResidual` with its other options set.
-    """
-
-    blocks: tuple[Block, ...]
-    make_block: Callable[..., InvertedResidual]
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Map (B, H, W, C) to (B, H', W', width of the last block)."""
-        for block in self.blocks:
-            x = self.make_block(block=block, name=block.name)(x, train=train)
-        return x
+        x = depthwise(x, train=train)
+        if block.squeeze_width:
+            x = layers.SqueezeExcite(width=block.squeeze_width, dtype=self.dtype, name="se")(x)
+        if block.is_separable:
+            last = pointwise(width=block.width, activation=block.activation, name="pointwise")
+            return last(x, train=train)
+        x = pointwise(width=block.width, activation="linear", name="project")(x, train=train)
+        if block.stride != 1 or x.shape[-1] != inputs.shape[-1]:
+            return x
+        return inputs + layers.DropPath(rate=block.drop_path_rate)(x, train=train)
 
 
 class MobileNetwork(StagedNetwork, kw_only=True):
@@ -147,6 +117,51 @@ class MobileNetwork(StagedNetwork, kw_only=True):
         checks.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
         checks.check_positive("width_multiplier", self.width_multiplier)
         super().__post_init__()
+
+    @nn.nowrap
+    def scaled(self, width: int) -> int:
+        """Multiply a width, and round it to a multiple of 8."""
+        return layers.make_divisible(width * self.width_multiplier)
+
+    @nn.nowrap
+    def make_blocks(
+        self,
+        repeats: Sequence[Repeat],
+        *,
+        stem_width: int,
+        drop_path_rate: float = 0.0,
+        drop_path_steps: int = 1,
+        is_separable: bool = False,
+    ) -> list[Block]:
+        """List all blocks in order, block_1, block_2, ...
+
+        Args:
+          repeats: rows of the paper's table.
+          stem_width: channels that the first block gets.
+          drop_path_rate: to which that of the blocks grows, from 0 for the first.
+          drop_path_steps: number of blocks over which it grows.
+          is_separable: whether the blocks are MobileNet v1's.
+
+        Returns:
+          The blocks of the whole network.
+        """
+        blocks: list[Block] = []
+        input_width = stem_width
+        for repeat in repeats:
+            width = self.scaled(repeat.width)
+            for index in range(repeat.num_blocks):
+                block = Block(
+                    name=f"block_{len(blocks) + 1}",
+                    width=width,
+                    hidden_width=repeat.expansion * input_width,
+                    kernel_size=repeat.kernel_size,
+                    stride=repeat.stride if index == 0 else 1,
+                    drop_path_rate=drop_path_rate * len(blocks) / drop_path_steps,
+                    is_separable=is_separable,
+                )
+                blocks.append(block)
+                input_width = width
+        return blocks
 
     @nn.nowrap
     def make_stages(
@@ -181,14 +196,17 @@ class MobileNetwork(StagedNetwork, kw_only=True):
         convolution = functools.partial(
             layers.ConvBlock, activation=activation, use_batch_norm=True, **options
         )
-        block = functools.partial(InvertedResidual, depthwise_init=depthwise_init, **options)
+        make_block = functools.partial(InvertedResidual, depthwise_init=depthwise_init, **options)
         stride = 2
         stem = convolution(width=stem_width, strides=stride, name="stem")
         stages = [Stage("stem", stride, stem)]
         for number, group in enumerate(split_by_resolution(blocks), start=1):
             stride *= group[0].stride
             name = f"stage_{number}"
-            stage = InvertedResidualStage(blocks=group, make_block=block, name=name)
+            make_layers = tuple(
+                functools.partial(make_block, block=block, name=block.name) for block in group
+            )
+            stage = layers.InTurn(make_layers=make_layers, name=name)
             stages.append(Stage(name, stride, stage))
         if head_width:
             head = convolution(width=head_width, kernel_size=1, name="conv_head")
@@ -210,43 +228,6 @@ class InvertedResidualNetwork(MobileNetwork, kw_only=True):
         """Check the options, so that a mistake is found before any compilation."""
         checks.check_rate("drop_path_rate", self.drop_path_rate)
         super().__post_init__()
-
-    @nn.nowrap
-    def scaled(self, width: int) -> int:
-        """Multiply a width, and round it to a multiple of 8."""
-        return layers.make_divisible(width * self.width_multiplier)
-
-    @nn.nowrap
-    def make_blocks(
-        self, repeats: Sequence[Repeat], *, stem_width: int, drop_path_steps: int
-    ) -> list[Block]:
-        """List all blocks in order, block_1, block_2, ...
-
-        Args:
-          repeats: rows of the paper's table.
-          stem_width: channels that the first block gets.
-          drop_path_steps: number of blocks over which the drop path rate grows to
-            `drop_path_rate`.
-
-        Returns:
-          The blocks of the whole network.
-        """
-        blocks: list[Block] = []
-        input_width = stem_width
-        for repeat in repeats:
-            width = self.scaled(repeat.width)
-            for index in range(repeat.num_blocks):
-                block = Block(
-                    name=f"block_{len(blocks) + 1}",
-                    width=width,
-                    hidden_width=repeat.expansion * input_width,
-                    kernel_size=repeat.kernel_size,
-                    stride=repeat.stride if index == 0 else 1,
-                    drop_path_rate=self.drop_path_rate * len(blocks) / drop_path_steps,
-                )
-                blocks.append(block)
-                input_width = width
-        return blocks
 
 
 def split_by_resolution(blocks: Iterable[Block]) -> list[tuple[Block, ...]]:

@@ -1,6 +1,6 @@
 """LeNet-5, the convolutional network for 32x32 digits, with its own subsampling and sparse C3."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -9,29 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxcnn.models.layers import in_turn
 from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.ops.pooling import avg_pool
 
 # Table I of the paper: for each map of C3, the maps of S2 that it is connected to.
-C3_INPUTS: tuple[tuple[int, ...], ...] = (
-    (0, 1, 2),
-    (1, 2, 3),
-    (2, 3, 4),
-    (3, 4, 5),
-    (0, 4, 5),
-    (0, 1, 5),
-    (0, 1, 2, 3),
-    (1, 2, 3, 4),
-    (2, 3, 4, 5),
-    (0, 3, 4, 5),
-    (0, 1, 4, 5),
-    (0, 1, 2, 5),
-    (0, 1, 3, 4),
-    (1, 2, 4, 5),
-    (0, 2, 3, 5),
-    (0, 1, 2, 3, 4, 5),
-)
+_CONNECTIONS = """
+    012 123 234 345 045 015
+    0123 1234 2345 0345 0145 0125
+    0134 1245 0235 012345
+"""
+C3_INPUTS = tuple(tuple(map(int, maps)) for maps in _CONNECTIONS.split())
 _KERNEL_SIZE = 5
+_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
 def scaled_tanh(x: jax.Array) -> jax.Array:
@@ -144,25 +134,17 @@ class LeNet5(StagedNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List C1, S2, C3, S4, C5 and F6."""
-        init = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
-        f6 = nn.Dense(84, kernel_init=init, dtype=self.dtype, name="f6")
-
+        s2, s4 = (Subsampling(dtype=self.dtype, name=name) for name in ("s2", "s4"))
+        c3 = SparseConv(inputs=C3_INPUTS, dtype=self.dtype, name="c3")
+        f6 = nn.Dense(84, kernel_init=_INIT, dtype=self.dtype, name="f6")
         return [
-            Stage("c1", 1, _squashed(_convolution(6, self.dtype, "c1"))),
-            Stage("s2", 2, _squashed(Subsampling(dtype=self.dtype, name="s2"))),
-            Stage("c3", 2, _squashed(SparseConv(inputs=C3_INPUTS, dtype=self.dtype, name="c3"))),
-            Stage("s4", 4, _squashed(Subsampling(dtype=self.dtype, name="s4"))),
-            Stage("c5", 4, _squashed(_convolution(120, self.dtype, "c5"))),
-            Stage("f6", 0, _squashed(lambda x: f6(x.reshape(x.shape[0], -1)))),
+            Stage("c1", 1, in_turn(_convolution(6, self.dtype, "c1"), scaled_tanh)),
+            Stage("s2", 2, in_turn(s2, scaled_tanh)),
+            Stage("c3", 2, in_turn(c3, scaled_tanh)),
+            Stage("s4", 4, in_turn(s4, scaled_tanh)),
+            Stage("c5", 4, in_turn(_convolution(120, self.dtype, "c5"), scaled_tanh)),
+            Stage("f6", 0, in_turn(lambda x: x.reshape(x.shape[0], -1), f6, scaled_tanh)),
         ]
-
-
-def _squashed(layer: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Array]:
-    def apply(x: jax.Array, *, train: bool) -> jax.Array:
-        del train  # no layer of this network depends on it
-        return scaled_tanh(layer(x))
-
-    return apply
 
 
 def _convolution(width: int, dtype: Any, name: str) -> nn.Conv:
@@ -170,7 +152,7 @@ def _convolution(width: int, dtype: Any, name: str) -> nn.Conv:
         width,
         (_KERNEL_SIZE, _KERNEL_SIZE),
         padding="VALID",
-        kernel_init=nn.initializers.variance_scaling(1.0, "fan_in", "normal"),
+        kernel_init=_INIT,
         dtype=dtype,
         name=name,
     )

@@ -4,12 +4,18 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
-from jaxcnn.models.inverted_residual import Block, MobileNetwork
+from jaxcnn.models.inverted_residual import MobileNetwork, Repeat
 from jaxcnn.models.staged import Stage
 
 STEM_WIDTH = 32
-# Table 1 of the paper: the width of each block, by stage; every stage but the first strides.
-STAGE_WIDTHS = ((64,), (128, 128), (256, 256), (512,) * 6, (1024, 1024))
+# Table 1 of the paper.
+REPEATS = (
+    Repeat(1, 64, 1, 1),
+    Repeat(1, 128, 2, 2),
+    Repeat(1, 256, 2, 2),
+    Repeat(1, 512, 6, 2),
+    Repeat(1, 1024, 2, 2),
+)
 MIN_WIDTH = 8
 
 
@@ -40,22 +46,11 @@ class MobileNetV1(MobileNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List the stem and the stages of blocks."""
-        stem_width = self._scaled(STEM_WIDTH)
-        blocks: list[Block] = []
-        input_width = stem_width
-        for widths in STAGE_WIDTHS:
-            for index, width in enumerate(map(self._scaled, widths)):
-                block = Block(
-                    name=f"block_{len(blocks) + 1}",
-                    width=width,
-                    hidden_width=input_width,
-                    stride=2 if blocks and index == 0 else 1,
-                    is_separable=True,
-                )
-                blocks.append(block)
-                input_width = width
+        stem_width = self.scaled(STEM_WIDTH)
+        blocks = self.make_blocks(REPEATS, stem_width=stem_width, is_separable=True)
         return self.make_stages(stem_width, blocks, kernel_init=None, depthwise_init=None)
 
     @nn.nowrap
-    def _scaled(self, width: int) -> int:
+    def scaled(self, width: int) -> int:
+        """Multiply a width, and round it down."""
         return max(MIN_WIDTH, int(width * self.width_multiplier))

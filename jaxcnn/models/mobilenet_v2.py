@@ -49,8 +49,11 @@ class MobileNetV2(InvertedResidualNetwork, kw_only=True):
         """List the stem, the stages of blocks and the last convolution."""
         stem_width = self.scaled(STEM_WIDTH)
         last = sum(repeat.num_blocks for repeat in REPEATS) - 1
-        return self.make_stages(
-            stem_width,
-            self.make_blocks(REPEATS, stem_width=stem_width, drop_path_steps=last),
-            head_width=layers.make_divisible(HEAD_WIDTH * max(1.0, self.width_multiplier)),
+        blocks = self.make_blocks(
+            REPEATS,
+            stem_width=stem_width,
+            drop_path_rate=self.drop_path_rate,
+            drop_path_steps=last,
         )
+        head_width = layers.make_divisible(HEAD_WIDTH * max(1.0, self.width_multiplier))
+        return self.make_stages(stem_width, blocks, head_width=head_width)

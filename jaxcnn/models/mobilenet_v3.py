@@ -1,10 +1,9 @@
 """MobileNet v3, large and small: searched blocks with hard swish and squeeze-and-excitation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
-import jax
 
 from jaxcnn.models import checks, layers
 from jaxcnn.models.inverted_residual import Block, InvertedResidualNetwork
@@ -101,7 +100,13 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
             head_width=6 * blocks[-1].width,
             activation="hard_swish",
         )
-        return [*stages, Stage("fc", 0, self._fully_connected())]
+        fc = nn.Dense(
+            self.scaled(FC_WIDTHS[self.size]),
+            kernel_init=nn.initializers.normal(0.01),
+            dtype=self.dtype,
+            name="fc",
+        )
+        return [*stages, Stage("fc", 0, layers.in_turn(self.pool, fc, nn.hard_swish))]
 
     @nn.nowrap
     def _blocks(self) -> list[Block]:
@@ -122,16 +127,3 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
             )
             blocks.append(block)
         return blocks
-
-    @nn.nowrap
-    def _fully_connected(self) -> Callable[..., jax.Array]:
-        width = self.scaled(FC_WIDTHS[self.size])
-        dense = nn.Dense(
-            width, kernel_init=nn.initializers.normal(0.01), dtype=self.dtype, name="fc"
-        )
-
-        def apply(x: jax.Array, *, train: bool) -> jax.Array:
-            del train  # dropout acts before the last layer alone
-            return nn.hard_swish(dense(self.pool(x)))
-
-        return apply

@@ -18,6 +18,7 @@ SHORTCUTS = ("projection", "padding")
 # "We initialize the weights as in [13]", He et al. 2015, by the number of outputs as in the code
 # that goes with the weights.
 _KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+_pool = functools.partial(layers.max_pool_like_torch, size=3, stride=2, padding=1)
 
 
 class ResidualBlock(nn.Module, kw_only=True):
@@ -57,7 +58,8 @@ class ResidualBlock(nn.Module, kw_only=True):
 
     @nn.nowrap
     def _convolutions(self) -> list[layers.ConvBlock]:
-        conv, width = self._convolution, self.width
+        conv = functools.partial(_convolution, bn=self.bn, dtype=self.dtype)
+        width = self.width
         last = functools.partial(conv, activation="linear", zero_init_scale=self.zero_init)
         if self.kind == "basic":
             return [
@@ -71,17 +73,15 @@ class ResidualBlock(nn.Module, kw_only=True):
         ]
 
     @nn.nowrap
-    def _convolution(self, **options: Any) -> layers.ConvBlock:
-        return _convolution(bn=self.bn, dtype=self.dtype, **options)
-
-    @nn.nowrap
     def _shortcut(self, x: jax.Array, *, train: bool) -> jax.Array:
         num_channels = self.width * EXPANSIONS[self.kind]
         if self.strides == 1 and x.shape[-1] == num_channels:
             return x
         if self.shortcut == "padding":
             return _subsample_and_pad(x, self.strides, num_channels)
-        projection = self._convolution(
+        projection = _convolution(
+            bn=self.bn,
+            dtype=self.dtype,
             width=num_channels,
             kernel_size=1,
             strides=self.strides,
@@ -89,29 +89,6 @@ class ResidualBlock(nn.Module, kw_only=True):
             name="shortcut",
         )
         return projection(x, train=train)
-
-
-class ResidualStage(nn.Module, kw_only=True):
-    """Residual blocks of one width; the first may stride.
-
-    Attributes:
-      strides: step of the first block in px.
-      drop_path_rates: of each block.
-      block: makes a block of `strides`, `drop_path_rate` and `name`.
-    """
-
-    strides: int
-    drop_path_rates: tuple[float, ...]
-    block: Callable[..., ResidualBlock]
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Map (B, H, W, C) to (B, H', W', C')."""
-        for number, rate in enumerate(self.drop_path_rates, start=1):
-            strides = self.strides if number == 1 else 1
-            block = self.block(strides=strides, drop_path_rate=rate, name=f"block_{number}")
-            x = block(x, train=train)
-        return x
 
 
 class ResNet(StagedNetwork, kw_only=True):
@@ -177,11 +154,11 @@ class ResNet(StagedNetwork, kw_only=True):
         ends = np.cumsum(self.stage_sizes)
         for index, rates_of_stage in enumerate(np.split(rates, ends[:-1])):
             strides = 1 if index == 0 else 2
-            apply: Callable[..., jax.Array] = self._stage(index, strides, rates_of_stage)
+            stage = self._stage(index, strides, rates_of_stage)
             stride *= strides
             if index == 0 and self.stem == "photo":
-                stride, apply = stride * 2, _after_max_pool(apply)
-            stages.append(Stage(f"stage_{index + 1}", stride, apply))
+                stride, stage = stride * 2, layers.in_turn(_pool, stage)
+            stages.append(Stage(f"stage_{index + 1}", stride, stage))
         return stages
 
     @nn.nowrap
@@ -197,7 +174,9 @@ class ResNet(StagedNetwork, kw_only=True):
         )
 
     @nn.nowrap
-    def _stage(self, index: int, strides: int, drop_path_rates: np.ndarray) -> ResidualStage:
+    def _stage(
+        self, index: int, strides: int, drop_path_rates: np.ndarray
+    ) -> Callable[..., jax.Array]:
         block = functools.partial(
             ResidualBlock,
             kind=self.block,
@@ -207,12 +186,16 @@ class ResNet(StagedNetwork, kw_only=True):
             bn=self.bn,
             dtype=self.dtype,
         )
-        return ResidualStage(
-            strides=strides,
-            drop_path_rates=tuple(drop_path_rates.tolist()),
-            block=block,
-            name=f"stage_{index + 1}",
+        blocks = tuple(
+            functools.partial(
+                block,
+                strides=strides if number == 1 else 1,
+                drop_path_rate=rate,
+                name=f"block_{number}",
+            )
+            for number, rate in enumerate(drop_path_rates.tolist(), start=1)
         )
+        return layers.InTurn(make_layers=blocks, name=f"stage_{index + 1}")
 
 
 def _convolution(**options: Any) -> layers.ConvBlock:
@@ -227,13 +210,6 @@ def _subsample_and_pad(x: jax.Array, strides: int, num_channels: int) -> jax.Arr
     before = missing // 2
     sampled = x[:, ::strides, ::strides]
     return jnp.pad(sampled, ((0, 0), (0, 0), (0, 0), (before, missing - before)))
-
-
-def _after_max_pool(stage: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    def apply(x: jax.Array, *, train: bool) -> jax.Array:
-        return stage(layers.max_pool_like_torch(x, size=3, stride=2, padding=1), train=train)
-
-    return apply
 
 
 def _check_options(model: ResNet) -> None:

@@ -1,7 +1,6 @@
 """Six 3x3 convolutions with pooling, for small photos of two or more classes."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -104,7 +103,7 @@ class SixConv(StagedNetwork, kw_only=True):
         return x.reshape(x.shape[0], -1)
 
     @nn.nowrap
-    def _block(self, number: int, width: int) -> Any:
+    def _block(self, number: int, width: int) -> Callable[..., jax.Array]:
         convolution = layers.ConvBlock(
             width=max(1, round(width * self.width_multiplier)),
             kernel_size=self.kernel_size,
@@ -119,22 +118,17 @@ class SixConv(StagedNetwork, kw_only=True):
             kind=self.pooling, size=self.pool_size, stride=self.pool_stride, name=f"pool_{number}"
         )
 
-        def apply(x: jax.Array, *, train: bool) -> jax.Array:
-            return pool(convolution(x, train=train))
-
-        return apply
+        return layers.in_turn(convolution, pool)
 
     @nn.nowrap
-    def _dense(self, number: int, width: int) -> Any:
+    def _dense(self, number: int, width: int) -> Callable[..., jax.Array]:
         init = layers.kernel_init(self.activation)
         dense = nn.Dense(width, kernel_init=init, dtype=self.dtype, name=f"dense_{number}")
 
-        def apply(x: jax.Array, *, train: bool) -> jax.Array:
-            del train  # dropout acts before the last layer alone
-            x = self.pool(x) if x.ndim == 4 else x
-            return layers.ACTIVATIONS[self.activation](dense(x))
+        def flatten(x: jax.Array) -> jax.Array:
+            return self.pool(x) if x.ndim == 4 else x
 
-        return apply
+        return layers.in_turn(flatten, dense, layers.ACTIVATIONS[self.activation])
 
 
 def _check_options(model: SixConv) -> None:

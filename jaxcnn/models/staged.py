@@ -146,12 +146,7 @@ class StagedNetwork(nn.Module, kw_only=True):
         vector = self.pool(x) if x.ndim == 4 else x
         if self.num_classes == 0:
             return vector.astype(jnp.float32)
-        return layers.Head(
-            num_classes=self.num_classes,
-            kind=self.head,
-            dropout_rate=self.dropout_rate,
-            name=HEAD,
-        )(vector, train=train)
+        return _make_head(self)(vector, train=train)
 
 
 class FeatureClassifier(nn.Module, kw_only=True):
@@ -160,9 +155,9 @@ class FeatureClassifier(nn.Module, kw_only=True):
     Its variables are those of the whole network, of which it uses "head" alone.
 
     Attributes:
-      num_classes: as for `StagedNetwork`.
-      head: as for `StagedNetwork`.
-      dropout_rate: as for `StagedNetwork`.
+      num_classes: number of classes, at least 2.
+      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
+      dropout_rate: probability that a feature is dropped in training, in [0, 1).
     """
 
     num_classes: int
@@ -172,12 +167,13 @@ class FeatureClassifier(nn.Module, kw_only=True):
     @nn.compact
     def __call__(self, vectors: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, D) float32 to (B, num_classes) or (B, 1) float32 logits."""
-        return layers.Head(
-            num_classes=self.num_classes,
-            kind=self.head,
-            dropout_rate=self.dropout_rate,
-            name=HEAD,
-        )(vectors, train=train)
+        return _make_head(self)(vectors, train=train)
+
+
+def _make_head(model: StagedNetwork | FeatureClassifier) -> layers.Head:
+    return layers.Head(
+        num_classes=model.num_classes, kind=model.head, dropout_rate=model.dropout_rate, name=HEAD
+    )
 
 
 def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifier]:
@@ -256,26 +252,20 @@ def _trace(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tuple[Any
     """Run the network on shapes alone, and note its stages."""
     seen: list[Any] = []
 
+    def note_stages(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        result = call(*args, **kwargs)
+        if context.method_name == "stages":
+            seen.extend(result)
+        return result
+
     def run(images: jax.Array) -> Any:
-        network = model.clone(features_only=True)
-        with nn.intercept_methods(_stage_recorder(seen)):
-            features, _ = network.init_with_output(jax.random.key(0), images, train=False)
-        return features
+        with nn.intercept_methods(note_stages):
+            network = model.clone(features_only=True)
+            return network.init_with_output(jax.random.key(0), images, train=False)[0]
 
     features = jax.eval_shape(run, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32))
     # A tree of shapes comes back with its names sorted.
-    order = [stage for stage in seen[0] if stage.name in features]
-    return seen[0], {stage.name: features[stage.name] for stage in order}
-
-
-def _stage_recorder(seen: list[Any]) -> Callable[..., Any]:
-    def intercept(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        result = call(*args, **kwargs)
-        if context.method_name == "stages":
-            seen.append(result)
-        return result
-
-    return intercept
+    return seen, {stage.name: features[stage.name] for stage in seen if stage.name in features}
 
 
 def _count_through(name: str, stages: Sequence[Stage]) -> int:

@@ -8,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.host.text_table import in_columns
+
 
 class LayerRow(NamedTuple):
     """One call of one layer."""
@@ -92,19 +94,9 @@ def format_summary(summary: Summary) -> str:
     ]
     table = [header] + [(*cell[:3], *(f"{n:,}" for n in cell[3:])) for cell in cells]
     table.append(("total", "", "", f"{summary.num_params:,}", f"{summary.flops:,}"))
-    widths = [max(len(line[column]) for line in table) for column in range(len(header))]
-    lines = [_align(line, widths) for line in table]
+    lines = in_columns(table, right=(3, 4))
     rule = "-" * max(map(len, lines))
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
-
-
-def _align(line: tuple[str, ...], widths: list[int]) -> str:
-    """Text to the left, numbers to the right."""
-    padded = [
-        text.ljust(width) if column < 3 else text.rjust(width)
-        for column, (text, width) in enumerate(zip(line, widths, strict=True))
-    ]
-    return "  ".join(padded).rstrip()
 
 
 def _recorder(rows: list[LayerRow]) -> Callable[..., Any]:

@@ -1,11 +1,9 @@
 """VGG: stacks of 3x3 convolutions with max pooling, and three fully connected layers."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 
 from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
@@ -15,40 +13,6 @@ _WIDTHS = (64, 128, 256, 512, 512)  # channels of the convolutions of each stage
 _FEATURE_MAP_PX = 7
 _CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 _LINEAR_INIT = nn.initializers.normal(0.01)
-
-
-class VGGStage(nn.Module, kw_only=True):
-    """3x3 convolutions that keep the size, then 2x2 max pooling.
-
-    Attributes:
-      num_convolutions: how many.
-      width: channels of each.
-      batch_norm: whether BatchNorm stands between convolution and ReLU.
-      bn: the constants of BatchNorm.
-      dtype: of the computation; parameters are float32.
-    """
-
-    num_convolutions: int
-    width: int
-    batch_norm: bool = False
-    bn: layers.BatchNorm = layers.BatchNorm()
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Map (B, H, W, C) to (B, H // 2, W // 2, width)."""
-        for number in range(1, self.num_convolutions + 1):
-            convolution = layers.ConvBlock(
-                width=self.width,
-                use_batch_norm=self.batch_norm,
-                use_bias=True,
-                bn=self.bn,
-                kernel_init=_CONV_INIT,
-                dtype=self.dtype,
-                name=f"conv_{number}",
-            )
-            x = convolution(x, train=train)
-        return max_pool(x, window=2)
 
 
 class VGG(StagedNetwork, kw_only=True):
@@ -69,8 +33,9 @@ class VGG(StagedNetwork, kw_only=True):
         that are not floating (B, H, W, C) or below 32 px a side.
 
     Example:
+      >>> import jax
       >>> model = VGG(num_classes=10, stage_sizes=(1, 1, 2, 2, 2))
-      >>> images = jnp.zeros((4, 224, 224, 3))
+      >>> images = jax.numpy.zeros((4, 224, 224, 3))
       >>> logits, _ = jax.eval_shape(
       ...     lambda key: model.init_with_output(key, images, train=False), jax.random.key(0)
       ... )
@@ -106,25 +71,30 @@ class VGG(StagedNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List the stacks of convolutions and the two hidden fully connected layers."""
-        stacks = [Stage(f"stage_{n}", 2**n, self._stack(n)) for n in range(1, len(_WIDTHS) + 1)]
+        stacks = [self._stack(number) for number in range(1, len(_WIDTHS) + 1)]
         fc6 = self._hidden("fc6", dropout_rate=0.0)
         fc7 = self._hidden("fc7", dropout_rate=self.hidden_dropout_rate)
-
-        def first_hidden(x: jax.Array, *, train: bool) -> jax.Array:
-            return fc6(adaptive_avg_pool(x, _FEATURE_MAP_PX), train=train)
-
+        first_hidden = layers.in_turn(partial(adaptive_avg_pool, size=_FEATURE_MAP_PX), fc6)
         return [*stacks, Stage("fc6", 0, first_hidden), Stage("fc7", 0, fc7)]
 
     @nn.nowrap
-    def _stack(self, number: int) -> VGGStage:
-        return VGGStage(
-            num_convolutions=self.stage_sizes[number - 1],
+    def _stack(self, number: int) -> Stage:
+        name = f"stage_{number}"
+        convolution = partial(
+            layers.ConvBlock,
             width=_WIDTHS[number - 1],
-            batch_norm=self.batch_norm,
+            use_batch_norm=self.batch_norm,
+            use_bias=True,
             bn=self.bn,
+            kernel_init=_CONV_INIT,
             dtype=self.dtype,
-            name=f"stage_{number}",
         )
+        convolutions = tuple(
+            partial(convolution, name=f"conv_{index}")
+            for index in range(1, self.stage_sizes[number - 1] + 1)
+        )
+        stack = layers.InTurn(make_layers=convolutions, name=name)
+        return Stage(name, 2**number, layers.in_turn(stack, partial(max_pool, window=2)))
 
     @nn.nowrap
     def _hidden(self, name: str, dropout_rate: float) -> layers.HiddenLinear:

@@ -166,42 +166,25 @@ def _conv_backward(
     geometry: Geometry, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = kept
-    return (
-        _images_gradient(images, kernel, gradient, geometry),
-        _kernel_gradient(images, kernel, gradient, geometry),
-    )
-
-
-def _images_gradient(
-    images: jax.Array, kernel: jax.Array, gradient: jax.Array, geometry: Geometry
-) -> jax.Array:
-    shape = images.shape
-
-    def own(gradient: jax.Array, kernel: jax.Array) -> jax.Array:
-        of_batch = (gradient.shape[0], *shape[1:])
-        return cpu_convolution.images_gradient(gradient, kernel, geometry, of_batch)
-
-    def stock(gradient: jax.Array, kernel: jax.Array) -> jax.Array:
-        to_images = jax.linear_transpose(lambda x: by_xla(x, kernel, geometry), images)
-        return to_images(gradient)[0]
-
-    return lax.platform_dependent(gradient, kernel, cpu=_over_batches(own), default=stock)
-
-
-def _kernel_gradient(
-    images: jax.Array, kernel: jax.Array, gradient: jax.Array, geometry: Geometry
-) -> jax.Array:
+    of_images: dict[str, Any] = {"geometry": geometry, "image_shape": images.shape[1:]}
     shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
-
-    @jax.custom_batching.sequential_vmap
-    def own(images: jax.Array, gradient: jax.Array) -> jax.Array:
-        return cpu_convolution.kernel_gradient(images, gradient, geometry, shape)
-
-    def stock(images: jax.Array, gradient: jax.Array) -> jax.Array:
-        to_kernel = jax.linear_transpose(lambda w: by_xla(images, w, geometry), shape)
-        return to_kernel(gradient)[0]
-
-    return lax.platform_dependent(images, gradient, cpu=own, default=stock)
+    of_kernel: dict[str, Any] = {"geometry": geometry, "kernel": shape}
+    to_images = functools.partial(cpu_convolution.images_gradient, **of_images)
+    to_kernel = functools.partial(cpu_convolution.kernel_gradient, **of_kernel)
+    return (
+        lax.platform_dependent(
+            gradient,
+            kernel,
+            cpu=_over_batches(to_images),
+            default=functools.partial(cpu_convolution.images_gradient_by_xla, **of_images),
+        ),
+        lax.platform_dependent(
+            images,
+            gradient,
+            cpu=jax.custom_batching.sequential_vmap(to_kernel),
+            default=functools.partial(cpu_convolution.kernel_gradient_by_xla, **of_kernel),
+        ),
+    )
 
 
 _conv.defvjp(_conv_forward, _conv_backward)

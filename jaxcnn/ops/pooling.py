@@ -159,7 +159,7 @@ def _resolve_windows(
             f"padding {pads}; use a smaller window, a larger image or padding='SAME'."
         )
     counts = (room[0] // steps[0] + 1, room[1] // steps[1] + 1)
-    return Windows(size, steps, pads, counts)
+    return Windows(size, steps, counts, pads)
 
 
 def _as_pair(what: str, value: IntOrPair) -> tuple[int, int]:
@@ -223,14 +223,7 @@ def _reduce_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
 def _real_area(x: jax.Array, windows: Windows) -> jax.Array:
     """Count the pixels in each window that are not padding: (1, ..., H', W', 1), dtype of `x`."""
     along = []
-    for n, k, stride, count, (low, _) in zip(
-        x.shape[-3:-1],
-        windows.size,
-        windows.strides,
-        windows.counts,
-        windows.padding,
-        strict=True,
-    ):
+    for n, k, stride, count, (low, _) in zip(x.shape[-3:-1], *windows, strict=True):
         start = np.arange(count) * stride - low
         along.append(np.minimum(start + k, n) - np.maximum(start, 0))
     area = np.multiply.outer(*along).reshape((1,) * (x.ndim - 3) + (*windows.counts, 1))

@@ -1,8 +1,9 @@
 """Published weights: found, fetched, verified, read without running their code, and mapped.
 
-`list_weights` lists what can be had by name, `load` gives a network's variables and how they want
-their photos. The files' formats are read in `formats`, their names mapped in `names`, by the rules
-of `mapping`. Imports `models`, `host`, `types` and, to cache imported weights, `training`.
+`list_weights` lists what can be had by name (`table`, weights.csv), `load` gives a network's
+variables and how they want their photos (`importing`; `unlisted` for files of which nothing is
+known). `download` brings files, `formats` reads them, and `mapping` finds a place for each array,
+by the tables in `names`. `labels` has the names of the classes. Imports `models`, `host`, `types`.
 """
 
 from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder, sha256_of

@@ -1,13 +1,11 @@
-"""From a name or a file to a network's variables; imported once, then kept as a checkpoint."""
+"""From a name or a file to a network's variables, and all that belongs to them."""
 
 import importlib.util
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import filelock
 import jax
 import numpy as np
 
@@ -20,15 +18,9 @@ from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.names import names_of
 from jaxcnn.pretrained.table import Preprocessing, Weights, find_weights, list_weights
-from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.types import PyTree
 
-logger = logging.getLogger(__name__)
-
-
 _PACKAGE = "package:"
-# Part of the cached checkpoints' names: raise it where an import would give other arrays.
-_IMPORT_VERSION = 1
 
 
 class Pretrained(NamedTuple):
@@ -102,7 +94,7 @@ def load(
 ) -> Pretrained:
     """Load published weights.
 
-    What was imported once is kept as a checkpoint in `cache_folder()`, and restored the next time.
+    What is downloaded is kept in `cache_folder()`, and verified at each use.
 
     Args:
       weights: a name in the table, see `list_weights`, or the path of a file.
@@ -122,44 +114,50 @@ def load(
       network = create_model(found.model, len(found.class_names), **found.options)
       logits = network.apply(found.variables, images, train=False)
     """
-    known = describe(weights, model=model)
-    path = known.path or _locate(_row(known), offline=offline)
+    path, row, model = describe(weights, model=model)
+    if path is None:
+        path = _locate(find_weights(str(weights)), offline=offline)
+    row = _verified(path, row, model)
+    arrays = read_weights(path)
+    origin = row.origin if row else unlisted.guess_origin(model, arrays)
+    names = names_of(model)[origin]
+    num_classes = mapping.count_classes(names, arrays)
+    if num_classes is None:
+        raise mapping.MappingError(
+            f"{path} has no last layer of {model} as {origin} names it; its arrays begin with "
+            f"{', '.join(list(arrays)[:5])}."
+        )
     try:
-        digest = sha256_of(path) if path.is_file() else None
+        shapes = unlisted.variable_shapes(model, num_classes, names.options)
+        variables = mapping.fill(shapes, names, arrays)
+    except mapping.MappingError as error:
+        raise mapping.MappingError(f"{path}, read as {model} of {origin}: {error}") from None
+    labels = row.labels if row else unlisted.guess_labels(model, num_classes)
+    numbered = tuple(f"class {i}" for i in range(num_classes))
+    return Pretrained(
+        model=model,
+        options=dict(names.options),
+        variables=_swap_red_and_blue(variables) if names.bgr else variables,
+        preprocessing=(row.preprocessing if row else unlisted.guess_preprocessing(model, origin)),
+        class_names=label_names(labels) if labels else numbered,
+        name=row.name if row else str(weights),
+    )
+
+
+def _verified(path: Path, row: Weights | None, model: str) -> Weights | None:
+    """Hold a file against its digest in the table; recognise one that comes without a name."""
+    try:
+        digest = sha256_of(path) if path.is_file() else ""  # a folder has no digest
     except OSError as error:
         raise WeightsFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if known.row is None and digest is not None:
-        known = known._replace(row=unlisted.row_of_file(digest, known.model))
-    elif known.row is not None and not (digest or "").startswith(known.row.sha256):
+    if row is None:
+        return unlisted.row_of_file(digest, model)
+    if not digest.startswith(row.sha256):
         raise WeightsFileError(
             f"{path} is not the file that was published: its SHA-256 is {digest}, expected "
-            f"{known.row.sha256}. Install or fetch it again."
+            f"{row.sha256}. Install or fetch it again."
         )
-    if digest is None:  # a folder: cheap to read again, and without one digest
-        return _complete(known, *_import(path, known), name=str(weights))
-    folder = cache_folder() / "imported" / f"{known.model}-{digest[:24]}-{_IMPORT_VERSION}"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(f"{folder}.lock")
-        lock.acquire()
-    except OSError as error:
-        logger.warning(
-            f"imported weights cannot be cached in {folder.parent} ({error.strerror or error})."
-        )
-        return _complete(known, *_import(path, known), name=str(weights))
-    try:
-        kept = _restore(folder, known.model) if folder.is_dir() else None
-        if kept is None:
-            kept = _import(path, known)
-            _keep(folder, *kept)
-    finally:
-        lock.release()
-    return _complete(known, *kept, name=str(weights))
-
-
-def _row(known: Description) -> Weights:
-    assert known.row is not None
-    return known.row
+    return row
 
 
 def _locate(row: Weights, *, offline: bool | None) -> Path:
@@ -168,9 +166,8 @@ def _locate(row: Weights, *, offline: bool | None) -> Path:
         suffix = Path(urlsplit(row.address).path).suffix
         return download(
             row.address,
+            cache_folder() / "files" / f"{row.name}{suffix}",
             sha256=row.sha256 or None,
-            folder=cache_folder() / "files",
-            file_name=f"{row.name}{suffix}",
             offline=offline,
         )
     package, _, inside = row.address.removeprefix(_PACKAGE).partition("/")
@@ -185,26 +182,6 @@ def _locate(row: Weights, *, offline: bool | None) -> Path:
     )
 
 
-def _import(path: Path, known: Description) -> tuple[str, PyTree]:
-    """Read a file and map it: the origin, and the variables."""
-    arrays = read_weights(path)
-    origins = names_of(known.model)
-    origin = known.row.origin if known.row else unlisted.guess_origin(known.model, arrays)
-    names = origins[origin]
-    num_classes = mapping.count_classes(names, arrays)
-    if num_classes is None:
-        raise mapping.MappingError(
-            f"{path} has no last layer of {known.model} as {origin} names it; its arrays begin "
-            f"with {', '.join(list(arrays)[:5])}."
-        )
-    try:
-        shapes = unlisted.variable_shapes(known.model, num_classes, names.options)
-        filled = mapping.fill(shapes, names, arrays)
-        return origin, _swap_red_and_blue(filled) if names.bgr else filled
-    except mapping.MappingError as error:
-        raise mapping.MappingError(f"{path}, read as {known.model} of {origin}: {error}") from None
-
-
 def _swap_red_and_blue(variables: PyTree) -> PyTree:
     """Turn first kernels that expect blue, green, red into ones for red, green, blue."""
 
@@ -213,49 +190,3 @@ def _swap_red_and_blue(variables: PyTree) -> PyTree:
         return np.ascontiguousarray(leaf[:, :, ::-1]) if sees_colours else leaf
 
     return jax.tree.map(swap, variables)
-
-
-def _keep(folder: Path, origin: str, variables: PyTree) -> None:
-    store = CheckpointStore(folder, max_to_keep=1)
-    num_classes = variables["params"]["head"]["linear"]["bias"].size
-    try:
-        store.save(0, variables, {"origin": origin, "num_classes": num_classes})
-    finally:
-        store.close()
-
-
-def _restore(folder: Path, model: str) -> tuple[str, PyTree] | None:
-    """Read what `_keep` wrote; None where it is not there or not sound any more."""
-    store = CheckpointStore(folder, max_to_keep=1)
-    try:
-        if not store.steps():
-            return None
-        about = store.metadata()
-        options = names_of(model)[about["origin"]].options
-        found = store.restore(unlisted.variable_shapes(model, about["num_classes"], options))
-    except (CheckpointError, KeyError) as error:
-        logger.warning(
-            f"the weights cached in {folder} cannot be used ({error}); importing them again."
-        )
-        return None
-    finally:
-        store.close()
-    return None if found is None else (about["origin"], jax.tree.map(np.asarray, found.state))
-
-
-def _complete(known: Description, origin: str, variables: PyTree, *, name: str) -> Pretrained:
-    names = names_of(known.model)[origin]
-    num_classes = variables["params"]["head"]["linear"]["bias"].size
-    preprocessing = unlisted.guess_preprocessing(known.model, origin)
-    labels = unlisted.guess_labels(known.model, num_classes)
-    if known.row is not None:
-        preprocessing, labels = known.row.preprocessing, known.row.labels
-    class_names = label_names(labels) if labels else tuple(f"class {i}" for i in range(num_classes))
-    return Pretrained(
-        model=known.model,
-        options=dict(names.options),
-        variables=variables,
-        preprocessing=preprocessing,
-        class_names=class_names,
-        name=known.row.name if known.row is not None else name,
-    )

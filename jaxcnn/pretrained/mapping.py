@@ -19,47 +19,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.types import PyTree
 
 ModulePath = tuple[str, ...]
-ANY = "*"  # in place of a network's name: all networks of a family
 
+# What each origin calls the arrays; those that it does not have come last.
+_ROLES = ("kernel", "depthwise_kernel", "bias", "offset", "scale", "mean", "var")
 _WORDS: Mapping[str, Mapping[str, str]] = {
-    "torch": {
-        "kernel": "weight",
-        "depthwise_kernel": "weight",
-        "bias": "bias",
-        "scale": "weight",
-        "offset": "bias",
-        "mean": "running_mean",
-        "var": "running_var",
-    },
-    "keras": {
-        "kernel": "kernel",
-        "depthwise_kernel": "depthwise_kernel",
-        "bias": "bias",
-        "scale": "gamma",
-        "offset": "beta",
-        "mean": "moving_mean",
-        "var": "moving_variance",
-    },
-    "slim": {
-        "kernel": "weights",
-        "depthwise_kernel": "depthwise_weights",
-        "bias": "biases",
-        "scale": "gamma",
-        "offset": "beta",
-        "mean": "moving_mean",
-        "var": "moving_variance",
-    },
-    "folded": {
-        "kernel": "kernel",
-        "depthwise_kernel": "kernel",
-        "bias": "bias",
-        "offset": "bias",
-    },
+    layout: dict(zip(_ROLES, words.split(), strict=False))
+    for layout, words in (
+        ("torch", "weight weight bias bias weight running_mean running_var"),
+        ("keras", "kernel depthwise_kernel bias beta gamma moving_mean moving_variance"),
+        ("slim", "weights depthwise_weights biases beta gamma moving_mean moving_variance"),
+        ("folded", "kernel kernel bias bias"),
+    )
 }
 
 
@@ -70,7 +46,7 @@ class MappingError(ValueError):
 class Names(NamedTuple):
     """How one origin of weights names the modules of a family of networks."""
 
-    # Our module's path -> its name there; raises KeyError or ValueError for a path it does not know
+    # Our module's path -> its name there; raises a MappingError for a path that it does not know
     module_name: Callable[[ModulePath], str]
     layout: str  # a row of the table above
     # Dense modules that see a feature map which the source flattens channels first: its (C, H, W)
@@ -86,7 +62,7 @@ class _Slot(NamedTuple):
     """A leaf of the network's variables, and what the source calls it."""
 
     module: ModulePath
-    word: str  # a key of _WORDS' rows
+    word: str  # one of _ROLES
     shape: tuple[int, ...]
     name: str | None  # None where the source has no such array
 
@@ -121,12 +97,8 @@ def fill(shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray]) -> PyTr
     """
     slots = _slots(shapes, names)
     _check_complete(slots, names, arrays)
-    filled = {}
-    for slot in slots:
-        filled[slot] = _fill_slot(slot, names, arrays)
-    leaves, tree = jax.tree_util.tree_flatten(shapes)
-    assert len(leaves) == len(slots)
-    return jax.tree_util.tree_unflatten(tree, [filled[slot] for slot in slots])
+    leaves = [_fill_slot(slot, names, arrays) for slot in slots]
+    return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
 
 def count_classes(names: Names, arrays: Mapping[str, np.ndarray]) -> int | None:
@@ -137,7 +109,7 @@ def count_classes(names: Names, arrays: Mapping[str, np.ndarray]) -> int | None:
 
 def _slots(shapes: PyTree, names: Names) -> list[_Slot]:
     """List the leaves in the order of the tree."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(shapes)
+    leaves = jax.tree.leaves_with_path(shapes)
     paths = [tuple(str(key.key) for key in path) for path, _ in leaves]
     norms = {path[1:-1] for path in paths if path[-1] == "scale"}
     return [
@@ -185,7 +157,7 @@ def _check_complete(slots: list[_Slot], names: Names, arrays: Mapping[str, np.nd
     not_floating = [
         f"{n}: {arrays[n].dtype}"
         for n in wanted
-        if n in arrays and not _is_floating(arrays[n].dtype)
+        if n in arrays and not jnp.issubdtype(arrays[n].dtype, jnp.floating)
     ]
     problems = [
         f"{len(found)} {what}: {_listed(found)}"
@@ -199,10 +171,6 @@ def _check_complete(slots: list[_Slot], names: Names, arrays: Mapping[str, np.nd
     ]
     if problems:
         raise MappingError(f"the arrays are not this network's. {'. '.join(problems)}.")
-
-
-def _is_floating(dtype: np.dtype) -> bool:
-    return np.issubdtype(dtype, np.floating) or dtype.name in ("bfloat16", "float16")
 
 
 def _fits(slot: _Slot, names: Names, array: np.ndarray) -> bool:

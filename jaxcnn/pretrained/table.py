@@ -5,8 +5,10 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 from importlib import resources
+from typing import Any
 
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.text_table import in_columns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,11 +126,7 @@ def format_table(rows: Iterable[Weights]) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    return "\n".join(in_columns(cells))
 
 
 @functools.cache
@@ -138,30 +136,17 @@ def _rows() -> tuple[Weights, ...]:
 
 
 def _row(record: dict[str, str]) -> Weights:
-    return Weights(
-        name=record["name"],
-        model=record["model"],
-        origin=record["origin"],
-        source=record["source"],
-        address=record["address"],
-        sha256=record["sha256"],
-        size_mb=_number(record["size_mb"]),
-        licence=record["licence"],
-        top1=_number(record["top1"]),
-        preprocessing=Preprocessing(
-            image_size_px=int(record["image_size_px"]),
-            resize_px=int(record["resize_px"]),
-            interpolation=record["interpolation"],
-            mean=_numbers(record["mean"]),
-            std=_numbers(record["std"]),
-        ),
-        labels=record["labels"],
+    size_mb, top1 = (float(record[key]) if record[key] else None for key in ("size_mb", "top1"))
+    mean, std = (tuple(map(float, record[key].split())) for key in ("mean", "std"))
+    preprocessing = Preprocessing(
+        image_size_px=int(record["image_size_px"]),
+        resize_px=int(record["resize_px"]),
+        interpolation=record["interpolation"],
+        mean=mean,
+        std=std,
     )
-
-
-def _number(text: str) -> float | None:
-    return float(text) if text else None
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split())
+    as_it_is: dict[str, Any] = {
+        key: record[key]
+        for key in ("name", "model", "origin", "source", "address", "sha256", "licence", "labels")
+    }
+    return Weights(**as_it_is, size_mb=size_mb, top1=top1, preprocessing=preprocessing)

@@ -1,5 +1,6 @@
 """What a file that no table lists does not say of itself: its origin, labels and preprocessing."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +15,8 @@ from jaxcnn.pretrained.names import names_of
 from jaxcnn.pretrained.table import Preprocessing, Weights, list_weights
 from jaxcnn.types import PyTree
 
-_HALF = Preprocessing(mean=(0.5,), std=(0.5,))
-_PREPROCESSING: Mapping[str, Preprocessing] = {
-    "keras": _HALF,
-    "tensorflow": _HALF,
-    "tensorflow_folded": _HALF,
-}
 _CAFFE = Preprocessing(mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(1 / 255,))
+_TENSORFLOW = Preprocessing(mean=(0.5,), std=(0.5,))
 
 
 def row_of_file(digest: str, model: str) -> Weights | None:
@@ -35,10 +31,7 @@ def guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:
     """Choose the origin most of whose names the file has."""
 
     def share(names: mapping.Names) -> float:
-        try:
-            wanted = mapping.source_shapes(variable_shapes(model, 10, names.options), names)
-        except (KeyError, ValueError):  # names for another size of the network
-            return 0.0
+        wanted = mapping.source_shapes(variable_shapes(model, 10, names.options), names)
         return sum(name in arrays for name in wanted) / len(wanted)
 
     shares = {origin: share(names) for origin, names in names_of(model).items()}
@@ -74,15 +67,9 @@ def guess_preprocessing(model: str, origin: str) -> Preprocessing:
     alike = [row.preprocessing for row in rows if row.origin == origin]
     if alike:
         return alike[0]
-    is_caffe = origin == "keras" and names_of(model)[origin].bgr
-    values = _CAFFE if is_caffe else _PREPROCESSING.get(origin, Preprocessing())
+    values = Preprocessing()
+    if origin in ("keras", "tensorflow", "tensorflow_folded"):
+        values = _CAFFE if names_of(model)[origin].bgr else _TENSORFLOW
     if not rows:
         return values
-    usual = rows[0].preprocessing
-    return Preprocessing(
-        image_size_px=usual.image_size_px,
-        resize_px=usual.resize_px,
-        interpolation=usual.interpolation,
-        mean=values.mean,
-        std=values.std,
-    )
+    return dataclasses.replace(rows[0].preprocessing, mean=values.mean, std=values.std)

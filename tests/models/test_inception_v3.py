@@ -2,11 +2,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
+from network_trials import learn_by_heart, random_images
 
-from jaxcnn.models import create_model, stage_infos
-from jaxcnn.models.inception_v3 import InceptionV3, _modules
+from jaxcnn.models import create_model, inception_v3, stage_infos
+from jaxcnn.models.inception_v3 import InceptionV3, stage_modules
 from jaxcnn.pretrained.mapping import source_shapes
 from jaxcnn.pretrained.names import names_of
 
@@ -75,7 +75,7 @@ def test_training_gives_float32_logits_and_new_averages():
 @pytest.mark.parametrize(("count_include_pad", "corner"), [(True, 4 / 9), (False, 1.0)])
 def test_average_pooling_at_the_edge(count_include_pad, corner):
     for stage in ("inception_5", "inception_6", "inception_7"):
-        _, branches = _modules(count_include_pad)[stage][-1]
+        _, branches = stage_modules(count_include_pad)[stage][-1]
         pooled = branches[-1][0](jnp.ones((1, 4, 4, 1)))
         assert float(pooled[0, 0, 0, 0]) == pytest.approx(corner)
         assert float(pooled[0, 1, 1, 0]) == pytest.approx(1.0)
@@ -98,34 +98,18 @@ def test_keras_numbers_convolutions_through_the_network():
 
 
 @pytest.mark.slow
-def test_one_batch_is_learnt():
-    import optax
+def test_one_batch_is_learnt(monkeypatch):
+    """Descend in steps so short that a change in rounding does not change where they lead.
 
+    With steps of 0.02 and momentum, weights larger by a millionth give other losses from the second
+    step on, and other flags of XLA a loss of 2.1 in place of 0.001 after ten.
+    """
+    modules = stage_modules()
+    few = {stage: modules[stage][:2] for stage in modules}  # one of each kind at least
+    monkeypatch.setattr(inception_v3, "stage_modules", lambda count_include_pad: few)
     model = InceptionV3(num_classes=2, dropout_rate=0.0)
-    images = jnp.asarray(np.random.default_rng(0).normal(size=(4, 75, 75, 3)), jnp.float32)
-    labels = jnp.array([0, 1, 1, 0])
-    optimizer = optax.sgd(0.02, momentum=0.9)
-
-    @jax.jit
-    def step(variables, opt_state):
-        def objective(params):
-            logits, updated = model.apply(
-                variables | {"params": params}, images, train=True, mutable=["batch_stats"]
-            )
-            loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-            return loss, updated
-
-        (loss, updated), gradient = jax.value_and_grad(objective, has_aux=True)(variables["params"])
-        updates, opt_state = optimizer.update(gradient, opt_state)
-        return (
-            {"params": optax.apply_updates(variables["params"], updates)} | updated,
-            opt_state,
-            loss,
-        )
-
-    variables = jax.jit(partial(model.init, train=False))(jax.random.key(0), images)
-    opt_state, losses = optimizer.init(variables["params"]), []
-    for _ in range(10):
-        variables, opt_state, loss = step(variables, opt_state)
-        losses.append(float(loss))
+    images, labels = random_images(4, 75, 75, 3), jnp.array([0, 1, 1, 0])
+    losses, _, gradient = learn_by_heart(model, images, labels, learning_rate=0.005, num_steps=10)
     assert losses[-1] < 0.1 < losses[0]
+    for path, leaf in jax.tree.leaves_with_path(gradient):
+        assert jnp.abs(leaf).max() > 0, path

@@ -18,7 +18,7 @@ from jaxcnn.models import (
 )
 from jaxcnn.models.efficientnet_lite import REPEATS, EfficientNetLite, repeat_counts
 from jaxcnn.models.inverted_residual import InvertedResidual
-from jaxcnn.models.mobilenet_v1 import STAGE_WIDTHS, MobileNetV1
+from jaxcnn.models.mobilenet_v1 import REPEATS, MobileNetV1
 from jaxcnn.models.mobilenet_v2 import MobileNetV2
 from jaxcnn.models.mobilenet_v3 import SMALL, MobileNetV3
 
@@ -38,7 +38,7 @@ FAMILIES = sorted(TINY)
 def shallow(monkeypatch):
     """Leave three or four blocks of each network, which spares compilation."""
     monkeypatch.setattr(efficientnet_lite, "REPEATS", REPEATS[:2] + REPEATS[-1:])
-    monkeypatch.setattr(mobilenet_v1, "STAGE_WIDTHS", STAGE_WIDTHS[:2])
+    monkeypatch.setattr(mobilenet_v1, "REPEATS", REPEATS[:2])
     monkeypatch.setattr(mobilenet_v3, "ROWS", {"small": SMALL[:4]})
 
 

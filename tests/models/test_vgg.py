@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,9 +14,9 @@ from network_trials import (
 )
 
 from jaxcnn.models import create_model, stage_infos
-from jaxcnn.models.layers import BatchNorm
-from jaxcnn.models.vgg import VGG, VGGStage
-from jaxcnn.pretrained.mapping import fill, source_shapes
+from jaxcnn.models.layers import BatchNorm, ConvBlock, InTurn
+from jaxcnn.models.vgg import VGG
+from jaxcnn.pretrained.mapping import MappingError, fill, source_shapes
 from jaxcnn.pretrained.names import names_of
 
 TINY = {
@@ -84,7 +86,9 @@ def test_dropout_stands_behind_the_hidden_layers():
     ("train", "frozen", "moves"), [(True, False, True), (True, True, False), (False, False, False)]
 )
 def test_batch_norm_averages_move_in_training_unless_frozen(train, frozen, moves):
-    stage = VGGStage(num_convolutions=2, width=3, batch_norm=True, bn=BatchNorm(frozen=frozen))
+    bn = BatchNorm(frozen=frozen)
+    block = partial(ConvBlock, width=3, use_batch_norm=True, use_bias=True, bn=bn)
+    stage = InTurn(make_layers=tuple(partial(block, name=f"conv_{n}") for n in (1, 2)))
     images = random_images(4, 6, 6, 3)
     variables = random_variables(stage, images)
     run = jax.jit(lambda v: stage.apply(v, images, train=train, mutable=["batch_stats"])[1])
@@ -113,7 +117,7 @@ def test_keras_names():
 )
 def test_names_of_another_variant_are_refused(model, others, origin):
     variables = shapes_of(create_model(model, 2), jnp.zeros((1, 32, 32, 3)))
-    with pytest.raises(KeyError, match="stage_1"):
+    with pytest.raises(MappingError, match="the layer stage_1/"):
         source_shapes(variables, names_of(others)[origin])
 
 

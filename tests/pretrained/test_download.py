@@ -120,15 +120,26 @@ def _plain_environment(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(transfer, "_TIMEOUT_SECONDS", 5.0)
+
+
 @pytest.fixture
 def get(server, tmp_path, said):
     """Download the server's file into a fresh folder, without waiting between tries."""
 
-    def call(path="weights.bin", **options):
-        options = {"sha256": DIGEST, "backoff_seconds": 0.0, "timeout_seconds": 5.0} | options
-        return download(server.url(path), folder=tmp_path, **options)
+    def call(path="weights.bin", sha256=DIGEST, **options):
+        return download(server.url(path), tmp_path / "weights.bin", sha256=sha256, **options)
 
     return call
+
+
+@pytest.fixture
+def few_tries(monkeypatch):
+    """How many tries a download gets from now on."""
+    return lambda count: monkeypatch.setattr(transfer, "_NUM_ATTEMPTS", count)
 
 
 def names(folder):
@@ -150,7 +161,7 @@ def test_plain(server, get, tmp_path, said):
     assert str(path) in said[1]
 
 
-@pytest.mark.parametrize("digest", [DIGEST, DIGEST.upper(), DIGEST[:8], None])
+@pytest.mark.parametrize("digest", [DIGEST, DIGEST[:8], None])
 def test_sound_cached_file_makes_no_request(server, get, digest):
     get(sha256=digest)
     get(sha256=digest, offline=True)
@@ -166,19 +177,21 @@ def test_resumes_where_it_was_cut(server, get, answer):
     assert server.bytes_sent == len(BODY)
 
 
-def test_resumes_after_a_stall(server, get, said):
+def test_resumes_after_a_stall(server, get, said, monkeypatch):
+    monkeypatch.setattr(transfer, "_TIMEOUT_SECONDS", 0.2)
     server.answers = [Answer(cut=HALF, stall_seconds=30.0), Answer()]
     started = time.monotonic()
-    assert get(timeout_seconds=0.2).read_bytes() == BODY
+    assert get().read_bytes() == BODY
     assert time.monotonic() - started < 5.0
     assert ranges(server) == [None, f"bytes={HALF}-"]
     assert any("try 2 of 5" in line for line in said)
 
 
-def test_resumes_in_the_next_call(server, get, tmp_path):
+def test_resumes_in_the_next_call(server, get, tmp_path, few_tries):
+    few_tries(1)
     server.answers = [Answer(cut=HALF)]
     with pytest.raises(DownloadError, match=r"goes on from the 524\.3 kB"):
-        get(num_attempts=1)
+        get()
     assert names(tmp_path) == ["weights.bin.part", "weights.bin.part.json"]
     assert get().read_bytes() == BODY
     assert ranges(server)[1] == f"bytes={HALF}-"
@@ -202,10 +215,11 @@ def test_starts_anew_where_resuming_is_not_possible(server, get, second, num_req
     assert ranges(server) == [None, f"bytes={HALF}-", None][:num_requests]
 
 
-def test_part_of_another_address_is_not_used(server, get, tmp_path):
+def test_part_of_another_address_is_not_used(server, get, few_tries):
+    few_tries(1)
     server.answers = [Answer(cut=HALF)]
     with pytest.raises(DownloadError):
-        get("a/weights.bin", num_attempts=1)
+        get("a/weights.bin")
     server.answers = [Answer()]
     assert get("b/weights.bin").read_bytes() == BODY
     assert ranges(server) == [None, None]
@@ -217,10 +231,11 @@ def test_part_that_nothing_vouches_for_is_not_used(server, get):
     assert ranges(server) == [None, None]
 
 
-def test_complete_part_needs_no_byte(server, get, tmp_path):
+def test_complete_part_needs_no_byte(server, get, tmp_path, few_tries):
+    few_tries(1)
     server.answers = [Answer(cut=HALF), Answer()]
     with pytest.raises(DownloadError):
-        get(num_attempts=1)
+        get()
     (tmp_path / "weights.bin.part").write_bytes(BODY)
     assert get().read_bytes() == BODY
     assert server.bytes_sent == HALF
@@ -259,7 +274,7 @@ def test_digest_that_came_is_held_against_later_reads(server, get, tmp_path, sai
     path.write_bytes(BODY[:-1] + b"x")
     assert get(sha256=None).read_bytes() == BODY
     assert any("removed and downloaded again" in line for line in said)
-    with pytest.raises(DownloadError, match="another file_name"):
+    with pytest.raises(DownloadError, match="remove it to fetch it again"):
         get("other/weights.bin", sha256=None)
 
 
@@ -270,10 +285,11 @@ def test_digest_that_came_is_held_against_later_reads(server, get, tmp_path, sai
         (Answer(length=False), "tells no size"),
     ],
 )
-def test_size_is_checked_without_a_digest(server, get, tmp_path, answer, message):
+def test_size_is_checked_without_a_digest(server, get, tmp_path, few_tries, answer, message):
+    few_tries(3)
     server.answers = [answer]
     with pytest.raises(DownloadError, match=message):
-        get(sha256=None, num_attempts=3)
+        get(sha256=None)
     assert "weights.bin" not in names(tmp_path)
 
 
@@ -295,18 +311,20 @@ def test_passing_trouble_is_tried_again(server, get, status):
 def test_waits_longer_with_each_try_and_as_the_server_asks(server, get, monkeypatch):
     waits = []
     monkeypatch.setattr(transfer.time, "sleep", waits.append)
+    monkeypatch.setattr(transfer, "_BACKOFF_SECONDS", 1.0)
     busy = Answer(status=503)
     patient = Answer(status=429, headers=(("Retry-After", "9"),))
     server.answers = [busy, busy, patient, Answer(status=429, headers=(("Retry-After", "9999"),))]
     with pytest.raises(DownloadError, match="answered 429"):
-        get(backoff_seconds=1.0)
+        get()
     assert waits == [1.0, 2.0, 9.0, 30.0]
 
 
-def test_unreachable_server(get, server, monkeypatch):
+def test_unreachable_server(get, server, few_tries):
+    few_tries(2)
     server.answers = [Answer(status=302, headers=(("Location", "http://127.0.0.1:1/a?key=s3"),))]
     with pytest.raises(DownloadError, match=r"not reached.*check the network") as caught:
-        get(num_attempts=2)
+        get()
     assert "s3" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
@@ -350,10 +368,10 @@ def test_is_offline(monkeypatch, name, value, expected):
     assert is_offline() is expected
 
 
-def test_cache_folder_is_the_default_and_is_made(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path / "new" / "cache"))
-    path = download(server.url(), sha256=DIGEST)
-    assert path == tmp_path / "new" / "cache" / "weights.bin"
+def test_folder_is_made(server, tmp_path):
+    path = tmp_path / "new" / "cache" / "weights.bin"
+    assert download(server.url(), path, sha256=DIGEST) == path
+    assert path.read_bytes() == BODY
 
 
 def test_two_processes_download_once(server, tmp_path):
@@ -361,9 +379,18 @@ def test_two_processes_download_once(server, tmp_path):
     code = (
         "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
         "from jaxcnn.pretrained.download import download; from pathlib import Path\n"
-        "download(sys.argv[1], sha256=sys.argv[2], folder=Path(sys.argv[3]), backoff_seconds=0.0)"
+        "download(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])"
     )
-    command = [sys.executable, "-W", "error", "-c", code, server.url(), DIGEST, str(tmp_path)]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        code,
+        server.url(),
+        str(tmp_path / "weights.bin"),
+        DIGEST,
+    ]
     options = {"stdout": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[2]}
     with subprocess.Popen(command, **options) as one, subprocess.Popen(command, **options) as two:
         spoken = one.communicate()[0] + two.communicate()[0]
@@ -399,39 +426,19 @@ def test_killed_in_the_middle_leaves_only_the_part(server, get, tmp_path, monkey
     assert server.bytes_sent == len(BODY)
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("a/..%2F..%2Fescape.bin", "escape.bin"),
-        ("a/..%5C..%5Cescape.bin", "escape.bin"),
-        ("a/c%3Aescape%00.bin", "c_escape_.bin"),
-        ("a/name.bin?token=s3cret#part", "name.bin"),
-    ],
-)
-def test_name_from_the_address_cannot_leave_the_folder(get, tmp_path, said, path, expected):
-    assert get(path) == tmp_path / expected
+def test_what_may_be_secret_in_an_address_is_told_nowhere(get, tmp_path, said):
+    get("a/name.bin?token=s3cret#part")
     assert "s3cret" not in "".join(said) + "".join(f.read_text() for f in tmp_path.glob("*256"))
 
 
 @pytest.mark.parametrize(
-    ("url", "options", "message"),
-    [
-        ("http://h/a/", {}, "cannot name a file"),
-        ("http://h/a/%2E%2E", {}, "cannot name a file"),
-        ("http://h/a.bin", {"file_name": "../a.bin"}, "cannot name a file"),
-        ("http://h/a.bin", {"file_name": "b\\a.bin"}, "cannot name a file"),
-        ("file:///etc/passwd", {}, "no http or https address"),
-        ("ftp://me:s3cret@h/a.bin", {}, "'ftp://h/a.bin' is no http"),
-        ("http:///a.bin", {}, "no http or https address"),
-        ("http://h/a.bin", {"sha256": "1234567"}, "64 hex digits"),
-        ("http://h/a.bin", {"sha256": "z" * 64}, "64 hex digits"),
-        ("http://h/a.bin", {"num_attempts": 0}, r"num_attempts \(=0\)"),
-    ],
+    "url", ["file:///etc/passwd", "ftp://me:s3cret@h/a.bin", "http:///a.bin", "weights.bin"]
 )
-def test_arguments_that_cannot_be_meant(tmp_path, url, options, message):
-    with pytest.raises(ValueError, match=message):
-        download(url, **{"sha256": DIGEST, "folder": tmp_path} | options)
-    assert list(tmp_path.iterdir()) == []
+def test_what_is_no_address_of_the_web_is_refused(tmp_path, url):
+    with pytest.raises(DownloadError, match=r"cannot be fetched.*check the address") as caught:
+        download(url, tmp_path / "a.bin", sha256=DIGEST)
+    assert "s3cret" not in str(caught.value)
+    assert not (tmp_path / "a.bin").exists()
 
 
 def test_disk_full(server, get, tmp_path, monkeypatch):
@@ -450,7 +457,7 @@ def test_disk_full(server, get, tmp_path, monkeypatch):
 def test_folder_that_cannot_be_made(server, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadError, match="Not a directory; make the folder writable, or name"):
-        download(server.url(), sha256=DIGEST, folder=tmp_path / "file" / "cache")
+        download(server.url(), tmp_path / "file" / "cache" / "weights.bin", sha256=DIGEST)
     assert server.asked == []
 
 

@@ -58,6 +58,21 @@ def by_xla(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
     )
 
 
+def images_gradient_by_xla(
+    gradient: jax.Array, kernel: jax.Array, geometry: Geometry, image_shape: tuple[int, ...]
+) -> jax.Array:
+    """Compute the gradient of images of this shape, (H, W, C), as XLA does."""
+    images = jax.ShapeDtypeStruct((gradient.shape[0], *image_shape), gradient.dtype)
+    return jax.linear_transpose(lambda x: by_xla(x, kernel, geometry), images)(gradient)[0]
+
+
+def kernel_gradient_by_xla(
+    images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel: jax.ShapeDtypeStruct
+) -> jax.Array:
+    """Compute the gradient of a kernel of this shape as XLA does."""
+    return jax.linear_transpose(lambda w: by_xla(images, w, geometry), kernel)(gradient)[0]
+
+
 def forward(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve (B, H, W, C) with (height, width, C / groups, features)."""
     if geometry.by_onednn:
@@ -80,8 +95,8 @@ def forward(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arr
 def images_gradient(
     gradient: jax.Array, kernel: jax.Array, geometry: Geometry, image_shape: tuple[int, ...]
 ) -> jax.Array:
-    """Compute the gradient of the images, (B, H, W, C), from that of the output."""
-    size = (image_shape[1], image_shape[2])
+    """Compute the gradient of images of this shape, (H, W, C), from that of the output."""
+    size = (image_shape[0], image_shape[1])
     if geometry.by_onednn and (geometry.dilation == (1, 1) or geometry.strides == (1, 1)):
         if geometry.is_pointwise(kernel):
             kept = geometry._replace(strides=(1, 1), swap_channels=True)
@@ -92,8 +107,7 @@ def images_gradient(
         return depthwise.images_gradient(gradient, kernel, *options)
     if geometry.is_pointwise(kernel):
         return pointwise.images_gradient(gradient, kernel, geometry.strides, size)
-    images = jax.ShapeDtypeStruct(image_shape, gradient.dtype)
-    return jax.linear_transpose(lambda x: by_xla(x, kernel, geometry), images)(gradient)[0]
+    return images_gradient_by_xla(gradient, kernel, geometry, image_shape)
 
 
 def kernel_gradient(
@@ -111,7 +125,7 @@ def kernel_gradient(
         return depthwise.kernel_gradient(images, gradient, size, strides, pads)
     if geometry.dilation == (1, 1) and geometry.groups == 1:
         return row_windows.kernel_gradient(images, gradient, size, strides, pads, product)
-    return jax.linear_transpose(lambda w: by_xla(images, w, geometry), kernel)(gradient)[0]
+    return kernel_gradient_by_xla(images, gradient, geometry, kernel)
 
 
 def _images_gradient_by_phases(
@@ -128,20 +142,13 @@ def _images_gradient_by_phases(
         -(-(n + pad[0]) // step)
         for n, pad, step in zip(size, geometry.pads, geometry.strides, strict=True)
     ]
-    columns = []
-    for i in range(geometry.strides[0]):
-        rows = [
-            _phase(
-                gradient,
-                kernel[i :: geometry.strides[0], j :: geometry.strides[1]],
-                geometry,
-                counts,
-            )
-            for j in range(geometry.strides[1])
-        ]
-        columns.append(_interleave(rows, axis=2))
+    rows, columns = geometry.strides
+    lines = []
+    for i in range(rows):
+        taps = (kernel[i::rows, j::columns] for j in range(columns))
+        lines.append(_interleave([_phase(gradient, t, geometry, counts) for t in taps], axis=2))
     top, left = (pad[0] for pad in geometry.pads)
-    whole = _interleave(columns, axis=1)
+    whole = _interleave(lines, axis=1)
     return whole[:, top : top + size[0], left : left + size[1]]
 
 

@@ -46,8 +46,8 @@ def images_gradient(
     Returns:
       (B, H, W, C).
     """
-    product = lax.dot_general(rows_of_pixels(gradient), kernel[0, 0], (((1,), (1,)), ((), ())))
-    return spread(product.reshape(*gradient.shape[:3], -1), strides, image_size)
+    rows = product_with_transposed(rows_of_pixels(gradient), kernel[0, 0], by_onednn=False)
+    return spread(rows.reshape(*gradient.shape[:3], -1), strides, image_size)
 
 
 def spread(images: jax.Array, strides: Pair, image_size: Pair) -> jax.Array:

@@ -28,8 +28,8 @@ class Windows(NamedTuple):
 
     size: tuple[int, int]
     strides: tuple[int, int]
-    padding: tuple[tuple[int, int], tuple[int, int]]
     counts: tuple[int, int]  # windows down and across: the height and width of the output
+    padding: tuple[tuple[int, int], tuple[int, int]]
 
     @property
     def are_tiles(self) -> bool:
@@ -44,72 +44,20 @@ def pays(windows: Windows, kind: str) -> bool:
 
 def reduce_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
     """Reduce each window by "max" or "sum", as elementwise code over strided slices."""
+    x = _pad_to_strides(x, windows, 0.0 if kind == "sum" else -jnp.inf)
     if kind == "sum":
-        tiles = _slices_of_tiles(_cut_to_tiles(x, windows, 0.0), windows.size)
-        return functools.reduce(jnp.add, tiles)
-    if windows.are_tiles:
-        return _max_of_tiles(_cut_to_tiles(x, windows, -jnp.inf), windows.size)
-    return _max_of_phases(_pad_to_phases(x, windows, -jnp.inf), windows)
+        return functools.reduce(jnp.add, _slices_of_windows(x, windows))
+    return _max_of_tiles(x, windows) if windows.are_tiles else _max_of_phases(x, windows)
 
 
-def _cut_to_tiles(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
-    """Pad `x` and drop its remainder, so that the windows tile it exactly."""
+def _pad_to_strides(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
+    """Pad `x` and drop its remainder, so that it has whole strides and every window lies in it."""
     edges = []
-    for n, k, count, (low, _) in zip(
-        x.shape[-3:-1], windows.size, windows.counts, windows.padding, strict=True
-    ):
-        edges.append((low, count * k - n - low, 0))  # a negative edge crops
-    if not any(low or high for low, high, _ in edges):
-        return x
-    whole = (0, 0, 0)
-    return lax.pad(x, jnp.asarray(fill, x.dtype), [whole] * (x.ndim - 3) + edges + [whole])
-
-
-def _slices_of_tiles(x: jax.Array, size: tuple[int, int]) -> list[jax.Array]:
-    """Gather the pixels at each position of the windows, in row-major order."""
-    height, width = size
-    return [x[..., i::height, j::width, :] for i in range(height) for j in range(width)]
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _max_of_tiles(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    return functools.reduce(jnp.maximum, _slices_of_tiles(x, size))
-
-
-@_max_of_tiles.defjvp
-def _max_of_tiles_jvp(
-    size: tuple[int, int], primals: tuple[jax.Array], tangents: tuple[jax.Array]
-) -> tuple[jax.Array, jax.Array]:
-    """Pick the tangent of each window's first maximum.
-
-    Written as a select on the image reshaped into tiles, because its transpose is then a broadcast
-    and a select, with no scatter: one pass that reads the small arrays and writes the large one.
-    """
-    (x,), (x_dot,) = primals, tangents
-    height, width = size
-    first = _index_of_first_max(_slices_of_tiles(x, size))
-    *leading, H, W, C = x.shape
-    tiles = x_dot.reshape(*leading, H // height, height, W // width, width, C)
-    position = jnp.arange(height * width, dtype=first.dtype)
-    position = position.reshape((1,) * len(leading) + (1, height, 1, width, 1))
-    is_first = jnp.expand_dims(first, (-4, -2)) == position
-    picked = jnp.where(is_first, tiles, jnp.zeros_like(tiles))
-    return _max_of_tiles(x, size), picked.sum(axis=(-4, -2))
-
-
-def _pad_to_phases(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
-    """Pad `x`, so that it has whole strides and every window lies in it."""
-    edges = []
-    for n, k, step, count, (low, _) in zip(
-        x.shape[-3:-1],
-        windows.size,
-        windows.strides,
-        windows.counts,
-        windows.padding,
-        strict=True,
-    ):
+    for n, k, step, count, (low, _) in zip(x.shape[-3:-1], *windows, strict=True):
         strides = count + (k - 1) // step
         edges.append((low, strides * step - n - low, 0))  # a negative edge crops
+    if not any(low or high for low, high, _ in edges):
+        return x
     whole = (0, 0, 0)
     return lax.pad(x, jnp.asarray(fill, x.dtype), [whole] * (x.ndim - 3) + edges + [whole])
 
@@ -122,6 +70,32 @@ def _slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
         x[..., i : i + last[0] : rows, j : j + last[1] : columns, :]
         for i, j in np.ndindex(windows.size)
     ]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _max_of_tiles(x: jax.Array, windows: Windows) -> jax.Array:
+    return functools.reduce(jnp.maximum, _slices_of_windows(x, windows))
+
+
+@_max_of_tiles.defjvp
+def _max_of_tiles_jvp(
+    windows: Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """Pick the tangent of each window's first maximum.
+
+    Written as a select on the image reshaped into tiles, because its transpose is then a broadcast
+    and a select, with no scatter: one pass that reads the small arrays and writes the large one.
+    """
+    (x,), (x_dot,) = primals, tangents
+    height, width = windows.size
+    first = _index_of_first_max(_slices_of_windows(x, windows))
+    *leading, H, W, C = x.shape
+    tiles = x_dot.reshape(*leading, H // height, height, W // width, width, C)
+    position = jnp.arange(height * width, dtype=first.dtype)
+    position = position.reshape((1,) * len(leading) + (1, height, 1, width, 1))
+    is_first = jnp.expand_dims(first, (-4, -2)) == position
+    picked = jnp.where(is_first, tiles, jnp.zeros_like(tiles))
+    return _max_of_tiles(x, windows), picked.sum(axis=(-4, -2))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))

@@ -2,6 +2,7 @@
 
 Beside a cached file `<name>` lie `<name>.sha256` (the digest that came, and from where; readable
 by `sha256sum -c`) and, while it is on its way, `<name>.part`, `<name>.part.json` and `<name>.lock`.
+`connection` asks a server once, `transfer` as often as it takes.
 """
 
 import errno
@@ -14,13 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import filelock
 
 from jaxcnn.host.files import write_text
 from jaxcnn.host.folders import cache_folder
-from jaxcnn.pretrained.download.connection import DownloadError, public_address
+from jaxcnn.pretrained.download.connection import DownloadError
 from jaxcnn.pretrained.download.transfer import Transfer, discard, fetch, format_bytes
 
 logger = logging.getLogger(__name__)
@@ -56,17 +56,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def download(
-    url: str,
-    *,
-    sha256: str | None,
-    folder: Path | None = None,
-    file_name: str | None = None,
-    offline: bool | None = None,
-    timeout_seconds: float = 30.0,
-    num_attempts: int = 5,
-    backoff_seconds: float = 1.0,
-) -> Path:
+def download(url: str, path: Path, *, sha256: str | None, offline: bool | None = None) -> Path:
     """Bring a published file into the cache, unless it is there and sound.
 
     A download that breaks off is resumed, at once or by the next call; the file takes its name
@@ -74,38 +64,20 @@ def download(
 
     Args:
       url: an http or https address; redirects are followed, from https only to https.
-      sha256: the published digest, or its first 8 or more hex digits. None if none is published:
-        the server must then tell the size, and the digest of what came is held against later reads.
-      folder: where the file is kept; the cache folder if None.
-      file_name: its name there; the last part of the address if None. Give one where that part
-        does not tell two files apart, as with "model.safetensors".
+      path: where the file is kept.
+      sha256: the published digest in lower case, or its first 8 or more hex digits. None if none is
+        published: the server must then tell the size, and the digest of what came is held against
+        later reads.
       offline: True never uses the network; None asks `is_offline`.
-      timeout_seconds: how long to wait for any next byte before the connection counts as dead.
-      num_attempts: how many connections to try before giving up.
-      backoff_seconds: the wait before the second try; it doubles with each.
 
     Returns:
-      The verified file.
+      `path`, verified.
 
     Raises:
       OfflineError: if the file is not there and the network must not be used.
       DownloadError: if it cannot be fetched, verified or written.
-      ValueError: if an argument cannot be meant.
     """
-    if num_attempts < 1 or timeout_seconds <= 0 or backoff_seconds < 0:
-        raise ValueError(
-            f"num_attempts (={num_attempts}) and timeout_seconds (={timeout_seconds}) must be "
-            f"positive, backoff_seconds (={backoff_seconds}) not negative."
-        )
-    path = (folder or cache_folder()) / _file_name(url, file_name)
-    wanted = Transfer(
-        url=url,
-        path=path,
-        sha256=_checked_digest(sha256),
-        timeout_seconds=timeout_seconds,
-        num_attempts=num_attempts,
-        backoff_seconds=backoff_seconds,
-    )
+    wanted = Transfer(url, path, sha256)
     try:
         fault = _fault(wanted)
         if fault is None:
@@ -118,32 +90,6 @@ def download(
     except OSError as error:
         raise _disk_error(wanted, error) from error
     return path
-
-
-def _file_name(url: str, given: str | None) -> str:
-    """Name the cached file, so that neither address nor caller can leave the folder."""
-    parts = urlsplit(url)
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise ValueError(
-            f"{public_address(url)!r} is no http or https address; a file on this machine needs "
-            "no download."
-        )
-    if given is None:
-        last = re.split(r"[/\\]", unquote(parts.path))[-1]
-        given = re.sub(r"[^\w.+=@-]", "_", last, flags=re.ASCII)
-    if given in ("", ".", "..") or re.search(r"[/\\:\0]", given):
-        raise ValueError(
-            f"{given!r} cannot name a file in the cache; give file_name, without a folder."
-        )
-    return given
-
-
-def _checked_digest(sha256: str | None) -> str | None:
-    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", sha256):
-        raise ValueError(
-            f"sha256 (={sha256!r}) must be 64 hex digits, or the first 8 or more of them."
-        )
-    return sha256 and sha256.lower()
 
 
 def _fault(wanted: Transfer) -> str | None:
@@ -169,7 +115,7 @@ def _recorded_digest(wanted: Transfer) -> str | None:
     if record[1] != wanted.address:
         raise DownloadError(
             f"{wanted.path} came from {record[1]}, not from {wanted.address}, and no "
-            "digest tells whether they are the same; give another file_name or folder."
+            "digest tells whether they are the same; remove it to fetch it again."
         )
     return record[2]
 
@@ -197,8 +143,10 @@ def _bring(wanted: Transfer) -> None:
         logger.warning(f"{wanted.path.name}: {fault}; it is removed and downloaded again")
         wanted.path.unlink()
     started = time.monotonic()
-    actual = _verify(wanted, fetch(wanted))
-    _record(wanted, actual)
+    digest = _verify(wanted, fetch(wanted))
+    # Before the file takes its name, so that none goes without.
+    record = f"# from {wanted.address}\n{digest}  {wanted.path.name}\n"
+    write_text(wanted.beside(".sha256"), record)
     os.replace(wanted.part, wanted.path)
     discard(wanted.part)
     if sys.stderr is None or not sys.stderr.isatty():
@@ -217,12 +165,6 @@ def _verify(wanted: Transfer, linked: str | None) -> str:
                 "file was replaced at its source: do not use it before you know why."
             )
     return actual
-
-
-def _record(wanted: Transfer, digest: str) -> None:
-    """Write the digest before the file takes its name, so that no file goes without."""
-    text = f"# from {wanted.address}\n{digest}  {wanted.path.name}\n"
-    write_text(wanted.beside(".sha256"), text)
 
 
 def _offline_error(wanted: Transfer, fault: str) -> OfflineError:

@@ -32,7 +32,7 @@ class InterruptedTryError(Exception):
 
 
 class Session(requests.Session):
-    """Refuses to be led from https to http, before a byte is asked for there."""
+    """Asks for files, and refuses to be led from https to http before a byte is asked for there."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Find where an answer redirects to; requests asks this before it follows."""
@@ -47,6 +47,42 @@ class Session(requests.Session):
                 )
         return target
 
+    def ask(
+        self, url: str, headers: dict[str, str], *, timeout_seconds: float
+    ) -> requests.Response:
+        """Ask for a file and wait for the head of the answer.
+
+        Args:
+          url: the whole address.
+          headers: sent beside those that every request needs.
+          timeout_seconds: how long to wait for a connection, and then for any next byte.
+
+        Returns:
+          The answer, its body unread; the caller closes it.
+
+        Raises:
+          InterruptedTryError: if nothing came, but may at another try.
+          DownloadError: if no try could succeed.
+        """
+        # Causes are cut off ("from None") because their texts hold the whole address.
+        address = public_address(url)
+        headers = {"Accept-Encoding": "identity", "User-Agent": "jaxcnn"} | headers
+        try:
+            return self.get(url, headers=headers, stream=True, timeout=timeout_seconds)
+        except requests.exceptions.SSLError as error:
+            raise DownloadError(
+                f"{address}: no trusted connection ({_root_cause(error)}); behind a proxy with its "
+                "own certificate, name that certificate's file in REQUESTS_CA_BUNDLE."
+            ) from None
+        except requests.Timeout:
+            raise InterruptedTryError(f"no answer for {timeout_seconds:g} s") from None
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            raise InterruptedTryError(f"not reached ({_root_cause(error)})") from None
+        except requests.RequestException as error:
+            raise DownloadError(
+                f"{address} cannot be fetched ({type(error).__name__}); check the address."
+            ) from None
+
 
 def public_address(url: str) -> str:
     """Strip user, password, query and fragment, which may hold secrets, from an address.
@@ -57,44 +93,6 @@ def public_address(url: str) -> str:
     """
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def open_answer(
-    session: requests.Session, url: str, *, headers: dict[str, str], timeout_seconds: float
-) -> requests.Response:
-    """Ask for a file and wait for the head of the answer.
-
-    Args:
-      session: the connection to ask over.
-      url: the whole address.
-      headers: sent beside those that every request needs.
-      timeout_seconds: how long to wait for a connection, and then for any next byte.
-
-    Returns:
-      The answer, its body unread; the caller closes it.
-
-    Raises:
-      InterruptedTryError: if nothing came, but may at another try.
-      DownloadError: if no try could succeed.
-    """
-    # Causes are cut off ("from None") because their texts hold the whole address.
-    address = public_address(url)
-    headers = {"Accept-Encoding": "identity", "User-Agent": "jaxcnn"} | headers
-    try:
-        return session.get(url, headers=headers, stream=True, timeout=timeout_seconds)
-    except requests.exceptions.SSLError as error:
-        raise DownloadError(
-            f"{address}: no trusted connection ({_root_cause(error)}); behind a proxy with its "
-            "own certificate, name that certificate's file in REQUESTS_CA_BUNDLE."
-        ) from None
-    except requests.Timeout:
-        raise InterruptedTryError(f"no answer for {timeout_seconds:g} s") from None
-    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-        raise InterruptedTryError(f"not reached ({_root_cause(error)})") from None
-    except requests.RequestException as error:
-        raise DownloadError(
-            f"{address} cannot be fetched ({type(error).__name__}); check the address."
-        ) from None
 
 
 def check_status(url: str, response: requests.Response) -> None:

@@ -4,7 +4,6 @@ Nothing here decides whether the bytes are the right ones: that is `jaxcnn.pretr
 Beside the part file lies `<part>.json`, which says where its bytes came from.
 """
 
-import dataclasses
 import json
 import logging
 import os
@@ -23,26 +22,24 @@ from jaxcnn.pretrained.download.connection import (
     Session,
     check_status,
     linked_digest,
-    open_answer,
     public_address,
     read_arrived,
 )
 
 logger = logging.getLogger(__name__)
 
+_TIMEOUT_SECONDS = 30.0  # without any byte
+_NUM_ATTEMPTS = 5
+_BACKOFF_SECONDS = 1.0  # before the second try; doubles with each
 _MAX_WAIT_SECONDS = 30.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Transfer:
-    """What is to be brought, where to, and with how much patience."""
+class Transfer(NamedTuple):
+    """What is to be brought, and where to."""
 
     url: str
     path: Path  # of the file, once it is complete and verified
     sha256: str | None  # 8 to 64 lower-case hex digits, to be checked once the bytes are here
-    timeout_seconds: float
-    num_attempts: int
-    backoff_seconds: float  # before the second try; doubles with each
 
     def beside(self, suffix: str) -> Path:
         """Name a file beside the wanted one."""
@@ -59,22 +56,13 @@ class Transfer:
         return public_address(self.url)
 
 
-class _Origin(NamedTuple):
-    """Where the bytes of a part came from."""
-
-    address: str
-    validator: str | None  # ETag or date, by which the server knows whether its file is the same
-
-
-def format_bytes(count: int | None) -> str:
+def format_bytes(count: int) -> str:
     """Write a number of bytes in the decimal units that download pages use.
 
     Example:
-      >>> format_bytes(97_781_949), format_bytes(740), format_bytes(None)
-      ('97.8 MB', '740 B', 'unknown size')
+      >>> format_bytes(97_781_949), format_bytes(740)
+      ('97.8 MB', '740 B')
     """
-    if count is None:
-        return "unknown size"
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
@@ -95,22 +83,22 @@ def fetch(transfer: Transfer) -> str | None:
       OSError: if the disk is full or the folder cannot be written.
     """
     reason = ""
-    for attempt in range(1, transfer.num_attempts + 1):
+    for attempt in range(1, _NUM_ATTEMPTS + 1):
         try:
             return _try_once(transfer)
         except InterruptedTryError as stop:
             reason = str(stop)
-            wait_seconds = max(transfer.backoff_seconds * 2 ** (attempt - 1), stop.wait_seconds)
-        if attempt < transfer.num_attempts:
+            wait_seconds = max(_BACKOFF_SECONDS * 2 ** (attempt - 1), stop.wait_seconds)
+        if attempt < _NUM_ATTEMPTS:
             logger.info(
                 f"{transfer.path.name}: {reason}; {format_bytes(_length(transfer.part))} so far, "
-                f"try {attempt + 1} of {transfer.num_attempts} follows."
+                f"try {attempt + 1} of {_NUM_ATTEMPTS} follows."
             )
             time.sleep(min(wait_seconds, _MAX_WAIT_SECONDS))
     kept = _length(transfer.part)
     where = f" It goes on from the {format_bytes(kept)} in {transfer.part}." if kept else ""
     raise DownloadError(
-        f"{transfer.address}: {reason}, at the last of {transfer.num_attempts} tries; "
+        f"{transfer.address}: {reason}, at the last of {_NUM_ATTEMPTS} tries; "
         f"check the network and try again.{where}"
     )
 
@@ -126,10 +114,9 @@ def _try_once(transfer: Transfer) -> str | None:
     headers = {"Range": f"bytes={start}-"} if start else {}
     if start and validator:
         headers["If-Range"] = validator
-    timeout = transfer.timeout_seconds
     with (
         Session() as session,
-        open_answer(session, transfer.url, headers=headers, timeout_seconds=timeout) as response,
+        session.ask(transfer.url, headers, timeout_seconds=_TIMEOUT_SECONDS) as response,
     ):
         if start and response.status_code == 416:  # range not satisfiable
             _require_all_there(transfer, response, start)
@@ -141,11 +128,9 @@ def _try_once(transfer: Transfer) -> str | None:
 
 def _resume_point(transfer: Transfer) -> tuple[int, str | None]:
     """Find how many bytes can be kept: none from elsewhere, none that nothing could vouch for."""
-    length = _length(transfer.part)
-    origin = _read_origin(transfer.part)
-    same_address = origin is not None and origin.address == transfer.address
-    if length and origin and same_address and (origin.validator or transfer.sha256):
-        return length, origin.validator
+    length, (address, validator) = _length(transfer.part), _read_origin(transfer.part)
+    if length and address == transfer.address and (validator or transfer.sha256):
+        return length, validator
     discard(transfer.part)
     return 0, None
 
@@ -194,14 +179,9 @@ def _resumed_total(transfer: Transfer, response: requests.Response, start: int) 
     """Check that the answer goes on where the part ends, in the same file; read its length."""
     shape = r"bytes (\d+)-\d+/(\d+|\*)"
     given = re.fullmatch(shape, response.headers.get("Content-Range", "").strip())
-    origin = _read_origin(transfer.part)
-    validator = response.headers.get("ETag")
-    other_file = (
-        origin is not None
-        and validator is not None
-        and (origin.validator or "").startswith('"')
-        and origin.validator != validator
-    )
+    _, validator = _read_origin(transfer.part)
+    is_strong = (validator or "").startswith('"')
+    other_file = is_strong and response.headers.get("ETag", validator) != validator
     if not given or int(given[1]) != start or other_file:
         discard(transfer.part)
         raise InterruptedTryError(f"the server did not go on at byte {start}; starting again")
@@ -211,7 +191,7 @@ def _resumed_total(transfer: Transfer, response: requests.Response, start: int) 
 def _bar(transfer: Transfer, start: int, total: int | None) -> tqdm:
     visible = sys.stderr is not None and sys.stderr.isatty()
     if not visible and not start:
-        size = format_bytes(total)
+        size = "unknown size" if total is None else format_bytes(total)
         logger.info(f"downloading {transfer.path.name} ({size}) from {transfer.address}")
     return tqdm(
         desc=transfer.path.name,
@@ -231,11 +211,13 @@ def _origin_path(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
 
-def _read_origin(part: Path) -> _Origin | None:
+def _read_origin(part: Path) -> tuple[str | None, str | None]:
+    """Say which address a part came from, and by which ETag or date the server knows its file."""
     try:
-        return _Origin(**json.loads(_origin_path(part).read_text("utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None  # nothing known of it, or written by something else: the part is not used
+        origin = json.loads(_origin_path(part).read_text("utf-8"))
+        return origin["address"], origin["validator"]
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None, None  # nothing known of it, or written by something else: it is not used
 
 
 def _write_origin(transfer: Transfer, response: requests.Response) -> None:
@@ -243,5 +225,5 @@ def _write_origin(transfer: Transfer, response: requests.Response) -> None:
     etag = response.headers.get("ETag")
     if etag is None or etag.startswith("W/"):  # a weak ETag does not promise the same bytes
         etag = response.headers.get("Last-Modified")
-    origin = _Origin(transfer.address, etag)
-    _origin_path(transfer.part).write_text(json.dumps(origin._asdict()), "utf-8")
+    origin = {"address": transfer.address, "validator": etag}
+    _origin_path(transfer.part).write_text(json.dumps(origin), "utf-8")

@@ -1,4 +1,10 @@
-"""Readers of published weight files: each gives a flat {name: array} and runs none of the file."""
+"""Readers of published weight files: each gives a flat {name: array} and runs none of the file.
+
+`detect` tells the format. PyTorch's is read by `torch_file`, its pickle by `torch_pickle`, its
+nested mappings by `state_dict`; Keras' by `keras_file`, with `hdf5`, `keras_layers` and, since HDF5
+may crash, `subprocess_reader`; the others by `safetensors_file`, `npz_file` and `saved_model`.
+`archive` opens zip archives, `raw_numbers` decodes bytes, `errors` has the one error of them all.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,30 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from jaxcnn.pretrained.formats.detect import detect_format
-from jaxcnn.pretrained.formats.errors import WeightsFileError
+from jaxcnn.pretrained.formats.errors import WeightsFileError, reading
 from jaxcnn.pretrained.formats.keras_file import read_keras_file
 from jaxcnn.pretrained.formats.npz_file import read_npz_file
 from jaxcnn.pretrained.formats.safetensors_file import read_safetensors_file
 from jaxcnn.pretrained.formats.saved_model import read_saved_model
 from jaxcnn.pretrained.formats.torch_file import read_torch_file
 
-__all__ = [
-    "WeightsFileError",
-    "detect_format",
-    "read_keras_file",
-    "read_npz_file",
-    "read_safetensors_file",
-    "read_saved_model",
-    "read_torch_file",
-    "read_weights",
-]
+__all__ = ["WeightsFileError", "read_weights"]
 
-READERS: dict[str, Callable[[Path | str], dict[str, np.ndarray]]] = {
-    "torch": read_torch_file,
+READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+    "PyTorch": read_torch_file,
     "safetensors": read_safetensors_file,
-    "keras": read_keras_file,
-    "npz": read_npz_file,
-    "saved_model": read_saved_model,
+    "Keras": read_keras_file,
+    "NumPy .npz": read_npz_file,
+    "TensorFlow checkpoint": read_saved_model,
 }
 
 
@@ -50,4 +47,6 @@ def read_weights(path: Path | str) -> dict[str, np.ndarray]:
         anything beyond its arrays.
     """
     path = Path(path)
-    return READERS[detect_format(path)](path)
+    format_name = detect_format(path)
+    with reading(path, format_name):
+        return READERS[format_name](path)

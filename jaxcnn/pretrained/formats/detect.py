@@ -31,13 +31,13 @@ def detect_format(path: Path) -> str:
       path: the file, folder, or prefix of a TensorFlow checkpoint.
 
     Returns:
-      "torch", "safetensors", "keras", "npz" or "saved_model".
+      A key of `formats.READERS`.
 
     Raises:
       WeightsFileError: if it is absent, empty or of no known format.
     """
     if checkpoint_prefix(path) is not None or (path / "saved_model.pb").is_file():
-        return "saved_model"
+        return "TensorFlow checkpoint"
     if path.is_dir():
         raise _unknown(path, "a folder without saved_model.pb, variables/ or one *.index")
     try:
@@ -50,9 +50,9 @@ def detect_format(path: Path) -> str:
 
 def _by_content(path: Path, head: bytes) -> str:
     if head.startswith(HDF5_SIGNATURE):
-        return "keras"
+        return "Keras"
     if head[:1] == b"\x80" and head[2:].startswith(LEGACY_MAGIC):
-        return "torch"
+        return "PyTorch"
     if head[8:9] == b"{":
         return "safetensors"
     if head.startswith(b"PK\x03\x04"):
@@ -67,11 +67,11 @@ def _by_members(path: Path) -> str:
     except MALFORMED as error:
         raise _unknown(path, f"a damaged zip archive ({error})") from error
     if any(name.split("/")[1:] == ["data.pkl"] for name in names):
-        return "torch"
+        return "PyTorch"
     if "model.weights.h5" in names:
-        return "keras"
+        return "Keras"
     if names and all(name.endswith(".npy") for name in names):
-        return "npz"
+        return "NumPy .npz"
     listed = ", ".join(map(repr, names[:5])) or "nothing"
     raise _unknown(path, f"a zip archive of {listed}")
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError
-from jaxcnn.pretrained.formats.safetensors_file import widen_bfloat16
+from jaxcnn.pretrained.formats.raw_numbers import decode
 
 MAX_LEVELS = 32
 MAX_OBJECTS = 200_000
@@ -68,7 +68,7 @@ class Hdf5File:
           dataset: an h5py dataset of this file.
 
         Returns:
-          The array; bfloat16 is widened to float32.
+          The array in this machine's byte order; bfloat16 is widened to float32.
 
         Raises:
           WeightsFileError: if its data lies in another file, it is not numeric, or too large.
@@ -86,7 +86,9 @@ class Hdf5File:
             )
         self._budget.take(dataset.size * dataset.dtype.itemsize, repr(dataset.name))
         values = np.asarray(dataset[()])
-        return widen_bfloat16(values.view("<u2")) if is_bfloat16 else values
+        if is_bfloat16:
+            return decode(values.tobytes(), "bf16").reshape(values.shape)
+        return values.astype(values.dtype.newbyteorder("="))
 
     def _member(self, group: Any, name: str) -> Any:
         import h5py

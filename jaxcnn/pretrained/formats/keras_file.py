@@ -11,7 +11,6 @@ same network has the same names from each. What a file does not tell:
 
 import io
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 
 from jaxcnn.host.extras import require
 from jaxcnn.pretrained.formats.archive import is_archive, open_archive, read_member
-from jaxcnn.pretrained.formats.errors import WeightsFileError, reading
+from jaxcnn.pretrained.formats.errors import WeightsFileError
 from jaxcnn.pretrained.formats.hdf5 import (
     MAX_LEVELS,
     Hdf5File,
@@ -35,7 +34,7 @@ from jaxcnn.pretrained.formats.keras_layers import (
     parse_config,
     variable_names,
 )
-from jaxcnn.pretrained.formats.subprocess_reader import read_in_subprocess, send_arrays
+from jaxcnn.pretrained.formats.subprocess_reader import read_in_subprocess
 
 # Groups that hold layers under their groups' names; they are no layers themselves.
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
@@ -43,7 +42,7 @@ CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 NOT_WEIGHTS = re.compile(r"(optimizer|metrics|compile_metrics|.*seed_generator(_\d+)?)")
 
 
-def read_keras_file(path: Path | str) -> dict[str, np.ndarray]:
+def read_keras_file(path: Path) -> dict[str, np.ndarray]:
     """Read the weights of a Keras file as `layer/variable`.
 
     The file is opened in a child process, because damaged HDF5 files can crash the HDF5 library.
@@ -63,26 +62,22 @@ def read_keras_file(path: Path | str) -> dict[str, np.ndarray]:
     not read.
     """
     require("a Keras file", "h5py", extra="pretrained")
-    path = Path(path)
-    with reading(path, "Keras"):
-        return read_in_subprocess(path)
+    return read_in_subprocess(path)
 
 
-def send(path: str) -> None:
-    """Read a Keras file and write its arrays to standard output, in the child process.
+def read_in_this_process(path: Path) -> dict[str, np.ndarray]:
+    """Read a Keras file as `read_keras_file` does, where a crash of the HDF5 library is bearable.
 
     Args:
       path: the file.
+
+    Returns:
+      Arrays by name.
     """
-    send_arrays(lambda: _read(Path(path)), sys.stdout.buffer)
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    with reading(path, "Keras"):
-        if is_archive(path):
-            return _read_archive(path)
-        with open_hdf5(path, path) as file:
-            return _read_hdf5(file, path, None)
+    if is_archive(path):
+        return _read_archive(path)
+    with open_hdf5(path, path) as file:
+        return _read_hdf5(file, path, None)
 
 
 def _read_archive(path: Path) -> dict[str, np.ndarray]:

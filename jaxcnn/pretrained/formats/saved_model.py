@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.host.extras import install
-from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError, reading
+from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -25,7 +25,7 @@ NOT_WEIGHTS = re.compile(
 )
 
 
-def read_saved_model(path: Path | str) -> dict[str, np.ndarray]:
+def read_saved_model(path: Path) -> dict[str, np.ndarray]:
     """Read the variables of a SavedModel, TF-Hub module or TensorFlow checkpoint.
 
     Only the checkpoint is read; the graph, which is a program, is neither opened nor run.
@@ -39,18 +39,16 @@ def read_saved_model(path: Path | str) -> dict[str, np.ndarray]:
       objects, where the object graph does not tell); without the optimizer's.
 
     Raises:
-      WeightsFileError: if TensorFlow is not installed, or the checkpoint is absent or damaged.
+      WeightsFileError: if TensorFlow is not installed, or the checkpoint is absent.
+      ValueError: if it is damaged.
     """
-    path = Path(path)
     prefix = checkpoint_prefix(path)
     if prefix is None:
         raise WeightsFileError(
             f"{path}: no TensorFlow checkpoint here; expected variables/variables.index, one "
             "*.index file, or the prefix of one."
         )
-    tensorflow = _tensorflow(path)
-    with reading(path, "TensorFlow checkpoint"):
-        return _read(tensorflow, path, prefix)
+    return _read(_tensorflow(path), path, prefix)
 
 
 def checkpoint_prefix(path: Path) -> Path | None:

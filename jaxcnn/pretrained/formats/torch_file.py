@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.pretrained.formats.archive import is_archive, open_archive, read_member
-from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError, reading
-from jaxcnn.pretrained.formats.safetensors_file import widen_bfloat16
+from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError
+from jaxcnn.pretrained.formats.raw_numbers import decode, item_bytes
 from jaxcnn.pretrained.formats.state_dict import find_state_dict
 from jaxcnn.pretrained.formats.torch_pickle import Storage, StorageType, Tensor, load_pickle
 
@@ -25,7 +25,7 @@ MAX_RANK = 32  # numpy 1's limit; a network's weights have rank 5 at most
 FetchStorage = Callable[[Storage], np.ndarray]
 
 
-def read_torch_file(path: Path | str) -> dict[str, np.ndarray]:
+def read_torch_file(path: Path) -> dict[str, np.ndarray]:
     """Read the state dict of a PyTorch checkpoint, running none of it.
 
     Nested checkpoints are searched for the state dict; a "module." before every name, which
@@ -39,17 +39,14 @@ def read_torch_file(path: Path | str) -> dict[str, np.ndarray]:
       float32, which is exact.
 
     Raises:
-      WeightsFileError: if the file is damaged, is TorchScript, or holds anything but tensors,
-        numbers and plain containers.
+      WeightsFileError: if the file is TorchScript, or holds anything but tensors, numbers and
+        plain containers.
+      ValueError: or another of `MALFORMED`, if it is damaged.
 
     Source: torch/serialization.py of PyTorch 2 (`_load`, `_legacy_load`); deviations: the tar
     format before PyTorch 0.1.10, quantized, sparse and complex tensors are refused.
     """
-    path = Path(path)
-    with reading(path, "PyTorch"):
-        if is_archive(path):
-            return _read_zip(path)
-        return _read_legacy(path)
+    return _read_zip(path) if is_archive(path) else _read_legacy(path)
 
 
 def _read_zip(path: Path) -> dict[str, np.ndarray]:
@@ -102,7 +99,7 @@ def _read_legacy(path: Path) -> dict[str, np.ndarray]:
         root = roots[key]
         if numel != root.root_numel:
             raise ValueError(f"storage {key!r} has {numel} elements, declared {root.root_numel}")
-        data[key] = _decode(stream.read(numel * _item_bytes(root.code)), root, "<")
+        data[key] = _decode(stream.read(numel * item_bytes(root.code)), root, "<")
     return _read_tensors(path, find_state_dict(content, path), lambda s: data[s.key])
 
 
@@ -124,20 +121,12 @@ def _view(rest: list, numel: int) -> tuple[int, int]:
     raise ValueError(f"unexpected view of a storage: {reprlib.repr(rest)}")
 
 
-def _item_bytes(code: str) -> int:
-    return 2 if code == "bf16" else np.dtype(code).itemsize
-
-
 def _decode(data: bytes, storage: Storage, order: str) -> np.ndarray:
-    if len(data) != storage.root_numel * _item_bytes(storage.code):
+    if len(data) != storage.root_numel * item_bytes(storage.code):
         raise ValueError(
             f"storage {storage.key!r} has {len(data)} bytes for {storage.root_numel} elements"
         )
-    if storage.code == "bf16":
-        return widen_bfloat16(np.frombuffer(data, f"{order}u2"))
-    if storage.code == "b1":
-        return np.frombuffer(data, np.uint8) != 0
-    return np.frombuffer(data, order + storage.code).astype(storage.code)
+    return decode(data, storage.code, order)
 
 
 def _read_tensors(

@@ -110,10 +110,6 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *extras: Any) -
     return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-def _parameter(data: Any, *extras: Any) -> Any:
-    return data
-
-
 def _size(items: Iterable = ()) -> tuple:
     found = tuple(items)
     if len(found) > MAX_DIMENSIONS:
@@ -121,19 +117,11 @@ def _size(items: Iterable = ()) -> tuple:
     return found
 
 
-def _mapping(items: Iterable = ()) -> Mapping:
-    return Mapping(items)
-
-
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     # How protocol 2 writes bytes.
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes come in encoding {encoding!r}; expected latin1")
     return text.encode("latin1")
-
-
-def _ignored(*args: Any) -> Ignored:
-    return Ignored()
 
 
 CODES = {
@@ -148,19 +136,20 @@ CODES = {
     "Byte": "u1",
     "Bool": "b1",
 }
+IGNORED = Admitted(lambda *args: Ignored())
 STAND_INS: dict[tuple[str, str], Inert] = {
-    ("collections", "OrderedDict"): Admitted(_mapping),
+    ("collections", "OrderedDict"): Admitted(Mapping),
     ("_codecs", "encode"): Admitted(_encode),
     ("torch", "Size"): Admitted(_size),
-    ("torch", "device"): Admitted(_ignored),
+    ("torch", "device"): IGNORED,
     ("torch._utils", "_rebuild_tensor"): Admitted(_tensor),
     ("torch._utils", "_rebuild_tensor_v2"): Admitted(_tensor),
-    ("torch._utils", "_rebuild_parameter"): Admitted(_parameter),
+    ("torch._utils", "_rebuild_parameter"): Admitted(lambda data, *extras: data),
     ("torch.storage", "UntypedStorage"): StorageType("u1"),
     ("torch.storage", "TypedStorage"): StorageType("u1"),
-    ("numpy", "dtype"): Admitted(_ignored),
-    ("numpy.core.multiarray", "scalar"): Admitted(_ignored),
-    ("numpy._core.multiarray", "scalar"): Admitted(_ignored),
+    ("numpy", "dtype"): IGNORED,
+    ("numpy.core.multiarray", "scalar"): IGNORED,
+    ("numpy._core.multiarray", "scalar"): IGNORED,
     **{("torch", f"{name}Storage"): StorageType(code) for name, code in CODES.items()},
 }
 

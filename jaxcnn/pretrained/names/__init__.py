@@ -1,26 +1,16 @@
-"""How each origin of published weights names the modules of our networks, a family a file.
+"""How each origin of published weights names the modules of our networks.
 
-Each family's NAMES is keyed by (origin, network), or (origin, ANY) where all its networks are named
-alike.
+`rules` is what the tables of the families are written in: `alexnet_vgg`, `resnet`, `inception`
+(GoogLeNet and Inception v3) and `mobile` (the MobileNets and EfficientNet-Lite). The NAMES of each
+are keyed by (origin, pattern of the networks' names).
 """
 
-import importlib
 import re
 
-from jaxcnn.pretrained.mapping import ANY, Names
+from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.names import alexnet_vgg, inception, mobile, resnet
 
-_FAMILIES = {
-    "alexnet": r"alexnet",
-    "vgg": r"vgg\d+(_bn)?",
-    "googlenet": r"googlenet",
-    "inception_v3": r"inception_v3",
-    "resnet": r"resnet(18|34|50|101|152)",
-    "resnet_cifar": r"resnet(20|32|44|56|110)",
-    "mobilenet_v1": r"mobilenet_v1(_0\.\d+)?",
-    "mobilenet_v2": r"mobilenet_v2",
-    "mobilenet_v3": r"mobilenet_v3_(small|large)",
-    "efficientnet_lite": r"efficientnet_lite\d",
-}
+_NAMES = alexnet_vgg.NAMES | resnet.NAMES | inception.NAMES | mobile.NAMES
 
 
 def names_of(model: str) -> dict[str, Names]:
@@ -32,8 +22,6 @@ def names_of(model: str) -> dict[str, Names]:
     Returns:
       {origin: its names}; empty where no published weights are known.
     """
-    for family, pattern in _FAMILIES.items():
-        if re.fullmatch(pattern, model):
-            found = importlib.import_module(f"{__name__}.{family}").NAMES
-            return {origin: names for (origin, of), names in found.items() if of in (ANY, model)}
-    return {}
+    return {
+        origin: names for (origin, pattern), names in _NAMES.items() if re.fullmatch(pattern, model)
+    }

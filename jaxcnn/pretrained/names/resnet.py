@@ -1,29 +1,24 @@
-"""Names of the arrays of ResNet-18 to 152 in the files of others."""
+"""Names of the arrays of ResNet in the files of others."""
 
-import re
+from jaxcnn.pretrained.mapping import Names
+from jaxcnn.pretrained.names.rules import Rules, by_rules
 
-from jaxcnn.pretrained.mapping import ANY, Names
-
-_ENDS = {
-    ("stem", "conv"): "conv1",
-    ("stem", "bn"): "bn1",
-    ("head", "linear"): "fc",
+_TORCH: Rules = {
+    "stem": ("conv1", "bn1"),
+    r"stage_(\d+)/block_(\d+)/conv_(\d+)": lambda stage, block, number: (
+        f"layer{stage}.{block - 1}.conv{number}",
+        f"layer{stage}.{block - 1}.bn{number}",
+    ),
+    r"stage_(\d+)/block_(\d+)/shortcut": lambda stage, block: (
+        f"layer{stage}.{block - 1}.downsample.0",
+        f"layer{stage}.{block - 1}.downsample.1",
+    ),
+    "head": "fc",
 }
-_SHORTCUT = {"conv": "downsample.0", "bn": "downsample.1"}
-_IN_BLOCK = re.compile(r"stage_(\d+)/block_(\d+)/(shortcut|conv_(\d+))/(conv|bn)")
-
-
-def _torch(path: tuple[str, ...]) -> str:
-    if path in _ENDS:
-        return _ENDS[path]
-    match = _IN_BLOCK.fullmatch("/".join(path))
-    if not match:
-        raise KeyError(path)
-    stage, block, layer, number, part = match.groups()
-    name = _SHORTCUT[part] if layer == "shortcut" else f"{part}{number}"
-    return f"layer{stage}.{int(block) - 1}.{name}"
-
+_PHOTO, _SMALL = "resnet(18|34|50|101|152)", "resnet(20|32|44|56|110)"
 
 NAMES = {
-    (origin, ANY): Names(module_name=_torch, layout="torch") for origin in ("torchvision", "timm")
+    ("torchvision", _PHOTO): Names(by_rules(_TORCH), layout="torch"),
+    ("timm", _PHOTO): Names(by_rules(_TORCH), layout="torch"),
+    ("akamaster", _SMALL): Names(by_rules({**_TORCH, "head": "linear"}), layout="torch"),
 }

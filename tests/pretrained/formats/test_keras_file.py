@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxcnn.pretrained.formats import WeightsFileError, keras_file, read_keras_file, read_weights
-from jaxcnn.pretrained.formats.errors import Budget
+from jaxcnn.pretrained.formats import WeightsFileError, keras_file, read_weights
+from jaxcnn.pretrained.formats.errors import Budget, reading
 
 SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[3] / ".." / "shared"))
 MOBILENET = SHARED / "data/weights/mobilenet_v1_0.25_224_keras/mobilenet_v1_0.25_224.h5"
@@ -19,12 +19,17 @@ MOBILENET = SHARED / "data/weights/mobilenet_v1_0.25_224_keras/mobilenet_v1_0.25
 @pytest.fixture
 def read():
     """The reader in this process: quicker, and a test can change its limits."""
-    return keras_file._read
+
+    def call(path):
+        with reading(path, "Keras"):
+            return keras_file.read_in_this_process(path)
+
+    return call
 
 
 @pytest.mark.parametrize("name", ["net.h5", "net.weights.h5", "net.keras"])
 def test_every_kind_of_file_gives_the_same_names_and_arrays(fixtures, name):
-    found = read_keras_file(fixtures / name)
+    found = read_weights(fixtures / name)
     with np.load(fixtures / "expected_keras.npz") as expected:
         assert set(found) == set(expected)
         for key, array in expected.items():

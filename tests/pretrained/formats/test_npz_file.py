@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from jaxcnn.pretrained.formats import WeightsFileError, read_npz_file, read_weights
+from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.formats.errors import Budget
 
 ARRAYS = {
@@ -22,7 +22,7 @@ ARRAYS = {
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_arrays_come_back_as_they_were(tmp_path, save):
     save(tmp_path / "a.npz", **ARRAYS)
-    found = read_npz_file(tmp_path / "a.npz")
+    found = read_weights(tmp_path / "a.npz")
     assert list(found) == list(ARRAYS)
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
@@ -40,7 +40,7 @@ def test_pickled_objects_are_not_opened(tmp_path):
     sentinel = tmp_path / "ran"
     np.savez(tmp_path / "a.npz", a=np.array([RunsCommands(sentinel)], dtype=object))
     with pytest.raises(WeightsFileError, match=r"'a.npy' holds pickled Python objects.*not opened"):
-        read_npz_file(tmp_path / "a.npz")
+        read_weights(tmp_path / "a.npz")
     assert not sentinel.exists()
 
 
@@ -55,8 +55,8 @@ def member(shape, data):
 def test_a_shape_that_the_data_does_not_fill_is_refused(tmp_path, shape):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("a.npy", member(shape, b"\0" * 8))
-    with pytest.raises(WeightsFileError, match="and has 8"):
-        read_npz_file(tmp_path / "a.npz")
+    with pytest.raises(WeightsFileError, match="truncated or damaged"):
+        read_weights(tmp_path / "a.npz")
 
 
 def test_an_archive_that_unpacks_to_absurd_sizes_is_refused(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxcnn.pretrained.formats import WeightsFileError, read_safetensors_file, read_weights
+from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
 
@@ -23,7 +23,7 @@ def written(path, dtype, shape, data, **changes):
 def test_arrays_come_back_as_they_were(tmp_path, dtype):
     arrays = {"a": (np.arange(6) % 2).astype(dtype).reshape(2, 3), "scalar": np.array(1, dtype)}
     save_file(arrays, tmp_path / "a.safetensors", metadata={"format": "pt"})
-    found = read_safetensors_file(tmp_path / "a.safetensors")
+    found = read_weights(tmp_path / "a.safetensors")
     assert list(found) == ["a", "scalar"]
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array, strict=True)

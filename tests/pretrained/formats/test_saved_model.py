@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from jaxcnn.pretrained.formats import WeightsFileError, read_saved_model, read_weights
+from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.formats.errors import Budget
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -123,7 +123,7 @@ def test_variables_bear_their_own_names_and_state_is_left_out(fake, folder):
         **{f"clash/{i}{VALUE}": "clash" for i in (0, 1)},
     }
     fake.put(arrays, names)
-    found = {name: array.tolist() for name, array in read_saved_model(folder).items()}
+    found = {name: array.tolist() for name, array in read_weights(folder).items()}
     assert found == {
         "conv1/kernel": [1, 1],
         "conv1/bias": [2, 2],
@@ -139,17 +139,17 @@ def test_slots_of_tensorflow_1_are_left_out_but_not_a_layer_called_like_one(fake
     names = [f"{scope}/weights", f"{scope}/weights/Adam", f"{scope}/weights/Adam_1", "net/Adam"]
     training = ["global_step", "beta1_power", "scope/beta2_power"]
     fake.put({name: np.zeros(1, np.float32) for name in names + training})
-    assert list(read_saved_model(folder)) == [f"{scope}/weights", "net/Adam"]
+    assert list(read_weights(folder)) == [f"{scope}/weights", "net/Adam"]
 
 
 def test_a_damaged_checkpoint_and_absurd_sizes_are_refused(fake, folder, monkeypatch):
     fake.put(OpError("Checksum does not match"))
     with pytest.raises(WeightsFileError, match=r"damaged .*Checksum does not match"):
-        read_saved_model(folder)
+        read_weights(folder)
     monkeypatch.setattr(Budget, "floor_bytes", 1000)
     fake.put({"a": np.zeros(300, np.float32)})
     with pytest.raises(WeightsFileError, match="'a' declares 1,200 bytes"):
-        read_saved_model(folder)
+        read_weights(folder)
 
 
 def test_without_tensorflow_the_extra_is_named(folder, monkeypatch):

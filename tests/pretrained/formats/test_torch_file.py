@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxcnn.pretrained.formats import WeightsFileError, read_torch_file, read_weights
+from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.formats.errors import Budget
 
 SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[3] / ".." / "shared"))
@@ -26,11 +26,11 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("name", ["zip.pth", "zip_protocol4.pth", "legacy.th"])
 def test_each_format_gives_the_arrays_that_were_saved(fixtures, name):
     with np.load(fixtures / "expected_torch.npz") as expected:
-        assert_same(read_torch_file(fixtures / name), dict(expected))
+        assert_same(read_weights(fixtures / name), dict(expected))
 
 
 def test_arrays_are_the_callers_own(fixtures):
-    found = read_torch_file(fixtures / "zip.pth")
+    found = read_weights(fixtures / "zip.pth")
     before = found["transposed"].copy()
     found["shared_row"][:] = 9  # saved as a view of what "transposed" views
     np.testing.assert_array_equal(found["transposed"], before)
@@ -51,7 +51,7 @@ def test_big_endian_files_are_read(tmp_path):
             swapped(array.tobytes(), array.itemsize),
             byteorder=b"big",
         )
-        np.testing.assert_array_equal(read_torch_file(path)["w"], array, strict=True)
+        np.testing.assert_array_equal(read_weights(path)["w"], array, strict=True)
 
 
 @pytest.mark.parametrize(("depth", "count"), [(20, 97), (32, 157)])
@@ -156,7 +156,7 @@ def test_a_poison_after_good_tensors_is_refused(tmp_path, monkeypatch):
     good = tensors(storage("FloatStorage", 4), (4,), (1,))
     path = write_zip(tmp_path / "a.pth", good[:-1] + b"0" + POISONS["posix.system"][2:])
     with pytest.raises(WeightsFileError, match=r"posix\.system"):
-        read_torch_file(path)
+        read_weights(path)
     assert not Path("ran").exists()
 
 
@@ -179,7 +179,7 @@ STAND_INS_CHANGED = {
 def test_a_pickle_cannot_change_the_stand_ins(tmp_path, what):
     path = write_zip(tmp_path / "a.pth", b"\x80\x02" + STAND_INS_CHANGED[what] + b".")
     with pytest.raises(WeightsFileError, match="tries to change"):
-        read_torch_file(path)
+        read_weights(path)
 
 
 FLOATS = storage("FloatStorage", 4)
@@ -224,14 +224,14 @@ MALFORMED = {
 def test_a_malformed_file_is_refused(tmp_path, what):
     pickled, message = MALFORMED[what]
     with pytest.raises(WeightsFileError, match=message):
-        read_torch_file(write_zip(tmp_path / "a.pth", pickled))
+        read_weights(write_zip(tmp_path / "a.pth", pickled))
 
 
 def test_the_same_tensor_is_read_where_it_is_within_bounds(tmp_path):
     data = np.arange(4, dtype=np.float32)
     pickled = tensors(FLOATS, (2, 2), (2, 1))
     for form, write in WRITERS.items():
-        found = read_torch_file(
+        found = read_weights(
             write(tmp_path / form, pickled.replace(FLOATS, legacy(form)), data.tobytes())
         )
         np.testing.assert_array_equal(found["w"], data.reshape(2, 2), strict=True)
@@ -245,10 +245,10 @@ def test_a_legacy_view_of_a_storage_starts_at_its_offset(tmp_path):
     view = FLOATS[:-2] + b"(" + text("1") + integer(1) + integer(2) + b"ttQ"
     data = np.arange(4, dtype=np.float32).tobytes()
     path = write_legacy(tmp_path / "a.th", tensors(view, (2,), (1,)), data)
-    np.testing.assert_array_equal(read_torch_file(path)["w"], np.array([1, 2], np.float32))
+    np.testing.assert_array_equal(read_weights(path)["w"], np.array([1, 2], np.float32))
     outside = write_legacy(tmp_path / "b.th", tensors(view, (3,), (1,)), data)
     with pytest.raises(WeightsFileError, match="reaches element 2 of a storage of 2"):
-        read_torch_file(outside)
+        read_weights(outside)
 
 
 def nested(content):
@@ -277,7 +277,7 @@ def nested(content):
 )
 def test_the_state_dict_is_found(tmp_path, content, names):
     path = write_zip(tmp_path / "a.pth", b"\x80\x02" + nested(content) + b".")
-    assert list(read_torch_file(path)) == names
+    assert list(read_weights(path)) == names
 
 
 def test_two_state_dicts_of_unknown_names_are_not_chosen_from(tmp_path):
@@ -286,13 +286,13 @@ def test_two_state_dicts_of_unknown_names_are_not_chosen_from(tmp_path):
     with pytest.raises(
         WeightsFileError, match="several entries hold tensors: 'student', 'teacher'"
     ):
-        read_torch_file(path)
+        read_weights(path)
 
 
 def test_compressed_members_are_refused(tmp_path):
     path = write_zip(tmp_path / "a.pth", tensors(FLOATS, (4,), (1,)), compression=8)
     with pytest.raises(WeightsFileError, match="compressed, which PyTorch never does"):
-        read_torch_file(path)
+        read_weights(path)
 
 
 def test_members_that_declare_too_much_are_refused(tmp_path, monkeypatch):
@@ -300,7 +300,7 @@ def test_members_that_declare_too_much_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Budget, "per_file_byte", 0)
     path = write_zip(tmp_path / "a.pth", tensors(FLOATS, (4,), (1,)))
     with pytest.raises(WeightsFileError, match="made to fill memory"):
-        read_torch_file(path)
+        read_weights(path)
 
 
 def test_a_tar_file_is_told_from_others(tmp_path):
@@ -319,4 +319,4 @@ def test_shared_values_that_expand_without_end_are_refused(tmp_path, form, level
     pickled = b"\x80\x02}(" + b")" + b"2\x86" * levels + b"Nu."
     path = WRITERS[form](tmp_path / "bomb.pth", pickled)
     with pytest.raises(WeightsFileError, match="expands to more than"):
-        read_torch_file(path)
+        read_weights(path)

@@ -10,7 +10,7 @@ import pytest
 
 from jaxcnn.models import create_model
 from jaxcnn.pretrained.formats import read_weights
-from jaxcnn.pretrained.mapping import fill, source_shapes
+from jaxcnn.pretrained.mapping import MappingError, fill, source_shapes
 from jaxcnn.pretrained.names import names_of
 
 SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[4] / "shared"))
@@ -105,7 +105,7 @@ def test_names_of_tensorflow_checkpoints(model, published):
 
 
 @pytest.mark.parametrize(
-    "model", ["efficientnet_lite0", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"]
+    "model", ["mobilenet_v1", "mobilenet_v3_small", "resnet18", "vgg11", "inception_v3"]
 )
 @pytest.mark.parametrize(
     "path",
@@ -114,9 +114,17 @@ def test_names_of_tensorflow_checkpoints(model, published):
         ("stage_9", "conv"),
         ("stage_5", "block_99", "attend", "conv"),
         ("stage_1", "block_2", "depthwise", "offset"),
+        ("inception_9", "a", "branch_1", "conv_1", "bn"),
     ],
 )
 def test_an_unknown_module_has_no_name(model, path):
     for names in names_of(model).values():
-        with pytest.raises((KeyError, ValueError)):
+        with pytest.raises(MappingError, match=f"no name is known for the layer {'/'.join(path)}"):
             names.module_name(path)
+
+
+@pytest.mark.parametrize("model", ["efficientnet_lite0", "mobilenet_v3_small"])
+def test_a_block_that_the_network_has_not_has_no_name(model):
+    path = ("stage_5", "block_99", "depthwise", "conv")
+    with pytest.raises(MappingError, match=r"stage_5/block_99/depthwise/conv; .* another size"):
+        names_of(model)["timm"].module_name(path)
