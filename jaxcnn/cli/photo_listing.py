@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.photos.dates import format_taken
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.indexing import IndexReport
+from jaxcnn.photos.photo_files import Trouble
 from jaxcnn.photos.ranking import Found, Hit
-from jaxcnn.photos.store import PhotoIndex
-from jaxcnn.photos.walk import Trouble
 
 _TROUBLES_SHOWN = 20
 _CLASSES_SHOWN = 8

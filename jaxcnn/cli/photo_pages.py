@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from jaxcnn.cli import command_line
 from jaxcnn.host.extras import require
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Query
-from jaxcnn.photos.store import PhotoIndex
 
 if TYPE_CHECKING:
     from flask import Flask

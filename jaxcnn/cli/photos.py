@@ -33,9 +33,10 @@ from jaxcnn.cli import command_line, help_text, photo_listing as listing, photo_
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.photos.dates import parse_since
+from jaxcnn.photos.index_format import default_index_path
+from jaxcnn.photos.index_reader import PhotoIndex
+from jaxcnn.photos.photo_files import digest, read_file
 from jaxcnn.photos.ranking import DEFAULT_LIMIT, DEFAULT_MIN_PROBABILITY, Found, Query, search
-from jaxcnn.photos.reading import digest, read_file
-from jaxcnn.photos.store import PhotoIndex, default_index_path
 
 _INDEX = flags.DEFINE_string("index", None, f"file of the index; default {default_index_path()}.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "label with this trained run, its folder.")
@@ -117,7 +118,7 @@ def _index_path() -> Path:
 
 def _index(words: list[str]) -> int:
     from jaxcnn.photos.labelling import load_labeller  # not for searches, which are to be quick
-    from jaxcnn.photos.updating import check_folders, update_file
+    from jaxcnn.photos.updating import check_folders, update_index
 
     if _WORKDIR.value and _WEIGHTS.value:
         raise ValueError("--workdir and --weights exclude each other; give one.")
@@ -128,7 +129,7 @@ def _index(words: list[str]) -> int:
     bar = tqdm(unit="photo", desc="index", disable=None, smoothing=0.1)
     started = time.perf_counter()
     with SignalWatch() as watch, bar:
-        report = update_file(
+        report = update_index(
             _index_path(),
             folders,
             lambda held: load_labeller(

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from jaxcnn import pretrained
-from jaxcnn.photos.store import NetworkRecord
+from jaxcnn.photos.index_format import NetworkRecord
 from jaxcnn.pretrained.labels import label_names, wordnet_ids
 from jaxcnn.runs.classifier import Classifier
 

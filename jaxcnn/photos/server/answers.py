@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Hit, Query
 from jaxcnn.photos.server.advice import (
     MAX_SHOWN,
@@ -20,7 +21,6 @@ from jaxcnn.photos.server.advice import (
 )
 from jaxcnn.photos.server.library import Likeness, PhotoLibrary, as_text
 from jaxcnn.photos.server.query import PageQuery
-from jaxcnn.photos.store import PhotoIndex
 from jaxcnn.photos.words import UnknownWordError
 
 PAGE_SIZE = 60  # a multiple of each number of columns that photos.css has

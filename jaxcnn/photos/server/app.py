@@ -10,6 +10,8 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.host.text import counted
+from jaxcnn.photos.index_format import PhotoIndexError
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.server.answers import (
     NotCachedError,
@@ -23,7 +25,6 @@ from jaxcnn.photos.server.guards import guard
 from jaxcnn.photos.server.library import NetworkChangedError, PhotoLibrary
 from jaxcnn.photos.server.query import MAX_WORDS, PageQuery, read_query
 from jaxcnn.photos.server.safe_files import PhotoGoneError
-from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
 from jaxcnn.photos.words import UnknownWordError
 from jaxcnn.runs.report import embed_picture
 from jaxcnn.runs.report.page import render_page

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Query
 from jaxcnn.photos.server.advice import summarize
 from jaxcnn.photos.server.answers import Tile, make_tiles
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.photos.server.thumbnails import make_thumbnail
-from jaxcnn.photos.store import PhotoIndex
 from jaxcnn.runs.report.embedding import embed_picture
 from jaxcnn.runs.report.page import render_page, write_page
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from jaxcnn.data.decode import DecodeError, decode_image
 from jaxcnn.data.encode import encode_image
+from jaxcnn.photos.index_reader import Columns, Photo, PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.ranking import Found, Query, search
 from jaxcnn.photos.server.cache import Cache
@@ -18,7 +19,6 @@ from jaxcnn.photos.server.explain import Explain
 from jaxcnn.photos.server.overlay import Overlay, draw_overlay
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.photos.server.thumbnails import make_thumbnail
-from jaxcnn.photos.store import Columns, Photo, PhotoIndex
 
 _MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
 _CACHED_THUMBNAIL_BYTES = 64 * 2**20
