@@ -1,11 +1,10 @@
 """The web application: an index of photos, searched and looked at in a browser."""
 
+import functools
 import importlib.resources
-import json
 from collections.abc import Mapping
-from typing import Any
 
-from flask import Flask, Response, abort, redirect, request, send_file
+from flask import Flask, Response, abort, jsonify, redirect, request, send_file
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jaxcnn.data.decode import DecodeError
@@ -14,7 +13,6 @@ from jaxcnn.photos.index_format import PhotoIndexError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.server.answers import (
-    NotCachedError,
     answer_page,
     answer_tiles,
     common_labels,
@@ -22,7 +20,7 @@ from jaxcnn.photos.server.answers import (
 )
 from jaxcnn.photos.server.explain import Explain
 from jaxcnn.photos.server.guards import guard
-from jaxcnn.photos.server.library import NetworkChangedError, PhotoLibrary
+from jaxcnn.photos.server.library import NetworkChangedError, NotCachedError, PhotoLibrary
 from jaxcnn.photos.server.query import MAX_WORDS, PageQuery, read_query
 from jaxcnn.photos.server.safe_files import PhotoGoneError
 from jaxcnn.photos.words import UnknownWordError
@@ -71,7 +69,7 @@ def create_app(
     _add_static(app)
     app.register_error_handler(HTTPException, _tell)
     for kind, status in _MISTAKES.items():
-        app.register_error_handler(kind, _teller(status))
+        app.register_error_handler(kind, functools.partial(_problem, status))
     return app
 
 
@@ -112,20 +110,20 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
         name = file.filename or "the photo"
         url = PageQuery(like=library.drop(file.read(), name)).url()
         if request.accept_mimetypes.best == "application/json":
-            return _json({"url": url})
+            return jsonify(url=url)
         return redirect(url, 303)  # type: ignore[return-value]
 
 
 def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
     @app.get("/thumbnail/<int:photo_id>")
     def thumbnail(photo_id: int) -> Response:
-        response = Response(library.thumbnail(_id(photo_id)), content_type="image/jpeg")
+        response = Response(library.thumbnail(photo_id), content_type="image/jpeg")
         response.headers["Cache-Control"] = "private, max-age=300"
         return response
 
     @app.get("/photo/<int:photo_id>")
     def photo(photo_id: int) -> Response:
-        found = library.original(_id(photo_id))
+        found = library.original(photo_id)
         response = send_file(found.file, mimetype=found.content_type)
         response.content_length = found.size
         response.headers["Content-Security-Policy"] = _PHOTO_POLICY
@@ -135,9 +133,9 @@ def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
     def overlay(photo_id: int, class_id: int) -> Response:
         if class_id >= len(library.index.network.class_names):
             abort(404, "the network has no such class.")
-        found = library.overlay(_id(photo_id), class_id)
+        found = library.overlay(photo_id, class_id)
         drawn = embed_picture(found.map_png, alt="").source
-        return _json({"map": drawn, "words": found.words, "above": found.is_low})
+        return jsonify(map=drawn, words=found.words, above=found.is_low)
 
 
 def _add_static(app: Flask) -> None:
@@ -170,43 +168,26 @@ def _query() -> PageQuery:
         abort(400, str(mistake))
 
 
-def _id(photo_id: int) -> int:
-    if photo_id >= 2**63:  # more than SQLite can hold
-        abort(404, "there is no such photo in the index.")
-    return photo_id
-
-
 def _probability_choices(query: PageQuery) -> list[tuple[str, str]]:
     values = sorted({*_PROBABILITIES, query.min_probability})
     return [(f"{value:g}", f"{100 * value:g} %") for value in values]
 
 
-def _json(facts: object) -> Response:
-    return Response(json.dumps(facts), content_type="application/json")
-
-
-def _teller(status: int) -> Any:
-    def tell(error: Exception) -> Response:
-        return _problem(str(error), status)
-
-    return tell
-
-
 def _tell(error: HTTPException) -> Response:
-    status = error.code or 500
     text = error.description or error.name
     if isinstance(error, RequestEntityTooLarge):
         limit = request.max_content_length or 0
         text = f"the upload is too large; at most {limit / 1e6:.0f} MB are read."
-    response = _problem(text, status)
+    response = _problem(error.code or 500, text)
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value  # Allow, where the method was wrong
     return response
 
 
-def _problem(text: str, status: int) -> Response:
+def _problem(status: int, reason: object) -> Response:
     """Tell what is wrong: as a page to a person, as plain text to the page's own script."""
+    text = str(reason)
     text = text[:1].upper() + text[1:]
     if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
         return Response(text, status, content_type="text/plain; charset=utf-8")
