@@ -109,3 +109,17 @@ def duration(seconds: float) -> str:
 def first_line(error: Exception) -> str:
     """Write the beginning of an error's message; its type where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write cells as lines whose columns are aligned to the left.
+
+    Example:
+      >>> table([("name", "size"), ("resnet18", "44.7")])
+      ['name      size', 'resnet18  44.7']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -102,10 +102,12 @@ class PhotoIndex:
         found = {row[0]: _photo(row) for row in rows}
         return [found[photo_id] for photo_id in ids if photo_id in found]
 
-    def find_content(self, content: bytes) -> Photo | None:
-        """Find a photo by the digest of its file, see `photo_files.digest`."""
-        rows = self._rows(f"{_PHOTO} WHERE content = ? ORDER BY id LIMIT 1", content)
-        return _photo(rows[0]) if rows else None
+    def find_vector(self, content: bytes) -> np.ndarray | None:
+        """Read the vector of a photo by the digest of its file, see `photo_files.digest`."""
+        rows = self._rows(
+            "SELECT vector FROM photos JOIN vectors USING (id) WHERE content = ? LIMIT 1", content
+        )
+        return unpack_vector(rows[0][0]) if rows else None
 
     def vector(self, photo_id: int) -> np.ndarray | None:
         """Read the (D,) float32 feature vector of a photo, of length 1; None if it is not there."""

@@ -8,7 +8,6 @@ moved. A stop at any moment loses the batch under way at most: the next run goes
 import collections
 import contextlib
 import dataclasses
-import functools
 import itertools
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -95,13 +94,9 @@ class FolderIndexer:
         self._writer.commit()
 
     def _label_new(self, folder: bytes) -> None:
-        read = functools.partial(
-            read_photo,
-            preprocess=self._labeller.preprocess,
-            is_known=self._writer.find_content,
-        )
+        preprocess, is_known = self._labeller.preprocess, self._writer.find_content
         photos = in_order_ahead(
-            read,
+            lambda file: read_photo(file, preprocess, is_known),
             self._news(folder),
             num_workers=self._num_workers,
             num_ahead=_BATCHES_AHEAD * self._labeller.batch_size,
@@ -137,7 +132,7 @@ class FolderIndexer:
             if isinstance(found, Trouble):
                 self._note_trouble(found)
             elif reason := self._writer.find_trouble(found):
-                self._note_trouble(Trouble(found.path, reason, False, *found[1:]))
+                self._note_trouble(Trouble(found.path, reason, *found[1:]))
             elif not self._is_unchanged(found):
                 yield found
 
@@ -161,7 +156,7 @@ class FolderIndexer:
             photo = read_photo(photo.file, self._labeller.preprocess)
         if photo.error and photo.content:
             self._writer.forget(photo.file.path)
-            self._note_trouble(Trouble(photo.file.path, photo.error, False, *photo.file[1:]))
+            self._note_trouble(Trouble(photo.file.path, photo.error, *photo.file[1:]))
             return
         if photo.error:  # not even read: another time it may be, and labels stay
             self._note_trouble(Trouble(photo.file.path, photo.error))

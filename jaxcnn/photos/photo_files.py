@@ -44,8 +44,7 @@ class Trouble(NamedTuple):
 
     path: bytes
     reason: str
-    is_folder: bool = False  # what lies in it is unknown, not gone
-    size: int | None = None
+    size: int | None = None  # of a file that need not be tried again while it is the same
     mtime_ns: int | None = None
 
 
@@ -74,7 +73,7 @@ def walk(root: bytes, seen: Seen | None = None) -> Iterator[PhotoFile | Trouble]
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            yield Trouble(folder, f"the folder cannot be read: {reason_of(error)}", is_folder=True)
+            yield Trouble(folder, f"the folder cannot be read: {reason_of(error)}")
             continue
         inner = []
         for entry in entries:
@@ -114,7 +113,7 @@ def about_file(path: bytes) -> PhotoFile | Trouble | None:
     if suffix in _FOREIGN:
         name = os.fsdecode(suffix)[1:].upper()
         why = f"{name} photos cannot be decoded here; keep a JPEG copy beside it"
-        return Trouble(path, why, size=found.st_size, mtime_ns=found.st_mtime_ns)
+        return Trouble(path, why, found.st_size, found.st_mtime_ns)
     return PhotoFile(path, found.st_size, found.st_mtime_ns)
 
 

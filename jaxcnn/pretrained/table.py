@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from importlib import resources
 
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.text import table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,11 +125,7 @@ def format_table(rows: Iterable[Weights]) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    return "\n".join(table(cells))
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """From photo to label in three lines, with nothing but a checkpoint."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -246,26 +247,19 @@ def load_best(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
     Raises:
       CheckpointError: if there is no checkpoint, or it is damaged.
     """
-    store = CheckpointStore(_checkpoint_folder(workdir))
-    try:
+    with contextlib.closing(CheckpointStore(_checkpoint_folder(workdir))) as store:
         metadata = store.metadata()
-        config = _config_of(metadata, workdir)
+        try:
+            config = config_lib.from_json(metadata["config"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{workdir} holds checkpoints, but not of the best network of this version "
+                f"({error}); give the run's folder, or its checkpoints/best."
+            ) from error
         model = build.build_model(config, len(metadata["class_names"]))
         found = store.restore(build.variable_shapes(config, model))
-    finally:
-        store.close()
     assert found is not None  # `metadata` raises where there is no checkpoint
     return config, found.state, metadata["class_names"]
-
-
-def _config_of(metadata: dict[str, Any], workdir: Path) -> TrainConfig:
-    try:
-        return config_lib.from_json(metadata["config"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{workdir} holds checkpoints, but not of the best network of this version ({error}); "
-            "give the run's folder, or its checkpoints/best."
-        ) from error
 
 
 def _member_folders(path: Path) -> list[Path]:

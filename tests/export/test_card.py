@@ -72,6 +72,8 @@ def summary_of(names):
 
 
 ABOUT = {
+    "num_members": 1,
+    "num_parameters": 1234,
     "input": {"shape": ["b", 19, 19, 3], "dtype": "uint8"},
     "output": {"shape": ["b", 10], "dtype": "float32"},
     "programs": {

@@ -49,7 +49,7 @@ def reduce_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
         return functools.reduce(jnp.add, tiles)
     if windows.are_tiles:
         return _max_of_tiles(_cut_to_tiles(x, windows, -jnp.inf), windows.size)
-    return _max_of_phases(_pad_to_phases(x, windows, -jnp.inf), windows)
+    return _max_of_phases(pad_to_phases(x, windows, -jnp.inf), windows)
 
 
 def _cut_to_tiles(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
@@ -97,7 +97,7 @@ def _max_of_tiles_jvp(
     return _max_of_tiles(x, size), picked.sum(axis=(-4, -2))
 
 
-def _pad_to_phases(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
+def pad_to_phases(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
     """Pad `x`, so that it has whole strides and every window lies in it."""
     edges = []
     for n, k, step, count, (low, _) in zip(
@@ -114,7 +114,7 @@ def _pad_to_phases(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
     return lax.pad(x, jnp.asarray(fill, x.dtype), [whole] * (x.ndim - 3) + edges + [whole])
 
 
-def _slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
+def slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
     """Gather the pixels at each position of the windows, in row-major order."""
     (rows, columns), (height, width) = windows.strides, windows.counts
     last = ((height - 1) * rows + 1, (width - 1) * columns + 1)
@@ -126,11 +126,11 @@ def _slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_of_phases(x: jax.Array, windows: Windows) -> jax.Array:
-    return functools.reduce(jnp.maximum, _slices_of_windows(x, windows))
+    return functools.reduce(jnp.maximum, slices_of_windows(x, windows))
 
 
 def _max_of_phases_forward(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
-    return _max_of_phases(x, windows), _index_of_first_max(_slices_of_windows(x, windows))
+    return _max_of_phases(x, windows), _index_of_first_max(slices_of_windows(x, windows))
 
 
 def _max_of_phases_backward(

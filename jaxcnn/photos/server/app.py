@@ -30,7 +30,6 @@ from jaxcnn.runs.report.page import render_page
 MAX_UPLOAD_BYTES = 64 * 2**20
 _PACKAGE = "jaxcnn.photos.server"
 _PROBABILITIES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9)
-_STATIC = {"photos.css": "text/css", "photos.js": "text/javascript"}
 # A photo is a document of its own where it is opened: nothing in it may run.
 _PHOTO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _MISTAKES: Mapping[type[Exception], int] = {
@@ -61,12 +60,11 @@ def create_app(
     Returns:
       A WSGI application, to be served on loopback alone: its answers are for one person.
     """
-    app = Flask(__name__, static_folder=None, template_folder=None)
+    app = Flask(__name__, static_folder="static", template_folder=None)
     guard(app, max_upload_bytes=max_upload_bytes)
     library = PhotoLibrary(index, labeller, explain)
     _add_pages(app, library, max_upload_bytes)
     _add_pictures(app, library)
-    _add_static(app)
     app.register_error_handler(HTTPException, _tell)
     for kind, status in _MISTAKES.items():
         app.register_error_handler(kind, functools.partial(_problem, status))
@@ -96,6 +94,11 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
             max_upload_bytes=max_upload_bytes,
             **facts,
         )
+
+    @app.get("/static/base.css")  # the one file that the page has in common with a run's page
+    def base_style() -> Response:
+        templates = importlib.resources.files("jaxcnn.runs.report") / "templates"
+        return Response((templates / "style.css").read_bytes(), mimetype="text/css")
 
     @app.get("/tiles")
     def tiles() -> str:
@@ -136,20 +139,6 @@ def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
         found = library.overlay(photo_id, class_id)
         drawn = embed_picture(found.map_png, alt="").source
         return jsonify(map=drawn, words=found.words, above=found.is_low)
-
-
-def _add_static(app: Flask) -> None:
-    files = importlib.resources.files(_PACKAGE) / "static"
-    texts = {name: ((files / name).read_bytes(), kind) for name, kind in _STATIC.items()}
-    base = importlib.resources.files("jaxcnn.runs.report") / "templates" / "style.css"
-    texts["base.css"] = (base.read_bytes(), "text/css")
-
-    @app.get("/static/<name>")
-    def static(name: str) -> Response:
-        if name not in texts:
-            abort(404)
-        data, kind = texts[name]
-        return Response(data, content_type=f"{kind}; charset=utf-8")
 
 
 def describe_index(index: PhotoIndex) -> str:
