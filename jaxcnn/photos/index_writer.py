@@ -164,14 +164,8 @@ class IndexWriter:
     def move(self, photo: ReadPhoto, known: Row) -> None:
         """Note that a photo lies elsewhere now; it keeps its id."""
         self.forget(photo.file.path)
-        self._write(
-            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, taken = ?, taken_by_exif = ? "
-            "WHERE id = ?",
-            *photo.file,
-            photo.taken,
-            photo.taken_by_exif,
-            known.photo_id,
-        )
+        self._write("UPDATE photos SET path = ? WHERE id = ?", photo.file.path, known.photo_id)
+        self.copy(photo, known)
 
     def forget(self, path: bytes) -> None:
         """Remove a photo, or the note that it cannot be read."""
@@ -203,8 +197,7 @@ class IndexWriter:
     def commit(self) -> None:
         """Make lasting what was written."""
         with self._locked() as connection:
-            if connection.in_transaction:
-                connection.execute("COMMIT")
+            connection.commit()
 
     def _put(self, photo: ReadPhoto, labels: bytes, vector: bytes) -> None:
         self.forget_trouble(photo.file.path)
