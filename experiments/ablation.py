@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from jaxcnn.cli import command_line, help_text, train
+from jaxcnn.cli import command_line, help_formatter, train
 from jaxcnn.host.files import read_rows
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.plots import plot_comparison_curves
@@ -35,7 +35,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 command_line.define_setting_flags()
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder for the runs, one sub-folder each.")
-help_text.group("run", "workdir")
+help_formatter.group("run", "workdir")
 
 
 def main(words: list[str]) -> None:
@@ -45,8 +45,7 @@ def main(words: list[str]) -> None:
         if not _WORKDIR.value:
             raise ValueError("--workdir is missing: a folder for the runs.")
         config = command_line.read_settings()
-        for line in command_line.prepare():
-            print(line)
+        command_line.prepare()
         folder = Path(_WORKDIR.value)
         runs = {name: _run(config, folder, name) for name in VARIANTS}
     except Interrupted as stop:

@@ -31,7 +31,7 @@ from experiments.benchmarks.rows import (
     parse_networks,
     scaling_rows,
 )
-from jaxcnn.cli import command_line, help_text
+from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
 
@@ -77,15 +77,16 @@ _NAMES = (
     *("networks", "modes", "batch_sizes", "dtype", "contestants", "rounds", "seconds", "scaling"),
     *("pipelines", "photos", "peaks", "torch_python", "limit_minutes", "json", "chart"),
 )
-help_text.group("benchmark", *_NAMES)
+help_formatter.group("benchmark", *_NAMES)
 
 
 def main(words: list[str]) -> None:
     """Measure as the flags say, print the tables and write the files."""
+    del words
     # Told to end, it ends its workers first, as at Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        plan = _read_plan(words)
+        plan = _read_plan()
         report = session.measure(plan)
     except (ValueError, OSError) as mistake:
         command_line.refuse(mistake)
@@ -94,8 +95,7 @@ def main(words: list[str]) -> None:
     print(session.text(plan, report))
 
 
-def _read_plan(words: list[str]) -> session.Plan:
-    command_line.check_no_words(words)
+def _read_plan() -> session.Plan:
     networks = None if _NETWORKS.value is None else parse_networks(_NETWORKS.value)
     for name, _ in networks or ():
         if name not in list_models():

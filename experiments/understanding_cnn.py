@@ -19,7 +19,7 @@ from experiments.lessons import LESSONS
 from experiments.lessons.course import Course
 from experiments.lessons.page import make_page
 from jaxcnn import pretrained
-from jaxcnn.cli import command_line, help_text
+from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import duration
 
@@ -48,21 +48,20 @@ _ONLY = flags.DEFINE_list(
 )
 
 _NAMES = ("out", "data_dir", "weights", "seed", "only")
-help_text.group("lessons", *_NAMES)
+help_formatter.group("lessons", *_NAMES)
 
 
 def main(words: list[str]) -> None:
     """Write the page that the flags ask for."""
+    del words
     started = time.perf_counter()
     try:
-        command_line.check_no_words(words)
         if not _OUT.value:
             raise ValueError("--out is missing: give the folder that the page goes to.")
         for name in _ONLY.value:
             if name not in _KNOWN:
                 raise unknown_name("figure", name, _KNOWN)
-        for line in command_line.prepare():
-            print(line)
+        command_line.prepare()
         folder = Path(_OUT.value)
         if _WEIGHTS.value not in (None, "none"):
             pretrained.describe(_WEIGHTS.value)  # refuses a name that is unknown

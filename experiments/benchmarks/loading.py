@@ -18,7 +18,7 @@ from experiments.benchmarks.table import number, spread, times
 from experiments.benchmarks.workers import Worker
 from jaxcnn.data.drawn_pets import draw_pet
 from jaxcnn.data.workers import usable_cores
-from jaxcnn.host.text import aligned
+from jaxcnn.host.text import in_columns
 
 logger = logging.getLogger(__name__)
 
@@ -124,4 +124,4 @@ def pipeline_table(result: Mapping[str, Any]) -> str:
     for name, entry in result["contestants"].items():
         if name not in speeds:
             lines.append(f"  {PIPELINES[name]}: {reason_of(entry)}")
-    return "\n".join(aligned(lines))
+    return "\n".join(in_columns(lines, left=1))

@@ -10,7 +10,7 @@ from experiments.benchmarks.results import CONTESTANTS, reason_of, speeds_of
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.table import mebibytes, number
 from experiments.benchmarks.workers import WorkerError
-from jaxcnn.host.text import aligned
+from jaxcnn.host.text import in_columns
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def scaling_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 figures += ["-", "-"]
                 reasons.append(f"{title}: {CONTESTANTS[name]}: {reason_of(entry)}")
         lines.append([title, *figures])
-    return "\n".join(aligned([*lines, *reasons]))
+    return "\n".join(in_columns([*lines, *reasons], left=1))
 
 
 def epoch_table(epochs: Sequence[Mapping[str, Any]]) -> str:
@@ -98,4 +98,4 @@ def epoch_table(epochs: Sequence[Mapping[str, Any]]) -> str:
         else:
             outcome = [epoch["reason"], "-"]
         lines.append([title, f"{epoch['num_images']:,}", *outcome])
-    return "\n".join(aligned(lines))
+    return "\n".join(in_columns(lines, left=1))

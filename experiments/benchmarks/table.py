@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.benchmarks.results import CONTESTANTS, Speed, ratios, reason_of, shown, speeds_of
 from experiments.benchmarks.rows import Row
-from jaxcnn.host.text import aligned
+from jaxcnn.host.text import in_columns
 
 _HEADINGS = (
     "",
@@ -41,7 +41,7 @@ def speed_table(rows: Sequence[Mapping[str, Any]], *, peak_gflops: float | None 
                 lines.append([label, *_figures(row, name, speeds[name], peak_gflops)])
             else:
                 lines.append(f"{label}: {reason_of(row['contestants'][name])}")
-    return "\n".join(aligned(lines))
+    return "\n".join(in_columns(lines, left=1))
 
 
 def _figures(

@@ -53,15 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _usage() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
-    return "\n".join(
-        [
-            "Train, test and use image classifiers.",
-            "",
-            "usage: jaxcnn COMMAND [--flag=value ...]",
-            "",
-            *lines,
-            "",
-            "jaxcnn COMMAND --help shows a command's flags.",
-        ]
+    lines = "".join(f"  {name:<{width}}  {text}\n" for name, text in COMMANDS.items())
+    return (
+        "Train, test and use image classifiers.\n\n"
+        f"usage: jaxcnn COMMAND [--flag=value ...]\n\n{lines}\n"
+        "jaxcnn COMMAND --help shows a command's flags."
     )

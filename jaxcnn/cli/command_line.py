@@ -1,6 +1,7 @@
 """What the commands share: flags made from settings, help in groups, mistakes in one line."""
 
 import dataclasses
+import functools
 import io
 import logging
 import os
@@ -8,16 +9,19 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from absl import app, flags, logging as absl_logging
 from tqdm import tqdm
 
-from jaxcnn.cli import help_text
+from jaxcnn.cli import help_formatter
 from jaxcnn.host.processes import end_processes, is_first, start_processes
 from jaxcnn.host.start import prepare_process
 from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
+
+logger = logging.getLogger(__name__)
 
 _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
@@ -33,10 +37,41 @@ _COMPILATION_CACHE = flags.DEFINE_bool(
     "cache compiled programs in the user's cache folder, or in the one that the environment's "
     "JAX_COMPILATION_CACHE_DIR names, so that the next start need not compile them.",
 )
-help_text.group("machine", "reuse_memory", "compilation_cache")
+help_formatter.group("machine", "reuse_memory", "compilation_cache")
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read whole numbers separated by commas; an empty text is none.
+
+    Example:
+      >>> whole_numbers("256,128"), whole_numbers("")
+      ((256, 128), ())
+    """
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(
+            f"expected whole numbers separated by commas, e.g. 256,128; got {text!r}."
+        ) from None
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Read numbers separated by commas.
+
+    Example:
+      >>> numbers("0.5, 0.25")
+      (0.5, 0.25)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"expected numbers separated by commas, e.g. 0.5,0.4,0.3; got {text!r}."
+        ) from None
+
 
 # Settings that are neither text nor one number.
-_PARSERS: Mapping[str, Callable[[str], Any]]
+_PARSERS = {"dense_widths": whole_numbers, "pixel_mean": numbers, "pixel_std": numbers}
 
 
 def define_process_flags() -> None:
@@ -49,7 +84,7 @@ def define_process_flags() -> None:
     )
     flags.DEFINE_integer("num_processes", None, "processes that train together.")
     flags.DEFINE_integer("process_id", None, "number of this process, from 0.")
-    help_text.group("machine", "coordinator_address", "num_processes", "process_id")
+    help_formatter.group("machine", "coordinator_address", "num_processes", "process_id")
 
 
 def define_setting_flags(**choices: Sequence[str]) -> None:
@@ -65,7 +100,7 @@ def define_setting_flags(**choices: Sequence[str]) -> None:
             text += f" Known: {', '.join(choices[name])}."
         flag_definer(hints[name])(name, field.default, text)
     for group, settings in GROUPS.items():
-        help_text.group(group, *(field.name for field in dataclasses.fields(settings)))
+        help_formatter.group(group, *(field.name for field in dataclasses.fields(settings)))
 
 
 def setting_types() -> dict[str, Any]:
@@ -108,44 +143,11 @@ def read_settings() -> TrainConfig:
     return make_config(**values)
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Read whole numbers separated by commas; an empty text is none.
+def prepare(say: Callable[[str], object] = logger.info) -> None:
+    """Prepare the process as the flags say, before the first array.
 
-    Example:
-      >>> whole_numbers("256,128"), whole_numbers("")
-      ((256, 128), ())
-    """
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(
-            f"expected whole numbers separated by commas, e.g. 256,128; got {text!r}."
-        ) from None
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    """Read numbers separated by commas.
-
-    Example:
-      >>> numbers("0.5, 0.25")
-      (0.5, 0.25)
-    """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(
-            f"expected numbers separated by commas, e.g. 0.5,0.4,0.3; got {text!r}."
-        ) from None
-
-
-_PARSERS = {"dense_widths": whole_numbers, "pixel_mean": numbers, "pixel_std": numbers}
-
-
-def prepare() -> list[str]:
-    """Prepare the process as the flags say; to be called before the first array.
-
-    Returns:
-      Lines to print about what was done; none where another process prints them.
+    Args:
+      say: called with each line about what was done.
 
     Raises:
       ValueError: if the flags about processes do not fit.
@@ -157,7 +159,8 @@ def prepare() -> list[str]:
     if names[0] in flags.FLAGS:
         started = start_processes(*(flags.FLAGS[name].value for name in names))
         lines += filter(None, [started])
-    return [in_flags(line) for line in lines] if is_first() else []
+    for line in lines:
+        say(line)
 
 
 class _Lines(logging.Handler):
@@ -173,8 +176,8 @@ class _Lines(logging.Handler):
             self._stream.flush()
 
 
-def show_log(stream: TextIO) -> None:
-    """Print what the library and the studies log for their user, once."""
+def _show_log(stream: TextIO) -> None:
+    """Print what the library, its commands and the studies log for their user, once."""
     for name in ("jaxcnn", "experiments"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
@@ -182,23 +185,18 @@ def show_log(stream: TextIO) -> None:
         logger.handlers = [_Lines(stream)]
 
 
-def check_no_words(words: Sequence[str]) -> None:
-    """Refuse words beside the flags.
-
-    Args:
-      words: what stands beside the flags, the program's name first.
+def check_folder_of(path: Path | str) -> None:
+    """Refuse a file to write whose folder is not there, before any work is done.
 
     Raises:
-      ValueError: if there is any.
+      ValueError: if it is not.
     """
-    if len(words) > 1:
-        raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"{path} cannot be written: {Path(path).parent} is no folder.")
 
 
 def refuse(message: object) -> NoReturn:
     """End the program for a mistake that its user can mend: one line, status 2."""
-    if isinstance(message, BrokenPipeError):  # an OSError, but no mistake: `run` ends quietly
-        raise message
     end_processes(f"error: {in_flags(str(message))}", _USAGE_STATUS)
 
 
@@ -239,33 +237,48 @@ def run(
     doc: str | None,
     *,
     common: Sequence[str] = (),
+    takes_words: bool = False,
     answers: bool = False,
     **options: Any,
 ) -> NoReturn:
     """Parse the flags and run `main` with what stands beside them.
 
+    A ValueError or an OSError of `main` is a mistake that its user can mend, see `refuse`.
+
     Args:
       main: takes the words of the command line that are no flags, the program's name first.
       doc: what the program does, with examples: the head of its help.
       common: names of the flags that --help shows.
+      takes_words: whether words may stand beside the flags.
       answers: whether standard output is for answers alone; what the library logs then goes to
         standard error.
-      **options: as for `help_text.show`.
+      **options: those of `help_formatter.show`.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
     absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
-    show_log(sys.stderr if answers else sys.stdout)
+    _show_log(sys.stderr if answers else sys.stdout)
     try:
-        if asked := help_text.asked_for(sys.argv[1:]):
-            help_text.show(doc or "", () if asked == "--helpfull" else common, **options)
+        if asked := help_formatter.asked_for(sys.argv[1:]):
+            help_formatter.show(doc or "", () if asked == "--helpfull" else common, **options)
             sys.exit(0)
-        app.run(main, flags_parser=_parse)
+        app.run(functools.partial(_run_main, main, takes_words), flags_parser=_parse)
     except BrokenPipeError:  # the reader of the output has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED_STATUS)
+
+
+def _run_main(main: Callable[[list[str]], Any], takes_words: bool, words: list[str]) -> None:
+    try:
+        if len(words) > 1 and not takes_words:
+            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
+        main(words)
+    except BrokenPipeError:  # an OSError, but no mistake: `run` ends quietly
+        raise
+    except (ValueError, OSError) as mistake:
+        refuse(mistake)
 
 
 def _parse(arguments: list[str]) -> list[str]:

@@ -12,13 +12,12 @@ predict.py, which labels photos with it, class_names.json, export.json (shapes, 
 versions), requirements.txt and MODEL_CARD.md.
 """
 
-import sys
 from pathlib import Path
 
 from absl import flags
 
 from jaxcnn import export
-from jaxcnn.cli import command_line, help_text, network_flags
+from jaxcnn.cli import command_line, help_formatter, network_flags
 from jaxcnn.runs.classifier import Classifier
 
 _OUT = flags.DEFINE_string(
@@ -32,31 +31,25 @@ _FORMAT = flags.DEFINE_list(
 _TITLE = flags.DEFINE_string("title", None, "of the model card; default the network's name.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace an export that is there.")
 _NAMES = ("out", "format", "title", "overwrite")
-help_text.group("export", *_NAMES)
+help_formatter.group("export", *_NAMES)
 
 
 def main(words: list[str]) -> None:
     """Export the network that the flags name."""
-    try:
-        if len(words) > 1:
-            raise ValueError(f"{words[1]!r} is no flag; the run is named by --workdir.")
-        export.check_formats(_FORMAT.value)
-        if _OUT.value or network_flags.workdir():
-            export.check_free(_out(), overwrite=_OVERWRITE.value)
-        about_process = command_line.prepare()
-        classifier = network_flags.load_classifier()
-        for line in about_process:
-            print(line, file=sys.stderr)
-        export.export_classifier(
-            classifier,
-            _out(classifier),
-            formats=_FORMAT.value,
-            workdir=network_flags.workdir(),
-            title=_TITLE.value,
-            overwrite=_OVERWRITE.value,
-        )
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
+    if len(words) > 1:
+        raise ValueError(f"{words[1]!r} is no flag; the run is named by --workdir.")
+    export.check_formats(_FORMAT.value)
+    if _OUT.value or network_flags.workdir():
+        export.check_free(_out(), overwrite=_OVERWRITE.value)
+    classifier = network_flags.load_classifier()
+    export.export_classifier(
+        classifier,
+        _out(classifier),
+        formats=_FORMAT.value,
+        workdir=network_flags.workdir(),
+        title=_TITLE.value,
+        overwrite=_OVERWRITE.value,
+    )
     print(f"written to {_out(classifier)}; try: python {_out(classifier)}/predict.py photo.jpg")
 
 
@@ -72,4 +65,4 @@ def _out(classifier: Classifier | None = None) -> Path:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES))
+    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES), takes_words=True)

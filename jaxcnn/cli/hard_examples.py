@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxcnn.cli import command_line, help_text
+from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.metrics.per_example_gradients import explain_noise_scale
 from jaxcnn.runs import hard_examples
 from jaxcnn.runs.folder import Workdir
@@ -45,23 +45,15 @@ _CSV = flags.DEFINE_string(
     "csv", None, "where the table goes; RUN/hard_examples.csv if it is not given."
 )
 _NAMES = ("workdir", "score", "weights", "gradients", "count", "csv")
-help_text.group("ranking", *_NAMES)
+help_formatter.group("ranking", *_NAMES)
 
 
 def main(words: list[str]) -> None:
     """Rank the training photos of the run that the flags name."""
-    try:
-        command_line.check_no_words(words)
-        if not _WORKDIR.value:
-            raise ValueError("--workdir is missing: give the folder of a run.")
-        for line in command_line.prepare():
-            print(line)
-        _rank(Workdir(Path(_WORKDIR.value)))
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
-
-
-def _rank(folder: Workdir) -> None:
+    if not _WORKDIR.value:
+        raise ValueError("--workdir is missing: give the folder of a run.")
+    command_line.prepare()
+    folder = Workdir(Path(_WORKDIR.value))
     started = time.perf_counter()
     found, split = hard_examples.find_hard_examples(
         folder.path, score=_SCORE.value, gradients=_GRADIENTS.value, weights=_WEIGHTS.value

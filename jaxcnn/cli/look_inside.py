@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from jaxcnn.cli import command_line, help_text, network_flags
+from jaxcnn.cli import command_line, help_formatter, network_flags
 from jaxcnn.cli.predict import find_photos
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.decode import DecodeError
@@ -51,21 +51,15 @@ _METHOD = flags.DEFINE_string(
     "method", "auto", f"how to lay out the map of photos. Known: {', '.join(METHODS)}."
 )
 _NAMES = ("out", "class_name", "stage", "steps", "data", "max_photos", "method")
-help_text.group("pictures", *_NAMES)
+help_formatter.group("pictures", *_NAMES)
 
 
 def main(words: list[str]) -> None:
     """Look at the photos that the command line names, and at the run's data."""
-    try:
-        paths = list(find_photos(words[1:]))
-        _check(paths)
-        about_process = command_line.prepare()
-        classifier = network_flags.load_classifier()
-        for line in about_process:
-            print(line, file=sys.stderr)
-        made = _look(classifier, paths, _folder())
-    except (ValueError, OSError, DecodeError) as mistake:
-        command_line.refuse(mistake)
+    paths = list(find_photos(words[1:]))
+    _check(paths)
+    classifier = network_flags.load_classifier()
+    made = _look(classifier, paths, _folder())
     print(f"{len(made)} files in {made[0].parent}: {', '.join(path.name for path in made)}")
 
 
@@ -137,4 +131,4 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES))
+    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES), takes_words=True)

@@ -1,9 +1,13 @@
 """The flags by which a program is told which trained network to use."""
 
+import logging
+
 from absl import flags
 
-from jaxcnn.cli import help_text
+from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.runs.classifier import Classifier
+
+logger = logging.getLogger(__name__)
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run, or its checkpoints/best alone.")
 _MODEL = flags.DEFINE_string(
@@ -17,7 +21,7 @@ _PRETRAINED = flags.DEFINE_bool(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "published weights by name, or the path of a file; implies --pretrained."
 )
-help_text.group("network", "workdir", "pretrained", "model", "weights")
+help_formatter.group("network", "workdir", "pretrained", "model", "weights")
 NAMES = ("workdir", "pretrained", "model", "weights")
 
 
@@ -32,11 +36,20 @@ def model_name() -> str | None:
 
 
 def load_classifier() -> Classifier:
-    """Load the network that the flags name.
+    """Prepare the process, and load the network that the flags name.
 
     Raises:
       ValueError: if they name none, or two, or one that cannot be had.
     """
+    lines: list[str] = []
+    command_line.prepare(lines.append)
+    classifier = _load()
+    for line in lines:  # only now, since a mistake is told in one line
+        logger.info(line)
+    return classifier
+
+
+def _load() -> Classifier:
     asks_for_weights = _PRETRAINED.value or _WEIGHTS.value is not None
     if _WORKDIR.value and asks_for_weights:
         raise ValueError("--workdir and published weights exclude each other; give one.")

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.host.text import in_columns, listed
 from jaxcnn.photos.dates import format_taken
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.indexing import IndexReport
+from jaxcnn.photos.photo_files import Trouble
 from jaxcnn.photos.ranking import Found, Hit
-from jaxcnn.photos.store import PhotoIndex
-from jaxcnn.photos.walk import Trouble
 
 _TROUBLES_SHOWN = 20
-_CLASSES_SHOWN = 8
 
 
 def printable(path: Path | bytes) -> str:
@@ -26,27 +26,21 @@ def table_lines(found: Found) -> Iterator[str]:
     hits = found.hits
     if not hits:
         return
-    columns: list[tuple[str, list[str]]] = []
+    columns = []
     if hits[0].probability is not None:
-        columns.append(("prob.", [f"{hit.probability:.1%}" for hit in hits]))
+        columns.append(["prob.", *(f"{hit.probability:.1%}" for hit in hits)])
     if hits[0].similarity is not None:
-        columns.append(("like", [f"{hit.similarity:.3f}" for hit in hits]))
-    columns.append(("shows", [f"{hit.labels[0][0]} {hit.labels[0][1]:.0%}" for hit in hits]))
-    columns.append(("taken", [format_taken(hit.taken) for hit in hits]))
-    columns.append(("photo", [_place(hit) for hit in hits]))
-    widths = [max(map(len, [head, *cells])) for head, cells in columns[:-1]] + [0]
-    for row in zip(*([head, *cells] for head, cells in columns), strict=True):
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _place(hit: Hit) -> str:
-    return printable(hit.path) + ("  (gone)" if hit.vanished else "")
+        columns.append(["like", *(f"{hit.similarity:.3f}" for hit in hits)])
+    columns.append(["shows", *(f"{hit.labels[0][0]} {hit.labels[0][1]:.0%}" for hit in hits)])
+    columns.append(["taken", *(format_taken(hit.taken) for hit in hits)])
+    columns.append(["photo", *(printable(hit.path) + "  (gone)" * hit.vanished for hit in hits)])
+    yield from in_columns(list(zip(*columns, strict=True)))
 
 
 def notes(found: Found) -> Iterator[str]:
     """Say which classes the words meant, and what the table does not show."""
     if found.class_names:
-        yield f"looked for {_listed(found.class_names)}"
+        yield f"looked for {listed(found.class_names)}"
     if not found.hits:
         yield "no photo fits; a lower --min_probability finds less certain ones"
     elif found.total > len(found.hits):
@@ -81,7 +75,9 @@ def report_lines(report: IndexReport, path: Path, *, seconds: float) -> Iterator
     said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "no photo"
     done = sum(counts.values()) - report.removed
     yield f"{said}; {seconds:.0f} s, {done / max(seconds, 1e-9):.0f} photos/s"
-    yield from _trouble_lines(report.troubles, report.unreadable)
+    yield from _trouble_lines(report.troubles[:_TROUBLES_SHOWN], report.unreadable)
+    if report.unreadable > _TROUBLES_SHOWN:
+        yield f"  and {report.unreadable - _TROUBLES_SHOWN:,} more, which `about` lists"
     if report.missing:
         yield (
             f"{report.missing:,} photos are gone but stay in the index, since their drive may not "
@@ -95,26 +91,16 @@ def report_lines(report: IndexReport, path: Path, *, seconds: float) -> Iterator
 def _trouble_lines(troubles: Sequence[Trouble], count: int) -> Iterator[str]:
     if troubles:
         yield f"{count:,} could not be read:"
-    for trouble in troubles[:_TROUBLES_SHOWN]:
+    for trouble in troubles:
         yield f"  {printable(trouble.path)}: {trouble.reason.rstrip('.')}"
-    if count > _TROUBLES_SHOWN:
-        yield f"  and {count - _TROUBLES_SHOWN:,} more, which `about` lists"
 
 
 def about_lines(index: PhotoIndex) -> Iterator[str]:
     """Write what an index holds."""
     network = index.network
-    yield f"{index.count():,} photos, labelled by {network.name}: {_listed(network.class_names)}"
+    yield f"{index.count():,} photos, labelled by {network.name}: {listed(network.class_names)}"
     yield f"in {printable(index.path)} ({index.path.stat().st_size / 1e6:.1f} MB)"
     for folder in index.folders():
         yield f"folder {printable(folder)}" + ("" if folder.is_dir() else "  (not there now)")
-    troubles = index.unreadable()
-    if troubles:
-        yield f"{len(troubles):,} could not be read:"
-    for path, reason in troubles:
-        yield f"  {printable(path)}: {reason.rstrip('.')}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _CLASSES_SHOWN
-    return ", ".join(names[:_CLASSES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    troubles = [Trouble(os.fsencode(path), reason) for path, reason in index.unreadable()]
+    yield from _trouble_lines(troubles, len(troubles))

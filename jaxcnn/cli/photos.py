@@ -22,20 +22,22 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from jaxcnn.cli import command_line, help_text, photo_listing as listing, photo_pages
+from jaxcnn.cli import command_line, help_formatter, photo_listing as listing, photo_server
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.photos.dates import parse_since
+from jaxcnn.photos.index_format import default_index_path
+from jaxcnn.photos.index_reader import PhotoIndex
+from jaxcnn.photos.photo_files import digest, read_file
 from jaxcnn.photos.ranking import DEFAULT_LIMIT, DEFAULT_MIN_PROBABILITY, Found, Query, search
-from jaxcnn.photos.reading import digest, read_file
-from jaxcnn.photos.store import PhotoIndex, default_index_path
+
+_GALLERY_LIMIT = 200  # small pictures of some 2 MB
 
 _INDEX = flags.DEFINE_string("index", None, f"file of the index; default {default_index_path()}.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "label with this trained run, its folder.")
@@ -70,7 +72,12 @@ _MIN_PROBABILITY = flags.DEFINE_float(
 _SINCE = flags.DEFINE_string(
     "since", None, "photos taken since 2024-03-31, 2024-03, 2024, or 7d, 2w, 3m, 1y ago."
 )
-_LIMIT = flags.DEFINE_integer("limit", DEFAULT_LIMIT, "so many at most.", lower_bound=1)
+_LIMIT = flags.DEFINE_integer(
+    "limit",
+    None,
+    f"so many at most; default {DEFAULT_LIMIT}, with --html {_GALLERY_LIMIT}.",
+    lower_bound=1,
+)
 _JSON = flags.DEFINE_bool("json", False, "print JSON instead of a table.")
 _HTML = flags.DEFINE_string(
     "html", None, "file to write the photos to as a gallery, a page of one file."
@@ -84,31 +91,25 @@ _PORT = flags.DEFINE_integer(
 )
 _INDEX_FLAGS = ("workdir", "weights", "rebuild", "forget_missing", "batch_size", "num_workers")
 _SEARCH_FLAGS = ("like", "since", "min_probability", "limit", "json", "html")
-help_text.group("index, search, serve and about", "index")
-help_text.group("index", *_INDEX_FLAGS)
-help_text.group("search", *_SEARCH_FLAGS)
-help_text.group("serve", "port")
+help_formatter.group("index, search, serve and about", "index")
+help_formatter.group("index", *_INDEX_FLAGS)
+help_formatter.group("search", *_SEARCH_FLAGS)
+help_formatter.group("serve", "port")
 
 
 def main(words: list[str]) -> None:
     """Do what the first word says."""
-    commands: Mapping[str, Callable[[list[str]], int]] = {
-        "index": _index,
-        "search": _search,
-        "serve": _serve,
-        "about": _about,
-    }
+    commands = {"index": _index, "search": _search, "serve": _serve, "about": _about}
     # Pillow warns of oddities in photos that it reads well enough.
     warnings.filterwarnings("ignore", module="PIL")
-    try:
-        if len(words) < 2:
-            raise ValueError(f"say what to do: {', '.join(commands)} (--help tells more).")
-        if words[1] not in commands:
-            raise unknown_name("command", words[1], commands)
-        status = commands[words[1]](words[2:])
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
-    sys.exit(status)
+    if len(words) < 2:
+        raise ValueError(f"say what to do: {', '.join(commands)} (--help tells more).")
+    name, more = words[1], words[2:]
+    if name not in commands:
+        raise unknown_name("command", name, commands)
+    if more and name in ("serve", "about"):
+        raise ValueError(f"unexpected words {' '.join(more)!r} after {name}.")
+    sys.exit(commands[name](more))
 
 
 def _index_path() -> Path:
@@ -117,18 +118,17 @@ def _index_path() -> Path:
 
 def _index(words: list[str]) -> int:
     from jaxcnn.photos.labelling import load_labeller  # not for searches, which are to be quick
-    from jaxcnn.photos.updating import check_folders, update_file
+    from jaxcnn.photos.updating import check_folders, update_index
 
     if _WORKDIR.value and _WEIGHTS.value:
         raise ValueError("--workdir and --weights exclude each other; give one.")
     folders = check_folders(_index_path(), words)
-    for line in command_line.prepare():
-        print(line, file=sys.stderr)
+    command_line.prepare()
     source = {"workdir": _WORKDIR.value, "weights": _WEIGHTS.value}
     bar = tqdm(unit="photo", desc="index", disable=None, smoothing=0.1)
     started = time.perf_counter()
     with SignalWatch() as watch, bar:
-        report = update_file(
+        report = update_index(
             _index_path(),
             folders,
             lambda held: load_labeller(
@@ -159,28 +159,25 @@ def _search(words: list[str]) -> int:
         raise ValueError("--min_probability is about words; give some beside --like.")
     since = None if _SINCE.value is None else parse_since(_SINCE.value)
     if _HTML.value:
-        photo_pages.check_gallery(Path(_HTML.value))
+        command_line.check_folder_of(_HTML.value)
     index = PhotoIndex(_index_path())
     query = Query(
         words=text,
         like=None if _LIKE.value is None else _vector_of(Path(_LIKE.value), index),
         min_probability=_MIN_PROBABILITY.value,
         since=since,
-        limit=_limit(),
+        limit=_LIMIT.value or (_GALLERY_LIMIT if _HTML.value else DEFAULT_LIMIT),
     )
     found = search(index, query)
     if _HTML.value:
+        from jaxcnn.photos.server.gallery import write_gallery
+
         like = Path(_LIKE.value or "").name
-        photo_pages.write_gallery(Path(_HTML.value), index, query, found, like=like)
+        count = write_gallery(Path(_HTML.value), index, query, found, like=like)
+        print(f"{count} of {found.total:,} photos written to {_HTML.value}")
     else:
         _show(found)
     return 0 if found.hits else 1
-
-
-def _limit() -> int:
-    if _HTML.value and not flags.FLAGS["limit"].present:
-        return photo_pages.GALLERY_LIMIT
-    return int(_LIMIT.value)
 
 
 def _show(found: Found) -> None:
@@ -196,10 +193,9 @@ def _show(found: Found) -> None:
 def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
     """Give a photo's features: from the index where it holds the photo, else by the network."""
     data, _ = read_file(path)
-    if known := index.find_content(digest(data)):
-        vector = index.vector(known.photo_id)
-        if vector is not None:
-            return vector
+    known = index.find_vector(digest(data))
+    if known is not None:
+        return known
     from jaxcnn.photos.labelling import load_labeller
 
     command_line.prepare()
@@ -208,20 +204,19 @@ def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
 
 
 def _serve(words: list[str]) -> int:
-    if words:
-        raise ValueError(f"unexpected words {' '.join(words)!r} after serve.")
-    return photo_pages.serve(_index_path(), _PORT.value)
+    del words
+    photo_server.serve(_index_path(), _PORT.value)
+    return 0
 
 
 def _about(words: list[str]) -> int:
-    if words:
-        raise ValueError(f"unexpected words {' '.join(words)!r} after about.")
-    for line in listing.about_lines(PhotoIndex(_index_path())):
-        print(line)
+    del words
+    print("\n".join(listing.about_lines(PhotoIndex(_index_path()))))
     return 0
 
 
 def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
-    command_line.run(main, __doc__, common=("index", *_INDEX_FLAGS, *_SEARCH_FLAGS, "port"))
+    common = ("index", *_INDEX_FLAGS, *_SEARCH_FLAGS, "port")
+    command_line.run(main, __doc__, common=common, takes_words=True, answers=True)

@@ -12,6 +12,7 @@ import jax
 from absl import flags
 
 from jaxcnn.cli import command_line, train
+from jaxcnn.host.text import in_columns
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.planning.plan import Estimate, Plan, find_size, make_plan
 
@@ -70,9 +71,7 @@ def _table(estimates: list[Estimate]) -> list[str]:
                 f"{found.hours:,.2f}" if found.hours < 10 else f"{found.hours:,.0f}",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ["  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)) for r in rows]
-    return [*(row.rstrip() for row in padded), *problems]
+    return [*in_columns(rows), *problems]
 
 
 def _notes(plan: Plan) -> list[str]:
@@ -110,8 +109,7 @@ def show_plan(config: TrainConfig, *, prefix: str = "") -> None:
     """
     names = train.PLAN_FLAGS[prefix]
     num_classes, num_examples, utilization = (flags.FLAGS[name].value for name in names)
-    for line in command_line.prepare():
-        print(line)
+    command_line.prepare()
     size = find_size(config, num_classes=num_classes, num_examples=num_examples)
     found = make_plan(config, size, utilization=utilization or 0.0)
     print("\n".join(plan_lines(found)))
@@ -125,13 +123,8 @@ def run() -> None:
     common = (*train.COMMON, *train.PLAN_FLAGS[""], "mesh")
     defaults = functools.partial(train.resolved_defaults, program)
     command_line.run(
-        functools.partial(_main, program), program.doc, common=common, defaults=defaults
+        lambda words: show_plan(train.read_config(program)),
+        program.doc,
+        common=common,
+        defaults=defaults,
     )
-
-
-def _main(program: train.Program, words: list[str]) -> None:
-    try:
-        command_line.check_no_words(words)
-        show_plan(train.read_config(program))
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)

@@ -22,7 +22,7 @@ from absl import flags
 from tqdm import tqdm
 
 from jaxcnn import pretrained
-from jaxcnn.cli import command_line, help_text, network_flags
+from jaxcnn.cli import command_line, help_formatter, network_flags
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.folder import IMAGE_SUFFIXES
 from jaxcnn.runs.classifier import Classifier, Prediction
@@ -34,7 +34,7 @@ _JSON = flags.DEFINE_string("json", None, "file to write the answers to, as JSON
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "photos classified together; no effect on results.", lower_bound=1
 )
-help_text.group("answers", "top", "csv", "json", "batch_size", "list_weights")
+help_formatter.group("answers", "top", "csv", "json", "batch_size", "list_weights")
 
 
 class Answer(NamedTuple):
@@ -47,22 +47,15 @@ class Answer(NamedTuple):
 
 def main(words: list[str]) -> None:
     """Label the files and folders named on the command line."""
-    try:
-        if _LIST_WEIGHTS.value:
-            _list_weights()
-            return
-        if len(words) < 2:
-            raise ValueError("no photo to label: name files or folders after the flags.")
-        paths = list(find_photos(words[1:]))
-        for output in filter(None, (_CSV.value, _JSON.value)):
-            if not Path(output).parent.is_dir():
-                raise ValueError(f"{output} cannot be written: {Path(output).parent} is no folder.")
-        about_process = command_line.prepare()
-        classifier = network_flags.load_classifier()
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
-    for line in about_process:
-        print(line, file=sys.stderr)  # standard output is for the answers
+    if _LIST_WEIGHTS.value:
+        _list_weights()
+        return
+    if len(words) < 2:
+        raise ValueError("no photo to label: name files or folders after the flags.")
+    paths = list(find_photos(words[1:]))
+    for output in filter(None, (_CSV.value, _JSON.value)):
+        command_line.check_folder_of(output)
+    classifier = network_flags.load_classifier()
     batch_size = min(_BATCH_SIZE.value, len(paths))
     answers = list(label(classifier, paths, batch_size=batch_size))
     show(answers, top=_TOP.value)
@@ -118,25 +111,18 @@ def label(classifier: Classifier, paths: Sequence[Path], *, batch_size: int) -> 
     """
     with tqdm(total=len(paths), unit="photo", disable=len(paths) <= batch_size) as bar:
         for start in range(0, len(paths), batch_size):
-            chunk = paths[start : start + batch_size]
-            yield from _label_batch(classifier, chunk, batch_size)
-            bar.update(len(chunk))
-
-
-def _label_batch(
-    classifier: Classifier, paths: Sequence[Path], batch_size: int
-) -> Iterator[Answer]:
-    images, errors = {}, {}
-    for path in paths:
-        try:
-            images[path] = classifier.preprocess(path)
-        except (DecodeError, OSError) as error:
-            errors[path] = str(error)
-    predictions = dict(
-        zip(images, classifier.predict(images.values(), batch_size=batch_size), strict=True)
-    )
-    for path in paths:
-        yield Answer(str(path), predictions.get(path), errors.get(path, ""))
+            images, errors = {}, {}
+            part = paths[start : start + batch_size]
+            for path in part:
+                try:
+                    images[path] = classifier.preprocess(path)
+                except (DecodeError, OSError) as error:
+                    errors[path] = str(error)
+            found = classifier.predict(images.values(), batch_size=batch_size)
+            predictions = dict(zip(images, found, strict=True))
+            for path in part:
+                yield Answer(str(path), predictions.get(path), errors.get(path, ""))
+            bar.update(len(part))
 
 
 def show(answers: Sequence[Answer], *, top: int = 5) -> None:
@@ -189,6 +175,5 @@ def _record(answer: Answer) -> dict[str, Any]:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(
-        main, __doc__, common=(*network_flags.NAMES, "top", "csv", "json", "list_weights")
-    )
+    common = (*network_flags.NAMES, "top", "csv", "json", "list_weights")
+    command_line.run(main, __doc__, common=common, takes_words=True, answers=True)

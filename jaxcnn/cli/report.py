@@ -14,35 +14,28 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxcnn.cli import command_line, help_text
+from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.runs.report.facts import check_finished
 from jaxcnn.runs.report.run_page import write_report
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run.")
 _RETEST = flags.DEFINE_bool("retest", False, "read the photos and test the network again first.")
-help_text.group("report", "workdir", "retest")
+help_formatter.group("report", "workdir", "retest")
 
 
 def main(words: list[str]) -> None:
     """Write the page of the run that the flags name."""
     started = time.perf_counter()
-    try:
-        command_line.check_no_words(words)
-        if not _WORKDIR.value:
-            raise ValueError("--workdir is missing: give the folder of a run.")
-        folder = check_finished(Path(_WORKDIR.value))
-        if _RETEST.value:
-            from jaxcnn.runs import (
-                train_and_evaluate,  # a page from what is cached needs none of it
-            )
+    if not _WORKDIR.value:
+        raise ValueError("--workdir is missing: give the folder of a run.")
+    folder = check_finished(Path(_WORKDIR.value))
+    if _RETEST.value:
+        from jaxcnn.runs import train_and_evaluate  # a page from what is cached needs none of it
 
-            for line in command_line.prepare():
-                print(line)
-            train_and_evaluate.load_run(folder.path).write_page_again()
-        else:
-            write_report(folder.path)
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
+        command_line.prepare()
+        train_and_evaluate.load_run(folder.path).write_page_again()
+    else:
+        write_report(folder.path)
     size = folder.report.stat().st_size
     seconds = time.perf_counter() - started
     print(f"{folder.report}: {size / 1e6:.1f} MB in {seconds:.1f} s")

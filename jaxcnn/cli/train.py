@@ -14,6 +14,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import logging
 import shlex
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from absl import flags
 
 from jaxcnn import optim
 from jaxcnn.augment import list_policies
-from jaxcnn.cli import command_line, help_text
+from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.processes import PeerLostError, end_processes, is_first
 from jaxcnn.host.signals import Interrupted
@@ -33,6 +34,8 @@ from jaxcnn.models import list_models, model_options
 from jaxcnn.runs import config as config_lib, recipes, train_and_evaluate
 from jaxcnn.runs.config import TrainConfig, setting_fields
 from jaxcnn.training.loop import NonFiniteLossError
+
+logger = logging.getLogger(__name__)
 
 _MODES = ("train", "evaluate")
 # What --help shows; --helpfull shows all.
@@ -79,7 +82,7 @@ def define_flags(program: Program) -> None:
         "continue the run in --workdir where there is one, start one where there is none.",
     )
     flags.DEFINE_bool("overwrite", False, "remove the run in --workdir first.")
-    help_text.group("run", "workdir", "mode", "resume", "overwrite")
+    help_formatter.group("run", "workdir", "mode", "resume", "overwrite")
     define_plan_flags(prefix="plan_")
     flags.DEFINE_bool(
         "plan",
@@ -87,7 +90,7 @@ def define_flags(program: Program) -> None:
         "train nothing: compile a step, and show what training would cost in memory, arithmetic "
         "and hours on some machines; no image is read.",
     )
-    help_text.group("plan", "plan")
+    help_formatter.group("plan", "plan")
 
 
 def define_setting_flags(program: Program) -> None:
@@ -107,7 +110,7 @@ def define_setting_flags(program: Program) -> None:
         f"library's own. Known: {', '.join(recipes.RECIPES)}.",
     )
     flags.DEFINE_bool("list_recipes", False, "print the recipes, and train nothing.")
-    help_text.group("training", "recipe", "list_recipes")
+    help_formatter.group("training", "recipe", "list_recipes")
 
 
 def define_plan_flags(*, prefix: str = "") -> None:
@@ -123,7 +126,7 @@ def define_plan_flags(*, prefix: str = "") -> None:
     flags.DEFINE_float(
         utilization, 0.4, f"{about}share of a chip's peak arithmetic reached, in (0, 1]."
     )
-    help_text.group("plan", *PLAN_FLAGS[prefix])
+    help_formatter.group("plan", *PLAN_FLAGS[prefix])
 
 
 def run_program(program: Program) -> None:
@@ -144,7 +147,7 @@ def resolved_defaults(program: Program) -> dict[str, Any]:
     Returns:
       Values by name; those that a run would refuse or need weights for are left as they are.
     """
-    words = [word for word in sys.argv if not help_text.asked_for([word])]
+    words = [word for word in sys.argv if not help_formatter.asked_for([word])]
     try:
         flags.FLAGS(words)
         return config_lib.resolve(read_config(program)).flat()
@@ -155,7 +158,6 @@ def resolved_defaults(program: Program) -> dict[str, Any]:
 def _main(program: Program, words: list[str]) -> None:
     given = flags.FLAGS
     try:
-        command_line.check_no_words(words)
         if given.mode not in _MODES:
             raise unknown_name("mode", given.mode, _MODES)
         if program.recipe is not None and given.list_recipes:
@@ -171,8 +173,6 @@ def _main(program: Program, words: list[str]) -> None:
         end_processes(f"{stop} Resume with:\n  {_resume_command(program)}", status)
     except (NonFiniteLossError, PeerLostError) as error:
         end_processes(f"error: {command_line.in_flags(str(error))}", 1)
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
     except KeyboardInterrupt:
         sys.exit(f"stopped. Go on with:\n  {_resume_command(program)}")
 
@@ -212,10 +212,9 @@ def _train(program: Program) -> None:
     config = read_config(program)
     workdir = given.workdir or _new_workdir(config.data.dataset)
     given["workdir"].value = workdir
-    lines = [f"run folder: {workdir}", *command_line.prepare()]
-    config = _for_this_machine(config, lines)
-    if is_first():
-        print("\n".join(lines))
+    command_line.prepare()
+    logger.info(f"run folder: {workdir}")
+    config = _for_this_machine(config)
     summary = train_and_evaluate.train_classifier(
         config, workdir, resume=given.resume, overwrite=given.overwrite
     )
@@ -226,13 +225,13 @@ def _train(program: Program) -> None:
     print(f"label your own photos:\n  jaxcnn predict --workdir={shlex.quote(workdir)} PHOTO...")
 
 
-def _for_this_machine(config: TrainConfig, lines: list[str]) -> TrainConfig:
+def _for_this_machine(config: TrainConfig) -> TrainConfig:
     """Take float32 for a recipe's bfloat16 on a CPU, which has to emulate that."""
     is_given = flags.FLAGS["compute_dtype"].present
     is_half = config.network.compute_dtype == "bfloat16"
     if is_given or not is_half or jax.default_backend() != "cpu":
         return config
-    lines.append("on a CPU: float32 for the recipe's bfloat16 (--compute_dtype=bfloat16 keeps it)")
+    logger.info("on a CPU: float32 for the recipe's bfloat16 (--compute_dtype=bfloat16 keeps it)")
     return config.replace(compute_dtype="float32")
 
 
@@ -240,8 +239,7 @@ def _evaluate() -> None:
     workdir = flags.FLAGS.workdir
     if not workdir:
         raise ValueError("--mode=evaluate needs --workdir, the folder of a run.")
-    for line in command_line.prepare():
-        print(line)
+    command_line.prepare()
     print(json.dumps(train_and_evaluate.evaluate_classifier(workdir), indent=2))
 
 

@@ -62,8 +62,6 @@ def write_card(
         "about": about,
         "config": config,
         "classes": classifier.class_names,
-        "num_members": len(classifier.members),
-        "num_parameters": facts.count_parameters(classifier.members[0]),
         "summary": summary,
         "trained_here": trained_here,
         "run": run,
@@ -79,16 +77,8 @@ def write_card(
         "jaxcnn.export",
         "model_card.md.jinja",
         values,
-        filters={
-            **{f.__name__: f for f in (interval, listed, percent, size)},
-            "name": _name,
-        },
+        filters={f.__name__: f for f in (interval, listed, percent, size)},
     )
-
-
-def _name(text: str) -> str:
-    """Write a setting's name for people."""
-    return text.replace("_", " ")
 
 
 def _shown(rows: list[ClassRow]) -> list[ClassRow]:

@@ -5,19 +5,18 @@ import json
 import logging
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata as package_metadata
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from jax import export as jax_export
 
 from jaxcnn.export import card, facts, folder, program
-from jaxcnn.export.standalone import NAMES
+from jaxcnn.export.standalone import LOADERS, NAMES
 from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.text import size
 from jaxcnn.runs.classifier import Classifier
 
 logger = logging.getLogger(__name__)
@@ -110,25 +109,20 @@ def _write_program(form: str, classifier: Classifier, fresh: Path) -> dict[str, 
         from jaxcnn.export import onnx_program
 
         path.write_bytes(onnx_program.to_onnx(classifier))
-        call, more = onnx_program.load(path), onnx_program.describe(path)
+        about = onnx_program.describe(path)
     else:
-        path.write_bytes(program.to_stablehlo(classifier).serialize())
-        call, more = _read_stablehlo(path)
-    difference = program.check_program(form, call, classifier)
+        exported = program.to_stablehlo(classifier)
+        path.write_bytes(exported.serialize())
+        about = {
+            "platforms": list(exported.platforms),
+            "calling_convention_version": exported.calling_convention_version,
+        }
+    difference = program.check_program(form, LOADERS[form](path.read_bytes()), classifier)
     logger.info(
-        f"{form}: {card.size(path.stat().st_size)}, probabilities within {difference:.1e} of the "
+        f"{form}: {size(path.stat().st_size)}, probabilities within {difference:.1e} of the "
         "classifier's"
     )
-    return {"file": path.name, **more, "largest_difference": difference}
-
-
-def _read_stablehlo(path: Path) -> tuple[Callable[[np.ndarray], Any], dict[str, Any]]:
-    exported = jax_export.deserialize(bytearray(path.read_bytes()))
-    about = {
-        "platforms": list(exported.platforms),
-        "calling_convention_version": exported.calling_convention_version,
-    }
-    return jax.jit(exported.call), about
+    return {"file": path.name, **about, "largest_difference": difference}
 
 
 def _write_companions(classifier: Classifier, fresh: Path, formats: Sequence[str]) -> None:
@@ -152,7 +146,7 @@ def _about(
     return {
         "model": config.network.model,
         "num_members": len(classifier.members),
-        "num_parameters": facts.count_parameters(classifier.members[0]),
+        "num_parameters": sum(x.size for x in jax.tree.leaves(classifier.members[0]["params"])),
         "input": {"shape": ["b", *program.input_shape(classifier)], "dtype": "uint8"},
         "output": {"shape": ["b", len(classifier.class_names)], "dtype": "float32"},
         "resize": {"mode": config.data.resize_mode, "interpolation": config.data.interpolation},

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-
 from jaxcnn import pretrained
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
@@ -52,11 +50,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
             f"{path} is damaged ({error}); export from the run's checkpoints/best."
         ) from (error)
     return found
-
-
-def count_parameters(variables: Any) -> int:
-    """Count a network's trained numbers."""
-    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 
 def weights_row(classifier: Classifier) -> pretrained.Weights | None:

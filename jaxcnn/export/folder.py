@@ -1,6 +1,5 @@
 """The folder of an export: all of it is there, or nothing; what it holds is known by checksum."""
 
-import hashlib
 import json
 import os
 import tempfile
@@ -11,6 +10,7 @@ from typing import Any
 
 from jaxcnn.export.program import ExportError
 from jaxcnn.export.standalone import ABOUT, sha256_of_values
+from jaxcnn.pretrained import sha256_of
 
 
 @contextmanager
@@ -78,14 +78,9 @@ def _files_of(path: Path) -> list[str]:
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """List a folder's files with their sizes in bytes and SHA-256, by name."""
     return {
-        path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_about(folder: Path, about: Mapping[str, Any]) -> None:

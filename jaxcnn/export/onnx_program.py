@@ -5,12 +5,15 @@ than this package's, without using it here.
 
 jax2onnx writes `lax`'s windowed reductions as pooling over all dimensions of the array, which
 ONNX Runtime has for three at most. Pooling here is over height and width alone, so each such node
-becomes the pooling of two dimensions that every runtime has, between two transpositions.
+becomes the pooling of two dimensions that every runtime has, between two transpositions. That is
+the form of jax2onnx 0.17's nodes; where another version writes others, or the runtime does not run
+the model to the classifier's answers, pooling is converted once more as slices and maxima.
 
 Source: ONNX operators MaxPool and Transpose, opset 13 and later; jax2onnx 0.17.
 """
 
 import importlib.util
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from jaxcnn.export.program import ExportError, input_shape, predict_function
+from jaxcnn.export.program import ExportError, check_program, input_shape, predict_function
+from jaxcnn.export.standalone import LOADERS
 from jaxcnn.host.extras import MissingExtraError, require
-from jaxcnn.ops.lowering import stock_ops
+from jaxcnn.ops.lowering import stock_ops, windows_as_slices
 from jaxcnn.runs.classifier import Classifier
 
-INPUT, OUTPUT = "images", "probabilities"
+logger = logging.getLogger(__name__)
+
 _MOST_BYTES = 2**31  # of one message of Protocol Buffers
 
 
@@ -54,59 +59,46 @@ def to_onnx(classifier: Classifier) -> bytes:
 
     Raises:
       ValueError: if the extra is not installed.
-      ExportError: if the network cannot be converted.
+      ExportError: if the network cannot be converted, or the model's answers are not its own.
     """
     check_installed()
+    try:
+        with stock_ops():
+            return _convert(classifier, _pool_two_dimensions)
+    except ExportError as error:
+        logger.info(f"{error} Once more, with pooling as slices.")
+    with stock_ops(), windows_as_slices():
+        return _convert(classifier, lambda graph: None)
+
+
+def _convert(classifier: Classifier, adapt: Callable[[Any], None]) -> bytes:
+    """Convert a classifier as its operations are traced now, and compare the answers."""
     import jax2onnx
 
     (batch,) = jax_export.symbolic_shape("b")
     images = jax.ShapeDtypeStruct((batch, *input_shape(classifier)), jnp.uint8)
+    network = classifier.config.network.model
     try:
         # The converter adds arrays of different ranks, also where the user forbids it.
-        with stock_ops(), jax.numpy_rank_promotion("allow"):
+        with jax.numpy_rank_promotion("allow"):
             model = jax2onnx.to_onnx(
                 predict_function(classifier),
                 [images],
-                model_name=classifier.config.network.model,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
+                model_name=network,
+                input_names=["images"],
+                output_names=["probabilities"],
             )
-        _pool_two_dimensions(model.graph)
-    except Exception as error:  # the converter raises whatever an operation leads it to
+        adapt(model.graph)
+        if model.ByteSize() >= _MOST_BYTES:
+            raise ExportError("the model is larger than the 2 GiB that one ONNX file may have.")
+        data: bytes = model.SerializeToString()
+        check_program("onnx", LOADERS["onnx"](data), classifier)
+    except Exception as error:  # converter and runtime raise whatever an operation leads them to
         raise ExportError(
-            f"jax2onnx cannot convert {classifier.config.network.model} "
-            f"({type(error).__name__}: {error}); "
-            "leave onnx out of formats."
+            f"jax2onnx cannot convert {network} ({type(error).__name__}: {error}); leave onnx out "
+            "of formats."
         ) from error
-    if model.ByteSize() >= _MOST_BYTES:
-        raise ExportError("the model is larger than the 2 GiB that one ONNX file may have.")
-    data: bytes = model.SerializeToString()
     return data
-
-
-def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Read a model back, to be run by ONNX Runtime on the CPU.
-
-    Args:
-      path: of the file.
-
-    Returns:
-      Images to probabilities; it raises ExportError where the runtime cannot run the model.
-
-    Raises:
-      ExportError: if the runtime cannot read the model.
-    """
-    import onnxruntime
-
-    def run(act: Callable[[], Any]) -> Any:
-        try:
-            return act()
-        except Exception as error:  # the runtime has errors of its own for each kind of failure
-            raise ExportError(f"ONNX Runtime cannot run {path.name}: {error}") from error
-
-    data, where = path.read_bytes(), ["CPUExecutionProvider"]
-    session = run(lambda: onnxruntime.InferenceSession(data, providers=where))
-    return lambda images: np.asarray(run(lambda: session.run([OUTPUT], {INPUT: images}))[0])
 
 
 def describe(path: Path) -> dict[str, Any]:

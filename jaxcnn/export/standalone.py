@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 ABOUT, NAMES = "export.json", "class_names.json"
 SUFFIXES = {".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe"} | {
@@ -24,16 +24,6 @@ SUFFIXES = {".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", "
 }
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO"]
 MAX_PIXELS = 89_478_485  # more may be a decompression bomb
-ORIENTATION = 0x0112  # EXIF's tag; the turn that makes a photo upright, by its value:
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 Program = Callable[[np.ndarray], np.ndarray]  # (B, S, S, C) uint8 -> (B, K) float32
 
@@ -81,7 +71,7 @@ def load_program(folder: Path, about: dict[str, Any], form: str | None = None) -
         raise ValueError(f"this folder holds no {form} program, only {', '.join(programs)}.")
     data = read_file(folder, programs[form]["file"], about)
     try:
-        return _load_onnx(data) if form == "onnx" else _load_stablehlo(data)
+        return LOADERS[form](data)
     except ImportError as error:
         raise ValueError(f"{error}. Try: pip install -r {folder}/requirements.txt") from error
 
@@ -101,6 +91,9 @@ def _load_onnx(data: bytes) -> Program:
     return lambda images: np.asarray(session.run(None, {"images": images})[0])
 
 
+LOADERS = {"stablehlo": _load_stablehlo, "onnx": _load_onnx}
+
+
 def read_photo(path: Path, about: dict[str, Any]) -> np.ndarray:
     """Decode a photo upright and resize it to the (S, S, C) uint8 that the program takes."""
     size_px, _, num_channels = about["input"]["shape"][1:]
@@ -111,18 +104,16 @@ def read_photo(path: Path, about: dict[str, Any]) -> np.ndarray:
         # A large JPEG is decoded at half its size or less, never below thrice what is wanted.
         image.draft("L" if mode == "L" else None, (3 * size_px, 3 * size_px))
         image.load()
-        turn = TURNS.get(_orientation(image))
-        upright = _to_mode(image, mode)
-    upright = upright if turn is None else upright.transpose(turn)
-    square = _to_square(upright, size_px, **about["resize"])
+        photo = _to_mode(_upright(image), mode)
+    square = _to_square(photo, size_px, **about["resize"])
     return np.asarray(square).reshape(size_px, size_px, num_channels)
 
 
-def _orientation(image: Image.Image) -> int:
+def _upright(image: Image.Image) -> Image.Image:
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        return ImageOps.exif_transpose(image)
     except Exception:  # noqa: BLE001 - a photo with broken EXIF data is still a photo
-        return 1
+        return image
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

@@ -111,15 +111,16 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def aligned(lines: Sequence[Sequence[str] | str], left: int = 1) -> list[str]:
+def in_columns(lines: Sequence[Sequence[str] | str], *, left: int | None = None) -> list[str]:
     """Put the cells of a table under each other; a line that is one text stays as it is.
 
     Args:
-      lines: a line's cells, of which all lines have as many; or a title, a note.
-      left: so many of the first columns are set to the left, the others to the right.
+      lines: the cells of each line, all lines having as many; or a title, a note.
+      left: so many of the first columns are set to the left, the others to the right; None sets all
+        to the left.
 
     Example:
-      >>> aligned([("a", "1"), "a title", ("bc", "20")])
+      >>> in_columns([("a", "1"), "a title", ("bc", "20")], left=1)
       ['a    1', 'a title', 'bc  20']
     """
     columns = zip(*(line for line in lines if not isinstance(line, str)), strict=True)
@@ -128,7 +129,7 @@ def aligned(lines: Sequence[Sequence[str] | str], left: int = 1) -> list[str]:
         line
         if isinstance(line, str)
         else "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
+            cell.ljust(width) if left is None or i < left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

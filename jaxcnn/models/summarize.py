@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.host.text_table import in_columns
+from jaxcnn.host.text import in_columns
 
 
 class LayerRow(NamedTuple):
@@ -94,7 +94,7 @@ def format_summary(summary: Summary) -> str:
     ]
     table = [header] + [(*cell[:3], *(f"{n:,}" for n in cell[3:])) for cell in cells]
     table.append(("total", "", "", f"{summary.num_params:,}", f"{summary.flops:,}"))
-    lines = in_columns(table, right=(3, 4))
+    lines = in_columns(table, left=3)
     rule = "-" * max(map(len, lines))
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 

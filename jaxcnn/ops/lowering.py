@@ -5,6 +5,7 @@ import contextvars
 from collections.abc import Iterator
 
 _STOCK = contextvars.ContextVar("jaxcnn_stock_ops", default=False)
+_SLICES = contextvars.ContextVar("jaxcnn_windows_as_slices", default=False)
 
 
 @contextlib.contextmanager
@@ -30,3 +31,21 @@ def stock_ops() -> Iterator[None]:
 def uses_stock_ops() -> bool:
     """Tell whether operations are traced as `lax` has them."""
     return _STOCK.get()
+
+
+@contextlib.contextmanager
+def windows_as_slices() -> Iterator[None]:
+    """Trace pooling, inside `stock_ops`, as elementwise operations over strided slices.
+
+    For readers of a program that do not know windowed reductions.
+    """
+    token = _SLICES.set(True)
+    try:
+        yield
+    finally:
+        _SLICES.reset(token)
+
+
+def uses_slices() -> bool:
+    """Tell whether pooling is traced as slices where operations are traced as `lax` has them."""
+    return _SLICES.get()

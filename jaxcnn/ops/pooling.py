@@ -17,7 +17,7 @@ from jax import lax
 
 from jaxcnn.ops.cpu import pooling
 from jaxcnn.ops.cpu.pooling import Windows
-from jaxcnn.ops.lowering import uses_stock_ops
+from jaxcnn.ops.lowering import uses_slices, uses_stock_ops
 
 IntOrPair = int | Sequence[int]
 Padding = str | Sequence[Sequence[int]]
@@ -192,7 +192,8 @@ def _resolve_padding(
 
 def _reduce(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
     if uses_stock_ops():
-        return _reduce_windows(x, windows=windows, kind=kind)
+        reduce = _reduce_slices if uses_slices() else _reduce_windows
+        return reduce(x, windows=windows, kind=kind)
     return _reduce_best(x, windows, kind)
 
 
@@ -218,6 +219,13 @@ def _reduce_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
         (*leading, *windows.strides, 1),
         (*((0, 0) for _ in leading), *windows.padding, (0, 0)),
     )
+
+
+def _reduce_slices(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
+    """Reduce each window with elementwise operations alone."""
+    padded = pooling.pad_to_strides(x, windows, -math.inf if kind == "max" else 0.0)
+    slices = pooling.slices_of_windows(padded, windows)
+    return functools.reduce(jnp.maximum if kind == "max" else jnp.add, slices)
 
 
 def _real_area(x: jax.Array, windows: Windows) -> jax.Array:

@@ -5,18 +5,19 @@ tells whether it is another photo, the same one touched, a copy of a known one, 
 moved. A stop at any moment loses the batch under way at most: the next run goes on from there.
 """
 
+import collections
 import contextlib
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from jaxcnn.data.workers import usable_cores
-from jaxcnn.photos.reading import ReadPhoto, in_order_ahead, read_photo
-from jaxcnn.photos.walk import PhotoFile, Seen, Trouble, walk
-from jaxcnn.photos.writer import IndexWriter, Row
+from jaxcnn.photos.index_writer import IndexWriter, Row
+from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto, Seen, Trouble, read_photo, walk
 
 if TYPE_CHECKING:
     from jaxcnn.photos.labelling import Labeller  # brings the networks, which searches do without
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _COMMIT_EVERY = 1000  # notes without a label; labelled photos are committed with their batch
 _BATCHES_AHEAD = 3
 MAX_TROUBLES_TOLD = 1000
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass
@@ -42,58 +46,25 @@ class IndexReport:
     troubles: list[Trouble] = dataclasses.field(default_factory=list)  # MAX_TROUBLES_TOLD of them
 
 
-def update_index(
-    writer: IndexWriter,
-    labeller: "Labeller",
-    folders: Sequence[bytes],
-    *,
-    num_workers: int | None = None,
-    forget_missing: bool = False,
-    on_photo: Callable[[], object] = lambda: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> IndexReport:
-    """Bring an index up to date with folders.
-
-    Photos that are gone are forgotten, unless their drive may not be mounted: where they are more
-    than half of a folder's, or what is left of their folder is empty. Then they are kept, and
-    counted as missing.
+class FolderIndexer:
+    """One run over folders: the batch under way, and what was met.
 
     Args:
-      writer: the open index.
-      labeller: the network; the index holds labels by it, or none.
-      folders: absolute paths of folders.
-      num_workers: threads that read and decode; None for one a core.
-      forget_missing: forget all that is gone, however many they are.
+      writer: the open index; it holds labels by this network, or none.
+      labeller: the network.
+      num_workers: threads that read and decode.
       on_photo: called once for each photo or trouble, when it is done with.
       should_stop: asked between photos; what is done then is kept.
 
-    Returns:
-      The counts.
-
-    Raises:
-      PhotoIndexError: if the index holds another network's labels.
-      OSError: if the index cannot be written (any more), such as on a full disk.
+    Attributes:
+      report: what became of the photos so far.
     """
-    writer.claim(labeller.network)
-    update = _Update(writer, labeller, num_workers or usable_cores(), on_photo, should_stop)
-    walked: Seen = set()
-    for folder in folders:
-        writer.add_folder(folder)
-        update.look_through(folder, walked)
-        if update.report.interrupted:
-            break
-        update.sort_out_missing(folder, forget_all=forget_missing)
-    writer.commit()
-    return update.report
-
-
-class _Update:
-    """One run over the folders: the batch under way, and what was met."""
 
     def __init__(
         self,
         writer: IndexWriter,
         labeller: "Labeller",
+        *,
         num_workers: int,
         on_photo: Callable[[], object],
         should_stop: Callable[[], bool],
@@ -102,16 +73,31 @@ class _Update:
         self._writer, self._labeller = writer, labeller
         self._num_workers = num_workers
         self._on_photo, self._should_stop = on_photo, should_stop
+        self._walked: Seen = set()
         self._batch: list[ReadPhoto] = []
         self._num_notes = 0
-        self._met = bytearray()  # by photo id: 1 where the file is as the index has it
+        self._met: set[int] = set()  # ids of photos whose file is as the index has it
         self._troubled: set[bytes] = set()
 
-    def look_through(self, folder: bytes, walked: Seen) -> None:
-        """Label what is new in a folder."""
+    def index_folder(self, folder: bytes, *, forget_missing: bool) -> None:
+        """Bring the index up to date with a folder.
+
+        Args:
+          folder: absolute path.
+          forget_missing: forget all that is gone, however many they are.
+        """
+        self._writer.add_folder(folder)
+        self._label_new(folder)
+        self.report.interrupted = self._should_stop()
+        if not self.report.interrupted:
+            self._sort_out_missing(folder, forget_all=forget_missing)
+        self._writer.commit()
+
+    def _label_new(self, folder: bytes) -> None:
+        preprocess, is_known = self._labeller.preprocess, self._writer.find_content
         photos = in_order_ahead(
-            self._read,
-            self._news(folder, walked),
+            lambda file: read_photo(file, preprocess, is_known),
+            self._news(folder),
             num_workers=self._num_workers,
             num_ahead=_BATCHES_AHEAD * self._labeller.batch_size,
         )
@@ -121,14 +107,13 @@ class _Update:
                 if self._should_stop():
                     break
         self._flush()
-        self.report.interrupted = self._should_stop()
 
-    def sort_out_missing(self, folder: bytes, *, forget_all: bool) -> None:
+    def _sort_out_missing(self, folder: bytes, *, forget_all: bool) -> None:
         """Forget the photos of a folder that are gone, unless they are too many."""
-        count = sum(1 for _ in self._writer.rows_below(folder))
-        gone = sum(1 for _ in self._missing(folder))
-        forget_none = not forget_all and 2 * gone > count
-        for row in self._missing(folder):
+        rows = self._writer.rows_below(folder)
+        missing = [row for row in rows if row.photo_id not in self._met and _is_gone(row.path)]
+        forget_none = not forget_all and 2 * len(missing) > len(rows)
+        for row in missing:
             if forget_none or (not forget_all and _may_be_unmounted(row.path)):
                 self.report.missing += 1
             else:
@@ -138,42 +123,27 @@ class _Update:
         for path in self._writer.troubles_below(folder):
             if path not in self._troubled:
                 self._writer.forget_trouble(path)
-        self._writer.commit()
 
-    def _missing(self, folder: bytes) -> Iterator[Row]:
-        """Find the photos of a folder that are there no more."""
-        for row in self._writer.rows_below(folder):
-            is_met = row.photo_id < len(self._met) and self._met[row.photo_id]
-            if not is_met and _is_gone(row.path):
-                yield row
-
-    def _news(self, folder: bytes, walked: Seen) -> Iterator[PhotoFile]:
+    def _news(self, folder: bytes) -> Iterator[PhotoFile]:
         """Find the files that have to be read."""
-        for found in walk(folder, walked):
+        for found in walk(folder, self._walked):
             if self._should_stop():
                 return
             if isinstance(found, Trouble):
                 self._note_trouble(found)
             elif reason := self._writer.find_trouble(found):
-                self._note_trouble(Trouble(found.path, reason, False, *found[1:]))
+                self._note_trouble(Trouble(found.path, reason, *found[1:]))
             elif not self._is_unchanged(found):
                 yield found
 
     def _is_unchanged(self, file: PhotoFile) -> bool:
         row = self._writer.find_path(file.path)
-        if row is None or (row.size, row.mtime_ns) != (file.size, file.mtime_ns):
+        if row is None or row[1:] != file:
             return False
-        self._meet(row.photo_id)
+        self._met.add(row.photo_id)
         self.report.unchanged += 1
         self._on_photo()
         return True
-
-    def _read(self, file: PhotoFile) -> ReadPhoto:
-        """Read a file; called by many threads."""
-        return read_photo(file, self._labeller.preprocess, self._is_known)
-
-    def _is_known(self, content: bytes) -> bool:
-        return bool(self._writer.find_content(content))
 
     def _take(self, photo: ReadPhoto) -> None:
         """Note what needs no label, and gather the rest for the network."""
@@ -184,8 +154,12 @@ class _Update:
                 return
             # Since it was read, what it is a copy of has become another photo.
             photo = read_photo(photo.file, self._labeller.preprocess)
-        if photo.error:
-            self._take_bad(photo)
+        if photo.error and photo.content:
+            self._writer.forget(photo.file.path)
+            self._note_trouble(Trouble(photo.file.path, photo.error, *photo.file[1:]))
+            return
+        if photo.error:  # not even read: another time it may be, and labels stay
+            self._note_trouble(Trouble(photo.file.path, photo.error))
             return
         self._batch.append(photo)
         if len(self._batch) == self._labeller.batch_size:
@@ -197,24 +171,17 @@ class _Update:
         if own:
             self._writer.copy(photo, own[0])  # touched, and the same
             self.report.unchanged += 1
-            self._meet(own[0].photo_id)
+            self._met.add(own[0].photo_id)
         elif gone:
             self._writer.move(photo, gone[0])
             self.report.moved += 1
-            self._meet(gone[0].photo_id)
+            self._met.add(gone[0].photo_id)
         else:
             self._count(photo)
             self._writer.copy(photo, known[0])
             self.report.copied += 1
         self._noted()
         self._on_photo()
-
-    def _take_bad(self, photo: ReadPhoto) -> None:
-        if not photo.content:  # not even read: another time it may be, and labels stay
-            self._note_trouble(Trouble(photo.file.path, photo.error))
-            return
-        self._writer.forget(photo.file.path)
-        self._note_trouble(Trouble(photo.file.path, photo.error, False, *photo.file[1:]))
 
     def _note_trouble(self, trouble: Trouble) -> None:
         self._troubled.add(trouble.path)
@@ -244,15 +211,40 @@ class _Update:
         else:
             self.report.added += 1
 
-    def _meet(self, photo_id: int) -> None:
-        self._met.extend(bytes(max(0, photo_id + 1 - len(self._met))))
-        self._met[photo_id] = 1
-
     def _noted(self) -> None:
         self._num_notes += 1
         if self._num_notes >= _COMMIT_EVERY:
             self._writer.commit()
             self._num_notes = 0
+
+
+def in_order_ahead(
+    work: Callable[[Item], Result], items: Iterable[Item], *, num_workers: int, num_ahead: int
+) -> Generator[Result, None, None]:
+    """Yield work(item) of each item in order, computed in threads ahead of their use.
+
+    Args:
+      work: safe for many threads at once.
+      items: taken one by one, as results are.
+      num_workers: threads.
+      num_ahead: results that are made before they are asked for, at most. Close the generator to
+        stop early: it waits for those that are being made, and drops the others.
+
+    Yields:
+      The results.
+    """
+    waiting: collections.deque[Future[Result]] = collections.deque()
+    remaining = iter(items)
+    pool = ThreadPoolExecutor(num_workers, thread_name_prefix="photos")
+    try:
+        while True:
+            free = num_ahead - len(waiting)
+            waiting.extend(pool.submit(work, item) for item in itertools.islice(remaining, free))
+            if not waiting:
+                return
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _is_gone(path: bytes) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxcnn.photos.store import Columns, NetworkRecord, Photo, PhotoIndex
+from jaxcnn.photos.index_reader import Columns, PhotoIndex
 from jaxcnn.photos.words import ClassIds, word_table
 
 DEFAULT_MIN_PROBABILITY = 0.1
@@ -113,16 +113,26 @@ def search(index: PhotoIndex, query: Query) -> Found:
     rows = np.flatnonzero(fits)
     ranked = rows[np.argsort(-score[rows], kind="stable")]
     wanted = sorted({class_id for ids in names for class_id in ids})
-    hits = _hits(
-        index,
-        network,
-        columns.photo_ids[(page := ranked[query.offset : query.offset + query.limit])],
-        wanted=wanted,
-        scores=score[page],
-        probabilities=None if probability is None else probability[page],
-        similarities=None if similarity is None else similarity[page],
-    )
-    return Found(hits, len(ranked), tuple(network.class_names[i] for i in wanted))
+    page = ranked[query.offset : query.offset + query.limit]
+    row_of = dict(zip(columns.photo_ids[page].tolist(), page, strict=True))
+    hits = []
+    for photo in index.photos(list(row_of)):
+        row = row_of[photo.photo_id]
+        meant = [class_id for class_id, _ in photo.labels if class_id in wanted]
+        hit = Hit(
+            photo_id=photo.photo_id,
+            path=photo.path,
+            score=float(score[row]),
+            probability=None if probability is None else float(probability[row]),
+            similarity=None if similarity is None else float(similarity[row]),
+            class_id=meant[0] if meant else photo.labels[0][0],
+            labels=tuple((network.class_names[i], p) for i, p in photo.labels[:_LABELS_SHOWN]),
+            taken=photo.taken,
+            taken_by_exif=photo.taken_by_exif,
+            vanished=not os.path.lexists(photo.path),
+        )
+        hits.append(hit)
+    return Found(tuple(hits), len(ranked), tuple(network.class_names[i] for i in wanted))
 
 
 def _probability_of(names: Sequence[ClassIds], columns: Columns, num_classes: int) -> np.ndarray:
@@ -165,52 +175,3 @@ def _cosines(vectors: np.ndarray, like: np.ndarray) -> np.ndarray:
         lengths = np.sqrt(np.einsum("nd,nd->n", floats, floats)).clip(min=1)
         found[start : start + _ROWS_IN_CACHE] = (floats @ like) / lengths
     return found / max(float(np.linalg.norm(like)), 1e-12)
-
-
-def _hits(
-    index: PhotoIndex,
-    network: NetworkRecord,
-    photo_ids: np.ndarray,
-    *,
-    wanted: Sequence[int],
-    scores: np.ndarray,
-    probabilities: np.ndarray | None,
-    similarities: np.ndarray | None,
-) -> tuple[Hit, ...]:
-    photos = {photo.photo_id: photo for photo in index.photos(photo_ids.tolist())}
-    return tuple(
-        _hit(
-            photos[photo_id],
-            network,
-            wanted,
-            score=float(scores[row]),
-            probability=None if probabilities is None else float(probabilities[row]),
-            similarity=None if similarities is None else float(similarities[row]),
-        )
-        for row, photo_id in enumerate(photo_ids.tolist())
-        if photo_id in photos
-    )
-
-
-def _hit(
-    photo: Photo,
-    network: NetworkRecord,
-    wanted: Sequence[int],
-    *,
-    score: float,
-    probability: float | None,
-    similarity: float | None,
-) -> Hit:
-    meant = [class_id for class_id, _ in photo.labels if class_id in wanted]
-    return Hit(
-        photo_id=photo.photo_id,
-        path=photo.path,
-        score=score,
-        probability=probability,
-        similarity=similarity,
-        class_id=meant[0] if meant else photo.labels[0][0],
-        labels=tuple((network.class_names[i], p) for i, p in photo.labels[:_LABELS_SHOWN]),
-        taken=photo.taken,
-        taken_by_exif=photo.taken_by_exif,
-        vanished=not os.path.lexists(photo.path),
-    )

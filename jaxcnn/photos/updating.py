@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.photos.indexing import IndexReport, update_index
-from jaxcnn.photos.store import NetworkRecord, PhotoIndex, PhotoIndexError
-from jaxcnn.photos.walk import Seen, walk
-from jaxcnn.photos.writer import IndexWriter
+from jaxcnn.data.workers import usable_cores
+from jaxcnn.photos.index_format import PhotoIndexError
+from jaxcnn.photos.index_reader import PhotoIndex
+from jaxcnn.photos.index_writer import IndexWriter
+from jaxcnn.photos.indexing import FolderIndexer, IndexReport
+from jaxcnn.photos.photo_files import Seen, walk
 
 if TYPE_CHECKING:
     from jaxcnn.photos.labelling import Labeller  # brings the networks, which searches do without
@@ -29,7 +31,7 @@ def check_folders(index_path: Path, names: Sequence[str]) -> list[bytes]:
     Raises:
       ValueError: if one is no folder, or there is none.
     """
-    known = _known_folders(index_path)
+    known, _ = _held_by(index_path)
     if not names and not known:
         raise ValueError("name the folders whose photos to label: index ~/Pictures.")
     folders = [os.path.realpath(os.fsencode(os.path.expanduser(name))) for name in names]
@@ -40,7 +42,7 @@ def check_folders(index_path: Path, names: Sequence[str]) -> list[bytes]:
     return list(dict.fromkeys(folders or known))
 
 
-def update_file(
+def update_index(
     path: Path,
     folders: Sequence[bytes],
     load: Callable[[Mapping[str, str]], "Labeller"],
@@ -52,7 +54,11 @@ def update_file(
     on_total: Callable[[int], object] = lambda total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Bring the index in a file up to date, see `indexing.update_index`.
+    """Bring the index in a file up to date with folders.
+
+    Photos that are gone are forgotten, unless their drive may not be mounted: where they are more
+    than half of a folder's, or what is left of their folder is empty. Then they are kept, and
+    counted as missing.
 
     Args:
       path: the file; made where there is none.
@@ -61,50 +67,54 @@ def update_file(
       rebuild: label all again, the folders that were indexed before too, in a file beside, which
         takes the place of the old one when it is whole. A rebuilding that was stopped goes on when
         it is asked for again.
-      num_workers: as for `update_index`.
-      forget_missing: likewise.
-      on_photo: likewise.
+      num_workers: threads that read and decode; None for one per core.
+      forget_missing: forget all that is gone, however many they are.
+      on_photo: called once for each photo or trouble, when it is done with.
       on_total: called with the number of photos in the folders once they are counted, from another
         thread.
-      should_stop: likewise.
+      should_stop: asked between photos; what is done then is kept.
 
     Returns:
       What became of the photos.
 
     Raises:
-      PhotoIndexError: as for `update_index` and `IndexWriter`.
+      PhotoIndexError: if the file is no index, holds another network's labels, is written by
+        another process, or cannot be written (any more), such as on a full disk.
       ValueError: if the network cannot be had.
     """
     path = Path(path).absolute()
+    known, source = _held_by(path)
+    target = path
     if rebuild:
-        folders = list(dict.fromkeys([*folders, *_known_folders(path)]))
-    target = path.with_name(f"{path.name}.rebuilt") if rebuild else path
+        target = path.with_name(f"{path.name}.rebuilt")
+        folders = list(dict.fromkeys([*folders, *known]))
     stopped = threading.Event()
     with IndexWriter(target, lock=path) as writer:
         held = writer.network()
-        former = held or (_known_network(path) if rebuild else None)
-        labeller = load(former.source if former else {})
+        labeller = load(held.source if held else source)
         if rebuild and held and held.fingerprint != labeller.network.fingerprint:
             writer.clear()  # of a rebuilding that was stopped, with another network
+        writer.claim(labeller.network)
+        indexer = FolderIndexer(
+            writer,
+            labeller,
+            num_workers=num_workers or usable_cores(),
+            on_photo=on_photo,
+            should_stop=should_stop,
+        )
         counting = threading.Thread(target=_count, args=(folders, on_total, stopped), daemon=True)
         counting.start()
         try:
-            report = update_index(
-                writer,
-                labeller,
-                folders,
-                num_workers=num_workers,
-                forget_missing=forget_missing,
-                on_photo=on_photo,
-                should_stop=should_stop,
-            )
+            for folder in folders:
+                if not indexer.report.interrupted:
+                    indexer.index_folder(folder, forget_missing=forget_missing)
         finally:
             stopped.set()
             counting.join()
         writer.close()
-        if rebuild and not report.interrupted:
+        if rebuild and not indexer.report.interrupted:
             os.replace(target, path)
-    return report
+    return indexer.report
 
 
 def _count(
@@ -120,16 +130,10 @@ def _count(
     on_total(total)
 
 
-def _known_folders(path: Path) -> list[bytes]:
-    """List the folders that an index holds; none where there is no index, or an empty one."""
+def _held_by(path: Path) -> tuple[list[bytes], Mapping[str, str]]:
+    """Read the folders and the network of an index; none of either where there is no such index."""
     try:
-        return [os.fsencode(folder) for folder in PhotoIndex(path).folders()]
+        index = PhotoIndex(path)
+        return [os.fsencode(folder) for folder in index.folders()], index.network.source
     except PhotoIndexError:
-        return []
-
-
-def _known_network(path: Path) -> NetworkRecord | None:
-    try:
-        return PhotoIndex(path).network
-    except PhotoIndexError:
-        return None
+        return [], {}

@@ -104,11 +104,6 @@ class WordTable:
                 meant[_plain(name)].add(class_id)
         self._meant = {word: tuple(sorted(ids)) for word, ids in meant.items() if word}
 
-    @property
-    def names(self) -> Iterable[str]:
-        """All names that mean something, in small letters."""
-        return self._meant.keys()
-
     def find(self, text: str) -> tuple[ClassIds, ...]:
         """Find the classes that a text means.
 

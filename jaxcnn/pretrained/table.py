@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.text_table import in_columns
+from jaxcnn.host.text import in_columns
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,8 @@
 """From photo to label in three lines, with nothing but a checkpoint."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +16,7 @@ from jaxcnn.runs.config import TrainConfig, make_config, preset_of_weights
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.compilation import CompiledStep, compile_step
-from jaxcnn.training.eval_step import EvalStep
-from jaxcnn.types import Batch, PyTree
+from jaxcnn.types import PyTree
 
 Photo = Path | str | bytes | np.ndarray
 
@@ -52,7 +53,7 @@ class Classifier:
         self,
         config: TrainConfig,
         class_names: Sequence[str],
-        variables: PyTree | None = None,
+        variables: PyTree,
         *,
         others: Sequence[PyTree] = (),
     ) -> None:
@@ -66,15 +67,11 @@ class Classifier:
         """
         self.config = config
         self.class_names = tuple(class_names)
-        model = plain = build.build_model(config, len(class_names))
-        self._members = [variables, *others]
-        if variables is not None:
-            folded = [fold_batch_norm(plain, each) for each in self._members]
-            model, self._members = folded[0][0], [each for _, each in folded]
-        self._model = model
-        step: EvalStep = build.build_eval_step(config, model, len(class_names))
-        self._step = lambda variables, batch: step(variables, batch)[1]
-        self._compiled: dict[tuple[int, ...], CompiledStep] = {}  # by the shape of the images
+        plain = build.build_model(config, len(class_names))
+        folded = [fold_batch_norm(plain, each) for each in (variables, *others)]
+        self._model = model = folded[0][0]
+        self._members = tuple(each for _, each in folded)
+        self._probabilities = build.build_predict(config, model)
         self._answer_step = features.make_answer_step(
             model,
             image_size_px=config.data.image_size_px,
@@ -83,7 +80,7 @@ class Classifier:
             head=config.network.head,
             flip_average=config.run.flip_average,
         )
-        self._compiled_answers: dict[tuple[int, ...], CompiledStep] = {}
+        self._compiled: dict[tuple[object, ...], CompiledStep] = {}
 
     @property
     def model(self) -> Any:
@@ -93,7 +90,7 @@ class Classifier:
     @property
     def members(self) -> tuple[PyTree, ...]:
         """The variables of each network whose probabilities are averaged; of one, mostly."""
-        return tuple(self._members)
+        return self._members
 
     @classmethod
     def load(cls, workdir: Path | str) -> "Classifier":
@@ -109,7 +106,7 @@ class Classifier:
           CheckpointError: if there is no checkpoint, or it is damaged.
         """
         members = _member_folders(Path(workdir)) or [Path(workdir)]
-        (config, variables, class_names), *others = [_load(member) for member in members]
+        (config, variables, class_names), *others = [load_best(member) for member in members]
         return cls(config, class_names, variables, others=[each for _, each, _ in others])
 
     @classmethod
@@ -150,12 +147,12 @@ class Classifier:
           DecodeError: if a photo cannot be decoded.
           OSError: if a file cannot be read.
         """
-        images = (self.preprocess(photo) for photo in photos)
-        return [
-            answer
-            for batch in _chunks(images, batch_size)
-            for answer in self._answer(batch, batch_size)
-        ]
+        images = map(self.preprocess, photos)
+        answers: list[Prediction] = []
+        while batch := list(itertools.islice(images, batch_size)):
+            rows = self.probabilities(fill_up(np.stack(batch), batch_size))
+            answers += map(self._answer, rows[: len(batch)])
+        return answers
 
     def preprocess(self, photo: Photo) -> np.ndarray:
         """Decode a photo to the square that the network takes its view from.
@@ -191,11 +188,7 @@ class Classifier:
         Returns:
           (B, K) float32.
         """
-        batch = _as_batch(images)
-        if images.shape not in self._compiled:
-            self._compiled[images.shape] = compile_step(self._step, self._members[0], batch)
-        step = self._compiled[images.shape]
-        each = [np.asarray(step(variables, batch)) for variables in self._members]
+        each = [np.asarray(found) for found in self._run(self._probabilities, images)]
         return each[0] if len(each) == 1 else np.mean(each, axis=0)
 
     def probabilities_and_features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -208,15 +201,16 @@ class Classifier:
           (B, K) float32 as `probabilities` gives, and (B, D) float32 features; of several networks
           those of the first.
         """
-        batch = _as_batch(images)
-        if images.shape not in self._compiled_answers:
-            self._compiled_answers[images.shape] = compile_step(
-                self._answer_step, self._members[0], batch
-            )
-        step = self._compiled_answers[images.shape]
-        each = [step(variables, batch) for variables in self._members]
+        each = self._run(self._answer_step, images)
         probabilities = np.mean([np.asarray(answer[0]) for answer in each], axis=0)
         return probabilities, np.asarray(each[0][1])
+
+    def _run(self, step: Callable[..., Any], images: np.ndarray) -> list[Any]:
+        """Give a step's answer of each network, compiled once for each shape of images."""
+        key = step, images.shape
+        if key not in self._compiled:
+            self._compiled[key] = compile_step(step, self._members[0], images)
+        return [self._compiled[key](variables, images) for variables in self._members]
 
     def fingerprint(self) -> str:
         """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
@@ -224,52 +218,47 @@ class Classifier:
         seen = {name: config[name] for name in _LOOKING}
         return features.fingerprint(self._members, self.class_names, seen)
 
-    def _answer(self, images: list[np.ndarray], batch_size: int) -> Iterator[Prediction]:
-        # The last batch is filled up, so that one compiled program serves all.
-        padded = images + [np.zeros_like(images[0])] * (batch_size - len(images))
-        for row in self.probabilities(np.stack(padded))[: len(images)]:
-            best = int(row.argmax())
-            each = dict(zip(self.class_names, map(float, row), strict=True))
-            yield Prediction(self.class_names[best], float(row[best]), each)
+    def _answer(self, row: np.ndarray) -> Prediction:
+        best = int(row.argmax())
+        each = dict(zip(self.class_names, map(float, row), strict=True))
+        return Prediction(self.class_names[best], float(row[best]), each)
 
 
-def load_best(workdir: Path) -> tuple[TrainConfig, PyTree]:
-    """Load the settings and the best variables of a run.
+def fill_up(images: np.ndarray, count: int) -> np.ndarray:
+    """Add black images up to a number of them, so that one compiled program serves all batches.
+
+    Example:
+      >>> fill_up(np.ones((2, 8, 8, 3), np.uint8), 5).shape
+      (5, 8, 8, 3)
+    """
+    return np.pad(images, [(0, count - len(images)), (0, 0), (0, 0), (0, 0)])
+
+
+def load_best(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
+    """Load the settings, the best variables and the class names of a run.
 
     Args:
       workdir: the run's folder, or its folder `checkpoints/best` alone.
 
     Returns:
-      Complete settings, and {"params": ..., "batch_stats": ...}.
+      Complete settings, {"params": ..., "batch_stats": ...}, and names in the order of the labels.
 
     Raises:
       CheckpointError: if there is no checkpoint, or it is damaged.
     """
-    config, variables, _ = _load(workdir)
-    return config, variables
-
-
-def _load(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
-    store = CheckpointStore(_checkpoint_folder(workdir))
-    try:
+    with contextlib.closing(CheckpointStore(_checkpoint_folder(workdir))) as store:
         metadata = store.metadata()
-        config = _config_of(metadata, workdir)
+        try:
+            config = config_lib.from_json(metadata["config"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{workdir} holds checkpoints, but not of the best network of this version "
+                f"({error}); give the run's folder, or its checkpoints/best."
+            ) from error
         model = build.build_model(config, len(metadata["class_names"]))
         found = store.restore(build.variable_shapes(config, model))
-    finally:
-        store.close()
     assert found is not None  # `metadata` raises where there is no checkpoint
     return config, found.state, metadata["class_names"]
-
-
-def _config_of(metadata: dict[str, Any], workdir: Path) -> TrainConfig:
-    try:
-        return config_lib.from_json(metadata["config"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{workdir} holds checkpoints, but not of the best network of this version ({error}); "
-            "give the run's folder, or its checkpoints/best."
-        ) from error
 
 
 def _member_folders(path: Path) -> list[Path]:
@@ -290,23 +279,6 @@ def _checkpoint_folder(path: Path) -> Path:
     raise CheckpointError(
         f"{path} holds no trained network: expected a run's folder with checkpoints/best/."
     )
-
-
-def _as_batch(images: np.ndarray) -> Batch:
-    count = len(images)
-    index = np.arange(count, dtype=np.int32)
-    return Batch(images, np.zeros(count, np.int32), np.ones(count, bool), index)
-
-
-def _chunks(images: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    chunk: list[np.ndarray] = []
-    for image in images:
-        chunk.append(image)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 __all__ = ["Classifier", "DecodeError", "Prediction"]

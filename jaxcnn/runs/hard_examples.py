@@ -17,7 +17,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from jaxcnn import losses, plots
 from jaxcnn.augment import center_crop
@@ -25,10 +24,11 @@ from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.names import unknown_name
 from jaxcnn.metrics import label_quality, per_example_gradients
-from jaxcnn.models import HEAD, fold_batch_norm, split_at_head, stage_names
+from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, train_and_evaluate
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.context import batch_shapes
+from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.single import Run
 from jaxcnn.runs.transfer import Start, find_start, transfer_variables
@@ -206,7 +206,7 @@ def _settings_of(weights: str | None, config: TrainConfig | None = None) -> Trai
     data = ("dataset", "data_dir", "max_train_examples", "validation_fraction", "test_fraction")
     same = (*data, "seed", "memory_limit_gib", "decoder", "image_cache_gib", "max_bad_share")
     kept = {} if config is None else {name: config.flat()[name] for name in same}
-    return make_config(**kept, weights=weights, augment="flip")
+    return make_config(**kept, weights=weights, augment="flip", flip_average=False)
 
 
 def _features_of_weights(run: Run, start: Start) -> features.FeatureSplit:
@@ -216,33 +216,10 @@ def _features_of_weights(run: Run, start: Start) -> features.FeatureSplit:
     if list(split.names) != list(run.data.train.names):
         raise ValueError("the photos read for the weights are not the run's; were files changed?")
     model = build.build_model(config, len(run.data.class_names))
-    key = jax.random.key(0)
-    variables = transfer_variables(start.variables, model, build.image_shape(config), key=key)
-    about = features.fingerprint(
-        variables, config.data.image_size_px, config.data.stored_size_px, list(split.names)
-    )
-    path = run.folder.features / "judging.npz"
-    found = features.load_features(path, about)
-    if found is None:
-        model, variables = fold_batch_norm(model, variables)
-        step = features.make_feature_step(
-            model,
-            image_size_px=config.data.image_size_px,
-            mean=config.data.pixel_mean,
-            std=config.data.pixel_std,
-        )
-        compiled = compile_step(step, variables, batch_shapes(split, _BATCH), key)
-        with _progress(len(split), "features") as bar:
-            found = features.extract(
-                compiled,
-                variables,
-                eval_batches(split, batch_size=_BATCH),
-                len(split),
-                key=key,
-                on_batch=bar.update,
-            )
-        features.save_features(path, *found, about)
-    return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
+    shape = build.image_shape(config)
+    variables = transfer_variables(start.variables, model, shape, key=jax.random.key(0))
+    context = run.context._replace(config=config)
+    return split_features(context, model, lambda _, image: image, "judging", split, variables)
 
 
 def _probabilities(
@@ -281,15 +258,16 @@ def _gradients(
         images = normalize(images, mean=config.data.pixel_mean, std=config.data.pixel_std)
         return summary(variables, images, batch.label, batch.mask)
 
-    return _gradients_of_network(step, variables, run.data.train)
+    return _gradients_of_network(step, variables, run)
 
 
 def _gradients_of_network(
-    step: Callable[..., Any], variables: PyTree, split: ImageSplit
+    step: Callable[..., Any], variables: PyTree, run: Run
 ) -> tuple[np.ndarray, per_example_gradients.NoiseScale]:
+    split = run.data.train
     compiled = compile_step(step, variables, batch_shapes(split, _BATCH))
     norms, sums, started = [], None, time.perf_counter()
-    with _progress(len(split), "gradients") as bar:
+    with run.context.bar(len(split), "gradients", unit="image", leave=True) as bar:
         for batch in eval_batches(split, batch_size=_BATCH):
             found, added = compiled(variables, batch)
             norms.append(np.asarray(found))
@@ -299,7 +277,3 @@ def _gradients_of_network(
     rate = len(split) / (time.perf_counter() - started)
     logger.info(f"gradients of {len(split):,} photos, one by one: {rate:.0f} img/s")
     return np.concatenate(norms)[: len(split)], per_example_gradients.noise_scale(sums)
-
-
-def _progress(total: int, what: str) -> tqdm:
-    return tqdm(total=total, unit="image", desc=what, disable=None)

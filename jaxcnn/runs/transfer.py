@@ -68,7 +68,7 @@ def find_start(config: TrainConfig) -> Start | None:
 
 def _from_run(workdir: str, config: TrainConfig) -> Start:
     try:
-        there, variables = load_best(Path(workdir))
+        there, variables, _ = load_best(Path(workdir))
     except CheckpointError as error:
         raise ValueError(f"init_from: {error}") from error
     if config.network.model not in (None, there.network.model):

@@ -108,7 +108,7 @@ def make_answer_step(
     std: Sequence[float],
     head: str = "softmax",
     flip_average: bool = False,
-) -> Callable[[PyTree, Batch], tuple[jax.Array, jax.Array]]:
+) -> Callable[[PyTree, jax.Array], tuple[jax.Array, jax.Array]]:
     """Build the computation of a batch's probabilities and features, in one pass.
 
     Args:
@@ -120,15 +120,17 @@ def make_answer_step(
       flip_average: average logits and features of each image and of its mirror image.
 
     Returns:
-      answer_step(variables, batch) to (B, K) probabilities, as `eval_step.make_eval_step` gives,
-      and (B, D) features, what the head saw.
+      answer_step(variables, images) to (B, K) probabilities, as `eval_step.make_predict` gives, and
+      (B, D) features, what the head saw.
     """
     feature_step = make_feature_step(
         model, image_size_px=image_size_px, mean=mean, std=std, mirrored=flip_average
     )
     _, classifier = split_at_head(model)
 
-    def answer_step(variables: PyTree, batch: Batch) -> tuple[jax.Array, jax.Array]:
+    def answer_step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        index = jnp.arange(len(images))
+        batch = Batch(images, index, index >= 0, index)
         views = feature_step(variables, batch, jax.random.key(0))  # draws nothing
         vectors = views.mean(axis=1)
         # The head is affine: its answer to the mean is the mean of its answers.

@@ -82,8 +82,7 @@ def test_a_reader_that_leaves_and_an_interrupt_end_quietly(tmp_path):
         script.write_text(
             "from jaxcnn.cli import command_line\n"
             "def main(words):\n"
-            f"    try:\n        raise {error}\n"
-            "    except OSError as mistake:\n        command_line.refuse(mistake)\n"
+            f"    raise {error}\n"
             "command_line.run(main, '')\n"
         )
         done = subprocess.run(

@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 from programs import ROOT, command, try_words
 
-from jaxcnn.photos.reading import ReadPhoto, digest
-from jaxcnn.photos.store import NetworkRecord
-from jaxcnn.photos.walk import PhotoFile, Trouble
-from jaxcnn.photos.writer import IndexWriter
+from jaxcnn.photos.index_format import NetworkRecord
+from jaxcnn.photos.index_writer import IndexWriter
+from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto, Trouble, digest
 
 PHOTOS = ("a.png", "b.png", "in/c.jpg", "in/d.jpg")
 

@@ -1,5 +1,9 @@
 """The ONNX model, run by ONNX Runtime, answers as the classifier does."""
 
+import sys
+import types
+
+import jax
 import numpy as np
 import pytest
 
@@ -26,7 +30,7 @@ def test_the_answers_are_the_classifiers(make_classifier, tmp_path, name, settin
     classifier = make_classifier(name, **settings)
     path = tmp_path / "classifier.onnx"
     path.write_bytes(onnx_program.to_onnx(classifier))
-    call = onnx_program.load(path)
+    call = onnx_program.LOADERS["onnx"](path.read_bytes())
     assert onnx_program.describe(path)["opset"] >= 13
     for count in (1, 3, 7):
         shape = (count, *input_shape(classifier))
@@ -54,3 +58,49 @@ def test_pooling_over_other_dimensions_is_refused():
     node = helper.make_node("MaxPool", ["x"], ["y"], **given)
     with pytest.raises(ExportError, match="not over height and width"):
         onnx_program._pooling_of_images(node, given)
+
+
+def test_pooling_becomes_slices_where_the_converters_nodes_have_changed(
+    make_classifier, monkeypatch, caplog
+):
+    """The first conversion is broken on purpose; the second holds no windowed reduction."""
+    classifier = make_classifier()
+    converted = []
+
+    def to_onnx(function, shapes, **_):
+        converted.append(jax.export.export(jax.jit(function))(*shapes))
+        data = str(len(converted)).encode()
+        return types.SimpleNamespace(
+            graph=None, ByteSize=lambda: len(data), SerializeToString=lambda: data
+        )
+
+    def break_nodes(graph):
+        raise KeyError("kernel_shape")
+
+    def load(data):
+        program = converted[int(data) - 1]
+        return lambda images: np.asarray(program.call(images))
+
+    monkeypatch.setitem(sys.modules, "jax2onnx", types.SimpleNamespace(to_onnx=to_onnx))
+    monkeypatch.setattr(onnx_program, "check_installed", lambda: None)
+    monkeypatch.setattr(onnx_program, "_pool_two_dimensions", break_nodes)
+    monkeypatch.setitem(onnx_program.LOADERS, "onnx", load)
+    with caplog.at_level("INFO", logger="jaxcnn"):
+        assert onnx_program.to_onnx(classifier) == b"2"
+    windows = ["reduce_window" in program.mlir_module() for program in converted]
+    assert windows == [True, False]
+    assert "KeyError: 'kernel_shape'" in caplog.text
+    assert "pooling as slices" in caplog.text
+
+
+def test_what_no_way_of_pooling_makes_equal_is_refused(make_classifier, monkeypatch):
+    model = types.SimpleNamespace(graph=None, ByteSize=lambda: 1, SerializeToString=lambda: b"x")
+    monkeypatch.setitem(
+        sys.modules, "jax2onnx", types.SimpleNamespace(to_onnx=lambda *_, **__: model)
+    )
+    monkeypatch.setattr(onnx_program, "check_installed", lambda: None)
+    monkeypatch.setattr(onnx_program, "_pool_two_dimensions", lambda graph: None)
+    wrong = np.full((3, 3), 0.5)
+    monkeypatch.setitem(onnx_program.LOADERS, "onnx", lambda data: lambda images: wrong)
+    with pytest.raises(ExportError, match="leave onnx out of formats"):
+        onnx_program.to_onnx(make_classifier())

@@ -16,9 +16,9 @@ from jaxcnn.models import (
     mobilenet_v3,
     stage_infos,
 )
-from jaxcnn.models.efficientnet_lite import REPEATS, EfficientNetLite, repeat_counts
+from jaxcnn.models.efficientnet_lite import EfficientNetLite, repeat_counts
 from jaxcnn.models.inverted_residual import InvertedResidual
-from jaxcnn.models.mobilenet_v1 import REPEATS, MobileNetV1
+from jaxcnn.models.mobilenet_v1 import MobileNetV1
 from jaxcnn.models.mobilenet_v2 import MobileNetV2
 from jaxcnn.models.mobilenet_v3 import SMALL, MobileNetV3
 
@@ -37,8 +37,9 @@ FAMILIES = sorted(TINY)
 @pytest.fixture
 def shallow(monkeypatch):
     """Leave three or four blocks of each network, which spares compilation."""
-    monkeypatch.setattr(efficientnet_lite, "REPEATS", REPEATS[:2] + REPEATS[-1:])
-    monkeypatch.setattr(mobilenet_v1, "REPEATS", REPEATS[:2])
+    repeats = efficientnet_lite.REPEATS
+    monkeypatch.setattr(efficientnet_lite, "REPEATS", repeats[:2] + repeats[-1:])
+    monkeypatch.setattr(mobilenet_v1, "REPEATS", mobilenet_v1.REPEATS[:2])
     monkeypatch.setattr(mobilenet_v3, "ROWS", {"small": SMALL[:4]})
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxcnn.photos.indexing import update_index
-from jaxcnn.photos.store import PhotoIndex
-from jaxcnn.photos.writer import IndexWriter
+from jaxcnn.photos.index_reader import PhotoIndex
+from jaxcnn.photos.updating import update_index
 
 _SPEC = importlib.util.spec_from_file_location(
     "stub_labeller", Path(__file__).parent / "stub_labeller.py"
@@ -32,13 +31,8 @@ class Album:
 
     def update(self, *folders, fingerprint=None, **options):
         labeller = _STUB.StubLabeller(fingerprint) if fingerprint else self.labeller
-        with IndexWriter(self.path) as writer:
-            return update_index(
-                writer,
-                labeller,
-                [os.fsencode(os.path.realpath(f)) for f in folders or [self.photos]],
-                **options,
-            )
+        paths = [os.fsencode(os.path.realpath(f)) for f in folders or [self.photos]]
+        return update_index(self.path, paths, lambda held: labeller, **options)
 
     @property
     def index(self):

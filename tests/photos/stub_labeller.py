@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.data.decode import decode_and_resize
-from jaxcnn.photos.store import NetworkRecord
+from jaxcnn.photos.index_format import NetworkRecord
 
 COLOURS = {"tabby": (200, 40, 40), "golden retriever": (40, 200, 40), "school bus": (40, 40, 200)}
 WORDNET_IDS = ("n02123045", "n02099601", "n04146614")
@@ -60,10 +60,11 @@ class SlowStub(StubLabeller):
 
 
 if __name__ == "__main__":
-    from jaxcnn.photos.indexing import update_index
-    from jaxcnn.photos.writer import IndexWriter
+    from jaxcnn.photos.updating import update_index
 
-    with IndexWriter(Path(sys.argv[1])) as writer:
+    def load(source):
         print("begun", flush=True)
-        report = update_index(writer, SlowStub(), [os.fsencode(sys.argv[2])])
+        return SlowStub()
+
+    report = update_index(Path(sys.argv[1]), [os.fsencode(sys.argv[2])], load)
     print(report.added, report.unchanged, flush=True)

@@ -4,13 +4,17 @@ import dataclasses
 import os
 import shutil
 import sqlite3
+import threading
+import time
 
 import numpy as np
 import pytest
 
-from jaxcnn.photos import reading
-from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
-from jaxcnn.photos.writer import IndexWriter
+from jaxcnn.photos import photo_files
+from jaxcnn.photos.index_format import PhotoIndexError
+from jaxcnn.photos.index_reader import PhotoIndex
+from jaxcnn.photos.index_writer import IndexWriter
+from jaxcnn.photos.indexing import in_order_ahead
 
 
 def counts(report):
@@ -123,10 +127,10 @@ def test_photos_that_change_places_are_told_apart(album):
     os.utime(one, ns=(1, 1))
     os.utime(other, ns=(2, 2))
     album.update()
-    index = album.index
-    assert index.count() == 10
+    photos = {photo.path: photo for photo in album.index.photos(list(album.ids().values()))}
+    assert len(photos) == 10
     for path, kind in kinds.items():
-        assert index.find_path(path.resolve()).labels[0][0] == kind
+        assert photos[path.resolve()].labels[0][0] == kind
 
 
 def test_gone_photos_are_forgotten(album):
@@ -221,7 +225,7 @@ def test_a_photo_that_cannot_be_read_now_keeps_its_labels(album, monkeypatch):
         raise OSError(5, "Input/output error", path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "read_file", fail)
+        patch.setattr(photo_files, "read_file", fail)
         assert counts(album.update()) == {"unchanged": 9, "unreadable": 1}
     assert album.index.count() == 10
     assert counts(album.update()) == {"unchanged": 10}
@@ -331,3 +335,22 @@ def test_an_open_index_follows_what_is_written_and_replaced(album, tmp_path):
     assert index.count() == 1
     assert index.network.fingerprint == "another"
     assert len(index.columns().photo_ids) == 1
+
+
+def test_results_come_in_order_and_no_more_are_made_than_asked_for():
+    begun, lock = [], threading.Lock()
+
+    def work(item):
+        with lock:
+            begun.append(item)
+        time.sleep(0.001 * (5 - item % 5))
+        return -item
+
+    results = in_order_ahead(work, range(100), num_workers=4, num_ahead=6)
+    assert [next(results) for _ in range(3)] == [0, -1, -2]
+    results.close()
+    assert 3 <= len(begun) <= 9
+    assert list(in_order_ahead(work, range(20), num_workers=3, num_ahead=2)) == [
+        -i for i in range(20)
+    ]
+    assert list(in_order_ahead(work, [], num_workers=3, num_ahead=2)) == []

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
+from jaxcnn.photos.index_format import PhotoIndexError
+from jaxcnn.photos.index_reader import PhotoIndex
 
 STUB = Path(__file__).parent / "stub_labeller.py"
 ROOT = STUB.parent.parent.parent

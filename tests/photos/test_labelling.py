@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 
 from jaxcnn.models import SixConv
-from jaxcnn.photos.labelling import NetworkLabeller
+from jaxcnn.photos.labelling import Labeller
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.training.features import make_answer_step
-from jaxcnn.types import Batch
 
 SETTINGS = {
     "image_size_px": 8,
@@ -37,12 +36,12 @@ def classifier_of(seed=0, names=("cat", "dog"), members=1, **settings):
 )
 def test_labels_are_predictions(settings):
     classifier = classifier_of(**settings)
-    labeller = NetworkLabeller(classifier, {"workdir": "/run"}, batch_size=4)
+    labeller = Labeller(classifier, {"workdir": "/run"}, batch_size=8)
     probabilities, vectors = labeller.label(IMAGES)
     np.testing.assert_allclose(probabilities, classifier.probabilities(IMAGES), atol=1e-5)
     assert vectors.shape[0] == 5
     assert len(set(vectors[:, 0].tolist())) > 1
-    single = NetworkLabeller(classifier, {"workdir": "/run"}, batch_size=1)
+    single = Labeller(classifier, {"workdir": "/run"}, batch_size=1)
     for one, both in zip(single.label(IMAGES[3:4]), (probabilities, vectors), strict=True):
         np.testing.assert_allclose(one[0], both[3], atol=1e-5)
 
@@ -51,9 +50,7 @@ def test_the_head_makes_the_probabilities_of_the_features():
     model = SixConv(num_classes=3, widths=(4,), depth=1, dense_widths=(), batch_norm=False)
     variables = model.init(jax.random.key(1), np.zeros((1, 8, 8, 3), np.float32), train=False)
     step = make_answer_step(model, image_size_px=8, mean=(0.5,), std=(0.25,))
-    index = np.arange(5, dtype=np.int32)
-    batch = Batch(IMAGES, index, index >= 0, index)
-    probabilities, vectors = map(np.asarray, step(variables, batch))
+    probabilities, vectors = map(np.asarray, step(variables, IMAGES))
     dense = jax.tree.map(np.asarray, variables["params"]["head"]["linear"])
     logits = vectors @ dense["kernel"] + dense["bias"]
     shares = np.exp(logits - logits.max(1, keepdims=True))
@@ -74,7 +71,7 @@ def test_a_network_is_known_by_weights_classes_and_view():
 
 
 def test_an_index_notes_whose_labels_it_holds():
-    network = NetworkLabeller(classifier_of(), {"workdir": "/run"}, batch_size=2).network
+    network = Labeller(classifier_of(), {"workdir": "/run"}, batch_size=2).network
     assert network.class_names == ("cat", "dog")
     assert network.wordnet_ids == ()
     assert type(network).from_json(network.to_json()) == network

@@ -8,13 +8,12 @@ import pytest
 
 from jaxcnn.cli import photo_listing as listing
 from jaxcnn.photos.dates import parse_since
-from jaxcnn.photos.packing import unpack_labels
+from jaxcnn.photos.index_format import NetworkRecord, unpack_labels
+from jaxcnn.photos.index_reader import PhotoIndex
+from jaxcnn.photos.index_writer import IndexWriter
+from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto
 from jaxcnn.photos.ranking import Query, search
-from jaxcnn.photos.reading import ReadPhoto
-from jaxcnn.photos.store import NetworkRecord, PhotoIndex
-from jaxcnn.photos.walk import PhotoFile
 from jaxcnn.photos.words import UnknownWordError
-from jaxcnn.photos.writer import IndexWriter
 from jaxcnn.pretrained.labels import label_names, wordnet_ids
 
 NETWORK = NetworkRecord("f", label_names("imagenet1k"), wordnet_ids(), {"weights": "x"})
@@ -203,7 +202,7 @@ def test_photos_that_are_gone_are_marked(album):
 
 
 def test_the_stored_labels_are_all_that_is_probable():
-    from jaxcnn.photos.packing import pack_labels
+    from jaxcnn.photos.index_format import pack_labels
 
     for row in PROBABILITIES:
         kept = dict(unpack_labels(pack_labels(row)))

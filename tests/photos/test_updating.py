@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
-from jaxcnn.photos.updating import check_folders, update_file
+from jaxcnn.photos.index_format import PhotoIndexError
+from jaxcnn.photos.index_reader import PhotoIndex
+from jaxcnn.photos.updating import check_folders, update_index
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def update(album, *folders, stub=None, **options):
         sources.append(dict(source))
         return stub
 
-    report = update_file(album.path, check_folders(album.path, folders), load, **options)
+    report = update_index(album.path, check_folders(album.path, folders), load, **options)
     return report, sources[0]
 
 

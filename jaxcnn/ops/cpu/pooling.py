@@ -44,13 +44,13 @@ def pays(windows: Windows, kind: str) -> bool:
 
 def reduce_windows(x: jax.Array, *, windows: Windows, kind: str) -> jax.Array:
     """Reduce each window by "max" or "sum", as elementwise code over strided slices."""
-    x = _pad_to_strides(x, windows, 0.0 if kind == "sum" else -jnp.inf)
+    x = pad_to_strides(x, windows, 0.0 if kind == "sum" else -jnp.inf)
     if kind == "sum":
-        return functools.reduce(jnp.add, _slices_of_windows(x, windows))
+        return functools.reduce(jnp.add, slices_of_windows(x, windows))
     return _max_of_tiles(x, windows) if windows.are_tiles else _max_of_phases(x, windows)
 
 
-def _pad_to_strides(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
+def pad_to_strides(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
     """Pad `x` and drop its remainder, so that it has whole strides and every window lies in it."""
     edges = []
     for n, k, step, count, (low, _) in zip(x.shape[-3:-1], *windows, strict=True):
@@ -62,7 +62,7 @@ def _pad_to_strides(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
     return lax.pad(x, jnp.asarray(fill, x.dtype), [whole] * (x.ndim - 3) + edges + [whole])
 
 
-def _slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
+def slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
     """Gather the pixels at each position of the windows, in row-major order."""
     (rows, columns), (height, width) = windows.strides, windows.counts
     last = ((height - 1) * rows + 1, (width - 1) * columns + 1)
@@ -74,7 +74,7 @@ def _slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _max_of_tiles(x: jax.Array, windows: Windows) -> jax.Array:
-    return functools.reduce(jnp.maximum, _slices_of_windows(x, windows))
+    return functools.reduce(jnp.maximum, slices_of_windows(x, windows))
 
 
 @_max_of_tiles.defjvp
@@ -88,7 +88,7 @@ def _max_of_tiles_jvp(
     """
     (x,), (x_dot,) = primals, tangents
     height, width = windows.size
-    first = _index_of_first_max(_slices_of_windows(x, windows))
+    first = _index_of_first_max(slices_of_windows(x, windows))
     *leading, H, W, C = x.shape
     tiles = x_dot.reshape(*leading, H // height, height, W // width, width, C)
     position = jnp.arange(height * width, dtype=first.dtype)
@@ -100,11 +100,11 @@ def _max_of_tiles_jvp(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _max_of_phases(x: jax.Array, windows: Windows) -> jax.Array:
-    return functools.reduce(jnp.maximum, _slices_of_windows(x, windows))
+    return functools.reduce(jnp.maximum, slices_of_windows(x, windows))
 
 
 def _max_of_phases_forward(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
-    return _max_of_phases(x, windows), _index_of_first_max(_slices_of_windows(x, windows))
+    return _max_of_phases(x, windows), _index_of_first_max(slices_of_windows(x, windows))
 
 
 def _max_of_phases_backward(

@@ -1,18 +1,18 @@
 """The web application: an index of photos, searched and looked at in a browser."""
 
+import functools
 import importlib.resources
-import json
 from collections.abc import Mapping
-from typing import Any
 
-from flask import Flask, Response, abort, redirect, request, send_file
+from flask import Flask, Response, abort, jsonify, redirect, request, send_file
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.host.text import counted
+from jaxcnn.photos.index_format import PhotoIndexError
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.server.answers import (
-    NotCachedError,
     answer_page,
     answer_tiles,
     common_labels,
@@ -20,10 +20,9 @@ from jaxcnn.photos.server.answers import (
 )
 from jaxcnn.photos.server.explain import Explain
 from jaxcnn.photos.server.guards import guard
-from jaxcnn.photos.server.library import NetworkChangedError, PhotoLibrary
+from jaxcnn.photos.server.library import NetworkChangedError, NotCachedError, PhotoLibrary
 from jaxcnn.photos.server.query import MAX_WORDS, PageQuery, read_query
 from jaxcnn.photos.server.safe_files import PhotoGoneError
-from jaxcnn.photos.store import PhotoIndex, PhotoIndexError
 from jaxcnn.photos.words import UnknownWordError
 from jaxcnn.runs.report import embed_picture
 from jaxcnn.runs.report.page import render_page
@@ -31,7 +30,6 @@ from jaxcnn.runs.report.page import render_page
 MAX_UPLOAD_BYTES = 64 * 2**20
 _PACKAGE = "jaxcnn.photos.server"
 _PROBABILITIES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9)
-_STATIC = {"photos.css": "text/css", "photos.js": "text/javascript"}
 # A photo is a document of its own where it is opened: nothing in it may run.
 _PHOTO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _MISTAKES: Mapping[type[Exception], int] = {
@@ -62,15 +60,14 @@ def create_app(
     Returns:
       A WSGI application, to be served on loopback alone: its answers are for one person.
     """
-    app = Flask(__name__, static_folder=None, template_folder=None)
+    app = Flask(__name__, static_folder="static", template_folder=None)
     guard(app, max_upload_bytes=max_upload_bytes)
     library = PhotoLibrary(index, labeller, explain)
     _add_pages(app, library, max_upload_bytes)
     _add_pictures(app, library)
-    _add_static(app)
     app.register_error_handler(HTTPException, _tell)
     for kind, status in _MISTAKES.items():
-        app.register_error_handler(kind, _teller(status))
+        app.register_error_handler(kind, functools.partial(_problem, status))
     return app
 
 
@@ -98,6 +95,11 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
             **facts,
         )
 
+    @app.get("/static/base.css")  # the one file that the page has in common with a run's page
+    def base_style() -> Response:
+        templates = importlib.resources.files("jaxcnn.runs.report") / "templates"
+        return Response((templates / "style.css").read_bytes(), mimetype="text/css")
+
     @app.get("/tiles")
     def tiles() -> str:
         facts = answer_tiles(library, _query())
@@ -111,20 +113,20 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
         name = file.filename or "the photo"
         url = PageQuery(like=library.drop(file.read(), name)).url()
         if request.accept_mimetypes.best == "application/json":
-            return _json({"url": url})
+            return jsonify(url=url)
         return redirect(url, 303)  # type: ignore[return-value]
 
 
 def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
     @app.get("/thumbnail/<int:photo_id>")
     def thumbnail(photo_id: int) -> Response:
-        response = Response(library.thumbnail(_id(photo_id)), content_type="image/jpeg")
+        response = Response(library.thumbnail(photo_id), content_type="image/jpeg")
         response.headers["Cache-Control"] = "private, max-age=300"
         return response
 
     @app.get("/photo/<int:photo_id>")
     def photo(photo_id: int) -> Response:
-        found = library.original(_id(photo_id))
+        found = library.original(photo_id)
         response = send_file(found.file, mimetype=found.content_type)
         response.content_length = found.size
         response.headers["Content-Security-Policy"] = _PHOTO_POLICY
@@ -134,23 +136,9 @@ def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
     def overlay(photo_id: int, class_id: int) -> Response:
         if class_id >= len(library.index.network.class_names):
             abort(404, "the network has no such class.")
-        found = library.overlay(_id(photo_id), class_id)
+        found = library.overlay(photo_id, class_id)
         drawn = embed_picture(found.map_png, alt="").source
-        return _json({"map": drawn, "words": found.words, "above": found.is_low})
-
-
-def _add_static(app: Flask) -> None:
-    files = importlib.resources.files(_PACKAGE) / "static"
-    texts = {name: ((files / name).read_bytes(), kind) for name, kind in _STATIC.items()}
-    base = importlib.resources.files("jaxcnn.runs.report") / "templates" / "style.css"
-    texts["base.css"] = (base.read_bytes(), "text/css")
-
-    @app.get("/static/<name>")
-    def static(name: str) -> Response:
-        if name not in texts:
-            abort(404)
-        data, kind = texts[name]
-        return Response(data, content_type=f"{kind}; charset=utf-8")
+        return jsonify(map=drawn, words=found.words, above=found.is_low)
 
 
 def describe_index(index: PhotoIndex) -> str:
@@ -169,43 +157,26 @@ def _query() -> PageQuery:
         abort(400, str(mistake))
 
 
-def _id(photo_id: int) -> int:
-    if photo_id >= 2**63:  # more than SQLite can hold
-        abort(404, "there is no such photo in the index.")
-    return photo_id
-
-
 def _probability_choices(query: PageQuery) -> list[tuple[str, str]]:
     values = sorted({*_PROBABILITIES, query.min_probability})
     return [(f"{value:g}", f"{100 * value:g} %") for value in values]
 
 
-def _json(facts: object) -> Response:
-    return Response(json.dumps(facts), content_type="application/json")
-
-
-def _teller(status: int) -> Any:
-    def tell(error: Exception) -> Response:
-        return _problem(str(error), status)
-
-    return tell
-
-
 def _tell(error: HTTPException) -> Response:
-    status = error.code or 500
     text = error.description or error.name
     if isinstance(error, RequestEntityTooLarge):
         limit = request.max_content_length or 0
         text = f"the upload is too large; at most {limit / 1e6:.0f} MB are read."
-    response = _problem(text, status)
+    response = _problem(error.code or 500, text)
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value  # Allow, where the method was wrong
     return response
 
 
-def _problem(text: str, status: int) -> Response:
+def _problem(status: int, reason: object) -> Response:
     """Tell what is wrong: as a page to a person, as plain text to the page's own script."""
+    text = str(reason)
     text = text[:1].upper() + text[1:]
     if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
         return Response(text, status, content_type="text/plain; charset=utf-8")

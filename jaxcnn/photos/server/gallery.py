@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Query
 from jaxcnn.photos.server.advice import summarize
-from jaxcnn.photos.server.answers import Tile, make_tiles
+from jaxcnn.photos.server.answers import make_tiles
+from jaxcnn.photos.server.library import make_thumbnail
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
-from jaxcnn.photos.server.thumbnails import make_thumbnail
-from jaxcnn.photos.store import PhotoIndex
 from jaxcnn.runs.report.embedding import embed_picture
 from jaxcnn.runs.report.page import render_page, write_page
 
@@ -34,8 +34,10 @@ def write_gallery(
     Returns:
       The number of photos written.
     """
-    tiles = make_tiles(index, found.hits[:MAX_PHOTOS], query.words)
+    hits = found.hits[:MAX_PHOTOS]
+    tiles = make_tiles(index, hits, query.words)
     folders = index.folders()
+    pictures = [_picture(hit.path, folders) for hit in hits]
     title = query.words or "Photos"
     page = render_page(
         "search.html.jinja",
@@ -48,15 +50,15 @@ def write_gallery(
             shown=len(tiles),
         ),
         classes=found.class_names,
-        photos=[(tile, _picture(tile, folders)) for tile in tiles],
+        photos=list(zip(tiles, pictures, strict=True)),
     )
     write_page(path, page)
     return len(tiles)
 
 
-def _picture(tile: Tile, folders: list[Path]) -> str:
+def _picture(path: Path, folders: list[Path]) -> str:
     try:
-        with open_inside(tile.path, folders) as file:
+        with open_inside(path, folders) as file:
             thumbnail = make_thumbnail(file.read(), size_px=_SIZE_PX)
     except (PhotoGoneError, DecodeError, OSError):
         return ""

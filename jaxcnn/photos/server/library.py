@@ -1,5 +1,6 @@
-"""What the pages show of an index: pictures, originals, overlays, and photos that were dropped."""
+"""What the pages show of an index: results, pictures, overlays, and photos that were dropped."""
 
+import functools
 import hashlib
 import io
 import os
@@ -9,22 +10,23 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxcnn.data.decode import DecodeError, decode_image
+from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image
 from jaxcnn.data.encode import encode_image
+from jaxcnn.photos.dates import parse_since
+from jaxcnn.photos.index_reader import Columns, Photo, PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.ranking import Found, Query, search
-from jaxcnn.photos.server.cache import Cache
 from jaxcnn.photos.server.explain import Explain
 from jaxcnn.photos.server.overlay import Overlay, draw_overlay
+from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
-from jaxcnn.photos.server.thumbnails import make_thumbnail
-from jaxcnn.photos.store import Columns, Photo, PhotoIndex
 
 _MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
-_CACHED_THUMBNAIL_BYTES = 64 * 2**20
+_THUMBNAIL_PX = 256
+_CACHED_THUMBNAILS = 4000  # of some 15 kB
 _CACHED_OVERLAYS = 500
 _CACHED_DROPPED = 100
-_CACHED_FOUND = 20
+_CACHED_RANKINGS = 20
 _TOP = 5
 
 # What browsers show, as Pillow names it; all else is sent to them as JPEG.
@@ -44,6 +46,10 @@ class NetworkChangedError(RuntimeError):
     """The index was made again with another network while it was served."""
 
 
+class NotCachedError(LookupError):
+    """The photo that was dropped is no longer cached."""
+
+
 class Likeness(NamedTuple):
     """A photo that others are compared with."""
 
@@ -61,6 +67,9 @@ class Original(NamedTuple):
     content_type: str
 
 
+Version = tuple[int, int, int]  # a photo's id, and time and size of its file
+
+
 class PhotoLibrary:
     """The photos of an index, by their ids alone; any number of threads may share it.
 
@@ -74,33 +83,38 @@ class PhotoLibrary:
         self.index = index
         self.labeller = labeller
         self._explain = explain
-        self._thumbnails: Cache[bytes] = Cache(_CACHED_THUMBNAIL_BYTES, len)
-        self._overlays: Cache[Overlay] = Cache(_CACHED_OVERLAYS)
-        self._found: Cache[tuple[Columns, Found]] = Cache(_CACHED_FOUND)
-        self._dropped: Cache[Likeness] = Cache(_CACHED_DROPPED)
+        self.ranked = functools.lru_cache(_CACHED_RANKINGS)(self._rank)
+        self._thumbnails = functools.lru_cache(_CACHED_THUMBNAILS)(self._make_thumbnail)
+        self._overlays = functools.lru_cache(_CACHED_OVERLAYS)(self._make_overlay)
+        self._dropped: dict[str, Likeness] = {}  # the latest last
         # A large photo takes a few hundred megabytes while it is decoded.
         self._decoding = threading.BoundedSemaphore(min(4, os.cpu_count() or 1))
         self._labelling = threading.Lock()
 
-    def found(self, name: str, query: Query) -> Found:
-        """Answer a query, or take the answer given before unless the index has changed since.
+    def _rank(self, columns: Columns, query: PageQuery, limit: int, offset: int) -> Found:
+        """Answer a query; `ranked` does, and caches the answer until the index changes.
 
         Args:
-          name: tells the query from all others.
-          query: the query.
-
-        Returns:
-          The answer.
+          columns: as the index gives them now, the same object until it changes.
+          query: what to look for.
+          limit: photos at most.
+          offset: photos of the ranking that are passed over.
 
         Raises:
           UnknownWordError: if a word means no class.
+          NotCachedError: if the photo to compare with was dropped and is no longer cached.
+          PhotoGoneError: if the photo to compare with is not in the index, or cannot be read.
         """
-        columns = self.index.columns()  # the same object until the file changes
-        cached = self._found.get(name)
-        if cached is None or cached[0] is not columns:
-            cached = columns, search(self.index, query)
-            self._found.put(name, cached)
-        return cached[1]
+        likeness = self.likeness(query)
+        search_query = Query(
+            words=query.words,
+            like=None if likeness is None else likeness.vector,
+            min_probability=query.min_probability,
+            since=parse_since(query.since) if query.since else None,
+            limit=limit,
+            offset=offset,
+        )
+        return search(self.index, search_query)
 
     def thumbnail(self, photo_id: int) -> bytes:
         """Make a photo's small picture, or take the one made before.
@@ -109,13 +123,12 @@ class PhotoLibrary:
           PhotoGoneError: if there is no such photo in the index, or none in its place any more.
           DecodeError: if what lies there is no photo.
         """
+        return self._thumbnails(self._version(photo_id))
 
-        def make() -> bytes:
-            data = self._read(photo_id)
-            with self._decoding:
-                return make_thumbnail(data)
-
-        return self._thumbnails.get_or_make(self._version(photo_id), make)
+    def _make_thumbnail(self, version: Version) -> bytes:
+        data = self._read(version[0])
+        with self._decoding:
+            return make_thumbnail(data)
 
     def original(self, photo_id: int) -> Original:
         """Open a photo as a browser shows it; other formats become JPEG. Raises as `thumbnail`."""
@@ -134,15 +147,14 @@ class PhotoLibrary:
           photo_id: in the index.
           class_id: in [0, K).
         """
-
-        def make() -> Overlay:
-            data = self._read(photo_id)
-            with self._decoding:
-                evidence, share = self._explain(data, class_id)
-            return draw_overlay(evidence, share)
-
         self._check_network()
-        return self._overlays.get_or_make((*self._version(photo_id), class_id), make)
+        return self._overlays(self._version(photo_id), class_id)
+
+    def _make_overlay(self, version: Version, class_id: int) -> Overlay:
+        data = self._read(version[0])
+        with self._decoding:
+            evidence, share = self._explain(data, class_id)
+        return draw_overlay(evidence, share)
 
     def drop(self, data: bytes, name: str) -> str:
         """Take a photo that others are to be compared with.
@@ -152,33 +164,52 @@ class PhotoLibrary:
           name: what to call it.
 
         Returns:
-          A name for `dropped`; it says nothing about the photo, and the same photo has the same.
+          A name for `PageQuery.like`; it says nothing about the photo, and the same photo has the
+          same.
 
         Raises:
           DecodeError: if it cannot be decoded, or is too large to be.
         """
         self._check_network()
         token = hashlib.sha256(data).hexdigest()[:32]
-        known = self._dropped.get(token)
-        if known is not None:
-            self._dropped.put(token, known._replace(name=name))
-        else:
-            with self._decoding:
-                image = self.labeller.preprocess(data)
-                thumbnail = make_thumbnail(data)
-            with self._labelling:
-                probabilities, vectors = self.labeller.label(image[None])
-            likeness = Likeness(name, vectors[0], thumbnail, self._top(probabilities[0]))
-            self._dropped.put(token, likeness)
+        with self._labelling:
+            known = self._dropped.pop(token, None) or self._label(data)
+            self._dropped[token] = known._replace(name=name)
+            while len(self._dropped) > _CACHED_DROPPED:
+                del self._dropped[next(iter(self._dropped))]
         return token
 
-    def dropped(self, token: str) -> Likeness | None:
-        """Find a photo that was dropped; None where it is no longer cached."""
-        self._check_network()
-        return self._dropped.get(token)
+    def _label(self, data: bytes) -> Likeness:
+        with self._decoding:
+            image = self.labeller.preprocess(data)
+            thumbnail = make_thumbnail(data)
+        (probabilities,), (vector,) = self.labeller.label(image[None])
+        best = np.argsort(-probabilities, kind="stable")[:_TOP]
+        names = self.index.network.class_names
+        top = tuple((names[i], float(probabilities[i])) for i in best)
+        return Likeness("", vector, thumbnail, top)
 
-    def likeness(self, photo_id: int) -> Likeness:
-        """Make a photo of the index one to compare with. Raises as `thumbnail`."""
+    def likeness(self, query: PageQuery) -> Likeness | None:
+        """Give the photo that a query compares others with; None where it names none.
+
+        Raises:
+          NotCachedError: if it was dropped and is no longer cached.
+          PhotoGoneError: if it is not in the index, or cannot be read.
+        """
+        if query.like_id is not None:
+            return self._likeness_of(query.like_id)
+        if not query.like:
+            return None
+        self._check_network()
+        found = self._dropped.get(query.like)
+        if found is None:
+            raise NotCachedError(
+                "The photo that was dropped is no longer cached; drop it again to see photos like "
+                "it."
+            )
+        return found
+
+    def _likeness_of(self, photo_id: int) -> Likeness:
         photo = self.photo(photo_id)
         vector = self.index.vector(photo_id)
         if vector is None:
@@ -204,11 +235,6 @@ class PhotoLibrary:
                 "the index was made again with another network; end the server and start it again."
             )
 
-    def _top(self, probabilities: np.ndarray) -> tuple[tuple[str, float], ...]:
-        names = self.index.network.class_names
-        best = np.argsort(-probabilities, kind="stable")[:_TOP]
-        return tuple((names[i], float(probabilities[i])) for i in best)
-
     def _open(self, photo_id: int) -> BinaryIO:
         return open_inside(self.photo(photo_id).path, self.index.folders())
 
@@ -216,11 +242,27 @@ class PhotoLibrary:
         with self._open(photo_id) as file:
             return _read_all(file)
 
-    def _version(self, photo_id: int) -> tuple[int, int, int]:
+    def _version(self, photo_id: int) -> Version:
         """Tell a photo's file from the one that takes its place, for what is cached of it."""
         with self._open(photo_id) as file:
             found = os.fstat(file.fileno())
         return photo_id, found.st_mtime_ns, found.st_size
+
+
+def make_thumbnail(data: bytes, *, size_px: int = _THUMBNAIL_PX) -> bytes:
+    """Make a small picture of a photo.
+
+    Args:
+      data: the photo's file.
+      size_px: side of the square.
+
+    Returns:
+      A JPEG file of the photo's central square, upright.
+
+    Raises:
+      DecodeError: if the photo cannot be decoded, or is too large to be.
+    """
+    return encode_image(decode_and_resize(data, size_px, "crop"), "JPEG", quality=82)
 
 
 _UNKNOWN = "there is no such photo in the index (any more)."

@@ -30,7 +30,7 @@ def bind(port: int) -> socket.socket:
       PortTakenError: if the port is out of range or cannot be had.
     """
     if not 0 <= port <= 65535:
-        raise PortTakenError(f"port is {port}; expected a number from 1 to 65535.")
+        raise PortTakenError(f"port (={port}) is out of range; expected 0 to 65535.")
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if os.name == "posix":  # elsewhere it would share the port with whoever has it
@@ -40,7 +40,7 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PortTakenError(
-            f"port {port} cannot be had ({error.strerror}); choose another port."
+            f"port (={port}) cannot be had ({error.strerror}); choose another."
         ) from error
     return bound
 

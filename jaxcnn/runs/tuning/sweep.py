@@ -16,7 +16,7 @@ import numpy as np
 from jaxcnn import plots
 from jaxcnn.host.files import write_rows
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.text import aligned
+from jaxcnn.host.text import in_columns
 from jaxcnn.optim.optimizers import HYPERPARAMETERS
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.phases import plan_phases
@@ -240,4 +240,4 @@ def table(trials: Sequence[Trial]) -> list[str]:
         lines.append((*(f"{value:.4g}" for value in values), str(last["epoch"]), accuracy, loss))
     left_out = len(trials) - _MOST_ROWS
     notes = [f"and {left_out} more, see sweep/trials.jsonl"] if left_out > 0 else []
-    return [f"  {line}" for line in [*aligned(lines, left=0), *notes]]
+    return [f"  {line}" for line in [*in_columns(lines, left=0), *notes]]

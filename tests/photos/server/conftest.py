@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decode import decode_and_resize
+from jaxcnn.photos.index_format import NetworkRecord
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.server.app import create_app
-from jaxcnn.photos.store import NetworkRecord, PhotoIndex
-from jaxcnn.photos.updating import check_folders, update_file
+from jaxcnn.photos.updating import check_folders, update_index
 
 CLASSES = ("tabby, tabby cat", "golden retriever", "<script>alert(1)</script>")
 WORDNET_IDS = ("n02123045", "n02099601", "")
@@ -71,7 +72,9 @@ def folder(tmp_path):
 
 def make_index(path, *folders):
     """Index folders, and open the index."""
-    update_file(path, check_folders(path, [str(f) for f in folders]), lambda held: ColourLabeller())
+    update_index(
+        path, check_folders(path, [str(f) for f in folders]), lambda held: ColourLabeller()
+    )
     return PhotoIndex(path)
 
 

@@ -79,7 +79,7 @@ def address(tmp_path_factory):
 
 
 def make_index_reader(path):
-    from jaxcnn.photos.store import PhotoIndex
+    from jaxcnn.photos.index_reader import PhotoIndex
 
     return PhotoIndex(path)
 

@@ -28,7 +28,8 @@ def secret(response):
     "url", ["/", "/?q=nosuchword", "/tiles?q=dog", "/none", "/static/photos.js", "/?page=x"]
 )
 def test_every_answer_says_what_a_browser_may_do(client, url):
-    response = client.get(url)
+    with client.get(url) as response:
+        assert response.data
     policy = dict(
         p.strip().split(" ", 1) for p in response.headers["Content-Security-Policy"].split(";")
     )

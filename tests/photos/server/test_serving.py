@@ -129,24 +129,24 @@ def test_chunks_are_bounded_too(port):
 
 @pytest.mark.parametrize("number", [-1, 65536])
 def test_a_port_out_of_range_is_refused(number):
-    with pytest.raises(PortTakenError, match=f"port is {number}"):
+    with pytest.raises(PortTakenError, match=rf"port \(={number}\)"):
         bind(number)
 
 
 def test_a_taken_port_is_told():
     with bind(0) as first:
         number = first.getsockname()[1]
-        with pytest.raises(PortTakenError, match=f"port {number} .*another port"):
+        with pytest.raises(PortTakenError, match=rf"port \(={number}\) .*another"):
             bind(number)
 
 
 def serve(index, port=0):
     """Start the program's server with the network left out, which takes long to load."""
     code = (
-        "import sys, flask; from pathlib import Path; from jaxcnn.cli import photo_pages; "
-        "photo_pages._make_app = lambda index: flask.Flask('none'); "
+        "import sys, flask; from pathlib import Path; from jaxcnn.cli import photo_server; "
+        "photo_server._make_app = lambda index: flask.Flask('none'); "
         "flask.Flask.default_config = {**flask.Flask.default_config, 'MAX_CONTENT_LENGTH': 9}; "
-        f"sys.exit(photo_pages.serve(Path({str(index.path)!r}), {port}))"
+        f"photo_server.serve(Path({str(index.path)!r}), {port})"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code],
@@ -186,4 +186,4 @@ def test_a_taken_port_ends_the_program_in_one_line(index):
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("error: port ")
+    assert done.stderr.startswith("error: --port (=")

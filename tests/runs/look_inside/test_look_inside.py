@@ -14,6 +14,7 @@ from jaxcnn.interpret import receptive_field
 from jaxcnn.interpret.receptive_field import UnknownOperationError
 from jaxcnn.metrics.calibration import calibrate
 from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.build import build_model
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.look_inside import explanations as photos_module, look_at_data, look_at_photos
@@ -47,8 +48,8 @@ def classifier():
         baselines=False,
     )
     config = config_lib.resolve(given)
-    plain = Classifier(config, NAMES)
-    variables = make_initial(plain.model, (16, 16, 3))(jax.random.key(1))
+    model = build_model(config, len(NAMES))
+    variables = make_initial(model, (16, 16, 3))(jax.random.key(1))
     return Classifier(config, NAMES, variables)
 
 

@@ -1,7 +1,6 @@
-"""The help of a command: what it does, and its flags in groups with the values that they have."""
+"""The output of --help: what a command does, and its flags in groups with their values."""
 
 import re
-import sys
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -23,12 +22,6 @@ def group(title: str, *names: str) -> None:
       *names: of flags.
     """
     _groups.setdefault(title, []).extend(names)
-
-
-def grouped_flags() -> dict[str, list[str]]:
-    """Give the names of the program's flags by the title of their group."""
-    titles = sorted(_groups, key=lambda title: title == "machine")  # the last, as for experts
-    return {title: _groups[title] for title in titles}
 
 
 def asked_for(words: Sequence[str]) -> str | None:
@@ -58,19 +51,15 @@ def show(
       names: of the flags to show; empty for all.
       defaults: gives values that replace the flags' own defaults, by name.
     """
-    sys.stdout.write(text(doc, names, defaults=defaults()))
-
-
-def text(doc: str, names: Collection[str], *, defaults: Mapping[str, Any]) -> str:
-    """Write the help of the program; see `show` for the arguments."""
+    values = defaults()
     parts = [doc.strip(), ""]
-    for title, members in grouped_flags().items():
-        shown = [name for name in members if not names or name in names]
+    for title in sorted(_groups, key=lambda title: title == "machine"):  # the last, as for experts
+        shown = [name for name in _groups[title] if not names or name in names]
         if shown:
-            parts += [f"{title}:", *(_describe(name, defaults) for name in shown), ""]
+            parts += [f"{title}:", *(_describe(name, values) for name in shown), ""]
     if names:
         parts.append("--helpfull lists all flags.")
-    return "\n".join(parts).rstrip() + "\n"
+    print("\n".join(parts).rstrip())
 
 
 def _describe(name: str, defaults: Mapping[str, Any]) -> str:
@@ -80,7 +69,8 @@ def _describe(name: str, defaults: Mapping[str, Any]) -> str:
     head = f"  --[no]{name}" if is_bool else f"  --{name}={_placeholder(flag)}"
     known = "" if value is None else f" [{_said(value, flag)}]"
     body = textwrap.wrap(
-        _in_flags(" ".join(flag.help.split())) + known,
+        # Settings in backticks become the flags that set them.
+        re.sub(r"`(\w+(?:=\w+)?)`", r"--\1", " ".join(flag.help.split())) + known,
         _WIDTH,
         initial_indent=" " * _INDENT,
         subsequent_indent=" " * _INDENT,
@@ -88,11 +78,6 @@ def _describe(name: str, defaults: Mapping[str, Any]) -> str:
         break_long_words=False,
     )
     return "\n".join([head, *body])
-
-
-def _in_flags(words: str) -> str:
-    """Write the settings in backticks as the flags that set them."""
-    return re.sub(r"`(\w+(?:=\w+)?)`", r"--\1", words)
 
 
 def _placeholder(flag: flags.Flag) -> str:

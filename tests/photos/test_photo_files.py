@@ -1,4 +1,4 @@
-"""Folders are searched whole, once each, and what stands in the way is told."""
+"""Folders are searched whole, once each; files are read whole, or refused with a reason."""
 
 import os
 import socket
@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from jaxcnn.photos.walk import PhotoFile, Trouble, walk
+from jaxcnn.data.decode import DecodeError
+from jaxcnn.photos import photo_files
+from jaxcnn.photos.photo_files import PhotoFile, Trouble, digest, read_file, read_photo, walk
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links, pipes and bytes in names: POSIX")
 
@@ -99,7 +101,7 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path):
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     (found,) = walk(os.fsencode(tmp_path / "gone"))
-    assert found.is_folder
+    assert isinstance(found, Trouble)
     assert "no such file" in found.reason
 
 
@@ -116,3 +118,56 @@ def test_a_folder_searched_before_is_passed_over(tmp_path):
     seen = set()
     assert len(list(walk(os.fsencode(tmp_path / "a"), seen))) == 1
     assert names(tmp_path, walk(os.fsencode(tmp_path), seen)) == ["2.jpg"]
+
+
+def test_a_file_is_read_with_its_size_and_time(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"12345")
+    os.utime(path, ns=(1, 2_000_000_003))
+    data, file = read_file(path)
+    assert data == b"12345"
+    assert file == PhotoFile(os.fsencode(path), 5, 2_000_000_003)
+
+
+def test_a_pipe_that_took_the_place_of_a_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(OSError, match="not a file"):
+        read_file(tmp_path / "a.jpg")
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    with (tmp_path / "sparse.jpg").open("wb") as file:
+        file.truncate(2**40)
+    monkeypatch.setattr(photo_files, "MAX_BYTES", 2**20)
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        read_file(tmp_path / "sparse.jpg")
+
+
+def preprocess(data):
+    if data == b"bad":
+        raise DecodeError("cut off")
+    if data == b"huge":
+        raise MemoryError
+    return data.upper()
+
+
+@pytest.mark.parametrize(
+    ("data", "known", "pixels", "error"),
+    [
+        (b"good", (), b"GOOD", ""),
+        (b"good", (b"good",), None, ""),
+        (b"bad", (), None, "cut off"),
+        (b"huge", (), None, "not enough memory"),
+        (None, (), None, "no such file"),
+    ],
+)
+def test_what_comes_of_a_file(tmp_path, data, known, pixels, error):
+    path = tmp_path / "a.jpg"
+    if data is not None:
+        path.write_bytes(data)
+    contents = {digest(each) for each in known}
+    found = read_photo(PhotoFile(os.fsencode(path), 1, 2), preprocess, contents.__contains__)
+    assert found.pixels == pixels
+    assert found.error.startswith(error)
+    assert bool(found.error) == bool(error)
+    assert found.content == (b"" if data is None else digest(data))

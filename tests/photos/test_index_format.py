@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxcnn.photos.packing import (
+from jaxcnn.photos.index_format import (
     LEAST_PROBABILITY,
     pack_labels,
     pack_vector,
@@ -38,7 +38,7 @@ def test_five_classes_are_kept_where_none_is_probable():
 def test_columns_are_the_rows_one_after_the_other():
     draws = np.random.default_rng(1)
     rows = [pack_labels(softmax(draws.normal(0, 4, 50))) for _ in range(20)]
-    class_ids, probabilities = unpack_columns(rows)
+    class_ids, probabilities = unpack_columns(b"".join(rows))
     expected = [label for row in rows for label in unpack_labels(row)]
     assert class_ids.tolist() == [class_id for class_id, _ in expected]
     np.testing.assert_allclose(probabilities, [p for _, p in expected], atol=1e-5)

@@ -11,16 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
-from jaxcnn.photos.packing import pack_labels, pack_vector
-from jaxcnn.photos.reading import ReadPhoto
-from jaxcnn.photos.store import (
+from jaxcnn.photos.index_format import (
     SCHEMA,
     NetworkRecord,
     PhotoIndexError,
     connect,
+    pack_labels,
+    pack_vector,
     read_network,
 )
-from jaxcnn.photos.walk import PhotoFile, Trouble
+from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto, Trouble
+
+_ROW = "SELECT id, path, size, mtime_ns FROM photos"
 
 
 class Row(NamedTuple):
@@ -63,12 +65,17 @@ class IndexWriter:
             ) from None
         except OSError as error:
             raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._file_lock.release)
             self._connection = connect(self.path, "rwc")
-            self._prepare()
-        except BaseException:
-            self._file_lock.release()
-            raise
+            on_failure.callback(self._connection.close)
+            with self._locked() as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+            self.network()
+            on_failure.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,17 +96,6 @@ class IndexWriter:
             pass  # closed before, or in use
         finally:
             self._connection.close()
-
-    def _prepare(self) -> None:
-        try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            if not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                self._connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
-        self.network()
 
     def network(self) -> NetworkRecord | None:
         """Read whose labels it holds; None while it is new."""
@@ -134,33 +130,19 @@ class IndexWriter:
         """Note a folder that was asked for."""
         self._write("INSERT OR IGNORE INTO folders VALUES (?)", path)
 
-    def folders(self) -> list[bytes]:
-        """List the folders that were asked for."""
-        return [row[0] for row in self._read("SELECT path FROM folders ORDER BY path")]
-
     def find_path(self, path: bytes) -> Row | None:
         """Find a photo by its path."""
-        found = self._read("SELECT id, path, size, mtime_ns FROM photos WHERE path = ?", path)
+        found = self._read(f"{_ROW} WHERE path = ?", path)
         return Row(*found[0]) if found else None
 
     def find_content(self, content: bytes) -> list[Row]:
         """Find photos by the digest of their files."""
-        rows = self._read("SELECT id, path, size, mtime_ns FROM photos WHERE content = ?", content)
-        return [Row(*row) for row in rows]
+        return [Row(*row) for row in self._read(f"{_ROW} WHERE content = ?", content)]
 
-    def rows_below(self, folder: bytes) -> Iterator[Row]:
-        """Yield the photos in a folder and below; the index may change meanwhile."""
-        first, last = _range_below(folder)
-        after = b""
-        while rows := self._read(
-            "SELECT id, path, size, mtime_ns FROM photos "
-            "WHERE path >= ? AND path < ? AND path > ? ORDER BY path LIMIT 1000",
-            first,
-            last,
-            after,
-        ):
-            yield from (Row(*row) for row in rows)
-            after = rows[-1][1]
+    def rows_below(self, folder: bytes) -> list[Row]:
+        """List the photos in a folder and below."""
+        rows = self._read(f"{_ROW} WHERE path >= ? AND path < ?", *_range_below(folder))
+        return [Row(*row) for row in rows]
 
     def put(self, photo: ReadPhoto, probabilities: np.ndarray, vector: np.ndarray) -> None:
         """Write a photo and its labels; a photo at the same path keeps its id.
@@ -182,14 +164,8 @@ class IndexWriter:
     def move(self, photo: ReadPhoto, known: Row) -> None:
         """Note that a photo lies elsewhere now; it keeps its id."""
         self.forget(photo.file.path)
-        self._write(
-            "UPDATE photos SET path = ?, size = ?, mtime_ns = ?, taken = ?, taken_by_exif = ? "
-            "WHERE id = ?",
-            *photo.file,
-            photo.taken,
-            photo.taken_by_exif,
-            known.photo_id,
-        )
+        self._write("UPDATE photos SET path = ? WHERE id = ?", photo.file.path, known.photo_id)
+        self.copy(photo, known)
 
     def forget(self, path: bytes) -> None:
         """Remove a photo, or the note that it cannot be read."""
@@ -203,13 +179,8 @@ class IndexWriter:
 
     def note_trouble(self, trouble: Trouble) -> None:
         """Note that a file or folder cannot be read; labels stay."""
-        self._write(
-            "INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?)",
-            trouble.path,
-            trouble.size,
-            trouble.mtime_ns,
-            trouble.reason,
-        )
+        values = (trouble.path, trouble.size, trouble.mtime_ns, trouble.reason)
+        self._write("INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?)", *values)
 
     def find_trouble(self, file: PhotoFile) -> str | None:
         """Give the reason why this very file could not be decoded before; None if it is news."""
@@ -225,12 +196,11 @@ class IndexWriter:
 
     def commit(self) -> None:
         """Make lasting what was written."""
-        with self._telling(), self._lock:
-            if self._connection.in_transaction:
-                self._connection.execute("COMMIT")
+        with self._locked() as connection:
+            connection.commit()
 
     def _put(self, photo: ReadPhoto, labels: bytes, vector: bytes) -> None:
-        self._write("DELETE FROM unreadable WHERE path = ?", photo.file.path)
+        self.forget_trouble(photo.file.path)
         self._write(
             "INSERT INTO photos (path, size, mtime_ns, content, taken, taken_by_exif, labels) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET size = excluded.size, "
@@ -249,20 +219,21 @@ class IndexWriter:
         )
 
     def _read(self, statement: str, *values: object) -> list[Any]:
-        with self._telling(), self._lock:
-            return self._connection.execute(statement, values).fetchall()
+        with self._locked() as connection:
+            return connection.execute(statement, values).fetchall()
 
     def _write(self, statement: str, *values: object) -> None:
-        with self._telling(), self._lock:
-            if not self._connection.in_transaction:
-                self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.execute(statement, values)
+        with self._locked() as connection:
+            if not connection.in_transaction:
+                connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement, values)
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Tell what is wrong with the file, such as a full disk."""
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection to one thread, and tell what is wrong, such as a full disk."""
         try:
-            yield
+            with self._lock:
+                yield self._connection
         except sqlite3.Error as error:
             raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
 

@@ -1,4 +1,4 @@
-"""The parts of `jaxcnn photos` that make pages: a server, and a gallery in one file."""
+"""The part of `jaxcnn photos` that serves an index to the browser of this machine."""
 
 import logging
 import signal
@@ -8,24 +8,18 @@ from typing import TYPE_CHECKING
 
 from jaxcnn.cli import command_line
 from jaxcnn.host.extras import require
-from jaxcnn.photos.ranking import Found, Query
-from jaxcnn.photos.store import PhotoIndex
+from jaxcnn.photos.index_reader import PhotoIndex
 
 if TYPE_CHECKING:
     from flask import Flask
 
-GALLERY_LIMIT = 200  # where --limit does not say: small pictures of some 2 MB
 
-
-def serve(index_path: Path, port: int) -> int:
+def serve(index_path: Path, port: int) -> None:
     """Serve an index to this machine until Ctrl-C or SIGTERM.
 
     Args:
       index_path: the index's file.
       port: of 127.0.0.1; 0 lets the system choose.
-
-    Returns:
-      The exit status: 0 after either.
 
     Raises:
       ValueError: if the port cannot be had, the index cannot be read, or its network not be loaded.
@@ -48,7 +42,6 @@ def serve(index_path: Path, port: int) -> int:
             pass  # while the network was being loaded
     index.close()
     print("ended.", file=sys.stderr)
-    return 0
 
 
 def _make_app(index: PhotoIndex) -> "Flask":
@@ -57,8 +50,7 @@ def _make_app(index: PhotoIndex) -> "Flask":
     from jaxcnn.photos.server.app import create_app
     from jaxcnn.photos.server.explain import make_explain
 
-    for line in command_line.prepare():
-        print(line, file=sys.stderr)
+    command_line.prepare()
     labeller = load_labeller(index.network.source, batch_size=1)
     if labeller.network.fingerprint != index.network.fingerprint:
         raise ValueError(
@@ -66,29 +58,3 @@ def _make_app(index: PhotoIndex) -> "Flask":
             "run `jaxcnn photos index --rebuild`."
         )
     return create_app(index, labeller, make_explain(labeller.classifier))
-
-
-def check_gallery(path: Path) -> None:
-    """See that a gallery can be written, before anything is searched for it.
-
-    Raises:
-      ValueError: if its folder is not there.
-    """
-    if not path.parent.is_dir():
-        raise ValueError(f"{path} cannot be written: {path.parent} is no folder.")
-
-
-def write_gallery(path: Path, index: PhotoIndex, query: Query, found: Found, *, like: str) -> None:
-    """Write what was found as a page of one file, and say so.
-
-    Args:
-      path: the file.
-      index: where it was found.
-      query: what was looked for.
-      found: the answer.
-      like: name of the photo that it is like; "" for none.
-    """
-    from jaxcnn.photos.server import gallery
-
-    count = gallery.write_gallery(path, index, query, found, like=like)
-    print(f"{count} of {found.total:,} photos written to {path}")
