@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         empty_metrics as empty_metrics,
         mean_loss as mean_loss,
         merge as merge,
+        most_confused as most_confused,
         per_class_precision_recall as per_class_precision_recall,
         top_k_accuracy as top_k_accuracy,
         wilson_interval as wilson_interval,

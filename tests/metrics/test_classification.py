@@ -15,6 +15,7 @@ from jaxcnn.metrics.classification import (
     empty_metrics,
     mean_loss,
     merge,
+    most_confused,
     per_class_precision_recall,
     top_k_accuracy,
     wilson_interval,
@@ -260,3 +261,9 @@ def test_top_k_leaves_padding_out():
 def test_top_k_refuses(scores, labels, k, message):
     with pytest.raises(ValueError, match=message):
         top_k_accuracy(scores, labels, k)
+
+
+def test_most_confused_finds_the_greatest_counts_off_the_diagonal():
+    matrix = np.array([[99, 3, 0], [7, 99, 0], [0, 5, 99]])
+    assert most_confused(matrix, count=2) == [(1, 0), (2, 1)]
+    assert most_confused(matrix, count=9) == [(1, 0), (2, 1), (0, 1)]

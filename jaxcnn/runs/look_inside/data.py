@@ -171,12 +171,11 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[
     found = calibrate(
         (validation.probabilities, validation.labels), (test.probabilities, test.labels)
     )
-    curves = [
-        plots.Reliability(c.edges, c.confidence, c.accuracy, c.interval, c.count)
-        for c in (found.curve, found.scaled)
-    ]
     picture = plots.plot_calibration(
-        folder / "calibration.png", curves[0], scaled=curves[1], temperature=found.temperature
+        folder / "calibration.png",
+        found.curve,
+        scaled=found.scaled,
+        temperature=found.temperature,
     )
     numbers = {
         "expected_calibration_error": found.curve.error,
