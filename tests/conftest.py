@@ -84,7 +84,9 @@ def few_photos(*, in_pictures=True, maps=False):
             for name in ("_SAMPLE_ROWS", "_SAMPLE_VIEWS", "_SHEET_PHOTOS", "_PREDICTED_PHOTOS"):
                 patch.setattr(f"jaxcnn.runs.figures.{name}", 2)
         if not maps:
-            patch.setattr("jaxcnn.runs.report.write.map_maker", lambda *_: "left out in this test.")
+            patch.setattr(
+                "jaxcnn.runs.report.run_page.map_maker", lambda *_: "left out in this test."
+            )
         yield
 
 

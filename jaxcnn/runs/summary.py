@@ -1,6 +1,6 @@
 """What a run comes to, as JSON values: scores with their intervals, and what they were taken on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,19 +46,34 @@ def result(
       For intervals of these, "test_labels" and "test_predictions" count both for each class.
     """
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
-    by_class = per_class_precision_recall(confusion)
     return {
         "test_accuracy": test.accuracy,
         "test_accuracy_interval": list(wilson_interval(test.correct, test.count)),
         "test_loss": test.loss,
         "validation_accuracy": validation.accuracy,
         "validation_loss": validation.loss,
+        **by_class(confusion, class_names),
+        "test_calibration_error": expected_calibration_error(test.probabilities, test.labels),
+    }
+
+
+def by_class(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """Write how well each class is known, as part of a `result`.
+
+    Args:
+      confusion: (K, K) integers, rows are labels and columns predictions.
+      class_names: (K,) in the order of the labels.
+
+    Returns:
+      JSON values, a list of one per class each.
+    """
+    found = per_class_precision_recall(confusion)
+    return {
         "class_names": list(class_names),
-        "test_precision": _numbers(by_class.precision),
-        "test_recall": _numbers(by_class.recall),
+        "test_precision": _numbers(found.precision),
+        "test_recall": _numbers(found.recall),
         "test_labels": confusion.sum(axis=1).tolist(),
         "test_predictions": confusion.sum(axis=0).tolist(),
-        "test_calibration_error": expected_calibration_error(test.probabilities, test.labels),
     }
 
 

@@ -25,9 +25,10 @@ from jaxcnn.interpret import (
 )
 from jaxcnn.metrics.calibration import calibrate, most_confident_errors
 from jaxcnn.models import split_at_head
+from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.figures import SplitPhotos
-from jaxcnn.runs.look_inside.network import Inside, network_input, open_network, seen_part
+from jaxcnn.runs.look_inside.network import Inside, open_network, seen_part
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
@@ -110,7 +111,7 @@ class _Looker:
         backbone, _ = split_at_head(inside.model)
 
         def step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, dict[str, Excitation]]:
-            x = network_input(inside.config, images)
+            x = network_input(inside.config.data, images)
             peaks = {
                 name: excitations(inside.model, variables, x, stage=name) for name in inside.fields
             }

@@ -20,9 +20,9 @@ from jaxcnn.interpret import (
     resize_maps,
     strongest_channels,
 )
-from jaxcnn.runs.build import image_shape
+from jaxcnn.runs.build import image_shape, network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.look_inside.network import Inside, network_input, open_network, seen_part
+from jaxcnn.runs.look_inside.network import Inside, open_network, seen_part
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
@@ -145,7 +145,7 @@ def _explain(
     side = inside.config.data.image_size_px
 
     def explain(variables: PyTree, images: jax.Array, classes: jax.Array) -> Explanation:
-        x = network_input(inside.config, images)
+        x = network_input(inside.config.data, images)
         features = feature_maps(inside.model, variables, x)
         maps = class_activation_maps(inside.model, variables, x, classes, stage=stage)
         source = stage or _stage_of(maps, features, inside)
