@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.data.decode import decode_image
-from jaxcnn.interpret.evidence import evidence_maps
+from jaxcnn.interpret.class_activation import evidence_maps
 from jaxcnn.photos.server.overlay import view_share
 from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
