@@ -77,14 +77,18 @@ def tiny_config():
 
 
 @contextlib.contextmanager
-def few_photos(*, in_pictures=True, maps=False):
-    """Draw few photos into a run's pictures, and no maps into its page."""
+def few_photos(*, in_pictures=True, maps=False, coarse=True):
+    """Draw few photos into a run's pictures, of few pixels, and no maps into its page."""
     with pytest.MonkeyPatch.context() as patch:
+        if coarse:
+            patch.setattr("jaxcnn.plots.canvas.DPI", 50)
         if in_pictures:
             for name in ("_SAMPLE_ROWS", "_SAMPLE_VIEWS", "_SHEET_PHOTOS", "_PREDICTED_PHOTOS"):
                 patch.setattr(f"jaxcnn.runs.figures.{name}", 2)
         if not maps:
-            patch.setattr("jaxcnn.runs.report.write.map_maker", lambda *_: "left out in this test.")
+            patch.setattr(
+                "jaxcnn.runs.report.run_page.map_maker", lambda *_: "left out in this test."
+            )
         yield
 
 
@@ -92,7 +96,9 @@ def few_photos(*, in_pictures=True, maps=False):
 def _few_photos(request):
     """Draw few photos, but where that is tested."""
     path = request.path.relative_to(request.config.rootpath)
-    with few_photos(in_pictures="figures" not in path.name, maps="report" in str(path)):
+    pictures = "figures" not in path.name
+    folder = path.parent.name
+    with few_photos(in_pictures=pictures, maps=folder == "report", coarse=folder != "plots"):
         yield
 
 

@@ -24,7 +24,7 @@ from jaxcnn.cli.predict import find_photos
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.host.names import unknown_name
-from jaxcnn.interpret.photo_map import METHODS
+from jaxcnn.interpret.likeness import METHODS
 from jaxcnn.runs import train_and_evaluate
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config

@@ -55,11 +55,10 @@ class ReceptiveField(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What an array on the way depends on; spans are None once its pixels are summed up."""
+    """What an array on the way depends on."""
 
-    rows: Span | None
-    columns: Span | None
-    sees_all: bool
+    spans: tuple[Span, Span] | None  # along H and W; None once its pixels are summed up
+    sees_all: bool = False
 
 
 class UnknownOperationError(ValueError):
@@ -105,7 +104,7 @@ def receptive_fields(
         images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
         program, shapes = jax.make_jaxpr(run, return_shape=True)(images)
     height, width = image_shape[:2]
-    whole = _Seen(Span(0, 1, 1, 0, height), Span(0, 1, 1, 0, width), False)
+    whole = _Seen((Span(0, 1, 1, 0, height), Span(0, 1, 1, 0, width)))
     try:
         seen = _run(program.jaxpr, [whole])
     except (AttributeError, KeyError, TypeError) as error:  # names in JAX's programs may change
@@ -114,8 +113,11 @@ def receptive_fields(
             f"known here ({type(error).__name__}: {error})."
         ) from error
     by_stage = jax.tree.unflatten(jax.tree.structure(shapes), seen)
-    names = [info.name for info in stage_infos(model, image_shape)]
-    return tuple(ReceptiveField(name, *by_stage[name]) for name in names)
+    fields = []
+    for info in stage_infos(model, image_shape):
+        rows, columns = by_stage[info.name].spans
+        fields.append(ReceptiveField(info.name, rows, columns, by_stage[info.name].sees_all))
+    return tuple(fields)
 
 
 def _run(program: core.Jaxpr, arguments: Sequence[_Seen | None]) -> list[Any]:
@@ -141,18 +143,22 @@ def _run(program: core.Jaxpr, arguments: Sequence[_Seen | None]) -> list[Any]:
 def _step(step: Any, inputs: list[_Seen | None]) -> _Seen:
     """Apply one operation, of which some operands depend on the image."""
     name, seen = step.primitive.name, _union([x for x in inputs if x is not None])
-    if seen.rows is None or seen.columns is None:
+    if seen.spans is None:
         return seen  # no pixels are left to move
     if name.startswith("reduce_") and not name.startswith("reduce_window"):
-        return _summed(step, seen)
+        over = set(step.params["axes"]) & {1, 2}
+        if len(over) == 1:
+            raise UnknownOperationError(
+                "receptive fields: a sum over one side of an image is not known here."
+            )
+        return _Seen(None, sees_all=True) if over else seen
     if name in _WINDOWS:
-        windows = _WINDOWS[name](step)
-        sizes = step.outvars[0].aval.shape[1:3]
+        windows, sizes = _WINDOWS[name](step), step.outvars[0].aval.shape[1:3]
         rows, columns = (
             _slide(span, *window, count=size)
-            for span, window, size in zip((seen.rows, seen.columns), windows, sizes, strict=True)
+            for span, window, size in zip(seen.spans, windows, sizes, strict=True)
         )
-        return seen._replace(rows=rows, columns=columns)
+        return seen._replace(spans=(rows, columns))
     if name not in _PIXELWISE:
         raise UnknownOperationError(
             f"receptive fields: the operation {name!r} on images is not known here."
@@ -162,15 +168,15 @@ def _step(step: Any, inputs: list[_Seen | None]) -> _Seen:
 
 def _union(all_seen: list[_Seen]) -> _Seen:
     """Merge what operands see, of the same pixels."""
-    spatial = [x for x in all_seen if x.rows is not None and x.columns is not None]
     sees_all = any(x.sees_all for x in all_seen)
+    spatial = [x.spans for x in all_seen if x.spans is not None]
     if not spatial:
-        return _Seen(None, None, sees_all)
-    rows, columns = ([x[side] for x in spatial] for side in (0, 1))
-    return _Seen(_hull(rows), _hull(columns), sees_all)
+        return _Seen(None, sees_all)
+    rows, columns = zip(*spatial, strict=True)
+    return _Seen((_hull(rows), _hull(columns)), sees_all)
 
 
-def _hull(spans: list[Any]) -> Span:
+def _hull(spans: Sequence[Span]) -> Span:
     (stride,) = {span.stride_px for span in spans}
     start = min(span.start_px for span in spans)
     end = max(span.start_px + span.size_px for span in spans)
@@ -184,17 +190,6 @@ def _slide(span: Span, size: int, stride: int, before: int, *, count: int) -> Sp
     reach, step = span.size_px + (size - 1) * span.stride_px, span.stride_px * stride
     end = start + (count - 1) * step + reach
     return Span(start, reach, step, max(span.first_px, start), min(span.end_px, end))
-
-
-def _summed(step: Any, seen: _Seen) -> _Seen:
-    over = set(step.params["axes"]) & {1, 2}
-    if over == {1, 2}:
-        return _Seen(None, None, True)
-    if over:
-        raise UnknownOperationError(
-            "receptive fields: a sum over one side of an image is not known here."
-        )
-    return seen
 
 
 _Windows = list[tuple[int, int, int]]  # size, stride and padding before, along H and W

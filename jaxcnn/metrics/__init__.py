@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jaxcnn.metrics.classification import (
         batch_metrics as batch_metrics,
         confusion_matrix as confusion_matrix,
+        most_confused as most_confused,
         per_class_precision_recall as per_class_precision_recall,
         wilson_interval as wilson_interval,
     )

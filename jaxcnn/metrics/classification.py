@@ -140,6 +140,26 @@ def check_same_length(labels: np.ndarray, answers: np.ndarray) -> None:
         )
 
 
+def most_confused(confusion: np.ndarray, *, count: int = 12) -> list[tuple[int, int]]:
+    """Find the pairs of classes that are confused most often.
+
+    Args:
+      confusion: (K, K) integers, rows are labels and columns predictions.
+      count: the most to give.
+
+    Returns:
+      (label, predicted) of different classes, the most frequent first; ties in the order of rows.
+
+    Example:
+      >>> most_confused(np.array([[9, 1, 0], [3, 9, 0], [0, 0, 9]]))
+      [(1, 0), (0, 1)]
+    """
+    mistakes = np.where(np.eye(len(confusion), dtype=bool), 0, confusion)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:count]
+    pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+    return [(int(row), int(column)) for row, column in pairs if mistakes[row, column]]
+
+
 def per_class_precision_recall(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute each class's precision and recall.
 

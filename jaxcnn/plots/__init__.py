@@ -1,5 +1,12 @@
 """Pictures of a training run, as PNG files that a slide or a web page can take as they are.
 
+`samples.py` draws training photos; `predictions.py` what a network says of photos; `curves.py`,
+`comparison.py` and `tuning.py` loss and accuracy of one run, several, and a search for settings;
+`confusion.py` and `calibration.py` how it errs; `explanations.py`, `channels.py`,
+`receptive_fields.py` and `likeness.py` what it looks at. They share `canvas.py` (figures and axes),
+`photo_layout.py` (grids and rows of photos), `text.py`, `style.py` and `checks.py`; `themes.py`
+turns a figure into a pair for light and dark pages.
+
 Each `plot_x(path, ...)` makes the folder of `path` where it is missing, writes a PNG whatever the
 suffix, and returns the path. Its `plot_x.__wrapped__(...)` draws the same picture as a Matplotlib
 `Figure` and touches no file.
@@ -17,46 +24,47 @@ Host only: numpy and Matplotlib's object interface. No pyplot, no global state, 
 notebooks are safe.
 """
 
-from jaxcnn.plots.bars import plot_baselines
-from jaxcnn.plots.calibration import Reliability, plot_calibration
-from jaxcnn.plots.comparison import plot_comparison_curves
-from jaxcnn.plots.confusion import plot_confusion_matrix
-from jaxcnn.plots.curves import plot_learning_curves
-from jaxcnn.plots.excitations import plot_excitations
-from jaxcnn.plots.explanations import overlay, plot_explanations
-from jaxcnn.plots.feature_maps import plot_feature_maps, plot_filters
-from jaxcnn.plots.learning_rates import plot_learning_rates
-from jaxcnn.plots.members import plot_member_curves
-from jaxcnn.plots.neighbours import plot_neighbours
-from jaxcnn.plots.photo_map import plot_photo_map
-from jaxcnn.plots.predictions import plot_most_confidently_wrong, plot_predictions
-from jaxcnn.plots.receptive_fields import FieldRow, plot_receptive_fields
-from jaxcnn.plots.samples import plot_augmented_samples, plot_contact_sheet
-from jaxcnn.plots.suspicious_labels import plot_suspicious_labels
-from jaxcnn.plots.sweep import plot_sweep
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "FieldRow",
-    "Reliability",
-    "overlay",
-    "plot_augmented_samples",
-    "plot_baselines",
-    "plot_calibration",
-    "plot_comparison_curves",
-    "plot_confusion_matrix",
-    "plot_contact_sheet",
-    "plot_excitations",
-    "plot_explanations",
-    "plot_feature_maps",
-    "plot_filters",
-    "plot_learning_curves",
-    "plot_learning_rates",
-    "plot_member_curves",
-    "plot_most_confidently_wrong",
-    "plot_neighbours",
-    "plot_photo_map",
-    "plot_predictions",
-    "plot_receptive_fields",
-    "plot_suspicious_labels",
-    "plot_sweep",
-]
+from jaxcnn.host.lazy import hand_out
+
+if TYPE_CHECKING:
+    from jaxcnn.plots.calibration import plot_calibration as plot_calibration
+    from jaxcnn.plots.channels import (
+        plot_excitations as plot_excitations,
+        plot_feature_maps as plot_feature_maps,
+        plot_filters as plot_filters,
+    )
+    from jaxcnn.plots.comparison import (
+        plot_baselines as plot_baselines,
+        plot_comparison_curves as plot_comparison_curves,
+    )
+    from jaxcnn.plots.confusion import plot_confusion_matrix as plot_confusion_matrix
+    from jaxcnn.plots.curves import (
+        plot_learning_curves as plot_learning_curves,
+        plot_member_curves as plot_member_curves,
+    )
+    from jaxcnn.plots.explanations import overlay as overlay, plot_explanations as plot_explanations
+    from jaxcnn.plots.likeness import (
+        plot_neighbours as plot_neighbours,
+        plot_photo_map as plot_photo_map,
+    )
+    from jaxcnn.plots.predictions import (
+        plot_most_confidently_wrong as plot_most_confidently_wrong,
+        plot_predictions as plot_predictions,
+        plot_suspicious_labels as plot_suspicious_labels,
+    )
+    from jaxcnn.plots.receptive_fields import (
+        FieldRow as FieldRow,
+        plot_receptive_fields as plot_receptive_fields,
+    )
+    from jaxcnn.plots.samples import (
+        plot_augmented_samples as plot_augmented_samples,
+        plot_contact_sheet as plot_contact_sheet,
+    )
+    from jaxcnn.plots.tuning import (
+        plot_learning_rates as plot_learning_rates,
+        plot_sweep as plot_sweep,
+    )
+else:
+    __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

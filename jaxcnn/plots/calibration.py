@@ -1,6 +1,6 @@
 """Whether the network is as often right as it is sure: accuracy by confidence."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from jaxcnn.host.text import counted, points
+from jaxcnn.metrics.calibration import CalibrationCurve
 from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.style import BLUE, GREY, PALE, TEXT_PT, VERMILLION
 from jaxcnn.plots.text import font
@@ -15,28 +16,18 @@ from jaxcnn.plots.text import font
 _SMALL = 0.01  # a mean gap below a point is good calibration
 
 
-class Reliability(NamedTuple):
-    """Accuracy by confidence, one row per bin; NaN where a bin is empty."""
-
-    edges: np.ndarray  # (M + 1,) of the bins of confidence
-    confidence: np.ndarray  # (M,) mean probability of the predicted class
-    accuracy: np.ndarray  # (M,) share of right predictions
-    interval: np.ndarray  # (M, 2) interval of the accuracy
-    count: np.ndarray  # type: ignore[assignment]  # (M,) examples
-
-
 @writes_png
 def plot_calibration(
-    curve: Reliability,
+    curve: CalibrationCurve,
     *,
-    scaled: Reliability | None = None,
+    scaled: CalibrationCurve | None = None,
     temperature: float | None = None,
 ) -> Figure:
     """Draw accuracy by confidence beside the line of perfect calibration, and how sure it is.
 
     Args:
       path: where the PNG goes.
-      curve: of the network, with these fields, as `calibration.calibration_curve` gives.
+      curve: of the network, as `metrics.calibration_curve` gives it.
       scaled: the same after temperature scaling; None draws none.
       temperature: of the scaling.
 
@@ -49,38 +40,36 @@ def plot_calibration(
     total = int(np.sum(curve.count))
     if not total:
         raise ValueError("the calibration curve counts no example; expected at least 1.")
-    error = _error(curve)
-    note = f"Expected calibration error {points(error)} over {counted(total, 'photo')}"
+    note = f"Expected calibration error {points(curve.error)} over {counted(total, 'photo')}"
     if scaled is not None:
         at = f" of {temperature:.2f}" if temperature is not None else ""
-        note += f"; with a temperature{at}, fitted on validation, {points(_error(scaled))}"
-    figure, heading = new_figure(12.0, 5.4, _title(curve, error), note)
+        note += f"; with a temperature{at}, fitted on validation, {points(scaled.error)}"
+    figure, heading = new_figure(12.0, 5.4, _title(curve), note)
     reliability, histogram = chart_axes(figure, heading, columns=2)
     _draw_reliability(reliability, curve, scaled)
-    _draw_histogram(histogram, curve, total)
+    look: dict[str, Any] = {"align": "edge", "color": PALE, "edgecolor": GREY, "linewidth": 0.8}
+    histogram.bar(curve.edges[:-1], curve.count / total, np.diff(curve.edges), **look)
+    histogram.set_ylabel("share of the photos", **font())
+    for axes in (reliability, histogram):
+        axes.set(xlim=(0, 1.02))
+        axes.set_xlabel("confidence", **font())
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
 
 
-def _error(curve: Reliability) -> float:
-    return float(np.nansum(_gaps(curve)) / np.sum(np.abs(curve.count)))
-
-
-def _gaps(curve: Reliability) -> np.ndarray:
-    return np.abs(curve.accuracy - curve.confidence) * curve.count
-
-
-def _title(curve: Reliability, error: float) -> str:
-    if error < _SMALL:
+def _title(curve: CalibrationCurve) -> str:
+    if curve.error < _SMALL:
         return "The network is right as often as it says"
     surplus = float(np.nansum((curve.confidence - curve.accuracy) * curve.count))
     share = abs(surplus) / np.sum(curve.count)
-    if share < error / 3:
+    if share < curve.error / 3:
         return "The network is too sure of some answers, and too unsure of others"
     word = "surer than it is right" if surplus > 0 else "less sure than it is right"
     return f"The network is {word}, by {points(share)} on average"
 
 
-def _draw_reliability(axes: Axes, curve: Reliability, scaled: Reliability | None) -> None:
+def _draw_reliability(axes: Axes, curve: CalibrationCurve, scaled: CalibrationCurve | None) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.6, label="perfect")
     filled = curve.count > 0
     reach = np.abs(curve.interval - curve.accuracy[:, None])[filled].T
@@ -97,20 +86,6 @@ def _draw_reliability(axes: Axes, curve: Reliability, scaled: Reliability | None
         look = {"color": VERMILLION, "marker": "s", "linestyle": "--", "linewidth": 1.8}
         label = "with a temperature"
         axes.plot(scaled.confidence[filled], scaled.accuracy[filled], label=label, **look)
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.set_xlabel("confidence", **font())
+    axes.set(ylim=(0, 1.02))
     axes.set_ylabel("accuracy", **font())
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0))
     axes.legend(loc="upper left", frameon=False, prop={"size": TEXT_PT})
-
-
-def _draw_histogram(axes: Axes, curve: Reliability, total: int) -> None:
-    widths = np.diff(curve.edges)
-    look: dict[str, Any] = {"align": "edge", "color": PALE, "edgecolor": GREY, "linewidth": 0.8}
-    axes.bar(curve.edges[:-1], curve.count / total, widths, **look)
-    axes.set(xlim=(0, 1.02))
-    axes.set_xlabel("confidence", **font())
-    axes.set_ylabel("share of the photos", **font())
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -1,16 +1,19 @@
 """Checks of what the callers hand over: lengths, labels, probabilities."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 
-def check_lengths(**arrays: Sequence[Any] | np.ndarray) -> None:
-    """Raise ValueError unless all have the same length, at least 1; keywords name them."""
+def check_lengths(most: float = math.inf, /, **arrays: Sequence[Any] | np.ndarray) -> None:
+    """Raise ValueError unless all have the same length, in [1, most]; keywords name them."""
     lengths = {name: len(array) for name, array in arrays.items()}
-    if len(set(lengths.values())) != 1 or 0 in lengths.values():
-        raise ValueError(f"lengths are {lengths}; expected all equal and at least 1.")
+    length, *others = set(lengths.values())
+    if others or not 1 <= length <= most:
+        limit = f" and at most {most}" if math.isfinite(most) else ""
+        raise ValueError(f"lengths are {lengths}; expected all equal, at least 1{limit}.")
 
 
 def check_labels(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The accuracy of several runs by epoch, each named at the end of its curve."""
+"""Several methods or runs compared: accuracy as bars, and by epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,21 +7,83 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from jaxcnn.host.text import percent, points
 from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.curves import (
+    Columns,
     History,
     accuracy_axis,
-    check_history,
+    best_index,
     draw_series,
     epoch_axis,
-    series,
+    read_columns,
 )
-from jaxcnn.plots.ranking import best_index, winner_title
-from jaxcnn.plots.style import RUN_COLOURS, RUN_MARKERS, TEXT_PT
-from jaxcnn.plots.text import drawable_names, fit_text, font
+from jaxcnn.plots.style import BLUE, HALO, PALE, TEXT_PT, VERMILLION, run_look
+from jaxcnn.plots.text import drawable_names, fit_text, font, quoted
+
+
+def _winner_title(names: Sequence[str], accuracies: Sequence[float]) -> str:
+    """Title a picture with which of the names is best, and by how much."""
+    order = sorted(
+        (i for i, value in enumerate(accuracies) if math.isfinite(value)),
+        key=lambda i: -accuracies[i],
+    )
+    if not order:
+        return "No accuracy was measured"
+    first = f"{quoted(names[order[0]])} is best: {percent(accuracies[order[0]])}"
+    if len(order) == 1:
+        return first.replace(" is best:", ":")
+    lead = accuracies[order[0]] - accuracies[order[1]]
+    return f"{first}, {points(lead)} above {quoted(names[order[1]])}"
+
+
+@writes_png
+def plot_baselines(accuracies: Mapping[str, float], *, chance: float) -> Figure:
+    """Draw a bar for each method's accuracy, and the line that guessing reaches.
+
+    Args:
+      path: where the PNG goes.
+      accuracies: the accuracy of each method, as a fraction; drawn from the top in this order.
+      chance: the accuracy of guessing, as a fraction.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if there is no method, or an accuracy or `chance` is outside [0, 1].
+
+    Example:
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     plot_baselines(f"{folder}/bars.png", {"network": 0.9}, chance=0.5).name
+      'bars.png'
+    """
+    check_lengths(accuracies=list(accuracies))
+    for name, value in {**accuracies, "chance": chance}.items():
+        if not (0 <= value <= 1 or math.isnan(value)):
+            raise ValueError(f"accuracy of {name!r} is {value}; expected a fraction in [0, 1].")
+    names, values = drawable_names(list(accuracies), "method"), list(accuracies.values())
+    note = f"Guessing reaches {percent(chance)}"
+    figure, heading = new_figure(11.0, 1.3 + 0.75 * len(values), _winner_title(names, values), note)
+    axes = chart_axes(figure, heading)[0]
+    axes.grid(visible=False, axis="y")
+    axes.axvline(chance, color=VERMILLION, linestyle="--", linewidth=2)
+    axes.text(chance, -0.62, "chance", **font(color=VERMILLION, ha="center", fontweight="bold"))
+    best = best_index(np.array(values, dtype=np.float64))
+    rows, lengths = np.arange(len(values)), np.nan_to_num(values)
+    axes.barh(rows, lengths, height=0.6, color=[BLUE if i == best else PALE for i in rows])
+    look = font(TEXT_PT + 1, fontweight="bold", va="center", bbox=HALO)
+    for value, end in zip(values, zip(lengths, rows, strict=True), strict=True):
+        axes.annotate(percent(value), end, xytext=(6, 0), textcoords="offset points", **look)
+    labels = [fit_text(name, 2.4, TEXT_PT + 1) for name in names]
+    axes.set_yticks(rows, labels, **font(TEXT_PT + 1))
+    axes.set(xlim=(0, 1), ylim=(len(values) - 0.5, -0.5))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("accuracy", **font())
+    return figure
 
 
 @writes_png
@@ -39,65 +101,61 @@ def plot_comparison_curves(runs: Mapping[str, History]) -> Figure:
       ValueError: if there is no run, or a history is empty or a row lacks its epoch.
     """
     check_lengths(runs=list(runs))
-    for history in runs.values():
-        check_history(history)
+    histories = [read_columns(history) for history in runs.values()]
     names = [
         fit_text(name, 2.4, TEXT_PT, weight="bold") for name in drawable_names(list(runs), "run")
     ]
-    best = [_best_accuracy(history) for history in runs.values()]
+    title = _winner_title(names, [_best_accuracy(columns) for columns in histories])
     note = "Accuracy by epoch: validation solid, training dashed"
-    figure, heading = new_figure(12.0, max(5.2, 0.6 * len(runs)), winner_title(names, best), note)
+    figure, heading = new_figure(12.0, max(5.2, 0.6 * len(runs)), title, note)
     axes = chart_axes(figure, heading)[0]
-    every_epoch = np.concatenate([series(history, "epoch") for history in runs.values()])
-    epoch_axis(axes, every_epoch)
+    epoch_axis(axes, np.concatenate([columns["epoch"] for columns in histories]))
     accuracy_axis(axes)
-    for i, history in enumerate(runs.values()):
-        epochs, colour = series(history, "epoch"), RUN_COLOURS[i % len(RUN_COLOURS)]
-        train, validation = (series(history, f"{s}_accuracy") for s in ("train", "validation"))
-        draw_series(axes, epochs, train, color=colour, linestyle="--", linewidth=1.3, alpha=0.8)
-        draw_series(
-            axes, epochs, validation, color=colour, marker=RUN_MARKERS[i % len(RUN_MARKERS)]
-        )
-    _label_runs(axes, names, list(runs.values()))
+    for i, columns in enumerate(histories):
+        epochs, look = columns["epoch"], run_look(i)
+        dashed = {"color": look["color"], "linestyle": "--", "linewidth": 1.3, "alpha": 0.8}
+        draw_series(axes, epochs, columns["train_accuracy"], **dashed)
+        draw_series(axes, epochs, columns["validation_accuracy"], **look)
+    _label_runs(axes, names, histories)
     return figure
 
 
-def _best_accuracy(history: History) -> float:
-    accuracy = series(history, "validation_accuracy")
+def _best_accuracy(columns: Columns) -> float:
+    accuracy = columns["validation_accuracy"]
     best = best_index(accuracy)
     return math.nan if best is None else float(accuracy[best])
 
 
-def _label_runs(axes: Axes, names: Sequence[str], histories: Sequence[History]) -> None:
+def _label_runs(axes: Axes, names: Sequence[str], histories: Sequence[Columns]) -> None:
     """Name each run at the right of its curve's end, moved apart where two would overlap."""
     axes.autoscale_view()
     low, high = axes.get_ylim()
-    ends = [_last_measured(history) for history in histories]
+    ends = [_last_measured(columns) for columns in histories]
     heights = [(accuracy - low) / (high - low) for _, accuracy in ends]
     step = 0.6 / (axes.get_figure().get_size_inches()[1] - 1.6)  # type: ignore[union-attr]
     places = _spread([h if math.isfinite(h) else 0.0 for h in heights], step)
+    across: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
     for i, (end, place) in enumerate(zip(ends, places, strict=True)):
-        colour, marker = RUN_COLOURS[i % len(RUN_COLOURS)], RUN_MARKERS[i % len(RUN_MARKERS)]
-        across: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
+        look = run_look(i)
         if math.isfinite(end[1]):
-            line = {"arrowstyle": "-", "color": colour, "linewidth": 1.0}
+            line = {"arrowstyle": "-", "color": look["color"], "linewidth": 1.0}
             corner = (1.06, place)
             axes.annotate("", end, xytext=corner, textcoords="axes fraction", arrowprops=line)
-        axes.plot([1.07], [place], marker, color=colour, markersize=9, **across)
+        axes.plot([1.07], [place], markersize=9, linestyle="", **look, **across)
         axes.text(1.09, place, names[i], va="bottom", **across, **font(fontweight="bold"))
         axes.text(1.09, place, _run_facts(histories[i]), va="top", **across, **font())
 
 
-def _run_facts(history: History) -> str:
-    train, validation = series(history, "train_accuracy"), series(history, "validation_accuracy")
-    gaps = (train - validation)[np.isfinite(train - validation)]
-    best = f"best {percent(_best_accuracy(history))}"
+def _run_facts(columns: Columns) -> str:
+    gaps = columns["train_accuracy"] - columns["validation_accuracy"]
+    gaps = gaps[np.isfinite(gaps)]
+    best = f"best {percent(_best_accuracy(columns))}"
     return f"{best}, gap {points(gaps[-1])}" if gaps.size else best
 
 
-def _last_measured(history: History) -> tuple[float, float]:
+def _last_measured(columns: Columns) -> tuple[float, float]:
     """Find the end of a validation curve; NaN where there is none."""
-    epochs, accuracy = series(history, "epoch"), series(history, "validation_accuracy")
+    epochs, accuracy = columns["epoch"], columns["validation_accuracy"]
     finite = np.flatnonzero(np.isfinite(accuracy))
     return (epochs[finite[-1]], accuracy[finite[-1]]) if finite.size else (math.nan, math.nan)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 
 from jaxcnn.host.text import counted, percent
+from jaxcnn.metrics.classification import most_confused
 from jaxcnn.plots.canvas import add_axes, new_figure, plain_axes, put_text, writes_png
 from jaxcnn.plots.style import FONTS, GREY, INK, MARGIN, SMALL_PT, TEXT_PT, VERMILLION
 from jaxcnn.plots.text import drawable_names, fit_text, font, quoted, text_width
@@ -39,22 +40,31 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Fig
     counts, names = _check_counts(matrix, K), drawable_names(class_names)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros((K, K)), where=totals > 0)
-    pairs, numbered = _most_confused(counts, limit=12), K <= 20
+    pairs, numbered = most_confused(counts, count=12), K <= 20
     side = min(max(5.0, 0.62 * K), 10.5) if numbered else 8.0
-    ticks = _cell_ticks(names, side / K)
-    left = MARGIN + 0.6 + ticks.breadth
+    cell = side / K
+    places = [] if K > 100 else list(range(0, K, 1 if K <= 40 else math.ceil(K / 20)))
+    size_pt = TEXT_PT if numbered else 9.0
+    labels = [fit_text(names[i], 1.8, size_pt) for i in places]
+    breadth = max((text_width(label, size_pt) for label in labels), default=0.0)
+    turn, depth = _turn_labels(breadth, cell, numbered=numbered, size_pt=size_pt)
+    left = MARGIN + 0.6 + breadth
     title, width = _confusion_title(counts, names, pairs), left + side + (0.3 if numbered else 6.0)
     what = "count, and share" if numbered else "colour is the share"
     note = f"Each row is a true class: {what} of the row"
-    figure, heading = new_figure(max(width, 7.0), side + ticks.depth + 0.75, title, note)
+    figure, heading = new_figure(max(width, 7.0), side + depth + 0.75, title, note)
     top = heading + 0.1
     # Beyond 20 classes the root lifts few mistakes among many out of the white.
     norm = PowerNorm(1.0 if numbered else 0.5, vmin=0, vmax=1)
     axes = plain_axes(add_axes(figure, left, top, side, side))
     drawn = axes.imshow(shares, cmap="Blues", norm=norm, interpolation="nearest", origin="upper")
-    _name_cells(axes, ticks)
+    axes.grid(visible=False)
+    axes.set_ylabel("true class", **font())
+    axes.set_xlabel("predicted class", **font())
+    axes.set_yticks(places, labels, **font(size_pt))
+    axes.set_xticks(places, labels, **font(size_pt, **turn))
     if numbered:
-        _number_cells(axes, counts, shares, side / K)
+        _number_cells(axes, counts, shares, cell)
     else:
         _add_colour_bar(figure, drawn, left + side + 0.2, top + side / 4, side / 2)
         _list_pairs(figure, pairs, counts, shares, names, left=left + side + 1.8, top=heading)
@@ -82,14 +92,6 @@ def _add_colour_bar(figure: Figure, drawn: AxesImage, left: float, top: float, s
     bar.set_label("share of the row", **font())
 
 
-def _most_confused(counts: np.ndarray, limit: int) -> list[tuple[int, int]]:
-    """Find the (true, predicted) pairs of different classes with the greatest counts."""
-    mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:limit]
-    rows, columns = np.unravel_index(order, counts.shape)
-    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if mistakes[r, c]]
-
-
 def _confusion_title(
     counts: np.ndarray, names: Sequence[str], pairs: Sequence[tuple[int, int]]
 ) -> str:
@@ -106,38 +108,15 @@ def _confusion_title(
     )
 
 
-class _Ticks(NamedTuple):
-    """What names the cells of a matrix along both axes, and the inches that it takes."""
-
-    places: list[int]
-    labels: list[str]
-    size_pt: float
-    turn: dict[str, Any]  # of the labels below, where they would run into each other
-    breadth: float  # at left
-    depth: float  # below
-
-
-def _cell_ticks(names: Sequence[str], cell: float) -> _Ticks:
-    """Name all classes, only some beyond 40 and none beyond 100."""
-    K = len(names)
-    places = [] if K > 100 else list(range(0, K, 1 if K <= 40 else math.ceil(K / 20)))
-    size_pt = TEXT_PT if K <= 20 else 9.0
-    labels = [fit_text(names[i], 1.8, size_pt) for i in places]
-    breadth = max((text_width(label, size_pt) for label in labels), default=0.0)
-    if breadth < 0.9 * cell or not labels:
-        return _Ticks(places, labels, size_pt, {}, breadth, size_pt / 72)
-    if K > 20:
-        return _Ticks(places, labels, size_pt, {"rotation": 90}, breadth, breadth)
-    slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    return _Ticks(places, labels, size_pt, slant, breadth, breadth * 0.71 + 0.1)
-
-
-def _name_cells(axes: Axes, ticks: _Ticks) -> None:
-    axes.grid(visible=False)
-    axes.set_ylabel("true class", **font())
-    axes.set_xlabel("predicted class", **font())
-    axes.set_yticks(ticks.places, ticks.labels, **font(ticks.size_pt))
-    axes.set_xticks(ticks.places, ticks.labels, **font(ticks.size_pt, **ticks.turn))
+def _turn_labels(
+    breadth: float, cell: float, *, numbered: bool, size_pt: float
+) -> tuple[dict[str, Any], float]:
+    """Turn the labels below where they would run into each other; with the inches they take."""
+    if breadth < 0.9 * cell or not breadth:
+        return {}, size_pt / 72
+    if not numbered:
+        return {"rotation": 90}, breadth
+    return {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}, breadth * 0.71 + 0.1
 
 
 def _number_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: float) -> None:

@@ -1,5 +1,6 @@
-"""Loss and accuracy of one run by epoch, and the axes that all curves by epoch share."""
+"""Loss and accuracy by epoch of one run, or of several that differ in their seed alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,25 +11,41 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxcnn.host.text import counted, percent, points
 from jaxcnn.plots.canvas import chart_axes, legend_above, new_figure, writes_png
-from jaxcnn.plots.ranking import best_index
+from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.style import BLUE, GREY, HALO, INK, ORANGE, VERMILLION
 from jaxcnn.plots.text import font
 
 History = Sequence[Mapping[str, Any]]
+Columns = Mapping[str, np.ndarray]  # what each epoch has under a name, NaN where it has nothing
+_SPLITS: Mapping[str, dict[str, Any]] = {
+    "train": {"label": "training", "color": BLUE, "linestyle": "--", "marker": "o"},
+    "validation": {"label": "validation", "color": VERMILLION, "linestyle": "-", "marker": "s"},
+}
 
 
-def check_history(history: History) -> None:
-    """Raise ValueError unless a history has a row, and each row its epoch."""
+def read_columns(history: History) -> Columns:
+    """Read a history by columns; ValueError unless it has a row, and each row its epoch."""
     if not len(history) or any("epoch" not in row for row in history):
         raise ValueError(
             f"history has {len(history)} rows; expected at least 1, each with the key 'epoch'."
         )
+    measured = [f"{split}_{kind}" for split in _SPLITS for kind in ("loss", "accuracy")]
+    return {
+        name: np.array([row.get(name) for row in history], float)
+        for name in ("epoch", "learning_rate", *measured)
+    }
 
 
-def series(history: History, key: str) -> np.ndarray:
-    """Read one column of a history, NaN where an epoch has no such value."""
-    values = [row.get(key) for row in history]
-    return np.array([np.nan if v is None else float(v) for v in values])
+def best_index(values: np.ndarray, *, losses: np.ndarray | None = None) -> int | None:
+    """Find the first of the greatest finite values; None if none is finite.
+
+    Among equal values the one of least loss is the best, where losses are given.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        return None
+    ties = np.zeros(len(values)) if losses is None else np.nan_to_num(losses, nan=np.inf)
+    return int(np.lexsort((ties, -np.where(finite, values, -np.inf)))[0])
 
 
 def draw_series(axes: Axes, epochs: np.ndarray, values: np.ndarray, **look: Any) -> None:
@@ -52,6 +69,17 @@ def accuracy_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
 
 
+def _two_charts(title: str, note: str, epochs: np.ndarray) -> tuple[Figure, Axes, Axes]:
+    """Make the figure, its axes of the loss and those of the accuracy."""
+    figure, heading = new_figure(12.0, 4.9, title, note)
+    loss, accuracy = chart_axes(figure, heading, 2)
+    for axes in (loss, accuracy):
+        epoch_axis(axes, epochs)
+    loss.set_ylabel("loss (nats)", **font())
+    accuracy_axis(accuracy)
+    return figure, loss, accuracy
+
+
 @writes_png
 def plot_learning_curves(history: History) -> Figure:
     """Draw loss and accuracy by epoch, training against validation, with the gap between them.
@@ -70,72 +98,61 @@ def plot_learning_curves(history: History) -> Figure:
     Raises:
       ValueError: if `history` is empty or a row lacks its epoch.
     """
-    check_history(history)
-    epochs, accuracy = series(history, "epoch"), series(history, "validation_accuracy")
-    figure, heading = new_figure(12.0, 4.9, _learning_curves_title(history), _rate_note(history))
-    loss_axes, accuracy_axes = chart_axes(figure, heading, 2)
-    losses = series(history, "validation_loss")
-    best = best_index(accuracy, losses=losses) if len(history) > 1 else None
+    columns = read_columns(history)
+    epochs, accuracy = columns["epoch"], columns["validation_accuracy"]
+    best = best_index(accuracy, losses=columns["validation_loss"])
+    title = _learning_curves_title(history, columns, best)
+    figure, loss_axes, accuracy_axes = _two_charts(title, _rate_note(columns), epochs)
     for axes, kind in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
-        _draw_splits(axes, history, kind)
-        epoch_axis(axes, epochs)
-        if best is not None:
+        _draw_splits(axes, columns, kind)
+        if best is not None and len(history) > 1:
             axes.axvline(epochs[best], color=GREY, linestyle=":", linewidth=1.5)
         legend_above(axes, 2)
-    _finish_loss_axes(loss_axes, history)
-    accuracy_axis(accuracy_axes)
-    if best is not None:
+    losses = np.concatenate([columns["train_loss"], columns["validation_loss"]])
+    losses = losses[np.isfinite(losses)]
+    # By powers of ten where it spans two of them, as after a bad start.
+    if losses.size and losses.min() > 0 and losses.max() > 100 * losses.min():
+        loss_axes.set_yscale("log")
+        loss_axes.set_ylabel("loss (nats, log scale)", **font())
+    if best is not None and len(history) > 1:
         _mark_best(accuracy_axes, epochs[best], accuracy[best])
-    _name_gap(accuracy_axes, history)
+    _name_gap(accuracy_axes, columns["train_accuracy"], accuracy)
     return figure
 
 
-def _draw_splits(axes: Axes, history: History, kind: str) -> None:
+def _draw_splits(axes: Axes, columns: Columns, kind: str) -> None:
     """Draw the training and the validation curve, and shade the gap between them."""
-    epochs = series(history, "epoch")
-    train, validation = (series(history, f"{split}_{kind}") for split in ("train", "validation"))
+    epochs = columns["epoch"]
+    train, validation = (columns[f"{split}_{kind}"] for split in _SPLITS)
     both = np.isfinite(train) & np.isfinite(validation)
     shade: dict[str, Any] = {"color": ORANGE, "alpha": 0.2}
     axes.fill_between(epochs[both], train[both], validation[both], linewidth=0, **shade)
     if both.sum() == 1:  # one epoch has no area to fill
         axes.vlines(epochs[both], train[both], validation[both], linewidth=16, **shade)
-    draw_series(axes, epochs, train, label="training", color=BLUE, linestyle="--", marker="o")
-    draw_series(axes, epochs, validation, label="validation", color=VERMILLION, marker="s")
+    for values, look in zip((train, validation), _SPLITS.values(), strict=True):
+        draw_series(axes, epochs, values, **look)
 
 
-def _learning_curves_title(history: History) -> str:
-    epochs, accuracy = series(history, "epoch"), series(history, "validation_accuracy")
-    losses = [row.get("train_loss") for row in history]
-    diverged = [
-        e for e, v in zip(epochs, losses, strict=True) if v is not None and not np.isfinite(v)
-    ]
-    if diverged:
-        return f"Training diverged: the loss is not finite at epoch {diverged[0]:g}"
-    best = best_index(accuracy, losses=series(history, "validation_loss"))
+def _learning_curves_title(history: History, columns: Columns, best: int | None) -> str:
+    epochs = columns["epoch"]
+    for epoch, row in zip(epochs, history, strict=True):
+        loss = row.get("train_loss")
+        if loss is not None and not np.isfinite(loss):
+            return f"Training diverged: the loss is not finite at epoch {epoch:g}"
     if best is None:
         return f"{counted(len(history), 'epoch')} of training, validation accuracy not measured"
+    accuracy = percent(columns["validation_accuracy"][best])
     if len(history) == 1:
-        return f"Validation accuracy is {percent(accuracy[0])} at epoch {epochs[0]:g}"
-    return f"Validation accuracy is best at epoch {epochs[best]:g}: {percent(accuracy[best])}"
+        return f"Validation accuracy is {accuracy} at epoch {epochs[0]:g}"
+    return f"Validation accuracy is best at epoch {epochs[best]:g}: {accuracy}"
 
 
-def _rate_note(history: History) -> str:
-    rate = series(history, "learning_rate")
-    known = rate[np.isfinite(rate)]
+def _rate_note(columns: Columns) -> str:
+    known = columns["learning_rate"][np.isfinite(columns["learning_rate"])]
     if not known.size:
         return ""
     note = f"Learning rate {known[0]:.3g}"
     return note if known[0] == known[-1] else f"{note} at first, {known[-1]:.3g} at last"
-
-
-def _finish_loss_axes(axes: Axes, history: History) -> None:
-    """Scale the loss by powers of ten where it spans two of them, as after a bad start."""
-    both = np.concatenate([series(history, "train_loss"), series(history, "validation_loss")])
-    losses = both[np.isfinite(both)]
-    logarithmic = losses.size and losses.min() > 0 and losses.max() > 100 * losses.min()
-    if logarithmic:
-        axes.set_yscale("log")
-    axes.set_ylabel("loss (nats, log scale)" if logarithmic else "loss (nats)", **font())
 
 
 def _mark_best(axes: Axes, epoch: float, accuracy: float) -> None:
@@ -154,9 +171,8 @@ def _mark_best(axes: Axes, epoch: float, accuracy: float) -> None:
     )
 
 
-def _name_gap(axes: Axes, history: History) -> None:
+def _name_gap(axes: Axes, train: np.ndarray, validation: np.ndarray) -> None:
     """Write how far training is ahead of validation, beside the last epoch that has both."""
-    train, validation = series(history, "train_accuracy"), series(history, "validation_accuracy")
     both = np.flatnonzero(np.isfinite(train) & np.isfinite(validation))
     if not both.size:
         return
@@ -165,3 +181,53 @@ def _name_gap(axes: Axes, history: History) -> None:
     text = f"gap\n{points(train[last] - validation[last])}"
     look = font(va="center", fontweight="bold")
     axes.text(1.03, middle, text, transform=axes.get_yaxis_transform(), **look)
+
+
+@writes_png
+def plot_member_curves(
+    histories: Sequence[History], *, ensemble_accuracy: float | None = None
+) -> Figure:
+    """Draw loss and accuracy by epoch of all members: each a thin line, their mean a thick one.
+
+    Args:
+      path: where the PNG goes.
+      histories: a history for each member, as in `plot_learning_curves`, of the same epochs.
+      ensemble_accuracy: of the members' mean answer on the validation split, to be marked; or None.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if there is no member, or histories are empty or of different lengths.
+    """
+    check_lengths(histories=histories)
+    members = [read_columns(history) for history in histories]
+    check_lengths(**{f"member {i}": history for i, history in enumerate(histories)})
+    note, epochs = "Each member a thin line, their mean a thick one", members[0]["epoch"]
+    figure, loss_axes, accuracy_axes = _two_charts(_member_title(members), note, epochs)
+    for axes, kind in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
+        for split, look in _SPLITS.items():
+            table = np.array([columns[f"{split}_{kind}"] for columns in members])
+            thin = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1}
+            for values in table:
+                draw_series(axes, epochs, values, alpha=0.4, **thin)
+            draw_series(axes, epochs, table.mean(axis=0), linewidth=2.6, **look)
+    if ensemble_accuracy is not None and math.isfinite(ensemble_accuracy):
+        label = f"ensemble {percent(ensemble_accuracy)}"
+        accuracy_axes.axhline(
+            ensemble_accuracy, color=INK, linestyle=":", linewidth=2.0, label=label
+        )
+    for axes in (loss_axes, accuracy_axes):
+        legend_above(axes, 3)
+    return figure
+
+
+def _member_title(members: Sequence[Columns]) -> str:
+    accuracies = [columns["validation_accuracy"] for columns in members]
+    best = [best_index(values) for values in accuracies]
+    found = [values[i] for values, i in zip(accuracies, best, strict=True) if i is not None]
+    title = counted(len(members), "member")
+    if not found:
+        return f"{title}, validation accuracy not measured"
+    spread = f" ± {percent(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
+    return f"{title}: best validation accuracy {percent(float(np.mean(found)))}{spread}"

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from jaxcnn.host.text import counted, percent
 from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths
-from jaxcnn.plots.image_grid import CaptionLine, Photos, to_rgb
-from jaxcnn.plots.rows import PhotoRow, photo_rows
+from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, photo_rows, to_rgb
 from jaxcnn.plots.style import GREY
 from jaxcnn.plots.text import drawable_names, quoted
 
@@ -51,27 +50,26 @@ def plot_explanations(
         contract.
     """
     attributions = attributions or {}
-    check_lengths(images=images, classes=classes, probabilities=probabilities)
+    check_lengths(_MAX_PHOTOS, images=images, classes=classes, probabilities=probabilities)
     check_lengths(images=images, **maps, **attributions)
-    if len(images) > _MAX_PHOTOS:
-        raise ValueError(f"got {len(images)} photos; expected at most {_MAX_PHOTOS}.")
     names, asked = drawable_names(class_names), check_labels(classes, len(class_names))
     rows = []
     for i, image in enumerate(images):
-        drawn = [overlay(*_enlarged(image, each[i])) for each in maps.values()]
-        drawn += [_sizes(each[i]) for each in attributions.values()]
         said = CaptionLine(names[asked[i]], after=" " + percent(probabilities[i]), weight="bold")
-        found = [np.nanmax(each[i]) > 0 for each in maps.values()]
-        notes = [[] if any_found else [_NOTHING] for any_found in found]
-        notes += [[] for _ in attributions]
-        rows.append(PhotoRow("", [image, *drawn], [[said], *notes]))
+        tiles = [Tile(image, [said])]
+        for each in maps.values():
+            caption = [] if np.nanmax(each[i]) > 0 else [_NOTHING]
+            tiles.append(Tile(overlay(*_enlarged(image, each[i])), caption))
+        tiles += [Tile(_sizes(each[i])) for each in attributions.values()]
+        rows.append(("", tiles))
     title = f"What speaks for the class, in {counted(len(images), 'photo')}"
     if len(set(asked.tolist())) == 1:
         title = f"Where the network sees {quoted(names[asked[0]])}"
     return photo_rows(
         rows,
         title=title,
-        note="Bright is what counts most for the class named; the line is drawn at half of that",
+        note="Bright is what counts most for the class named; the white line surrounds what counts "
+        "at least half as much",
         headings=["photo", *maps, *attributions],
         size=2.1,
         aside=0.2,
@@ -81,8 +79,8 @@ def plot_explanations(
 def _enlarged(image: np.ndarray, heat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Repeat the pixels of a small photo and its map, so that the line around is a thin one."""
     factor = max(1, _LEAST_SIDE // min(np.shape(image)[:2]))
-    large = (np.repeat(np.repeat(x, factor, axis=0), factor, axis=1) for x in (image, heat))
-    return next(large), next(large)
+    large, hot = (x.repeat(factor, axis=0).repeat(factor, axis=1) for x in (image, heat))
+    return large, hot
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

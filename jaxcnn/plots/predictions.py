@@ -1,4 +1,4 @@
-"""Photos with what the network says of them, and its surest mistakes."""
+"""Photos with what the network says of them: its surest mistakes, and labels that look wrong."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from jaxcnn.host.text import counted, percent
 from jaxcnn.plots.canvas import new_figure, put_text, writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos, top_1
-from jaxcnn.plots.image_grid import CaptionLine, Photos, photo_grid
+from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, file_line, photo_grid
 from jaxcnn.plots.style import GREEN, GREY, VERMILLION
-from jaxcnn.plots.text import drawable, drawable_names, font, quoted
+from jaxcnn.plots.text import drawable_names, font, quoted
 
 
 @writes_png
@@ -43,39 +43,31 @@ def plot_predictions(
     names = drawable_names(class_names)
     predicted, confidence = top_1(probabilities, len(names))
     count = len(predicted)
+    shown = range(min(count, max_photos))
     said = [
-        CaptionLine(names[c], after=" " + percent(p, 0), weight="bold")
-        for c, p in zip(predicted[:max_photos], confidence[:max_photos], strict=True)
+        CaptionLine(names[predicted[i]], after=" " + percent(confidence[i], 0), weight="bold")
+        for i in shown
     ]
-    shown = [images[i] for i in range(len(said))]
     note = f"the first {len(shown)} shown" if len(shown) < count else ""
     if labels is None:
+        tiles = [Tile(images[i], [said[i]]) for i in shown]
         title = f"What the network sees in {counted(count, 'photo')}"
-        return photo_grid(shown, [[line] for line in said], title=title, note=note)
+        return photo_grid(tiles, title=title, note=note)
     check_lengths(images=images, labels=labels)
     truth = check_labels(labels, len(names))
     right = predicted == truth
+    tiles = []
+    for i in shown:
+        mark, colour = ("✓ ", GREEN) if right[i] else ("✗ ", VERMILLION)
+        caption = [said[i]._replace(before=mark, color=colour)]
+        if not right[i]:
+            caption.append(CaptionLine(names[truth[i]], "true: "))
+        tiles.append(Tile(images[i], caption, colour))
+    title = f"{right.sum():,} of {counted(count, 'photo')} right ({percent(right.mean())})"
+    if right.all() and count > 1:
+        title = f"All {counted(count, 'photo')} right"
     note = f"✓ right, ✗ wrong, with the probability of the class named{'; ' * bool(note)}{note}"
-    return photo_grid(
-        shown,
-        [_judged(line, names[truth[i]], right[i]) for i, line in enumerate(said)],
-        title=_right_title(right),
-        note=note,
-        frames=[GREEN if r else VERMILLION for r in right],
-    )
-
-
-def _judged(said: CaptionLine, true_name: str, right: bool) -> list[CaptionLine]:
-    """Mark a prediction as right or wrong, and then name the true class."""
-    if right:
-        return [said._replace(before="✓ ", color=GREEN)]
-    return [said._replace(before="✗ ", color=VERMILLION), CaptionLine(true_name, "true: ")]
-
-
-def _right_title(right: np.ndarray) -> str:
-    if right.all() and len(right) > 1:
-        return f"All {counted(len(right), 'photo')} right"
-    return f"{right.sum():,} of {counted(len(right), 'photo')} right ({percent(right.mean())})"
+    return photo_grid(tiles, title=title, note=note)
 
 
 @writes_png
@@ -110,37 +102,82 @@ def plot_most_confidently_wrong(
     check_max_photos(max_photos)
     classes, truth = drawable_names(class_names), check_labels(labels, len(class_names))
     predicted, confidence = top_1(probabilities, len(classes))
-    wrong = np.flatnonzero(predicted != truth)
+    wrong, count = np.flatnonzero(predicted != truth), len(truth)
     if not wrong.size:
-        return _figure_none_wrong(len(truth))
+        photos = "the photo is" if count == 1 else f"all {count:,} photos are"
+        figure, heading = new_figure(7.0, 1.7, f"No mistakes: {photos} right", "")
+        put_text(figure, 3.5, heading, "✓", **font(96, color=GREEN, ha="center"))
+        return figure
     # The default sort puts NaN last, where a network that says nothing belongs.
     order = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    first, shown = order[0], order[:max_photos]
-    captions = [_mistake(classes[truth[i]], classes[predicted[i]], confidence[i]) for i in shown]
-    if names is not None:
-        for i, caption in zip(shown, captions, strict=True):
-            caption.append(CaptionLine(drawable(names[i]), color=GREY, keep_end=True))
+    first, tiles = order[0], []
+    for i in order[:max_photos]:
+        said = CaptionLine(
+            classes[predicted[i]], "said: ", " " + percent(confidence[i]), VERMILLION, "bold"
+        )
+        caption = [CaptionLine(classes[truth[i]], before="true: ", weight="bold"), said]
+        caption += [] if names is None else [file_line(names[i])]
+        tiles.append(Tile(images[i], caption))
     title = (
         f"The surest mistake: {quoted(classes[truth[first]])} taken for "
         f"{quoted(classes[predicted[first]])} with {percent(confidence[first])}"
     )
-    share = percent(len(wrong) / len(truth))
-    note = f"{len(wrong):,} of {counted(len(truth), 'photo')} wrong ({share})"
-    if len(shown) < len(wrong):
-        note += f"; the {len(shown)} surest shown"
-    return photo_grid([images[i] for i in shown], captions, title=title, note=note)
+    share = percent(len(wrong) / count)
+    note = f"{len(wrong):,} of {counted(count, 'photo')} wrong ({share})"
+    if len(tiles) < len(wrong):
+        note += f"; the {len(tiles)} surest shown"
+    return photo_grid(tiles, title=title, note=note)
 
 
-def _mistake(true_name: str, predicted_name: str, confidence: float) -> list[CaptionLine]:
-    return [
-        CaptionLine(true_name, before="true: ", weight="bold"),
-        CaptionLine(predicted_name, "said: ", " " + percent(confidence), VERMILLION, "bold"),
-    ]
+@writes_png
+def plot_suspicious_labels(
+    images: Photos,
+    labels: Sequence[int] | np.ndarray,
+    suspected: Sequence[int] | np.ndarray,
+    probabilities: Sequence[float] | np.ndarray,
+    class_names: Sequence[str],
+    *,
+    names: Sequence[str] | None = None,
+    num_examples: int | None = None,
+    max_photos: int = 40,
+) -> Figure:
+    """Draw photos in the order of their rank, each with its label and what it seems to be.
 
+    Args:
+      path: where the PNG goes.
+      images: (N, H, W, C) photos, the most suspicious first.
+      labels: (N,) the labels that they carry.
+      suspected: (N,) the class that each seems to be; -1 where that is hard to tell.
+      probabilities: (N,) the probability of the label, of a classifier that has not seen it.
+      class_names: (K,) the name of each class.
+      names: (N,) what to call each photo, such as its file name; None says nothing.
+      num_examples: how many photos were ranked, where it is more than are given.
+      max_photos: the most to draw, >= 1.
 
-def _figure_none_wrong(count: int) -> Figure:
-    """Say in a picture that there is no mistake to show."""
-    title = f"No mistakes: {'the photo is' if count == 1 else f'all {count:,} photos are'} right"
-    figure, heading = new_figure(7.0, 1.7, title, "")
-    put_text(figure, 3.5, heading, "✓", **font(96, color=GREEN, ha="center"))
-    return figure
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if the lengths differ or are zero, or an argument is out of contract.
+    """
+    check_lengths(images=images, labels=labels, suspected=suspected, probabilities=probabilities)
+    check_lengths(images=images, names=labels if names is None else names)
+    check_max_photos(max_photos)
+    classes, given = drawable_names(class_names), check_labels(labels, len(class_names))
+    seems = np.asarray(suspected)
+    check_labels(np.maximum(seems, 0), len(class_names))
+    tiles = []
+    for i in range(min(len(given), max_photos)):
+        caption = [
+            CaptionLine(classes[given[i]], "label: ", f" {percent(probabilities[i], 0)}"),
+            CaptionLine("hard to tell", color=GREY),
+        ]
+        if seems[i] >= 0:
+            caption[1] = CaptionLine(classes[seems[i]], "looks like: ", "", VERMILLION, "bold")
+        caption += [] if names is None else [file_line(names[i])]
+        tiles.append(Tile(images[i], caption, VERMILLION if seems[i] >= 0 else ""))
+    wrong = int(np.count_nonzero(seems[: len(tiles)] >= 0))
+    title = f"{counted(wrong, 'label')} of these {counted(len(tiles), 'photo')} may be wrong"
+    ranked = num_examples or len(given)
+    note = f"Most suspicious first, of {ranked:,}; with the probability given to the label"
+    return photo_grid(tiles, title=title, note=note)

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from jaxcnn.host.text import counted
 from jaxcnn.plots.canvas import add_axes, new_figure, put_text, writes_png
-from jaxcnn.plots.image_grid import to_rgb
+from jaxcnn.plots.photo_layout import to_rgb
 from jaxcnn.plots.style import GREY, MARGIN, RUN_COLOURS, TEXT_PT
 from jaxcnn.plots.text import drawable_names, fit_text, font, quoted
 
@@ -59,58 +58,38 @@ def plot_receptive_fields(image: np.ndarray, fields: Sequence[FieldRow]) -> Figu
     axes.imshow(to_rgb(image), aspect="equal", interpolation="antialiased")
     axes.spines[:].set_visible(False)
     for number, field in enumerate(fields):
-        _draw_field(axes, field, number, np.shape(image)[:2])
+        # A square around the middle, cut off at the photo's edges.
+        high, wide = (min(field.size_px, side) for side in np.shape(image)[:2])
+        top, left = ((side - min(field.size_px, side)) / 2 - 0.5 for side in np.shape(image)[:2])
+        for look in ({"color": "white", "linewidth": 3.6}, _line_look(number)):
+            axes.add_patch(Rectangle((left, top), wide, high, fill=False, **look))
     _write_table(figure, fields, heading)
     return figure
 
 
-def _draw_field(axes: Axes, field: FieldRow, number: int, size_px: Sequence[int]) -> None:
-    """Draw a square around the middle, cut off at the photo's edges."""
-    spans = []
-    for side in size_px:
-        low = max(0.0, (side - field.size_px) / 2)
-        spans.append((low - 0.5, min(field.size_px, side)))
-    (top, high), (left, wide) = spans
-    look: dict[str, Any] = {
-        "linestyle": _STYLES[number % len(_STYLES)],
-        "fill": False,
-        "clip_on": False,
-    }
-    axes.add_patch(Rectangle((left, top), wide, high, edgecolor="white", linewidth=3.6, fill=False))
-    colour = RUN_COLOURS[number % len(RUN_COLOURS)]
-    axes.add_patch(Rectangle((left, top), wide, high, edgecolor=colour, linewidth=2.2, **look))
+def _line_look(number: int) -> dict[str, Any]:
+    colour, style = RUN_COLOURS[number % len(RUN_COLOURS)], _STYLES[number % len(_STYLES)]
+    return {"color": colour, "linestyle": style, "linewidth": 2.2, "clip_on": False}
 
 
 def _write_table(figure: Figure, fields: Sequence[FieldRow], heading: float) -> None:
     """Write one line per stage: its line on the photo, its name, field and stride."""
     left = MARGIN + _SIDE + 0.5
     columns = (left + 0.7, left + 3.4, left + 4.5)
-    look = font(color=GREY)
-    put_text(figure, columns[0], heading, "stage", **look)
-    for place, text in zip(columns[1:], ("field, px", "step, px"), strict=True):
-        put_text(figure, place, heading, text, **{**look, "ha": "right"})
+
+    def write(top: float, texts: Sequence[str], **look: Any) -> None:
+        for place, text, side in zip(columns, texts, ("left", "right", "right"), strict=False):
+            put_text(figure, place, top, text, **font(ha=side, **look))
+
+    write(heading, ("stage", "field, px", "step, px"), color=GREY)
     width, height = figure.get_size_inches()
     names = drawable_names([field.stage for field in fields], "stage")
     for number, (field, name) in enumerate(zip(fields, names, strict=True)):
         top = heading + (number + 1.2) * _LINE
-        at = 1 - (top + 0.1) / height
-        line = figure.add_artist(_line(number, (left / width, (left + 0.5) / width), at))
-        line.set_clip_on(False)
-        put_text(figure, columns[0], top, fit_text(name, 1.7, TEXT_PT), **font())
-        mark = "*" if field.sees_all else ""
-        put_text(figure, columns[1], top, f"{field.size_px:,}{mark}", **font(ha="right"))
-        put_text(figure, columns[2], top, f"{field.stride_px:,}", **font(ha="right"))
+        across, at = (left / width, (left + 0.5) / width), 1 - (top + 0.1) / height
+        figure.add_artist(Line2D(across, (at, at), **_line_look(number)))
+        size = f"{field.size_px:,}{'*' * field.sees_all}"
+        write(top, (fit_text(name, 1.7, TEXT_PT), size, f"{field.stride_px:,}"))
     if any(field.sees_all for field in fields):
         top = heading + (len(fields) + 1.5) * _LINE
-        text = "* and the whole photo, by squeeze-and-excitation"
-        put_text(figure, columns[0], top, text, **look)
-
-
-def _line(number: int, across: tuple[float, float], height: float) -> Line2D:
-    return Line2D(
-        across,
-        (height, height),
-        color=RUN_COLOURS[number % len(RUN_COLOURS)],
-        linestyle=_STYLES[number % len(_STYLES)],
-        linewidth=2.2,
-    )
+        write(top, ("* and the whole photo, by squeeze-and-excitation",), color=GREY)

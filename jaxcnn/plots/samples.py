@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from jaxcnn.host.text import counted
 from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos
-from jaxcnn.plots.image_grid import CaptionLine, Photos, photo_grid
-from jaxcnn.plots.rows import PhotoRow, photo_rows
+from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, photo_grid, photo_rows
 from jaxcnn.plots.text import drawable_names, quoted
 
 
@@ -52,8 +51,8 @@ def plot_contact_sheet(
         note += f"to {most:,} of {quoted(classes[counts.index(most)])}"
     if count < len(truth):
         note += f"; {count} shown, evenly spaced"
-    captions = [[CaptionLine(classes[truth[i]])] for i in shown]
-    return photo_grid([images[i] for i in shown], captions, title=title, note=note)
+    tiles = [Tile(images[i], [CaptionLine(classes[truth[i]])]) for i in shown]
+    return photo_grid(tiles, title=title, note=note)
 
 
 @writes_png
@@ -99,11 +98,11 @@ def plot_augmented_samples(
         note += ", mixed with the photo in the row above"
     rows = []
     for i, (original, views) in enumerate(zip(originals, augmented, strict=True)):
-        captions = [[CaptionLine(names[checked[i]], weight="bold")]]
+        tiles = [Tile(original, [CaptionLine(names[checked[i]], weight="bold")])]
         for j in range(columns):
             text = "" if shares is None else _shares_text(shares[i, j], names)
-            captions.append([CaptionLine(text)])
-        rows.append(PhotoRow("", [original, *views], captions))
+            tiles.append(Tile(views[j], [CaptionLine(text)]))
+        rows.append(("", tiles))
     return photo_rows(
         rows,
         title=_augmented_title(augmented, shares is not None),

@@ -1,5 +1,7 @@
 """The look of all pictures: colours, sizes, and the fonts to look for."""
 
+from typing import Any
+
 # Source: Okabe & Ito 2008, "Color Universal Design"; without its yellow and sky blue, which are too
 # pale for lines on white.
 BLACK, ORANGE, GREEN = "#000000", "#E69F00", "#009E73"
@@ -31,3 +33,9 @@ FONTS = (
     "Noto Emoji",
     "Segoe UI Symbol",
 )
+
+
+def run_look(number: int) -> dict[str, Any]:
+    """Give the colour and the marker of one of several runs or classes."""
+    colour = RUN_COLOURS[number % len(RUN_COLOURS)]
+    return {"color": colour, "marker": RUN_MARKERS[number % len(RUN_MARKERS)]}

@@ -1,6 +1,5 @@
 """The same figure for a light page and for a dark one."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,41 +8,29 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import Collection
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from PIL import Image
 
 from jaxcnn.data.encode import encode_image
-from jaxcnn.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PALE,
-    PURPLE,
-    VERMILLION,
-)
+from jaxcnn.plots import style
 
 # Each colour of the house look, and what stands for it on a dark page: of the same hue, and as far
 # from the page in lightness. The page is that of the report's style sheet.
 DARK = {
     "#FFFFFF": "#14171B",
-    BLACK: "#FFFFFF",
-    INK: "#E7E9EC",
-    GREY: "#A6ADB7",
-    PALE: "#454C55",
-    BLUE: "#5CB3EA",
-    VERMILLION: "#F39A5E",
-    GREEN: "#3CC79E",
-    PURPLE: "#DD94BD",
-    ORANGE: ORANGE,
+    style.BLACK: "#FFFFFF",
+    style.INK: "#E7E9EC",
+    style.GREY: "#A6ADB7",
+    style.PALE: "#454C55",
+    style.BLUE: "#5CB3EA",
+    style.VERMILLION: "#F39A5E",
+    style.GREEN: "#3CC79E",
+    style.PURPLE: "#DD94BD",
+    style.ORANGE: style.ORANGE,
 }
-_DARK_OF: Mapping[tuple[float, float, float], tuple[float, float, float]] = {
-    colors.to_rgb(light): colors.to_rgb(dark) for light, dark in DARK.items()
-}
+_DARK_OF = {colors.to_rgb(light): colors.to_rgb(dark) for light, dark in DARK.items()}
+_PROPERTIES = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 _EXACT_BYTES = 100_000
 AS_IT_IS = "as it is"  # the gid of an artist that keeps its colours, such as text on a photo
 
@@ -71,38 +58,24 @@ def darken(figure: Figure) -> None:
         colours that are none of `plots.style`.
     """
     figure.canvas.draw()  # ticks are made when they are first drawn
-    done: set[int] = set()
-    for artist in figure.findobj():
-        if id(artist) not in done and artist.get_gid() != AS_IT_IS:
-            done.add(id(artist))
-            _darken(artist)
+    for artist in {*figure.findobj(lambda artist: artist.get_gid() != AS_IT_IS)}:
+        _darken(artist)
 
 
 def _darken(artist: Artist) -> None:
-    if isinstance(artist, Text):
-        artist.set_color(_dark(artist.get_color()))
-        box = artist.get_bbox_patch()
-        if box is not None:
-            _darken(box)
-    elif isinstance(artist, Line2D):
-        artist.set_color(_dark(artist.get_color()))
-        artist.set_markerfacecolor(_dark(artist.get_markerfacecolor()))
-        artist.set_markeredgecolor(_dark(artist.get_markeredgecolor()))
-    elif isinstance(artist, Patch):
-        # Two kinds of patch keep an alpha of their own, which a new colour would multiply.
-        face, edge = artist.get_facecolor(), artist.get_edgecolor()
-        artist.set_alpha(None)
-        artist.set_facecolor(_dark(face))
-        artist.set_edgecolor(_dark(edge))
-    elif isinstance(artist, Collection):
-        faces, edges = artist.get_facecolor(), artist.get_edgecolor()
-        artist.set_alpha(None)
-        artist.set_facecolor([_dark(each) for each in faces])
-        artist.set_edgecolor([_dark(each) for each in edges])
+    if isinstance(artist, Text) and (box := artist.get_bbox_patch()) is not None:
+        _darken(box)
+    colours = {name: getattr(artist, f"get_{name}", None) for name in _PROPERTIES}
+    found = {name: get() for name, get in colours.items() if get is not None}
+    if isinstance(artist, (Patch, Collection)):
+        artist.set_alpha(None)  # some keep an alpha of their own, which a new colour would multiply
+    artist.set(**{name: _dark(colour) for name, colour in found.items()})
 
 
 def _dark(colour: Any) -> Any:
-    """Give the dark page's colour for one of the house look, with the same alpha; else itself."""
+    """Give the dark page's colours for those of the house look, with the same alpha."""
+    if isinstance(colour, np.ndarray) and colour.ndim == 2:
+        return [_dark(each) for each in colour]
     if isinstance(colour, str) and colour.lower() in ("none", "auto"):
         return colour
     red, green, blue, alpha = colors.to_rgba(colour)

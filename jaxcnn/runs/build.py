@@ -10,17 +10,18 @@ import numpy as np
 import optax
 
 from jaxcnn import losses, optim
-from jaxcnn.augment import make_augment
+from jaxcnn.augment import center_crop, make_augment
 from jaxcnn.augment.mixing import Mixing, make_mixing
 from jaxcnn.losses import LossFn
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
-from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
+from jaxcnn.runs.config import MODEL_OPTIONS, DataSettings, TrainConfig, count_frozen
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, Predict, make_eval_step, make_predict
+from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.training.step import Augment
-from jaxcnn.types import PyTree
+from jaxcnn.types import Array, PyTree
 
 
 class Parts(NamedTuple):
@@ -245,6 +246,20 @@ def _view_options(config: TrainConfig) -> dict[str, Any]:
         "mean": config.data.pixel_mean,
         "std": config.data.pixel_std,
     }
+
+
+def network_input(data: DataSettings, images: Array) -> jax.Array:
+    """Make what the network takes of preprocessed images.
+
+    Args:
+      data: complete settings.
+      images: (B, S, S, C) uint8, as `Classifier.preprocess` gives each.
+
+    Returns:
+      (B, H, W, C) float32: the middle, normalised.
+    """
+    pixels = to_unit_interval(center_crop(jnp.asarray(images), data.image_size_px))
+    return normalize(pixels, mean=data.pixel_mean, std=data.pixel_std)
 
 
 def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | None:

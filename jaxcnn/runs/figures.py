@@ -41,14 +41,14 @@ def draw_samples(
       key: decides the views.
       mixing: (key, batch) to batch, of what is augmented; None mixes nothing.
     """
-    sheet = _spread(split.labels, _SHEET_PHOTOS)
+    sheet = in_turn(split.labels, shuffled=True)[:_SHEET_PHOTOS]
     plots.plot_contact_sheet(
         folder / "training_photos.png",
         split.gather(sheet)[0],
         split.labels[sheet],
         split.class_names,
     )
-    rows = _spread(split.labels, _SAMPLE_ROWS)
+    rows = in_turn(split.labels, shuffled=True)[:_SAMPLE_ROWS]
     originals, present = split.gather(rows)
     batch = Batch(originals, split.labels[rows].astype(np.int32), present, rows.astype(np.int32))
     views = _draw_views(batch, augment, mixing, key)
@@ -107,7 +107,7 @@ def draw_results(
         chance = float(np.bincount(found.labels).max() / len(found.labels))
         bars = {k.removesuffix("_histogram").replace("_", " "): v for k, v in accuracies.items()}
         plots.plot_baselines(folder / "baselines.png", bars, chance=chance)
-    shown = _spread(found.labels, _PREDICTED_PHOTOS)
+    shown = in_turn(found.labels, shuffled=True)[:_PREDICTED_PHOTOS]
     plots.plot_predictions(
         folder / "predictions.png",
         split.gather(found.index[shown])[0],
@@ -143,10 +143,19 @@ class SplitPhotos(Sequence[np.ndarray]):
         return self._split.gather(self._index[[i]])[0][0]
 
 
-def _spread(labels: np.ndarray, count: int) -> np.ndarray:
-    """Choose examples in turn from each class, spread over the split."""
-    rank = np.empty(len(labels), np.int64)
+def in_turn(labels: np.ndarray, *, shuffled: bool = False) -> np.ndarray:
+    """Order examples so that the first of each class come first, then the second of each.
+
+    Args:
+      labels: (N,) integers.
+      shuffled: whether a class's examples come in an order spread over all, always the same.
+
+    Returns:
+      (N,) int64 positions.
+    """
+    turns = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        rank[members] = np.random.default_rng(0).permutation(len(members))
-    return np.argsort(rank, kind="stable")[:count]
+        own = np.arange(len(members))
+        turns[members] = np.random.default_rng(0).permutation(own) if shuffled else own
+    return np.argsort(turns, kind="stable")

@@ -22,7 +22,7 @@ from jaxcnn.runs.context import RunContext, batch_shapes, count_parameters
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phase_training import PhaseTrainer
 from jaxcnn.runs.phases import Phase, plan_phases
-from jaxcnn.runs.report.write import keep_and_write
+from jaxcnn.runs.report.run_page import keep_and_write
 from jaxcnn.runs.summary import Tested
 from jaxcnn.training import features, loop
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore

@@ -101,10 +101,25 @@ def result(tested: Tested, class_names: tuple[str, ...]) -> dict[str, Any]:
     """
     test = tested.test
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
-    precision, recall = per_class_precision_recall(confusion)
     return {
         **scores(tested),
         "test_accuracy_interval": list(wilson_interval(test.correct, test.count)),
+        **by_class(confusion, class_names),
+    }
+
+
+def by_class(confusion: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """Write how well each class is known, as part of a `result`.
+
+    Args:
+      confusion: (K, K) integers, rows are labels and columns predictions.
+      class_names: (K,) in the order of the labels.
+
+    Returns:
+      JSON values, a list of one per class each.
+    """
+    precision, recall = per_class_precision_recall(confusion)
+    return {
         "class_names": list(class_names),
         "test_precision": _numbers(precision),
         "test_recall": _numbers(recall),

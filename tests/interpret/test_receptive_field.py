@@ -3,8 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.interpret import receptive_fields, resize_maps
-from jaxcnn.interpret.receptive_field import Span, interpolation_weights
+from jaxcnn.interpret import receptive_field, receptive_fields, resize_maps
+from jaxcnn.interpret.receptive_field import (
+    Span,
+    UnknownOperationError,
+    interpolation_weights,
+)
 from jaxcnn.models import create_model, list_models
 
 # Sides that are no powers of two, so that paddings and remainders take part.
@@ -130,3 +134,13 @@ def test_a_resized_map_keeps_its_peak_where_the_field_lies():
     large = resize_maps(maps, (48, 48), field=field)[0, 0]
     first, end = field.columns.interval(2)
     assert abs(int(large.argmax()) + 0.5 - (first + end) / 2) <= 0.5
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError, TypeError])
+def test_programs_that_jax_writes_in_another_way_are_not_known(monkeypatch, error):
+    def fail(*_):
+        raise error("gone")
+
+    monkeypatch.setattr(receptive_field, "_step", fail)
+    with pytest.raises(UnknownOperationError, match="in a way that is not known here"):
+        receptive_fields(create_model("lenet5", 2), (32, 32, 1))

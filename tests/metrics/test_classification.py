@@ -11,6 +11,7 @@ from scipy import stats
 from jaxcnn.metrics.classification import (
     batch_metrics,
     confusion_matrix,
+    most_confused,
     per_class_precision_recall,
     wilson_interval,
 )
@@ -175,3 +176,9 @@ def test_precision_and_recall_by_hand():
 def test_precision_and_recall_refuse_oblong():
     with pytest.raises(ValueError, match=r"\(K, K\), got \(2, 3\)"):
         per_class_precision_recall(np.zeros((2, 3)))
+
+
+def test_most_confused_finds_the_greatest_counts_off_the_diagonal():
+    matrix = np.array([[99, 3, 0], [7, 99, 0], [0, 5, 99]])
+    assert most_confused(matrix, count=2) == [(1, 0), (2, 1)]
+    assert most_confused(matrix, count=9) == [(1, 0), (2, 1), (0, 1)]

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from jaxcnn import plots
+from jaxcnn.metrics import CalibrationCurve
 from jaxcnn.plots.style import TITLE_PT
 
 
@@ -189,7 +190,7 @@ CASES = [
 HEAT = np.linspace(0, 1, 4 * 64, dtype=np.float32).reshape(4, 8, 8)
 MAPS = {"stem": VIEWS[0, ..., 0].transpose(1, 2, 0), "top": VIEWS[1, ..., 0].transpose(1, 2, 0)}
 CHANNELS = {"stem": [0, 2], "top": [1, 0]}
-RELIABLE = plots.Reliability(
+RELIABLE = CalibrationCurve(
     np.linspace(0, 1, 4),
     np.array([np.nan, 0.5, 0.9]),
     np.array([np.nan, 0.4, 0.7]),

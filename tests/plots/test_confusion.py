@@ -72,12 +72,6 @@ def test_confusion_matrix_without_mistakes(matrix, said, texts, heading):
     )
 
 
-def test_most_confused_finds_the_greatest_counts_off_the_diagonal():
-    matrix = np.array([[99, 3, 0], [7, 99, 0], [0, 5, 99]])
-    assert confusion._most_confused(matrix, limit=2) == [(1, 0), (2, 1)]
-    assert confusion._most_confused(matrix, limit=9) == [(1, 0), (2, 1), (0, 1)]
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [

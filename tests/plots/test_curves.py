@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.plots import curves
-from jaxcnn.plots.ranking import best_index
+from jaxcnn.plots.curves import best_index
 
 
 def lines(axes) -> dict[str, np.ndarray]:

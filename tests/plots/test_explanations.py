@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from jaxcnn import plots
-from jaxcnn.plots import calibration, explanations, photo_map, receptive_fields
+from jaxcnn.metrics import CalibrationCurve
+from jaxcnn.plots import calibration, explanations, likeness, receptive_fields
 
 PHOTO = np.full((16, 16, 3), (200, 40, 60), np.uint8)
 
@@ -57,7 +58,7 @@ def test_a_map_of_another_size_is_refused():
     ],
 )
 def test_calibration_is_said_in_words(accuracy, title, heading):
-    curve = plots.Reliability(
+    curve = CalibrationCurve(
         np.linspace(0, 1, 3),
         np.array([0.5, 0.9]),
         np.array(accuracy),
@@ -68,7 +69,7 @@ def test_calibration_is_said_in_words(accuracy, title, heading):
 
 
 def test_a_calibration_curve_of_nothing_is_refused():
-    empty = plots.Reliability(*(np.array([np.nan]) for _ in range(4)), np.array([0]))
+    empty = CalibrationCurve(*(np.array([np.nan]) for _ in range(4)), np.array([0]))
     with pytest.raises(ValueError, match="no example"):
         calibration.plot_calibration.__wrapped__(empty)
 
@@ -77,7 +78,7 @@ def test_of_many_classes_the_most_frequent_are_told_apart(texts):
     labels = np.concatenate([np.arange(20), np.arange(12)])
     names = [f"class {i}" for i in range(20)]
     points = np.random.default_rng(0).normal(size=(32, 2))
-    figure = photo_map.plot_photo_map.__wrapped__(points, labels, names, method="tsne")
+    figure = likeness.plot_photo_map.__wrapped__(points, labels, names, method="tsne")
     legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert legend == ["8 other classes", *names[:12]]
     assert "t-SNE" in " ".join(texts(figure))
@@ -86,7 +87,7 @@ def test_of_many_classes_the_most_frequent_are_told_apart(texts):
 def test_of_thousands_of_small_points_the_legend_is_as_large_as_of_few():
     labels = np.arange(5000) % 2
     points = np.random.default_rng(0).normal(size=(5000, 2))
-    figure = photo_map.plot_photo_map.__wrapped__(
+    figure = likeness.plot_photo_map.__wrapped__(
         points, labels, ["cat", "dog"], method="pca", wrong=labels == 1
     )
     (axes,) = figure.axes

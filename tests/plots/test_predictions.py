@@ -87,3 +87,37 @@ def test_predictions_counts_all_and_shows_some(texts, heading):
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"\(N, 2\)"):
         predictions.plot_predictions.__wrapped__(PHOTOS, None, np.eye(4), CLASSES)
+
+
+def draw_suspicious(make_photos, **changes):
+    given = {
+        "images": make_photos(3),
+        "labels": [0, 1, 0],
+        "suspected": [1, -1, -1],
+        "probabilities": [0.02, 0.3, np.nan],
+        "class_names": ["cat", "dog"],
+    }
+    return predictions.plot_suspicious_labels.__wrapped__(**{**given, **changes})
+
+
+def test_each_photo_has_its_label_and_what_it_seems(make_photos, texts, heading):
+    figure = draw_suspicious(make_photos, num_examples=1200)
+    written = texts(figure)
+    assert heading(figure) == "1 label of these 3 photos may be wrong"
+    assert any("of 1,200" in text for text in written)
+    assert {"label: cat 2%", "looks like: dog", "label: dog 30%", "label: cat n/a"} <= set(written)
+    assert written.count("hard to tell") == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"suspected": [1, -1]}, "lengths are"),
+        ({"suspected": np.array([2, -1, -1])}, "labels run from"),
+        ({"labels": np.array([0, 1, 2])}, "labels run from"),
+        ({"max_photos": 0}, "max_photos"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make_photos, changes, message):
+    with pytest.raises(ValueError, match=message):
+        draw_suspicious(make_photos, **changes)

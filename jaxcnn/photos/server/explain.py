@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.augment import center_crop
 from jaxcnn.data.decode import decode_image
-from jaxcnn.interpret.evidence import evidence_maps
+from jaxcnn.interpret.class_activation import evidence_maps
 from jaxcnn.photos.server.overlay import view_share
+from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.types import PyTree
 
 # (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
@@ -33,8 +32,7 @@ def make_explain(classifier: Classifier) -> Explain:
     config = classifier.config
 
     def evidence(variables: PyTree, image: jax.Array, class_id: jax.Array) -> jax.Array:
-        view = center_crop(to_unit_interval(image), config.data.image_size_px)[None]
-        view = normalize(view, mean=config.data.pixel_mean, std=config.data.pixel_std)
+        view = network_input(config.data, image[None])
         return evidence_maps(classifier.model, variables, view, class_id[None])[0]
 
     compiled = jax.jit(evidence)

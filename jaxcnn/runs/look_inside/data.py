@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +26,10 @@ from jaxcnn.interpret import (
 )
 from jaxcnn.metrics.calibration import calibrate, most_confident_errors
 from jaxcnn.models import split_at_head
+from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.figures import SplitPhotos
-from jaxcnn.runs.look_inside.network import Inside, network_input, open_network, seen_part
+from jaxcnn.runs.look_inside.network import Inside, open_network, seen_part
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
@@ -78,28 +80,24 @@ def look_at_data(
     look = _Looker(classifier, inside, max_photos)
     validation, test = look(data.validation, "validation"), look(data.test, "test")
     train = look(data.train, "training")
-    made = [
+    names, queries, vectors = _queries(look, test, data.test, photos)
+    near = nearest_photos(vectors, train.features, count=_NEIGHBOURS)
+    alike = [data.train.gather(train.index[row])[0] for row in near.index]
+    return [
         *_draw_calibration(validation, test, folder),
         _draw_errors(test, data.test, folder),
         *_draw_excitations(inside, train, data.train, folder),
-    ]
-    names, queries, vectors = _queries(look, test, data.test, photos)
-    near = nearest_photos(vectors, train.features, count=_NEIGHBOURS)
-    neighbours = [
-        seen_part(inside.config, data.train.gather(train.index[row])[0]) for row in near.index
-    ]
-    made.append(
         plots.plot_neighbours(
             folder / "nearest_training_photos.png",
             seen_part(inside.config, queries),
-            neighbours,
+            [seen_part(inside.config, each) for each in alike],
             labels=train.labels[near.index],
             similarities=near.similarity,
             class_names=inside.class_names,
             names=names,
-        )
-    )
-    return [*made, _draw_map(test, inside, folder, method)]
+        ),
+        _draw_map(test, inside, folder, method),
+    ]
 
 
 class _Looker:
@@ -110,7 +108,7 @@ class _Looker:
         backbone, _ = split_at_head(inside.model)
 
         def step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, dict[str, Excitation]]:
-            x = network_input(inside.config, images)
+            x = network_input(inside.config.data, images)
             peaks = {
                 name: excitations(inside.model, variables, x, stage=name) for name in inside.fields
             }
@@ -126,44 +124,31 @@ class _Looker:
         """Look at a split, or at evenly spaced photos of it."""
         count = min(len(split), self._max_photos)
         index = np.arange(count) * len(split) // max(count, 1)
-        found, kept = [], []
+        labels = np.asarray(split.labels).astype(np.int32)
+        found = []
         with tqdm(total=count, unit="photo", desc=f"looking at {name} photos", disable=None) as bar:
-            for part in _chunks(index):
+            for start in range(0, count, _BATCH):
+                part = index[start : start + _BATCH]
                 images, present = split.gather(part)
-                found.append([x[present] for x in self._all_of(images)])
-                kept.append(part[present])
+                if present.any():
+                    looked = _Looked(part, labels[part], *self.look(images))
+                    found.append(jax.tree.map(operator.itemgetter(present), looked))
                 bar.update(len(part))
-        if not sum(map(len, kept)):
+        if not found:
             raise ValueError(f"the {name} split holds no photo to look at.")
-        features, probabilities, *peaks = (
-            np.concatenate(part) for part in zip(*found, strict=True)
-        )
-        by_stage = {
-            stage: Excitation(*peaks[3 * i : 3 * i + 3])
-            for i, stage in enumerate(self._inside.fields)
-        }
-        shown = np.concatenate(kept)
-        labels = np.asarray(split.labels)[shown].astype(np.int32)
-        return _Looked(shown, labels, features, probabilities, by_stage)
+        joined: _Looked = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
+        return joined
 
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """Give what the head sees of up to 32 preprocessed images."""
-        return self._all_of(images)[0]
-
-    def _all_of(self, images: np.ndarray) -> list[np.ndarray]:
-        """Give features, probabilities, then three arrays a stage, of up to 32 images."""
+    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, Mapping[str, Excitation]]:
+        """Give features, probabilities and peaks of up to 32 preprocessed images."""
         padded = np.zeros((_BATCH, *images.shape[1:]), np.uint8)
         padded[: len(images)] = images
         features, peaks = self._step(self._inside.variables, padded)
-        probabilities = self._classifier.probabilities(padded)
-        each = [features, probabilities]
-        each += [part for stage in self._inside.fields for part in peaks[stage]]
-        return [np.asarray(part)[: len(images)] for part in each]
-
-
-def _chunks(index: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(index), _BATCH):
-        yield index[start : start + _BATCH]
+        each = (features, self._classifier.probabilities(padded), peaks)
+        looked: tuple[np.ndarray, np.ndarray, Mapping[str, Excitation]] = jax.tree.map(
+            lambda x: np.asarray(x)[: len(images)], each
+        )
+        return looked
 
 
 def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[Path]:
@@ -171,12 +156,11 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[
     found = calibrate(
         (validation.probabilities, validation.labels), (test.probabilities, test.labels)
     )
-    curves = [
-        plots.Reliability(c.edges, c.confidence, c.accuracy, c.interval, c.count)
-        for c in (found.curve, found.scaled)
-    ]
     picture = plots.plot_calibration(
-        folder / "calibration.png", curves[0], scaled=curves[1], temperature=found.temperature
+        folder / "calibration.png",
+        found.curve,
+        scaled=found.scaled,
+        temperature=found.temperature,
     )
     numbers = {
         "expected_calibration_error": found.curve.error,
@@ -219,22 +203,18 @@ def _draw_excitations(
 ) -> list[Path]:
     """Draw, for each stage, what excites its most selective channels most."""
     made = []
-    for stage, found in train.peaks.items():
+    for stage, field in inside.fields.items():
+        found = train.peaks[stage]
         channels = most_selective_channels(found.peak, count=_CHANNELS)
-        field = inside.fields[stage]
         if field is None or not len(channels):
             continue  # nothing to cut out, or a stage whose output is alike for all
         patches = []
-        for channel in channels:
-            top = top_images(found.peak, int(channel), count=_PATCHES)
+        for channel in channels.tolist():
+            top = top_images(found.peak, channel, count=_PATCHES)
             photos = seen_part(inside.config, split.gather(train.index[top])[0])
-            places = zip(found.row[top, channel], found.column[top, channel], strict=True)
-            patches.append(
-                [
-                    cut_field(photo, field, int(row), int(column))
-                    for photo, (row, column) in zip(photos, places, strict=True)
-                ]
-            )
+            rows, columns = found.row[top, channel].tolist(), found.column[top, channel].tolist()
+            places = zip(photos, rows, columns, strict=True)
+            patches.append([cut_field(photo, field, row, column) for photo, row, column in places])
         path = folder / f"excitations_{stage}.png"
         made.append(
             plots.plot_excitations(path, stage, channels, patches, num_photos=len(train.index))
@@ -249,7 +229,7 @@ def _queries(
     if photos:
         names = list(photos)[:_MAX_QUERIES]
         images = np.stack([photos[name] for name in names])
-        return names, images, look.features(images)
+        return names, images, look.look(images)[0]
     chosen = np.arange(min(8, len(test.index))) * len(test.index) // min(8, len(test.index))
     names = [split.class_names[label] for label in test.labels[chosen]]
     return names, split.gather(test.index[chosen])[0], test.features[chosen]

@@ -20,9 +20,10 @@ from jaxcnn.interpret import (
     resize_maps,
     strongest_channels,
 )
-from jaxcnn.runs.build import image_shape
+from jaxcnn.interpret.class_activation import last_spatial_stage
+from jaxcnn.runs.build import image_shape, network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.look_inside.network import Inside, network_input, open_network, seen_part
+from jaxcnn.runs.look_inside.network import Inside, open_network, seen_part
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
@@ -145,10 +146,10 @@ def _explain(
     side = inside.config.data.image_size_px
 
     def explain(variables: PyTree, images: jax.Array, classes: jax.Array) -> Explanation:
-        x = network_input(inside.config, images)
+        x = network_input(inside.config.data, images)
         features = feature_maps(inside.model, variables, x)
-        maps = class_activation_maps(inside.model, variables, x, classes, stage=stage)
-        source = stage or _stage_of(maps, features, inside)
+        source = stage or last_spatial_stage(features)
+        maps = class_activation_maps(inside.model, variables, x, classes, stage=source)
         maps = resize_maps(maps, (side, side), field=inside.fields[source])
         covered = occlusion_maps(inside.model, variables, x, classes)
         pixels = integrated_gradients(inside.model, variables, x, classes, num_steps=num_steps)
@@ -167,12 +168,6 @@ def _explain(
         logger.info(f"photo {number + 1} of {len(images)} explained, {seconds:.0f} s")
     joined: Explanation = jax.tree.map(lambda *each: np.concatenate(each), *parts)
     return joined
-
-
-def _stage_of(maps: jax.Array, features: Mapping[str, jax.Array], inside: Inside) -> str:
-    """Find which stage class activation maps are of: the last with a map of their size."""
-    sizes = {name: features[name].shape[1:3] for name in inside.fields}
-    return [name for name, size in sizes.items() if size == maps.shape[1:3]][-1]
 
 
 def _draw_network(inside: Inside, photo: np.ndarray, folder: Path) -> list[Path]:

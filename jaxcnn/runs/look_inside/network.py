@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,8 +14,7 @@ from jaxcnn.models import StagedNetwork, stage_infos
 from jaxcnn.runs.build import image_shape
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
-from jaxcnn.types import Array, PyTree
+from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
 
@@ -50,20 +48,6 @@ def open_network(classifier: Classifier) -> Inside:
         logger.warning(f"pictures that need receptive fields are left out: {error}")
         fields = {info.name: None for info in stage_infos(classifier.model, shape)}
     return Inside(classifier.model, classifier.members[0], config, classifier.class_names, fields)
-
-
-def network_input(config: TrainConfig, images: Array) -> jax.Array:
-    """Make what the network takes of preprocessed images.
-
-    Args:
-      config: complete settings.
-      images: (B, S, S, C) uint8, as `Classifier.preprocess` gives each.
-
-    Returns:
-      (B, H, W, C) float32: the middle, normalised.
-    """
-    pixels = to_unit_interval(center_crop(jnp.asarray(images), config.data.image_size_px))
-    return normalize(pixels, mean=config.data.pixel_mean, std=config.data.pixel_std)
 
 
 def seen_part(config: TrainConfig, images: np.ndarray) -> np.ndarray:

@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.host.files import write_arrays
 from jaxcnn.metrics import calibration
-from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.runs.folder import WorkdirError
 from jaxcnn.training.evaluation import Evaluation
 
@@ -44,10 +42,6 @@ class KeptAnswers(NamedTuple):
         """Give the share of photos whose label is among the k most probable classes."""
         found = (self.classes[:, :k] == self.labels[:, None]).any(axis=1)
         return float(found.mean())
-
-    def interval(self) -> tuple[float, float]:
-        """Give the 95 % interval of the share that is right."""
-        return wilson_interval(int(self.right.sum()), len(self.labels))
 
 
 class Bin(NamedTuple):
@@ -102,8 +96,8 @@ def shorten_answers(test: Evaluation, validation: Evaluation, names: Sequence[st
         probabilities=np.take_along_axis(table, classes, axis=1).astype(np.float32),
         label_probability=np.take_along_axis(table, labels[:, None], 1)[:, 0].astype(np.float32),
         temperature=np.array(temperature),
-        bins=_bin_table(calibration.calibration_curve(table, labels)),
-        scaled_bins=_bin_table(calibration.calibration_curve(scaled, thinned_labels)),
+        bins=_bin_table(table, labels),
+        scaled_bins=_bin_table(scaled, thinned_labels),
     )
 
 
@@ -112,28 +106,9 @@ def _thinned(found: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     return found.probabilities[::every], found.labels[::every]
 
 
-def _bin_table(curve: calibration.CalibrationCurve) -> np.ndarray:
+def _bin_table(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    curve = calibration.calibration_curve(probabilities, labels)
     return np.column_stack([curve.count, curve.confidence, curve.accuracy, curve.interval])
-
-
-def write_answers(path: Path, answers: KeptAnswers) -> None:
-    """Write answers to an .npz, all at once."""
-    write_arrays(path, answers._asdict())
-
-
-def read_answers(path: Path) -> KeptAnswers:
-    """Read what `write_answers` wrote.
-
-    Args:
-      path: an .npz.
-
-    Returns:
-      The answers.
-
-    Raises:
-      WorkdirError: if the file is not whole or not of this version.
-    """
-    return KeptAnswers(*read_arrays(path, KeptAnswers._fields))
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:

@@ -8,48 +8,38 @@ from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config
 
 _WIDTH = 76  # characters
-_TRAIN = "train"  # it has a flag for each setting, so it repeats all runs
 
 
-def reproduce_command(config: TrainConfig) -> str:
-    """Write the command that trains with the same settings.
+def run_commands(config: TrainConfig, workdir: str) -> dict[str, str]:
+    """Write the commands of a run, each a line for a shell, broken where it is long.
 
     Args:
       config: complete settings.
+      workdir: the run's folder.
 
     Returns:
-      A line for a shell, with a flag for each setting that differs from what the program would
-      choose by itself.
+      Commands by name. "reproduce" and "resume" have a flag for each setting that differs from what
+      the program would choose by itself.
     """
-    return _command(_TRAIN, _flags(config))
+    searched = config.replace(sweep=None, sweep_epochs=None, find_learning_rate=False)
+    place = f"--workdir={workdir}"
+    return {
+        "reproduce": _command("train", *_flags(searched)),
+        "resume": _command("train", *_flags(config), place, "--resume"),
+        "predict": _command("predict", place) + " PHOTO...",
+        "evaluate": _command("train", "--mode=evaluate", place),
+        "look_inside": _command("look-inside", place),
+        "hard_examples": _command("hard-examples", place),
+        "report": _command("report", place),
+        "python": f"Classifier.load({workdir!r})",
+    }
 
 
-def resume_command(config: TrainConfig, workdir: str) -> str:
-    """Write the command that goes on with a run from its last checkpoint."""
-    return _command(_TRAIN, [*_flags(config), f"--workdir={workdir}", "--resume"])
-
-
-def predict_command(workdir: str) -> str:
-    """Write the command that labels photos with a run's network."""
-    return _command("predict", [f"--workdir={workdir}"]) + " PHOTO..."
-
-
-def command_on(name: str, workdir: str) -> str:
-    """Write the command of this name, as in "look-inside", on a run's folder."""
-    return _command(name, [f"--workdir={workdir}"])
-
-
-def evaluate_command(workdir: str) -> str:
-    """Write the command that tests a run's network again."""
-    return _command(_TRAIN, ["--mode=evaluate", f"--workdir={workdir}"])
-
-
-def _command(name: str, flags: list[str]) -> str:
-    """Write a command, one flag per line where it is long."""
-    first, line = f"jaxcnn {name}", shlex.join(["jaxcnn", name, *flags])
+def _command(name: str, *flags: str) -> str:
+    line = shlex.join(["jaxcnn", name, *flags])
     if len(line) <= _WIDTH:
         return line
-    return " \\\n    ".join([first, *map(shlex.quote, flags)])
+    return " \\\n    ".join([f"jaxcnn {name}", *map(shlex.quote, flags)])
 
 
 def _flags(config: TrainConfig) -> list[str]:

@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import io
-import re
 
 import numpy as np
 from PIL import Image
@@ -11,9 +10,6 @@ from PIL import Image
 from jaxcnn.data.encode import encode_image, to_pillow
 
 _KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
-_SVG_SIZE = re.compile(
-    rb"<svg[^>]*?\sviewBox=[\"']\s*[\d.+-]+[\s,]+[\d.+-]+[\s,]+([\d.]+)[\s,]+([\d.]+)", re.DOTALL
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +19,8 @@ class Picture:
     Attributes:
       source: data URI.
       alt: what it shows, in words, for those who do not see it.
-      width_px: its own width; 0 where an SVG does not say.
-      height_px: its own height, likewise.
+      width_px: its own width.
+      height_px: its own height.
       dark: data URI of the version for a dark page; None for the same.
     """
 
@@ -35,12 +31,11 @@ class Picture:
     dark: str | None = None
 
 
-def embed_picture(data: bytes | str, *, alt: str, dark: bytes | str | None = None) -> Picture:
+def embed_picture(data: bytes, *, alt: str, dark: bytes | None = None) -> Picture:
     """Turn a picture's file into one that lies within a page.
 
     Args:
-      data: a PNG, JPEG, WebP or GIF file, or an SVG as text or bytes. An SVG must bring its fonts
-        and pictures; scripts in it do not run.
+      data: a PNG, JPEG, WebP or GIF file.
       alt: what it shows, in words.
       dark: the same picture for a dark page.
 
@@ -50,20 +45,18 @@ def embed_picture(data: bytes | str, *, alt: str, dark: bytes | str | None = Non
     Raises:
       ValueError: if the data is none of these.
     """
-    source, width, height = _encode(data)
+    source, (width, height) = _encode(data)
     return Picture(source, alt, width, height, None if dark is None else _encode(dark)[0])
 
 
-def embed_photo(
-    image: np.ndarray, *, alt: str, max_size_px: int = 160, quality: int = 82
-) -> Picture:
+def embed_photo(image: np.ndarray, *, alt: str, max_size_px: int = 160) -> Picture:
     """Turn pixels into a small photo that lies within a page.
 
     Args:
       image: (H, W, C) uint8, C being 1 or 3.
       alt: what it shows, in words.
       max_size_px: the longer side at most; larger photos are shrunk, smaller ones kept.
-      quality: JPEG's, in 1 to 95. Photos of at most 64 pixels are kept exactly instead.
+        Photos of at most 64 pixels are kept exactly.
 
     Returns:
       The picture.
@@ -77,29 +70,16 @@ def embed_photo(
         )
     photo = to_pillow(image)
     photo.thumbnail((max_size_px, max_size_px))
-    look = {"kind": "PNG"} if max(photo.size) <= 64 else {"kind": "JPEG", "quality": quality}
+    look = {"kind": "PNG"} if max(photo.size) <= 64 else {"kind": "JPEG", "quality": 82}
     return embed_picture(encode_image(photo, optimize=True, **look), alt=alt)
 
 
-def _encode(data: bytes | str) -> tuple[str, int, int]:
-    raw = data.encode() if isinstance(data, str) else data
-    if b"<svg" in raw[:2000]:
-        kind, (width, height) = "image/svg+xml", _svg_size(raw)
-    else:
-        kind, (width, height) = _raster_kind(raw)
-    return f"data:{kind};base64,{base64.b64encode(raw).decode()}", width, height
-
-
-def _svg_size(raw: bytes) -> tuple[int, int]:
-    found = _SVG_SIZE.search(raw)
-    return (round(float(found[1])), round(float(found[2]))) if found else (0, 0)
-
-
-def _raster_kind(raw: bytes) -> tuple[str, tuple[int, int]]:
+def _encode(data: bytes) -> tuple[str, tuple[int, int]]:
     try:
-        with Image.open(io.BytesIO(raw), formats=tuple(_KINDS)) as image:  # reads the header only
-            return _KINDS[str(image.format)], image.size
+        with Image.open(io.BytesIO(data), formats=tuple(_KINDS)) as image:  # reads the header only
+            kind, size = _KINDS[str(image.format)], image.size
     except OSError as error:
         raise ValueError(
-            f"the picture begins with {raw[:12]!r}; expected a PNG, JPEG, WebP, GIF or SVG file."
+            f"the picture begins with {data[:12]!r}; expected a PNG, JPEG, WebP or GIF file."
         ) from error
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}", size

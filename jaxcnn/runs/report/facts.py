@@ -8,8 +8,8 @@ from typing import Any
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir, WorkdirError
-from jaxcnn.runs.report.answers import KeptAnswers, read_answers
-from jaxcnn.runs.report.shown_photos import KeptPhotos, read_photos
+from jaxcnn.runs.report.answers import KeptAnswers, read_arrays
+from jaxcnn.runs.report.shown_photos import KeptPhotos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +105,8 @@ def gather(workdir: Path | str) -> RunFacts:
         config=config_lib.load_config(folder.config),
         summary=json.loads(folder.summary.read_text("utf-8")),
         history=_read_rows(folder),
-        answers=read_answers(folder.test_answers),
-        photos=read_photos(folder.report_photos),
+        answers=KeptAnswers(*read_arrays(folder.test_answers, KeptAnswers._fields)),
+        photos=KeptPhotos(*read_arrays(folder.report_photos, KeptPhotos._fields)),
         chosen=chosen,
     )
 

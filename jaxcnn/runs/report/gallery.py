@@ -10,7 +10,7 @@ from jaxcnn.interpret.place import locate, name_place
 from jaxcnn.plots import overlay
 from jaxcnn.runs.report.answers import KeptAnswers
 from jaxcnn.runs.report.embedding import Picture, embed_photo
-from jaxcnn.runs.report.shown_photos import KeptPhotos, choose_photos
+from jaxcnn.runs.report.shown_photos import ByKind, KeptPhotos, choose_photos
 
 _SMALLEST_PX = 96  # smaller photos are enlarged, each pixel to a square
 
@@ -26,15 +26,9 @@ class Shown(NamedTuple):
     is_right: bool
 
 
-class Gallery(NamedTuple):
-    """Photos of one kind, each kind's most telling first."""
-
-    wrong: list[Shown]
-    unsure: list[Shown]
-    right: list[Shown]
-
-
-def make_gallery(answers: KeptAnswers, photos: KeptPhotos, class_names: Sequence[str]) -> Gallery:
+def make_gallery(
+    answers: KeptAnswers, photos: KeptPhotos, class_names: Sequence[str]
+) -> ByKind[list[Shown]]:
     """Put together the photos with their maps and what is said of them.
 
     Args:
@@ -47,11 +41,9 @@ def make_gallery(answers: KeptAnswers, photos: KeptPhotos, class_names: Sequence
     """
     place = {int(row): i for i, row in enumerate(photos.rows)}
 
-    def shown(row: int) -> Shown:
-        return _shown(answers, photos, class_names, row, place[row])
-
-    return Gallery(
-        *([shown(int(r)) for r in rows if int(r) in place] for rows in choose_photos(answers))
+    chosen = ([int(row) for row in rows if int(row) in place] for rows in choose_photos(answers))
+    return ByKind(
+        *([_shown(answers, photos, class_names, r, place[r]) for r in rows] for rows in chosen)
     )
 
 

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from jaxcnn.host.extras import install
 from jaxcnn.host.text import counted, duration, interval, listed, number, percent
+from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.runs.report import words
 from jaxcnn.runs.report.answers import calibration_error, filled_bins
 from jaxcnn.runs.report.facts import RunFacts
@@ -13,25 +16,22 @@ from jaxcnn.runs.report.facts import RunFacts
 
 def headline(facts: RunFacts) -> list[tuple[str, str, str]]:
     """Give the largest numbers of the page: value, what it is, remark."""
-    summary, answers = facts.summary, facts.answers
-    wrong, total = int((~answers.right).sum()), len(answers.labels)
+    answers, total = facts.answers, len(facts.answers.labels)
+    right = int(answers.right.sum())
+    bounds = f"95% interval {interval(wilson_interval(right, total))}"
     rows = [
-        (
-            percent(float(answers.right.mean())),
-            "test photos right",
-            f"95% interval {interval(answers.interval())}",
-        ),
-        (f"{wrong:,}", "wrong", f"of {counted(total, 'test photo')}"),
+        (percent(right / total), "test photos right", bounds),
+        (f"{total - right:,}", "wrong", f"of {counted(total, 'test photo')}"),
     ]
     if len(facts.class_names) > 10:
         five = percent(answers.top_k_accuracy(5))
         rows.append((five, "right among the first five", "top-5 accuracy"))
-    seconds = summary["train_seconds"]
-    rate = f"{number(round(summary['images_per_second']))} photos per second"
     error = calibration_error(filled_bins(answers.bins))
-    rows.append((percent(error), "calibration error", "0% is perfect"))
-    rows.append((duration(seconds), "training time", rate))
-    return rows
+    return [
+        *rows,
+        (percent(error), "calibration error", "0% is perfect"),
+        (duration(facts.summary["train_seconds"]), "training time", _rate(facts)),
+    ]
 
 
 def warnings(facts: RunFacts) -> list[words.Remark]:
@@ -62,14 +62,13 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
     stopped = ", stopped early" if summary.get("stopped_early") else ""
     versions = [f"{name} {version}" for name, version in summary["versions"].items()]
     chosen = [f"{name} {value:.3g}" for name, value in facts.chosen.items()]
+    waited = [row["data_wait_share"] for row in facts.history if "data_wait_share" in row]
+    finished = summary.get("finished")  # of an older run it is not there
     rows = [
         ("network", f"{config.network.model}, {summary['num_parameters']:,} parameters"),
         ("classes", listed(facts.class_names, most=12)),
         ("photos", ", ".join(sizes)),
-        (
-            "image",
-            config.data.image_size(),
-        ),
+        ("image", config.data.image_size()),
         ("starts from", summary.get("weights") or "random weights"),
         ("augmentation", config.training.augment),
         (
@@ -81,24 +80,18 @@ def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
         ("batch", counted(config.training.batch_size, "photo")),
         ("length", f"{counted(len(facts.history), 'epoch')}, {summary['steps']:,} steps{stopped}"),
         ("seed", str(config.run.seed)),
-        ("finished", _time(summary.get("finished"))),
+        ("finished", finished and f"{datetime.fromisoformat(finished):%Y-%m-%d %H:%M} UTC"),
         ("time", duration(summary["train_seconds"])),
-        ("throughput", f"{number(round(summary['images_per_second']))} photos per second"),
-        ("waited for data", percent(_mean(facts, "data_wait_share"))),
+        ("throughput", _rate(facts)),
+        ("waited for data", percent(float(np.mean(waited)) if waited else None)),
         ("device", str(summary["device"])),
         ("versions", ", ".join(versions)),
     ]
     return [(name, value) for name, value in rows if value]
 
 
-def _time(text: str | None) -> str:
-    """Write a time of summary.json for people; of an older run it is not there."""
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC" if text else ""
-
-
-def _mean(facts: RunFacts, name: str) -> float | None:
-    values = [row[name] for row in facts.history if name in row]
-    return sum(values) / len(values) if values else None
+def _rate(facts: RunFacts) -> str:
+    return f"{number(round(facts.summary['images_per_second']))} photos per second"
 
 
 def _privacy(found: Mapping[str, Any]) -> list[str]:

@@ -1,26 +1,38 @@
-"""The page that explains a run: `report.html` in its folder."""
+"""The page that explains a run, `report.html` in its folder, and what is kept there for it."""
 
 from pathlib import Path
 from typing import Any
 
+import jax
+
+from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.host.files import write_arrays
+from jaxcnn.metrics.classification import confusion_matrix
+from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.report import charts, commands, result_rows, words
-from jaxcnn.runs.report.answers import calibration_error, filled_bins
+from jaxcnn.runs.report import charts, result_rows, words
+from jaxcnn.runs.report.answers import filled_bins, shorten_answers
 from jaxcnn.runs.report.classes import (
-    class_rows,
+    confused_pairs,
     confusion_rows,
-    most_confused,
     mostly_taken_for,
     worst_first,
 )
+from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
 from jaxcnn.runs.report.gallery import make_gallery
 from jaxcnn.runs.report.page import render_page, write_page
+from jaxcnn.runs.report.shown_photos import keep_photos, map_maker
+from jaxcnn.runs.summary import by_class, class_rows
+from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.types import PyTree
 
 _MOST_IN_MATRIX = 30  # classes
 _MOST_IN_TABLE = 40  # classes before the table is folded away
 _MOST_EPOCHS = 60  # in the table of epochs
+_NO_MAPS = "none are made while several processes train; testing the run again makes them."
 _SECTIONS = (
     ("result", "Result"),
     ("training", "Training"),
@@ -31,6 +43,35 @@ _SECTIONS = (
     ("run", "The run"),
     ("commands", "Commands"),
 )
+
+
+def keep_and_write(
+    folder: Workdir,
+    config: TrainConfig,
+    split: ImageSplit,
+    *,
+    test: Evaluation,
+    validation: Evaluation,
+    model: StagedNetwork,
+    variables: PyTree,
+) -> None:
+    """Keep a run's answers and some of its photos in its folder, and write its page.
+
+    Args:
+      folder: the run's, with its settings, rows and summary.
+      config: complete settings.
+      split: the test split.
+      test: the network's answers to it.
+      validation: its answers to the validation split.
+      model: the network.
+      variables: {"params": ..., "batch_stats": ...}, whose maps are drawn.
+    """
+    answers = shorten_answers(test, validation, split.names)
+    write_arrays(folder.test_answers, answers._asdict())
+    maps = _NO_MAPS if jax.process_count() > 1 else map_maker(model, variables, config)
+    photos = keep_photos(answers, split, config, maps)
+    write_arrays(folder.report_photos, photos._asdict())
+    write_report(folder.path)
 
 
 def write_report(workdir: Path | str) -> Path:
@@ -71,7 +112,7 @@ def run_page(facts: RunFacts) -> str:
         **_calibration(facts),
         gallery=make_gallery(facts.answers, facts.photos, facts.class_names),
         settings=_settings(facts),
-        commands=_commands(facts),
+        commands=run_commands(facts.config, facts.workdir),
     )
 
 
@@ -93,88 +134,40 @@ def _result(facts: RunFacts) -> dict[str, Any]:
 
 
 def _training(facts: RunFacts) -> dict[str, Any]:
-    history, config = facts.history, facts.config
-    is_mixed = config.training.mixup > 0 or config.training.cutmix > 0
-    epochs = [row["epoch"] for row in history]
-    best = facts.best_epoch
-
-    def chart(kind: str, share: bool) -> charts.LineChart:
-        series = [
-            charts.Series("training", [r[f"train_{kind}"] for r in history], "blue", True),
-            charts.Series("validation", [r[f"validation_{kind}"] for r in history], "vermillion"),
-        ]
-        ends = ", ".join(
-            f"{s.name} from {_said(s.values[0], share)} to {_said(s.values[-1], share)}"
-            for s in series
-        )
-        return charts.line_chart(
-            kind,
-            kind.capitalize(),
-            epochs,
-            series,
-            x_label="epoch",
-            summary=f"{kind.capitalize()} over {len(epochs)} epochs: {ends}.",
-            share=share,
-            mark=(best, f"tested: {best}"),
-        )
-
+    history, training = facts.history, facts.config.training
+    is_mixed = training.mixup > 0 or training.cutmix > 0
     return {
-        "accuracy_chart": chart("accuracy", True),
-        "loss_chart": chart("loss", False),
+        "accuracy_chart": charts.epoch_chart("accuracy", history, tested=facts.best_epoch),
+        "loss_chart": charts.epoch_chart("loss", history, tested=facts.best_epoch),
         "epoch_rows": history[:: -(-len(history) // _MOST_EPOCHS)],
-        "fit": words.tell_fit(history, best_epoch=best, is_mixed=is_mixed),
+        "fit": words.tell_fit(history, best_epoch=facts.best_epoch, is_mixed=is_mixed),
     }
 
 
-def _said(value: float, share: bool) -> str:
-    return f"{value:.1%}" if share else f"{value:.3g}"
-
-
 def _classes(facts: RunFacts) -> dict[str, Any]:
-    names = facts.class_names
-    rows = class_rows(facts.answers, names)
+    names, answers = facts.class_names, facts.answers
+    confusion = confusion_matrix(answers.labels, answers.classes[:, 0], len(names))
+    rows = class_rows(by_class(confusion, names))
     is_small = len(names) <= _MOST_IN_MATRIX
     return {
         "class_rows": rows if len(names) <= 2 else worst_first(rows),
-        "mostly_taken_for": mostly_taken_for(facts.answers, names),
+        "mostly_taken_for": mostly_taken_for(confusion, names),
         "fold_classes": len(names) > _MOST_IN_TABLE,
-        "matrix": confusion_rows(facts.answers, names) if is_small else None,
-        "confused": most_confused(facts.answers, names, most=5 if is_small else 25),
+        "matrix": confusion_rows(confusion, names) if is_small else None,
+        "confused": confused_pairs(confusion, names, most=5 if is_small else 25),
     }
 
 
 def _calibration(facts: RunFacts) -> dict[str, Any]:
     answers = facts.answers
     bins, scaled = filled_bins(answers.bins), filled_bins(answers.scaled_bins)
-    temperature = float(answers.temperature)
-    remark = words.tell_calibration(bins, scaled, temperature)
-    summary = "; ".join(
-        f"{b.count:,} photos of {b.confidence:.0%} confidence, {b.accuracy:.0%} right" for b in bins
-    )
     return {
-        "calibration": remark,
-        "calibration_error": calibration_error(bins),
+        "calibration": words.tell_calibration(bins, scaled, float(answers.temperature)),
         "bins": bins,
-        "temperature": temperature,
-        "reliability": charts.reliability_chart("reliability", "Confidence", bins, summary),
+        "reliability": charts.reliability_chart(bins),
     }
 
 
 def _settings(facts: RunFacts) -> list[tuple[str, str]]:
     values = config_lib.to_json(facts.config)
     return [(name, "" if value is None else str(value)) for name, value in values.items()]
-
-
-def _commands(facts: RunFacts) -> dict[str, str]:
-    config, workdir = facts.config, facts.workdir
-    found = config.replace(sweep=None, sweep_epochs=None, find_learning_rate=False)
-    return {
-        "reproduce": commands.reproduce_command(found),
-        "resume": commands.resume_command(config, workdir),
-        "predict": commands.predict_command(workdir),
-        "evaluate": commands.evaluate_command(workdir),
-        "look_inside": commands.command_on("look-inside", workdir),
-        "hard_examples": commands.command_on("hard-examples", workdir),
-        "report": commands.command_on("report", workdir),
-        "python": f"Classifier.load({workdir!r})",
-    }

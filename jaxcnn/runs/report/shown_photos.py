@@ -2,8 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -12,25 +11,26 @@ from PIL import Image
 from jaxcnn.augment import center_crop
 from jaxcnn.data.encode import to_pillow
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.host.files import write_arrays
 from jaxcnn.interpret import evidence_maps, to_unit_range
 from jaxcnn.models import StagedNetwork
-from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.report.answers import KeptAnswers, read_arrays
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.runs.build import network_input
+from jaxcnn.runs.config import DataSettings, TrainConfig
+from jaxcnn.runs.figures import in_turn
+from jaxcnn.runs.report.answers import KeptAnswers
 from jaxcnn.types import PyTree
 
+Chosen = TypeVar("Chosen")
 NUM_WRONG, NUM_UNSURE, NUM_RIGHT = 12, 6, 6
 NUM_SHOWN = NUM_WRONG + NUM_UNSURE + NUM_RIGHT
 MAX_SIZE_PX = 192  # of a photo on the page
 
 
-class Chosen(NamedTuple):
-    """Positions of answers, each kind's most telling first; no photo is in two."""
+class ByKind(NamedTuple, Generic[Chosen]):
+    """What is chosen of each kind of photos, the most telling first; no photo is in two."""
 
-    wrong: np.ndarray  # the most confidently wrong
-    unsure: np.ndarray  # the two most probable classes are closest
-    right: np.ndarray  # the most confidently right, in turn of each class
+    wrong: Chosen  # the most confidently wrong
+    unsure: Chosen  # the two most probable classes are closest
+    right: Chosen  # the most confidently right, in turn of each class
 
 
 class KeptPhotos(NamedTuple):
@@ -42,7 +42,7 @@ class KeptPhotos(NamedTuple):
     no_maps: np.ndarray  # () text, why there are none
 
 
-def choose_photos(answers: KeptAnswers) -> Chosen:
+def choose_photos(answers: KeptAnswers) -> ByKind[np.ndarray]:
     """Choose the photos that tell most.
 
     Args:
@@ -58,16 +58,8 @@ def choose_photos(answers: KeptAnswers) -> Chosen:
     unsure = _without(np.argsort(margin, kind="stable"), wrong)[:NUM_UNSURE]
     right = np.flatnonzero(answers.right)
     right = right[np.argsort(-answers.confidence[right], kind="stable")]
-    right = _without(_in_turn(right, answers.labels[right]), unsure)[:NUM_RIGHT]
-    return Chosen(wrong, unsure, right)
-
-
-def _in_turn(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Put the first row of each label first, then the second of each, and so on."""
-    turn, seen = np.empty(len(rows), np.int64), dict[int, int]()
-    for i, label in enumerate(labels.tolist()):
-        turn[i] = seen[label] = seen.get(label, -1) + 1
-    return rows[np.argsort(turn, kind="stable")]
+    right = _without(right[in_turn(answers.labels[right])], unsure)[:NUM_RIGHT]
+    return ByKind(wrong, unsure, right)
 
 
 def _without(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -132,30 +124,23 @@ def map_maker(
             np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
             np.pad(classes.astype(np.int32), (0, padding)),
             model=model,
-            size_px=config.data.image_size_px,
-            mean=config.data.pixel_mean,
-            std=config.data.pixel_std,
+            data=config.data,
         )
         return np.asarray(found)[: len(images)]
 
     return make
 
 
-@functools.partial(jax.jit, static_argnames=("model", "size_px", "mean", "std"))
+@functools.partial(jax.jit, static_argnames=("model", "data"))
 def _maps(
     variables: PyTree,
     images: jax.Array,
     classes: jax.Array,
     *,
     model: StagedNetwork,
-    size_px: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
+    data: DataSettings,
 ) -> jax.Array:
-    images = center_crop(to_unit_interval(images), size_px)
-    return to_unit_range(
-        evidence_maps(model, variables, normalize(images, mean=mean, std=std), classes)
-    )
+    return to_unit_range(evidence_maps(model, variables, network_input(data, images), classes))
 
 
 def _shrunk(images: np.ndarray) -> np.ndarray:
@@ -165,17 +150,3 @@ def _shrunk(images: np.ndarray) -> np.ndarray:
     size = (MAX_SIZE_PX, MAX_SIZE_PX)
     shrunk = [np.asarray(to_pillow(image).resize(size, Image.Resampling.BOX)) for image in images]
     return np.stack(shrunk).reshape(len(images), *size, -1)
-
-
-def write_photos(path: Path, photos: KeptPhotos) -> None:
-    """Write photos to an .npz, all at once."""
-    write_arrays(path, photos._asdict())
-
-
-def read_photos(path: Path) -> KeptPhotos:
-    """Read what `write_photos` wrote.
-
-    Raises:
-      WorkdirError: if the file is not whole or not of this version.
-    """
-    return KeptPhotos(*read_arrays(path, KeptPhotos._fields))

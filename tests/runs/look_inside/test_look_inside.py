@@ -82,10 +82,9 @@ def test_photos_are_explained_and_drawn(classifier, tmp_path, said):
 
 def test_a_class_can_be_asked_about(classifier, tmp_path, said):
     image = made_split(1, 5).images[0]
-    for name in NAMES:
-        look_at_photos(classifier, {"a.png": image}, tmp_path, class_name=name, num_steps=2)
-    assert any(line.startswith("a.png: dark") for line in said)
-    assert any(line.startswith("a.png: bright") for line in said)
+    name = NAMES[int(classifier.probabilities(image[None])[0].argmin())]
+    look_at_photos(classifier, {"a.png": image}, tmp_path, class_name=name, num_steps=2)
+    assert any(line.startswith(f"a.png: {name}") for line in said)
 
 
 @pytest.mark.parametrize(
@@ -130,23 +129,17 @@ def test_what_was_learned_of_the_data_is_drawn(classifier, data, tmp_path, said)
     assert any("expected calibration error" in line for line in said)
 
 
-def test_of_many_photos_evenly_spaced_ones_are_looked_at(classifier, data, tmp_path):
-    query = {"mine.png": data.train.images[0]}
-    look_at_data(classifier, data, tmp_path, photos=query, max_photos=10, method="pca")
-    assert json.loads((tmp_path / "calibration.json").read_text())["num_test"] == 10
-
-
-@pytest.mark.parametrize("error", [UnknownOperationError("a new one"), AttributeError("gone")])
-def test_without_receptive_fields_the_other_pictures_are_drawn(
-    classifier, data, tmp_path, monkeypatch, said, error
+def test_without_receptive_fields_the_other_pictures_of_some_photos_are_drawn(
+    classifier, data, tmp_path, monkeypatch, said
 ):
     def fail(*_):
-        raise error
+        raise UnknownOperationError("a new one")
 
     monkeypatch.setattr(receptive_field, "_step", fail)
     photos = {"a.png": made_split(1, 5).images[0]}
-    made = look_at_photos(classifier, photos, tmp_path)
-    made += look_at_data(classifier, data, tmp_path, photos=photos)
+    made = look_at_photos(classifier, photos, tmp_path, num_steps=2)
+    made += look_at_data(classifier, data, tmp_path, photos=photos, max_photos=10, method="pca")
+    assert json.loads((tmp_path / "calibration.json").read_text())["num_test"] == 10
     names = {path.name for path in made}
     assert {"explanations.png", "filters.png", "calibration.png", "photo_map.png"} <= names
     assert not [name for name in names if name.startswith(("receptive", "excitations"))]

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from jaxcnn.data.image_splits import DecodedSplit
-from jaxcnn.host.files import write_json, write_rows
+from jaxcnn.host.files import write_arrays, write_json, write_rows
 from jaxcnn.runs import config as config_lib, summary as summary_lib
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.report.answers import shorten_answers, write_answers
-from jaxcnn.runs.report.shown_photos import keep_photos, write_photos
+from jaxcnn.runs.report.answers import shorten_answers
+from jaxcnn.runs.report.shown_photos import keep_photos
 from jaxcnn.training.evaluation import Evaluation
 
 
@@ -128,9 +128,10 @@ def make_run(tmp_path):
                 **more,
             },
         )
-        write_answers(folder.test_answers, answers)
+        write_arrays(folder.test_answers, answers._asdict())
         config = config.replace(image_size_px=20)
-        write_photos(folder.report_photos, keep_photos(answers, split, config, maps))
+        photos = keep_photos(answers, split, config, maps)
+        write_arrays(folder.report_photos, photos._asdict())
         return folder
 
     return make

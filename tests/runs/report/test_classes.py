@@ -1,4 +1,4 @@
-"""Tables of classes against the dense matrices of `metrics`."""
+"""Tables of classes against the confusion matrix."""
 
 import numpy as np
 import pytest
@@ -8,39 +8,27 @@ from jaxcnn.metrics.classification import (
     per_class_precision_recall,
     wilson_interval,
 )
-from jaxcnn.runs.report.answers import shorten_answers
 from jaxcnn.runs.report.classes import (
-    class_rows,
+    confused_pairs,
     confusion_rows,
-    most_confused,
     mostly_taken_for,
     worst_first,
 )
+from jaxcnn.runs.summary import by_class, class_rows
 
 SIZE = 7
 NAMES = [f"class {i}" for i in range(SIZE + 1)]  # the last has neither photos nor predictions
 
 
 @pytest.fixture(scope="module")
-def found(drawn_evaluation):
-    answers = drawn_evaluation(SIZE, 300)
-    table = np.pad(answers.probabilities, ((0, 0), (0, 1)))
-    return answers._replace(probabilities=table)
-
-
-@pytest.fixture(scope="module")
-def answers(found):
-    return shorten_answers(found, found, [str(i) for i in range(found.count)])
-
-
-@pytest.fixture(scope="module")
-def matrix(found):
+def matrix(drawn_evaluation):
+    found = drawn_evaluation(SIZE, 300)
     return confusion_matrix(found.labels, found.probabilities.argmax(1), SIZE + 1)
 
 
-def test_rows_are_those_of_the_dense_matrix(answers, matrix):
+def test_rows_are_those_of_the_dense_matrix(matrix):
     precision, recall = per_class_precision_recall(matrix)
-    rows, mistakes = class_rows(answers, NAMES), mostly_taken_for(answers, NAMES)
+    rows, mistakes = class_rows(by_class(matrix, NAMES)), mostly_taken_for(matrix, NAMES)
     assert [row.name for row in rows] == NAMES
     for i, row in enumerate(rows[:SIZE]):
         assert row.labels == matrix[i].sum()
@@ -57,24 +45,25 @@ def test_rows_are_those_of_the_dense_matrix(answers, matrix):
     assert NAMES[SIZE] not in mistakes
 
 
-def test_the_confusion_matrix_is_the_dense_one(answers, matrix):
-    rows = confusion_rows(answers, NAMES)
-    assert [[count for count, _ in row.cells] for row in rows] == matrix.tolist()
-    assert sum(share for _, share in rows[0].cells) == pytest.approx(1)
+def test_the_confusion_matrix_is_shown_by_row(matrix):
+    names, cells = zip(*confusion_rows(matrix, NAMES), strict=True)
+    assert list(names) == NAMES
+    assert [[count for count, _ in row] for row in cells] == matrix.tolist()
+    assert sum(share for _, share in cells[0]) == pytest.approx(1)
 
 
-def test_pairs_are_the_largest_cells_off_the_diagonal(answers, matrix):
+def test_pairs_are_the_largest_cells_off_the_diagonal(matrix):
     wrong = matrix - np.diag(np.diag(matrix))
-    pairs = most_confused(answers, NAMES, most=5)
-    assert [pair.count for pair in pairs] == np.sort(wrong.ravel())[::-1][:5].tolist()
-    for pair in pairs:
-        label = NAMES.index(pair.label)
-        assert wrong[label, NAMES.index(pair.taken_for)] == pair.count
-        assert pair.share == pytest.approx(pair.count / matrix[label].sum())
+    pairs = confused_pairs(matrix, NAMES, most=5)
+    assert [count for _, _, count, _ in pairs] == np.sort(wrong.ravel())[::-1][:5].tolist()
+    for name, taken_for, count, share in pairs:
+        label = NAMES.index(name)
+        assert wrong[label, NAMES.index(taken_for)] == count
+        assert share == pytest.approx(count / matrix[label].sum())
 
 
-def test_worst_come_first_and_unknown_last(answers):
-    rows = worst_first(class_rows(answers, NAMES))
+def test_worst_come_first_and_unknown_last(matrix):
+    rows = worst_first(class_rows(by_class(matrix, NAMES)))
     known = [row.f1 for row in rows if row.f1 is not None]
     assert known == sorted(known)
     assert rows[-1].name == NAMES[-1]

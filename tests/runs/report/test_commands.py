@@ -8,7 +8,7 @@ from absl import flags
 from jaxcnn.cli import command_line
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config
-from jaxcnn.runs.report import commands
+from jaxcnn.runs.report.commands import run_commands
 
 CASES = {
     "plain": {},
@@ -41,24 +41,22 @@ def read_back(command):
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_the_command_says_all_settings(changes):
     config = config_lib.resolve(make_config(**changes))
-    command = commands.reproduce_command(config)
+    command = run_commands(config, "run")["reproduce"]
     assert config_lib.resolve(read_back(command)) == config
 
 
 def test_the_command_says_no_more_than_it_must():
     config = config_lib.resolve(make_config(dataset="cifar10", num_epochs=3))
-    assert commands.reproduce_command(config) == ("jaxcnn train --dataset=cifar10 --num_epochs=3")
+    assert run_commands(config, "run")["reproduce"] == (
+        "jaxcnn train --dataset=cifar10 --num_epochs=3"
+    )
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        commands.predict_command,
-        commands.evaluate_command,
-        lambda w: commands.command_on("report", w),
-        lambda w: commands.resume_command(config_lib.resolve(TrainConfig()), w),
-    ],
-)
-def test_folders_are_quoted(command):
-    words = shlex.split(command("my run; rm 'x'").replace("\\\n", " "))
-    assert "--workdir=my run; rm 'x'" in words
+def test_folders_are_quoted():
+    place = "my run; rm 'x'"
+    commands = run_commands(config_lib.resolve(TrainConfig()), place)
+    assert commands.pop("python") == f"Classifier.load({place!r})"
+    del commands["reproduce"]  # into a new folder
+    assert len(commands) == 6
+    for command in commands.values():
+        assert f"--workdir={place}" in shlex.split(command.replace("\\\n", " "))

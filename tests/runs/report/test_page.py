@@ -58,13 +58,6 @@ def test_pages_fetch_and_run_nothing():
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_svg_is_a_picture():
-    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 30.2"></svg>'
-    shown = embed_picture(svg, alt="a")
-    assert (shown.width_px, shown.height_px) == (40, 30)
-    assert shown.source.startswith("data:image/svg+xml;base64,")
-
-
 def test_other_data_is_no_picture():
     with pytest.raises(ValueError, match="expected a PNG, JPEG"):
         embed_picture(b"%PDF-1.7", alt="a")

@@ -4,15 +4,15 @@ import jax
 import numpy as np
 import pytest
 
+from jaxcnn.host.files import write_arrays
 from jaxcnn.runs import build, config as config_lib
-from jaxcnn.runs.report.answers import shorten_answers
+from jaxcnn.runs.report.answers import read_arrays, shorten_answers
 from jaxcnn.runs.report.gallery import _lay_over, make_gallery
 from jaxcnn.runs.report.shown_photos import (
+    KeptPhotos,
     choose_photos,
     keep_photos,
     map_maker,
-    read_photos,
-    write_photos,
 )
 from jaxcnn.runs.single import make_initial
 
@@ -67,8 +67,9 @@ def test_photos_are_kept_as_the_network_sees_them(answers, split, config, bright
     row = photos.rows[3]
     expected = split.images[answers.index[row]][2:22, 2:22]
     np.testing.assert_array_equal(photos.images[3], expected)
-    write_photos(tmp_path / "p.npz", photos)
-    for there, here in zip(read_photos(tmp_path / "p.npz"), photos, strict=True):
+    write_arrays(tmp_path / "p.npz", photos._asdict())
+    read = read_arrays(tmp_path / "p.npz", KeptPhotos._fields)
+    for there, here in zip(read, photos, strict=True):
         np.testing.assert_array_equal(there, here)
     gallery = make_gallery(answers, photos, NAMES)
     shown = gallery.wrong[0]

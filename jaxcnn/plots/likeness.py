@@ -1,21 +1,22 @@
-"""A map of photos as points: near where the network sees likeness."""
+"""Photos that the network sees as alike: a map of points, and the nearest of a set."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from jaxcnn.host.text import counted, percent
 from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths
-from jaxcnn.plots.style import HALO, INK, PALE, RUN_COLOURS, RUN_MARKERS, SMALL_PT, TEXT_PT
-from jaxcnn.plots.text import drawable_names, fit_text, font
+from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, photo_rows
+from jaxcnn.plots.style import GREY, HALO, INK, PALE, SMALL_PT, TEXT_PT, run_look
+from jaxcnn.plots.text import drawable, drawable_names, fit_text, font
 
 _MAX_NAMED = 12  # classes told apart; more looks than that are told apart by nobody
+_MAX_ROWS = 24
 _LEGEND_SIZE = 60.0  # square points
 
 
@@ -59,19 +60,26 @@ def plot_photo_map(
     axes = chart_axes(figure, heading)[0]
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+    size = float(np.clip(20_000 / len(truth), 6, 60))
+
+    def scatter(which: np.ndarray, **look: Any) -> None:
+        axes.scatter(points[which, 0], points[which, 1], **{"s": size} | look)
+
     counts = np.bincount(truth, minlength=len(names))
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     named, rest = order[:_MAX_NAMED], np.isin(truth, order[_MAX_NAMED:])
-    size = float(np.clip(20_000 / len(truth), 6, 60))
     if rest.any():
         label = counted(len(order) - len(named), "other class", "other classes")
-        axes.scatter(points[rest, 0], points[rest, 1], s=size, color=PALE, marker=".", label=label)
+        scatter(rest, color=PALE, marker=".", label=label)
+    middle = font(SMALL_PT, fontweight="bold", ha="center", va="center", bbox=HALO)
     for number, index in enumerate(named):
-        _draw_class(
-            axes, points[truth == index], number, fit_text(names[index], 2.2, TEXT_PT), size
-        )
+        own, name = truth == index, fit_text(names[index], 2.2, TEXT_PT)
+        scatter(own, label=name, alpha=0.7, linewidths=0, **run_look(number))
+        x, y = np.median(points[own], axis=0)
+        axes.text(x, y, name, **middle)
     if wrong is not None and np.any(wrong):
-        _ring(axes, points[np.asarray(wrong)], 4 * size + 20)
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.4}
+        scatter(np.asarray(wrong), s=4 * size + 20, label="wrong", **ring)
     legend = axes.legend(
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
@@ -86,16 +94,54 @@ def plot_photo_map(
     return figure
 
 
-def _draw_class(axes: Axes, points: np.ndarray, number: int, name: str, size: float) -> None:
-    """Draw a class's points, and its name in their midst."""
-    colour = RUN_COLOURS[number % len(RUN_COLOURS)]
-    marker = RUN_MARKERS[number % len(RUN_MARKERS)]
-    look: dict[str, Any] = {"marker": marker, "alpha": 0.7, "linewidths": 0, "label": name}
-    axes.scatter(points[:, 0], points[:, 1], s=size, color=colour, **look)
-    x, y = np.median(points, axis=0)
-    axes.text(x, y, name, **font(SMALL_PT, fontweight="bold", ha="center", va="center", bbox=HALO))
+@writes_png
+def plot_neighbours(
+    images: Photos,
+    neighbours: Sequence[Photos],
+    *,
+    labels: np.ndarray,
+    similarities: np.ndarray,
+    class_names: Sequence[str],
+    names: Sequence[str],
+) -> Figure:
+    """Draw one row per photo: the photo, then the nearest of a set with their labels.
 
+    Args:
+      path: where the PNG goes.
+      images: (N, H, W, C) photos.
+      neighbours: (N, M, H, W, C) the nearest photos of each, the nearest first.
+      labels: (N, M) their classes.
+      similarities: (N, M) in [-1, 1], 1 for the same direction.
+      class_names: the name of each class.
+      names: (N,) what to call the photos, such as their file names or labels.
 
-def _ring(axes: Axes, points: np.ndarray, size: float) -> None:
-    look: dict[str, Any] = {"facecolors": "none", "edgecolors": INK, "linewidths": 1.4}
-    axes.scatter(points[:, 0], points[:, 1], s=size, label="wrong", **look)
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if the lengths differ, are zero or exceed 24 photos, or a label is out of range.
+    """
+    check_lengths(
+        _MAX_ROWS,
+        images=images,
+        neighbours=neighbours,
+        labels=labels,
+        similarities=similarities,
+        names=names,
+    )
+    check_labels(np.ravel(labels), len(class_names))
+    classes, rows = drawable_names(class_names), []
+    for i, image in enumerate(images):
+        name = CaptionLine(drawable(names[i]), weight="bold", keep_end=True)
+        tiles = [Tile(image, [name])]
+        for near, label, similarity in zip(neighbours[i], labels[i], similarities[i], strict=True):
+            alike = CaptionLine(f"{similarity:.2f} alike", color=GREY)
+            tiles.append(Tile(near, [CaptionLine(classes[label]), alike]))
+        rows.append(("", tiles))
+    return photo_rows(
+        rows,
+        title="The training photos that the network sees as most alike",
+        note="By the angle between what the layers below the last make of them; 1.00 is the same",
+        headings=["photo", "nearest"],
+        aside=0.3,
+    )

@@ -19,14 +19,20 @@ def share_of_neighbours_alike(points, labels):
     return (labels[distance.argmin(1)] == labels).mean()
 
 
-@pytest.mark.parametrize("method", ["pca", "tsne", "auto"])
-def test_photos_that_are_alike_lie_together(method):
-    if method == "tsne":
-        pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+def test_photos_that_are_alike_lie_together_by_pca():
     features, labels = clusters()
-    found = map_photos(features, method=method)
+    found = map_photos(features, method="pca")
     assert found.points.shape == (60, 2)
     assert share_of_neighbours_alike(found.points, labels) > 0.95
+
+
+def test_tsne_is_the_default_and_the_same_for_the_same_seed():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    features, labels = clusters(each=10)
+    first, again = (map_photos(features, method=method, seed=3) for method in ("tsne", "auto"))
+    assert first.method == again.method == "tsne"
+    np.testing.assert_array_equal(first.points, again.points)
+    assert share_of_neighbours_alike(first.points, labels) > 0.95
 
 
 def test_pca_is_scikit_learns():
@@ -36,13 +42,6 @@ def test_pca_is_scikit_learns():
     expected, found = pca.fit_transform(features), map_photos(features, method="pca")
     np.testing.assert_allclose(np.abs(found.points), np.abs(expected), rtol=1e-4, atol=1e-3)
     assert found.variance_share == pytest.approx(pca.explained_variance_ratio_.sum())
-
-
-def test_tsne_is_the_same_for_the_same_seed():
-    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    features, _ = clusters(each=5)
-    first, again = (map_photos(features, method="tsne", seed=3).points for _ in range(2))
-    np.testing.assert_array_equal(first, again)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

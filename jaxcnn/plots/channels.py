@@ -1,4 +1,4 @@
-"""What a photo becomes, stage by stage, and the filters that it meets first."""
+"""Channels of a network: its first filters, what a photo becomes in them, what excites them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 
 from jaxcnn.host.text import counted
 from jaxcnn.plots.canvas import writes_png
-from jaxcnn.plots.image_grid import CaptionLine, photo_grid
-from jaxcnn.plots.rows import PhotoRow, photo_rows
+from jaxcnn.plots.checks import check_lengths
+from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, photo_grid, photo_rows
 from jaxcnn.plots.style import GREY
 from jaxcnn.plots.text import drawable
 
-_MAX_FILTERS = 64
+_MAX_FILTERS, _MAX_ROWS, _MAX_COLUMNS = 64, 24, 16
 
 
 @writes_png
@@ -39,19 +39,21 @@ def plot_feature_maps(
     counts = {len(channels[stage]) for stage in maps}
     if not maps or not counts <= set(range(1, 17)):
         raise ValueError(f"got {len(maps)} stages of {counts} channels; expected 1 to 16 of each.")
-    rows = [PhotoRow("the photo", [image], [[]])]
+    rows = [("the photo", [Tile(image)])]
     for stage, found in maps.items():
         height, width, depth = found.shape
         heading = f"{drawable(stage)}: {counted(depth, 'channel')} of {height} x {width} px"
-        drawn = [_stretched(found[..., channel]) for channel in channels[stage]]
-        numbers = [[CaptionLine(str(channel), color=GREY)] for channel in channels[stage]]
-        rows.append(PhotoRow(heading, drawn, numbers))
+        rows.append((heading, [_numbered(_stretched(found[..., i]), i) for i in channels[stage]]))
     title = f"What the photo becomes in {counted(len(maps), 'stage')}"
     note = (
         "Of each stage the channels that vary most over the photo, by number; black is a channel's "
         "lowest output, white its highest"
     )
     return photo_rows(rows, title=title, note=note, size=1.35)
+
+
+def _numbered(image: np.ndarray, channel: int) -> Tile:
+    return Tile(image, [CaptionLine(str(channel), color=GREY)])
 
 
 def _stretched(channel: np.ndarray) -> np.ndarray:
@@ -83,12 +85,49 @@ def plot_filters(kernel: np.ndarray) -> Figure:
         )
     height, width, _, count = kernel.shape
     shown = [kernel[..., i] for i in range(min(count, _MAX_FILTERS))]
-    tiles = [0.5 + 0.5 * each / (np.abs(each).max() or 1) for each in shown]
-    captions = [[CaptionLine(str(i), color=GREY)] for i in range(len(shown))]
+    tiles = [_numbered(0.5 + 0.5 * x / (np.abs(x).max() or 1), i) for i, x in enumerate(shown)]
     title = f"{counted(count, 'filter')} of {height} x {width} px meet the image first"
     note = (
         "Mid-grey is a weight of 0, brighter is above, darker below; each filter by its own scale"
     )
     if len(shown) < count:
         note += f"; the first {len(shown)} shown"
-    return photo_grid(tiles, captions, title=title, note=note)
+    return photo_grid(tiles, title=title, note=note)
+
+
+@writes_png
+def plot_excitations(
+    stage: str,
+    channels: Sequence[int] | np.ndarray,
+    patches: Sequence[Photos],
+    *,
+    num_photos: int,
+) -> Figure:
+    """Draw one row per channel: what it responds to most, the strongest response first.
+
+    Args:
+      path: where the PNG goes.
+      stage: name of the stage that the channels are of.
+      channels: (M,) their numbers, 0 the first; at most 24.
+      patches: for each channel 1 to 16 photos, or the parts of them that it responds to.
+      num_photos: of the set that they were chosen from.
+
+    Returns:
+      `path`.
+
+    Raises:
+      ValueError: if the lengths differ or a count is out of range.
+    """
+    check_lengths(_MAX_ROWS, channels=channels, patches=patches)
+    for row in patches:
+        check_lengths(_MAX_COLUMNS, patches=row)
+    rows = [
+        (f"channel {channel}", [Tile(image) for image in images])
+        for channel, images in zip(channels, patches, strict=True)
+    ]
+    title = f"What excites {counted(len(rows), 'channel')} of {drawable(stage)}"
+    note = (
+        f"The strongest responses among {counted(num_photos, 'photo')}, the strongest at left; of "
+        "each photo the part that it responds to"
+    )
+    return photo_rows(rows, title=title, note=note, size=1.35)

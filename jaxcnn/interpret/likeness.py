@@ -1,4 +1,4 @@
-"""A map of photos: a point for each, near where the network sees likeness."""
+"""Photos that a network sees as alike: those nearest to a query, and a map of all."""
 
 import importlib.util
 from typing import NamedTuple
@@ -8,6 +8,7 @@ import numpy as np
 from jaxcnn.host.names import unknown_name
 from jaxcnn.types import Array
 
+_BLOCK = 1024  # queries compared at a time, so that 400,000 photos fit into memory
 METHODS = ("auto", "pca", "tsne")
 _LEAST = 4  # photos; t-SNE with fewer has no neighbourhood to keep
 
@@ -59,27 +60,74 @@ def map_photos(features: Array, *, method: str = "auto", seed: int = 0) -> Photo
 
 def _by_pca(features: np.ndarray) -> PhotoMap:
     """Project onto the two directions of the greatest variance."""
-    centred = features - features.mean(axis=0)
-    left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
-    points = np.zeros((len(features), 2))
-    points[:, : left.shape[1]] = (left * lengths)[:, :2]
-    variance = lengths**2
+    found, variance = _principal(features)
+    points = np.zeros((len(features), 2), np.float32)
+    points[:, : found.shape[1]] = found[:, :2]
     share = variance[:2].sum() / variance.sum() if variance.sum() else 1.0
-    return PhotoMap(points.astype(np.float32), "pca", float(share))
+    return PhotoMap(points, "pca", float(share))
 
 
 def _by_tsne(features: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE  # optional, and slow to import
 
-    reduced = features
     if features.shape[1] > 50:  # as its authors do, section 4.2
-        reduced = _first_directions(features, 50)
+        features = _principal(features)[0][:, :50]
     perplexity = min(30.0, (len(features) - 1) / 3)
     # One thread: sums over several come out in any order, and the map with them.
     found = TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
-    return np.asarray(found.fit_transform(reduced), np.float32)
+    return np.asarray(found.fit_transform(features), np.float32)
 
 
-def _first_directions(features: np.ndarray, count: int) -> np.ndarray:
+def _principal(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the features along their principal directions, and the variance of each, unscaled."""
     left, lengths, _ = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
-    return (left * lengths)[:, :count]
+    return left * lengths, lengths**2
+
+
+class Neighbours(NamedTuple):
+    """The nearest of a set to each query, the nearest first."""
+
+    index: np.ndarray  # type: ignore[assignment]  # (Q, M) int64, positions in the set
+    similarity: np.ndarray  # (Q, M) float32, cosine of the angle between the features, in [-1, 1]
+
+
+def nearest_photos(queries: Array, features: Array, *, count: int = 5) -> Neighbours:
+    """Find the photos of a set whose features are most like those of each query.
+
+    Args:
+      queries: (Q, D) floating, see `jaxcnn.training.features` for how features are made.
+      features: (N, D) floating, of the set.
+      count: the most to find.
+
+    Returns:
+      The neighbours, M = min(count, N); ties in the order of the set.
+
+    Raises:
+      ValueError: if the features differ in their length, or there are none.
+
+    Example:
+      >>> nearest_photos(np.array([[1.0, 0.1]]), np.eye(2), count=1).index.tolist()
+      [[0]]
+    """
+    queries, features = (_unit(np.asarray(x, np.float32)) for x in (queries, features))
+    if queries.ndim != 2 or features.shape[1:] != queries.shape[1:] or not len(features):
+        raise ValueError(
+            f"queries and features must be (Q, D) and (N, D), N at least 1; got {queries.shape} "
+            f"and {features.shape}."
+        )
+    found = [
+        _nearest(queries[i : i + _BLOCK] @ features.T, min(count, len(features)))
+        for i in range(0, max(len(queries), 1), _BLOCK)
+    ]
+    return Neighbours(*(np.concatenate(part) for part in zip(*found, strict=True)))
+
+
+def _nearest(similarity: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    index = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+    return index, np.take_along_axis(similarity, index, axis=1)
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    """Scale each row to length 1; a row of zeros stays one."""
+    length = np.linalg.norm(features, axis=-1, keepdims=True)
+    return features / np.where(length > 0, length, 1)
