@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,13 +70,13 @@ class ImageCache:
         if num_images < self.least_images or num_bytes > self.limit_bytes:
             return make()
         key = hashlib.sha256(f"{FORMAT} {about}".encode()).hexdigest()[:32]
-        with contextlib.ExitStack() as stack:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(self._locked(key))
-            except (OSError, NotImplementedError) as error:
-                logger.warning(f"decoded images cannot be cached in {self.folder}: {error}")
-                return make()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = self._lock(key)
+        except (OSError, NotImplementedError) as error:
+            logger.warning(f"decoded images cannot be cached in {self.folder}: {error}")
+            return make()
+        with lock:
             found = self._read(key, about)
             if found is None:
                 found = make()
@@ -84,18 +84,13 @@ class ImageCache:
                     self._write(key, about, found)
             return found
 
-    @contextlib.contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
+    def _lock(self, key: str) -> filelock.AcquireReturnProxy:
         lock = filelock.FileLock(self.folder / f"{key}.lock")
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except filelock.Timeout:
             logger.info("waiting for another run that decodes the same images")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+            return lock.acquire()
 
     def _read(self, key: str, about: str) -> CachedImages | None:
         record_path, images_path = self._paths(key)

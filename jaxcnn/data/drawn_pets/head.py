@@ -26,20 +26,7 @@ def paint_head(animal: Animal) -> None:
     for side in (far, -far):
         if not hanging or (side == far and far_hidden):
             _paint_ear(animal, side)
-    cheeks = (anatomy.head_width * anatomy.cheeks, 0.58 * anatomy.head_height)
-    skull = union(
-        ellipse((0.0, 0.0), (anatomy.head_width, anatomy.head_height)),
-        ellipse((0.0, 0.32 * anatomy.head_height), cheeks),
-        blend=0.1,
-    )
-    start, end = _muzzle_ends(animal)
-    radius = anatomy.muzzle_width
-    muzzle = capsule(start, end, radius, radius * anatomy.muzzle_taper)
-    animal.paint_fur(union(skull, muzzle, blend=0.15))
-    if animal.coat.has_blaze:
-        sin, _ = sin_cos(yaw)
-        stripe = capsule((0.6 * sin, -anatomy.head_height), (0.75 * sin, 0.3), 0.10, 0.24)
-        animal.paint(within(stripe, skull), animal.coat.marking)
+    muzzle = _paint_skull(animal)
     for side in (far, -far):
         _paint_eye(animal, side)
     animal.paint(muzzle, animal.coat.marking, shading=Shading((0.0, 0.0), 0.4, 0.14))
@@ -49,6 +36,21 @@ def paint_head(animal: Animal) -> None:
             _paint_ear(animal, side)
     if anatomy.whisker_length:
         _paint_whiskers(animal)
+
+
+def _paint_skull(animal: Animal) -> Shape:
+    """Paint skull and muzzle in one piece, and a blaze; return the muzzle, which lies over it."""
+    anatomy = animal.anatomy
+    width, height, radius = anatomy.head_width, anatomy.head_height, anatomy.muzzle_width
+    cheeks = ellipse((0.0, 0.32 * height), (width * anatomy.cheeks, 0.58 * height))
+    skull = union(ellipse((0.0, 0.0), (width, height)), cheeks, blend=0.1)
+    muzzle = capsule(*_muzzle_ends(animal), radius, radius * anatomy.muzzle_taper)
+    animal.paint_fur(union(skull, muzzle, blend=0.15))
+    if animal.coat.has_blaze:
+        sin, _ = sin_cos(animal.pose.yaw_radians)
+        stripe = capsule((0.6 * sin, -height), (0.75 * sin, 0.3), 0.10, 0.24)
+        animal.paint(within(stripe, skull), animal.coat.marking)
+    return muzzle
 
 
 def _muzzle_ends(animal: Animal) -> tuple[Point, Point]:
