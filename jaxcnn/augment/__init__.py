@@ -2,8 +2,8 @@
 
 One contract for the whole package:
 
-- `image` is (H, W, C), floating, in [0, 1]; C is 1 or 3 where colour matters. For
-  batches use `jax.vmap` over images and keys; see `augment_batch`.
+- `image` is (H, W, C), floating, in [0, 1]; C is 1 or 3 where colour matters. Anything else raises
+  ValueError. For batches use `jax.vmap` over images and keys; see `augment_batch`.
 - Every `random_x(key, image, ...)` draws an amount and hands it to a deterministic function
   (`flip`, `affine_warp`, `adjust_brightness`, ...). Options are keyword-only.
 - The dtype of `image` is kept. Geometry keeps [0, 1], because interpolation never overshoots;

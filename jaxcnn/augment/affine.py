@@ -61,8 +61,8 @@ def random_affine(
       (height, width, C), dtype of `image`; bilinear, without antialiasing.
 
     Raises:
-      ValueError: if `image` is not (H, W, C) floating, an option is out of bounds, or the output
-        exceeds the image where nothing is zoomed.
+      ValueError: if an option is out of bounds, or the output exceeds the image where nothing is
+        zoomed.
 
     Example:
       >>> random_affine(

@@ -21,9 +21,6 @@ def erase(image: jax.Array, box: Box, paint: jax.Array) -> jax.Array:
     Returns:
       (H, W, C), dtype of `image`.
 
-    Raises:
-      ValueError: if `image` is not (H, W, C) floating.
-
     Example:
       >>> erase(jnp.ones((1, 4, 1)), (1, 0, 3, 1), jnp.zeros((1, 1, 1))).ravel().tolist()
       [1.0, 0.0, 0.0, 1.0]
@@ -55,7 +52,7 @@ def random_cutout(
       (H, W, C), dtype of `image`.
 
     Raises:
-      ValueError: if `image` is not (H, W, C) floating, or an option is out of bounds.
+      ValueError: if an option is out of bounds.
 
     Example:
       >>> random_cutout(jax.random.key(0), jnp.zeros((8, 8, 3)), max_fraction=0.5).shape
@@ -99,7 +96,7 @@ def random_erasing(
       (H, W, C), dtype of `image`.
 
     Raises:
-      ValueError: if `image` is not (H, W, C) floating, or an option is out of bounds.
+      ValueError: if an option is out of bounds.
 
     Example:
       >>> random_erasing(jax.random.key(0), jnp.zeros((8, 8, 3)), probability=1.0).shape

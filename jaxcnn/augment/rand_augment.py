@@ -151,9 +151,6 @@ def change_colors(image: jax.Array, operations: ArrayLike, strengths: ArrayLike)
     Returns:
       (H, W, C), dtype of `image`, in [0, 1].
 
-    Raises:
-      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating.
-
     Example:
       >>> dim = RAND_AUGMENT_OPERATIONS.index("brightness")
       >>> change_colors(jnp.ones((1, 1, 1)), jnp.array([dim]), jnp.array([-1.0])).item()

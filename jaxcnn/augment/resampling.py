@@ -111,7 +111,7 @@ def affine_warp(
       (height, width, C), dtype of `image`; never beyond the values of `image` and `fill`.
 
     Raises:
-      ValueError: if `image` is not (H, W, C) floating, `matrix` not (2, 3), or `edge` unknown.
+      ValueError: if `matrix` is not (2, 3), or `edge` is unknown.
 
     Example:
       >>> image = jnp.arange(4.0).reshape(1, 4, 1)

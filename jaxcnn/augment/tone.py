@@ -22,9 +22,6 @@ def autocontrast(image: jax.Array) -> jax.Array:
     Returns:
       (H, W, C), dtype of `image`, in [0, 1]; a channel of a single value as it is.
 
-    Raises:
-      ValueError: if `image` is not (H, W, C) floating.
-
     Example:
       >>> autocontrast(jnp.array([[[0.25], [0.5], [0.75]]])).ravel().tolist()
       [0.0, 0.5, 1.0]
@@ -44,9 +41,6 @@ def equalize(image: jax.Array) -> jax.Array:
 
     Returns:
       (H, W, C), dtype of `image`, levels in [0, 1]; a channel of a single level as it is.
-
-    Raises:
-      ValueError: if `image` is not (H, W, C) floating.
 
     Example:
       >>> equalize(jnp.array([[[0.4], [0.4], [0.5], [0.6]]])).shape
@@ -83,9 +77,6 @@ def solarize(image: jax.Array, threshold: ArrayLike) -> jax.Array:
     Returns:
       (H, W, C), dtype of `image`, in [0, 1].
 
-    Raises:
-      ValueError: if `image` is not (H, W, C) floating.
-
     Example:
       >>> solarize(jnp.array([[[0.25], [0.5], [1.0]]]), 0.5).ravel().tolist()
       [0.25, 0.5, 0.0]
@@ -103,9 +94,6 @@ def posterize(image: jax.Array, bits: ArrayLike) -> jax.Array:
 
     Returns:
       (H, W, C), dtype of `image`, in [0, 1].
-
-    Raises:
-      ValueError: if `image` is not (H, W, C) floating.
 
     Example:
       >>> (posterize(jnp.array([[[0.2], [0.6]]]), 1) * 255).ravel().tolist()

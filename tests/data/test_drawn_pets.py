@@ -12,7 +12,7 @@ from jaxcnn.data.drawn_pets.anatomy import draw_anatomy
 from jaxcnn.data.drawn_pets.canvas import SCENE, Canvas, Frame
 from jaxcnn.data.drawn_pets.coat import smooth_noise
 from jaxcnn.data.drawn_pets.drawing import draw_label, render
-from jaxcnn.data.drawn_pets.draws import Draws
+from jaxcnn.data.drawn_pets.random_draws import Draws
 from jaxcnn.data.drawn_pets.shapes import arc, capsule, curve, ellipse, polygon, union, within
 from jaxcnn.data.drawn_pets.splits import FIRST_INDEX
 

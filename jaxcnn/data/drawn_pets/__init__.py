@@ -4,14 +4,14 @@ Every picture is drawn from (seed, index) by exactly rounded arithmetic, so its 
 depend on the machine. Only shape distinguishes the classes: both draw their colours, fur, light,
 poses and surroundings from the same distributions.
 
-    splits    the pictures as sources
-    drawing   one picture from (seed, index)
-    draws     random numbers
-    anatomy, pose, coat     what is drawn of an animal: its shape, its posture, its colours
-    animal, body, head      how it is painted
-    scene     backgrounds, clutter, light
-    canvas    the picture being painted
-    shapes    ellipses, strokes, polygons
+    splits               the pictures as sources
+    drawing              one picture from (seed, index)
+    random_draws         random numbers that are the same everywhere
+    anatomy, pose, coat  what is drawn of an animal: its shape, its posture, its colours
+    animal, body, head   how it is painted
+    scene                backgrounds, clutter, light
+    canvas               the picture being painted
+    shapes               ellipses, strokes, polygons
 """
 
 from jaxcnn.data.drawn_pets.drawing import draw_pet

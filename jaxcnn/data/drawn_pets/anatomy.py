@@ -6,7 +6,7 @@ distributions for both. Lengths are in head radii unless they say otherwise.
 
 from typing import NamedTuple
 
-from jaxcnn.data.drawn_pets.draws import Draws
+from jaxcnn.data.drawn_pets.random_draws import Draws
 
 CAT, DOG = 0, 1
 

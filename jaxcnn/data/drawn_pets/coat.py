@@ -12,7 +12,7 @@ from jaxcnn.data.drawn_pets.canvas import (
     blend_planes,
     mix,
 )
-from jaxcnn.data.drawn_pets.draws import Draws
+from jaxcnn.data.drawn_pets.random_draws import Draws
 from jaxcnn.data.drawn_pets.shapes import sin_cos
 
 FUR_COLOURS: tuple[Colour, ...] = (

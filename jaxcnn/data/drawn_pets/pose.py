@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxcnn.data.drawn_pets.draws import Draws
+from jaxcnn.data.drawn_pets.random_draws import Draws
 from jaxcnn.data.drawn_pets.shapes import Box
 
 # Left, top, right and bottom of each pose in head radii; the head's middle is (0, 0).

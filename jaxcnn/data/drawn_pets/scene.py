@@ -4,7 +4,7 @@ import numpy as np
 
 from jaxcnn.data.drawn_pets.canvas import SCENE, Canvas, blend_planes, mix
 from jaxcnn.data.drawn_pets.coat import DARK, any_colour, smooth_noise
-from jaxcnn.data.drawn_pets.draws import Draws
+from jaxcnn.data.drawn_pets.random_draws import Draws
 from jaxcnn.data.drawn_pets.shapes import Point, Shape, capsule, ellipse, polygon, sin_cos, union
 
 
