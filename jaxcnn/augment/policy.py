@@ -97,14 +97,12 @@ def parse_policy(spec: str) -> dict[str, float]:
     amounts: dict[str, float] = {}
     for item in spec.split(","):
         name, equals, text = (part.strip() for part in item.partition("="))
-        if name == "flip" and not equals:  # a policy of that name is the same
-            amounts[name] = 0.5
+        if name in POLICIES and not equals:
+            amounts |= parse_policy(POLICIES[name]) if POLICIES[name] else {}
         elif name in OPERATIONS:
             amounts[name] = _parse_amount(name, text)
-        elif name in POLICIES and equals:
-            raise ValueError(f"{name} is a policy and takes no amount (={text}); write {name}.")
         elif name in POLICIES:
-            amounts |= parse_policy(POLICIES[name]) if POLICIES[name] else {}
+            raise ValueError(f"{name} is a policy and takes no amount (={text}); write {name}.")
         else:
             raise unknown_name("augmentation", name, [*POLICIES, *OPERATIONS])
     return {name: amounts[name] for name in OPERATIONS if name in amounts}
