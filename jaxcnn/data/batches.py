@@ -18,6 +18,7 @@ import numpy as np
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.types import Batch
 
+_MADE_AHEAD = 4  # batches, at least; each thread holds one more
 _ENDLESS = 2**62  # steps; Grain numbers them by 64-bit integers
 
 
@@ -75,7 +76,6 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
     num_threads: int | None = None,
-    prefetch_batches: int = 4,
     to_device: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> grain.DatasetIterator:
     """Make an iterator over shuffled batches for training.
@@ -93,7 +93,6 @@ def train_batches(
       process_count: how many processes train together; divides `batch_size`.
       num_threads: threads that make batches ahead of their use, by default as many as suit the
         data; 0 makes each batch on demand.
-      prefetch_batches: how many batches to make ahead, at least; each thread holds one more.
       to_device: called with each batch by the thread that made it, ahead of its use, such as
         `jax.device_put`; safe for many threads.
 
@@ -115,7 +114,7 @@ def train_batches(
         return to_device(_gather(data, examples(step)[share]))
 
     num_steps = _ENDLESS if num_epochs is None else steps * num_epochs
-    return _prefetched(data, num_steps, make_batch, num_threads, prefetch_batches)
+    return _prefetched(data, num_steps, make_batch, num_threads)
 
 
 def member_batches(
@@ -123,8 +122,6 @@ def member_batches(
     *,
     batch_size: int,
     seeds: Sequence[int],
-    num_threads: int | None = None,
-    prefetch_batches: int = 4,
     to_device: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> grain.DatasetIterator:
     """Make an iterator over the batches of several networks that train side by side.
@@ -133,9 +130,6 @@ def member_batches(
       data: the training split.
       batch_size: examples per step of each network.
       seeds: a seed for each, >= 0.
-      num_threads: threads that make batches ahead of their use, by default as many as suit the
-        data; 0 makes each batch on demand.
-      prefetch_batches: how many batches to make ahead, at least.
       to_device: called with each batch by the thread that made it.
 
     Returns:
@@ -150,7 +144,7 @@ def member_batches(
     def make_batches(step: int) -> tuple[Batch, ...]:
         return tuple(to_device(_gather(data, examples(step))) for examples in members)
 
-    return _prefetched(data, _ENDLESS, make_batches, num_threads, prefetch_batches)
+    return _prefetched(data, _ENDLESS, make_batches, None)
 
 
 def eval_batches(
@@ -160,7 +154,6 @@ def eval_batches(
     process_index: int = 0,
     process_count: int = 1,
     num_threads: int | None = None,
-    prefetch_batches: int = 4,
 ) -> Iterator[Batch]:
     """Make an iterator over all examples, in order, each exactly once.
 
@@ -174,7 +167,6 @@ def eval_batches(
       process_count: how many processes evaluate together; divides `batch_size`.
       num_threads: threads that make batches ahead of their use, by default as many as suit the
         data; 0 makes each batch on demand.
-      prefetch_batches: how many batches to make ahead, at least.
 
     Returns:
       An iterator of Batch, of batch_size / process_count rows.
@@ -189,7 +181,7 @@ def eval_batches(
         index = np.arange(step * batch_size, (step + 1) * batch_size)[share]
         return _gather(data, np.where(index < len(data), index, -1))
 
-    return _prefetched(data, num_steps, make_batch, num_threads, prefetch_batches)
+    return _prefetched(data, num_steps, make_batch, num_threads)
 
 
 def _examples_of_steps(
@@ -240,20 +232,13 @@ def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
 
 
 def _prefetched(
-    data: ImageSplit,
-    num_steps: int,
-    make_batch: Callable[[int], Any],
-    num_threads: int | None,
-    prefetch_batches: int,
+    data: ImageSplit, num_steps: int, make_batch: Callable[[int], Any], num_threads: int | None
 ) -> grain.DatasetIterator:
     """Run make_batch(0), ..., make_batch(num_steps - 1), in order, some steps ahead."""
     num_threads = data.num_threads if num_threads is None else num_threads
-    if num_threads < 0 or prefetch_batches < 1:
-        raise ValueError(
-            f"num_threads is {num_threads}, prefetch_batches {prefetch_batches}; expected "
-            "num_threads >= 0 and prefetch_batches >= 1."
-        )
+    if num_threads < 0:
+        raise ValueError(f"num_threads is {num_threads}; expected at least 0.")
     options = grain.ReadOptions(
-        num_threads=num_threads, prefetch_buffer_size=max(num_threads, prefetch_batches)
+        num_threads=num_threads, prefetch_buffer_size=max(num_threads, _MADE_AHEAD)
     )
     return iter(grain.MapDataset.range(num_steps).map(make_batch).to_iter_dataset(options))

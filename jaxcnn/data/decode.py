@@ -12,12 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxcnn.data.fast_jpeg import FAST, choose_decoder, decode_jpeg, resize_fast
+from jaxcnn.data.fast_jpeg import FAST, MAX_PIXELS, choose_decoder, decode_jpeg, resize_fast
 from jaxcnn.data.orientation import UPRIGHT, orientation_of, turn_array
 from jaxcnn.data.resize import check_resize, resize_pillow, to_pixels
-
-# The size from which Pillow itself warns of a decompression bomb.
-MAX_PIXELS = 89_478_485
 
 # Photo formats only: Pillow also opens EPS by starting Ghostscript, which no data set should do.
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO"]
@@ -44,9 +41,7 @@ class Decoding(NamedTuple):
     decoder: str = "auto"
 
 
-def decode_image(
-    data: bytes | np.ndarray, *, num_channels: int = 3, max_pixels: int = MAX_PIXELS
-) -> np.ndarray:
+def decode_image(data: bytes | np.ndarray, *, num_channels: int = 3) -> np.ndarray:
     """Decode one image into upright 8-bit pixels.
 
     The EXIF orientation is applied. Transparent pixels are laid over white. 16-bit grey is scaled
@@ -58,21 +53,20 @@ def decode_image(
       data: an encoded image's bytes, or (H, W) or (H, W, C) uint8 with C of 1 to 4 (grey,
         grey + alpha, RGB, RGBA).
       num_channels: 3 for RGB, 1 for grey (luma of ITU-R 601).
-      max_pixels: a larger image is refused before it is decoded; beyond 2 * MAX_PIXELS Pillow
-        refuses by itself.
 
     Returns:
       (H, W, num_channels) uint8.
 
     Raises:
-      DecodeError: if the data are empty, cut off, no image, or too large.
+      DecodeError: if the data are empty, cut off, no image, or of more than MAX_PIXELS, which is
+        seen before they are decoded.
       ValueError: if `num_channels` is neither 1 nor 3.
 
     Example:
       >>> decode_image(np.full((2, 4), 7, np.uint8)).shape
       (2, 4, 3)
     """
-    return to_pixels(_decode(data, num_channels, max_pixels, draft_px=None))
+    return to_pixels(_decode(data, num_channels, draft_px=None))
 
 
 def decode_and_resize(
@@ -82,7 +76,6 @@ def decode_and_resize(
     *,
     num_channels: int = 3,
     interpolation: str = "bilinear",
-    max_pixels: int = MAX_PIXELS,
     decoder: str = "auto",
 ) -> np.ndarray:
     """Decode an image and resize it to a square, with antialiasing.
@@ -104,14 +97,13 @@ def decode_and_resize(
         sides to size_px; "pad" scales the longer side to size_px and fills up with black.
       num_channels: 3 for RGB, 1 for grey.
       interpolation: "bilinear", "bicubic" or "lanczos".
-      max_pixels: an image that is larger, before any reduction, is refused.
       decoder: "auto", "pillow" or "fast", see `choose_decoder`; only JPEGs have the choice.
 
     Returns:
       (size_px, size_px, num_channels) uint8.
 
     Raises:
-      DecodeError: if the data are empty, cut off, no image, or too large.
+      DecodeError: if the data are empty, cut off, no image, or of more than MAX_PIXELS.
       ValueError: if an option is unknown or out of range, or `decoder` is not installed.
 
     Example:
@@ -122,12 +114,10 @@ def decode_and_resize(
     _check_channels(num_channels)
     least_px = _DRAFT_RATIO * size_px
     if choose_decoder(decoder) == FAST and isinstance(data, bytes):
-        pixels = decode_jpeg(
-            data, num_channels=num_channels, max_pixels=max_pixels, least_px=least_px
-        )
+        pixels = decode_jpeg(data, num_channels=num_channels, least_px=least_px)
         if pixels is not None:
             return resize_fast(pixels, size_px, mode, interpolation)
-    image = _decode(data, num_channels, max_pixels, draft_px=least_px)
+    image = _decode(data, num_channels, draft_px=least_px)
     return to_pixels(resize_pillow(image, size_px, mode, interpolation))
 
 
@@ -136,20 +126,18 @@ def _check_channels(num_channels: int) -> None:
         raise ValueError(f"num_channels is {num_channels}; expected 1 (grey) or 3 (RGB).")
 
 
-def _decode(
-    data: bytes | np.ndarray, num_channels: int, max_pixels: int, draft_px: int | None
-) -> Image.Image:
+def _decode(data: bytes | np.ndarray, num_channels: int, draft_px: int | None) -> Image.Image:
     """Decode to mode L or RGB, upright; a JPEG to not less than draft_px on its shorter side."""
     _check_channels(num_channels)
     target = "L" if num_channels == 1 else "RGB"
     if isinstance(data, np.ndarray):
-        _check_size(data.shape[1::-1], max_pixels)
+        _check_size(data.shape[1::-1])
         return _to_mode(_from_array(data), target)
     if not data:
         raise DecodeError("the file is empty (0 bytes).")
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        _check_size(image.size, max_pixels)
+        _check_size(image.size)
         if draft_px is not None:
             image.draft("L" if target == "L" else None, (draft_px, draft_px))
         image.load()
@@ -174,12 +162,12 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _check_size(size: tuple[int, ...], max_pixels: int) -> None:
+def _check_size(size: tuple[int, ...]) -> None:
     pixels = math.prod(size)
-    if pixels > max_pixels:
+    if pixels > MAX_PIXELS:
         raise DecodeError(
             f"too large, may be a decompression bomb: {' x '.join(map(str, size))} = {pixels} "
-            f"pixels, more than max_pixels (={max_pixels})."
+            f"pixels, more than {MAX_PIXELS}."
         )
 
 

@@ -20,6 +20,8 @@ from jaxcnn.data.resize import placement
 from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 
+# A larger image is refused: it is the size from which Pillow warns of a decompression bomb.
+MAX_PIXELS = 89_478_485
 PILLOW, FAST = "pillow", "fast"
 DECODERS = ("auto", PILLOW, FAST)
 
@@ -67,15 +69,12 @@ def decoder_version(name: str = "auto") -> str:
     return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
 
 
-def decode_jpeg(
-    data: bytes, *, num_channels: int, max_pixels: int, least_px: int
-) -> np.ndarray | None:
+def decode_jpeg(data: bytes, *, num_channels: int, least_px: int) -> np.ndarray | None:
     """Decode an ordinary JPEG, upright, at a reduced size if that is still large enough.
 
     Args:
       data: an encoded image's bytes.
       num_channels: 3 for RGB, 1 for grey.
-      max_pixels: a larger image is left to Pillow.
       least_px: the shorter side is not reduced below this.
 
     Returns:
@@ -85,7 +84,7 @@ def decode_jpeg(
 
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours not in _ORDINARY or height * width > max_pixels:
+        if colours not in _ORDINARY or height * width > MAX_PIXELS:
             return None
         factor = reduction(min(height, width), least_px)
         pixels = simplejpeg.decode_jpeg(

@@ -258,7 +258,6 @@ def test_an_error_in_a_thread_reaches_the_caller():
         ({"process_count": 3}, r"batch_size \(=8\) is no multiple of process_count \(=3\)"),
         ({"process_index": 1}, "process_index is 1 of process_count 1"),
         ({"num_threads": -1}, "num_threads is -1"),
-        ({"prefetch_batches": 0}, "prefetch_batches 0"),
     ],
 )
 def test_options_out_of_range_are_named(options, message):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.data import decode, fast_jpeg
 from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image
 from jaxcnn.data.resize import RESIZE_MODES
 
@@ -232,14 +233,17 @@ def test_any_cut_and_any_flipped_byte_decode_or_raise_decode_error():
     assert outcomes == {3, DecodeError}
 
 
-def test_max_pixels_is_the_callers():
+def test_too_many_pixels_are_refused(monkeypatch):
     data = _one_colour("RGB", (1, 2, 3))
-    assert decode_image(data, max_pixels=12).shape == (3, 4, 3)
-    for decode in (decode_image, lambda d, **options: decode_and_resize(d, 2, **options)):
-        with pytest.raises(DecodeError, match=r"4 x 3 = 12 pixels, more than max_pixels \(=11\)"):
-            decode(data, max_pixels=11)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 12)
+    assert decode_image(data).shape == (3, 4, 3)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 11)
+    monkeypatch.setattr(fast_jpeg, "MAX_PIXELS", 11)
+    for call in (decode_image, lambda image: decode_and_resize(image, 2)):
+        with pytest.raises(DecodeError, match=r"4 x 3 = 12 pixels, more than 11"):
+            call(data)
         with pytest.raises(DecodeError, match="4 x 3 = 12"):
-            decode(np.zeros((3, 4, 3), np.uint8), max_pixels=11)
+            call(np.zeros((3, 4, 3), np.uint8))
 
 
 @pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
