@@ -115,16 +115,12 @@ def nearest_photos(queries: Array, features: Array, *, count: int = 5) -> Neighb
             f"queries and features must be (Q, D) and (N, D), N at least 1; got {queries.shape} "
             f"and {features.shape}."
         )
-    found = [
-        _nearest(queries[i : i + _BLOCK] @ features.T, min(count, len(features)))
-        for i in range(0, max(len(queries), 1), _BLOCK)
-    ]
+    found = []
+    for i in range(0, max(len(queries), 1), _BLOCK):
+        similarity = queries[i : i + _BLOCK] @ features.T
+        index = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+        found.append((index, np.take_along_axis(similarity, index, axis=1)))
     return Neighbours(*(np.concatenate(part) for part in zip(*found, strict=True)))
-
-
-def _nearest(similarity: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    index = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
-    return index, np.take_along_axis(similarity, index, axis=1)
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -64,6 +64,9 @@ class _Seen(NamedTuple):
 class UnknownOperationError(ValueError):
     """A network's program has a part that receptive fields cannot be read from."""
 
+    def __init__(self, why: str) -> None:
+        super().__init__(f"receptive fields: {why}")
+
 
 def receptive_fields(
     model: StagedNetwork, image_shape: tuple[int, int, int]
@@ -109,7 +112,7 @@ def receptive_fields(
         seen = _run(program.jaxpr, [whole])
     except (AttributeError, KeyError, TypeError) as error:  # names in JAX's programs may change
         raise UnknownOperationError(
-            f"receptive fields: JAX {jax.__version__} writes programs in a way that is not "
+            f"JAX {jax.__version__} writes programs in a way that is not "
             f"known here ({type(error).__name__}: {error})."
         ) from error
     by_stage = jax.tree.unflatten(jax.tree.structure(shapes), seen)
@@ -148,9 +151,7 @@ def _step(step: Any, inputs: list[_Seen | None]) -> _Seen:
     if name.startswith("reduce_") and not name.startswith("reduce_window"):
         over = set(step.params["axes"]) & {1, 2}
         if len(over) == 1:
-            raise UnknownOperationError(
-                "receptive fields: a sum over one side of an image is not known here."
-            )
+            raise UnknownOperationError("a sum over one side of an image is not known here.")
         return _Seen(None, sees_all=True) if over else seen
     if name in _WINDOWS:
         windows, sizes = _WINDOWS[name](step), step.outvars[0].aval.shape[1:3]
@@ -160,9 +161,7 @@ def _step(step: Any, inputs: list[_Seen | None]) -> _Seen:
         )
         return seen._replace(spans=(rows, columns))
     if name not in _PIXELWISE:
-        raise UnknownOperationError(
-            f"receptive fields: the operation {name!r} on images is not known here."
-        )
+        raise UnknownOperationError(f"the operation {name!r} on images is not known here.")
     return seen
 
 
@@ -199,9 +198,7 @@ def _convolution(step: Any) -> _Windows:
     given = step.params
     dimensions = given["dimension_numbers"]
     if dimensions.lhs_spec != (0, 3, 1, 2) or set(given["lhs_dilation"]) != {1}:
-        raise UnknownOperationError(
-            "receptive fields: images must be NHWC and convolutions not transposed."
-        )
+        raise UnknownOperationError("images must be NHWC and convolutions not transposed.")
     kernel = [step.invars[1].aval.shape[axis] for axis in dimensions.rhs_spec[2:]]
     sizes = [(k - 1) * d + 1 for k, d in zip(kernel, given["rhs_dilation"], strict=True)]
     before = [pair[0] for pair in given["padding"]]

@@ -167,20 +167,14 @@ def _spread(heights: Sequence[float], step: float) -> list[float]:
       >>> _spread([0.5, 0.5, 0.0], 0.2)
       [0.4, 0.6, 0.0]
     """
-    order = np.argsort(heights, kind="stable")
-    groups: list[list[float]] = []  # neighbours that touch, laid out around their mean
-    for i in order:
-        groups.append([heights[i]])
-        while len(groups) > 1 and _foot(groups[-1], step) < _foot(groups[-2], step) + step * len(
-            groups[-2]
-        ):
-            groups[-2:] = [groups[-2] + groups[-1]]
-    places = np.empty(len(heights))
-    places[order] = [_foot(g, step) + k * step for g in groups for k in range(len(g))]
+    order, count = np.argsort(heights, kind="stable"), len(heights)
+    steps = step * np.arange(count)
+    free = np.asarray(heights)[order] - steps
+    # Of all rising sequences the one nearest to `free`, by the formula of isotonic regression.
+    rising = [
+        max(min(free[j : k + 1].mean() for k in range(i, count)) for j in range(i + 1))
+        for i in range(count)
+    ]
+    places = np.empty(count)
+    places[order] = np.clip(rising, 0, max(1 - steps[-1], 0)) + steps
     return [round(float(place), 4) for place in places]
-
-
-def _foot(group: Sequence[float], step: float) -> float:
-    """Find where the lowest of a group goes, all of it staying in [0, 1] if it can."""
-    span = step * (len(group) - 1)
-    return max(min(float(np.mean(group)) - span / 2, 1 - span), 0.0)

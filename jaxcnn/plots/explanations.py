@@ -68,8 +68,7 @@ def plot_explanations(
     return photo_rows(
         rows,
         title=title,
-        note="Bright is what counts most for the class named; the white line surrounds what counts "
-        "at least half as much",
+        note="Bright counts most for the class named; a white line surrounds half of that or more",
         headings=["photo", *maps, *attributions],
         size=2.1,
         aside=0.2,

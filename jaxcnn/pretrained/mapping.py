@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.host.text import listed
 from jaxcnn.types import PyTree
 
 ModulePath = tuple[str, ...]
@@ -160,7 +161,7 @@ def _check_complete(slots: list[_Slot], names: Names, arrays: Mapping[str, np.nd
         if n in arrays and not jnp.issubdtype(arrays[n].dtype, jnp.floating)
     ]
     problems = [
-        f"{len(found)} {what}: {_listed(found)}"
+        f"{len(found)} {what}: {listed(found, most=6)}"
         for what, found in (
             ("missing", missing),
             ("left over", left_over),
@@ -205,8 +206,3 @@ def _identity(word: str, names: Names) -> float:
     if word == "var":
         return 1.0 - float(names.options.get("bn_epsilon", 1e-5))
     return {"scale": 1.0, "mean": 0.0, "offset": 0.0}[word]
-
-
-def _listed(items: list[str], most: int = 6) -> str:
-    rest = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + rest

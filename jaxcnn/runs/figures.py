@@ -115,23 +115,34 @@ def draw_results(
         found.probabilities[shown],
         names,
     )
-    plots.plot_most_confidently_wrong(
-        folder / "most_confidently_wrong.png",
-        SplitPhotos(split, found.index),
-        found.labels,
-        found.probabilities,
-        names,
-        names=[split.names[i] for i in found.index],
+    path = folder / "most_confidently_wrong.png"
+    draw_mistakes(path, split, found.index, found.labels, found.probabilities)
+
+
+def draw_mistakes(
+    path: Path, split: ImageSplit, index: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
+) -> Path:
+    """Draw the most confident errors of photos of a split, of which only those drawn are read.
+
+    Args:
+      path: where the picture goes.
+      split: the photos.
+      index: (N,) positions in the split.
+      labels: (N,) their classes.
+      probabilities: (N, K) the network's.
+
+    Returns:
+      `path`.
+    """
+    names = [split.names[i] for i in index]
+    photos = _SplitPhotos(split, index)
+    return plots.plot_most_confidently_wrong(
+        path, photos, labels, probabilities, split.class_names, names=names
     )
 
 
-class SplitPhotos(Sequence[np.ndarray]):
-    """Some of a split's photos as a sequence; only those that are drawn are read.
-
-    Args:
-      split: the photos.
-      index: (N,) positions in the split.
-    """
+class _SplitPhotos(Sequence[np.ndarray]):
+    """Some of a split's photos as a sequence; only those that are drawn are read."""
 
     def __init__(self, split: ImageSplit, index: np.ndarray) -> None:
         self._split, self._index = split, index

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from jaxcnn import plots
-from jaxcnn.metrics import CalibrationCurve
+from jaxcnn.metrics.calibration import CalibrationCurve
 from jaxcnn.plots.style import TITLE_PT
 
 

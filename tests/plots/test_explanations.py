@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxcnn import plots
-from jaxcnn.metrics import CalibrationCurve
+from jaxcnn.metrics.calibration import CalibrationCurve
 from jaxcnn.plots import calibration, explanations, likeness, receptive_fields
 
 PHOTO = np.full((16, 16, 3), (200, 40, 60), np.uint8)

@@ -3,7 +3,7 @@
 import json
 import logging
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +28,9 @@ from jaxcnn.metrics.calibration import calibrate, most_confident_errors
 from jaxcnn.models import split_at_head
 from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.figures import SplitPhotos
-from jaxcnn.runs.look_inside.network import Inside, open_network, seen_part
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.figures import draw_mistakes
+from jaxcnn.runs.look_inside.network import Fields, known_fields, seen_part
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 _BATCH = 32
 _CHANNELS, _PATCHES = 6, 8  # of a stage, and photos of a channel
 _NEIGHBOURS, _MAX_QUERIES = 6, 12
+
+
+_Answers = tuple[np.ndarray, np.ndarray, Mapping[str, Excitation]]
 
 
 class _Looked(NamedTuple):
@@ -76,8 +80,8 @@ def look_at_data(
     Raises:
       ValueError: if the method is unknown, or a split is empty.
     """
-    inside = open_network(classifier)
-    look = _Looker(classifier, inside, max_photos)
+    config, fields = classifier.config, known_fields(classifier)
+    look = _Looker(classifier, list(fields), max_photos)
     validation, test = look(data.validation, "validation"), look(data.test, "test")
     train = look(data.train, "training")
     names, queries, vectors = _queries(look, test, data.test, photos)
@@ -86,39 +90,36 @@ def look_at_data(
     return [
         *_draw_calibration(validation, test, folder),
         _draw_errors(test, data.test, folder),
-        *_draw_excitations(inside, train, data.train, folder),
+        *_draw_excitations(config, fields, train, data.train, folder),
         plots.plot_neighbours(
             folder / "nearest_training_photos.png",
-            seen_part(inside.config, queries),
-            [seen_part(inside.config, each) for each in alike],
+            seen_part(config, queries),
+            [seen_part(config, each) for each in alike],
             labels=train.labels[near.index],
             similarities=near.similarity,
-            class_names=inside.class_names,
+            class_names=classifier.class_names,
             names=names,
         ),
-        _draw_map(test, inside, folder, method),
+        _draw_map(test, classifier.class_names, folder, method),
     ]
 
 
 class _Looker:
     """Runs a network over photos, once, for all that is drawn of them."""
 
-    def __init__(self, classifier: Classifier, inside: Inside, max_photos: int) -> None:
-        self._classifier, self._inside, self._max_photos = classifier, inside, max_photos
-        backbone, _ = split_at_head(inside.model)
+    def __init__(self, classifier: Classifier, stages: Sequence[str], max_photos: int) -> None:
+        self._classifier, self._max_photos = classifier, max_photos
+        model, settings = classifier.model, classifier.config.data
+        backbone, _ = split_at_head(model)
 
         def step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, dict[str, Excitation]]:
-            x = network_input(inside.config.data, images)
-            peaks = {
-                name: excitations(inside.model, variables, x, stage=name) for name in inside.fields
-            }
+            x = network_input(settings, images)
+            peaks = {stage: excitations(model, variables, x, stage=stage) for stage in stages}
             return jnp.asarray(backbone.apply(variables, x, train=False)), peaks
 
-        side = inside.config.data.stored_size_px
-        shape = jax.ShapeDtypeStruct(
-            (_BATCH, side, side, inside.config.data.num_channels), np.uint8
-        )
-        self._step = compile_step(step, inside.variables, shape)
+        side = settings.stored_size_px
+        shape = jax.ShapeDtypeStruct((_BATCH, side, side, settings.num_channels), np.uint8)
+        self._step = compile_step(step, classifier.members[0], shape)
 
     def __call__(self, split: ImageSplit, name: str) -> _Looked:
         """Look at a split, or at evenly spaced photos of it."""
@@ -139,16 +140,14 @@ class _Looker:
         joined: _Looked = jax.tree.map(lambda *parts: np.concatenate(parts), *found)
         return joined
 
-    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, Mapping[str, Excitation]]:
+    def look(self, images: np.ndarray) -> _Answers:
         """Give features, probabilities and peaks of up to 32 preprocessed images."""
         padded = np.zeros((_BATCH, *images.shape[1:]), np.uint8)
         padded[: len(images)] = images
-        features, peaks = self._step(self._inside.variables, padded)
+        features, peaks = self._step(self._classifier.members[0], padded)
         each = (features, self._classifier.probabilities(padded), peaks)
-        looked: tuple[np.ndarray, np.ndarray, Mapping[str, Excitation]] = jax.tree.map(
-            lambda x: np.asarray(x)[: len(images)], each
-        )
-        return looked
+        answers: _Answers = jax.tree.map(lambda x: np.asarray(x)[: len(images)], each)
+        return answers
 
 
 def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[Path]:
@@ -181,29 +180,22 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[
 
 def _draw_errors(test: _Looked, split: ImageSplit, folder: Path) -> Path:
     """Draw the most confident errors, and name the first."""
-    names = [split.names[i] for i in test.index]
     for i in most_confident_errors(test.probabilities, test.labels, count=5):
         said = test.probabilities[i].argmax()
         logger.info(
-            f"  {names[i]}: {split.class_names[test.labels[i]]} taken for "
+            f"  {split.names[test.index[i]]}: {split.class_names[test.labels[i]]} taken for "
             f"{split.class_names[said]} with {test.probabilities[i, said]:.1%}"
         )
-    return plots.plot_most_confidently_wrong(
-        folder / "most_confident_errors.png",
-        SplitPhotos(split, test.index),
-        test.labels,
-        test.probabilities,
-        split.class_names,
-        names=names,
-    )
+    path = folder / "most_confident_errors.png"
+    return draw_mistakes(path, split, test.index, test.labels, test.probabilities)
 
 
 def _draw_excitations(
-    inside: Inside, train: _Looked, split: ImageSplit, folder: Path
+    config: TrainConfig, fields: Fields, train: _Looked, split: ImageSplit, folder: Path
 ) -> list[Path]:
     """Draw, for each stage, what excites its most selective channels most."""
     made = []
-    for stage, field in inside.fields.items():
+    for stage, field in fields.items():
         found = train.peaks[stage]
         channels = most_selective_channels(found.peak, count=_CHANNELS)
         if field is None or not len(channels):
@@ -211,7 +203,7 @@ def _draw_excitations(
         patches = []
         for channel in channels.tolist():
             top = top_images(found.peak, channel, count=_PATCHES)
-            photos = seen_part(inside.config, split.gather(train.index[top])[0])
+            photos = seen_part(config, split.gather(train.index[top])[0])
             rows, columns = found.row[top, channel].tolist(), found.column[top, channel].tolist()
             places = zip(photos, rows, columns, strict=True)
             patches.append([cut_field(photo, field, row, column) for photo, row, column in places])
@@ -235,13 +227,13 @@ def _queries(
     return names, split.gather(test.index[chosen])[0], test.features[chosen]
 
 
-def _draw_map(test: _Looked, inside: Inside, folder: Path, method: str) -> Path:
+def _draw_map(test: _Looked, class_names: Sequence[str], folder: Path, method: str) -> Path:
     found = map_photos(test.features, method=method)
     return plots.plot_photo_map(
         folder / "photo_map.png",
         found.points,
         test.labels,
-        inside.class_names,
+        class_names,
         method=found.method,
         wrong=test.probabilities.argmax(axis=1) != test.labels,
         variance_share=found.variance_share,

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ from jaxcnn.interpret import (
 from jaxcnn.interpret.class_activation import last_spatial_stage
 from jaxcnn.runs.build import image_shape, network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.look_inside.network import Inside, open_network, seen_part
+from jaxcnn.runs.look_inside.network import Fields, known_fields, seen_part
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
@@ -36,12 +36,12 @@ _WIDE_GAP = 0.05  # share of a logit that attributions may lack before it is sai
 class Explanation(NamedTuple):
     """What speaks for a class in each photo, at the size that the network sees; see `interpret`."""
 
-    activation: jax.Array  # (B, H, W) class activation, >= 0
-    occlusion: jax.Array  # (B, H, W) fall of the logit, of either sign
-    attribution: jax.Array  # (B, H, W, C) integrated gradients
-    difference: jax.Array  # (B,) the logit, less that of the mean colour
-    gap: jax.Array  # (B,) what the attributions lack of it
-    features: Mapping[str, jax.Array]  # (B, h, w, c) of each stage
+    activation: np.ndarray  # (B, H, W) class activation, >= 0
+    occlusion: np.ndarray  # (B, H, W) fall of the logit, of either sign
+    attribution: np.ndarray  # (B, H, W, C) integrated gradients
+    difference: np.ndarray  # (B,) the logit, less that of the mean colour
+    gap: np.ndarray  # (B,) what the attributions lack of it
+    features: Mapping[str, np.ndarray]  # (B, h, w, c) of each stage
 
 
 def look_at_photos(
@@ -72,43 +72,39 @@ def look_at_photos(
     """
     if not 1 <= len(photos) <= MAX_PHOTOS:
         raise ValueError(f"got {len(photos)} photos; expected 1 to {MAX_PHOTOS} to look into.")
-    inside = open_network(classifier)
-    if stage is not None and stage not in inside.fields:
-        raise unknown_name("stage with a feature map", stage, inside.fields)
+    fields, class_names = known_fields(classifier), classifier.class_names
+    if stage is not None and stage not in fields:
+        raise unknown_name("stage with a feature map", stage, fields)
+    if class_name is not None and class_name not in class_names:
+        raise unknown_name("class", class_name, class_names)
     images = np.stack(list(photos.values()))
     probabilities = classifier.probabilities(images)
-    classes = _asked(probabilities, inside.class_names, class_name)
+    classes = probabilities.argmax(axis=1).astype(np.int32)
+    if class_name is not None:
+        classes[:] = class_names.index(class_name)
     chosen = probabilities[np.arange(len(classes)), classes]
-    found = _explain(inside, images, classes, stage=stage, num_steps=num_steps)
+    found = _explain(classifier, fields, images, classes, stage=stage, num_steps=num_steps)
     for i, name in enumerate(photos):
-        said = f"{name}: {inside.class_names[classes[i]]} {chosen[i]:.1%}, its logit "
+        said = f"{name}: {class_names[classes[i]]} {chosen[i]:.1%}, its logit "
         logger.info(said + _sums(float(found.difference[i]), float(found.gap[i]), num_steps))
-    seen = seen_part(inside.config, images)
-    made = _draw_network(inside, seen[0], folder)
+    seen = seen_part(classifier.config, images)
+    made = _draw_network(classifier, fields, seen[0], folder)
     made.append(
         plots.plot_explanations(
             folder / "explanations.png",
             seen,
             classes,
-            inside.class_names,
+            class_names,
             probabilities=chosen,
-            maps={
-                "Grad-CAM": np.asarray(found.activation),
-                "occlusion": np.asarray(found.occlusion),
-            },
-            attributions={"integrated gradients": np.asarray(found.attribution)},
+            maps={"Grad-CAM": found.activation, "occlusion": found.occlusion},
+            attributions={"integrated gradients": found.attribution},
         )
     )
     for i in range(len(photos)):
-        maps = {name: np.asarray(found.features[name][i]) for name in inside.fields}
-        made.append(
-            plots.plot_feature_maps(
-                folder / f"feature_maps_{i + 1}.png",
-                seen[i],
-                maps,
-                channels={name: strongest_channels(x) for name, x in maps.items()},
-            )
-        )
+        maps = {stage: found.features[stage][i] for stage in fields}
+        channels = {stage: strongest_channels(x) for stage, x in maps.items()}
+        path = folder / f"feature_maps_{i + 1}.png"
+        made.append(plots.plot_feature_maps(path, seen[i], maps, channels=channels))
     return made
 
 
@@ -123,19 +119,9 @@ def _sums(difference: float, gap: float, num_steps: int) -> str:
     return text
 
 
-def _asked(
-    probabilities: np.ndarray, class_names: tuple[str, ...], class_name: str | None
-) -> np.ndarray:
-    """Give the class that each photo is asked about: (B,) int32."""
-    if class_name is None:
-        return probabilities.argmax(axis=1).astype(np.int32)
-    if class_name not in class_names:
-        raise unknown_name("class", class_name, class_names)
-    return np.full(len(probabilities), class_names.index(class_name), np.int32)
-
-
 def _explain(
-    inside: Inside,
+    classifier: Classifier,
+    fields: Fields,
     images: np.ndarray,
     classes: np.ndarray,
     *,
@@ -143,42 +129,43 @@ def _explain(
     num_steps: int,
 ) -> Explanation:
     """Explain photos one by one, so that large ones fit into memory."""
-    side = inside.config.data.image_size_px
+    model, settings = classifier.model, classifier.config.data
+    size_px = (settings.image_size_px, settings.image_size_px)
 
-    def explain(variables: PyTree, images: jax.Array, classes: jax.Array) -> Explanation:
-        x = network_input(inside.config.data, images)
-        features = feature_maps(inside.model, variables, x)
+    def explain(variables: PyTree, images: jax.Array, classes: jax.Array) -> tuple[Any, ...]:
+        x = network_input(settings, images)
+        features = feature_maps(model, variables, x)
         source = stage or last_spatial_stage(features)
-        maps = class_activation_maps(inside.model, variables, x, classes, stage=source)
-        maps = resize_maps(maps, (side, side), field=inside.fields[source])
-        covered = occlusion_maps(inside.model, variables, x, classes)
-        pixels = integrated_gradients(inside.model, variables, x, classes, num_steps=num_steps)
+        maps = class_activation_maps(model, variables, x, classes, stage=source)
+        maps = resize_maps(maps, size_px, field=fields[source])
+        covered = occlusion_maps(model, variables, x, classes)
+        pixels = integrated_gradients(model, variables, x, classes, num_steps=num_steps)
         difference = pixels.score - pixels.baseline_score
-        return Explanation(maps, covered, pixels.values, difference, pixels.gap, features)
+        return maps, covered, pixels.values, difference, pixels.gap, features
 
     logger.info("compiling what explains a photo")
-    parts = []
-    compiled = compile_step(explain, inside.variables, images[:1], classes[:1])
-    started = time.perf_counter()
-    for number in range(len(images)):
-        one = slice(number, number + 1)
-        found = compiled(inside.variables, images[one], classes[one])
+    compiled = compile_step(explain, classifier.members[0], images[:1], classes[:1])
+    parts, started = [], time.perf_counter()
+    for i in range(len(images)):
+        found = compiled(classifier.members[0], images[i : i + 1], classes[i : i + 1])
         parts.append(jax.tree.map(np.asarray, found))
         seconds = time.perf_counter() - started
-        logger.info(f"photo {number + 1} of {len(images)} explained, {seconds:.0f} s")
-    joined: Explanation = jax.tree.map(lambda *each: np.concatenate(each), *parts)
-    return joined
+        logger.info(f"photo {i + 1} of {len(images)} explained, {seconds:.0f} s")
+    return Explanation(*jax.tree.map(lambda *each: np.concatenate(each), *parts))
 
 
-def _draw_network(inside: Inside, photo: np.ndarray, folder: Path) -> list[Path]:
+def _draw_network(
+    classifier: Classifier, fields: Fields, photo: np.ndarray, folder: Path
+) -> list[Path]:
     """Draw what is the same for every photo: filters and receptive fields."""
     rows = [
-        plots.FieldRow(name, field.size_px, field.rows.stride_px, field.sees_all)
-        for name, field in inside.fields.items()
+        plots.FieldRow(stage, field.size_px, field.rows.stride_px, field.sees_all)
+        for stage, field in fields.items()
         if field is not None
     ]
     made = []
     if rows:
         made.append(plots.plot_receptive_fields(folder / "receptive_fields.png", photo, rows))
-    filters = first_layer_filters(inside.model, inside.variables, image_shape(inside.config))
+    shape = image_shape(classifier.config)
+    filters = first_layer_filters(classifier.model, classifier.members[0], shape)
     return [*made, plots.plot_filters(folder / "filters.png", filters)]

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,44 +9,33 @@ import numpy as np
 from jaxcnn.augment import center_crop
 from jaxcnn.interpret import ReceptiveField, receptive_fields
 from jaxcnn.interpret.receptive_field import UnknownOperationError
-from jaxcnn.models import StagedNetwork, stage_infos
+from jaxcnn.models import stage_infos
 from jaxcnn.runs.build import image_shape
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
 
 
-class Inside(NamedTuple):
-    """A network laid open."""
-
-    model: StagedNetwork  # BatchNorm folded into its convolutions
-    variables: PyTree
-    config: TrainConfig
-    class_names: tuple[str, ...]
-    # Of each stage with a feature map, the first stage first; None where it is not known.
-    fields: Mapping[str, ReceptiveField | None]
+# By stage with a feature map, the first stage first; None where the field is not known.
+Fields = Mapping[str, ReceptiveField | None]
 
 
-def open_network(classifier: Classifier) -> Inside:
-    """Lay a classifier's network open; of several the first.
+def known_fields(classifier: Classifier) -> Fields:
+    """Find the receptive field of each stage with a feature map.
 
     Args:
       classifier: a trained network.
 
     Returns:
-      Its parts.
+      The fields; each is None, and a warning logged, where they cannot be read.
     """
-    config = classifier.config
-    shape = image_shape(config)
-    fields: dict[str, ReceptiveField | None]
+    shape = image_shape(classifier.config)
     try:
-        fields = {field.stage: field for field in receptive_fields(classifier.model, shape)}
+        return {field.stage: field for field in receptive_fields(classifier.model, shape)}
     except UnknownOperationError as error:
         logger.warning(f"pictures that need receptive fields are left out: {error}")
-        fields = {info.name: None for info in stage_infos(classifier.model, shape)}
-    return Inside(classifier.model, classifier.members[0], config, classifier.class_names, fields)
+        return {info.name: None for info in stage_infos(classifier.model, shape)}
 
 
 def seen_part(config: TrainConfig, images: np.ndarray) -> np.ndarray:

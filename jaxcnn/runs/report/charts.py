@@ -36,11 +36,7 @@ _WIDE = Frame(440, 270, left=56, right=346, top=12, bottom=224)
 _SQUARE = Frame(420, 400, left=64, right=396, top=12, bottom=344)
 
 
-class Tick(NamedTuple):
-    """A mark on an axis."""
-
-    at: float
-    text: str
+Tick = tuple[float, str]  # where on an axis, and what it says
 
 
 class Line(NamedTuple):
@@ -141,8 +137,8 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
         title=kind.capitalize(),
         summary=f"{kind.capitalize()} over {len(epochs)} epochs: {', '.join(said)}.",
         frame=_WIDE,
-        x_ticks=[Tick(place(t, 0)[0], f"{t:,.0f}") for t in x_ticks],
-        y_ticks=[Tick(place(low, t)[1], _tick_text(t, y_ticks, share)) for t in y_ticks],
+        x_ticks=[(place(t, 0)[0], f"{t:,.0f}") for t in x_ticks],
+        y_ticks=[(place(low, t)[1], _tick_text(t, y_ticks, share)) for t in y_ticks],
         lines=_apart(lines),
         mark=place(tested, 0)[0],
     )
@@ -188,7 +184,7 @@ def reliability_chart(bins: Sequence[Bin]) -> Chart:
         title="Confidence",
         summary="; ".join(said),
         frame=_SQUARE,
-        x_ticks=[Tick(x, text) for (x, _), text in places],
-        y_ticks=[Tick(y, text) for (_, y), text in places],
+        x_ticks=[(x, text) for (x, _), text in places],
+        y_ticks=[(y, text) for (_, y), text in places],
         whiskers=whiskers,
     )

@@ -1,7 +1,6 @@
 """The commands that repeat a run, go on with it, and put it to use."""
 
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
 from jaxcnn.runs import config as config_lib
@@ -73,19 +72,16 @@ def needed_settings(config: TrainConfig) -> dict[str, Any]:
         for name, value in values.items()
         if plain[name] is not None and value != plain[name]
     }
-    while missing := _differing(values, given):
+    while True:
+        try:
+            filled = config_lib.resolve(make_config(**given)).flat()
+        except ValueError:  # what is given is refused: then all must be
+            filled = {}
+        missing = {
+            name: value
+            for name, value in values.items()
+            if value is not None and name not in given and filled.get(name) != value
+        }
+        if not missing:
+            return {name: given[name] for name in values if name in given}
         given |= missing
-    return {name: given[name] for name in values if name in given}
-
-
-def _differing(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Find what `resolve` would fill in otherwise; all values where it refuses what is given."""
-    try:
-        filled = config_lib.resolve(make_config(**given)).flat()
-    except ValueError:
-        filled = {}
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and name not in given and filled.get(name) != value
-    }

@@ -43,11 +43,8 @@ class RunFacts:
     def best_epoch(self) -> int:
         """The epoch that was tested; of several networks the one best on average."""
         step = self.summary.get("best_step")
-        steps = [row["epoch"] for row in self.history if row["step"] == step]
-        if steps:
-            return int(steps[0])
         best = max(self.history, key=lambda row: row["validation_accuracy"])
-        return int(best["epoch"])
+        return int(next((row for row in self.history if row["step"] == step), best)["epoch"])
 
     @property
     def members(self) -> list[dict[str, Any]]:

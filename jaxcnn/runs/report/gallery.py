@@ -39,37 +39,25 @@ def make_gallery(
     Returns:
       Those of the chosen photos that were kept.
     """
-    place = {int(row): i for i, row in enumerate(photos.rows)}
+    kept = {int(row): i for i, row in enumerate(photos.rows)}
 
-    chosen = ([int(row) for row in rows if int(row) in place] for rows in choose_photos(answers))
-    return ByKind(
-        *([_shown(answers, photos, class_names, r, place[r]) for r in rows] for rows in chosen)
-    )
+    def show(row: int) -> Shown:
+        name, label = str(answers.names[row]), class_names[answers.labels[row]]
+        most = zip(answers.classes[row, :2], answers.probabilities[row], strict=False)
+        ranked = [(class_names[c], float(p)) for c, p in most]
+        image, seen = _enlarged(photos.images[kept[row]]), None
+        if len(photos.maps):
+            evidence = photos.maps[kept[row]]
+            place = locate(evidence)
+            where = "nothing" if place is None else f"mostly {name_place(*place)}"
+            alt = f"What speaks for {ranked[0][0]} in it: {where}."
+            seen = embed_photo(_lay_over(image, evidence), alt=alt, max_size_px=192)
+        alt = f"Test photo {name}, labelled {label}."
+        photo = embed_photo(image, alt=alt, max_size_px=192)
+        return Shown(photo, seen, name, label, ranked, bool(answers.right[row]))
 
-
-def _shown(
-    answers: KeptAnswers, photos: KeptPhotos, class_names: Sequence[str], row: int, i: int
-) -> Shown:
-    name, label = str(answers.names[row]), class_names[answers.labels[row]]
-    ranked = [
-        (class_names[c], float(p))
-        for c, p in zip(answers.classes[row, :2], answers.probabilities[row], strict=False)
-    ]
-    image = _enlarged(photos.images[i])
-    seen = None
-    if len(photos.maps):
-        place = locate(photos.maps[i])
-        where = "nothing" if place is None else f"mostly {name_place(*place)}"
-        alt = f"What speaks for {ranked[0][0]} in it: {where}."
-        seen = embed_photo(_lay_over(image, photos.maps[i]), alt=alt, max_size_px=192)
-    return Shown(
-        photo=embed_photo(image, alt=f"Test photo {name}, labelled {label}.", max_size_px=192),
-        map=seen,
-        name=name,
-        label=label,
-        answers=ranked,
-        is_right=bool(answers.right[row]),
-    )
+    chosen = choose_photos(answers)
+    return ByKind(*([show(row) for row in rows.tolist() if row in kept] for rows in chosen))
 
 
 def _lay_over(image: np.ndarray, activation: np.ndarray) -> np.ndarray:

@@ -111,7 +111,7 @@ def run_page(facts: RunFacts) -> str:
         **_classes(facts),
         **_calibration(facts),
         gallery=make_gallery(facts.answers, facts.photos, facts.class_names),
-        settings=_settings(facts),
+        settings=config_lib.to_json(facts.config),
         commands=run_commands(facts.config, facts.workdir),
     )
 
@@ -119,17 +119,16 @@ def run_page(facts: RunFacts) -> str:
 def _result(facts: RunFacts) -> dict[str, Any]:
     summary, answers = facts.summary, facts.answers
     most = int(max((answers.labels == label).sum() for label in set(answers.labels.tolist())))
-    others = {
-        name: accuracy
+    baselines = {
+        name.removesuffix("_histogram").replace("_", " "): accuracy
         for name, accuracy in summary["baseline_test_accuracies"].items()
         if name != facts.config.network.model
     }
-    named = {k.removesuffix("_histogram").replace("_", " "): v for k, v in others.items()}
     return {
         "accuracy": float(answers.right.mean()),
         "headline": result_rows.headline(facts),
         "chance": most / len(answers.labels),
-        "baselines": named,
+        "baselines": baselines,
     }
 
 
@@ -166,8 +165,3 @@ def _calibration(facts: RunFacts) -> dict[str, Any]:
         "bins": bins,
         "reliability": charts.reliability_chart(bins),
     }
-
-
-def _settings(facts: RunFacts) -> list[tuple[str, str]]:
-    values = config_lib.to_json(facts.config)
-    return [(name, "" if value is None else str(value)) for name, value in values.items()]

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxcnn.metrics.overfitting import Overfitting, find_overfitting
+import numpy as np
+
+from jaxcnn.metrics.overfitting import find_overfitting
 from jaxcnn.runs.report.answers import Bin, calibration_error
 
 Row = Mapping[str, Any]
@@ -35,7 +37,10 @@ def tell_fit(history: Sequence[Row], *, best_epoch: int, is_mixed: bool = False)
         said = ["After a single epoch the curves cannot tell learning from memorising."]
         return Remark("note", "Too early to tell", said)
     found = find_overfitting(history)
-    train, validation = _last_means(history)
+    train, validation = (
+        float(np.mean([row[f"{split}_accuracy"] for row in history[-3:]]))
+        for split in ("train", "validation")
+    )
     gap = (
         f"Over the last epochs {train:.1%} of the training photos and {validation:.1%} of the "
         "validation photos are right."
@@ -48,7 +53,8 @@ def tell_fit(history: Sequence[Row], *, best_epoch: int, is_mixed: bool = False)
         ]
         return Remark("note", "Training photos were mixed", said + more)
     if found is not None:
-        since = _first_seen(history)
+        seen = (find_overfitting(history[:end]) for end in range(1, len(history) + 1))
+        since = next(each.epoch for each in seen if each is not None)
         said = [str(found), f"First seen at epoch {since}; tested is epoch {best_epoch}."]
         return Remark("warning", "Overfitting", said + more)
     if train - validation >= _SMALL_GAP:
@@ -59,21 +65,6 @@ def tell_fit(history: Sequence[Row], *, best_epoch: int, is_mixed: bool = False)
         return Remark("note", "Some memorising, not growing", said + more)
     said = [gap + _why_close(train, validation)]
     return Remark("good", "No sign of overfitting", said + more)
-
-
-def _last_means(history: Sequence[Row], window: int = 3) -> tuple[float, float]:
-    rows = history[-window:]
-    train, validation = (
-        sum(row[name] for row in rows) / len(rows)
-        for name in ("train_accuracy", "validation_accuracy")
-    )
-    return train, validation
-
-
-def _first_seen(history: Sequence[Row]) -> int:
-    """Find the first epoch at which overfitting showed; it does at the last one."""
-    seen = (find_overfitting(history[:end]) for end in range(1, len(history) + 1))
-    return next(found for found in seen if isinstance(found, Overfitting)).epoch
 
 
 def _why_close(train: float, validation: float) -> str:

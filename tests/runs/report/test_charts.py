@@ -43,7 +43,7 @@ def test_lines_lie_within_the_frame(count, kind):
         assert (xs[-1], ys[-1]) == line.end
     assert chart.mark == places(chart.lines[0])[0, 0]
     assert abs(chart.lines[0].label_y - chart.lines[1].label_y) >= 16
-    assert all(tick.text.endswith("%") for tick in chart.y_ticks) == (kind == "accuracy")
+    assert all(text.endswith("%") for _, text in chart.y_ticks) == (kind == "accuracy")
 
 
 def test_higher_is_higher():
