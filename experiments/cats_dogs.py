@@ -3,7 +3,7 @@
     python -m experiments.cats_dogs
         draws its own cats and dogs, trains on them and tests; no network, minutes on two cores.
     python -m experiments.cats_dogs --dataset=folder --data_dir=PHOTOS
-        the same with your photos: one sub-folder a class, or train/, validation/, test/ above them.
+        the same with your photos: one sub-folder per class, or train/, validation/, test/ above.
     python -m experiments.cats_dogs --dataset=cats_vs_dogs
         the same with a tensorflow-datasets set, by its name.
     python -m experiments.cats_dogs --mode=evaluate --workdir=RUN

@@ -27,9 +27,9 @@ def seconds_to(
     """Find how long training took until the validation split was right often enough.
 
     Args:
-      rows: of `metrics.jsonl`, one an epoch, in order.
+      rows: of `metrics.jsonl`, one per epoch, in order.
       goal: share of the validation split that is right, in [0, 1].
-      batch_size: images a step.
+      batch_size: images per step.
 
     Returns:
       Seconds of training, compilation and validation left out, and the epoch; None where the goal

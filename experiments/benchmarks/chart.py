@@ -31,7 +31,7 @@ def plot_speeds(rows: Sequence[Mapping[str, Any]], *, machine: str) -> Figure:
 
     Args:
       path: where the PNG goes.
-      rows: as for `table.speed_table`.
+      rows: with the fields of `Row`; "contestants" is as `contest.run_row` returns.
       machine: a line that names it.
 
     Returns:

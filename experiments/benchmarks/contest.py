@@ -55,7 +55,7 @@ def start_worker(
 
     Args:
       module: of `experiments.benchmarks`.
-      spec: as for `Worker`.
+      spec: describes the task, as JSON values.
       settings: of the whole benchmark.
       torch: whether it runs in the environment that has PyTorch.
 

@@ -59,7 +59,7 @@ def scaling_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write speed and memory of all contestants side by side, one line per row.
 
     Args:
-      rows: as for `table.speed_table`.
+      rows: with the fields of `Row`; "contestants" is as `contest.run_row` returns.
 
     Returns:
       Lines for the screen.

@@ -20,7 +20,7 @@ from jaxcnn.runs.config import MODEL_OPTIONS, DataSettings, TrainConfig, count_f
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, Predict, make_eval_step, make_predict
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
-from jaxcnn.training.step import Augment
+from jaxcnn.training.step import Augment, TrainStep, make_train_step
 from jaxcnn.types import Array, PyTree
 
 
@@ -207,6 +207,41 @@ def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...])
             "weights to start from, or batch_norm=False where the network has that."
         )
     return Privacy(config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0)
+
+
+def build_train_step(
+    config: TrainConfig,
+    parts: Parts,
+    model: nn.Module,
+    *,
+    frozen: tuple[str, ...] = (),
+    **inputs: Any,
+) -> TrainStep:
+    """Create the training step.
+
+    Args:
+      config: complete settings.
+      parts: as `build_parts` gives.
+      model: what is trained: the network of the parts, or its last layer.
+      frozen: names at the top of the parameters that stay as they are.
+      **inputs: how batches become what the model takes, see `make_train_step`.
+
+    Returns:
+      A pure function, to be compiled by the caller.
+    """
+    return make_train_step(
+        model,
+        parts.optimizer,
+        parts.loss_fn,
+        head=config.network.head,
+        ema_decay=config.training.ema_decay or None,
+        reported_loss_fn=parts.plain_loss_fn,
+        frozen=frozen,
+        num_parts=config.training.accumulate_steps,
+        rematerialize=config.training.rematerialize,
+        private=parts.private,
+        **inputs,
+    )
 
 
 def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:

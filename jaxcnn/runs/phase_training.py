@@ -21,7 +21,7 @@ from jaxcnn.training.eval_step import make_eval_step_of_views
 from jaxcnn.training.history import Progress
 from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import start_state
-from jaxcnn.training.step import TrainStep, make_train_step
+from jaxcnn.training.step import TrainStep
 from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
@@ -156,19 +156,8 @@ class PhaseTrainer:
         return Prepared(train_step, eval_step, start, train, validation, export)
 
     def _train_step(self, model: Any, **inputs: Any) -> TrainStep:
-        parts, training = self._parts, self._config.training
-        return make_train_step(
-            model,
-            parts.optimizer,
-            parts.loss_fn,
-            head=self._config.network.head,
-            ema_decay=training.ema_decay or None,
-            reported_loss_fn=parts.plain_loss_fn,
-            frozen=self._frozen,
-            num_parts=training.accumulate_steps,
-            rematerialize=training.rematerialize,
-            private=parts.private,
-            **inputs,
+        return build.build_train_step(
+            self._config, self._parts, model, frozen=self._frozen, **inputs
         )
 
     def _state(self, variables: PyTree, progress: Progress) -> TrainState:

@@ -8,12 +8,12 @@ class Accelerator(NamedTuple):
 
     Attributes:
       name: of the device.
-      bfloat16_flops: peak, floating-point operations a second, without sparsity.
+      bfloat16_flops: peak, floating-point operations per second, without sparsity.
       float32_flops: the same of matrix products of float32, as XLA computes them by default: on a
         TPU from bfloat16 parts, on an H100 in TensorFloat-32.
       memory_bytes: of the device.
-      memory_bandwidth: bytes a second between it and the device.
-      link_bandwidth: bytes a second that leave the device for the others of its slice or machine;
+      memory_bandwidth: bytes per second between it and the device.
+      link_bandwidth: bytes per second that leave the device for the others of its slice or machine;
         makers give twice that, both directions together.
     """
 

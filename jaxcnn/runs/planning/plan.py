@@ -4,7 +4,7 @@ The training step is compiled on this machine, for the part of a batch that one 
 machine has; nothing is run and no image is read. What the compiler counts goes into formulas:
 
     memory = state + gathered parameters + batch + temporaries
-    seconds a step = max(FLOPs / (peak utilization), bytes / bandwidth) + exchange
+    seconds per step = max(FLOPs / (peak utilization), bytes / bandwidth) + exchange
     exchange = (2 (n - 1) / n gradients + (f - 1) / f parameters) / link
 
 with n devices, f of them along "fsdp", gradients as large as the trained parameters. The first term
@@ -162,7 +162,7 @@ def make_plan(
     started = [_start(config, machine) for machine in machines]
     costs: dict[int, StepCost] = {}
     for share in sorted({found.batch_size for found in started if not found.problem}):
-        logger.info(f"compiling a step of {config.network.model} for {share} images a device ...")
+        logger.info(f"compiling a step of {config.network.model} for {share} images per device ...")
         costs[share] = measure_step(config, size.num_classes, share)
     num_steps = plan_phases(config)[-1].num_epochs * steps_per_epoch
     estimates = [
@@ -219,7 +219,7 @@ def exchange_seconds(
       gradient_bytes: of all gradients.
       gathered_bytes: of the parameters that are split along "fsdp".
       mesh: sizes of the axes "data" and "fsdp".
-      link_bandwidth: bytes a second that leave a device.
+      link_bandwidth: bytes per second that leave a device.
 
     Returns:
       Seconds.

@@ -11,7 +11,6 @@ from jaxcnn.runs import build
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.training.state import start_state
-from jaxcnn.training.step import make_train_step
 from jaxcnn.types import Batch, PyTree, TrainState
 
 # The counts are those of XLA's graph; machine code, most of a compilation, is not needed well made.
@@ -57,18 +56,13 @@ def measure_step(config: TrainConfig, num_classes: int, batch_size: int) -> Step
     """
     started = time.perf_counter()
     parts = _parts(config, num_classes)
-    step = make_train_step(
+    step = build.build_train_step(
+        config,
+        parts,
         parts.model,
-        parts.optimizer,
-        parts.loss_fn,
-        parts.augment,
-        mixing=parts.mixing,
-        head=config.network.head,
-        ema_decay=config.training.ema_decay or None,
-        reported_loss_fn=parts.plain_loss_fn,
         frozen=parts.frozen,
-        num_parts=config.training.accumulate_steps,
-        rematerialize=config.training.rematerialize,
+        augment=parts.augment,
+        mixing=parts.mixing,
         mean=config.data.pixel_mean,
         std=config.data.pixel_std,
     )

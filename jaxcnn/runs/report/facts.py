@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.host.files import read_rows
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir, WorkdirError
@@ -68,7 +69,7 @@ def check_finished(workdir: Path | str) -> Workdir:
     if not folder.config.is_file():
         raise WorkdirError(f"{workdir} holds no run (there is no config.json); train one first.")
     if not folder.summary.is_file() or not folder.metrics.is_file():
-        done = len(_read_rows(folder)) if folder.metrics.is_file() else 0
+        done = len(read_rows(folder.metrics)) if folder.metrics.is_file() else 0
         planned = config_lib.load_config(folder.config).training.num_epochs
         raise WorkdirError(
             f"{workdir} holds a run that has not ended ({done} of {planned} epochs, no "
@@ -101,13 +102,8 @@ def gather(workdir: Path | str) -> RunFacts:
         workdir=str(workdir),
         config=config_lib.load_config(folder.config),
         summary=json.loads(folder.summary.read_text("utf-8")),
-        history=_read_rows(folder),
+        history=read_rows(folder.metrics),
         answers=KeptAnswers(*read_arrays(folder.test_answers, KeptAnswers._fields)),
         photos=KeptPhotos(*read_arrays(folder.report_photos, KeptPhotos._fields)),
         chosen=chosen,
     )
-
-
-def _read_rows(folder: Workdir) -> list[dict[str, Any]]:
-    lines = folder.metrics.read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.strip()]
