@@ -32,37 +32,42 @@ def folder_config(tiny_config, photo_folder):
     )
 
 
-def test_a_folder_of_photos_is_learned(folder_config, tmp_path):
+def test_a_folder_of_photos_is_learned_and_each_step_traced_once(
+    folder_config, tmp_path, monkeypatch
+):
+    compiled = []
+    original = phase_training.compile_step
+
+    def counted(step, *args, **options):
+        compiled.append(step.__name__)
+        return original(step, *args, **options)
+
+    for module in (context, phase_training):
+        monkeypatch.setattr(module, "compile_step", counted)
     summary = train_classifier(folder_config, tmp_path / "run")
     assert summary["test_accuracy"] >= 0.9
     assert summary["class_names"] == ["dunkel", "hell ☀"]
     assert summary["num_train"] == 48
     assert summary["num_skipped_files"] == 0
+    # A compiled step refuses another shape, so one compilation each is all there is.
+    assert sorted(compiled) == ["eval_step", "train_step"]
 
 
-def test_mixed_and_strongly_augmented_photos_are_learned(folder_config, tmp_path):
-    config = folder_config.replace(
-        head="sigmoid",
-        augment="flip,rand_augment=5,erasing=0.25",
-        mixup=0.2,
-        cutmix=1.0,
-        num_epochs=2,
-    )
-    summary = train_classifier(config, tmp_path / "run")
-    assert summary["test_accuracy"] >= 0
-    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert len(rows) == 2
-    assert all(np.isfinite(row["train_loss"]) for row in rows)
-    assert (tmp_path / "run" / "pictures" / "augmented_samples.png").exists()
-
-
-def test_bad_files_are_listed_and_do_not_stop_the_run(folder_config, photo_folder, tmp_path, said):
+def test_bad_files_and_images_in_two_splits_are_listed_and_do_not_stop_the_run(
+    folder_config, photo_folder, tmp_path, said
+):
     (photo_folder / "dunkel" / "empty.jpg").write_bytes(b"")
-    config = folder_config.replace(num_epochs=1)
+    for i in range(12):
+        (photo_folder / "dunkel" / f"copy{i}.png").write_bytes(
+            (photo_folder / "dunkel" / "00.png").read_bytes()
+        )
+    config = folder_config.replace(num_epochs=1, max_train_examples=0)
     summary = train_classifier(config, tmp_path / "run")
     assert summary["num_skipped_files"] == 1
     assert "dunkel/empty.jpg" in (tmp_path / "run" / "skipped_files.csv").read_text()
     assert any("1 files could not be read" in line for line in said)
+    assert summary["num_duplicates_across_splits"] > 0
+    assert any("images are in two splits" in line for line in said)
 
 
 def test_too_many_bad_files_stop_the_run_before_training(folder_config, photo_folder, tmp_path):
@@ -70,17 +75,6 @@ def test_too_many_bad_files_stop_the_run_before_training(folder_config, photo_fo
         (photo_folder / "dunkel" / f"bad{i}.jpg").write_bytes(b"text")
     with pytest.raises(ValueError, match="max_bad_share"):
         train_classifier(folder_config, tmp_path / "run")
-
-
-def test_images_in_two_splits_are_reported(folder_config, photo_folder, tmp_path, said):
-    for i in range(12):
-        (photo_folder / "dunkel" / f"copy{i}.png").write_bytes(
-            (photo_folder / "dunkel" / "00.png").read_bytes()
-        )
-    config = folder_config.replace(num_epochs=1, max_train_examples=0)
-    summary = train_classifier(config, tmp_path / "run")
-    assert summary["num_duplicates_across_splits"] > 0
-    assert any("images are in two splits" in line for line in said)
 
 
 def test_images_beyond_the_memory_limit_give_the_same_run(folder_config, tmp_path, said):
@@ -115,34 +109,31 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
     assert best["validation_accuracy"] == max(row["validation_accuracy"] for row in rows)
 
 
-def test_each_step_is_traced_once_a_run(folder_config, tmp_path, monkeypatch):
-    compiled = []
-    original = phase_training.compile_step
-
-    def counted(step, *args, **options):
-        compiled.append(step.__name__)
-        return original(step, *args, **options)
-
-    for module in (context, phase_training):
-        monkeypatch.setattr(module, "compile_step", counted)
-    train_classifier(folder_config, tmp_path / "run")
-    # A compiled step refuses another shape, so one compilation each is all there is.
-    assert sorted(compiled) == ["eval_step", "train_step"]
-
-
-@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
-def test_heads_and_options_reach_the_network(folder_config, tmp_path, head):
+@pytest.mark.parametrize(
+    ("head", "changes"),
+    [
+        ("softmax", {"augment": "strong", "class_weights": "balanced"}),
+        (
+            "sigmoid",
+            {"augment": "flip,rand_augment=5,erasing=0.25", "mixup": 0.2, "cutmix": 1.0},
+        ),
+    ],
+)
+def test_heads_and_options_reach_the_network(folder_config, tmp_path, head, changes):
     config = folder_config.replace(
         head=head,
-        num_epochs=1,
+        num_epochs=2,
         ema_decay=0.9,
-        class_weights="balanced",
         compute_dtype="bfloat16",
         gradient_clip_norm=1.0,
-        augment="strong",
+        **changes,
     )
     summary = train_classifier(config, tmp_path / "run")
     assert 0 <= summary["test_accuracy"] <= 1
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 2
+    assert all(np.isfinite(row["train_loss"]) for row in rows)
+    assert (tmp_path / "run" / "pictures" / "augmented_samples.png").exists()
 
 
 @pytest.mark.parametrize(

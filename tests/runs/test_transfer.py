@@ -1,5 +1,6 @@
 """Trained variables go into a network with a new head, and what is frozen stays to the byte."""
 
+import functools
 import json
 import shutil
 
@@ -34,8 +35,10 @@ def network(num_classes=2, **options):
     return SixConv(num_classes=num_classes, dense_widths=(), batch_norm=True, **options)
 
 
+@functools.cache
 def variables_of(model, shape=SHAPE):
-    return model.init(jax.random.key(1), jnp.ones((1, *shape)), train=False)
+    init = jax.jit(functools.partial(model.init, train=False))
+    return init(jax.random.key(1), jnp.ones((1, *shape)))
 
 
 def leaves(tree):
@@ -223,15 +226,26 @@ def test_kept_features_and_live_ones_give_the_same_training(config, first_run, t
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
 
 
-def test_fine_tuning_goes_through_two_phases_with_one_history(config, first_run, tmp_path, said):
-    settings = transferred(config, first_run, fine_tune=True, head_epochs=2, learning_rate=0.01)
-    train_classifier(settings, tmp_path / "run")
-    found = rows(tmp_path / "run")
+@pytest.fixture(scope="module")
+def fine_tuned(config, first_run, tmp_path_factory, logged):
+    """Settings of a run in two phases, its folder, and what it said."""
+    settings = transferred(
+        config, first_run, fine_tune=True, head_epochs=2, augment="flip", feature_views=1
+    )
+    workdir = tmp_path_factory.mktemp("fine_tuned") / "run"
+    with logged() as said:
+        train_classifier(settings, workdir)
+    return settings, workdir, said
+
+
+def test_fine_tuning_goes_through_two_phases_with_one_history(fine_tuned):
+    _, workdir, said = fine_tuned
+    found = rows(workdir)
     assert [row["phase"] for row in found] == ["head"] * 2 + ["fine-tune"] * 3
     assert [row["epoch"] for row in found] == [1, 2, 3, 4, 5]
     assert [row["step"] for row in found] == [3, 6, 9, 12, 15]
     assert any(line.startswith("fine-tune: six_conv") for line in said)
-    store = CheckpointStore(tmp_path / "run/checkpoints/last")
+    store = CheckpointStore(workdir / "checkpoints/last")
     assert store.steps()[-1] == 15
     store.close()
 
@@ -240,13 +254,8 @@ def test_fine_tuning_goes_through_two_phases_with_one_history(config, first_run,
     "stop_at",
     [pytest.param(4, marks=pytest.mark.slow), 9, pytest.param(14, marks=pytest.mark.slow)],
 )
-def test_a_run_that_was_stopped_ends_with_the_same_bits(
-    config, first_run, tmp_path, monkeypatch, stop_at
-):
-    settings = transferred(
-        config, first_run, fine_tune=True, head_epochs=2, augment="flip", feature_views=1
-    )
-    train_classifier(settings, tmp_path / "whole")
+def test_a_run_that_was_stopped_ends_with_the_same_bits(fine_tuned, tmp_path, monkeypatch, stop_at):
+    settings, whole_run, _ = fine_tuned
     count = loop.Fit._count
     steps = []
 
@@ -261,11 +270,11 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
         train_classifier(settings, tmp_path / "cut")
     monkeypatch.setattr(loop.Fit, "_count", count)
     train_classifier(settings, tmp_path / "cut", resume=True)
-    whole, cut = leaves(best_of(tmp_path / "whole")), leaves(best_of(tmp_path / "cut"))
+    whole, cut = leaves(best_of(whole_run)), leaves(best_of(tmp_path / "cut"))
     for path, leaf in whole.items():
         assert leaf.tobytes() == cut[path].tobytes(), path
     timed = ("images_per_second", "data_wait_share")
-    for a, b in zip(rows(tmp_path / "whole"), rows(tmp_path / "cut"), strict=True):
+    for a, b in zip(rows(whole_run), rows(tmp_path / "cut"), strict=True):
         assert {k: v for k, v in a.items() if k not in timed} == {
             k: v for k, v in b.items() if k not in timed
         }
