@@ -17,7 +17,8 @@ from typing import Any
 
 from absl import flags
 
-from jaxcnn.cli import command_line, help_formatter, train
+from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.cli.commands import train
 from jaxcnn.host.files import read_rows
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.plots import plot_comparison_curves

@@ -20,7 +20,7 @@ import numpy as np
 from absl import flags
 
 from jaxcnn.cli import command_line, help_formatter, network_flags
-from jaxcnn.cli.predict import find_photos
+from jaxcnn.cli.commands.predict import find_photos
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.host.names import unknown_name

@@ -11,7 +11,8 @@ import functools
 import jax
 from absl import flags
 
-from jaxcnn.cli import command_line, train
+from jaxcnn.cli import command_line
+from jaxcnn.cli.commands import train
 from jaxcnn.host.text import in_columns
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.planning.plan import Estimate, Plan, find_size, make_plan
