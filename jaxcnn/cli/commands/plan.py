@@ -124,7 +124,7 @@ def run() -> None:
     common = (*train.COMMON, *train.PLAN_FLAGS[""], "mesh")
     defaults = functools.partial(train.resolved_defaults, program)
     command_line.run(
-        lambda words: show_plan(train.read_config(program)),
+        lambda: show_plan(train.read_config(program)),
         program.doc,
         common=common,
         defaults=defaults,

@@ -155,7 +155,7 @@ def resolved_defaults(program: Program) -> dict[str, Any]:
         return {}
 
 
-def _main(program: Program, words: list[str]) -> None:
+def _main(program: Program) -> None:
     given = flags.FLAGS
     try:
         if given.mode not in _MODES:
