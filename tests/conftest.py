@@ -98,7 +98,7 @@ def _few_photos(request):
     path = request.path.relative_to(request.config.rootpath)
     pictures = "figures" not in path.name
     folder = path.parent.name
-    with few_photos(in_pictures=pictures, maps=folder == "report", coarse=folder != "plots"):
+    with few_photos(in_pictures=pictures, maps="report" in str(path), coarse=folder != "plots"):
         yield
 
 
