@@ -17,7 +17,8 @@ from typing import Any
 
 from absl import flags
 
-from jaxcnn.cli import command_line, help_formatter, train
+from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.cli.commands import train
 from jaxcnn.host.files import read_rows
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.plots import plot_comparison_curves
@@ -38,21 +39,18 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "folder for the runs, one sub-fo
 help_formatter.group("run", "workdir")
 
 
-def main(words: list[str]) -> None:
+def main() -> None:
     """Run every variant, then print the table and draw the curves."""
-    del words
+    if not _WORKDIR.value:
+        raise ValueError("--workdir is missing: a folder for the runs.")
+    config = command_line.read_settings()
+    command_line.prepare()
+    folder = Path(_WORKDIR.value)
     try:
-        if not _WORKDIR.value:
-            raise ValueError("--workdir is missing: a folder for the runs.")
-        config = command_line.read_settings()
-        command_line.prepare()
-        folder = Path(_WORKDIR.value)
         runs = {name: _run(config, folder, name) for name in VARIANTS}
     except Interrupted as stop:
         print(f"{stop} The same command goes on.", file=sys.stderr)
         sys.exit(128 + stop.signal_number)
-    except ValueError as mistake:
-        command_line.refuse(mistake)
     curves = {name: read_rows(run.metrics) for name, run in runs.items()}
     summaries = {name: json.loads(run.summary.read_text()) for name, run in runs.items()}
     print(table(summaries, {name: rows[-1] for name, rows in curves.items()}))

@@ -80,16 +80,13 @@ _NAMES = (
 help_formatter.group("benchmark", *_NAMES)
 
 
-def main(words: list[str]) -> None:
+def main() -> None:
     """Measure as the flags say, print the tables and write the files."""
-    del words
     # Told to end, it ends its workers first, as at Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         plan = _read_plan()
         report = session.measure(plan)
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
     except KeyboardInterrupt:
         sys.exit("stopped.")
     print(session.text(plan, report))

@@ -15,7 +15,7 @@ The architecture is the article's: six convolutions with max pooling, ReLU, and 
 of real photos take half an hour on two cores. Other networks, sizes and cures are flags.
 """
 
-from jaxcnn.cli import train
+from jaxcnn.cli.commands import train
 
 _PROGRAM = train.Program("python -m experiments.cats_dogs", __doc__ or "")
 train.define_flags(_PROGRAM)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.cli import train
+from jaxcnn.cli.commands import train
 from jaxcnn.host.files import read_rows
 from jaxcnn.runs.config import load_config
 

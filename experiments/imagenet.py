@@ -14,7 +14,7 @@ Photos are decoded as they are needed. Several devices and processes share the w
 "Beyond one machine". All other flags are those of experiments.cats_dogs.
 """
 
-from jaxcnn.cli import train
+from jaxcnn.cli.commands import train
 
 _PROGRAM = train.Program("python -m experiments.imagenet", __doc__ or "", recipe="resnet50_classic")
 train.define_flags(_PROGRAM)

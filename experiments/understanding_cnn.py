@@ -51,26 +51,22 @@ _NAMES = ("out", "data_dir", "weights", "seed", "only")
 help_formatter.group("lessons", *_NAMES)
 
 
-def main(words: list[str]) -> None:
+def main() -> None:
     """Write the page that the flags ask for."""
-    del words
     started = time.perf_counter()
-    try:
-        if not _OUT.value:
-            raise ValueError("--out is missing: give the folder that the page goes to.")
-        for name in _ONLY.value:
-            if name not in _KNOWN:
-                raise unknown_name("figure", name, _KNOWN)
-        command_line.prepare()
-        folder = Path(_OUT.value)
-        if _WEIGHTS.value not in (None, "none"):
-            pretrained.describe(_WEIGHTS.value)  # refuses a name that is unknown
-        course = Course(
-            folder / "kept", data_dir=_DATA_DIR.value, weights=_WEIGHTS.value, seed=_SEED.value
-        )
-        page = make_page(folder, course, LESSONS, only=_ONLY.value)
-    except (ValueError, OSError) as mistake:
-        command_line.refuse(mistake)
+    if not _OUT.value:
+        raise ValueError("--out is missing: give the folder that the page goes to.")
+    for name in _ONLY.value:
+        if name not in _KNOWN:
+            raise unknown_name("figure", name, _KNOWN)
+    command_line.prepare()
+    folder = Path(_OUT.value)
+    if _WEIGHTS.value not in (None, "none"):
+        pretrained.describe(_WEIGHTS.value)  # refuses a name that is unknown
+    course = Course(
+        folder / "kept", data_dir=_DATA_DIR.value, weights=_WEIGHTS.value, seed=_SEED.value
+    )
+    page = make_page(folder, course, LESSONS, only=_ONLY.value)
     print(f"{page} written in {duration(time.perf_counter() - started)}; open it in a browser")
 
 

@@ -93,7 +93,7 @@ def imports_of(statement: str) -> set[str]:
 def test_default_paths_do_not_import_tensorflow():
     programs = {
         "experiments.cats_dogs": "jaxcnn.runs.train_and_evaluate",
-        "jaxcnn.cli.predict": "jaxcnn.runs.classifier",
+        "jaxcnn.cli.commands.predict": "jaxcnn.runs.classifier",
     }
     for program, module in programs.items():
         loaded = imports_of(f"import {program}")

@@ -1,8 +1,12 @@
 """The command `jaxcnn`: absl flags in, library calls, and what a user wants to see.
 
-One module per command; `command_line` holds what they share. Each command's module is imported only
-when it is called, so that it shows no flags but its own. Imports everything below; nothing imports
-this package but `experiments`.
+- `commands/`: one module per command, imported only when it is called, so that it shows no flags
+  but its own.
+- `command_line`: flags made from settings, the log on the screen, mistakes in one line.
+- `help_formatter`: the output of --help; `network_flags`: the flags that name a trained network.
+- `photo_listing`, `photo_server`: what `jaxcnn photos` prints, and its page in a browser.
+
+Imports everything below; nothing imports this package but `experiments`.
 """
 
 import importlib
@@ -47,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(f"error: {unknown_name('command', name, COMMANDS)}", file=sys.stderr)
         sys.exit(2)
     sys.argv = [f"jaxcnn {name}", *words[1:]]
-    importlib.import_module(f"jaxcnn.cli.{name.replace('-', '_')}").run()
+    importlib.import_module(f"jaxcnn.cli.commands.{name.replace('-', '_')}").run()
     sys.exit(0)
 
 

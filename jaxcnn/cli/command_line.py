@@ -233,7 +233,7 @@ def in_flags(message: str, known: Sequence[str] | None = None) -> str:
 
 
 def run(
-    main: Callable[[list[str]], Any],
+    main: Callable[..., Any],
     doc: str | None,
     *,
     common: Sequence[str] = (),
@@ -246,10 +246,10 @@ def run(
     A ValueError or an OSError of `main` is a mistake that its user can mend, see `refuse`.
 
     Args:
-      main: takes the words of the command line that are no flags, the program's name first.
+      main: takes nothing, or where it takes words those of the command line that are no flags.
       doc: what the program does, with examples: the head of its help.
       common: names of the flags that --help shows.
-      takes_words: whether words may stand beside the flags.
+      takes_words: whether words may stand beside the flags; `main` takes them.
       answers: whether standard output is for answers alone; what the library logs then goes to
         standard error.
       **options: those of `help_formatter.show`.
@@ -270,11 +270,14 @@ def run(
         sys.exit(_INTERRUPTED_STATUS)
 
 
-def _run_main(main: Callable[[list[str]], Any], takes_words: bool, words: list[str]) -> None:
+def _run_main(main: Callable[..., Any], takes_words: bool, words: list[str]) -> None:
     try:
-        if len(words) > 1 and not takes_words:
+        if takes_words:
+            main(words[1:])
+        elif len(words) > 1:
             raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
-        main(words)
+        else:
+            main()
     except BrokenPipeError:  # an OSError, but no mistake: `run` ends quietly
         raise
     except (ValueError, OSError) as mistake:

@@ -9,8 +9,8 @@ from jaxcnn.runs.classifier import Classifier
 
 logger = logging.getLogger(__name__)
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run, or its checkpoints/best alone.")
-_MODEL = flags.DEFINE_string(
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run, or its checkpoints/best alone.")
+MODEL = flags.DEFINE_string(
     "model",
     None,
     "with --pretrained or --weights: name of the network; efficientnet_lite0 if none is given.",
@@ -23,16 +23,6 @@ _WEIGHTS = flags.DEFINE_string(
 )
 help_formatter.group("network", "workdir", "pretrained", "model", "weights")
 NAMES = ("workdir", "pretrained", "model", "weights")
-
-
-def workdir() -> str | None:
-    """Give the run's folder, None where published weights are asked for."""
-    return _WORKDIR.value
-
-
-def model_name() -> str | None:
-    """Give the name of the network that was asked for, None for the default."""
-    return _MODEL.value
 
 
 def load_classifier() -> Classifier:
@@ -51,15 +41,15 @@ def load_classifier() -> Classifier:
 
 def _load() -> Classifier:
     asks_for_weights = _PRETRAINED.value or _WEIGHTS.value is not None
-    if _WORKDIR.value and asks_for_weights:
+    if WORKDIR.value and asks_for_weights:
         raise ValueError("--workdir and published weights exclude each other; give one.")
     if asks_for_weights:
-        return Classifier.from_pretrained(_WEIGHTS.value, model=_MODEL.value)
-    if _WORKDIR.value and _MODEL.value:
+        return Classifier.from_pretrained(_WEIGHTS.value, model=MODEL.value)
+    if WORKDIR.value and MODEL.value:
         raise ValueError("--model goes with --pretrained or --weights; a run knows its network.")
-    if not _WORKDIR.value:
+    if not WORKDIR.value:
         raise ValueError(
             "which network? Give --workdir, the folder of a run, or --pretrained for ImageNet's "
             "classes."
         )
-    return Classifier.load(_WORKDIR.value)
+    return Classifier.load(WORKDIR.value)

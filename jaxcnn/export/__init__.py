@@ -1,6 +1,8 @@
 """Export a classifier: programs that need nothing of this package, a script, a model card.
 
-`export_classifier` writes all of it; `to_stablehlo` gives the program alone.
+- `exporting`: `export_classifier` writes all of it; `folder`: where it goes, whole or not at all.
+- `program`: the program by StableHLO; `onnx_program`: by ONNX; `standalone`: the script.
+- `card`: the model card, from `facts` of the run, by `markdown`.
 """
 
 from jaxcnn.export.exporting import FORMATS, check_formats, export_classifier

@@ -66,7 +66,7 @@ def to_onnx(classifier: Classifier) -> bytes:
         with stock_ops():
             return _convert(classifier, _pool_two_dimensions)
     except ExportError as error:
-        logger.info(f"{error} Once more, with pooling as slices.")
+        logger.info(f"converting again, with pooling as slices: {error.__cause__!r}")
     with stock_ops(), windows_as_slices():
         return _convert(classifier, lambda graph: None)
 

@@ -46,38 +46,30 @@ class IndexReport:
     troubles: list[Trouble] = dataclasses.field(default_factory=list)  # MAX_TROUBLES_TOLD of them
 
 
+@dataclasses.dataclass
 class FolderIndexer:
     """One run over folders: the batch under way, and what was met.
 
-    Args:
+    Attributes:
       writer: the open index; it holds labels by this network, or none.
       labeller: the network.
       num_workers: threads that read and decode.
       on_photo: called once for each photo or trouble, when it is done with.
       should_stop: asked between photos; what is done then is kept.
-
-    Attributes:
       report: what became of the photos so far.
     """
 
-    def __init__(
-        self,
-        writer: IndexWriter,
-        labeller: "Labeller",
-        *,
-        num_workers: int,
-        on_photo: Callable[[], object],
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self.report = IndexReport()
-        self._writer, self._labeller = writer, labeller
-        self._num_workers = num_workers
-        self._on_photo, self._should_stop = on_photo, should_stop
-        self._walked: Seen = set()
-        self._batch: list[ReadPhoto] = []
-        self._num_notes = 0
-        self._met: set[int] = set()  # ids of photos whose file is as the index has it
-        self._troubled: set[bytes] = set()
+    writer: IndexWriter
+    labeller: "Labeller"
+    num_workers: int
+    on_photo: Callable[[], object]
+    should_stop: Callable[[], bool]
+    report: IndexReport = dataclasses.field(default_factory=IndexReport)
+    _walked: Seen = dataclasses.field(default_factory=set)
+    _batch: list[ReadPhoto] = dataclasses.field(default_factory=list)
+    _num_notes: int = 0
+    _met: set[int] = dataclasses.field(default_factory=set)  # photos that are as the index has them
+    _troubled: set[bytes] = dataclasses.field(default_factory=set)
 
     def index_folder(self, folder: bytes, *, forget_missing: bool) -> None:
         """Bring the index up to date with a folder.
@@ -86,127 +78,127 @@ class FolderIndexer:
           folder: absolute path.
           forget_missing: forget all that is gone, however many they are.
         """
-        self._writer.add_folder(folder)
+        self.writer.add_folder(folder)
         self._label_new(folder)
-        self.report.interrupted = self._should_stop()
+        self.report.interrupted = self.should_stop()
         if not self.report.interrupted:
             self._sort_out_missing(folder, forget_all=forget_missing)
-        self._writer.commit()
+        self.writer.commit()
 
     def _label_new(self, folder: bytes) -> None:
-        preprocess, is_known = self._labeller.preprocess, self._writer.find_content
+        preprocess, is_known = self.labeller.preprocess, self.writer.find_content
         photos = in_order_ahead(
             lambda file: read_photo(file, preprocess, is_known),
             self._news(folder),
-            num_workers=self._num_workers,
-            num_ahead=_BATCHES_AHEAD * self._labeller.batch_size,
+            num_workers=self.num_workers,
+            num_ahead=_BATCHES_AHEAD * self.labeller.batch_size,
         )
         with contextlib.closing(photos):
             for photo in photos:
                 self._take(photo)
-                if self._should_stop():
+                if self.should_stop():
                     break
         self._flush()
 
     def _sort_out_missing(self, folder: bytes, *, forget_all: bool) -> None:
         """Forget the photos of a folder that are gone, unless they are too many."""
-        rows = self._writer.rows_below(folder)
+        rows = self.writer.rows_below(folder)
         missing = [row for row in rows if row.photo_id not in self._met and _is_gone(row.path)]
         forget_none = not forget_all and 2 * len(missing) > len(rows)
         for row in missing:
             if forget_none or (not forget_all and _may_be_unmounted(row.path)):
                 self.report.missing += 1
             else:
-                self._writer.forget(row.path)
+                self.writer.forget(row.path)
                 self.report.removed += 1
                 self._noted()
-        for path in self._writer.troubles_below(folder):
+        for path in self.writer.troubles_below(folder):
             if path not in self._troubled:
-                self._writer.forget_trouble(path)
+                self.writer.forget_trouble(path)
 
     def _news(self, folder: bytes) -> Iterator[PhotoFile]:
         """Find the files that have to be read."""
         for found in walk(folder, self._walked):
-            if self._should_stop():
+            if self.should_stop():
                 return
             if isinstance(found, Trouble):
                 self._note_trouble(found)
-            elif reason := self._writer.find_trouble(found):
+            elif reason := self.writer.find_trouble(found):
                 self._note_trouble(Trouble(found.path, reason, *found[1:]))
             elif not self._is_unchanged(found):
                 yield found
 
     def _is_unchanged(self, file: PhotoFile) -> bool:
-        row = self._writer.find_path(file.path)
+        row = self.writer.find_path(file.path)
         if row is None or row[1:] != file:
             return False
         self._met.add(row.photo_id)
         self.report.unchanged += 1
-        self._on_photo()
+        self.on_photo()
         return True
 
     def _take(self, photo: ReadPhoto) -> None:
         """Note what needs no label, and gather the rest for the network."""
         if not photo.error and photo.pixels is None:
-            known = self._writer.find_content(photo.content)
+            known = self.writer.find_content(photo.content)
             if known:
                 self._take_known(photo, known)
                 return
             # Since it was read, what it is a copy of has become another photo.
-            photo = read_photo(photo.file, self._labeller.preprocess)
+            photo = read_photo(photo.file, self.labeller.preprocess)
         if photo.error and photo.content:
-            self._writer.forget(photo.file.path)
+            self.writer.forget(photo.file.path)
             self._note_trouble(Trouble(photo.file.path, photo.error, *photo.file[1:]))
             return
         if photo.error:  # not even read: another time it may be, and labels stay
             self._note_trouble(Trouble(photo.file.path, photo.error))
             return
         self._batch.append(photo)
-        if len(self._batch) == self._labeller.batch_size:
+        if len(self._batch) == self.labeller.batch_size:
             self._flush()
 
     def _take_known(self, photo: ReadPhoto, known: list[Row]) -> None:
         own = [row for row in known if row.path == photo.file.path]
         gone = [row for row in known if _is_gone(row.path)]
         if own:
-            self._writer.copy(photo, own[0])  # touched, and the same
+            self.writer.copy(photo, own[0])  # touched, and the same
             self.report.unchanged += 1
             self._met.add(own[0].photo_id)
         elif gone:
-            self._writer.move(photo, gone[0])
+            self.writer.move(photo, gone[0])
             self.report.moved += 1
             self._met.add(gone[0].photo_id)
         else:
             self._count(photo)
-            self._writer.copy(photo, known[0])
+            self.writer.copy(photo, known[0])
             self.report.copied += 1
         self._noted()
-        self._on_photo()
+        self.on_photo()
 
     def _note_trouble(self, trouble: Trouble) -> None:
         self._troubled.add(trouble.path)
         self.report.unreadable += 1
         if len(self.report.troubles) < MAX_TROUBLES_TOLD:
             self.report.troubles.append(trouble)
-        self._writer.note_trouble(trouble)
+        self.writer.note_trouble(trouble)
         self._noted()
-        self._on_photo()
+        self.on_photo()
 
     def _flush(self) -> None:
         """Label the batch under way, and make lasting all that was written."""
         if self._batch:
             pixels = np.stack([photo.pixels for photo in self._batch if photo.pixels is not None])
-            for photo, *answer in zip(self._batch, *self._labeller.label(pixels), strict=True):
+            for photo, *answer in zip(self._batch, *self.labeller.label(pixels), strict=True):
                 self._count(photo)
-                self._writer.put(photo, *answer)
-        self._writer.commit()
+                self.writer.put(photo, *answer)
+        self.writer.commit()
         self._num_notes = 0
         for _ in self._batch:
-            self._on_photo()
+            self.on_photo()
         self._batch.clear()
 
     def _count(self, photo: ReadPhoto) -> None:
-        if self._writer.find_path(photo.file.path):
+        if self.writer.find_path(photo.file.path):
             self.report.changed += 1
         else:
             self.report.added += 1
@@ -214,7 +206,7 @@ class FolderIndexer:
     def _noted(self) -> None:
         self._num_notes += 1
         if self._num_notes >= _COMMIT_EVERY:
-            self._writer.commit()
+            self.writer.commit()
             self._num_notes = 0
 
 

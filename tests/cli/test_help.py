@@ -81,7 +81,7 @@ def test_a_reader_that_leaves_and_an_interrupt_end_quietly(tmp_path):
         script = tmp_path / "ends.py"
         script.write_text(
             "from jaxcnn.cli import command_line\n"
-            "def main(words):\n"
+            "def main():\n"
             f"    raise {error}\n"
             "command_line.run(main, '')\n"
         )

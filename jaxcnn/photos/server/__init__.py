@@ -1,7 +1,10 @@
 """A small web server for an index of photos, for one user on one machine.
 
-`app.create_app` makes the application, `serving.make_server` binds it to loopback, `gallery` writes
-results to a file that needs neither.
+- `app`: the application, `create_app`; `guards`: what it refuses; `serving`: binds it to loopback.
+- `query`: what an address asks for; `answers`, `advice`: what the page says to it.
+- `library`: results, pictures and dropped photos, cached; `safe_files`: opens indexed photos alone.
+- `explain`, `overlay`: where the network looked, drawn over a photo.
+- `gallery`: results in one file that needs no server.
 """
 
 from typing import TYPE_CHECKING

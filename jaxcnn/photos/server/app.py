@@ -75,13 +75,6 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
     @app.get("/")
     def page() -> str:
         query = _query()
-        facts = answer_page(library, query)
-        if likeness := facts["likeness"]:
-            facts["likeness"] = {
-                "name": likeness.name,
-                "top": likeness.top,
-                "picture": embed_picture(likeness.thumbnail, alt="").source,
-            }
         return render_page(
             "gallery.html.jinja",
             package=_PACKAGE,
@@ -92,7 +85,7 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
             probabilities=_probability_choices(query),
             max_words=MAX_WORDS,
             max_upload_bytes=max_upload_bytes,
-            **facts,
+            **answer_page(library, query),
         )
 
     @app.get("/static/base.css")  # the one file that the page has in common with a run's page

@@ -12,7 +12,6 @@ from jaxcnn.interpret.class_activation import evidence_maps
 from jaxcnn.photos.server.overlay import view_share
 from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.types import PyTree
 
 # (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
@@ -40,23 +39,19 @@ def make_explain(classifier: Classifier) -> Explain:
 
     def explain(data: bytes, class_id: int) -> tuple[np.ndarray, tuple[float, float]]:
         image = classifier.preprocess(data)
-        share = _central_share(data, config)
+        # Where the photo is cropped its shape does not matter.
+        is_cropped = config.data.resize_mode == "crop"
+        height, width = (1, 1) if is_cropped else decode_image(data).shape[:2]
+        share = view_share(
+            width,
+            height,
+            stored_size_px=config.data.stored_size_px,
+            image_size_px=config.data.image_size_px,
+            resize_mode=config.data.resize_mode,
+        )
         chosen = jnp.asarray(class_id, jnp.int32)
         with lock:
             maps = [np.asarray(compiled(v, image, chosen)) for v in classifier.members]
         return np.mean(maps, axis=0), share
 
     return explain
-
-
-def _central_share(data: bytes, config: TrainConfig) -> tuple[float, float]:
-    height = width = 1
-    if config.data.resize_mode != "crop":  # then the photo's shape does not matter
-        height, width = decode_image(data).shape[:2]
-    return view_share(
-        width,
-        height,
-        stored_size_px=config.data.stored_size_px,
-        image_size_px=config.data.image_size_px,
-        resize_mode=config.data.resize_mode,
-    )

@@ -20,6 +20,7 @@ from jaxcnn.photos.server.explain import Explain
 from jaxcnn.photos.server.overlay import Overlay, draw_overlay
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
+from jaxcnn.runs.report.embedding import embed_picture
 
 _MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
 _THUMBNAIL_PX = 256
@@ -57,6 +58,11 @@ class Likeness(NamedTuple):
     vector: np.ndarray  # (D,) float32
     thumbnail: bytes  # JPEG
     top: tuple[tuple[str, float], ...]  # most probable classes
+
+    @property
+    def picture(self) -> str:
+        """The thumbnail as a data URI."""
+        return embed_picture(self.thumbnail, alt="").source
 
 
 class Original(NamedTuple):

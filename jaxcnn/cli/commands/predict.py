@@ -50,9 +50,9 @@ def main(words: list[str]) -> None:
     if _LIST_WEIGHTS.value:
         _list_weights()
         return
-    if len(words) < 2:
+    if not words:
         raise ValueError("no photo to label: name files or folders after the flags.")
-    paths = list(find_photos(words[1:]))
+    paths = list(find_photos(words))
     for output in filter(None, (_CSV.value, _JSON.value)):
         command_line.check_folder_of(output)
     classifier = network_flags.load_classifier()
@@ -67,7 +67,7 @@ def main(words: list[str]) -> None:
 
 
 def _list_weights() -> None:
-    model = network_flags.model_name()
+    model = network_flags.MODEL.value
     if model is not None:
         pretrained.default_weights(model)  # refuses a network without any
     print(pretrained.format_table(pretrained.list_weights(model)))

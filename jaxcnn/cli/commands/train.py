@@ -155,7 +155,7 @@ def resolved_defaults(program: Program) -> dict[str, Any]:
         return {}
 
 
-def _main(program: Program, words: list[str]) -> None:
+def _main(program: Program) -> None:
     given = flags.FLAGS
     try:
         if given.mode not in _MODES:
@@ -163,7 +163,7 @@ def _main(program: Program, words: list[str]) -> None:
         if program.recipe is not None and given.list_recipes:
             print("\n".join(recipes.describe_recipes()))
         elif given.plan:
-            from jaxcnn.cli.plan import show_plan  # not for those who train
+            from jaxcnn.cli.commands.plan import show_plan  # not for those who train
 
             show_plan(read_config(program), prefix="plan_")
         else:

@@ -23,7 +23,7 @@ _RETEST = flags.DEFINE_bool("retest", False, "read the photos and test the netwo
 help_formatter.group("report", "workdir", "retest")
 
 
-def main(words: list[str]) -> None:
+def main() -> None:
     """Write the page of the run that the flags name."""
     started = time.perf_counter()
     if not _WORKDIR.value:

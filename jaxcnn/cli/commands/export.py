@@ -36,17 +36,17 @@ help_formatter.group("export", *_NAMES)
 
 def main(words: list[str]) -> None:
     """Export the network that the flags name."""
-    if len(words) > 1:
-        raise ValueError(f"{words[1]!r} is no flag; the run is named by --workdir.")
+    if words:
+        raise ValueError(f"{words[0]!r} is no flag; the run is named by --workdir.")
     export.check_formats(_FORMAT.value)
-    if _OUT.value or network_flags.workdir():
+    if _OUT.value or network_flags.WORKDIR.value:
         export.check_free(_out(), overwrite=_OVERWRITE.value)
     classifier = network_flags.load_classifier()
     export.export_classifier(
         classifier,
         _out(classifier),
         formats=_FORMAT.value,
-        workdir=network_flags.workdir(),
+        workdir=network_flags.WORKDIR.value,
         title=_TITLE.value,
         overwrite=_OVERWRITE.value,
     )
@@ -56,7 +56,7 @@ def main(words: list[str]) -> None:
 def _out(classifier: Classifier | None = None) -> Path:
     if _OUT.value:
         return Path(_OUT.value)
-    if workdir := network_flags.workdir():
+    if workdir := network_flags.WORKDIR.value:
         return Path(workdir) / "export"
     assert classifier is not None  # published weights have their name from it
     network = classifier.config.network

@@ -20,7 +20,7 @@ import numpy as np
 from absl import flags
 
 from jaxcnn.cli import command_line, help_formatter, network_flags
-from jaxcnn.cli.predict import find_photos
+from jaxcnn.cli.commands.predict import find_photos
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.host.names import unknown_name
@@ -56,7 +56,7 @@ help_formatter.group("pictures", *_NAMES)
 
 def main(words: list[str]) -> None:
     """Look at the photos that the command line names, and at the run's data."""
-    paths = list(find_photos(words[1:]))
+    paths = list(find_photos(words))
     _check(paths)
     classifier = network_flags.load_classifier()
     made = _look(classifier, paths, _folder())
@@ -65,7 +65,7 @@ def main(words: list[str]) -> None:
 
 def _check(paths: list[Path]) -> None:
     """Refuse what cannot be done, before anything is loaded."""
-    if not paths and (network_flags.workdir() is None or not _DATA.value):
+    if not paths and (network_flags.WORKDIR.value is None or not _DATA.value):
         raise ValueError("no photo to look at: name files or folders after the flags.")
     if len(paths) > MAX_PHOTOS:
         raise ValueError(f"{len(paths)} photos are too many for one picture; at most {MAX_PHOTOS}.")
@@ -74,7 +74,7 @@ def _check(paths: list[Path]) -> None:
 
 
 def _folder() -> Path:
-    workdir = network_flags.workdir()
+    workdir = network_flags.WORKDIR.value
     folder = Path(_OUT.value) if _OUT.value else Path(workdir or "") / "look_inside"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -114,7 +114,7 @@ def _read(classifier: Classifier, path: Path) -> np.ndarray:
 
 def _load_data(has_photos: bool) -> ImageSplits | None:
     """Load the run's data; None without a run, or where they are gone and there are photos."""
-    workdir = network_flags.workdir()
+    workdir = network_flags.WORKDIR.value
     if workdir is None or not _DATA.value:
         return None
     try:

@@ -48,7 +48,7 @@ _NAMES = ("workdir", "score", "weights", "gradients", "count", "csv")
 help_formatter.group("ranking", *_NAMES)
 
 
-def main(words: list[str]) -> None:
+def main() -> None:
     """Rank the training photos of the run that the flags name."""
     if not _WORKDIR.value:
         raise ValueError("--workdir is missing: give the folder of a run.")

@@ -22,6 +22,7 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -99,17 +100,20 @@ help_formatter.group("serve", "port")
 
 def main(words: list[str]) -> None:
     """Do what the first word says."""
+    commands: Mapping[str, Callable[..., int | None]]
     commands = {"index": _index, "search": _search, "serve": _serve, "about": _about}
     # Pillow warns of oddities in photos that it reads well enough.
     warnings.filterwarnings("ignore", module="PIL")
-    if len(words) < 2:
+    if not words:
         raise ValueError(f"say what to do: {', '.join(commands)} (--help tells more).")
-    name, more = words[1], words[2:]
+    name, *more = words
     if name not in commands:
         raise unknown_name("command", name, commands)
-    if more and name in ("serve", "about"):
+    if name in ("index", "search"):
+        sys.exit(commands[name](more))
+    if more:
         raise ValueError(f"unexpected words {' '.join(more)!r} after {name}.")
-    sys.exit(commands[name](more))
+    commands[name]()
 
 
 def _index_path() -> Path:
@@ -203,16 +207,12 @@ def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
     return labeller.label(labeller.preprocess(data)[None])[1][0]
 
 
-def _serve(words: list[str]) -> int:
-    del words
+def _serve() -> None:
     photo_server.serve(_index_path(), _PORT.value)
-    return 0
 
 
-def _about(words: list[str]) -> int:
-    del words
+def _about() -> None:
     print("\n".join(listing.about_lines(PhotoIndex(_index_path()))))
-    return 0
 
 
 def run() -> None:

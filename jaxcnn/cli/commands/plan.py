@@ -11,7 +11,8 @@ import functools
 import jax
 from absl import flags
 
-from jaxcnn.cli import command_line, train
+from jaxcnn.cli import command_line
+from jaxcnn.cli.commands import train
 from jaxcnn.host.text import in_columns
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.planning.plan import Estimate, Plan, find_size, make_plan
@@ -123,7 +124,7 @@ def run() -> None:
     common = (*train.COMMON, *train.PLAN_FLAGS[""], "mesh")
     defaults = functools.partial(train.resolved_defaults, program)
     command_line.run(
-        lambda words: show_plan(train.read_config(program)),
+        lambda: show_plan(train.read_config(program)),
         program.doc,
         common=common,
         defaults=defaults,
