@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 
+from jaxcnn.host.extras import MissingExtraError
+
 # What the parsers below us raise on bytes that make no sense. RuntimeError covers recursion, h5py
 # and encrypted zips; a Warning is raised only where warnings are errors.
 MALFORMED = (
@@ -50,7 +52,7 @@ def reading(path: Path, format_name: str) -> Iterator[None]:
     """
     try:
         yield
-    except WeightsFileError:
+    except (WeightsFileError, MissingExtraError):
         raise
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise WeightsFileError(f"{path}: cannot be opened ({error.strerror}).") from error
