@@ -49,7 +49,7 @@ def keep_compiled_programs(folder: Path | str | None = None) -> Path:
       OSError: if the folder cannot be made or written to; nothing is changed then.
     """
     chosen = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    path = Path(chosen or folder or cache_folder() / "compiled" / _machine())
+    path = Path(chosen or folder or cache_folder() / "compiled" / machine())
     if not chosen:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=path):
@@ -67,7 +67,7 @@ def _update_unless_given(option: str, value: float) -> None:
         jax.config.update(option, value)
 
 
-def _machine() -> str:
+def machine() -> str:
     """Digest what programs of the CPU depend on: its kind and what it can do."""
     about = [platform.system(), platform.machine(), platform.processor()]
     with contextlib.suppress(OSError):

@@ -6,6 +6,10 @@ Dropout draws from the RNG collection 'dropout'; BatchNorm keeps its averages in
 The layers that make the logits are named "head"; the others lie under their stage's name, see
 `jaxcnn.models.staged`.
 
+A family of networks is a file. `staged` has what all share, `layers` and `batch_norm` what they are
+made of, `inverted_residual` and `inception_module` what two or more families are made of, `checks`
+the checks of options. `folding` removes BatchNorm, `summarize` counts layers.
+
 Imports `ops` and `host`.
 """
 

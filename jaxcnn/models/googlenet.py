@@ -55,10 +55,9 @@ class GoogLeNetAuxiliary(AuxiliaryHead, kw_only=True):
     def __call__(self, x: jax.Array, *, train: bool) -> None:
         """Sow logits computed from (B, H, W, C)."""
         x = adaptive_avg_pool(x, 4)
-        x = layers.ConvBlock(
+        x = layers.conv_bn(
             width=128,
             kernel_size=1,
-            use_batch_norm=True,
             bn=self.bn,
             kernel_init=_INIT,
             dtype=self.dtype,
@@ -110,7 +109,7 @@ class GoogLeNet(InceptionNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List the stem's two stages and those of inception modules."""
-        make_branch = partial(Branch, kernel_init=_INIT, bn=self.bn, dtype=self.dtype)
+        make_branch = partial(Branch, conv_bn=partial(self.conv_bn, kernel_init=_INIT))
         stem_1 = make_branch(parts=(Conv(64, 7, 2),), name="stem_1")
         stem_2 = make_branch(parts=(_halve, Conv(64), Conv(192, 3)), name="stem_2")
         return [

@@ -42,15 +42,11 @@ class Branch(nn.Module, kw_only=True):
 
     Attributes:
       parts: the convolutions and poolings in order.
-      kernel_init: initial kernels; by default as suits the activation.
-      bn: the constants of BatchNorm.
-      dtype: of the computation; parameters are float32.
+      conv_bn: makes a convolution with BatchNorm, `layers.ConvBlock` with its options set.
     """
 
     parts: BranchParts
-    kernel_init: nn.initializers.Initializer | None = None
-    bn: layers.BatchNorm = layers.BatchNorm()
-    dtype: Any = jnp.float32
+    conv_bn: Callable[..., layers.ConvBlock] = layers.conv_bn
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -62,23 +58,12 @@ class Branch(nn.Module, kw_only=True):
                 continue
             number += 1
             if isinstance(part, Fork):
-                a = self._conv(part.a, f"conv_{number}a")(x, train=train)
-                b = self._conv(part.b, f"conv_{number}b")(x, train=train)
+                a = self.conv_bn(**part.a._asdict(), name=f"conv_{number}a")(x, train=train)
+                b = self.conv_bn(**part.b._asdict(), name=f"conv_{number}b")(x, train=train)
                 x = jnp.concatenate([a, b], axis=-1)
             else:
-                x = self._conv(part, f"conv_{number}")(x, train=train)
+                x = self.conv_bn(**part._asdict(), name=f"conv_{number}")(x, train=train)
         return x
-
-    @nn.nowrap
-    def _conv(self, conv: Conv, name: str) -> layers.ConvBlock:
-        return layers.ConvBlock(
-            **conv._asdict(),
-            use_batch_norm=True,
-            bn=self.bn,
-            kernel_init=self.kernel_init,
-            dtype=self.dtype,
-            name=name,
-        )
 
 
 class InceptionModule(nn.Module, kw_only=True):

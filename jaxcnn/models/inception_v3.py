@@ -90,7 +90,7 @@ class InceptionV3Auxiliary(AuxiliaryHead, kw_only=True):
                 f"inception_v3's auxiliary head sees a feature map of {height}x{width}, but needs "
                 "17x17; use images of at least 299 px a side or auxiliary_heads=False."
             )
-        conv = partial(layers.ConvBlock, use_batch_norm=True, bn=self.bn, dtype=self.dtype)
+        conv = partial(layers.conv_bn, bn=self.bn, dtype=self.dtype)
         reduce = conv(width=128, kernel_size=1, kernel_init=_INIT, name="conv_1")
         narrow = nn.initializers.truncated_normal(0.01)
         see_all = conv(width=768, kernel_size=5, padding="valid", kernel_init=narrow, name="conv_2")
@@ -136,7 +136,7 @@ class InceptionV3(InceptionNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List the stem's two stages and those of inception modules."""
-        make_branch = partial(Branch, kernel_init=_INIT, bn=self.bn, dtype=self.dtype)
+        make_branch = partial(Branch, conv_bn=partial(self.conv_bn, kernel_init=_INIT))
         modules = stage_modules(self.count_include_pad)
         heads = self.make_auxiliary_heads(InceptionV3Auxiliary, "e")
 

@@ -72,9 +72,7 @@ class InvertedResidual(nn.Module, kw_only=True):
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', width)."""
         block, x = self.block, inputs
-        convolution = functools.partial(
-            layers.ConvBlock, use_batch_norm=True, bn=self.bn, dtype=self.dtype
-        )
+        convolution = functools.partial(layers.conv_bn, bn=self.bn, dtype=self.dtype)
         pointwise = functools.partial(convolution, kernel_size=1, kernel_init=self.kernel_init)
         if block.hidden_width != x.shape[-1]:
             expand = pointwise(width=block.hidden_width, activation=block.activation, name="expand")
@@ -193,9 +191,7 @@ class MobileNetwork(StagedNetwork, kw_only=True):
             "kernel_init": kernel_init,
             "dtype": self.dtype,
         }
-        convolution = functools.partial(
-            layers.ConvBlock, activation=activation, use_batch_norm=True, **options
-        )
+        convolution = functools.partial(layers.conv_bn, activation=activation, **options)
         make_block = functools.partial(InvertedResidual, depthwise_init=depthwise_init, **options)
         stride = 2
         stem = convolution(width=stem_width, strides=stride, name="stem")

@@ -1,5 +1,6 @@
 """The layers that networks share."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -132,6 +133,9 @@ class ConvBlock(nn.Module, kw_only=True):
                 scale_init=scale_init,
             )
         return ACTIVATIONS[self.activation](x)
+
+
+conv_bn = functools.partial(ConvBlock, use_batch_norm=True)
 
 
 def conv_padding(

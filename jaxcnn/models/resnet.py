@@ -17,7 +17,10 @@ STEMS = {"photo": 2, "small": 1}  # strides
 SHORTCUTS = ("projection", "padding")
 # "We initialize the weights as in [13]", He et al. 2015, by the number of outputs as in the code
 # that goes with the weights.
-_KERNEL_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+_CONV_OPTIONS: dict[str, Any] = {
+    "padding": "symmetric",
+    "kernel_init": nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
+}
 _pool = functools.partial(layers.max_pool_like_torch, size=3, stride=2, padding=1)
 
 
@@ -32,8 +35,7 @@ class ResidualBlock(nn.Module, kw_only=True):
       shortcut: how the input is brought to the shape of the result, see `ResNet`.
       drop_path_rate: probability that the convolutions' result is dropped in training.
       zero_init: whether the last BatchNorm's scale starts at zero.
-      bn: the constants of BatchNorm.
-      dtype: of the computation; parameters are float32.
+      conv_bn: makes a convolution with BatchNorm, `layers.ConvBlock` with its options set.
 
     Source: He et al. 2015, arXiv:1512.03385, figures 2 and 5.
     """
@@ -44,8 +46,7 @@ class ResidualBlock(nn.Module, kw_only=True):
     shortcut: str = "projection"
     drop_path_rate: float = 0.0
     zero_init: bool = True
-    bn: layers.BatchNorm = layers.BatchNorm()
-    dtype: Any = jnp.float32
+    conv_bn: Callable[..., layers.ConvBlock] = functools.partial(layers.conv_bn, **_CONV_OPTIONS)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -58,8 +59,7 @@ class ResidualBlock(nn.Module, kw_only=True):
 
     @nn.nowrap
     def _convolutions(self) -> list[layers.ConvBlock]:
-        conv = functools.partial(_convolution, bn=self.bn, dtype=self.dtype)
-        width = self.width
+        conv, width = self.conv_bn, self.width
         last = functools.partial(conv, activation="linear", zero_init_scale=self.zero_init)
         if self.kind == "basic":
             return [
@@ -79,9 +79,7 @@ class ResidualBlock(nn.Module, kw_only=True):
             return x
         if self.shortcut == "padding":
             return _subsample_and_pad(x, self.strides, num_channels)
-        projection = _convolution(
-            bn=self.bn,
-            dtype=self.dtype,
+        projection = self.conv_bn(
             width=num_channels,
             kernel_size=1,
             strides=self.strides,
@@ -164,13 +162,12 @@ class ResNet(StagedNetwork, kw_only=True):
     @nn.nowrap
     def _stem(self) -> layers.ConvBlock:
         is_for_photos = self.stem == "photo"
-        return _convolution(
+        return self.conv_bn(
             width=self.widths[0],
             kernel_size=7 if is_for_photos else 3,
-            strides=2 if is_for_photos else 1,
-            bn=self.bn,
-            dtype=self.dtype,
+            strides=STEMS[self.stem],
             name="stem",
+            **_CONV_OPTIONS,
         )
 
     @nn.nowrap
@@ -183,8 +180,7 @@ class ResNet(StagedNetwork, kw_only=True):
             width=self.widths[index],
             shortcut=self.shortcut,
             zero_init=self.zero_init_residual,
-            bn=self.bn,
-            dtype=self.dtype,
+            conv_bn=functools.partial(self.conv_bn, **_CONV_OPTIONS),
         )
         blocks = tuple(
             functools.partial(
@@ -196,12 +192,6 @@ class ResNet(StagedNetwork, kw_only=True):
             for number, rate in enumerate(drop_path_rates.tolist(), start=1)
         )
         return layers.InTurn(make_layers=blocks, name=f"stage_{index + 1}")
-
-
-def _convolution(**options: Any) -> layers.ConvBlock:
-    return layers.ConvBlock(
-        use_batch_norm=True, padding="symmetric", kernel_init=_KERNEL_INIT, **options
-    )
 
 
 def _subsample_and_pad(x: jax.Array, strides: int, num_channels: int) -> jax.Array:

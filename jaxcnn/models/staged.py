@@ -5,6 +5,7 @@ is frozen, and how logits are made. Each stage's variables lie under its own nam
 "head", so the parameter tree reads like the network.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -111,6 +112,11 @@ class StagedNetwork(nn.Module, kw_only=True):
         return layers.BatchNorm(
             self.bn_momentum, self.bn_epsilon, self.freeze_batch_norm, self.folded_batch_norm
         )
+
+    @property
+    def conv_bn(self) -> Callable[..., layers.ConvBlock]:
+        """Makes a convolution with this network's BatchNorm, in its dtype."""
+        return functools.partial(layers.conv_bn, bn=self.bn, dtype=self.dtype)
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool) -> Any:

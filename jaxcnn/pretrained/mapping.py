@@ -147,28 +147,24 @@ def _source_shape(slot: _Slot, names: Names) -> tuple[int, ...]:
 
 def _check_complete(slots: list[_Slot], names: Names, arrays: Mapping[str, np.ndarray]) -> None:
     wanted = {slot.name: slot for slot in slots if slot.name is not None}
+    there = [(slot, arrays[name]) for name, slot in wanted.items() if name in arrays]
     passed_over = re.compile(f"{names.ignored}|{names.optional}")
-    left_over = [n for n in arrays if n not in wanted and not passed_over.search(n)]
-    missing = [name for name in wanted if name not in arrays]
-    wrong = [
-        f"{name}: expected {_source_shape(slot, names)}, found {arrays[name].shape}"
-        for name, slot in wanted.items()
-        if name in arrays and not _fits(slot, names, arrays[name])
-    ]
-    not_floating = [
-        f"{n}: {arrays[n].dtype}"
-        for n in wanted
-        if n in arrays and not jnp.issubdtype(arrays[n].dtype, jnp.floating)
-    ]
+    found = {
+        "missing": [name for name in wanted if name not in arrays],
+        "left over": [n for n in arrays if n not in wanted and not passed_over.search(n)],
+        "of another shape": [
+            f"{slot.name}: expected {_source_shape(slot, names)}, found {array.shape}"
+            for slot, array in there
+            if not _fits(slot, names, array)
+        ],
+        "not floating": [
+            f"{slot.name}: {array.dtype}"
+            for slot, array in there
+            if not jnp.issubdtype(array.dtype, jnp.floating)
+        ],
+    }
     problems = [
-        f"{len(found)} {what}: {listed(found, most=6)}"
-        for what, found in (
-            ("missing", missing),
-            ("left over", left_over),
-            ("of another shape", wrong),
-            ("not floating", not_floating),
-        )
-        if found
+        f"{len(items)} {what}: {listed(items, most=6)}" for what, items in found.items() if items
     ]
     if problems:
         raise MappingError(f"the arrays are not this network's. {'. '.join(problems)}.")

@@ -21,10 +21,8 @@ _TENSORFLOW = Preprocessing(mean=(0.5,), std=(0.5,))
 
 def row_of_file(digest: str, model: str) -> Weights | None:
     """Recognise a published file by its digest, wherever it lies."""
-    for row in list_weights(model):
-        if len(row.sha256) >= 8 and digest.startswith(row.sha256):
-            return row
-    return None
+    rows = list_weights(model)
+    return next((row for row in rows if row.sha256 and digest.startswith(row.sha256)), None)
 
 
 def guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:

@@ -47,6 +47,27 @@ def dropouts_of(model, images):
     return rates
 
 
+def check_dropout_and_half_precision(model, images):
+    """Train with and without dropout and in bfloat16: one key gives one result, all lie close."""
+    variables = random_variables(model, images)
+
+    @jax.jit
+    def train(seed):
+        return model.apply(variables, images, train=True, rngs={"dropout": jax.random.key(seed)})
+
+    first, same, other = train(0), train(0), train(1)
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+    evaluated = logits_of(model, variables, images)
+    without = model.clone(hidden_dropout_rate=0.0)
+    trained = jax.jit(lambda v: without.apply(v, images, train=True))(variables)
+    np.testing.assert_allclose(trained, evaluated, rtol=1e-5, atol=1e-6)
+    half = logits_of(model.clone(dtype=jnp.bfloat16), variables, images)
+    assert half.dtype == jnp.float32
+    assert (half != evaluated).any()
+    np.testing.assert_allclose(half, evaluated, atol=0.05 * np.abs(evaluated).max())
+
+
 def learn_by_heart(model, images, labels, *, learning_rate, num_steps):
     """Descend the loss on one batch.
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from network_trials import (
+    check_dropout_and_half_precision,
     dropouts_of,
     learn_by_heart,
-    logits_of,
     random_images,
     random_variables,
     shapes_of,
@@ -141,24 +141,7 @@ def test_hidden_layers_may_come_as_convolutions():
 
 def test_dropout_acts_in_training_only_and_half_precision_is_close():
     model = VGG(**TINY | {"hidden_dropout_rate": 0.5})
-    images = random_images(2, 32, 33, 3)
-    variables = random_variables(model, images)
-
-    @jax.jit
-    def train(seed):
-        return model.apply(variables, images, train=True, rngs={"dropout": jax.random.key(seed)})
-
-    first, same, other = train(0), train(0), train(1)
-    np.testing.assert_array_equal(first, same)
-    assert (first != other).any()
-    evaluated = logits_of(model, variables, images)
-    without = model.clone(hidden_dropout_rate=0.0)
-    trained = jax.jit(lambda v: without.apply(v, images, train=True))(variables)
-    np.testing.assert_allclose(trained, evaluated, rtol=1e-5, atol=1e-6)
-    half = logits_of(model.clone(dtype=jnp.bfloat16), variables, images)
-    assert half.dtype == jnp.float32
-    assert (half != evaluated).any()
-    np.testing.assert_allclose(half, evaluated, atol=0.05 * np.abs(evaluated).max())
+    check_dropout_and_half_precision(model, random_images(2, 32, 33, 3))
 
 
 def test_a_batch_is_learnt_by_heart():

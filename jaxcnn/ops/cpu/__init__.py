@@ -1,1 +1,5 @@
-"""How the CPU computes the operations."""
+"""How the CPU computes the operations.
+
+`convolution` chooses by kernel between `onednn` (jaxlib's own library), `depthwise`, `pointwise`
+and, for the gradient of a dense kernel, `row_windows`; `pooling` reduces small windows.
+"""

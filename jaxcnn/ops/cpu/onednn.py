@@ -33,7 +33,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -128,7 +127,9 @@ def is_available() -> bool:
         return switch == "1"
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return False
-    kept = cache_folder() / "onednn" / f"jaxlib-{jaxlib.__version__}-{_processor()}.json"
+    from jaxcnn.host.compilation_cache import machine  # which networks can do without
+
+    kept = cache_folder() / "onednn" / f"jaxlib-{jaxlib.__version__}-{machine()}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return bool(json.loads(kept.read_text())["works"])
     works = _try_in_another_process()
@@ -138,15 +139,6 @@ def is_available() -> bool:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_json(kept, {"works": works})
     return works
-
-
-def _processor() -> str:
-    """Name the processor's vector instructions, which oneDNN chooses its code by."""
-    with contextlib.suppress(OSError):
-        flags = set(Path("/proc/cpuinfo").read_text().partition("flags")[2].splitlines()[0].split())
-        known = ("avx", "avx2", "avx512f", "avx512_bf16", "amx_tile")
-        return "+".join(name for name in known if name in flags) or "sse"
-    return "unknown"
 
 
 def _try_in_another_process() -> bool | None:

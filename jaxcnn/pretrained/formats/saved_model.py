@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.host.extras import install
+from jaxcnn.host.extras import require
 from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -39,7 +39,8 @@ def read_saved_model(path: Path) -> dict[str, np.ndarray]:
       objects, where the object graph does not tell); without the optimizer's.
 
     Raises:
-      WeightsFileError: if TensorFlow is not installed, or the checkpoint is absent.
+      MissingExtraError: if TensorFlow is not installed.
+      WeightsFileError: if the checkpoint is absent.
       ValueError: if it is damaged.
     """
     prefix = checkpoint_prefix(path)
@@ -48,7 +49,8 @@ def read_saved_model(path: Path) -> dict[str, np.ndarray]:
             f"{path}: no TensorFlow checkpoint here; expected variables/variables.index, one "
             "*.index file, or the prefix of one."
         )
-    return _read(_tensorflow(path), path, prefix)
+    require("a TensorFlow checkpoint", "tensorflow", extra="tensorflow")
+    return _read(importlib.import_module("tensorflow"), path, prefix)
 
 
 def checkpoint_prefix(path: Path) -> Path | None:
@@ -68,16 +70,6 @@ def checkpoint_prefix(path: Path) -> Path | None:
     if path.suffix == ".index" and path.is_file():
         return path.with_suffix("")
     return path if Path(f"{path}.index").is_file() else None
-
-
-def _tensorflow(path: Path) -> Any:
-    try:
-        return importlib.import_module("tensorflow")
-    except ImportError as error:
-        raise WeightsFileError(
-            f"{path}: a TensorFlow checkpoint, which only TensorFlow reads; run "
-            f"{install('tensorflow')}."
-        ) from error
 
 
 def _read(tensorflow: Any, path: Path, prefix: Path) -> dict[str, np.ndarray]:

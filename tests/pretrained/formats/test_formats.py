@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxcnn.host.extras import MissingExtraError
 from jaxcnn.pretrained.formats import (
     WeightsFileError,
     keras_file,
@@ -82,6 +83,15 @@ def test_every_part_of_a_good_file_is_refused(good_files, tmp_path, name, in_pro
         path.write_bytes(data[:length])
         with pytest.raises(WeightsFileError, match=str(path)):
             read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("net.h5", "h5py"), ("tensors.safetensors", "safetensors")]
+)
+def test_a_package_that_is_not_installed_is_named(good_files, monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=f"needs {package}, which is not installed"):
+        read_weights(good_files[name])
 
 
 def survives(path):

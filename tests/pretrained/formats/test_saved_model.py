@@ -1,5 +1,6 @@
 """TensorFlow checkpoints, through a stand-in for TensorFlow and, where installed, the real one."""
 
+import importlib.machinery
 import importlib.util
 import sys
 import types
@@ -7,6 +8,7 @@ import types
 import numpy as np
 import pytest
 
+from jaxcnn.host.extras import MissingExtraError
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.formats.errors import Budget
 
@@ -64,6 +66,7 @@ def fake(monkeypatch):
             return Reader(arrays)
 
         tensorflow = types.ModuleType("tensorflow")
+        tensorflow.__spec__ = importlib.machinery.ModuleSpec("tensorflow", None)
         tensorflow.train = types.SimpleNamespace(load_checkpoint=load_checkpoint)
         tensorflow.errors = types.SimpleNamespace(OpError=OpError)
         protocol = types.ModuleType("trackable_object_graph_pb2")
@@ -154,7 +157,7 @@ def test_a_damaged_checkpoint_and_absurd_sizes_are_refused(fake, folder, monkeyp
 
 def test_without_tensorflow_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(WeightsFileError, match=r'pip install "jaxcnn\[tensorflow\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "jaxcnn\[tensorflow\]"'):
         read_weights(folder)
 
 
