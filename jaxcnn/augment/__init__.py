@@ -16,7 +16,7 @@ One contract for the whole package:
 
 `policy` makes one function of a line of text such as "standard,erasing=0.25", from the others:
 
-    affine        crop, zoom, flip, turn, shift and slant at random, in one resampling
+    affine        crop, zoom, flip, rotate, translate and shear at random, in one resampling
     resampling    the resampling by a matrix
     crop_flip     crops and flips that copy pixels
     color         brightness, contrast, gamma, saturation, hue, as in tf.image
@@ -35,7 +35,12 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.augment.affine import random_affine as random_affine
+    from jaxcnn.augment.affine import (
+        random_affine as random_affine,
+        random_resized_crop as random_resized_crop,
+        random_rotation as random_rotation,
+        random_translation as random_translation,
+    )
     from jaxcnn.augment.color import (
         adjust_brightness as adjust_brightness,
         adjust_contrast as adjust_contrast,
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
         make_augment as make_augment,
         parse_policy as parse_policy,
     )
+    from jaxcnn.augment.rand_augment import rand_augment as rand_augment
     from jaxcnn.augment.resampling import affine_matrix as affine_matrix, affine_warp as affine_warp
     from jaxcnn.augment.tone import (
         autocontrast as autocontrast,

@@ -106,6 +106,91 @@ def random_affine(
     return affine_warp(image, matrix, size, edge=edge, fill=fill)
 
 
+def random_resized_crop(
+    key: jax.Array,
+    image: jax.Array,
+    *,
+    output_size_px: Size,
+    scale: tuple[float, float] = (0.08, 1.0),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+) -> jax.Array:
+    """Cut a box of random area, shape and place out of an image and resize it.
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating.
+      output_size_px: side of the output, or (height, width), in pixels.
+      scale: least and greatest area of the box, as a fraction of the image's; uniform.
+      aspect: least and greatest width / height of the box, relative to that of the output;
+        log-uniform.
+
+    Returns:
+      (height, width, C), dtype of `image`; bilinear, without antialiasing.
+
+    Raises:
+      ValueError: if `image` is not (H, W, C) floating, or a range is empty or out of bounds.
+
+    Example:
+      >>> random_resized_crop(jax.random.key(0), jnp.zeros((9, 9, 3)), output_size_px=8).shape
+      (8, 8, 3)
+
+    Source: as `random_affine`, whose box it is.
+    """
+    return random_affine(
+        key, image, output_size_px=output_size_px, flip_probability=0.0, scale=scale, aspect=aspect
+    )
+
+
+def random_rotation(
+    key: jax.Array, image: jax.Array, *, max_radians: float, edge: str = "reflect"
+) -> jax.Array:
+    """Turn an image about its centre by an angle uniform in [-max_radians, max_radians].
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating.
+      max_radians: greatest turn either way, in [0, pi].
+      edge: what lies outside the image; see `affine_warp`.
+
+    Returns:
+      (H, W, C), dtype of `image`.
+
+    Raises:
+      ValueError: if `image` is not (H, W, C) floating, or an option is out of bounds.
+
+    Example:
+      >>> random_rotation(jax.random.key(0), jnp.zeros((8, 8, 3)), max_radians=0.25).shape
+      (8, 8, 3)
+    """
+    return random_affine(
+        key, image, flip_probability=0.0, max_rotation_radians=max_radians, edge=edge
+    )
+
+
+def random_translation(
+    key: jax.Array, image: jax.Array, *, max_fraction: float, edge: str = "reflect"
+) -> jax.Array:
+    """Shift an image by fractions of its sides, uniform in [-max_fraction, max_fraction].
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating.
+      max_fraction: greatest shift in each direction as a fraction of that side, in [0, 1].
+      edge: what lies outside the image; see `affine_warp`.
+
+    Returns:
+      (H, W, C), dtype of `image`.
+
+    Raises:
+      ValueError: if `image` is not (H, W, C) floating, or an option is out of bounds.
+
+    Example:
+      >>> random_translation(jax.random.key(0), jnp.zeros((8, 8, 3)), max_fraction=0.1).shape
+      (8, 8, 3)
+    """
+    return random_affine(key, image, flip_probability=0.0, max_translation=max_fraction, edge=edge)
+
+
 def _draw_sides(
     area_draw: jax.Array,
     aspect_draw: jax.Array,

@@ -1,7 +1,7 @@
 """RandAugment: two operations drawn from a list of fourteen, both of one magnitude.
 
-`draw_operations` draws them, `operations_matrix` is what they do to the place of pixels, and
-`change_colors` what they do to their colours.
+`rand_augment` is the whole. `draw_operations` draws them, `operations_matrix` is what they do to
+the place of pixels, and `change_colors` what they do to their colours.
 
 Under `vmap` a choice between operations computes all of them. So those that move pixels are not
 chosen between: each drawn one gives a matrix, and the product of the matrices resamples the image
@@ -28,7 +28,7 @@ from jaxcnn.augment.enhance import (
     enhance_contrast,
     enhance_sharpness,
 )
-from jaxcnn.augment.resampling import composed
+from jaxcnn.augment.resampling import affine_warp, composed
 from jaxcnn.augment.tone import autocontrast, equalize, posterize, solarize
 
 MAX_MAGNITUDE = 10.0
@@ -62,6 +62,31 @@ RAND_AUGMENT_OPERATIONS = (
     *("rotate", "shear_x", "shear_y", "translate_x", "translate_y"),
 )
 _IDENTITY = RAND_AUGMENT_OPERATIONS.index("identity")
+
+
+def rand_augment(key: jax.Array, image: jax.Array, *, magnitude: float = 9.0) -> jax.Array:
+    """Apply two operations of the list, each as likely as the others.
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating in [0, 1], grey or RGB.
+      magnitude: how strong they are, in [0, 10]; see `draw_operations`.
+
+    Returns:
+      (H, W, C), dtype of `image`, in [0, 1].
+
+    Raises:
+      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating, or `magnitude` out of bounds.
+
+    Example:
+      >>> rand_augment(jax.random.key(0), jnp.zeros((8, 8, 3)), magnitude=9.0).shape
+      (8, 8, 3)
+    """
+    check_color_image(image)
+    size = (image.shape[0], image.shape[1])
+    operations, strengths = draw_operations(key, magnitude=magnitude)
+    moved = affine_warp(image, operations_matrix(operations, strengths, size), size)
+    return change_colors(moved, operations, strengths)
 
 
 def draw_operations(key: jax.Array, *, magnitude: float) -> tuple[jax.Array, jax.Array]:

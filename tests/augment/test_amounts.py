@@ -59,8 +59,8 @@ RAMP = jnp.broadcast_to(jnp.arange(9.0)[None, :, None], (9, 9, 1))  # x - 0.5 at
             0.1,
         ),
         (
-            "random_affine",
-            {"max_rotation_radians": 0.3, "flip_probability": 0.0},
+            "random_rotation",
+            {"max_radians": 0.3},
             RAMP,
             lambda x: np.arcsin((x[3, 4, 0] - x[5, 4, 0]) / 2),
             -0.3,
@@ -75,8 +75,8 @@ RAMP = jnp.broadcast_to(jnp.arange(9.0)[None, :, None], (9, 9, 1))  # x - 0.5 at
             0.3,
         ),
         (
-            "random_affine",
-            {"max_translation": 0.2, "flip_probability": 0.0},
+            "random_translation",
+            {"max_fraction": 0.2},
             RAMP,
             lambda x: (4 - x[4, 4, 0]) / 9,
             -0.2,

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from jaxcnn.augment import affine_matrix, affine_warp, make_augment
+from jaxcnn.augment import affine_matrix, affine_warp
 from jaxcnn.augment.rand_augment import (
     RAND_AUGMENT_OPERATIONS,
     change_colors,
     draw_operations,
     operations_matrix,
+    rand_augment,
 )
 
 SIDE = 24
@@ -140,8 +141,7 @@ def test_no_operation_leaves_the_image_bit_for_bit():
 
 def test_stays_in_range():
     keys = jax.random.split(jax.random.key(0), 32)
-    augment = make_augment("rand_augment=10", image_size_px=SIDE)
-    draw = jax.jit(jax.vmap(lambda key: augment(key, IMAGE)))
+    draw = jax.jit(jax.vmap(lambda key: rand_augment(key, IMAGE, magnitude=10.0)))
     images = np.asarray(draw(keys))
     assert images.min() >= 0
     assert images.max() <= 1

@@ -22,7 +22,10 @@ CASES = {
     "random_flip": {},
     "random_gamma": {"max_change": 0.5},
     "random_hue": {"max_delta": 0.3},
+    "random_resized_crop": {"output_size_px": 8, "scale": (0.3, 0.8)},
+    "random_rotation": {"max_radians": 0.5},
     "random_saturation": {"max_change": 0.5},
+    "random_translation": {"max_fraction": 0.4},
 }
 # The same with options that leave nothing to chance.
 NEUTRAL = {
@@ -35,7 +38,10 @@ NEUTRAL = {
     "random_flip": {"probability": 0.0},
     "random_gamma": {"max_change": 0.0},
     "random_hue": {"max_delta": 0.0},
+    "random_resized_crop": {"output_size_px": SIZE, "scale": (1, 1), "aspect": (1, 1)},
+    "random_rotation": {"max_radians": 0.0},
     "random_saturation": {"max_change": 0.0},
+    "random_translation": {"max_fraction": 0.0},
 }
 COLOR_ONLY = {"random_hue", "random_saturation"}
 RANDOM_NAMES = sorted(name for name in augment.__all__ if name.startswith("random_"))
