@@ -7,7 +7,7 @@
     python -m experiments.understanding_cnn --out=lessons --only=pooling,softmax
         makes these two again and leaves the others as they are.
 
-Every figure is cached in lessons/kept/ as it is made: after a kill the same command continues.
+Every figure is cached in lessons/cached/ as it is made: after a kill the same command continues.
 """
 
 import time
@@ -64,7 +64,7 @@ def main() -> None:
     if _WEIGHTS.value not in (None, "none"):
         pretrained.describe(_WEIGHTS.value)  # refuses a name that is unknown
     course = Course(
-        folder / "kept", data_dir=_DATA_DIR.value, weights=_WEIGHTS.value, seed=_SEED.value
+        folder / "cached", data_dir=_DATA_DIR.value, weights=_WEIGHTS.value, seed=_SEED.value
     )
     page = make_page(folder, course, LESSONS, only=_ONLY.value)
     print(f"{page} written in {duration(time.perf_counter() - started)}; open it in a browser")

@@ -27,7 +27,7 @@ def make_page(
     Prints a line for each lesson in two parts: its name, and when it is there, how long it took.
 
     Args:
-      folder: where `index.html` goes; `kept/` beside it holds what need not be made again.
+      folder: where `index.html` goes; `cached/` beside it holds what need not be made again.
       course: the photos and sizes.
       lessons: in the order of the page.
       only: names of lessons to make, whether or not they are there; of the others those are shown

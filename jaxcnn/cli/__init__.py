@@ -22,7 +22,7 @@ COMMANDS = {
     "report": "write the page of a run again",
     "look-inside": "show what a network sees in photos and what it learned of its data",
     "hard-examples": "rank training photos by how likely their label is wrong",
-    "plan": "show what training would cost, on machines that one may rent",
+    "plan": "show what training would cost, on rented machines",
     "export": "write a network as a program that needs nothing of jaxcnn",
 }
 

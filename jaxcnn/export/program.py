@@ -7,7 +7,7 @@ standard operations alone, so that it is the same program on every platform; wha
 on a CPU stays behind.
 
 Decoding and resizing stay outside. `jax.export` could hold a resize of photos of any size, but it
-would be compiled anew for each size, which takes longer than all else, and would not round to 8
+would be compiled again for each size, which takes longer than all else, and would not round to 8
 bits as the resize does that the network was trained behind.
 """
 

@@ -39,10 +39,10 @@ def read_about(folder: Path) -> dict[str, Any]:
         claimed = about.pop("sha256")
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise DamagedError(
-            f"{folder / ABOUT} is damaged ({error}); copy the folder anew."
+            f"{folder / ABOUT} is damaged ({error}); copy the folder again."
         ) from error
     if claimed != sha256_of_values(about):
-        raise DamagedError(f"{folder / ABOUT} was changed or damaged; copy the folder anew.")
+        raise DamagedError(f"{folder / ABOUT} was changed or damaged; copy the folder again.")
     return about
 
 
@@ -58,7 +58,7 @@ def read_file(folder: Path, name: str, about: dict[str, Any]) -> bytes:
     if found != expected:
         raise DamagedError(
             f"{folder / name} is damaged: its SHA-256 is {found}, {ABOUT} says {expected}; copy "
-            "the folder anew."
+            "the folder again."
         )
     return data
 

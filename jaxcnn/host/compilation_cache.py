@@ -31,7 +31,7 @@ _LOCK_SECONDS = 5
 _LOCK, _RUNNING = ".tidy.lock", ".running"
 
 
-def keep_compiled_programs(folder: Path | str | None = None) -> Path:
+def cache_compiled_programs(folder: Path | str | None = None) -> Path:
     """Turn on JAX's persistent compilation cache; to be called before the first array.
 
     A folder that the user chose by `JAX_COMPILATION_CACHE_DIR` is used as it is, whatever `folder`

@@ -1,10 +1,10 @@
-"""What a program does once, before its first array: memory kept, compiled programs kept."""
+"""What a program does once, before its first array: reuse memory, cache compiled programs."""
 
 from pathlib import Path
 
 import jax
 
-from jaxcnn.host.compilation_cache import keep_compiled_programs
+from jaxcnn.host.compilation_cache import cache_compiled_programs
 from jaxcnn.host.memory import reuse_memory as keep_memory
 
 
@@ -33,7 +33,7 @@ def prepare_process(
         jax.config.update("jax_enable_compilation_cache", False)
         return lines
     try:
-        folder = keep_compiled_programs(
+        folder = cache_compiled_programs(
             None if isinstance(compilation_cache, bool) else compilation_cache
         )
     except OSError as error:

@@ -135,10 +135,10 @@ def _forward(
 def _backward(
     epsilon: float,
     activation: Activation,
-    kept: tuple[jax.Array, ...],
+    residuals: tuple[jax.Array, ...],
     gradients: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    images, scale, bias, mean, variance = kept
+    images, scale, bias, mean, variance = residuals
     of_result, of_mean, of_variance = gradients
     wide = _widen(images)
     count = math.prod(images.shape[:-1])

@@ -146,7 +146,7 @@ def _check_channels(images: jax.Array, kernel: jax.Array, groups: int) -> None:
         )
 
 
-# Compiled inside too: outside of `jit` the choice of platform would be traced anew at each call.
+# Compiled inside too: outside of `jit` the choice of platform would be traced again at each call.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 @functools.partial(jax.jit, static_argnums=2)
 def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
@@ -163,9 +163,9 @@ def _conv_forward(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _conv_backward(
-    geometry: Geometry, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+    geometry: Geometry, residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    images, kernel = kept
+    images, kernel = residuals
     of_images: dict[str, Any] = {"geometry": geometry, "image_shape": images.shape[1:]}
     shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
     of_kernel: dict[str, Any] = {"geometry": geometry, "kernel": shape}
@@ -217,10 +217,10 @@ def _rows_forward(
 def _rows_backward(
     size: tuple[int, ...],
     by_onednn: bool,
-    kept: tuple[jax.Array, jax.Array],
+    residuals: tuple[jax.Array, jax.Array],
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    rows, kernel = kept
+    rows, kernel = residuals
     gradient = lax.optimization_barrier(gradient)
     to_rows = functools.partial(pointwise.product_with_transposed, by_onednn=by_onednn)
     to_kernel = functools.partial(pointwise.product_over_rows, by_onednn=by_onednn)

@@ -197,7 +197,7 @@ def _reduce(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
     return _reduce_best(x, windows, kind)
 
 
-# Compiled as one, or a call outside of `jit` would trace and compile both branches anew each time.
+# Compiled as one, or a call outside of `jit` would trace and compile both branches again each time.
 @functools.partial(jax.jit, static_argnames=("windows", "kind"), inline=True)
 def _reduce_best(x: jax.Array, windows: Windows, kind: str) -> jax.Array:
     """Reduce each window in the way that is fastest on the platform the code is lowered for."""

@@ -105,7 +105,7 @@ def report(
         f"they were. Papers' way of counting gives {if_poisson:.1f}, but assumes "
         "that each batch is a Poisson sample, which these are not. It covers the trained "
         "parameters: "
-        "not pictures, training metrics, kept features, or what you chose by trying."
+        "not pictures, training metrics, cached features, or what you chose by trying."
     )
 
 

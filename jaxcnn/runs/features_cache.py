@@ -1,4 +1,4 @@
-"""What a frozen backbone gives for a run's photos: computed once, kept in the run's folder."""
+"""What a frozen backbone gives for a run's photos: computed once, cached in the run's folder."""
 
 import logging
 import time

@@ -16,7 +16,7 @@ class Phase(NamedTuple):
     warmup_epochs: float | None
     freeze: str  # as the setting of that name
     layer_decay: float  # the learning rate of a stage over that of the next
-    on_features: bool  # whether the backbone's answers are computed once and kept
+    on_features: bool  # whether the backbone's outputs are computed once and cached
     schedule_steps: int | None = None  # length of the schedule; None for that of all epochs
 
 

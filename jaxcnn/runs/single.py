@@ -22,7 +22,7 @@ from jaxcnn.runs.context import RunContext, batch_shapes, count_parameters
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phase_training import PhaseTrainer
 from jaxcnn.runs.phases import Phase, plan_phases
-from jaxcnn.runs.report.run_page import keep_and_write
+from jaxcnn.runs.report.run_page import cache_and_write
 from jaxcnn.runs.summary import Tested
 from jaxcnn.training import features, loop
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
@@ -166,7 +166,7 @@ class Run:
         self._write_page(self.test(variables), variables)
 
     def _write_page(self, tested: Tested, variables: PyTree) -> None:
-        keep_and_write(
+        cache_and_write(
             self.folder,
             self.config,
             self.data.test,

@@ -1,4 +1,4 @@
-"""What a frozen backbone gives for each photo, computed once and kept: an epoch then takes seconds.
+"""What a frozen backbone gives for each photo, computed once: an epoch then takes seconds.
 
 A photo has several views: as it is, its mirror image where the augmentation flips, and as many
 augmented ones as asked for. Training draws one view of each example per step; evaluation averages

@@ -374,7 +374,7 @@ def test_photos_of_ones_own(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     check_page(tmp_path / "out" / "index.html", ["edges", "augmentation"])
-    part = json.loads((tmp_path / "out" / "kept" / "edges.json").read_text(encoding="utf-8"))
+    part = json.loads((tmp_path / "out" / "cached" / "edges.json").read_text(encoding="utf-8"))
     assert any(name in part["picture"]["alt"] for name in ("cat", "dog", "parrot"))
 
 

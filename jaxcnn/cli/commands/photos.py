@@ -76,7 +76,7 @@ _SINCE = flags.DEFINE_string(
 _LIMIT = flags.DEFINE_integer(
     "limit",
     None,
-    f"so many at most; default {DEFAULT_LIMIT}, with --html {_GALLERY_LIMIT}.",
+    f"at most this many; default {DEFAULT_LIMIT}, with --html {_GALLERY_LIMIT}.",
     lower_bound=1,
 )
 _JSON = flags.DEFINE_bool("json", False, "print JSON instead of a table.")

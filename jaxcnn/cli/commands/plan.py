@@ -1,9 +1,11 @@
-"""Show what training would cost in memory, arithmetic and hours, on machines that one may rent.
+"""Show what training would cost in memory, arithmetic and hours, on rented machines.
 
-jaxcnn plan
-the run that `jaxcnn train` would be; no image is read, nothing is trained.
-jaxcnn plan --model=resnet50 --image_size_px=224 --num_classes=1000
-a network on a data set that is not here.
+    jaxcnn plan
+        the run that `jaxcnn train` would be; no image is read, nothing is trained.
+    jaxcnn plan --model=resnet50 --image_size_px=224 --num_classes=1000
+        a network on a data set that is not here.
+
+The step is compiled on this machine to count its memory and arithmetic; hours are estimates.
 """
 
 import functools

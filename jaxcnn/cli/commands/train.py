@@ -1,13 +1,15 @@
 """Train a classifier on a data set or on your photos, test it, and write its page.
 
-jaxcnn train
-draws cats and dogs, trains on them and tests; needs no network.
-jaxcnn train --data_dir=PHOTOS --pretrained
-your photos, one sub-folder per class, on a network that has seen a million others.
-jaxcnn train --dataset=cifar10 --model=resnet20
-a tensorflow-datasets set by its name, and another network.
-jaxcnn train --mode=evaluate --workdir=RUN
-tests the best checkpoint of a run again.
+    jaxcnn train
+        draws cats and dogs, trains on them and tests; needs no network.
+    jaxcnn train --data_dir=PHOTOS --pretrained
+        your photos, one sub-folder per class, on a network that has seen a million others.
+    jaxcnn train --dataset=cifar10 --model=resnet20
+        a data set of tensorflow-datasets by its name, and another network.
+    jaxcnn train --mode=evaluate --workdir=RUN
+        tests the best checkpoint of a run again.
+
+Photos are only read. All that a run makes goes into its folder.
 """
 
 import dataclasses
@@ -124,7 +126,9 @@ def define_plan_flags(*, prefix: str = "") -> None:
         num_examples, None, f"{about}number of training examples; without it, the data set's."
     )
     flags.DEFINE_float(
-        utilization, 0.4, f"{about}share of a chip's peak arithmetic reached, in (0, 1]."
+        utilization,
+        0.4,
+        f"{about}share of an accelerator's peak FLOP/s that is reached, in (0, 1].",
     )
     help_formatter.group("plan", *PLAN_FLAGS[prefix])
 

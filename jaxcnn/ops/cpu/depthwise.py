@@ -18,7 +18,7 @@ Milliseconds on two cores, batch 16, 3 x 3, by XLA's reductions and so:
      14 px, 384              19             3
 
 The barriers matter: without them XLA fuses the layers around (BatchNorm, the activation and their
-gradients) into the loop and computes them anew for each tap.
+gradients) into the loop and computes them again for each tap.
 """
 
 import functools

@@ -111,10 +111,10 @@ def has_calls(lowered: jax.stages.Lowered) -> bool:
 
 def is_usable() -> bool:
     """Tell whether oneDNN's calls may be made in what is being traced now."""
-    return (_NOT_SERIALIZED.get() or not _programs_are_kept()) and is_available()
+    return (_NOT_SERIALIZED.get() or not _programs_are_cached()) and is_available()
 
 
-def _programs_are_kept() -> bool:
+def _programs_are_cached() -> bool:
     values = jax.config.values
     return bool(values["jax_enable_compilation_cache"] and values["jax_compilation_cache_dir"])
 

@@ -84,7 +84,7 @@ def row_windows(images: jax.Array, count: int, width: int, stride: int) -> jax.A
         offset_dims=(0, 2), collapsed_slice_dims=(), start_index_map=(1,)
     )
     windows = lax.gather(
-        # One array of its own: the gather would compute what makes it anew for each window.
+        # One array of its own: the gather would compute what makes it again for each window.
         lax.optimization_barrier(images).reshape(batch * height, -1),
         starts,
         dimensions,

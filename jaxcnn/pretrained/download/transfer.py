@@ -158,7 +158,7 @@ def _receive(transfer: Transfer, response: requests.Response, start: int) -> Non
         raise InterruptedTryError("the connection closed early")
     if total is not None and have > total:
         discard(transfer.part)
-        raise InterruptedTryError(f"more than the {total} bytes of the file came; starting anew")
+        raise InterruptedTryError(f"more than the {total} bytes of the file came; starting again")
 
 
 def _total_bytes(transfer: Transfer, response: requests.Response, start: int) -> int | None:

@@ -1,4 +1,4 @@
-"""What a run will cost, before it is run: memory, arithmetic and hours, on machines one may rent.
+"""What a run will cost, before it is run: memory, arithmetic and hours, on rented machines.
 
 The training step is compiled on this machine, for the part of a batch that one device of the other
 machine has; nothing is run and no image is read. What the compiler counts goes into formulas:

@@ -15,7 +15,7 @@ MOST_CLASSES = 20  # of an answer; 50,000 answers of 1,000 classes would be 200 
 _MOST_PROBABILITIES = 2_000_000  # that a temperature is fitted on; above, on every so many-th photo
 
 
-class KeptAnswers(NamedTuple):
+class CachedAnswers(NamedTuple):
     """The answers to N test photos, each the T most probable classes, most probable first."""
 
     names: np.ndarray  # (N,) text
@@ -70,7 +70,9 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return round(gaps / sum(b.count for b in bins), 12)
 
 
-def shorten_answers(test: Evaluation, validation: Evaluation, names: Sequence[str]) -> KeptAnswers:
+def shorten_answers(
+    test: Evaluation, validation: Evaluation, names: Sequence[str]
+) -> CachedAnswers:
     """Keep of each answer what a page needs.
 
     Args:
@@ -88,7 +90,7 @@ def shorten_answers(test: Evaluation, validation: Evaluation, names: Sequence[st
     temperature = calibration.fit_temperature(*_thinned(validation))
     thinned, thinned_labels = _thinned(test)
     scaled = calibration.apply_temperature(thinned, temperature)
-    return KeptAnswers(
+    return CachedAnswers(
         names=np.array([names[i] for i in test.index], dtype=np.str_),
         labels=labels.astype(np.int32),
         index=test.index.astype(np.int32),

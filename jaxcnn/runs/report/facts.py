@@ -9,8 +9,8 @@ from jaxcnn.host.files import read_rows
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir, WorkdirError
-from jaxcnn.runs.report.answers import KeptAnswers, read_arrays
-from jaxcnn.runs.report.shown_photos import KeptPhotos
+from jaxcnn.runs.report.answers import CachedAnswers, read_arrays
+from jaxcnn.runs.report.shown_photos import CachedPhotos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,8 @@ class RunFacts:
     config: TrainConfig
     summary: dict[str, Any]
     history: list[dict[str, Any]]
-    answers: KeptAnswers
-    photos: KeptPhotos
+    answers: CachedAnswers
+    photos: CachedPhotos
     chosen: dict[str, Any]
 
     @property
@@ -103,7 +103,7 @@ def gather(workdir: Path | str) -> RunFacts:
         config=config_lib.load_config(folder.config),
         summary=json.loads(folder.summary.read_text("utf-8")),
         history=read_rows(folder.metrics),
-        answers=KeptAnswers(*read_arrays(folder.test_answers, KeptAnswers._fields)),
-        photos=KeptPhotos(*read_arrays(folder.report_photos, KeptPhotos._fields)),
+        answers=CachedAnswers(*read_arrays(folder.test_answers, CachedAnswers._fields)),
+        photos=CachedPhotos(*read_arrays(folder.report_photos, CachedPhotos._fields)),
         chosen=chosen,
     )

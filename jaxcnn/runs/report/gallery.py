@@ -8,9 +8,9 @@ from PIL import Image
 
 from jaxcnn.interpret.place import locate, name_place
 from jaxcnn.plots import overlay
-from jaxcnn.runs.report.answers import KeptAnswers
+from jaxcnn.runs.report.answers import CachedAnswers
 from jaxcnn.runs.report.embedding import Picture, embed_photo
-from jaxcnn.runs.report.shown_photos import ByKind, KeptPhotos, choose_photos
+from jaxcnn.runs.report.shown_photos import ByKind, CachedPhotos, choose_photos
 
 _SMALLEST_PX = 96  # smaller photos are enlarged, each pixel to a square
 
@@ -27,13 +27,13 @@ class Shown(NamedTuple):
 
 
 def make_gallery(
-    answers: KeptAnswers, photos: KeptPhotos, class_names: Sequence[str]
+    answers: CachedAnswers, photos: CachedPhotos, class_names: Sequence[str]
 ) -> ByKind[list[Shown]]:
     """Put together the photos with their maps and what is said of them.
 
     Args:
       answers: to the test photos.
-      photos: those kept, of `shown_photos.keep_photos`.
+      photos: those kept, of `shown_photos.cache_photos`.
       class_names: in the order of the labels.
 
     Returns:

@@ -24,7 +24,7 @@ from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
 from jaxcnn.runs.report.gallery import make_gallery
 from jaxcnn.runs.report.page import render_page, write_page
-from jaxcnn.runs.report.shown_photos import keep_photos, map_maker
+from jaxcnn.runs.report.shown_photos import cache_photos, map_maker
 from jaxcnn.runs.summary import by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
@@ -45,7 +45,7 @@ _SECTIONS = (
 )
 
 
-def keep_and_write(
+def cache_and_write(
     folder: Workdir,
     config: TrainConfig,
     split: ImageSplit,
@@ -69,7 +69,7 @@ def keep_and_write(
     answers = shorten_answers(test, validation, split.names)
     write_arrays(folder.test_answers, answers._asdict())
     maps = _NO_MAPS if jax.process_count() > 1 else map_maker(model, variables, config)
-    photos = keep_photos(answers, split, config, maps)
+    photos = cache_photos(answers, split, config, maps)
     write_arrays(folder.report_photos, photos._asdict())
     write_report(folder.path)
 

@@ -16,7 +16,7 @@ from jaxcnn.models import StagedNetwork
 from jaxcnn.runs.build import network_input
 from jaxcnn.runs.config import DataSettings, TrainConfig
 from jaxcnn.runs.figures import in_turn
-from jaxcnn.runs.report.answers import KeptAnswers
+from jaxcnn.runs.report.answers import CachedAnswers
 from jaxcnn.types import PyTree
 
 Chosen = TypeVar("Chosen")
@@ -33,7 +33,7 @@ class ByKind(NamedTuple, Generic[Chosen]):
     right: Chosen  # the most confidently right, in turn of each class
 
 
-class KeptPhotos(NamedTuple):
+class CachedPhotos(NamedTuple):
     """The photos that the page shows."""
 
     rows: np.ndarray  # (M,) int32, positions in the answers
@@ -42,7 +42,7 @@ class KeptPhotos(NamedTuple):
     no_maps: np.ndarray  # () text, why there are none
 
 
-def choose_photos(answers: KeptAnswers) -> ByKind[np.ndarray]:
+def choose_photos(answers: CachedAnswers) -> ByKind[np.ndarray]:
     """Choose the photos that tell most.
 
     Args:
@@ -66,12 +66,12 @@ def _without(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return rows[~np.isin(rows, others)]
 
 
-def keep_photos(
-    answers: KeptAnswers,
+def cache_photos(
+    answers: CachedAnswers,
     split: ImageSplit,
     config: TrainConfig,
     make_maps: Callable[[np.ndarray, np.ndarray], np.ndarray] | str,
-) -> KeptPhotos:
+) -> CachedPhotos:
     """Read the photos that the page shows, and map what the network saw in them.
 
     Args:
@@ -96,7 +96,7 @@ def keep_photos(
         except ValueError as error:
             reason = str(error)
     seen = np.asarray(center_crop(images, config.data.image_size_px))
-    return KeptPhotos(rows, _shrunk(seen), maps, np.array(reason))
+    return CachedPhotos(rows, _shrunk(seen), maps, np.array(reason))
 
 
 def map_maker(

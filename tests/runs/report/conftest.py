@@ -9,7 +9,7 @@ from jaxcnn.runs import config as config_lib, summary as summary_lib
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.report.answers import shorten_answers
-from jaxcnn.runs.report.shown_photos import keep_photos
+from jaxcnn.runs.report.shown_photos import cache_photos
 from jaxcnn.training.evaluation import Evaluation
 
 
@@ -130,7 +130,7 @@ def make_run(tmp_path):
         )
         write_arrays(folder.test_answers, answers._asdict())
         config = config.replace(image_size_px=20)
-        photos = keep_photos(answers, split, config, maps)
+        photos = cache_photos(answers, split, config, maps)
         write_arrays(folder.report_photos, photos._asdict())
         return folder
 

@@ -9,9 +9,9 @@ from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.report.answers import read_arrays, shorten_answers
 from jaxcnn.runs.report.gallery import _lay_over, make_gallery
 from jaxcnn.runs.report.shown_photos import (
-    KeptPhotos,
+    CachedPhotos,
+    cache_photos,
     choose_photos,
-    keep_photos,
     map_maker,
 )
 from jaxcnn.runs.single import make_initial
@@ -62,13 +62,13 @@ def test_all_right_and_all_wrong_are_no_trouble(answers):
 
 
 def test_photos_are_kept_as_the_network_sees_them(answers, split, config, bright_corner, tmp_path):
-    photos = keep_photos(answers, split, config, bright_corner)
+    photos = cache_photos(answers, split, config, bright_corner)
     assert photos.images.shape[1:] == (20, 20, 3)
     row = photos.rows[3]
     expected = split.images[answers.index[row]][2:22, 2:22]
     np.testing.assert_array_equal(photos.images[3], expected)
     write_arrays(tmp_path / "p.npz", photos._asdict())
-    read = read_arrays(tmp_path / "p.npz", KeptPhotos._fields)
+    read = read_arrays(tmp_path / "p.npz", CachedPhotos._fields)
     for there, here in zip(read, photos, strict=True):
         np.testing.assert_array_equal(there, here)
     gallery = make_gallery(answers, photos, NAMES)
@@ -84,7 +84,7 @@ def test_a_network_without_maps_says_why(answers, split, config):
         raise ValueError("it has no feature map.")
 
     for maps in (refuse, "it has no feature map."):
-        photos = keep_photos(answers, split, config, maps)
+        photos = cache_photos(answers, split, config, maps)
         assert str(photos.no_maps) == "it has no feature map."
         assert make_gallery(answers, photos, NAMES).wrong[0].map is None
 
@@ -94,7 +94,7 @@ def test_photos_that_cannot_be_read_are_left_out(answers, split, config, bright_
         def gather(self, indices):
             return split.gather(indices)[0], np.arange(len(indices)) % 2 == 0
 
-    photos = keep_photos(answers, Partly(), config, bright_corner)
+    photos = cache_photos(answers, Partly(), config, bright_corner)
     chosen = np.concatenate(choose_photos(answers))
     assert photos.rows.tolist() == chosen[::2].tolist()
     assert len(photos.images) == len(photos.maps) == len(photos.rows)
