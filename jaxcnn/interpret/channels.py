@@ -52,9 +52,7 @@ def feature_maps(
       ValueError: if no stage gives one.
 
     Example:
-      >>> from jaxcnn.host.names import unknown_name
-    from jaxcnn.interpret.receptive_field import ReceptiveField
-    from jaxcnn.models import create_model
+      >>> from jaxcnn.models import create_model
       >>> model, images = create_model("lenet5", 10), jnp.ones((1, 32, 32, 1))
       >>> variables = model.init(jax.random.key(0), images, train=False)
       >>> {name: x.shape[1:] for name, x in feature_maps(model, variables, images).items()}["s2"]
@@ -99,9 +97,7 @@ def first_layer_filters(
       ValueError: if the first stage has no convolution of the image's channels.
 
     Example:
-      >>> from jaxcnn.host.names import unknown_name
-    from jaxcnn.interpret.receptive_field import ReceptiveField
-    from jaxcnn.models import create_model
+      >>> from jaxcnn.models import create_model
       >>> model, images = create_model("lenet5", 10), jnp.ones((1, 32, 32, 1))
       >>> variables = model.init(jax.random.key(0), images, train=False)
       >>> first_layer_filters(model, variables, (32, 32, 1)).shape

@@ -179,7 +179,7 @@ def fast(x, w):
 assert "onednn" not in jax.jit(kept).lower(x, w).as_text()
 jax.jit(kept)(x, w)
 step = compile_step(fast, x, w)
-assert "onednn" in step._compiled.as_text()
+assert "onednn" in step.program.as_text()
 step(x, w)
 assert jax.config.jax_persistent_cache_min_compile_time_secs == 0.0
 """
@@ -201,4 +201,4 @@ def test_a_step_that_is_compiled_ahead_uses_the_calls():
     if not onednn.is_available():
         pytest.skip("jaxlib's oneDNN cannot be called on this machine")
     shapes = (jnp.ones((1, 8, 8, 4)), jnp.ones((3, 3, 4, 4)))
-    assert "onednn" in compile_step(conv2d, *shapes)._compiled.as_text()
+    assert "onednn" in compile_step(conv2d, *shapes).program.as_text()
