@@ -14,9 +14,9 @@ INTERNAL = {
         "checks.as_height_width",
         "checks.check_range",
         "erasing.inside_box",
-        "rand_augment.change_colors",
-        "rand_augment.draw_operations",
-        "rand_augment.operations_matrix",
+        "randaugment.change_colors",
+        "randaugment.draw_operations",
+        "randaugment.operations_matrix",
         "resampling.composed",
     },
     "data": {
@@ -62,6 +62,8 @@ def test_what_a_package_hands_out_is_there_and_is_its_own(room):
             assert value.__module__.startswith("jaxcnn."), name
             assert value.__doc__, name
     assert set(package.__all__) <= set(dir(package))
+    # Once imported, a module stands in its package's namespace and would hide the name.
+    assert not set(package.__all__) & {path.stem for path in (PACKAGE / room).iterdir()}
 
 
 @pytest.mark.parametrize("room", ROOMS)

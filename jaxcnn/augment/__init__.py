@@ -22,7 +22,7 @@ One contract for the whole package:
     color         brightness, contrast, gamma, saturation, hue, as in tf.image
     enhance       color, contrast, brightness, sharpness, as in Pillow's ImageEnhance
     tone          autocontrast, equalize, solarize, posterize, as in Pillow's ImageOps
-    rand_augment  two operations of `enhance`, `tone` and geometry, drawn from fourteen
+    randaugment   two operations of `enhance`, `tone` and geometry, drawn from fourteen
     erasing       cut-out and random erasing
     mixing        mixup and CutMix
     checks        of arguments
@@ -83,7 +83,7 @@ if TYPE_CHECKING:
         make_augment as make_augment,
         parse_policy as parse_policy,
     )
-    from jaxcnn.augment.rand_augment import rand_augment as rand_augment
+    from jaxcnn.augment.randaugment import rand_augment as rand_augment
     from jaxcnn.augment.resampling import affine_matrix as affine_matrix, affine_warp as affine_warp
     from jaxcnn.augment.tone import (
         autocontrast as autocontrast,

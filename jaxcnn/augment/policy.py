@@ -18,7 +18,7 @@ from jaxcnn.augment.color import (
 )
 from jaxcnn.augment.crop_flip import center_crop, random_crop, random_flip
 from jaxcnn.augment.erasing import random_cutout, random_erasing
-from jaxcnn.augment.rand_augment import (
+from jaxcnn.augment.randaugment import (
     MAX_MAGNITUDE,
     change_colors,
     draw_operations,

@@ -41,7 +41,7 @@ from jaxcnn.models.staged import (
     stage_infos,
     stage_names,
 )
-from jaxcnn.models.summarize import LayerRow, Summary, format_summary, summarize
+from jaxcnn.models.summary import LayerRow, Summary, format_summary, summarize
 from jaxcnn.models.vgg import VGG
 
 __all__ = [

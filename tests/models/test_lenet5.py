@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.models.lenet5 import C3_INPUTS, LeNet5, SparseConv, Subsampling, scaled_tanh
-from jaxcnn.models.summarize import summarize
+from jaxcnn.models.summary import summarize
 
 
 def random_array(*shape, seed=0, dtype=jnp.float32):

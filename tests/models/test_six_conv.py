@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.models.six_conv import SixConv
-from jaxcnn.models.summarize import summarize
+from jaxcnn.models.summary import summarize
 
 TINY = {"num_classes": 3, "widths": (4, 5), "depth": 2, "dense_widths": (6,)}
 RECIPE = {"batch_norm": True, "global_pooling": "average", "dense_widths": (), "dropout_rate": 0.4}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from jaxcnn.augment import affine_matrix, affine_warp
-from jaxcnn.augment.rand_augment import (
+from jaxcnn.augment.randaugment import (
     RAND_AUGMENT_OPERATIONS,
     change_colors,
     draw_operations,
