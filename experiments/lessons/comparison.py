@@ -8,8 +8,8 @@ from experiments.lessons.course import Course, Photos
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.looking_inside import trained_network
 from jaxcnn.host.text import interval, percent
+from jaxcnn.metrics.baselines import BaselineResult, histogram_baselines
 from jaxcnn.metrics.classification import wilson_interval
-from jaxcnn.metrics.histogram_baselines import BaselineResult, histogram_baselines
 from jaxcnn.plots.style import VERMILLION
 from jaxcnn.plots.text import font
 

@@ -3,7 +3,7 @@
 Pure functions of labels and predictions. `classification` counts what is right and bounds it;
 `calibration` compares confidence with accuracy; `overfitting` reads a history; `label_quality`
 finds labels that look wrong; `per_example_gradients` gives gradient norms and the noise scale;
-`histogram_baselines` and `logistic_regression` are what a network must beat. Imports `types`.
+`baselines` and `logistic_regression` are what a network must beat. Imports `types`.
 """
 
 from typing import TYPE_CHECKING
@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
+    from jaxcnn.metrics.baselines import (
+        baseline_accuracy as baseline_accuracy,
+        color_histogram as color_histogram,
+        edge_orientation_histogram as edge_orientation_histogram,
+        histogram_baselines as histogram_baselines,
+    )
     from jaxcnn.metrics.calibration import (
         apply_temperature as apply_temperature,
         calibrate as calibrate,
@@ -25,12 +31,6 @@ if TYPE_CHECKING:
         most_confused as most_confused,
         per_class_precision_recall as per_class_precision_recall,
         wilson_interval as wilson_interval,
-    )
-    from jaxcnn.metrics.histogram_baselines import (
-        baseline_accuracy as baseline_accuracy,
-        color_histogram as color_histogram,
-        edge_orientation_histogram as edge_orientation_histogram,
-        histogram_baselines as histogram_baselines,
     )
     from jaxcnn.metrics.label_quality import (
         cross_validated_probabilities as cross_validated_probabilities,

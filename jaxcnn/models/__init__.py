@@ -8,7 +8,7 @@ The layers that make the logits are named "head"; the others lie under their sta
 
 A family of networks is a file. `staged` has what all share, `layers` and `batch_norm` what they are
 made of, `inverted_residual` and `inception_module` what two or more families are made of, `checks`
-the checks of options. `folding` removes BatchNorm, `summarize` counts layers.
+the checks of options. `folding` removes BatchNorm, `summary` counts layers.
 
 Imports `ops` and `host`.
 """

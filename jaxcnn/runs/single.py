@@ -14,7 +14,7 @@ from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first
-from jaxcnn.metrics.histogram_baselines import histogram_baselines
+from jaxcnn.metrics.baselines import histogram_baselines
 from jaxcnn.optim import differential_privacy
 from jaxcnn.runs import build, figures, summary as summary_lib, transfer
 from jaxcnn.runs.config import TrainConfig

@@ -305,7 +305,7 @@ def test_smooth_noise_passes_through_its_table():
 
 @pytest.mark.slow
 def test_histograms_do_not_tell_cats_from_dogs():
-    from jaxcnn.metrics.histogram_baselines import histogram_baselines
+    from jaxcnn.metrics.baselines import histogram_baselines
 
     splits = drawn_pets_splits(size_px=64)
     arrays = [(np.stack([e.image for e in source]), source.labels) for source in splits]

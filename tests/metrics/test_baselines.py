@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.metrics import histogram_baselines as baselines
-from jaxcnn.metrics.histogram_baselines import (
+from jaxcnn.metrics.baselines import (
     baseline_accuracy,
     color_histogram,
     edge_orientation_histogram,
