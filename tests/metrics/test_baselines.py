@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.metrics import histogram_baselines as baselines
+from jaxcnn.metrics import baselines
 from jaxcnn.metrics.baselines import (
     baseline_accuracy,
     color_histogram,
