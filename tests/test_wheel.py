@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn import __version__
+
 ROOT = Path(__file__).parent.parent
 # Python imports it at each start: what is named in BLOCKED is then as if it were not installed.
 BLOCKER = "import os, sys\nsys.modules.update(dict.fromkeys(os.environ['BLOCKED'].split()))\n"
@@ -111,6 +113,7 @@ def test_the_wheel_holds_the_package_and_its_data(installed):
     files = (ROOT / "jaxcnn").rglob("*")
     ours = {str(p.relative_to(ROOT)) for p in files if p.is_file() and "__pycache__" not in p.parts}
     assert held == ours
+    assert wheel.name == f"jaxcnn-{__version__}-py3-none-any.whl"
 
 
 def test_python_imports_the_wheels(installed, tmp_path):

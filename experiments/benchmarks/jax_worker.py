@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ from flax.training import train_state
 
 from experiments.benchmarks.serving import Task, process_peak_bytes
 from jaxcnn import losses
+from jaxcnn.host.extras import versions
 from jaxcnn.host.start import prepare_process
 from jaxcnn.models import StagedNetwork, create_model, fold_batch_norm
 from jaxcnn.ops.lowering import stock_ops
@@ -67,7 +67,7 @@ def make_task(spec: dict[str, Any]) -> Task:
         facts = {
             "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(program.params)),
             "device": jax.devices()[0].device_kind,
-            "versions": {p: metadata.version(p) for p in ("jax", "flax", "optax", "jaxcnn")},
+            "versions": versions(("jax", "flax", "optax", "jaxcnn")),
         }
         compiled = compile_step(program.function, state, *inputs, donate_argnums=donated)
     facts["compile_seconds"] = program.seconds + compiled.seconds

@@ -5,12 +5,12 @@ import functools
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+import jaxcnn
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
 from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_splits import DecodedSplit, decode_split
@@ -154,7 +154,7 @@ class Course:
           The arrays.
         """
         path = self.folder / f"{name}.npz"
-        origin = digest_of(self.about, metadata.version("jaxcnn"), repr(about))
+        origin = digest_of(self.about, jaxcnn.__version__, repr(about))
         found = _read(path, origin)
         if found is None:
             found = dict(make())

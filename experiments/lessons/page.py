@@ -5,10 +5,10 @@ import functools
 import json
 import time
 from collections.abc import Collection, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import jaxcnn
 from experiments.lessons.course import Course
 from experiments.lessons.lesson import Lesson, code_of
 from jaxcnn.data.source import digest_of
@@ -66,7 +66,7 @@ def _render(course: Course, parts: Sequence[dict[str, Any]]) -> str:
         lessons=parts,
         photos=course.description,
         seed=course.seed,
-        version=metadata.version("jaxcnn"),
+        version=jaxcnn.__version__,
     )
 
 
@@ -102,7 +102,7 @@ def _part_path(course: Course, lesson: Lesson) -> Path:
 def _about(course: Course, lesson: Lesson) -> str:
     """Tell by a text what a part was made from: the photos, the sizes, and the lessons' code."""
     about = (course.about, repr(course.sizes), str(course.weights), lesson.name)
-    return digest_of(*about, _lessons_code(), metadata.version("jaxcnn"))
+    return digest_of(*about, _lessons_code(), jaxcnn.__version__)
 
 
 @functools.cache

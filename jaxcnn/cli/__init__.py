@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+import jaxcnn
+
 # One line per command, in the order in which a user meets them.
 COMMANDS = {
     "train": "train a classifier on a data set or on your photos, and test it",
@@ -41,9 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(_usage())
         sys.exit(0)
     if name == "--version":
-        from importlib import metadata
-
-        print(f"jaxcnn {metadata.version('jaxcnn')}")
+        print(f"jaxcnn {jaxcnn.__version__}")
         sys.exit(0)
     if name not in COMMANDS:
         from jaxcnn.host.names import unknown_name

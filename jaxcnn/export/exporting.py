@@ -6,7 +6,6 @@ import logging
 import platform
 import shutil
 from collections.abc import Sequence
-from importlib import metadata as package_metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import jax
 
 from jaxcnn.export import card, facts, folder, program
 from jaxcnn.export.standalone import LOADERS, NAMES
-from jaxcnn.host.extras import require
+from jaxcnn.host.extras import require, versions
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import size
 from jaxcnn.runs.classifier import Classifier
@@ -134,7 +133,7 @@ def _write_companions(classifier: Classifier, fresh: Path, formats: Sequence[str
         packages += ["jax", "flatbuffers"]
     if "onnx" in formats:
         packages += ["onnxruntime"]
-    lines = [f"{name}=={package_metadata.version(name)}" for name in packages]
+    lines = [f"{name}=={version}" for name, version in versions(packages).items()]
     (fresh / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -154,7 +153,7 @@ def _about(
         "files": folder.describe_files(fresh),
         "versions": {
             "python": platform.python_version(),
-            **{name: package_metadata.version(name) for name in packages},
+            **versions(packages),
         },
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }

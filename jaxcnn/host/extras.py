@@ -1,6 +1,10 @@
-"""Packages that only some features need: what to install where one is missing."""
+"""Packages: their versions, and what to install where one that a feature needs is missing."""
 
 import importlib.util
+from collections.abc import Iterable
+from importlib import metadata
+
+import jaxcnn
 
 
 class MissingExtraError(ValueError):
@@ -35,3 +39,16 @@ def require(feature: str, *modules: str, extra: str) -> None:
             f"{feature} needs {' and '.join(missing)}, which {verb} not installed; "
             f"run {install(extra)}."
         )
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Give the version of each installed package; of this one also in a checkout.
+
+    Args:
+      packages: names as pip knows them.
+
+    Returns:
+      {name: version}.
+    """
+    own = {"jaxcnn": jaxcnn.__version__}
+    return {name: own.get(name) or metadata.version(name) for name in packages}

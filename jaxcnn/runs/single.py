@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from importlib import metadata as package_metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.host.extras import versions
 from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.baselines import histogram_baselines
@@ -136,7 +136,7 @@ class Run:
             "num_test": len(data.test),
             "num_skipped_files": len(data.skipped),
             "num_duplicates_across_splits": len(data.duplicates),
-            "versions": {name: package_metadata.version(name) for name in packages},
+            "versions": versions(packages),
             "device": self.context.layout.describe(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }
