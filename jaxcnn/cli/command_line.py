@@ -192,7 +192,7 @@ def check_folder_of(path: Path | str) -> None:
       ValueError: if it is not.
     """
     if not Path(path).parent.is_dir():
-        raise ValueError(f"{path} cannot be written: {Path(path).parent} is no folder.")
+        raise ValueError(f"{path} cannot be written: {Path(path).parent} is not a folder.")
 
 
 def refuse(message: object) -> NoReturn:

@@ -52,7 +52,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     if not path.exists() and not path.is_symlink():
         return
     if path.is_symlink() or not path.is_dir():
-        raise ExportError(f"{path} is no folder; name a new one.")
+        raise ExportError(f"{path} is not a folder; name a new one.")
     names = {entry.name for entry in path.iterdir()} - {"__pycache__"}
     if not names:
         return

@@ -62,13 +62,18 @@ class PhotoIndex:
     """
 
     def __init__(self, path: Path) -> None:
+        self._connection: sqlite3.Connection | None = None
         self.path = Path(path).absolute()
         self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._network: NetworkRecord | None = None
         self._columns: tuple[int, Columns] | None = None
         _ = self.network  # raises where there is none
+
+    def __del__(self) -> None:
+        """Close the file with the last use of the index."""
+        if self._connection is not None:
+            self._connection.close()
 
     @property
     def network(self) -> NetworkRecord:

@@ -29,7 +29,7 @@ def check_folders(index_path: Path, names: Sequence[str]) -> list[bytes]:
       its drive may not be mounted.
 
     Raises:
-      ValueError: if one is no folder, or there is none.
+      ValueError: if one is not a folder, or there is none.
     """
     known, _ = _held_by(index_path)
     if not names and not known:
@@ -37,7 +37,7 @@ def check_folders(index_path: Path, names: Sequence[str]) -> list[bytes]:
     folders = [os.path.realpath(os.fsencode(os.path.expanduser(name))) for name in names]
     for name, folder in zip(names, folders, strict=True):
         if not os.path.isdir(folder) and folder not in known:
-            what = "is no folder" if os.path.exists(folder) else "does not exist"
+            what = "is not a folder" if os.path.exists(folder) else "does not exist"
             raise ValueError(f"{name} {what}.")
     return list(dict.fromkeys(folders or known))
 

@@ -321,7 +321,7 @@ def test_a_step_of_pytorch_trains_or_only_infers(mode):
         (["--dtype=float16"], "bfloat16"),
         (["--batch_sizes=0"], "batch_sizes is '0'"),
         (["--rounds=0"], "rounds"),
-        (["--json=/no/such/folder/speed.json"], "is no folder"),
+        (["--json=/no/such/folder/speed.json"], "is not a folder"),
         (["--photos=/no/such/folder"], "holds no .jpg"),
         (["resnet50"], "unexpected words 'resnet50'"),
     ],

@@ -1,5 +1,6 @@
 """An index follows its folders: new, changed, moved, copied, gone, unreadable."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -72,8 +73,9 @@ def test_a_touched_photo_is_not_labelled_again(album):
     assert counts(album.update()) == {"unchanged": 10}
     assert album.labeller.num_labelled == 10
     assert counts(album.update()) == {"unchanged": 10}
-    row = sqlite3.connect(album.path).execute("SELECT mtime_ns FROM photos WHERE mtime_ns = 5")
-    assert row.fetchall() == [(5,)]
+    with contextlib.closing(sqlite3.connect(album.path)) as connection:
+        found = connection.execute("SELECT mtime_ns FROM photos WHERE mtime_ns = 5").fetchall()
+    assert found == [(5,)]
 
 
 def test_a_moved_photo_keeps_its_row(album):

@@ -41,7 +41,9 @@ def test_folders_are_remembered(filled, tmp_path):
     assert (report.unchanged, source) == (6, {"weights": "stub"})
 
 
-@pytest.mark.parametrize(("name", "message"), [("none", "does not exist"), ("f", "is no folder")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("none", "does not exist"), ("f", "is not a folder")]
+)
 def test_what_is_no_folder_is_refused(album, tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "f").write_text("x")

@@ -68,7 +68,7 @@ def main() -> None:
         said = f"looks like {found.class_names[seems]}" if seems >= 0 else "hard to tell"
         print(f"{rank:>4}  {found.names[i]}  labelled {found.class_names[found.labels[i]]}, {said}")
     wrong = int((found.suspected >= 0).sum())
-    print(f"{wrong:,} of {len(found.names):,} labels are surely suspected; {seconds:.0f} s in all")
+    print(f"{wrong:,} of {len(found.names):,} labels look wrong; {seconds:.0f} s in all")
     print(explain_noise_scale(found.noise, found.batch_size))
     print(f"all of them in {table}, the first {min(_COUNT.value, len(found.names))} in {picture}")
 

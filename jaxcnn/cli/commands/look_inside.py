@@ -37,10 +37,10 @@ _OUT = flags.DEFINE_string(
     "folder for the pictures; default look_inside, in the run's folder if there is one.",
 )
 _CLASS = flags.DEFINE_string(
-    "class_name", None, "the class to ask about; default the most probable one of each photo."
+    "class_name", None, "the class to explain; default the most probable one of each photo."
 )
 _STAGE = flags.DEFINE_string(
-    "stage", None, "the stage that Grad-CAM asks; default the last whose map has several pixels."
+    "stage", None, "the stage that Grad-CAM maps; default the last whose map has several pixels."
 )
 _STEPS = flags.DEFINE_integer("steps", 64, "steps of integrated gradients.", lower_bound=1)
 _DATA = flags.DEFINE_bool("data", True, "with --workdir: look at the run's data, too.")

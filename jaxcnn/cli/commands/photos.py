@@ -14,7 +14,7 @@
     jaxcnn photos about
         shows what the index holds, and which files could not be read.
 
-Labels lie in one file, see --index; photos are only read. Words find all that is of their kind:
+Labels lie in one file, see --index; photos are only read. A word finds all that is of its kind:
 "dog" every breed, "fruit" the lemons. Search ends with status 1 where it finds nothing.
 """
 

@@ -40,7 +40,7 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PortTakenError(
-            f"port (={port}) cannot be had ({error.strerror}); choose another."
+            f"port (={port}) cannot be used ({error.strerror}); choose another."
         ) from error
     return bound
 

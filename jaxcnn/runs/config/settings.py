@@ -52,10 +52,12 @@ class DataSettings:
     interpolation: str = _open("how photos are resized: bilinear, bicubic or lanczos.")
     num_channels: int = _open("3 for colour, 1 for grey.")
     pixel_mean: tuple[float, ...] = _open(
-        "value in [0, 1] of a pixel that the network sees as 0: one number for all channels, or "
-        "one per channel."
+        "mean that is subtracted from pixels, which lie in [0, 1]: one number for all channels, "
+        "or one per channel."
     )
-    pixel_std: tuple[float, ...] = _open("spread of pixels that the network sees as 1, likewise.")
+    pixel_std: tuple[float, ...] = _open(
+        "standard deviation that pixels are then divided by, likewise."
+    )
     max_train_examples: int = _open(
         "number of training examples at most, chosen by `seed`; 0 is all."
     )
@@ -73,7 +75,7 @@ class DataSettings:
     )
     decoder: str = _setting(
         "auto",
-        "what decodes JPEGs: pillow, fast (simplejpeg; pip install jaxcnn[fast]), or auto: fast "
+        "what decodes JPEGs: pillow, fast (the extra fast brings it), or auto: fast "
         "where it is installed.",
     )
     image_cache_gib: float = _setting(
@@ -142,7 +144,7 @@ class NetworkSettings:
         "stages, or none; default backbone with `pretrained`, none with `fine_tune`.",
     )
     freeze_batch_norm: bool | None = _model_option(
-        "BatchNorm keeps the averages that it starts from, in training too."
+        "BatchNorm keeps the running averages that it starts from, in training too."
     )
     head_init: str = _setting(
         "zero", "how a new last layer starts: zero, or scaled (random, variance 1 / inputs)."

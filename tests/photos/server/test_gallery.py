@@ -78,4 +78,4 @@ def test_a_folder_that_is_not_there_is_told_in_one_line(tmp_path, index):
     done = search_program(index, "dog", f"--html={tmp_path}/none/dogs.html")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "none is no folder" in done.stderr
+    assert "none is not a folder" in done.stderr
