@@ -10,8 +10,6 @@ import sys
 import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# One thread for XLA's programs, which are small: the tests run in two processes on two cores.
-os.environ.setdefault("NPROC", "1")
 # Images that were drawn and programs that were compiled serve all tests and the processes that they
 # start, and none of the user's: the first process makes the folder, its workers inherit the name.
 if "JAXCNN_CACHE" not in os.environ:

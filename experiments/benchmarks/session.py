@@ -89,7 +89,7 @@ def _check_folders(plan: Plan) -> None:
     """Find folders that are not there before anything is measured for long."""
     for path in filter(None, (plan.json, plan.chart)):
         if not Path(path).resolve().parent.is_dir():
-            raise ValueError(f"{path} cannot be written: {Path(path).parent} is no folder.")
+            raise ValueError(f"{path} cannot be written: {Path(path).parent} is not a folder.")
 
 
 def _count(plan: Plan) -> list[dict[str, Any]]:

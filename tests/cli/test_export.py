@@ -50,7 +50,7 @@ def test_a_run_becomes_a_folder_that_labels_photos(tiny_run, tmp_path):
         (["--workdir=runs/x", "--pretrained"], "exclude each other"),
         (["--workdir=runs/x", "--model=resnet18"], "a run knows its network"),
         (["--workdir=runs/x", "--format=stablehl"], "nearest first: stablehlo"),
-        (["--workdir=runs/x", f"--out={ROOT}/README.md"], "no folder"),
+        (["--workdir=runs/x", f"--out={ROOT}/README.md"], "not a folder"),
         (["--workdir=runs/x", f"--out={ROOT}/tests"], "which no export wrote"),
     ],
     ids=lambda value: str(value)[:40],

@@ -63,10 +63,10 @@ def test_what_no_export_wrote_is_never_replaced(tmp_path):
     with pytest.raises(ExportError, match=r"my notes\.txt"):
         write_export(tmp_path / "out", overwrite=True)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(ExportError, match="no folder"):
+    with pytest.raises(ExportError, match="not a folder"):
         write_export(tmp_path / "file", overwrite=True)
     (tmp_path / "link").symlink_to(tmp_path / "out")
-    with pytest.raises(ExportError, match="no folder"):
+    with pytest.raises(ExportError, match="not a folder"):
         write_export(tmp_path / "link", overwrite=True)
     (tmp_path / "empty").mkdir()
     write_export(tmp_path / "empty")
