@@ -143,16 +143,18 @@ def read_settings() -> TrainConfig:
     return make_config(**values)
 
 
-def prepare(say: Callable[[str], object] = logger.info) -> None:
+def prepare(*heading: str, say: Callable[[str], object] = logger.info) -> None:
     """Prepare the process as the flags say, before the first array.
 
     Args:
-      say: called with each line about what was done.
+      *heading: lines to say first; only now is it known which of several processes speaks.
+      say: called with each line, and then with those about what was done.
 
     Raises:
       ValueError: if the flags about processes do not fit.
     """
-    lines = prepare_process(
+    lines = [*heading]
+    lines += prepare_process(
         reuse_memory=_REUSE_MEMORY.value, compilation_cache=_COMPILATION_CACHE.value
     )
     names = ("coordinator_address", "num_processes", "process_id")

@@ -32,7 +32,7 @@ def load_classifier() -> Classifier:
       ValueError: if they name none, or two, or one that cannot be had.
     """
     lines: list[str] = []
-    command_line.prepare(lines.append)
+    command_line.prepare(say=lines.append)
     classifier = _load()
     for line in lines:  # only now, since a mistake is told in one line
         logger.info(line)

@@ -3,7 +3,7 @@
 import logging
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.folder import load_folder
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import (
+    DecodedSplit,
     ImageSplit,
     StreamedSplit,
     check_source,
@@ -184,45 +185,42 @@ def load_images(
     by = f"by {counted(workers, 'thread')}"
     if _holds_files(splits.train):
         by += f", JPEGs by {describe_decoder(decoding.decoder)}"
+    options: dict[str, Any] = {
+        "num_workers": workers,
+        "max_bad_share": max_bad_share,
+        "progress": progress,
+    }
     if needed <= memory_limit_bytes:
-        started = time.perf_counter()
-        decoded = [
-            decode_split(
-                source,
-                decoding,
-                num_workers=workers,
-                max_bad_share=max_bad_share,
-                cache=cache,
-                progress=progress,
-            )
-            for source in splits
-        ]
-        if all(split.from_disk for split in decoded):
-            done, by = "images, decoded by an earlier run, read from the cache in", ""
-        else:
-            done, by = "images decoded in", f" {by}"
-        seconds = time.perf_counter() - started
-        logger.info(f"{sum(map(len, decoded)):,} {done} {seconds:.1f} s{by}")
-        skipped = [file for split in decoded for file in split.skipped]
-        return ImageSplits(decoded[0], decoded[1], decoded[2], skipped, duplicates)
-    over = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they " * bool(
-        memory_limit_bytes
-    )
+        return ImageSplits(*_decoded(splits, decoding, by, cache=cache, **options), duplicates)
+    limit = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they "
+    over = limit if memory_limit_bytes else ""
     logger.info(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed {by}.")
     checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
     if check_beforehand:
-        checked = [
-            check_source(
-                source, num_workers=workers, max_bad_share=max_bad_share, progress=progress
-            )
-            for source in splits
-        ]
-    streamed = [
+        checked = [check_source(source, **options) for source in splits]
+    train, validation, test = (
         StreamedSplit(good, decoding, num_threads=workers, max_bad_share=max_bad_share)
         for good, _ in checked
-    ]
-    skipped = [file for _, bad in checked for file in bad]
-    return ImageSplits(streamed[0], streamed[1], streamed[2], skipped, duplicates)
+    )
+    return ImageSplits(
+        train, validation, test, [file for _, bad in checked for file in bad], duplicates
+    )
+
+
+def _decoded(
+    splits: Splits, decoding: Decoding, by: str, **options: Any
+) -> tuple[DecodedSplit, DecodedSplit, DecodedSplit, list[SkippedFile]]:
+    """Decode three splits into memory, and say how long it took; also the files left out."""
+    started = time.perf_counter()
+    train, validation, test = (decode_split(source, decoding, **options) for source in splits)
+    decoded = (train, validation, test)
+    if all(split.from_disk for split in decoded):
+        done, by = "images, decoded by an earlier run, read from the cache in", ""
+    else:
+        done, by = "images decoded in", f" {by}"
+    seconds = time.perf_counter() - started
+    logger.info(f"{sum(map(len, decoded)):,} {done} {seconds:.1f} s{by}")
+    return *decoded, [file for split in decoded for file in split.skipped]
 
 
 def _holds_files(source: Source) -> bool:

@@ -25,7 +25,7 @@ from jaxcnn.data.encode import encode_image
 from jaxcnn.data.tfds_internals import NeedsTensorFlowError, lazy_tensorflow
 
 _JPEG_QUALITY = 95  # default of tf.io.encode_jpeg, which also halves the chroma
-_SHUFFLE_FILES = 1000  # tfds sorts a split over 1 GB in so many open files
+_SHUFFLE_FILES = 1000  # open files in which tfds sorts a split over 1 GB
 
 _swap_lock = threading.Lock()
 

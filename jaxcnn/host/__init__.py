@@ -3,7 +3,7 @@
 `start` prepares a process, by `memory` and `compilation_cache`; `processes` joins several of them,
 `signals` watches for Ctrl-C; `folders` finds the user's, `files` writes whole files; `text` writes
 numbers, `names` errors about unknown names, `extras` those about packages that are missing; `lazy`
-imports a package's public names when they are used. Imports nothing of jaxcnn.
+imports a package's public names when they are used. Imports nothing of jaxcnn but its version.
 """
 
 from typing import TYPE_CHECKING

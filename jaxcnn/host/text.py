@@ -116,8 +116,8 @@ def in_columns(lines: Sequence[Sequence[str] | str], *, left: int | None = None)
 
     Args:
       lines: the cells of each line, all lines having as many; or a title, a note.
-      left: so many of the first columns are set to the left, the others to the right; None sets all
-        to the left.
+      left: number of first columns that are set to the left, the others to the right; None sets
+        all to the left.
 
     Example:
       >>> in_columns([("a", "1"), "a title", ("bc", "20")], left=1)

@@ -84,8 +84,8 @@ def evidence_maps(
       variables: {"params": ..., "batch_stats": ...}.
       images: (B, H, W, C) float32, normalised.
       classes: (B,) integers in [0, K), the class asked about.
-      min_side: the last stage whose map has so many pixels a side is asked; where none has, the
-        first.
+      min_side: pixels a side that a map must have; the last stage with such a map is taken, or the
+        first where there is none.
 
     Returns:
       (B, h, w) float32, >= 0, in the unit of log-odds a pixel.

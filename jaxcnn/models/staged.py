@@ -49,7 +49,7 @@ class StagedNetwork(nn.Module, kw_only=True):
       features_only: give {stage name: (B, H, W, C)} in place of logits, see `stage_infos`.
       starts_after: name of a stage whose (B, H, W, C) the network takes in place of images, see
         `rest_after`; "" for images.
-      frozen_stages: so many of the first stages act as in evaluation and pass no gradient.
+      frozen_stages: number of first stages that act as in evaluation and pass no gradient.
       freeze_batch_norm: all BatchNorm layers normalise by their averages, and keep them, in
         training too.
       folded_batch_norm: no BatchNorm; the convolutions do its work, see `folding.fold_batch_norm`.

@@ -62,8 +62,8 @@ def parse_since(text: str, *, now: datetime.datetime | None = None) -> int:
     """Read a date, or a span of time before now.
 
     Args:
-      text: 2024-03-31, also with a time of day, 2024-03 or 2024; or 7d, 2w, 3m, 1y: so many days,
-        weeks, months or years ago.
+      text: 2024-03-31, also with a time of day, 2024-03 or 2024; or 7d, 2w, 3m, 1y: that number of
+        days, weeks, months or years ago.
       now: by the clock on the wall; None for this moment.
 
     Returns:

@@ -102,7 +102,7 @@ class PhotoIndex:
     def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
         """Read photos by their ids, in that order; those that are in it no more are left out."""
         ids = [int(photo_id) for photo_id in photo_ids]
-        # One parameter for all of them, since SQLite takes only so many.
+        # One parameter for all of them, since SQLite limits their number.
         rows = self._rows(f"{_PHOTO} WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids))
         found = {row[0]: _photo(row) for row in rows}
         return [found[photo_id] for photo_id in ids if photo_id in found]

@@ -79,7 +79,7 @@ def legend_above(axes: Axes, columns: int) -> None:
 def add_axes(
     figure: Figure, left: float, top: float, width: float, height: float, **look: Any
 ) -> Axes:
-    """Add axes whose upper left corner is so many inches from the figure's."""
+    """Add axes whose upper left corner is that many inches from the figure's."""
     full_width, full_height = figure.get_size_inches()
     box = (left / full_width, 1 - (top + height) / full_height)
     return figure.add_axes((*box, width / full_width, height / full_height), **look)

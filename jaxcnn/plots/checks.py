@@ -32,7 +32,7 @@ def check_labels(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.nda
 
 
 def check_max_photos(max_photos: int) -> None:
-    """Raise ValueError unless a picture of so many photos can be drawn: 1 to 400."""
+    """Raise ValueError unless a picture of that number of photos can be drawn: 1 to 400."""
     if not 1 <= max_photos <= 400:
         raise ValueError(f"max_photos (={max_photos}) is out of range; expected 1 to 400.")
 

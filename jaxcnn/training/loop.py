@@ -60,8 +60,8 @@ class Plan:
     Attributes:
       num_epochs: epochs at most, of the phase under way.
       steps_per_epoch: steps of each.
-      early_stopping_epochs: stop after so many epochs without a better validation; None never does.
-      checkpoint_every_steps: save so often beside the end of each epoch; None does not.
+      early_stopping_epochs: epochs without a better validation before it stops; None: never.
+      checkpoint_every_steps: steps between saves, beside the end of each epoch; None: no more.
     """
 
     num_epochs: int

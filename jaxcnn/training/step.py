@@ -67,7 +67,7 @@ def make_train_step(
         evaluation uses where training smooths or weights its own, so that the two compare.
       frozen: names at the top of the parameters that stay as they are: no gradient of them is
         computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
-      num_parts: compute the gradient of so many parts of the batch, one after the other, and add
+      num_parts: compute the gradient in this number of parts, one after the other, and add
         them up, see `gradient_accumulation.accumulate_gradients`.
       rematerialize: keep what comes out of each stage alone, and compute the rest again in the
         backward pass: about a third more work, for memory that grows with the largest stage.

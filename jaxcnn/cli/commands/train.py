@@ -9,7 +9,7 @@
     jaxcnn train --mode=evaluate --workdir=RUN
         tests the best checkpoint of a run again.
 
-Photos are only read. All that a run makes goes into its folder.
+Photos are only read. What a run makes goes into its folder.
 """
 
 import dataclasses
@@ -216,8 +216,7 @@ def _train(program: Program) -> None:
     config = read_config(program)
     workdir = given.workdir or _new_workdir(config.data.dataset)
     given["workdir"].value = workdir
-    command_line.prepare()
-    logger.info(f"run folder: {workdir}")
+    command_line.prepare(f"run folder: {workdir}")
     config = _for_this_machine(config)
     summary = train_and_evaluate.train_classifier(
         config, workdir, resume=given.resume, overwrite=given.overwrite

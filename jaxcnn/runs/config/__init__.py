@@ -1,6 +1,6 @@
 """The settings of a run: one frozen value in four groups, each field with its meaning and unit.
 
-- `settings`: the groups of settings, how they are made and changed by name, and their JSON;
+- `settings`: the groups of settings; `train_config`: all of them as one value, and its JSON;
 - `presets`: what suits a data set, a network, weights and a kind of training, if nothing is said;
 - `checks`: what values a setting may have, and which settings exclude each other.
 """
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
         resolve as resolve,
     )
     from jaxcnn.runs.config.settings import (
-        GROUPS as GROUPS,
-        MACHINE_SETTINGS as MACHINE_SETTINGS,
         MODEL_OPTIONS as MODEL_OPTIONS,
         DataSettings as DataSettings,
         NetworkSettings as NetworkSettings,
         RunSettings as RunSettings,
-        TrainConfig as TrainConfig,
         TrainingSettings as TrainingSettings,
+    )
+    from jaxcnn.runs.config.train_config import (
+        GROUPS as GROUPS,
+        MACHINE_SETTINGS as MACHINE_SETTINGS,
+        TrainConfig as TrainConfig,
         from_json as from_json,
         load_config as load_config,
         make_config as make_config,

@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.host.names import unknown_name
-from jaxcnn.runs.config.settings import (
-    DataSettings,
-    TrainConfig,
-    TrainingSettings,
-    starts_from_weights,
-)
+from jaxcnn.runs.config.settings import DataSettings, TrainingSettings
+from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 
 _SHARE = "a share in [0, 1)"
 _POSITIVE = "a number above 0"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from jaxcnn import optim
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.runs.config.checks import check_values
-from jaxcnn.runs.config.settings import MODEL_OPTIONS, TrainConfig, make_config, starts_from_weights
+from jaxcnn.runs.config.settings import MODEL_OPTIONS
+from jaxcnn.runs.config.train_config import TrainConfig, make_config, starts_from_weights
 
 if TYPE_CHECKING:
     from jaxcnn.pretrained import Pretrained

@@ -12,7 +12,7 @@ from jaxcnn.runs.folder import WorkdirError
 from jaxcnn.training.evaluation import Evaluation
 
 MOST_CLASSES = 20  # of an answer; 50,000 answers of 1,000 classes would be 200 MB
-_MOST_PROBABILITIES = 2_000_000  # that a temperature is fitted on; above, on every so many-th photo
+_MOST_PROBABILITIES = 2_000_000  # that a temperature is fitted on; of more, on evenly spaced photos
 
 
 class CachedAnswers(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxcnn.runs.report.answers import Bin
 
-_MOST_POINTS = 300  # a line of more is drawn through every so many-th
+_MOST_POINTS = 300  # a line of more is drawn through evenly spaced ones
 _LABEL_HEIGHT = 17.0
 # Name, key in a row of the history, colour, whether dashed.
 _SPLITS = (("training", "train", "blue", True), ("validation", "validation", "vermillion", False))

@@ -1,0 +1,129 @@
+"""All settings of a run as one value, made by name, written to a file and read from it."""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.host.names import unknown_name
+from jaxcnn.runs.config.settings import (
+    DataSettings,
+    NetworkSettings,
+    RunSettings,
+    TrainingSettings,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """All that decides how a run goes, in four groups.
+
+    A setting that is None takes the data set's preset, which `resolve` fills in: from then on it
+    has the type that is written here. The text beside each setting is the help of the command-line
+    flag of the same name. No name stands in two groups, so `make_config` and `replace` take
+    settings without their group.
+
+    Example:
+      >>> config = make_config(dataset="mnist", num_epochs=3)
+      >>> config.training.num_epochs, config.replace(num_epochs=5).training.num_epochs
+      (3, 5)
+    """
+
+    data: DataSettings = dataclasses.field(default_factory=DataSettings)
+    network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
+    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+    run: RunSettings = dataclasses.field(default_factory=RunSettings)
+
+    def flat(self) -> dict[str, Any]:
+        """Give all settings by name, without their groups."""
+        return {
+            name: value
+            for group in dataclasses.fields(self)
+            for name, value in vars(getattr(self, group.name)).items()
+        }
+
+    def replace(self, **settings: Any) -> "TrainConfig":
+        """Change settings by name.
+
+        Raises:
+          TypeError: if there is no setting of a name.
+        """
+        return make_config(**{**self.flat(), **settings})
+
+
+GROUPS: Mapping[str, type] = typing.get_type_hints(TrainConfig)
+"""The groups of settings, by the name of each in `TrainConfig`."""
+
+
+def setting_fields() -> dict[str, dataclasses.Field[Any]]:
+    """Give the dataclass field of each setting, by name; its metadata has the "help"."""
+    return {f.name: f for group in GROUPS.values() for f in dataclasses.fields(group)}
+
+
+def make_config(**settings: Any) -> TrainConfig:
+    """Make the settings of a run from settings by name, without their groups.
+
+    Args:
+      **settings: any of those of `DataSettings`, `NetworkSettings`, `TrainingSettings` and
+        `RunSettings`.
+
+    Returns:
+      The settings; what is not given has its default.
+
+    Raises:
+      TypeError: if there is no setting of a name; the message lists those that are like it.
+    """
+    left = dict(settings)
+    groups = {
+        name: group(
+            **{f.name: left.pop(f.name) for f in dataclasses.fields(group) if f.name in left}
+        )
+        for name, group in GROUPS.items()
+    }
+    if left:
+        raise TypeError(str(unknown_name("setting", next(iter(left)), setting_fields())))
+    return TrainConfig(**groups)
+
+
+# Settings that say what a machine does, not what a run is: a resumed run may change them.
+MACHINE_SETTINGS = (
+    "mesh",
+    "num_workers",
+    "memory_limit_gib",
+    "image_cache_gib",
+    "epoch_scan",
+    "eval_batch_size",
+)
+
+
+def starts_from_weights(config: TrainConfig) -> bool:
+    """Tell whether a run starts from weights that were trained before."""
+    network = config.network
+    for name in ("weights", "init_from"):
+        if getattr(network, name) == "":
+            raise ValueError(f"{name} is empty; leave it out, or say which.")
+    return network.pretrained or network.weights is not None or network.init_from is not None
+
+
+def to_json(config: TrainConfig) -> dict[str, Any]:
+    """Write settings as JSON values, without their groups."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in config.flat().items()}
+
+
+def from_json(value: Mapping[str, Any]) -> TrainConfig:
+    """Read what `to_json` wrote."""
+    return make_config(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read the settings of a run from its `config.json`.
+
+    Raises:
+      ValueError: if the file does not hold settings of this version.
+    """
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} does not hold the settings of a run ({error}).") from error
