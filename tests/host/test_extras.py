@@ -3,12 +3,14 @@
 import re
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+import jaxcnn
 from jaxcnn.export import check_formats
-from jaxcnn.host.extras import MissingExtraError, require
+from jaxcnn.host.extras import MissingExtraError, require, versions
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +37,12 @@ def test_onnx_is_refused_before_any_work(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf'{module}.*pip install "jaxcnn\[onnx\]"'):
         check_formats(["onnx"])
+
+
+def test_a_checkout_that_is_not_installed_has_a_version(monkeypatch):
+    installed = {"jax": "0.10.2"}
+    monkeypatch.setattr(metadata, "version", installed.__getitem__)
+    assert versions(["jaxcnn", "jax"]) == {"jaxcnn": jaxcnn.__version__, "jax": "0.10.2"}
 
 
 def test_every_extra_that_is_told_is_one():

@@ -319,6 +319,17 @@ def test_there_is_no_index_yet(tmp_path):
         PhotoIndex(tmp_path / "none")
 
 
+def test_an_index_that_is_used_no_more_closes_its_file(album):
+    fill(album)
+    album.update()
+    index = album.index
+    connection = index._connection
+    assert connection.execute("SELECT count(*) FROM photos").fetchone() == (10,)
+    del index
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
 def test_an_open_index_follows_what_is_written_and_replaced(album, tmp_path):
     fill(album)
     album.update()
