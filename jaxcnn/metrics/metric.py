@@ -1,0 +1,156 @@
+"""What a metric is: sums over batches inside the compiled step, a number of them on the host.
+
+Sums add up exactly over ragged and sharded batches, where means would not. A metric that no sums
+can give, such as the area under a curve, is computed from the probabilities of all examples.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn.types import Array
+
+
+class Outputs(NamedTuple):
+    """What a network answers to a batch, and what it should have answered."""
+
+    logits: jax.Array  # (B, K), one for each class; of networks that classify nothing as they come
+    label: jax.Array  # (B,) int32, or (B, K) floating point
+    mask: jax.Array  # (B,) bool, False on padding, which must count nowhere
+    loss: jax.Array  # (B,) float32
+
+
+class Metric(NamedTuple):
+    """A number over a whole split that comes of sums over its batches.
+
+    Example:
+      >>> def right(outputs):
+      ...     hits = (outputs.logits.argmax(axis=1) == outputs.label) & outputs.mask
+      ...     return {"right": hits.sum(), "count": outputs.mask.sum()}
+      >>> accuracy = Metric(right, lambda sums: sums["right"] / sums["count"])
+    """
+
+    # Pure, traced into the compiled step: a dict of arrays that add up over batches.
+    sums: Callable[[Outputs], dict[str, jax.Array]]
+    # On the host, of the added sums in float64 and int64: a number, or an array of one per class.
+    value: Callable[[Mapping[str, np.ndarray]], Any]
+
+
+class GatheredMetric(NamedTuple):
+    """A number that needs the probabilities of all examples; of evaluation alone."""
+
+    # (labels (N,) integers, probabilities (N, K) float32) -> a number, or an array of one per class
+    value: Callable[[np.ndarray, np.ndarray], Any]
+
+
+def hard_label(outputs: Outputs) -> jax.Array:
+    """Give the (B,) integer label; of a mixed one its most probable class."""
+    label = jnp.asarray(outputs.label)
+    return label if label.ndim == 1 else jnp.argmax(label, axis=1)
+
+
+def predicted_class(outputs: Outputs) -> jax.Array:
+    """Give the (B,) int32 most probable class; the lowest index wins a tie."""
+    return jnp.argmax(outputs.logits, axis=1).astype(jnp.int32)
+
+
+def _loss_sums(outputs: Outputs) -> dict[str, jax.Array]:
+    return {
+        "sum": jnp.sum(jnp.where(outputs.mask, outputs.loss, 0.0).astype(jnp.float32)),
+        "count": jnp.sum(outputs.mask, dtype=jnp.int32),
+    }
+
+
+def _accuracy_sums(outputs: Outputs) -> dict[str, jax.Array]:
+    right = outputs.mask & (predicted_class(outputs) == hard_label(outputs).astype(jnp.int32))
+    return {
+        "correct": jnp.sum(right, dtype=jnp.int32),
+        "count": jnp.sum(outputs.mask, dtype=jnp.int32),
+    }
+
+
+LOSS = Metric(_loss_sums, lambda sums: float(sums["sum"] / sums["count"]))
+"""The mean loss in nats. Every step and every evaluation has it."""
+
+ACCURACY = Metric(_accuracy_sums, lambda sums: float(sums["correct"] / sums["count"]))
+"""The share of examples whose most probable class is the label."""
+
+
+def batch_sums(
+    metrics: Mapping[str, Metric | GatheredMetric], outputs: Outputs
+) -> dict[str, dict[str, jax.Array]]:
+    """Sum a batch for each metric that sums can give, and for the loss.
+
+    Args:
+      metrics: by name.
+      outputs: of the batch.
+
+    Returns:
+      {name: sums}, "loss" first.
+
+    Raises:
+      ValueError: if the mask is not bool of the shape (B,) of the losses.
+    """
+    if outputs.mask.shape != outputs.loss.shape or outputs.mask.dtype != jnp.bool_:
+        raise ValueError(
+            f"mask must be bool of the shape (B,) of losses, got {outputs.mask.dtype} of shape "
+            f"{outputs.mask.shape} for losses of shape {outputs.loss.shape}."
+        )
+    summed = {name: m.sums for name, m in metrics.items() if isinstance(m, Metric)}
+    return {name: sums(outputs) for name, sums in ({"loss": LOSS.sums} | summed).items()}
+
+
+def add_sums(
+    total: Mapping[str, Mapping[str, Array]], sums: Mapping[str, Mapping[str, Array]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Add a batch's sums to those before it, in double precision.
+
+    Args:
+      total: as this function gives; {} before the first batch.
+      sums: as `batch_sums` gives, on the host.
+
+    Returns:
+      {name: sums} of float64 and int64.
+    """
+
+    def wide(x: Array) -> np.ndarray:
+        x = np.asarray(x)
+        return x.astype(np.float64 if np.issubdtype(x.dtype, np.floating) else np.int64)
+
+    return {
+        name: {part: wide(x) + total.get(name, {}).get(part, 0) for part, x in parts.items()}
+        for name, parts in sums.items()
+    }
+
+
+def values(
+    metrics: Mapping[str, Metric | GatheredMetric],
+    sums: Mapping[str, Mapping[str, np.ndarray]],
+    gathered: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """Compute each metric's number.
+
+    Args:
+      metrics: by name.
+      sums: as `add_sums` gives of all batches.
+      gathered: labels (N,) and probabilities (N, K) of all examples; None leaves out those metrics
+        that need them.
+
+    Returns:
+      {name: number}, "loss" first; of a metric with a number per class a list.
+    """
+    found = {"loss": LOSS.value(sums["loss"])}
+    for name, metric in metrics.items():
+        if isinstance(metric, Metric):
+            found[name] = _plain(metric.value(sums[name]))
+        elif gathered is not None:
+            found[name] = _plain(metric.value(*gathered))
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Give a number or a list of them, as JSON takes them."""
+    return np.asarray(value).tolist()
