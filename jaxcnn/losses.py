@@ -189,12 +189,13 @@ def mean_loss(losses: Array, mask: Array) -> jax.Array:
     return total / jnp.maximum(jnp.sum(mask.astype(jnp.float32)), 1.0)
 
 
-def probabilities(logits: Array, head: str) -> jax.Array:
+def probabilities(logits: Array, head: str | None) -> jax.Array:
     """Turn logits into the probability of each class.
 
     Args:
       logits: (B, K) floating point for "softmax", (B, 1) for "sigmoid".
-      head: "softmax" or "sigmoid".
+      head: "softmax" or "sigmoid"; None of a network that does not classify, whose outputs stay as
+        they are.
 
     Returns:
       (B, K) float32, rows summing to 1; (B, 2), that is 1 - p and p, for "sigmoid".
@@ -206,31 +207,30 @@ def probabilities(logits: Array, head: str) -> jax.Array:
       >>> probabilities(jnp.array([[0.0]]), "sigmoid").tolist()
       [[0.5, 0.5]]
     """
-    return jax.nn.softmax(_class_logits(logits, head), axis=1)
+    found = class_logits(logits, head)
+    return found if head is None else jax.nn.softmax(found, axis=1)
 
 
-def predict_class(logits: Array, head: str) -> jax.Array:
-    """Choose the most probable class; the lowest index wins a tie.
+def class_logits(logits: Array, head: str | None) -> jax.Array:
+    """Give one logit per class, of which the highest is that of the most probable class.
 
     Args:
       logits: (B, K) floating point for "softmax", (B, 1) for "sigmoid".
-      head: "softmax" or "sigmoid".
+      head: "softmax" or "sigmoid"; None of a network that does not classify, whose outputs stay as
+        they are.
 
     Returns:
-      (B,) int32.
+      (B, K) float32; (B, 2), that is 0 and the logit, for "sigmoid".
 
     Raises:
       ValueError: if the head is unknown or the shape does not fit it.
 
     Example:
-      >>> predict_class(jnp.array([[-1.0], [0.5]]), "sigmoid").tolist()
+      >>> class_logits(jnp.array([[-1.0], [0.5]]), "sigmoid").argmax(axis=1).tolist()
       [0, 1]
     """
-    return jnp.argmax(_class_logits(logits, head), axis=1).astype(jnp.int32)
-
-
-def _class_logits(logits: Array, head: str) -> jax.Array:
-    """Give one float32 logit per class: (B, K), or (0, logit) for a sigmoid head."""
+    if head is None:
+        return jnp.asarray(logits, jnp.float32)
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
     _check_logits(logits, 1 if head == "sigmoid" else None)

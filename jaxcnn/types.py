@@ -30,9 +30,6 @@ class TrainState(NamedTuple):
     ema_batch_stats: PyTree  # average of batch_stats, {} likewise
 
 
-class Metrics(NamedTuple):
-    """Sums, never means: adding two is exact on a ragged last batch."""
-
-    loss_sum: Array  # () float32, sum over the counted examples of the loss in nats
-    correct: Array  # () int32, examples whose most probable class is the label
-    count: Array  # type: ignore[assignment]  # () int32, examples counted
+# Of a batch, by metric and then by part; adding them is exact on a ragged last batch, as adding
+# means is not.
+Sums = dict[str, dict[str, Array]]

@@ -142,7 +142,16 @@ def values(
     Returns:
       {name: number}, "loss" first; of a metric with a number per class a list.
     """
-    found = {"loss": LOSS.value(sums["loss"])}
+    with np.errstate(invalid="ignore", divide="ignore"):  # of examples none of which counts
+        return _values(metrics, sums, gathered)
+
+
+def _values(
+    metrics: Mapping[str, Metric | GatheredMetric],
+    sums: Mapping[str, Mapping[str, np.ndarray]],
+    gathered: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"loss": LOSS.value(sums["loss"])}
     for name, metric in metrics.items():
         if isinstance(metric, Metric):
             found[name] = _plain(metric.value(sums[name]))

@@ -17,7 +17,7 @@ import numpy as np
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.features import FeatureSplit
 from jaxcnn.training.step import TrainStep
-from jaxcnn.types import Array, Batch, Metrics, PyTree, TrainState
+from jaxcnn.types import Array, Batch, PyTree, Sums, TrainState
 
 if TYPE_CHECKING:
     from jaxcnn.data.image_splits import ImageSplit
@@ -32,27 +32,27 @@ _TIMED_STEPS = 20
 _SHARE_OF_FREE_MEMORY = 0.5  # the rest is for the steps themselves
 
 
-def make_epoch_step(train_step: TrainStep) -> Callable[..., tuple[TrainState, Metrics]]:
+def make_epoch_step(train_step: TrainStep) -> Callable[..., tuple[TrainState, Sums]]:
     """Build several training steps as one pure function; the caller compiles it.
 
     Args:
-      train_step: (state, batch, key) to (state, metrics), as `step.make_train_step` makes.
+      train_step: (state, batch, key) to (state, sums), as `step.make_train_step` makes.
 
     Returns:
-      epoch_step(state, data, order, key) to (state, metrics). `data` is a whole split as one
+      epoch_step(state, data, order, key) to (state, sums). `data` is a whole split as one
       batch of N rows, see `whole_split`; `order`, (steps, B) int32, the positions in it of each
-      step's examples, in [0, N). Leaves of the metrics are (steps,). The result is that of
+      step's examples, in [0, N). Leaves of the sums are (steps,). The result is that of
       `train_step` on one batch after the other, up to rounding.
 
     Example:
       epoch_step = jax.jit(make_epoch_step(train_step), donate_argnums=0)
-      state, metrics = epoch_step(state, data, order, key)
+      state, sums = epoch_step(state, data, order, key)
     """
 
     def epoch_step(
         state: TrainState, data: Batch, order: Array, key: jax.Array
-    ) -> tuple[TrainState, Metrics]:
-        def step(state: TrainState, positions: jax.Array) -> tuple[TrainState, Metrics]:
+    ) -> tuple[TrainState, Sums]:
+        def step(state: TrainState, positions: jax.Array) -> tuple[TrainState, Sums]:
             batch = Batch(*(jnp.asarray(part)[positions] for part in data))
             return train_step(state, batch, key)
 
@@ -110,7 +110,7 @@ class ScannedSteps:
 
     def __call__(
         self, state: TrainState, batches: Sequence[Batch], key: jax.Array
-    ) -> tuple[TrainState, Metrics]:
+    ) -> tuple[TrainState, Sums]:
         """Take one step or `chunk_steps` steps, by the positions in `batches`."""
         order = np.stack([np.asarray(batch.index) for batch in batches])
         return self._programs[len(batches)](state, self._data, order, key)

@@ -1,19 +1,20 @@
 """The evaluation step: a pure function, compiled once, from variables and a batch to answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxcnn import losses, metrics
+from jaxcnn import losses
 from jaxcnn.augment import center_crop
 from jaxcnn.losses import LossFn
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
-from jaxcnn.types import Array, Batch, Metrics, PyTree
+from jaxcnn.types import Array, Batch, PyTree, Sums
 
 Views = Callable[[Batch], list[jax.Array]]
-EvalStep = Callable[[PyTree, Batch], tuple[Metrics, jax.Array]]
+EvalStep = Callable[[PyTree, Batch], tuple[Sums, jax.Array]]
 Predict = Callable[[PyTree, jax.Array], jax.Array]  # (variables, images) -> probabilities
 
 
@@ -26,6 +27,7 @@ def make_eval_step(
     flip_average: bool = False,
     mean: float | Sequence[float] = 0.5,
     std: float | Sequence[float] = 0.25,
+    metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
 ) -> EvalStep:
     """Build the evaluation of one batch as a pure function; the caller compiles it.
 
@@ -39,11 +41,13 @@ def make_eval_step(
       std: of the pixels, see `normalize`.
 
     Returns:
-      eval_step(variables, batch) to (metrics, probabilities). Examples whose mask is False count
+      eval_step(variables, batch) to (sums, probabilities), see `metrics.batch_sums`. Examples whose mask is False count
       nowhere; probabilities are (B, num_classes) float32 for every row, the padding's included.
     """
     views_of = _image_views(image_size_px, flip_average, mean, std)
-    return make_eval_step_of_views(model, loss_fn, lambda batch: views_of(batch.image), head=head)
+    return make_eval_step_of_views(
+        model, loss_fn, lambda batch: views_of(batch.image), head=head, metrics=metrics
+    )
 
 
 def make_predict(
@@ -78,7 +82,12 @@ def make_predict(
 
 
 def make_eval_step_of_views(
-    model: nn.Module, loss_fn: LossFn, views: Views, *, head: str = "softmax"
+    model: nn.Module,
+    loss_fn: LossFn,
+    views: Views,
+    *,
+    head: str = "softmax",
+    metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
 ) -> EvalStep:
     """Build the evaluation for any kind of input; `make_eval_step` is the one for images.
 
@@ -87,17 +96,22 @@ def make_eval_step_of_views(
       loss_fn: (logits, label) to one loss per example.
       views: batch to a list of inputs of the module, whose logits are averaged.
       head: "softmax" or "sigmoid", the network's kind of output.
+      metrics: what is summed beside the loss, by name.
 
     Returns:
-      eval_step(variables, batch) to (metrics, probabilities), see `make_eval_step`.
+      eval_step(variables, batch) to (sums, probabilities), see `make_eval_step`.
     """
 
-    def eval_step(variables: PyTree, batch: Batch) -> tuple[Metrics, jax.Array]:
+    def eval_step(variables: PyTree, batch: Batch) -> tuple[Sums, jax.Array]:
         logits = _mean_logits(model, variables, views(batch))
-        predicted = losses.predict_class(logits, head)
         per_example = loss_fn(logits, jnp.asarray(batch.label))
-        counted = metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
-        return counted, losses.probabilities(logits, head)
+        outputs = Outputs(
+            losses.class_logits(logits, head),
+            jnp.asarray(batch.label),
+            jnp.asarray(batch.mask),
+            per_example,
+        )
+        return batch_sums(metrics, outputs), losses.probabilities(logits, head)
 
     return eval_step
 

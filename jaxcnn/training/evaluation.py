@@ -1,66 +1,78 @@
 """Classify a whole split: every example once, whatever the size of the batches."""
 
-import dataclasses
 from collections import deque
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, add_sums, values
+from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.training.eval_step import EvalStep
-from jaxcnn.training.sharding import fetch
-from jaxcnn.types import Batch, Metrics, PyTree
-
-
-@dataclasses.dataclass
-class Totals:
-    """Metrics added up on the host in double precision, in the order of the steps."""
-
-    loss_sum: float = 0.0
-    correct: int = 0
-    count: int = 0
-
-    def add(self, counted: Metrics) -> None:
-        """Add one batch's metrics."""
-        self.loss_sum += float(counted.loss_sum)
-        self.correct += int(counted.correct)
-        self.count += int(counted.count)
+from jaxcnn.training.inputs import Input
+from jaxcnn.training.sharding import Layout, fetch
+from jaxcnn.types import Batch, PyTree
 
 
 class Evaluation(NamedTuple):
     """A network's answers to one split."""
 
-    loss: float  # nats, mean
-    accuracy: float  # share
-    correct: int
-    count: int  # type: ignore[assignment]
+    metrics: dict[str, Any]  # by name, "loss" (nats, mean) among them
     labels: np.ndarray  # (N,) int32
     probabilities: np.ndarray  # (N, K) float32
     index: np.ndarray  # type: ignore[assignment]  # (N,) int32, position in the split
 
+    @property
+    def loss(self) -> float:
+        """Nats, mean."""
+        return self.metrics["loss"]
 
-def evaluate(eval_step: EvalStep, variables: PyTree, batches: Iterable[Batch]) -> Evaluation:
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples."""
+        return self.metrics["accuracy"]
+
+    @property
+    def num_examples(self) -> int:
+        """Examples that counted."""
+        return len(self.labels)
+
+    @property
+    def correct(self) -> int:
+        """Examples whose most probable class is the label."""
+        return round(self.accuracy * self.num_examples)
+
+
+def evaluate(
+    eval_step: EvalStep,
+    variables: PyTree,
+    batches: Iterable[Batch],
+    metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
+) -> Evaluation:
     """Classify every example of a split once.
 
     Args:
-      eval_step: a compiled step of `eval_step.make_eval_step`.
+      eval_step: a compiled step of `eval_step.make_eval_step`, made with the same metrics.
       variables: {"params": ..., "batch_stats": ...}.
       batches: as `data.batches.eval_batches` gives; padding is left out by its mask. Where several
         processes share each batch, laid out by `sharding.Layout.put_batch`; all get all answers.
+      metrics: by name.
 
     Returns:
-      Exact sums over the split, and each example's probabilities.
+      Exact metrics of the split, and each example's probabilities.
 
     Raises:
       ValueError: if there is no example.
     """
-    totals, parts = Totals(), []
-    waiting: deque[tuple[Batch, Metrics, jax.Array]] = deque()
+    sums: dict[str, Any] = {}
+    parts = []
+    waiting: deque[tuple[Batch, PyTree, jax.Array]] = deque()
 
     def collect() -> None:
+        nonlocal sums
         batch, counted, probabilities = waiting.popleft()
-        totals.add(jax.device_get(counted))
+        sums = add_sums(sums, jax.device_get(counted))
         answers = fetch((batch.label, probabilities, batch.index))
         mask = fetch(batch.mask)
         parts.append(tuple(part[mask] for part in answers))
@@ -71,15 +83,67 @@ def evaluate(eval_step: EvalStep, variables: PyTree, batches: Iterable[Batch]) -
             collect()
     while waiting:
         collect()
-    if not totals.count:
+    if not sums or not sums["loss"]["count"]:
         raise ValueError("the split to evaluate holds no example.")
     labels, probabilities, index = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Evaluation(
-        totals.loss_sum / totals.count,
-        totals.correct / totals.count,
-        totals.correct,
-        totals.count,
-        labels,
-        probabilities,
-        index,
-    )
+    found = values(metrics, sums, (labels, probabilities))
+    return Evaluation(found, labels, probabilities, index)
+
+
+class Evaluator:
+    """Classifies splits with a step that is compiled for each shape of batch once.
+
+    Args:
+      step: a pure function of `eval_step`, or a compiled one.
+      metrics: by name, as the step was made with.
+      layout: of the devices.
+      batch_size: examples per step, rounded up to what the devices divide.
+    """
+
+    def __init__(
+        self,
+        step: EvalStep | CompiledStep,
+        metrics: Mapping[str, Metric | GatheredMetric],
+        layout: Layout,
+        batch_size: int,
+    ) -> None:
+        self._step, self._metrics, self._layout = step, metrics, layout
+        self._batch_size = layout.round_up(batch_size)
+        self._compiled: dict[Any, CompiledStep] = {}
+
+    def compile(self, data: Input, variables: PyTree) -> CompiledStep:
+        """Compile the step for the batches of some data, unless that was done."""
+        if isinstance(self._step, CompiledStep):
+            return self._step
+        batch = data.shapes(self._batch_size)
+        key = str(batch)
+        if key not in self._compiled:
+            self._compiled[key] = compile_evaluation(self._step, self._layout, variables, batch)
+        return self._compiled[key]
+
+    def __call__(self, data: Input, variables: PyTree) -> Evaluation:
+        """Classify every example of some data once, see `evaluate`."""
+        step = self.compile(data, variables)
+        batches = data.eval_batches(self._batch_size, self._layout.put_batch)
+        return evaluate(step, self._layout.put_state(variables), batches, self._metrics)
+
+
+def compile_evaluation(
+    step: Callable[..., Any], layout: Layout, variables: PyTree, batch: Batch, *others: Any
+) -> CompiledStep:
+    """Compile a step of variables and a batch; what it gives lies on every device.
+
+    Args:
+      step: a pure function of variables, a batch and more.
+      layout: of the devices.
+      variables: or their shapes.
+      batch: the shapes of a batch.
+      *others: further arguments.
+
+    Returns:
+      The compiled step.
+    """
+    shapes = (layout.state_shapes(variables), layout.batch_shapes(batch))
+    with layout.tracing():
+        step = layout.gathered(step)
+        return compile_step(step, *shapes, *others, out_shardings=layout.replicated)

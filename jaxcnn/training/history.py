@@ -1,10 +1,38 @@
 """Where a run of training stands: its epochs so far, the sums of the one under way, its times."""
 
 import dataclasses
+import math
 import time
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from jaxcnn.training.evaluation import Evaluation, Totals
+import numpy as np
+
+Row: TypeAlias = dict[str, Any]  # one epoch: JSON values by name
+Rank = Callable[[Mapping[str, Any]], tuple[float, ...]]
+
+
+@dataclasses.dataclass
+class Member:
+    """One network's part of the progress.
+
+    Attributes:
+      totals: sums over the examples of the epoch under way, by metric, see `metrics.add_sums`.
+      history: a row for each finished epoch.
+      best_step: the step of the best row; 0 before the first epoch ends.
+    """
+
+    totals: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    history: list[Row] = dataclasses.field(default_factory=list)
+    best_step: int = 0
+
+    def end_epoch(self, row: Row, rank: Rank) -> bool:
+        """Take in the row of the epoch that ended; tell whether it is the best so far."""
+        is_best = all(rank(row) > rank(other) for other in self.history)
+        self.history.append(row)
+        self.best_step = row["step"] if is_best else self.best_step
+        self.totals = {}
+        return is_best
 
 
 @dataclasses.dataclass
@@ -12,47 +40,64 @@ class Progress:
     """Where a run stands, beside its arrays: JSON values, saved in each checkpoint.
 
     Attributes:
+      step: steps done.
       epoch: the epoch under way, counted from 0.
       step_in_epoch: steps of it done.
-      totals: sums over its examples so far.
-      history: a row for each finished epoch.
-      best_step: the step with the best validation accuracy; 0 before the first epoch ends.
       train_seconds: time spent in training, over all starts of the run, validation left out.
-      stopped_early: whether early stopping ended the run.
+      stop_reason: why a callback ended the run; "" where none did.
       first_epoch: the epoch that the phase under way began with.
+      members: one network's progress, or each of those that train side by side.
     """
 
+    step: int = 0
     epoch: int = 0
     step_in_epoch: int = 0
-    totals: Totals = dataclasses.field(default_factory=Totals)
-    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    best_step: int = 0
     train_seconds: float = 0.0
-    stopped_early: bool = False
+    stop_reason: str = ""
     first_epoch: int = 0
+    members: list[Member] = dataclasses.field(default_factory=lambda: [Member()])
+
+    @classmethod
+    def of(cls, num_members: int) -> "Progress":
+        """Begin with a number of networks."""
+        return cls(members=[Member() for _ in range(num_members)])
+
+    @property
+    def history(self) -> list[Row]:
+        """A row for each finished epoch; of several networks the mean of their rows."""
+        if len(self.members) == 1:
+            return self.members[0].history
+        return mean_history([member.history for member in self.members])
+
+    @property
+    def best_step(self) -> int:
+        """The step of the best row; of several networks that of the first."""
+        return self.members[0].best_step
 
     def next_phase(self) -> "Progress":
         """Start a phase of training after this one: the history and the best so far stay."""
-        return dataclasses.replace(self, stopped_early=False, first_epoch=self.epoch)
-
-    def end_epoch(self, row: dict[str, Any]) -> bool:
-        """Take in the row of the epoch that ended; tell whether it is the best so far."""
-        is_best = all(rank(row) > rank(other) for other in self.history)
-        self.history.append(row)
-        if is_best:
-            self.best_step = row["step"]
-        self.epoch += 1
-        self.step_in_epoch, self.totals = 0, Totals()
-        return is_best
+        return dataclasses.replace(self, stop_reason="", first_epoch=self.epoch)
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON values; floats keep every bit."""
-        return dataclasses.asdict(self)
+        value = dataclasses.asdict(self)
+        for member in value["members"]:
+            member["totals"] = {
+                name: {part: np.asarray(x).tolist() for part, x in sums.items()}
+                for name, sums in member["totals"].items()
+            }
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Progress":
         """Read what `to_json` wrote."""
-        return cls(**{**value, "totals": Totals(**value["totals"])})
+        members = [Member(**member) for member in value["members"]]
+        for member in members:
+            member.totals = {
+                name: {part: np.asarray(x) for part, x in sums.items()}
+                for name, sums in member.totals.items()
+            }
+        return cls(**{**value, "members": members})
 
 
 class Clock:
@@ -81,24 +126,76 @@ class Clock:
         return min(1.0, self.waited_seconds / self._seconds) if self._seconds else 0.0
 
 
-def epoch_row(
-    progress: Progress, validation: Evaluation, clock: Clock, *, step: int, learning_rate: float
-) -> dict[str, Any]:
-    """Write down an epoch that ends: JSON values, a row of `metrics.jsonl`."""
-    totals = progress.totals
-    return {
-        "epoch": progress.epoch + 1,
-        "step": step,
-        "learning_rate": learning_rate,
-        "train_loss": totals.loss_sum / totals.count,
-        "train_accuracy": totals.correct / totals.count,
-        "validation_loss": validation.loss,
-        "validation_accuracy": validation.accuracy,
-        "images_per_second": clock.images_per_second(),
-        "data_wait_share": clock.wait_share(),
-    }
+def make_rank(best: str, known: Iterable[str]) -> Rank:
+    """Make the function by which epochs are compared: the higher its result, the better.
+
+    Args:
+      best: the name of a metric, of which more is better, or "-" and the name of one of which less
+        is, such as "-loss". Equal epochs are told apart by the lower loss.
+      known: names of the metrics that there are.
+
+    Returns:
+      A function from a row to what can be compared. It reads the validation split where the row has
+      it, else the training split; what is not a number is below all.
+
+    Raises:
+      ValueError: if the name is unknown, or is "loss", of which more is not better.
+
+    Example:
+      >>> rank = make_rank("accuracy", ["accuracy"])
+      >>> better = rank({"validation_accuracy": 0.9, "validation_loss": 0.2})
+      >>> better > rank({"validation_accuracy": 0.9, "validation_loss": 0.3})
+      True
+    """
+    name, sign = best.removeprefix("-"), -1.0 if best.startswith("-") else 1.0
+    names = ["loss", *known]
+    if name not in names or best == "loss":
+        choices = ", ".join(["-loss", *names[1:]])
+        raise ValueError(f"best must be one of the metrics ({choices}), got {best!r}.")
+
+    def value(row: Mapping[str, Any], name: str) -> float:
+        found = row.get(f"validation_{name}", row.get(f"train_{name}"))
+        if not isinstance(found, (int, float)):
+            raise ValueError(f"best={best} needs one number per epoch, got {found!r}.")
+        return float(found)
+
+    def rank(row: Mapping[str, Any]) -> tuple[float, ...]:
+        order = (sign * value(row, name), -value(row, "loss"))
+        return tuple(-math.inf if math.isnan(x) else x for x in order)
+
+    return rank
 
 
-def rank(row: dict[str, Any]) -> tuple[float, float]:
-    """Order epochs by validation accuracy, then by the lower loss."""
-    return row["validation_accuracy"], -row["validation_loss"]
+def epochs_without_gain(rows: Sequence[Mapping[str, Any]], rank: Rank) -> int:
+    """Count the epochs since the best of some rows, 0 if the last one is the best."""
+    return len(rows) - 1 - max(range(len(rows)), key=lambda i: rank(rows[i])) if rows else 0
+
+
+def mean_row(rows: Sequence[Mapping[str, Any]]) -> Row:
+    """Average the rows of an epoch over the members.
+
+    Args:
+      rows: a row of each member's history, of one epoch.
+
+    Returns:
+      One such row, with `validation_accuracy_spread`, the standard deviation over members.
+
+    Example:
+      >>> rows = [{"epoch": 1, "validation_accuracy": a} for a in (0.5, 1.0)]
+      >>> mean_row(rows)["validation_accuracy"]
+      0.75
+    """
+    row: Row = {}
+    for name, first in rows[0].items():
+        each = [member[name] for member in rows]
+        same = name in ("epoch", "step") or isinstance(first, str)
+        row[name] = first if same else np.mean(each, axis=0).tolist()
+    if "validation_accuracy" in row:
+        spread = np.std([r["validation_accuracy"] for r in rows], ddof=min(1, len(rows) - 1))
+        row["validation_accuracy_spread"] = float(spread)
+    return row
+
+
+def mean_history(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[Row]:
+    """Average the members' histories, epoch by epoch, see `mean_row`."""
+    return [mean_row(rows) for rows in zip(*histories, strict=True)]

@@ -1,32 +1,24 @@
-"""The host's side of training: feed the compiled step, watch it, save, and show progress."""
+"""The loop: feed the compiled step, count what it gives, validate, and call the callbacks."""
 
+import contextlib
 import dataclasses
-import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import jax
+import optax
 
 from jaxcnn.host.processes import agree_on_signal
 from jaxcnn.host.signals import Interrupted, SignalWatch
-from jaxcnn.metrics.overfitting import find_overfitting
-from jaxcnn.training.checkpoints import CheckpointStore
-from jaxcnn.training.eval_step import EvalStep
-from jaxcnn.training.evaluation import evaluate
-from jaxcnn.training.history import Clock, Progress, epoch_row, rank
+from jaxcnn.metrics.metric import GatheredMetric, Metric, add_sums, values
+from jaxcnn.training.callbacks import Callback, Checkpoint, View, member_names
+from jaxcnn.training.evaluation import Evaluation
+from jaxcnn.training.history import Clock, Member, Progress, Row, make_rank
 from jaxcnn.training.state import evaluation_variables
-from jaxcnn.types import Batch, Metrics, PyTree, TrainState
-
-if TYPE_CHECKING:
-    from jaxcnn.training.progress_line import ProgressLine
-
-logger = logging.getLogger(__name__)
-
-# Calls under way: their metrics, and how many steps each is of.
-Pending: TypeAlias = deque[tuple[Metrics, int]]
+from jaxcnn.types import PyTree, TrainState
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -34,262 +26,259 @@ class NonFiniteLossError(FloatingPointError):
 
 
 class BatchIterator(Protocol):
-    """Training batches without end, whose position can be saved and set again."""
+    """Training batches, whose position can be saved and set again.
 
-    def __next__(self) -> Batch:
+    It goes on without end where the steps of an epoch are counted; else it ends with each epoch,
+    and begins the next when it is called again.
+    """
+
+    def __next__(self) -> Any:
         """Give the next batch."""
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> Any:
         """Give the position as JSON values."""
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: Any) -> None:
         """Go to a position."""
 
 
-class Stores(NamedTuple):
-    """The two folders of checkpoints of a run."""
-
-    last: CheckpointStore  # whole states, to resume from
-    best: CheckpointStore  # variables only, to evaluate and predict with
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """How long to train, when to stop, and when to save.
-
-    Attributes:
-      num_epochs: epochs at most, of the phase under way.
-      steps_per_epoch: steps of each.
-      early_stopping_epochs: epochs without a better validation before it stops; None: never.
-      checkpoint_every_steps: steps between saves, beside the end of each epoch; None: no more.
-    """
-
-    num_epochs: int
-    steps_per_epoch: int
-    early_stopping_epochs: int | None = None
-    checkpoint_every_steps: int | None = None
-
-    def step(self, progress: Progress) -> int:
-        """Give the number of steps done."""
-        return progress.epoch * self.steps_per_epoch + progress.step_in_epoch
-
-    def save_is_due(self, progress: Progress) -> bool:
-        """Tell whether to save after this step, within an epoch."""
-        every = self.checkpoint_every_steps
-        return every is not None and self.step(progress) % every == 0
-
-
-def restore_run(
-    stores: Stores,
-    state: TrainState,
-    batches: BatchIterator,
-    progress: Progress | None = None,
-) -> tuple[TrainState, Progress]:
-    """Go back to the newest good checkpoint, or to the start where there is none.
-
-    Args:
-      stores: the run's checkpoints.
-      state: the state that a new run would start from.
-      batches: the training batches; set to the position of the checkpoint.
-      progress: the progress that a new run would start from; None for that of the very start.
-
-    Returns:
-      The state and the progress to go on with.
-
-    Raises:
-      CheckpointError: if the checkpoints are of another network, or all damaged.
-    """
-    found = stores.last.restore(state)
-    if found is None:
-        return state, progress or Progress()
-    batches.set_state(found.metadata["data"])
-    return found.state, Progress.from_json(found.metadata["progress"])
-
-
 @dataclasses.dataclass(kw_only=True, eq=False)
-class Fit:
-    """One run of training: `Fit(...).run(state, progress)`.
+class Loop:
+    """Training from a state on: `Loop(...).run()`. What callbacks see of it says `callbacks.View`.
 
     Attributes:
-      train_step: compiled by the caller; see `compile_step`.
-      eval_step: compiled by the caller; see `make_eval_step`.
+      state: that training starts from; its buffers are donated. Of several networks as
+        `members.MembersStep` packs them.
+      progress: `Progress()` for a new run.
+      train_step: compiled: (state, batch, key) to (state, sums).
       batches: training batches; their position is saved with each checkpoint.
+      key: the run key, the same at every start of the run; of several networks packed.
+      num_epochs: epochs at most, after those of earlier phases.
+      steps_per_epoch: steps of each; None where the batches end with each epoch.
+      batch_size: examples per step, of all networks together.
+      evaluate: (variables) to the answers to the validation split; None where there is none.
+      metrics: by name, as they were given to the steps.
+      best: by which metric epochs are compared, see `history.make_rank`.
+      callbacks: called in their order, checkpoints first.
       chunk_steps: steps that a call of `train_step` takes; above 1 it is called with a list of so
-        many batches, or of one, and its metrics are (steps,), see `epoch_scan.ScannedSteps`.
-      validation: gives the validation split's batches, from the first, at each call.
-      key: the run key, the same at every start of the run.
-      plan: how long to train, when to stop and when to save.
-      stores: where checkpoints go; None keeps none.
-      best_metadata: JSON values saved with each best checkpoint, enough to predict from it alone.
-      export: makes the variables that are saved as best of those that are evaluated, where the two
-        differ: where the head alone is trained, it adds the backbone.
+        many batches, or of one, and its sums are (steps,), see `epoch_scan.ScannedSteps`.
+      unpack: takes the states of several networks apart.
+      learning_rate: step to learning rate, for the record; None reads it where the optimizer's
+        state has it, as after `optax.inject_hyperparams`.
       phase: name of the phase of training, for the record; "" where there is but one.
-      learning_rate: step to learning rate, for the record.
-      line: where progress is shown.
-      on_epoch: called with the history after each epoch.
       await_each: let no step begin before the last one has ended; several CPU devices in one
         process may wait for each other for ever otherwise.
     """
 
-    train_step: Callable[[TrainState, Any, jax.Array], tuple[TrainState, Metrics]]
-    eval_step: EvalStep
+    state: PyTree
+    progress: Progress
+    train_step: Callable[[PyTree, Any, Any], tuple[PyTree, PyTree]]
     batches: BatchIterator
+    key: Any
+    num_epochs: int
+    steps_per_epoch: int | None
+    batch_size: int
+    evaluate: Callable[[PyTree], Evaluation] | None = None
+    metrics: Mapping[str, Metric | GatheredMetric] = dataclasses.field(default_factory=dict)
+    best: str = "-loss"
+    callbacks: Sequence[Callback] = ()
     chunk_steps: int = 1
-    validation: Callable[[], Iterable[Batch]]
-    key: jax.Array
-    plan: Plan
-    stores: Stores | None = None
-    best_metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
-    export: Callable[[PyTree], PyTree] = lambda variables: variables
+    unpack: Callable[[PyTree], list[PyTree]] = lambda state: [state]
+    learning_rate: Callable[[int], Any] | None = None
     phase: str = ""
-    learning_rate: Callable[[int], Any]
-    line: "ProgressLine"
-    on_epoch: Callable[[list[dict[str, Any]]], None] = lambda history: None
     await_each: bool = False
-    _warned_of_overfitting: bool = dataclasses.field(default=False, init=False)
 
-    def run(self, state: TrainState, progress: Progress) -> tuple[TrainState, Progress]:
-        """Train from a state on, to the plan's end.
+    def __post_init__(self) -> None:
+        self.callbacks = sorted(self.callbacks, key=lambda c: not isinstance(c, Checkpoint))
+        self.num_epochs += self.progress.first_epoch
+        self._rank = make_rank(self.best, self.metrics)
+        self._history = self.progress.history
+        self._is_best = False
+        self._clock, self._step_seconds = Clock(), 0.0
+        self._pending: deque[tuple[PyTree, int]] = deque()  # sums, and of how many steps
+        self._pauses = [c.every_steps for c in self.callbacks if c.every_steps is not None]
 
-        Args:
-          state: as `state.init_state` or `restore_run` gives; its buffers are donated.
-          progress: `Progress()` for a new run.
+    def run(self) -> tuple[PyTree, Progress]:
+        """Train to the end.
 
         Returns:
           The last state and the progress with the history.
 
         Raises:
-          NonFiniteLossError: if a step's loss is not finite.
-          Interrupted: on SIGTERM or Ctrl-C, after saving.
+          NonFiniteLossError: if a loss is not finite.
+          Interrupted: on SIGTERM or Ctrl-C, after the callbacks have saved.
         """
-        with SignalWatch() as signals:
+        progress, outcome = self.progress, "failed"
+        with SignalWatch() as signals, contextlib.ExitStack() as ends:
+            for callback in reversed(self.callbacks):
+                ends.callback(lambda c=callback: c.on_train_end(self._view(outcome, whole=True)))
             try:
-                last_epoch = progress.first_epoch + self.plan.num_epochs
-                while progress.epoch < last_epoch and not progress.stopped_early:
-                    state, clock = self._train_epoch(state, progress, signals)
-                    self._end_epoch(state, progress, clock)
-            finally:
-                self.line.close()
-            received = agree_on_signal(signals.received, 0)
-            if received is not None:  # it came after the last step, when all was saved
-                raise Interrupted(received, step=self.plan.step(progress))
-        return state, progress
+                self._tell("on_train_begin", whole=True)
+                while progress.epoch < self.num_epochs and not progress.stop_reason:
+                    self._train_epoch(signals)
+                    self._end_epoch()
+                _raise_if(agree_on_signal(signals.received, 0), progress.step)
+                outcome = "stopped" if progress.stop_reason else "finished"
+            except Interrupted:
+                outcome = "interrupted"
+                raise
+        return self.state, progress
 
-    def _train_epoch(
-        self, state: TrainState, progress: Progress, signals: SignalWatch
-    ) -> tuple[TrainState, Clock]:
-        self.line.start_epoch(progress.epoch, step_in_epoch=progress.step_in_epoch)
-        clock = Clock()
-        pending: Pending = deque()
-        while progress.step_in_epoch < self.plan.steps_per_epoch:
-            num_steps = self._steps_of_next_call(progress)
-            batch = self._next_batch(pending, clock, num_steps)
-            state, counted = self.train_step(state, batch, self.key)
-            pending.append((counted, num_steps))
-            progress.step_in_epoch += num_steps
-            if self.await_each or len(pending) > 1:  # one call in flight while the last one is read
-                self._count(pending, progress, clock)
-            received = agree_on_signal(signals.received, self.plan.step(progress))
-            if received is not None or self.plan.save_is_due(progress):
-                while pending:
-                    self._count(pending, progress, clock)
-                self._save(state, progress)
-            if received is not None:
-                raise Interrupted(received, step=self.plan.step(progress))
+    def _train_epoch(self, signals: SignalWatch) -> None:
+        """Take the steps of an epoch, or those before a callback stops it."""
+        progress, pending = self.progress, self._pending
+        self._clock = Clock()
+        sent = progress.step_in_epoch
+        while self.steps_per_epoch is None or sent < self.steps_per_epoch:
+            num_steps = self._steps_of_next_call(sent)
+            batch = self._next_batch(num_steps)
+            if batch is None:
+                break
+            self.state, sums = self.train_step(self.state, batch, self.key)
+            pending.append((sums, num_steps))
+            sent += num_steps
+            step = progress.step - progress.step_in_epoch + sent
+            received = agree_on_signal(signals.received, step)
+            stops = received is not None or any(step % every == 0 for every in self._pauses)
+            # One call in flight while the last one is read.
+            while len(pending) > (0 if self.await_each or stops else 1):
+                self._count()
+            _raise_if(received, step)
+            if progress.stop_reason:
+                break
         while pending:
-            self._count(pending, progress, clock)
-        return state, clock
+            self._count()
 
-    def _steps_of_next_call(self, progress: Progress) -> int:
-        """Take a whole chunk unless the epoch's end or a checkpoint lies within it."""
-        room = self.plan.steps_per_epoch - progress.step_in_epoch
-        every = self.plan.checkpoint_every_steps
-        if every is not None:
-            room = min(room, every - self.plan.step(progress) % every)
+    def _steps_of_next_call(self, sent: int) -> int:
+        """Take a whole chunk unless the epoch's end or a callback's step lies within it."""
+        if self.chunk_steps == 1:
+            return 1
+        assert self.steps_per_epoch is not None
+        step = self.progress.step - self.progress.step_in_epoch + sent
+        room = min([self.steps_per_epoch - sent, *(n - step % n for n in self._pauses)])
         return self.chunk_steps if room >= self.chunk_steps else 1
 
-    def _next_batch(self, pending: Pending, clock: Clock, num_steps: int) -> Any:
+    def _next_batch(self, num_steps: int) -> Any:
+        """Give the batches of the next call; None at the end of an epoch of unknown length."""
         started = time.perf_counter()
-        batches = [next(self.batches) for _ in range(num_steps)]
+        try:
+            batches = [next(self.batches) for _ in range(num_steps)]
+        except StopIteration:
+            sent = self.progress.step_in_epoch + len(self._pending)
+            if self.steps_per_epoch is None and sent:
+                return None
+            raise ValueError(
+                f"the training batches ended in epoch {self.progress.epoch + 1} after {sent} steps;"
+                " give data that can be read again for each epoch, such as a list or a loader, and "
+                "not an iterator."
+            ) from None
         # Only time in which the device had nothing to do counts as waiting.
-        if not pending or pending[-1][0].loss_sum.is_ready():  # type: ignore[union-attr]
-            clock.waited_seconds += time.perf_counter() - started
+        if not self._pending or jax.tree.leaves(self._pending[-1][0])[0].is_ready():
+            self._clock.waited_seconds += time.perf_counter() - started
         return batches[0] if self.chunk_steps == 1 else batches
 
-    def _count(self, pending: Pending, progress: Progress, clock: Clock) -> None:
-        counted, num_steps = jax.device_get(pending.popleft())
-        step = self.plan.step(progress) - sum(steps for _, steps in pending)
-        each = (
-            [counted] if self.chunk_steps == 1 else map(Metrics._make, zip(*counted, strict=True))
+    def _count(self) -> None:
+        """Read the sums of the oldest call under way, and tell the callbacks."""
+        sums, num_steps = self._pending.popleft()
+        sums, members, images = jax.device_get(sums), self.progress.members, 0
+        for i in range(num_steps):
+            one = sums if self.chunk_steps == 1 else _at(sums, i)
+            self.progress.step += 1
+            self.progress.step_in_epoch += 1
+            for number, member in enumerate(members):
+                own = one if len(members) == 1 else _at(one, number)
+                self._check_finite(own["loss"]["sum"], number)
+                member.totals = add_sums(member.totals, own)
+                images += int(own["loss"]["count"])
+        self._step_seconds = self._clock.tick(images)
+        self.progress.train_seconds += self._step_seconds
+        is_pause = any(self.progress.step % every == 0 for every in self._pauses)
+        self._tell("on_step_end", whole=is_pause)
+
+    def _end_epoch(self) -> None:
+        """Validate each network, write its row, and tell the callbacks."""
+        progress = self.progress
+        each_is_best = []
+        for number, state in enumerate(self.unpack(self.state)):
+            member, found = progress.members[number], None
+            if self.evaluate is not None:
+                found = self.evaluate(evaluation_variables(state))
+                self._check_finite(found.loss, number)  # the last update may break the parameters
+            each_is_best.append(member.end_epoch(self._row(member, state, found), self._rank))
+        progress.epoch += 1
+        progress.step_in_epoch = 0
+        self._history = progress.history
+        (*before, row), self._is_best = self._history, each_is_best[0]
+        if len(each_is_best) > 1:
+            self._is_best = all(self._rank(row) > self._rank(other) for other in before)
+        self._tell("on_epoch_end", whole=True)
+
+    def _row(self, member: Member, state: TrainState, validation: Evaluation | None) -> Row:
+        row: Row = {"phase": self.phase} if self.phase else {}
+        row |= {"epoch": self.progress.epoch + 1, "step": self.progress.step}
+        rate = self._rate(state)
+        row |= {} if rate is None else {"learning_rate": rate}
+        for name, value in values(self.metrics, member.totals).items():
+            row[f"train_{name}"] = value
+        for name, value in (validation.metrics if validation else {}).items():
+            row[f"validation_{name}"] = value
+        return row | {
+            "images_per_second": self._clock.images_per_second(),
+            "data_wait_share": self._clock.wait_share(),
+        }
+
+    def _rate(self, state: TrainState) -> float | None:
+        if self.learning_rate is not None:
+            return float(self.learning_rate(self.progress.step - 1))
+        try:
+            rate = optax.tree_utils.tree_get(state.opt_state, "learning_rate")
+        except KeyError:  # there are several
+            return None
+        return None if rate is None else float(rate)
+
+    def _tell(self, moment: str, *, whole: bool = False) -> None:
+        """Call each callback; the first reason to stop that one gives is noted."""
+        view = self._view(whole=whole)
+        for callback in self.callbacks:
+            reason = getattr(callback, moment)(view)
+            self.progress.stop_reason = self.progress.stop_reason or reason or ""
+
+    def _view(self, outcome: str = "", *, whole: bool) -> View:
+        return View(
+            progress=self.progress,
+            history=self._history,
+            is_best=self._is_best,
+            best=self.best,
+            num_epochs=self.num_epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            batch_size=self.batch_size,
+            phase=self.phase,
+            measures=self.metrics,
+            step_seconds=self._step_seconds,
+            images_per_second=self._clock.images_per_second(),
+            wait_share=self._clock.wait_share(),
+            states=self.unpack(self.state) if whole else (),
+            data_state=self.batches.get_state() if whole else None,
+            outcome=outcome,
         )
-        images = 0
-        for number, one in enumerate(each, start=step - num_steps + 1):
-            if not math.isfinite(float(one.loss_sum)):
-                raise self._non_finite(number)
-            progress.totals.add(one)
-            images += int(one.count)
-        seconds = clock.tick(images)
-        progress.train_seconds += seconds
-        totals = progress.totals
-        self.line.update(
-            loss=totals.loss_sum / totals.count,
-            accuracy=totals.correct / totals.count,
-            step=step,
-            num_steps=int(num_steps),
-            seconds=seconds,
-            wait_share=clock.wait_share(),
-        )
 
-    def _end_epoch(self, state: TrainState, progress: Progress, clock: Clock) -> None:
-        step = self.plan.step(progress)
-        validation = evaluate(self.eval_step, evaluation_variables(state), self.validation())
-        if not math.isfinite(validation.loss):  # the last update broke the parameters
-            raise self._non_finite(step)
-        rate = float(self.learning_rate(step - 1))
-        row = epoch_row(progress, validation, clock, step=step, learning_rate=rate)
-        row = {"phase": self.phase, **row} if self.phase else row
-        is_best = progress.end_epoch(row)
-        patience = self.plan.early_stopping_epochs
-        # Another phase's best is no reason to stop this one.
-        rows = progress.history[progress.first_epoch :]
-        waited = len(rows) - 1 - max(range(len(rows)), key=lambda i: rank(rows[i]))
-        progress.stopped_early = patience is not None and waited >= patience
-        if self.stores is not None and is_best:
-            metadata = {**self.best_metadata, "step": step, "validation": row}
-            variables = self.export(evaluation_variables(state))
-            self.stores.best.save(step, variables, metadata)
-        # The best is saved first: whatever `last` tells of is then on disk already.
-        self._save(state, progress)
-        self.on_epoch(progress.history)
-        self._report(progress, is_best=is_best)
-
-    def _report(self, progress: Progress, *, is_best: bool) -> None:
-        self.line.end_epoch(progress.history[-1], is_best=is_best)
-        overfitting = find_overfitting(progress.history)
-        if overfitting is not None and not self._warned_of_overfitting:
-            logger.warning(str(overfitting))
-        self._warned_of_overfitting = overfitting is not None
-        if progress.stopped_early:
-            logger.info(
-                f"Stopped early: no better validation accuracy in "
-                f"{self.plan.early_stopping_epochs} epochs; the best was at step "
-                f"{progress.best_step}."
-            )
-
-    def _save(self, state: TrainState, progress: Progress) -> None:
-        if self.stores is None:
+    def _check_finite(self, loss: Any, number: int) -> None:
+        if math.isfinite(float(loss)):
             return
-        metadata = {"progress": progress.to_json(), "data": self.batches.get_state()}
-        self.stores.last.save(self.plan.step(progress), state, metadata)
-
-    def _non_finite(self, step: int) -> NonFiniteLossError:
-        saved = self.stores.last.steps() if self.stores is not None else []
-        last_good = (
-            f"the last good checkpoint is of step {saved[-1]} in {self.stores.last.directory}"
-            if saved and self.stores is not None
-            else "there is no checkpoint yet"
-        )
-        return NonFiniteLossError(
-            f"the loss is not finite at step {step}; {last_good}. Lower learning_rate, lengthen "
+        count = len(self.progress.members)
+        whose = f" of member {member_names(count)[number]}" if count > 1 else ""
+        saved = [c.last_good() for c in self.callbacks if isinstance(c, Checkpoint)]
+        raise NonFiniteLossError(
+            f"the loss{whose} is not finite at step {self.progress.step}; "
+            f"{saved[0] if saved else 'there is no checkpoint yet'}. Lower learning_rate, lengthen "
             "warmup_epochs, or set gradient_clip_norm, and start the run again."
         )
+
+
+def _at(tree: PyTree, position: int) -> PyTree:
+    return jax.tree.map(lambda x: x[position], tree)
+
+
+def _raise_if(received: int | None, step: int) -> None:
+    if received is not None:
+        raise Interrupted(received, step=step)

@@ -21,7 +21,7 @@ import numpy as np
 from jaxcnn.host.names import unknown_name
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.step import TrainStep
-from jaxcnn.types import Batch, Metrics, PyTree
+from jaxcnn.types import Batch, PyTree, Sums
 
 MEMBERS_MODES = ("auto", "vmap", "in_turn")
 # What `MembersStep.pack` makes: a tree with a leading axis of members, or a tuple of trees.
@@ -54,7 +54,7 @@ def choose_mode(setting: str, *, platform: str | None = None) -> str:
 
 
 class MembersStep:
-    """A compiled training step of many members: (states, batches, keys) to (states, metrics).
+    """A compiled training step of many members: (states, batches, keys) to (states, sums).
 
     States and keys are given and returned packed, see `pack`; the states' memory is taken over.
 
@@ -106,7 +106,7 @@ class MembersStep:
 
     def __call__(
         self, states: Packed, batches: Batch | Sequence[Batch], keys: Packed
-    ) -> tuple[Packed, Metrics]:
+    ) -> tuple[Packed, Sums]:
         """Take a step.
 
         Args:
@@ -115,7 +115,7 @@ class MembersStep:
           keys: the run keys, packed.
 
         Returns:
-          The new states, packed, and metrics of shape (K,).
+          The new states, packed, and sums of shape (K,).
         """
         if self.mode == "vmap":
             stacked = batches

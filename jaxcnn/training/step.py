@@ -1,7 +1,7 @@
 """The training step: a pure function, compiled once, state in and state out."""
 
 import functools
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -9,22 +9,23 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcnn import losses, metrics
+from jaxcnn import losses
 from jaxcnn.augment import augment_batch
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.losses import LossFn
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
 from jaxcnn.models import STAGE_OUTPUT
 from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
 from jaxcnn.training.gradient_accumulation import Objective, accumulate_gradients
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.training.state import without
-from jaxcnn.types import Batch, Metrics, PyTree, TrainState
+from jaxcnn.types import Batch, PyTree, Sums, TrainState
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
 # (batch, key) -> the network's input, and the label to train by
 Prepare = Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]]
-TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]
+TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Sums]]
 
 
 def make_train_step(
@@ -33,6 +34,7 @@ def make_train_step(
     loss_fn: LossFn,
     augment: Augment | None = None,
     *,
+    metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
     mixing: Mixing | None = None,
     mean: float | Sequence[float] = 0.5,
     std: float | Sequence[float] = 0.25,
@@ -52,6 +54,7 @@ def make_train_step(
       optimizer: an Optax gradient transformation.
       loss_fn: (logits, label) to one loss per example, as `losses.make_loss` makes.
       augment: (key, image) to image, as `augment.make_augment` makes; None changes nothing.
+      metrics: what is summed beside the loss, by name; those of evaluation alone are left out.
       mixing: (key, batch) to a batch of mixed examples, as `mixing.make_mixing` makes, after the
         augmentation; None mixes none. The parameters learn the mixed labels; the metrics compare
         the answer to a mixed image with the example's own label, so they are worse than those of
@@ -76,7 +79,7 @@ def make_train_step(
         No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
 
     Returns:
-      train_step(state, batch, key) to (state, metrics). Give it the same run key each step: inside,
+      train_step(state, batch, key) to (state, sums), see `metrics.batch_sums`. Give it the same run key each step: inside,
       the step's number is folded in, so a resumed run repeats every draw. Compile it with
       `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the collection
       "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight` times.
@@ -84,7 +87,7 @@ def make_train_step(
     prepare_batch = prepare or _image_preparation(augment, mixing, mean, std)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
 
-    def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
+    def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Sums]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
         inputs, label = prepare_batch(batch, prepare_key)
         examples = (inputs, label, jnp.asarray(batch.mask))
@@ -114,9 +117,11 @@ def make_train_step(
         )
         if ema_decay is not None:
             state = _averaged(state, ema_decay, frozen)
-        predicted = losses.predict_class(logits, head)
-        per_example = (reported_loss_fn or loss_fn)(logits, jnp.asarray(batch.label))
-        return state, metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
+        label = jnp.asarray(batch.label)
+        per_example = (reported_loss_fn or loss_fn)(logits, label)
+        answers = losses.class_logits(logits, head)
+        outputs = Outputs(answers, label, jnp.asarray(batch.mask), per_example)
+        return state, batch_sums(metrics, outputs)
 
     return train_step
 

@@ -1,0 +1,348 @@
+"""`fit`: train a network on data, by the one loop that all training goes through."""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxcnn.augment.mixing import Mixing
+from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.losses import LossFn
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
+from jaxcnn.optim.differential_privacy import Privacy
+from jaxcnn.training.callbacks import Callback, Checkpoint, KeepBest
+from jaxcnn.training.eval_step import EvalStep, Views, make_eval_step_of_views, make_views
+from jaxcnn.training.evaluation import Evaluation, Evaluator
+from jaxcnn.training.feed import feed_one, feed_several
+from jaxcnn.training.functions import as_network
+from jaxcnn.training.history import Progress, Row
+from jaxcnn.training.inputs import Input, load_named, open_input
+from jaxcnn.training.loop import Loop
+from jaxcnn.training.sharding import Layout
+from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
+from jaxcnn.training.step import Augment, Prepare, make_prepare, make_train_step
+from jaxcnn.types import PyTree, TrainState
+
+logger = logging.getLogger(__name__)
+
+Metrics = Mapping[str, Metric | GatheredMetric]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FitResult:
+    """What training came to.
+
+    Attributes:
+      states: the last state of each network, of one mostly.
+      progress: where training stands; give the whole result to `fit` as `after` for a next phase.
+      evaluate: (data, variables) to the answers to data of any kind that `fit` takes.
+    """
+
+    states: Sequence[TrainState]
+    progress: Progress
+    evaluate: Callable[..., Evaluation]
+    _best_variables: Callable[[int], PyTree]
+
+    @property
+    def state(self) -> TrainState:
+        """The last state; of several networks that of the first."""
+        return self.states[0]
+
+    @property
+    def history(self) -> list[Row]:
+        """A row for each epoch: JSON values; of several networks the mean of theirs."""
+        return self.progress.history
+
+    @functools.cached_property
+    def best(self) -> "Best":
+        """The best epoch; of several networks that of the first."""
+        return self.best_of(0)
+
+    def best_of(self, member: int) -> "Best":
+        """Give the best epoch of one of several networks, counted from 0."""
+        found = self.progress.members[member]
+        row = next(row for row in found.history if row["step"] == found.best_step)
+        return Best(found.best_step, row, self._best_variables(member))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Best:
+    """The best epoch.
+
+    Attributes:
+      step: steps done at its end.
+      row: of the history.
+      variables: {"params": ..., "batch_stats": ...}, to evaluate and predict with.
+    """
+
+    step: int
+    row: Row
+    variables: PyTree
+
+
+def fit(
+    model: Any,
+    train: Any,
+    validation: Any = None,
+    *,
+    optimizer: optax.GradientTransformation,
+    loss: str | LossFn | None = None,
+    metrics: Metrics | None = None,
+    augment: Augment | None = None,
+    mixing: Mixing | None = None,
+    preprocessing: Preprocessing | None = None,
+    num_epochs: int = 1,
+    batch_size: int = 32,
+    eval_batch_size: int = 64,
+    key: int | jax.Array = 0,
+    best: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    variables: PyTree | Sequence[PyTree] | None = None,
+    frozen: Container[str] = (),
+    ema_decay: float | None = None,
+    accumulate_steps: int = 1,
+    rematerialize: bool = False,
+    private: Privacy | None = None,
+    mesh: str | Layout = "auto",
+    num_members: int = 1,
+    shared_batches: bool = False,
+    members_mode: str = "auto",
+    epoch_scan: str = "auto",
+    learning_rate: Callable[[int], Any] | None = None,
+    reported_loss: LossFn | None = None,
+    prepare: Prepare | None = None,
+    views: Views | None = None,
+    eval_step: EvalStep | None = None,
+    after: FitResult | Progress | None = None,
+    phase: str = "",
+    name: str = "",
+) -> FitResult:
+    """Train a network, validate it after each epoch, and keep the best.
+
+    Args:
+      model: a Flax Linen module called as `model(images, train=...)`; or a pair of pure functions,
+        init(key, images, train) to (params, state) and apply(params, state, key, images, train) to
+        (logits, state), as Haiku's `transform_with_state` gives.
+      train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; the name of a data set,
+        which brings its own validation split; a sequence of (image, label); or any iterable of
+        batches, read once for each epoch. Images are (H, W, C): uint8, which are scaled to [0, 1],
+        augmented and normalised; or floating point, which are augmented alone.
+      validation: the same; None validates on nothing.
+      optimizer: an Optax gradient transformation.
+      loss: "softmax_cross_entropy" or "sigmoid_cross_entropy" (one logit for two classes); or
+        (logits, label) to one loss per example, (B,); None takes that of the network's head.
+      metrics: what is measured beside the loss, by name, see `metrics.get_metric`; None for the
+        accuracy.
+      augment: (key, image) to image, such as `augment.random_flip` or what `make_augment` makes.
+      mixing: (key, batch) to a batch of mixed examples, as `augment.make_mixing` makes.
+      preprocessing: how photos become squares, and pixels the network's input; None normalises
+        uint8 by mean 0.5 and standard deviation 0.25, and leaves floating point as it is.
+      num_epochs: passes over the training data.
+      batch_size: examples per step, of all devices and processes together; an iterable's own.
+      eval_batch_size: the same of evaluation; no effect on results.
+      key: decides all random draws, the first parameters and the order of the examples among them.
+      best: the metric that chooses the best epoch; "-" before it where less is better; None for
+        "accuracy" where that is measured, else "-loss".
+      callbacks: what watches training: `ProgressBar()`, `Checkpoint(folder)`, which also resumes a
+        run that was cut short, `EarlyStopping(patience)`, `TensorBoard(folder)`, your own.
+      variables: to start from, {"params": ..., "batch_stats": ...}; of several networks a list;
+        None draws them.
+      frozen: names at the top of the parameters that stay as they are.
+      ema_decay: decay per step of the moving average of the parameters that is evaluated.
+      accumulate_steps: parts that each batch's gradient is computed in, one after the other.
+      rematerialize: compute activations again in the backward pass instead of keeping them.
+      private: differentially private training, see `make_train_step`.
+      mesh: devices by axis, see `sharding.parse_mesh`; all by default.
+      num_members: networks that train side by side and differ in their seeds: key, key + 1, ...
+      shared_batches: whether these see the same batches.
+      members_mode: how these take a step, see `members.choose_mode`.
+      epoch_scan: many steps as one program on data that lie on the device, see
+        `epoch_scan.choose_steps`.
+      learning_rate: step to learning rate, for the history; None reads it where the optimizer's
+        state holds it.
+      reported_loss: the loss that history and evaluation tell; None for `loss`.
+      prepare: (batch, key) to the network's input and label, in place of scaling, augmenting,
+        mixing and normalising.
+      views: batch to a list of inputs whose logits evaluation averages, likewise.
+      eval_step: a compiled evaluation step to use instead of one made here.
+      after: the result of an earlier phase, whose history goes on.
+      phase: name of this phase of training, for the history.
+      name: of the network, for the log; None for that of its class.
+
+    Returns:
+      The last state, the history, and the best epoch with its variables.
+
+    Raises:
+      ValueError: if an argument does not fit.
+      CheckpointError: if there are checkpoints of another run, or damaged ones only.
+      loop.NonFiniteLossError: if training diverges.
+      signals.Interrupted: on SIGTERM or Ctrl-C, after saving.
+
+    Example:
+      >>> import flax.linen as nn
+      >>> images, labels = np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 2
+      >>> model = nn.Sequential([lambda x, train: x.reshape(len(x), -1), nn.Dense(2)])
+      >>> result = fit(model, (images, labels), optimizer=optax.sgd(0.1), batch_size=4)
+      >>> int(result.state.step)
+      2
+    """
+    train_input, validation_input = _open_inputs(train, validation, preprocessing)
+    batch = train_input.shapes(batch_size)
+    batch_size = len(batch.mask)
+    layout = mesh if isinstance(mesh, Layout) else Layout.make(mesh, batch_size=batch_size)
+    is_image = preprocessing is not None or batch.image.dtype == np.uint8
+    way = (preprocessing or Preprocessing()) if is_image else None
+    views = views or make_views(way)
+    seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
+    network, loss_fn = as_network(model, seen, loss)
+    metrics = {"accuracy": ACCURACY} if metrics is None else metrics
+    step = make_train_step(
+        network,
+        optimizer,
+        loss_fn,
+        metrics=metrics,
+        prepare=prepare or make_prepare(augment, mixing, way),
+        ema_decay=ema_decay,
+        reported_loss_fn=reported_loss,
+        frozen=frozen,
+        num_parts=accumulate_steps,
+        rematerialize=rematerialize,
+        private=private,
+    )
+    progress = after.progress if isinstance(after, FitResult) else after
+    progress = progress.next_phase() if progress else Progress.of(num_members)
+    seeds, init_keys, keys = _seeds_and_keys(key, num_members)
+    options = {"frozen": frozen, "with_ema": bool(ema_decay), "step": progress.step}
+    starts = _first_variables(variables, network, seen, init_keys)
+    states = [layout.put_state(start_state(each, optimizer, **options)) for each in starts]
+    if num_members == 1:
+        keys = [layout.put_key(keys[0])]
+        options = {"seed": seeds[0], "epoch_scan": epoch_scan}
+        feed = feed_one(step, states[0], keys[0], train_input, batch, layout, **options)
+    else:
+        options = {"seeds": seeds, "mode": members_mode, "shared": shared_batches}
+        feed = feed_several(step, states[0], keys, train_input, batch, **options)
+    eval_step = eval_step or make_eval_step_of_views(
+        network, reported_loss or loss_fn, views, metrics=metrics
+    )
+    evaluator = Evaluator(eval_step, metrics, layout, eval_batch_size)
+    evaluate, seconds = None, feed.seconds
+    if validation_input is not None:
+        evaluate = functools.partial(evaluator, validation_input)
+        seconds += evaluator.compile(validation_input, evaluation_variables(states[0])).seconds
+    steps_per_epoch = train_input.steps_per_epoch(batch_size)
+    logger.info(
+        f"{_about_networks(name or type(model).__name__, states, frozen, seeds, feed.about)}, "
+        f"{' x '.join(map(str, seen.shape[1:]))} inputs, "
+        f"{_about_steps(num_epochs, steps_per_epoch, batch_size, num_members)} on "
+        f"{layout.describe()}; compiled in {seconds:.1f} s"
+    )
+    keeper = next((c for c in callbacks if isinstance(c, Checkpoint)), None) or KeepBest()
+    if isinstance(keeper, Checkpoint):
+        keeper.open(num_members, {"batch_size": batch_size})
+        if found := keeper.restore(states):
+            states, progress, position = found
+            feed.batches.set_state(position)
+            logger.info(f"resuming at step {progress.step}")
+    last, progress = Loop(
+        state=feed.pack(states),
+        progress=progress,
+        train_step=feed.step,
+        batches=feed.batches,
+        key=feed.pack(keys),
+        num_epochs=num_epochs,
+        steps_per_epoch=steps_per_epoch,
+        batch_size=batch_size * num_members,
+        evaluate=evaluate,
+        metrics=metrics,
+        best=best or ("accuracy" if "accuracy" in metrics else "-loss"),
+        callbacks=[*callbacks] if keeper in callbacks else [keeper, *callbacks],
+        chunk_steps=feed.chunk_steps,
+        unpack=feed.unpack,
+        learning_rate=learning_rate,
+        phase=phase,
+        await_each=layout.is_host and not layout.is_single,
+    ).run()
+    states = feed.unpack(last)
+    shapes = layout.state_shapes(evaluation_variables(states[0]))
+    return FitResult(
+        states,
+        progress,
+        lambda data, variables: evaluator(open_input(data, preprocessing), variables),
+        lambda member: keeper.best_variables(shapes, member=member),
+    )
+
+
+def _about_networks(
+    name: str,
+    states: Sequence[TrainState],
+    frozen: Container[str],
+    seeds: Sequence[int],
+    about: str,
+) -> str:
+    """Say what is about to be trained."""
+    params = states[0].params
+    total, trained = count_parameters(params), count_parameters(without(params, frozen))
+    if len(states) > 1:
+        name = f"{len(states)} x {name} (seeds {seeds[0]} to {seeds[-1]}), {about}"
+        return f"{name}: {total:,} parameters each"
+    count = f"{total:,}" if trained == total else f"{trained:,} of {total:,}"
+    return f"{name}: {count} parameters{'' if trained == total else ' trained'}"
+
+
+def _about_steps(
+    num_epochs: int, steps_per_epoch: int | None, batch_size: int, num_members: int
+) -> str:
+    """Say how long."""
+    members = f"{num_members} x " if num_members > 1 else ""
+    if steps_per_epoch is None:
+        return f"{num_epochs} epochs of batches of {members}{batch_size}"
+    return f"{num_epochs * steps_per_epoch:,} steps of {members}{batch_size}"
+
+
+def _open_inputs(
+    train: Any, validation: Any, preprocessing: Preprocessing | None
+) -> tuple[Input, Input | None]:
+    if isinstance(train, str):
+        train, found = load_named(train, preprocessing)
+        validation = found if validation is None else validation
+    if validation is not None:
+        validation = open_input(validation, preprocessing)
+    return open_input(train, preprocessing), validation
+
+
+def _seeds_and_keys(
+    key: int | jax.Array, num_members: int
+) -> tuple[list[int], list[jax.Array], list[jax.Array]]:
+    """Give each network's seed of the order of examples, key of the first parameters, run key."""
+    numbers = range(num_members)
+    if isinstance(key, int):
+        seeds = [key + number for number in numbers]
+        roots = [jax.random.key(seed) for seed in seeds]
+    else:
+        roots = [key if not number else jax.random.fold_in(key, number) for number in numbers]
+        seeds = [int(jax.random.bits(root, dtype=jnp.uint32)) for root in roots]
+    pairs = [jax.random.split(root) for root in roots]
+    return seeds, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _first_variables(
+    variables: Any, network: Any, images: jax.ShapeDtypeStruct, keys: Sequence[jax.Array]
+) -> list[PyTree]:
+    """Take the variables to start from, or draw them."""
+    if variables is not None:
+        given = [variables] if isinstance(variables, Mapping) else list(variables)
+        if len(given) != len(keys):
+            raise ValueError(
+                f"variables must be those of each of {len(keys)} networks, got {len(given)}."
+            )
+        return given
+    zeros = jnp.zeros(images.shape, images.dtype)
+    init = jax.jit(lambda key: network.init(key, zeros, train=False))  # compiled once for all
+    return [init(key) for key in keys]

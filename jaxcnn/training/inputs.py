@@ -1,0 +1,342 @@
+"""What `fit` takes as data, made into batches: arrays, photos, data sets by name, iterables."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+
+from jaxcnn.data import batches as batches_lib
+from jaxcnn.data.image_splits import ImageSplit, decode_split
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
+from jaxcnn.types import Batch, PyTree
+
+Put = Callable[[PyTree], PyTree]  # lays a batch of this process's rows on its devices
+
+_KINDS = (
+    "(images, labels), a dict of image and label, a source or a split of `jaxcnn.data`, the name of "
+    "a data set, a sequence of (image, label), or an iterable of batches"
+)
+
+
+class SplitInput:
+    """Examples by position, in batches of any size.
+
+    Args:
+      split: as `data.image_splits.ImageSplit` describes.
+    """
+
+    def __init__(self, split: ImageSplit) -> None:
+        self.split = split
+
+    def steps_per_epoch(self, batch_size: int) -> int | None:
+        """Count the full batches of an epoch."""
+        return batches_lib.steps_per_epoch(len(self.split), batch_size)
+
+    def shapes(self, batch_size: int) -> Batch:
+        """Give the shapes of a batch, to compile a step for."""
+        index = np.zeros(min(1, len(self.split)), np.int64)
+        one = batches_lib.gather_batch(self.split, index)
+        return _shapes(Batch(*(part[:1] for part in one)), batch_size)
+
+    def train_batches(self, batch_size: int, seeds: Sequence[int], put: Put) -> Any:
+        """Make the endless iterator of shuffled batches; of several seeds, of tuples of batches."""
+        options = {"batch_size": batch_size, "to_device": put}
+        if len(seeds) > 1:
+            return batches_lib.member_batches(self.split, seeds=seeds, **options)
+        return batches_lib.train_batches(self.split, seed=seeds[0], **options, **own_share())
+
+    def eval_batches(self, batch_size: int, put: Put) -> Iterator[Batch]:
+        """Give each example once."""
+        batches = batches_lib.eval_batches(self.split, batch_size=batch_size, **own_share())
+        return map(put, batches)
+
+
+class IterableInput:
+    """Batches that come as they are; the last one of an epoch may be smaller.
+
+    Args:
+      batches: iterable once for each epoch, each item as `as_batch` takes; of several processes
+        each gives its own rows.
+    """
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        self._batches = batches
+        self._first: Batch | None = None
+
+    def steps_per_epoch(self, batch_size: int) -> int | None:
+        """Give None: the batches tell by ending."""
+        return None
+
+    def shapes(self, batch_size: int) -> Batch:
+        """Give the shapes of a batch by reading the first one."""
+        if self._first is None:
+            iterator = iter(self._batches)
+            self._first = as_batch(next(iterator, None), 0)
+            if iterator is self._batches:  # it cannot be read again: put the first one back
+                self._batches = _Replayed(self._first, iterator)
+        return _shapes(self._first, len(self._first.mask) * jax.process_count())
+
+    def train_batches(self, batch_size: int, seeds: Sequence[int], put: Put) -> Any:
+        """Make an iterator that ends with each epoch and then begins the next."""
+        if len(seeds) > 1:
+            raise ValueError(
+                "num_members above 1 needs data with random access, or shared_batches=True."
+            )
+        return _Epochs(self._batches, len(self.shapes(0).mask) // jax.process_count(), put)
+
+    def eval_batches(self, batch_size: int, put: Put) -> Iterator[Batch]:
+        """Give each example once."""
+        return map(put, _padded(self._batches, len(self.shapes(0).mask) // jax.process_count()))
+
+
+class ArraySplit:
+    """Images and labels that are arrays.
+
+    Args:
+      images: (N, ...) uint8, or floating point as the network takes them.
+      labels: (N,) integers, or floating point of any shape (N, ...) for a loss that takes them.
+
+    Raises:
+      ValueError: if their lengths differ.
+    """
+
+    num_threads = 1
+    class_names: tuple[str, ...] = ()
+
+    def __init__(self, images: Any, labels: Any) -> None:
+        self._images, self.labels = np.asarray(images), as_label(labels)
+        if len(self._images) != len(self.labels):
+            raise ValueError(
+                f"images and labels must be equally many, got {len(self._images)} and "
+                f"{len(self.labels)}."
+            )
+        self.names = range(len(self.labels))
+        self.image_shape, self.dtype = self._images.shape[1:], self._images.dtype
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images at (B,) indices, and (B,) bool, all True."""
+        return self._images[indices], np.ones(len(indices), bool)
+
+
+class ExampleSplit:
+    """Examples of a sequence, such as a Grain MapDataset or a PyTorch Dataset, read as needed.
+
+    Args:
+      examples: `examples[i]` is (image, label), or a dict of both.
+    """
+
+    num_threads = 2
+    class_names: tuple[str, ...] = ()
+
+    def __init__(self, examples: Any) -> None:
+        self._examples = examples
+        image, label = _image_and_label(examples[0])
+        self.image_shape, self.dtype = np.shape(image), np.asarray(image).dtype
+        first = as_label(np.asarray(label)[None])
+        self.labels = np.zeros((len(examples), *first.shape[1:]), first.dtype)
+        self.names = range(len(examples))
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images at (B,) indices, and (B,) bool, all True; notes their labels."""
+        pairs = [_image_and_label(self._examples[int(i)]) for i in indices]
+        # Whoever makes a batch reads the labels after the images.
+        self.labels[indices] = as_label(np.stack([np.asarray(label) for _, label in pairs]))
+        return np.stack([np.asarray(image) for image, _ in pairs]), np.ones(len(indices), bool)
+
+
+Input: TypeAlias = SplitInput | IterableInput
+
+
+def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
+    """Make data of any kind that `fit` takes into batches.
+
+    Args:
+      data: arrays, photos, sequences or iterables.
+      preprocessing: how photos become squares, where data is a source of photos.
+
+    Returns:
+      The input.
+
+    Raises:
+      ValueError: if data is of no such kind.
+    """
+    if isinstance(data, SplitInput | IterableInput):
+        return data
+    if hasattr(data, "gather"):
+        return SplitInput(data)
+    if isinstance(data, Mapping) or (isinstance(data, tuple) and len(data) == 2):
+        return SplitInput(ArraySplit(*_image_and_label(data)))
+    if hasattr(data, "class_names"):
+        return SplitInput(decode_split(data, _decoding(data, preprocessing)))
+    has_access = hasattr(data, "__getitem__") and hasattr(data, "__len__") and len(data)
+    if has_access and not isinstance(data[0], Batch) and np.ndim(_image_and_label(data[0])[1]) == 0:
+        return SplitInput(ExampleSplit(data))
+    if hasattr(data, "__iter__"):
+        return IterableInput(data)
+    raise ValueError(f"data must be {_KINDS}; got {type(data).__name__}.")
+
+
+def load_named(name: str, preprocessing: Preprocessing | None) -> tuple[SplitInput, SplitInput]:
+    """Load the training and validation splits of a data set by its name.
+
+    Args:
+      name: "drawn_pets", or the name of a tensorflow-datasets set.
+      preprocessing: how photos become squares; None where all have one size.
+
+    Returns:
+      The two.
+
+    Raises:
+      ValueError: if the set cannot be used.
+    """
+    from jaxcnn.data.datasets import load_images, load_splits
+
+    size = preprocessing.decoding.size_px if preprocessing else 64
+    splits = load_splits(name, size_px=size)
+    found = load_images(splits, _decoding(splits.train, preprocessing))
+    return SplitInput(found.train), SplitInput(found.validation)
+
+
+def as_batch(item: Any, first_index: int, size: int | None = None) -> Batch:
+    """Make a batch of what an iterable gives.
+
+    Args:
+      item: a Batch, (images, labels), or a dict of image and label.
+      first_index: position of its first example in the epoch.
+      size: rows that the batch shall have, the last ones padding; None for as many as there are.
+
+    Returns:
+      The batch, on the host.
+
+    Raises:
+      ValueError: if it is none of these, is empty or has more rows than `size`.
+    """
+    if isinstance(item, Batch):
+        images, label, mask = (np.asarray(part) for part in item[:3])
+    else:
+        pair = _image_and_label(item)
+        images, label = np.asarray(pair[0]), np.asarray(pair[1])
+        mask = np.ones(len(images), bool)
+    label, count = as_label(label), len(images)
+    size = count if size is None else size
+    if not 0 < count <= size or len(label) != count:
+        raise ValueError(
+            f"a batch must have as many labels as images, at least one and at most the {size} of "
+            f"the first batch; got {count} images and {len(label)} labels."
+        )
+    index = np.arange(first_index, first_index + count, dtype=np.int32)
+    rows = Batch(images, label, mask, index)
+    padding = size - count
+    if not padding:
+        return rows
+    filled = [np.pad(part, [(0, padding)] + [(0, 0)] * (part.ndim - 1)) for part in rows[:3]]
+    return Batch(*filled, np.pad(index, (0, padding), constant_values=-1))
+
+
+def as_label(label: Any) -> np.ndarray:
+    """Give labels as int32, or as float32 where they are floating point."""
+    label = np.asarray(label)
+    return label.astype(np.float32 if np.issubdtype(label.dtype, np.floating) else np.int32)
+
+
+def own_share() -> dict[str, int]:
+    """Say which part of each batch this process makes."""
+    return {"process_index": jax.process_index(), "process_count": jax.process_count()}
+
+
+class _Epochs:
+    """Reads an iterable once for each epoch; its position is saved by number, or as Grain's."""
+
+    def __init__(self, batches: Iterable[Any], size: int, put: Put) -> None:
+        self._data, self._size, self._put = batches, size, put
+        self._iterator: Any = None
+        self._step = 0
+        self._saved: Any = None
+
+    def __next__(self) -> Batch:
+        if self._iterator is None:
+            self._iterator = iter(self._data)
+            if self._saved is not None:
+                self._iterator.set_state(self._saved)
+            else:
+                for _ in range(self._step):
+                    next(self._iterator)
+            self._saved = None
+        try:
+            item = next(self._iterator)
+        except StopIteration:
+            self._iterator, self._step = None, 0
+            raise
+        self._step += 1
+        return self._put(as_batch(item, (self._step - 1) * self._size, self._size))
+
+    def get_state(self) -> Any:
+        """Give the position in the epoch under way."""
+        own = getattr(self._iterator, "get_state", None)
+        state = own() if own is not None and self._step else self._saved
+        return {"step": self._step, "state": state if _is_json(state) else None}
+
+    def set_state(self, state: Any) -> None:
+        """Go to a position; an iterable without positions is read up to it."""
+        self._iterator, self._step, self._saved = None, state["step"], state["state"]
+
+
+class _Replayed:
+    """An iterator whose first item was read already."""
+
+    def __init__(self, first: Any, rest: Iterator[Any]) -> None:
+        self._items: Iterator[Any] = (item for part in ([first], rest) for item in part)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._items
+
+
+def _padded(batches: Iterable[Any], size: int) -> Iterator[Batch]:
+    first_index = 0
+    for item in batches:
+        batch = as_batch(item, first_index, size)
+        first_index += size
+        yield batch
+
+
+def _is_json(value: Any) -> bool:
+    return isinstance(value, (dict, list, int, str))
+
+
+def _shapes(batch: Batch, batch_size: int) -> Batch:
+    def shape(part: Any) -> Any:
+        part = np.asarray(part)
+        return jax.ShapeDtypeStruct((batch_size, *part.shape[1:]), part.dtype)
+
+    return Batch(*map(shape, batch))
+
+
+def _image_and_label(item: Any) -> tuple[Any, Any]:
+    if isinstance(item, Mapping) and {"image", "label"} <= item.keys():
+        return item["image"], item["label"]
+    if isinstance(item, (tuple, list)) and len(item) == 2:
+        return item[0], item[1]
+    what = "nothing" if item is None else type(item).__name__
+    raise ValueError(
+        f"a batch or an example must be (images, labels) or a dict of image and label; got {what}."
+    )
+
+
+def _decoding(source: Any, preprocessing: Preprocessing | None) -> Decoding:
+    """Choose the squares that photos become: as asked for, or as they are where all are alike."""
+    if preprocessing is not None:
+        return preprocessing.decoding
+    image = source[0].image
+    if isinstance(image, bytes) or image.shape[0] != image.shape[1]:
+        raise ValueError(
+            "photos come in many sizes; give preprocessing=Preprocessing(decoding=Decoding(64)) to "
+            "make them squares of 64 pixels a side."
+        )
+    return Decoding(image.shape[0], num_channels=image.shape[-1])
