@@ -182,6 +182,11 @@ def _make_head(model: StagedNetwork | FeatureClassifier) -> layers.Head:
     )
 
 
+def head_of(model: nn.Module) -> str:
+    """Say what a network's logits are for, "softmax" or "sigmoid"; any other module's, softmax."""
+    return getattr(model, "head", "softmax")
+
+
 def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifier]:
     """Cut a network in two: images to vectors, vectors to logits.
 

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn import losses, metrics
-from jaxcnn.augment import center_crop
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
-from jaxcnn.types import Array, Batch, Metrics, PyTree
+from jaxcnn.models import head_of
+from jaxcnn.training.preprocessing import views
+from jaxcnn.types import Batch, Metrics, PyTree
 
 Views = Callable[[Batch], list[jax.Array]]
 EvalStep = Callable[[PyTree, Batch], tuple[Metrics, jax.Array]]
@@ -18,102 +19,62 @@ Predict = Callable[[PyTree, jax.Array], jax.Array]  # (variables, images) -> pro
 
 
 def make_eval_step(
-    model: nn.Module,
-    loss_fn: LossFn,
-    *,
-    image_size_px: int,
-    head: str = "softmax",
-    flip_average: bool = False,
-    mean: float | Sequence[float] = 0.5,
-    std: float | Sequence[float] = 0.25,
+    model: nn.Module, loss_fn: LossFn, preprocessing: Preprocessing = Preprocessing()
 ) -> EvalStep:
     """Build the evaluation of one batch as a pure function; the caller compiles it.
 
     Args:
-      model: a network of `jaxcnn.models`.
+      model: a network of `jaxcnn.models`, or any Flax module called as `model(inputs, train=...)`;
+        one without a `head` gives logits for softmax.
       loss_fn: (logits, label) to one loss per example.
-      image_size_px: side of the centre crop that the network sees.
-      head: "softmax" or "sigmoid", the network's kind of output.
-      flip_average: average the logits of each image and of its mirror image.
-      mean: of the pixels, see `normalize`.
-      std: of the pixels, see `normalize`.
+      preprocessing: how images become what the network takes; the logits of its views are averaged.
 
     Returns:
       eval_step(variables, batch) to (metrics, probabilities). Examples whose mask is False count
       nowhere; probabilities are (B, num_classes) float32 for every row, the padding's included.
     """
-    views_of = _image_views(image_size_px, flip_average, mean, std)
-    return make_eval_step_of_views(model, loss_fn, lambda batch: views_of(batch.image), head=head)
+    return make_eval_step_of_views(model, loss_fn, lambda batch: views(batch.image, preprocessing))
 
 
-def make_predict(
-    model: nn.Module,
-    *,
-    image_size_px: int,
-    head: str = "softmax",
-    flip_average: bool = False,
-    mean: float | Sequence[float] = 0.5,
-    std: float | Sequence[float] = 0.25,
-) -> Predict:
+def make_predict(model: nn.Module, preprocessing: Preprocessing = Preprocessing()) -> Predict:
     """Build the answer to images alone, as a pure function: what evaluation does, without labels.
 
     Args:
-      model: a network of `jaxcnn.models`.
-      image_size_px: side of the centre crop that the network sees.
-      head: "softmax" or "sigmoid", the network's kind of output.
-      flip_average: average the logits of each image and of its mirror image.
-      mean: of the pixels, see `normalize`.
-      std: of the pixels, see `normalize`.
+      model: as `make_eval_step` takes.
+      preprocessing: likewise.
 
     Returns:
       predict(variables, images) to (B, num_classes) float32 probabilities; the images are
-      (B, S, S, C) uint8, S at least image_size_px.
+      (B, S, S, C) uint8, as `preprocessing.decoding` gives each.
     """
-    views_of = _image_views(image_size_px, flip_average, mean, std)
 
     def predict(variables: PyTree, images: jax.Array) -> jax.Array:
-        return losses.probabilities(_mean_logits(model, variables, views_of(images)), head)
+        logits = _mean_logits(model, variables, views(images, preprocessing))
+        return losses.probabilities(logits, head_of(model))
 
     return predict
 
 
-def make_eval_step_of_views(
-    model: nn.Module, loss_fn: LossFn, views: Views, *, head: str = "softmax"
-) -> EvalStep:
+def make_eval_step_of_views(model: nn.Module, loss_fn: LossFn, views_of: Views) -> EvalStep:
     """Build the evaluation for any kind of input; `make_eval_step` is the one for images.
 
     Args:
       model: a Flax module called as `model(inputs, train=False)`.
       loss_fn: (logits, label) to one loss per example.
-      views: batch to a list of inputs of the module, whose logits are averaged.
-      head: "softmax" or "sigmoid", the network's kind of output.
+      views_of: batch to a list of inputs of the module, whose logits are averaged.
 
     Returns:
       eval_step(variables, batch) to (metrics, probabilities), see `make_eval_step`.
     """
 
     def eval_step(variables: PyTree, batch: Batch) -> tuple[Metrics, jax.Array]:
-        logits = _mean_logits(model, variables, views(batch))
-        predicted = losses.predict_class(logits, head)
+        logits = _mean_logits(model, variables, views_of(batch))
+        predicted = losses.predict_class(logits, head_of(model))
         per_example = loss_fn(logits, jnp.asarray(batch.label))
         counted = metrics.batch_metrics(per_example, predicted, batch.label, batch.mask)
-        return counted, losses.probabilities(logits, head)
+        return counted, losses.probabilities(logits, head_of(model))
 
     return eval_step
-
-
-def _image_views(
-    size_px: int, flip_average: bool, mean: float | Sequence[float], std: float | Sequence[float]
-) -> Callable[[Array], list[jax.Array]]:
-    """Make the network's inputs of images from the host: as they are, and mirrored if asked for."""
-
-    def views(images: Array) -> list[jax.Array]:
-        inputs = to_unit_interval(jnp.asarray(images))
-        inputs = jax.vmap(lambda image: center_crop(image, size_px))(inputs)
-        inputs = normalize(inputs, mean=mean, std=std)
-        return [inputs, inputs[:, :, ::-1]] if flip_average else [inputs]
-
-    return views
 
 
 def _mean_logits(model: nn.Module, variables: PyTree, views: Sequence[jax.Array]) -> jax.Array:
