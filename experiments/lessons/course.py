@@ -12,8 +12,8 @@ import numpy as np
 
 import jaxcnn
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
-from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_splits import DecodedSplit, decode_split
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Source, Splits, SubsetSource, digest_of, example_labels
 from jaxcnn.host.files import write_arrays
 

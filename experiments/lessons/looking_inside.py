@@ -12,10 +12,11 @@ from experiments.lessons.course import Arrays, Course
 from experiments.lessons.filters import by_channel
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.training import Trained, settings, train_cached
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.text import percent
 from jaxcnn.losses import probabilities
 from jaxcnn.models import StagedNetwork
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.preprocessing import network_input
 from jaxcnn.types import PyTree
 
 _MAPS = 4  # shown of each stage
@@ -32,7 +33,7 @@ def trained_network(course: Course) -> Trained:
 def maps_of(model: StagedNetwork, variables: PyTree, image: jax.Array) -> dict[str, jax.Array]:
     """Give what comes out of each stage for one photo."""
     stages = model.clone(features_only=True)
-    images = normalize(to_unit_interval(image[None]))
+    images = network_input(image[None], Preprocessing())
     return jax.tree.map(jnp.asarray, stages.apply(variables, images, train=False))
 
 
@@ -87,7 +88,7 @@ def colours(course: Course) -> Shown:
     photo = course.large_photos.images[0]
     kernels = np.asarray(network.variables["params"]["block_1"]["conv"]["kernel"])
     number = int(np.argmax(kernels.std(axis=(0, 1, 2))))
-    kernel, pixels = kernels[:, :, :, number], normalize(to_unit_interval(jnp.asarray(photo)))
+    kernel, pixels = kernels[:, :, :, number], network_input(photo, Preprocessing())
     slices, whole = map(np.asarray, by_channel(pixels, jnp.asarray(kernel)))
     error = float(np.abs(slices.sum(axis=2) - whole).max())
     name = course.class_names[course.large_photos.labels[0]]
@@ -127,7 +128,7 @@ def answer(
     model: StagedNetwork, variables: PyTree, images: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Give the network's scores of photos, and what softmax makes of them."""
-    images = normalize(to_unit_interval(images))
+    images = network_input(images, Preprocessing())
     logits = jnp.asarray(model.apply(variables, images, train=False))
     return logits, probabilities(logits, "softmax")
 

@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from experiments.lessons.course import Arrays, Course
 from jaxcnn.data.batches import eval_batches, steps_per_epoch, train_batches
 from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import build, config
 from jaxcnn.runs.config import TrainConfig, make_config
@@ -101,7 +102,7 @@ def train(
     phase = plan_phases(settings)[0]
     parts = build.build_parts(settings, phase, class_counts=counts.tolist(), steps_per_epoch=steps)
     init_key, key = jax.random.split(jax.random.key(settings.run.seed))
-    state, step = start(parts, init_key, build.image_shape(settings))
+    state, step = start(parts, init_key, settings.preprocessing)
     shapes = batch_shapes(photos, batch_size)
     step = compile_step(step, state, shapes, key, donate_argnums=0)
     classify = jax.jit(build.build_eval_step(settings, parts.model, num_classes))
@@ -127,12 +128,14 @@ def _batches(split: DecodedSplit) -> Iterable[Batch]:
 
 
 def start(
-    parts: build.Parts, key: jax.Array, image_shape: tuple[int, int, int]
+    parts: build.Parts, key: jax.Array, preprocessing: Preprocessing
 ) -> tuple[TrainState, TrainStep]:
     """Make the state that training starts from, and the step that changes it."""
     model, optimizer = parts.model, parts.optimizer
-    state = init_state(key, model, optimizer, image_shape)
-    step = make_train_step(model, optimizer, parts.loss_fn, parts.augment)
+    state = init_state(key, model, optimizer, preprocessing.image_shape)
+    step = make_train_step(
+        model, optimizer, parts.loss_fn, parts.augment, preprocessing=preprocessing
+    )
     return state, step
 
 

@@ -15,6 +15,7 @@ from experiments.lessons.training import settings, train, train_cached
 from jaxcnn import pretrained
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.text import percent
 from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.metrics.logistic_regression import fit_logistic_regression, predict, standardise
@@ -37,8 +38,7 @@ class Backbone(NamedTuple):
     variables: PyTree
     learned: str
     enlarged: int  # how many times larger it sees the photos
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preprocessing: Preprocessing
 
 
 def new_last_layer(known: np.ndarray, labels: np.ndarray, unknown: np.ndarray) -> np.ndarray:
@@ -106,10 +106,8 @@ def _features(backbone: Backbone, photos: DecodedSplit) -> np.ndarray:
     """Give (N, D) features of photos."""
     larger = photos.images.repeat(backbone.enlarged, axis=1).repeat(backbone.enlarged, axis=2)
     photos = dataclasses.replace(photos, images=larger)
-    size_px = larger.shape[1]
-    step: Callable[..., Any] = make_feature_step(
-        backbone.model, image_size_px=size_px, mean=backbone.mean, std=backbone.std
-    )
+    whole = dataclasses.replace(backbone.preprocessing, image_size_px=None)
+    step: Callable[..., Any] = make_feature_step(backbone.model, whole)
     key = jax.random.key(0)  # decides augmented views alone, and there are none
     batches = list(eval_batches(photos, batch_size=_BATCH_SIZE, num_threads=0))
     compiled = compile_step(step, backbone.variables, batches[0], key)
@@ -130,10 +128,9 @@ def _published(course: Course) -> Backbone | None:
     model, variables = fold_batch_norm(
         create_model(found.model, len(found.class_names), **found.options), found.variables
     )
-    wanted = found.preprocessing
     enlarged = max(1, round(96 / course.sizes.image_px))
     learned = f"has learned {len(found.class_names):,} classes of photos ({found.name})"
-    return Backbone(model, variables, learned, enlarged, wanted.mean, wanted.std)
+    return Backbone(model, variables, learned, enlarged, found.preprocessing)
 
 
 def _own_backbone(course: Course) -> Backbone:
@@ -148,8 +145,7 @@ def _own_backbone(course: Course) -> Backbone:
     found = train_cached(course, "which_way_up", chosen, turned, **how)
     right = percent(float(found.accuracy[-1, 0]), 0)
     learned = f"has learned to tell which way up photos are ({right} right)"
-    mean, std = chosen.data.pixel_mean, chosen.data.pixel_std
-    return Backbone(found.model, found.variables, learned, 1, mean, std)
+    return Backbone(found.model, found.variables, learned, 1, chosen.preprocessing)
 
 
 def _turned(photos: DecodedSplit, seed: int) -> DecodedSplit:

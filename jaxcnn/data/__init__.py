@@ -9,6 +9,7 @@ From a data set's name to batches (`datasets` does the first four):
                   without_tensorflow and tfds_internals let it do without TensorFlow,
                   cats_vs_dogs is the builder of that set, label_cache caches names and labels
     splitting     which example is for training, validation, test
+    preprocessing how a photo becomes what a network takes, as one value
     decode        from a file's bytes to pixels; resize, orientation, fast_jpeg are its parts
     image_splits  a split's images at one size: in memory, or decoded when requested;
                   image_cache caches the decoded, bad_files lists the unreadable
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     )
     from jaxcnn.data.decode import (
         DecodeError as DecodeError,
-        Decoding as Decoding,
         decode_and_resize as decode_and_resize,
         decode_image as decode_image,
     )
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         check_source as check_source,
         decode_split as decode_split,
     )
+    from jaxcnn.data.preprocessing import Decoding as Decoding, Preprocessing as Preprocessing
     from jaxcnn.data.source import (
         Example as Example,
         Source as Source,

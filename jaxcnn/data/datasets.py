@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxcnn.data.bad_files import SkippedFile
-from jaxcnn.data.decode import Decoding
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.folder import load_folder
@@ -20,6 +19,7 @@ from jaxcnn.data.image_splits import (
     check_source,
     decode_split,
 )
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Source, Splits, SubsetSource
 from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicates
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder

@@ -7,7 +7,6 @@ number of threads may decode at once.
 
 import io
 import math
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -29,16 +28,6 @@ _DRAFT_RATIO = 3
 
 class DecodeError(ValueError):
     """The data are not an image that can be used; the message says why."""
-
-
-class Decoding(NamedTuple):
-    """How photos become square arrays: options of `decode_and_resize`, which explains them."""
-
-    size_px: int
-    mode: str = "crop"
-    num_channels: int = 3
-    interpolation: str = "bilinear"
-    decoder: str = "auto"
 
 
 def decode_image(data: bytes | np.ndarray, *, num_channels: int = 3) -> np.ndarray:

@@ -17,9 +17,10 @@ from typing import Protocol
 import numpy as np
 
 from jaxcnn.data.bad_files import SkippedFile, check_bad_share, sort_out
-from jaxcnn.data.decode import DecodeError, Decoding, decode_and_resize
+from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
 from jaxcnn.data.image_cache import CachedImages, ImageCache
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.resize import check_resize
 from jaxcnn.data.source import (
     Source,

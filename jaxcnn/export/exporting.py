@@ -140,15 +140,15 @@ def _write_companions(classifier: Classifier, fresh: Path, formats: Sequence[str
 def _about(
     classifier: Classifier, programs: dict[str, dict[str, Any]], fresh: Path
 ) -> dict[str, Any]:
-    config = classifier.config
+    decoding = classifier.preprocessing.decoding
     packages = ("jaxcnn", "jax", "jaxlib", "flax", "numpy", "pillow")
     return {
-        "model": config.network.model,
+        "model": classifier.config.network.model,
         "num_members": len(classifier.members),
         "num_parameters": sum(x.size for x in jax.tree.leaves(classifier.members[0]["params"])),
-        "input": {"shape": ["b", *program.input_shape(classifier)], "dtype": "uint8"},
+        "input": {"shape": ["b", *decoding.image_shape], "dtype": "uint8"},
         "output": {"shape": ["b", len(classifier.class_names)], "dtype": "float32"},
-        "resize": {"mode": config.data.resize_mode, "interpolation": config.data.interpolation},
+        "resize": {"mode": decoding.mode, "interpolation": decoding.interpolation},
         "programs": programs,
         "files": folder.describe_files(fresh),
         "versions": {

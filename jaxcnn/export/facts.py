@@ -85,15 +85,16 @@ def limits(
     Returns:
       Names of sentences in the template, each with its values.
     """
-    config = classifier.config
+    decoding = classifier.preprocessing.decoding
     found: list[tuple[str, dict[str, Any]]] = [
         ("closed_set", {"count": len(classifier.class_names)})
     ]
-    if config.data.stored_size_px > config.data.image_size_px or config.data.resize_mode == "crop":
+    is_cropped = decoding.image_shape != classifier.preprocessing.image_shape
+    if is_cropped or decoding.mode == "crop":
         found.append(("edges", {}))
-    if config.data.num_channels == 1:
+    if decoding.num_channels == 1:
         found.append(("grey", {}))
-    if config.data.dataset == "drawn_pets":
+    if classifier.config.data.dataset == "drawn_pets":
         found.append(("drawings", {}))
     if summary is None:
         return [*found, ("unmeasured", {})]

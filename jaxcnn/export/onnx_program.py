@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from jaxcnn.export.program import ExportError, check_program, input_shape, predict_function
+from jaxcnn.export.program import ExportError, check_program, predict_function
 from jaxcnn.export.standalone import LOADERS
 from jaxcnn.host.extras import MissingExtraError, require
 from jaxcnn.ops.lowering import stock_ops, windows_as_slices
@@ -76,7 +76,8 @@ def _convert(classifier: Classifier, adapt: Callable[[Any], None]) -> bytes:
     import jax2onnx
 
     (batch,) = jax_export.symbolic_shape("b")
-    images = jax.ShapeDtypeStruct((batch, *input_shape(classifier)), jnp.uint8)
+    shape = (batch, *classifier.preprocessing.decoding.image_shape)
+    images = jax.ShapeDtypeStruct(shape, jnp.uint8)
     network = classifier.config.network.model
     try:
         # The converter adds arrays of different ranks, also where the user forbids it.

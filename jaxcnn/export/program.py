@@ -19,8 +19,8 @@ import numpy as np
 from jax import export as jax_export
 
 from jaxcnn.ops.lowering import stock_ops
-from jaxcnn.runs import build
 from jaxcnn.runs.classifier import Classifier
+from jaxcnn.training.eval_step import make_predict
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
@@ -41,7 +41,7 @@ def predict_function(classifier: Classifier) -> Callable[[jax.Array], jax.Array]
     Returns:
       (B, S, S, C) uint8, as `Classifier.preprocess` gives each, to (B, K) float32.
     """
-    predict = build.build_predict(classifier.config, classifier.model)
+    predict = make_predict(classifier.model, classifier.preprocessing)
     members = jax.device_get(classifier.members)
 
     def probabilities(images: jax.Array) -> jax.Array:
@@ -49,12 +49,6 @@ def predict_function(classifier: Classifier) -> Callable[[jax.Array], jax.Array]
         return each[0] if len(each) == 1 else jnp.mean(jnp.stack(each), axis=0)
 
     return probabilities
-
-
-def input_shape(classifier: Classifier) -> tuple[int, int, int]:
-    """Give the (S, S, C) of an image that the program takes."""
-    config = classifier.config
-    return config.data.stored_size_px, config.data.stored_size_px, config.data.num_channels
 
 
 def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
@@ -74,7 +68,8 @@ def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
       probabilities = exported.call(images)
     """
     (batch,) = jax_export.symbolic_shape("b")
-    images = jax.ShapeDtypeStruct((batch, *input_shape(classifier)), jnp.uint8)
+    shape = (batch, *classifier.preprocessing.decoding.image_shape)
+    images = jax.ShapeDtypeStruct(shape, jnp.uint8)
 
     def classify(images: jax.Array) -> jax.Array:  # a name of its own in the program's text
         return predict_function(classifier)(images)
@@ -94,7 +89,7 @@ def pattern_images(classifier: Classifier, count: int = 3) -> np.ndarray:
       (count, S, S, C) uint8, the same at each call.
     """
     draws = np.random.default_rng(0)
-    shape = (count, *input_shape(classifier))
+    shape = (count, *classifier.preprocessing.decoding.image_shape)
     ramp = np.linspace(0, 1, shape[2])[:, None]
     brightness = draws.uniform(0.2, 1, (count, 1, 1, 1))
     return (255 * brightness * (draws.random(shape) + ramp) / 2).astype(np.uint8)

@@ -182,6 +182,14 @@ def _make_head(model: StagedNetwork | FeatureClassifier) -> layers.Head:
     )
 
 
+def head_of(model: nn.Module) -> str | None:
+    """Say what a network's logits are for, "softmax" or "sigmoid"; any other module's, softmax.
+
+    None is what a network has that does not classify.
+    """
+    return getattr(model, "head", "softmax")
+
+
 def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifier]:
     """Cut a network in two: images to vectors, vectors to logits.
 

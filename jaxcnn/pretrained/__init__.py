@@ -12,7 +12,6 @@ from jaxcnn.pretrained.importing import Pretrained, describe, load
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.mapping import MappingError
 from jaxcnn.pretrained.table import (
-    Preprocessing,
     Weights,
     default_weights,
     find_weights,
@@ -24,7 +23,6 @@ __all__ = [
     "DownloadError",
     "MappingError",
     "OfflineError",
-    "Preprocessing",
     "Pretrained",
     "Weights",
     "WeightsFileError",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import jax
 import numpy as np
 
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.extras import install
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
@@ -17,7 +18,7 @@ from jaxcnn.pretrained.download import cache_folder, download, sha256_of
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.names import names_of
-from jaxcnn.pretrained.table import Preprocessing, Weights, find_weights, list_weights
+from jaxcnn.pretrained.table import Weights, find_weights, list_weights
 from jaxcnn.types import PyTree
 
 _PACKAGE = "package:"

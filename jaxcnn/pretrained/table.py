@@ -7,27 +7,9 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import in_columns
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Preprocessing:
-    """How weights want their photos.
-
-    Attributes:
-      image_size_px: side of the square that the network sees.
-      resize_px: the shorter side is brought to this before that square is cut from the centre.
-      interpolation: "bilinear", "bicubic" or "lanczos".
-      mean: value in [0, 1] of a pixel that becomes 0, one for all channels or one each.
-      std: spread that becomes 1, likewise.
-    """
-
-    image_size_px: int = 224
-    resize_px: int = 256
-    interpolation: str = "bilinear"
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,9 +121,8 @@ def _row(record: dict[str, str]) -> Weights:
     size_mb, top1 = (float(record[key]) if record[key] else None for key in ("size_mb", "top1"))
     mean, std = (tuple(map(float, record[key].split())) for key in ("mean", "std"))
     preprocessing = Preprocessing(
+        decoding=Decoding(int(record["resize_px"]), interpolation=record["interpolation"]),
         image_size_px=int(record["image_size_px"]),
-        resize_px=int(record["resize_px"]),
-        interpolation=record["interpolation"],
         mean=mean,
         std=std,
     )

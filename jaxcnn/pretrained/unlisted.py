@@ -8,15 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import create_model
 from jaxcnn.pretrained import mapping
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.names import names_of
-from jaxcnn.pretrained.table import Preprocessing, Weights, list_weights
+from jaxcnn.pretrained.table import Weights, list_weights
 from jaxcnn.types import PyTree
 
-_CAFFE = Preprocessing(mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(1 / 255,))
-_TENSORFLOW = Preprocessing(mean=(0.5,), std=(0.5,))
+_TORCH = Preprocessing(image_size_px=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+_CAFFE = dataclasses.replace(
+    _TORCH, mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(1 / 255,)
+)
+_TENSORFLOW = dataclasses.replace(_TORCH, mean=(0.5,), std=(0.5,))
 
 
 def row_of_file(digest: str, model: str) -> Weights | None:
@@ -45,8 +49,8 @@ def guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:
 def variable_shapes(model: str, num_classes: int, options: Mapping[str, Any]) -> PyTree:
     """Give the shapes and dtypes of a network's variables, without making them."""
     network = create_model(model, max(2, num_classes), **options)
-    size = guess_preprocessing(model, "").image_size_px
-    images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    shape = guess_preprocessing(model, "").image_shape
+    images = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), images)
     return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
@@ -65,7 +69,7 @@ def guess_preprocessing(model: str, origin: str) -> Preprocessing:
     alike = [row.preprocessing for row in rows if row.origin == origin]
     if alike:
         return alike[0]
-    values = Preprocessing()
+    values = _TORCH
     if origin in ("keras", "tensorflow", "tensorflow_folded"):
         values = _CAFFE if names_of(model)[origin].bgr else _TENSORFLOW
     if not rows:

@@ -10,18 +10,17 @@ import numpy as np
 import optax
 
 from jaxcnn import losses, optim
-from jaxcnn.augment import center_crop, make_augment
+from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import Mixing, make_mixing
 from jaxcnn.losses import LossFn
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
-from jaxcnn.runs.config import MODEL_OPTIONS, DataSettings, TrainConfig, count_frozen
+from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
 from jaxcnn.runs.phases import Phase
-from jaxcnn.training.eval_step import EvalStep, Predict, make_eval_step, make_predict
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.eval_step import EvalStep, make_eval_step
 from jaxcnn.training.step import Augment, TrainStep, make_train_step
-from jaxcnn.types import Array, PyTree
+from jaxcnn.types import PyTree
 
 
 class Parts(NamedTuple):
@@ -67,13 +66,8 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
     )
     # Traces without computing, so that a size that does not fit is said before data is read.
     variable_shapes(config, model)
-    num_stages = len(stage_names(model, image_shape(config)))
+    num_stages = len(stage_names(model, config.preprocessing.image_shape))
     return model.clone(frozen_stages=count_frozen(freeze, num_stages))
-
-
-def image_shape(config: TrainConfig) -> tuple[int, int, int]:
-    """Give the (H, W, C) of the images that the network sees."""
-    return config.data.image_size_px, config.data.image_size_px, config.data.num_channels
 
 
 def variable_shapes(config: TrainConfig, model: nn.Module) -> PyTree:
@@ -86,7 +80,7 @@ def variable_shapes(config: TrainConfig, model: nn.Module) -> PyTree:
     Returns:
       {"params": ..., "batch_stats": ...} of `jax.ShapeDtypeStruct`.
     """
-    images = jax.ShapeDtypeStruct((1, *image_shape(config)), jnp.float32)
+    images = jax.ShapeDtypeStruct((1, *config.preprocessing.image_shape), jnp.float32)
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
     return {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
 
@@ -152,7 +146,7 @@ def build_parts(
       ValueError: if a name is unknown or a value does not fit.
     """
     model = build_model(config, len(class_counts), freeze=phase.freeze)
-    names = stage_names(model, image_shape(config))
+    names = stage_names(model, config.preprocessing.image_shape)
     total_steps = phase.schedule_steps or phase.num_epochs * steps_per_epoch
     warmup_steps = None
     if phase.warmup_epochs is not None:  # a short run may end within its warm-up
@@ -233,7 +227,7 @@ def build_train_step(
         model,
         parts.optimizer,
         parts.loss_fn,
-        head=config.network.head,
+        preprocessing=config.preprocessing,
         ema_decay=config.training.ema_decay or None,
         reported_loss_fn=parts.plain_loss_fn,
         frozen=frozen,
@@ -256,45 +250,7 @@ def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> 
       A pure function, to be compiled by the caller.
     """
     loss_fn = losses.make_loss(config.network.head, num_classes=num_classes)
-    return make_eval_step(model, loss_fn, **_view_options(config))
-
-
-def build_predict(config: TrainConfig, model: nn.Module) -> Predict:
-    """Create the answer to images alone, as evaluation gives it.
-
-    Args:
-      config: complete settings.
-      model: the network, as `build_model` gives.
-
-    Returns:
-      A pure function from variables and (B, S, S, C) uint8, S being `config.stored_size_px`, to
-      (B, K) float32 probabilities.
-    """
-    return make_predict(model, **_view_options(config))
-
-
-def _view_options(config: TrainConfig) -> dict[str, Any]:
-    return {
-        "image_size_px": config.data.image_size_px,
-        "head": config.network.head,
-        "flip_average": config.run.flip_average,
-        "mean": config.data.pixel_mean,
-        "std": config.data.pixel_std,
-    }
-
-
-def network_input(data: DataSettings, images: Array) -> jax.Array:
-    """Make what the network takes of preprocessed images.
-
-    Args:
-      data: complete settings.
-      images: (B, S, S, C) uint8, as `Classifier.preprocess` gives each.
-
-    Returns:
-      (B, H, W, C) float32: the middle, normalised.
-    """
-    pixels = to_unit_interval(center_crop(jnp.asarray(images), data.image_size_px))
-    return normalize(pixels, mean=data.pixel_mean, std=data.pixel_std)
+    return make_eval_step(model, loss_fn, config.preprocessing)
 
 
 def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """From photo to label in three lines, with nothing but a checkpoint."""
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,15 +17,10 @@ from jaxcnn.runs.config import TrainConfig, make_config, preset_of_weights
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.compilation import CompiledStep, compile_step
+from jaxcnn.training.eval_step import make_predict
 from jaxcnn.types import PyTree
 
 Photo = Path | str | bytes | np.ndarray
-
-_LOOKING = (  # settings that decide what a network makes of a photo
-    *("model", "model_options", "head", "compute_dtype", "flip_average"),
-    *("image_size_px", "stored_size_px", "resize_mode", "interpolation", "num_channels"),
-    *("pixel_mean", "pixel_std"),
-)
 
 
 class Prediction(NamedTuple):
@@ -67,19 +63,17 @@ class Classifier:
         """
         self.config = config
         self.class_names = tuple(class_names)
+        self.preprocessing = config.preprocessing
+        decoding = self.preprocessing.decoding
+        if decoding.decoder == "fast":  # what a machine has installed is no part of a network
+            portable = decoding._replace(decoder="auto")
+            self.preprocessing = dataclasses.replace(self.preprocessing, decoding=portable)
         plain = build.build_model(config, len(class_names))
         folded = [fold_batch_norm(plain, each) for each in (variables, *others)]
         self._model = model = folded[0][0]
         self._members = tuple(each for _, each in folded)
-        self._probabilities = build.build_predict(config, model)
-        self._answer_step = features.make_answer_step(
-            model,
-            image_size_px=config.data.image_size_px,
-            mean=config.data.pixel_mean,
-            std=config.data.pixel_std,
-            head=config.network.head,
-            flip_average=config.run.flip_average,
-        )
+        self._probabilities = make_predict(model, self.preprocessing)
+        self._answer_step = features.make_answer_step(model, self.preprocessing)
         self._compiled: dict[tuple[object, ...], CompiledStep] = {}
 
     @property
@@ -161,23 +155,14 @@ class Classifier:
           photo: path, encoded file, or (H, W, C) uint8 array.
 
         Returns:
-          (S, S, C) uint8, S being the run's `stored_size_px`.
+          (S, S, C) uint8, as `preprocessing.decoding` says.
 
         Raises:
           DecodeError: if the photo cannot be decoded.
           OSError: if the file cannot be read.
         """
-        config = self.config
         data = Path(photo).read_bytes() if isinstance(photo, (str, Path)) else photo
-        return decode_and_resize(
-            data,
-            config.data.stored_size_px,
-            config.data.resize_mode,
-            num_channels=config.data.num_channels,
-            interpolation=config.data.interpolation,
-            # What a machine has installed is no part of a network.
-            decoder="auto" if config.data.decoder == "fast" else config.data.decoder,
-        )
+        return decode_and_resize(data, **self.preprocessing.decoding._asdict())
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Classify preprocessed images.
@@ -214,9 +199,9 @@ class Classifier:
 
     def fingerprint(self) -> str:
         """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
-        config = self.config.flat()
-        seen = {name: config[name] for name in _LOOKING}
-        return features.fingerprint(self._members, self.class_names, seen)
+        network = self.config.network
+        options = network.model, network.model_options, network.head, network.compute_dtype
+        return features.fingerprint(self._members, self.class_names, options, self.preprocessing)
 
     def _answer(self, row: np.ndarray) -> Prediction:
         best = int(row.argmax())

@@ -1,8 +1,8 @@
 """What a frozen backbone gives for a run's photos: computed once, cached in the run's folder."""
 
+import dataclasses
 import logging
 import time
-from typing import Any
 
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.image_splits import ImageSplit
@@ -43,21 +43,18 @@ def split_features(
       The split, images replaced by features.
     """
     config, key, layout = run.config, run.key, run.layout
-    flips = parse_policy(config.training.augment).get("flip", 0) > 0
-    options: dict[str, Any] = {
-        "image_size_px": config.data.image_size_px,
-        "mean": config.data.pixel_mean,
-        "std": config.data.pixel_std,
-        "mirrored": flips if num_augmented else config.run.flip_average,
-        "num_augmented": config.training.feature_views if num_augmented else 0,
-    }
+    preprocessing, num_views = config.preprocessing, 0
+    if num_augmented:
+        flips = parse_policy(config.training.augment).get("flip", 0) > 0
+        preprocessing = dataclasses.replace(preprocessing, flip_average=flips)
+        num_views = config.training.feature_views
     backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
     about = features.fingerprint(
         backbone,
-        options,
+        preprocessing,
+        num_views,
         config.training.augment,
         config.run.seed,
-        config.data.stored_size_px,
         list(split.names),
     )
     path = run.folder.features / f"{name}.npz"
@@ -66,7 +63,9 @@ def split_features(
         network = config.network.model
         logger.info(f"{network} runs over {len(split):,} {name} images")
         model, folded = fold_batch_norm(model, variables)
-        step = features.make_feature_step(model, augment=augment, **options)
+        step = features.make_feature_step(
+            model, preprocessing, augment=augment, num_augmented=num_views
+        )
         batch_size = layout.round_up(_BATCH_SIZE)
         folded, key = layout.put_state(folded), layout.put_key(key)
         compiled = run.compile(step, folded, batch_shapes(split, batch_size), key)

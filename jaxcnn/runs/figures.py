@@ -1,21 +1,19 @@
 """Choose what a run's pictures show, and have `plots` draw them into the run's folder."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import plots
-from jaxcnn.augment import augment_batch
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.metrics.classification import confusion_matrix
 from jaxcnn.training.evaluation import Evaluation
-from jaxcnn.training.preprocessing import to_unit_interval
-from jaxcnn.training.step import Augment
+from jaxcnn.training.step import Augment, draw_view
 from jaxcnn.types import Batch
 
 _SAMPLE_ROWS = 6
@@ -51,7 +49,9 @@ def draw_samples(
     rows = in_turn(split.labels, shuffled=True)[:_SAMPLE_ROWS]
     originals, present = split.gather(rows)
     batch = Batch(originals, split.labels[rows].astype(np.int32), present, rows.astype(np.int32))
-    views = _draw_views(batch, augment, mixing, key)
+    draw = jax.jit(functools.partial(draw_view, augment=augment, mixing=mixing))
+    keys = jax.random.split(key, _SAMPLE_VIEWS)
+    views = [jax.tree.map(np.asarray, draw(batch, key)) for key in keys]
     shares = None
     if mixing is not None:
         shares = np.stack([view.label for view in views], axis=1)
@@ -63,23 +63,6 @@ def draw_samples(
         labels=split.labels[rows],
         shares=shares,
     )
-
-
-def _draw_views(
-    batch: Batch, augment: Augment, mixing: Mixing | None, key: jax.Array
-) -> list[Batch]:
-    """Draw some views of a batch, each as a training step would see it."""
-
-    def view(key: jax.Array, batch: Batch) -> Batch:
-        augment_key, mixing_key = jax.random.split(key)
-        images = to_unit_interval(jnp.asarray(batch.image))
-        images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
-        batch = batch._replace(image=images)
-        return batch if mixing is None else mixing(mixing_key, batch)
-
-    compiled = jax.jit(view)
-    keys = jax.random.split(key, _SAMPLE_VIEWS)
-    return [jax.tree.map(np.asarray, compiled(key, batch)) for key in keys]
 
 
 def draw_results(

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import losses, plots
-from jaxcnn.augment import center_crop
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.names import unknown_name
@@ -34,7 +33,7 @@ from jaxcnn.runs.single import Run
 from jaxcnn.runs.transfer import Start, find_start, transfer_variables
 from jaxcnn.training import features
 from jaxcnn.training.compilation import compile_step
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.preprocessing import network_input
 from jaxcnn.types import Batch, PyTree
 
 logger = logging.getLogger(__name__)
@@ -216,7 +215,7 @@ def _features_of_weights(run: Run, start: Start) -> features.FeatureSplit:
     if list(split.names) != list(run.data.train.names):
         raise ValueError("the photos read for the weights are not the run's; were files changed?")
     model = build.build_model(config, len(run.data.class_names))
-    shape = build.image_shape(config)
+    shape = config.preprocessing.image_shape
     variables = transfer_variables(start.variables, model, shape, key=jax.random.key(0))
     context = run.context._replace(config=config)
     return split_features(context, model, lambda _, image: image, "judging", split, variables)
@@ -230,7 +229,7 @@ def _probabilities(
     head = {"params": {HEAD: variables["params"][HEAD]}}
     # The last layer is linear: the mean of the views' logits is the logits of their mean.
     logits = classifier.apply(head, jnp.asarray(split.features.mean(axis=1)), train=False)
-    return np.asarray(losses.probabilities(jnp.asarray(logits), config.network.head), np.float64)
+    return np.asarray(losses.probabilities(jnp.asarray(logits), classifier.head), np.float64)
 
 
 def _gradients(
@@ -247,15 +246,13 @@ def _gradients(
         head = {"params": {HEAD: variables["params"][HEAD]}}
         norms, sums = jax.jit(summary)(head, own.features[:, 0], own.labels, own.present)
         return np.asarray(norms), per_example_gradients.noise_scale(sums)
-    frozen = stage_names(model, build.image_shape(config))[: model.frozen_stages]
+    frozen = stage_names(model, config.preprocessing.image_shape)[: model.frozen_stages]
     summary = per_example_gradients.make_gradient_summary(model, loss_fn, frozen=frozen)
 
     def step(
         variables: PyTree, batch: Batch
     ) -> tuple[jax.Array, per_example_gradients.GradientSums]:
-        images = to_unit_interval(jnp.asarray(batch.image))
-        images = jax.vmap(lambda image: center_crop(image, config.data.image_size_px))(images)
-        images = normalize(images, mean=config.data.pixel_mean, std=config.data.pixel_std)
+        images = network_input(batch.image, config.preprocessing)
         return summary(variables, images, batch.label, batch.mask)
 
     return _gradients_of_network(step, variables, run)

@@ -111,8 +111,6 @@ class PhaseTrainer:
             self._parts.model,
             augment=self._parts.augment,
             mixing=self._parts.mixing,
-            mean=self._config.data.pixel_mean,
-            std=self._config.data.pixel_std,
         )
         return Prepared(
             train_step,
@@ -135,12 +133,7 @@ class PhaseTrainer:
             return {"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}
 
         eval_step = self._run.compile(
-            make_eval_step_of_views(
-                classifier,
-                self._parts.plain_loss_fn,
-                features.all_views,
-                head=self._config.network.head,
-            ),
+            make_eval_step_of_views(classifier, self._parts.plain_loss_fn, features.all_views),
             head_of(variables),
             batch_shapes(validation, self._run.eval_batch_size),
         )

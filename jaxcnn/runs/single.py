@@ -182,7 +182,7 @@ class Run:
 
     def _make_start(self) -> Callable[[jax.Array], PyTree]:
         """Make the function from a key to the variables that training starts from."""
-        shape, start = build.image_shape(self.config), self._start
+        shape, start = self.config.preprocessing.image_shape, self._start
         if start is None:
             return make_initial(self._model, shape)
         return lambda key: transfer.transfer_variables(

@@ -9,7 +9,6 @@ import jax
 
 from jaxcnn.data.bad_files import write_skipped_csv
 from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
-from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.host.folders import cache_folder
@@ -84,13 +83,7 @@ def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
     may_check = is_alone and config.data.check_files
     return load_images(
         splits,
-        Decoding(
-            size_px=config.data.stored_size_px,
-            mode=config.data.resize_mode,
-            num_channels=config.data.num_channels,
-            interpolation=config.data.interpolation,
-            decoder=config.data.decoder,
-        ),
+        config.preprocessing.decoding,
         num_workers=config.data.num_workers,
         max_bad_share=config.data.max_bad_share,
         memory_limit_bytes=round(config.data.memory_limit_gib * 2**30) if is_alone else 0,

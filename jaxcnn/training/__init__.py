@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         restore_run as restore_run,
     )
     from jaxcnn.training.preprocessing import (
+        network_input as network_input,
         normalize as normalize,
         to_unit_interval as to_unit_interval,
     )

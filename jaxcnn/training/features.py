@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import losses
-from jaxcnn.augment import augment_batch, center_crop
+from jaxcnn.augment import augment_batch
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.files import replacing
 from jaxcnn.models import StagedNetwork, split_at_head
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.preprocessing import normalize, to_unit_interval, views
 from jaxcnn.training.sharding import fetch
 from jaxcnn.training.step import Augment
 from jaxcnn.types import Batch, PyTree
@@ -59,11 +60,8 @@ class FeatureSplit:
 
 def make_feature_step(
     model: StagedNetwork,
+    preprocessing: Preprocessing = Preprocessing(),
     *,
-    image_size_px: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    mirrored: bool = False,
     augment: Augment | None = None,
     num_augmented: int = 0,
 ) -> FeatureStep:
@@ -71,71 +69,53 @@ def make_feature_step(
 
     Args:
       model: a network with a head, which is left out.
-      image_size_px: side of the centre crop that the network sees.
-      mean: of the pixels, see `preprocessing.normalize`.
-      std: of the pixels, see `preprocessing.normalize`.
-      mirrored: whether each photo's mirror image is a view.
+      preprocessing: how images become what the network takes; its views are the first features.
       augment: (key, image) to image; needed for augmented views.
-      num_augmented: augmented views of each photo.
+      num_augmented: augmented views of each photo, beside those.
 
     Returns:
       feature_step(variables, batch, key) to (B, V, D) float32, V = 1 + mirrored + num_augmented.
     """
     backbone, _ = split_at_head(model)
 
-    def vectors(variables: PyTree, images: jax.Array) -> jax.Array:
-        images = normalize(images, mean=mean, std=std)
-        return jnp.asarray(backbone.apply(variables, images, train=False))
-
     def feature_step(variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
-        stored = to_unit_interval(jnp.asarray(batch.image))
-        images = jax.vmap(lambda image: center_crop(image, image_size_px))(stored)
-        views = [images, images[:, :, ::-1]] if mirrored else [images]
+        inputs = views(batch.image, preprocessing)
         for number in range(num_augmented):
             assert augment is not None
             view_key = jax.random.fold_in(key, number)
-            views.append(augment_batch(augment, view_key, stored, jnp.asarray(batch.index)))
-        return jnp.stack([vectors(variables, view) for view in views], axis=1)
+            stored = to_unit_interval(jnp.asarray(batch.image))
+            view = augment_batch(augment, view_key, stored, jnp.asarray(batch.index))
+            inputs.append(normalize(view, preprocessing))
+        vectors = [jnp.asarray(backbone.apply(variables, x, train=False)) for x in inputs]
+        return jnp.stack(vectors, axis=1)
 
     return feature_step
 
 
 def make_answer_step(
-    model: StagedNetwork,
-    *,
-    image_size_px: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    head: str = "softmax",
-    flip_average: bool = False,
+    model: StagedNetwork, preprocessing: Preprocessing = Preprocessing()
 ) -> Callable[[PyTree, jax.Array], tuple[jax.Array, jax.Array]]:
     """Build the computation of a batch's probabilities and features, in one pass.
 
     Args:
       model: a network with a head.
-      image_size_px: side of the centre crop that the network sees.
-      mean: of the pixels, see `preprocessing.normalize`.
-      std: of the pixels, see `preprocessing.normalize`.
-      head: "softmax" or "sigmoid", the network's kind of output.
-      flip_average: average logits and features of each image and of its mirror image.
+      preprocessing: how images become what the network takes; logits and features of its views are
+        averaged.
 
     Returns:
       answer_step(variables, images) to (B, K) probabilities, as `eval_step.make_predict` gives, and
       (B, D) features, what the head saw.
     """
-    feature_step = make_feature_step(
-        model, image_size_px=image_size_px, mean=mean, std=std, mirrored=flip_average
-    )
+    feature_step = make_feature_step(model, preprocessing)
     _, classifier = split_at_head(model)
 
     def answer_step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         index = jnp.arange(len(images))
         batch = Batch(images, index, index >= 0, index)
-        views = feature_step(variables, batch, jax.random.key(0))  # draws nothing
-        vectors = views.mean(axis=1)
+        vectors = feature_step(variables, batch, jax.random.key(0)).mean(axis=1)  # draws nothing
         # The head is affine: its answer to the mean is the mean of its answers.
         logits = jnp.asarray(classifier.apply(variables, vectors, train=False))
-        return losses.probabilities(logits, head), vectors
+        return losses.probabilities(logits, model.head), vectors
 
     return answer_step
 

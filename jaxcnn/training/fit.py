@@ -17,7 +17,7 @@ from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training.callbacks import Callback, Checkpoint, KeepBest
-from jaxcnn.training.eval_step import EvalStep, Views, make_eval_step_of_views, make_views
+from jaxcnn.training.eval_step import EvalStep, Views, image_views, make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.feed import feed_one, feed_several
 from jaxcnn.training.functions import as_network
@@ -26,7 +26,7 @@ from jaxcnn.training.inputs import Input, load_named, open_input
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
-from jaxcnn.training.step import Augment, Prepare, make_prepare, make_train_step
+from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
 from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
@@ -196,9 +196,8 @@ def fit(
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
     layout = mesh if isinstance(mesh, Layout) else Layout.make(mesh, batch_size=batch_size)
-    is_image = preprocessing is not None or batch.image.dtype == np.uint8
-    way = (preprocessing or Preprocessing()) if is_image else None
-    views = views or make_views(way)
+    way = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
+    views = views or image_views(way)
     seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
     network, loss_fn = as_network(model, seen, loss)
     metrics = {"accuracy": ACCURACY} if metrics is None else metrics
@@ -207,7 +206,7 @@ def fit(
         optimizer,
         loss_fn,
         metrics=metrics,
-        prepare=prepare or make_prepare(augment, mixing, way),
+        prepare=prepare or image_preparation(augment, mixing, way),
         ema_decay=ema_decay,
         reported_loss_fn=reported_loss,
         frozen=frozen,

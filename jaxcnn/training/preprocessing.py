@@ -1,9 +1,60 @@
-"""Pixels on the device: from the host's bytes to the floats that networks take."""
+"""Pixels on the device: from the host's bytes to the floats that networks take.
 
-from collections.abc import Sequence
+Nothing else crops, scales or normalises what a network takes.
+"""
 
 import jax
 import jax.numpy as jnp
+
+from jaxcnn.augment import center_crop
+from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.types import Array
+
+
+def network_input(images: Array, preprocessing: Preprocessing) -> jax.Array:
+    """Make what a network takes of images from the host.
+
+    Args:
+      images: (..., S, S, C) uint8, S at least `image_size_px`.
+      preprocessing: the side of the crop, the mean and the standard deviation.
+
+    Returns:
+      (..., H, W, C) float32: the middle, normalised.
+
+    Raises:
+      TypeError: if `images` is not uint8.
+      ValueError: if they are smaller than the crop.
+
+    Example:
+      >>> black = jnp.zeros((2, 8, 8, 3), jnp.uint8)
+      >>> inputs = network_input(black, Preprocessing(image_size_px=6))
+      >>> inputs.shape, float(inputs.max())
+      ((2, 6, 6, 3), -2.0)
+    """
+    pixels = to_unit_interval(jnp.asarray(images))
+    return normalize(seen_part(pixels, preprocessing), preprocessing)
+
+
+def views(images: Array, preprocessing: Preprocessing) -> list[jax.Array]:
+    """Make the inputs whose answers are averaged: images as they are, and mirrored if asked for.
+
+    Args:
+      images: (B, S, S, C) uint8, S at least `image_size_px`.
+      preprocessing: how they become inputs, and whether their mirror images do.
+
+    Returns:
+      One or two of (B, H, W, C) float32.
+    """
+    inputs = network_input(images, preprocessing)
+    return [inputs, inputs[:, :, ::-1]] if preprocessing.flip_average else [inputs]
+
+
+def seen_part(images: Array, preprocessing: Preprocessing) -> jax.Array:
+    """Cut out of images what the network sees: the middle, unless they are taken as they come."""
+    images, size_px = jnp.asarray(images), preprocessing.image_size_px
+    if size_px is None or images.shape[-3:-1] == (size_px, size_px):
+        return images
+    return center_crop(images, size_px)
 
 
 def to_unit_interval(images: jax.Array) -> jax.Array:
@@ -27,27 +78,24 @@ def to_unit_interval(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) / 255.0
 
 
-def normalize(
-    images: jax.Array,
-    *,
-    mean: float | Sequence[float] = 0.5,
-    std: float | Sequence[float] = 0.25,
-) -> jax.Array:
+def normalize(images: jax.Array, preprocessing: Preprocessing) -> jax.Array:
     """Centre and scale pixels, `(images - mean) / std`, to what networks take.
 
     Args:
       images: (..., H, W, C) float32 in [0, 1].
-      mean: the value that becomes 0, of all channels or of each. One half is close to the mean of
-        natural photos.
-      std: the spread that becomes 1, likewise.
+      preprocessing: the mean and the standard deviation.
 
     Returns:
-      The same shape, float32; with the defaults in [-2, 2].
+      The same shape, float32; by the default mean and standard deviation in [-2, 2].
 
     Example:
-      >>> normalize(jnp.full((1, 1, 3), 0.5), mean=(0.5, 0.4, 0.3), std=(0.1, 0.1, 0.1)).tolist()
+      >>> wanted = Preprocessing(mean=(0.5, 0.4, 0.3), std=(0.1, 0.1, 0.1))
+      >>> normalize(jnp.full((1, 1, 3), 0.5), wanted).tolist()
       [[[0.0, 0.99..., 1.99...]]]
     """
     channels = (1,) * (images.ndim - 1) + (-1,)
-    centre, spread = (jnp.asarray(v, jnp.float32).reshape(channels) for v in (mean, std))
-    return (images - centre) / spread
+    mean, std = (
+        jnp.asarray(values, jnp.float32).reshape(channels)
+        for values in (preprocessing.mean, preprocessing.std)
+    )
+    return (images - mean) / std

@@ -12,13 +12,14 @@ import optax
 from jaxcnn import losses
 from jaxcnn.augment import augment_batch
 from jaxcnn.augment.mixing import Mixing
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
-from jaxcnn.models import STAGE_OUTPUT
+from jaxcnn.models import STAGE_OUTPUT, head_of
 from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
 from jaxcnn.training.gradient_accumulation import Objective, accumulate_gradients
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.preprocessing import normalize, seen_part, to_unit_interval
 from jaxcnn.training.state import without
 from jaxcnn.types import Batch, PyTree, Sums, TrainState
 
@@ -34,12 +35,10 @@ def make_train_step(
     loss_fn: LossFn,
     augment: Augment | None = None,
     *,
+    preprocessing: Preprocessing | None = Preprocessing(),
     metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
     mixing: Mixing | None = None,
-    mean: float | Sequence[float] = 0.5,
-    std: float | Sequence[float] = 0.25,
     prepare: Prepare | None = None,
-    head: str = "softmax",
     ema_decay: float | None = None,
     reported_loss_fn: LossFn | None = None,
     frozen: Container[str] = (),
@@ -50,21 +49,20 @@ def make_train_step(
     """Build one update of the parameters as a pure function; the caller compiles it.
 
     Args:
-      model: a network of `jaxcnn.models`, or any Flax module called as `model(inputs, train=...)`.
+      model: a network of `jaxcnn.models`, or any Flax module called as `model(inputs, train=...)`;
+        one without a `head` gives logits for softmax.
       optimizer: an Optax gradient transformation.
       loss_fn: (logits, label) to one loss per example, as `losses.make_loss` makes.
-      augment: (key, image) to image, as `augment.make_augment` makes; None changes nothing.
+      augment: (key, image) to image, as `augment.make_augment` makes; None takes the middle.
+      preprocessing: how images become what the network takes; None for images that are so already.
       metrics: what is summed beside the loss, by name; those of evaluation alone are left out.
       mixing: (key, batch) to a batch of mixed examples, as `mixing.make_mixing` makes, after the
         augmentation; None mixes none. The parameters learn the mixed labels; the metrics compare
         the answer to a mixed image with the example's own label, so they are worse than those of
         evaluation.
-      mean: of the pixels, see `normalize`.
-      std: of the pixels, see `normalize`.
       prepare: (batch, key) to what the module takes and the label to train by, which is
         `batch.label` where nothing changes it; random draws are folded by example index. For
-        inputs that are no images; None augments, mixes and normalises as the four above say.
-      head: "softmax" or "sigmoid", the network's kind of output.
+        inputs that are no images; None augments, mixes and normalises as the three above say.
       ema_decay: decay of the moving average for each step, in [0, 1); None keeps none.
       reported_loss_fn: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
         evaluation uses where training smooths or weights its own, so that the two compare.
@@ -79,12 +77,12 @@ def make_train_step(
         No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
 
     Returns:
-      train_step(state, batch, key) to (state, sums), see `metrics.batch_sums`. Give it the same run key each step: inside,
-      the step's number is folded in, so a resumed run repeats every draw. Compile it with
-      `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the collection
+      train_step(state, batch, key) to (state, sums), see `metrics.batch_sums`. Give it the same run
+      key each step: inside, the step's number is folded in, so a resumed run repeats every draw.
+      Compile it with `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the collection
       "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight` times.
     """
-    prepare_batch = prepare or _image_preparation(augment, mixing, mean, std)
+    prepare_batch = prepare or image_preparation(augment, mixing, preprocessing)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Sums]:
@@ -119,30 +117,46 @@ def make_train_step(
             state = _averaged(state, ema_decay, frozen)
         label = jnp.asarray(batch.label)
         per_example = (reported_loss_fn or loss_fn)(logits, label)
-        answers = losses.class_logits(logits, head)
+        answers = losses.class_logits(logits, head_of(model))
         outputs = Outputs(answers, label, jnp.asarray(batch.mask), per_example)
         return state, batch_sums(metrics, outputs)
 
     return train_step
 
 
-def _image_preparation(
-    augment: Augment | None,
-    mixing: Mixing | None,
-    mean: float | Sequence[float],
-    std: float | Sequence[float],
+def image_preparation(
+    augment: Augment | None, mixing: Mixing | None, preprocessing: Preprocessing | None
 ) -> Prepare:
+    """Make the function by which a training step prepares images, see `make_train_step`."""
+
     def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        augment_key, mixing_key = (key, key) if mixing is None else jax.random.split(key)
-        images = to_unit_interval(jnp.asarray(batch.image))
-        if augment is not None:
-            images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
-        batch = batch._replace(image=images)
-        if mixing is not None:
-            batch = mixing(mixing_key, batch)
-        return normalize(jnp.asarray(batch.image), mean=mean, std=std), jnp.asarray(batch.label)
+        batch = draw_view(batch, key, augment, mixing, preprocessing)
+        inputs = jnp.asarray(batch.image)
+        if preprocessing is not None:
+            inputs = normalize(inputs, preprocessing)
+        return inputs, jnp.asarray(batch.label)
 
     return prepare
+
+
+def draw_view(
+    batch: Batch,
+    key: jax.Array,
+    augment: Augment | None,
+    mixing: Mixing | None = None,
+    preprocessing: Preprocessing | None = Preprocessing(),
+) -> Batch:
+    """Augment and mix a batch as a training step does; its images are float32 in [0, 1] then."""
+    augment_key, mixing_key = (key, key) if mixing is None else jax.random.split(key)
+    images = jnp.asarray(batch.image)
+    if preprocessing is not None:
+        images = to_unit_interval(images)
+    if augment is not None:
+        images = augment_batch(augment, augment_key, images, jnp.asarray(batch.index))
+    if preprocessing is not None:  # an augmentation may leave the images larger
+        images = seen_part(images, preprocessing)
+    batch = batch._replace(image=images)
+    return batch if mixing is None else mixing(mixing_key, batch)
 
 
 def _objective(

@@ -14,6 +14,7 @@ import pytest
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import make_mixing, mix, partners_of, with_shares
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.training.preprocessing import normalize, to_unit_interval
 from jaxcnn.training.state import start_state
 from jaxcnn.training.step import make_train_step
@@ -253,6 +254,7 @@ class _Linear(nn.Module):
     """One linear layer on the pixels, and another that sows its logits."""
 
     num_outputs: int = 2
+    head: str = "softmax"
     auxiliary_weight: float = 0.3
 
     @nn.compact
@@ -267,7 +269,7 @@ def linear_step(mixing, optimizer, *, head="softmax"):
     loss = losses.make_loss(head, num_classes=2)
     augment = make_augment("none", image_size_px=12)
     return make_train_step(
-        _Linear(1 + (head == "softmax")), optimizer, loss, augment, mixing=mixing, head=head
+        _Linear(1 + (head == "softmax"), head), optimizer, loss, augment, mixing=mixing
     )
 
 
@@ -291,7 +293,8 @@ def test_a_step_learns_mixed_labels_and_reports_own_ones(tiny_split):
 
     state = linear_state(optimizer)
     new, counted = jax.jit(linear_step(mixing, optimizer))(state, batch, KEY)
-    images = np.asarray(normalize(to_unit_interval(jnp.asarray(batch.image)) * 0.5)).reshape(8, -1)
+    darker = to_unit_interval(jnp.asarray(batch.image)) * 0.5
+    images = np.asarray(normalize(darker, Preprocessing())).reshape(8, -1)
     for name, weight in {"head": 1.0, "auxiliary": 0.3}.items():
         layer = state.params[name]
         logits = images @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"])

@@ -13,8 +13,8 @@ from jaxcnn.data.batches import (
     steps_per_epoch,
     train_batches,
 )
-from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Example
 from jaxcnn.types import Batch
 

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.datasets import load_images, load_splits
-from jaxcnn.data.decode import Decoding
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.image_cache import ImageCache
+from jaxcnn.data.preprocessing import Decoding
 
 
 @pytest.fixture

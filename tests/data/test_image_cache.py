@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxcnn.data.decode import Decoding
 from jaxcnn.data.image_cache import CachedImages, ImageCache
 from jaxcnn.data.image_splits import decode_split
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Example
 
 ROOT = Path(__file__).parents[2]
@@ -211,7 +211,7 @@ _PROCESS = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from jaxcnn.data.decode import Decoding
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.image_cache import ImageCache, CachedImages
 folder, turn = Path(sys.argv[1]), int(sys.argv[2])
 def make():

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.bad_files import BadFilesError, SkippedFile, write_skipped_csv
-from jaxcnn.data.decode import Decoding, decode_and_resize
+from jaxcnn.data.decode import decode_and_resize
 from jaxcnn.data.image_splits import StreamedSplit, check_source, decode_split
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Example
 
 CLASSES = ("cat", "dog")

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import SixConv
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.runs import build, config as config_lib
@@ -23,7 +24,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 9, 9, 3), np.uint8)
 def classifier_of(seed=0, names=("cat", "dog"), members=1, **settings):
     config = config_lib.resolve(config_lib.make_config(**SETTINGS, **settings), {})
     model = build.build_model(config, len(names))
-    shape = (1, *build.image_shape(config))
+    shape = (1, *config.preprocessing.image_shape)
     variables = [
         model.init(jax.random.key(seed + k), np.zeros(shape, np.float32), train=False)
         for k in range(members)
@@ -49,7 +50,7 @@ def test_labels_are_predictions(settings):
 def test_the_head_makes_the_probabilities_of_the_features():
     model = SixConv(num_classes=3, widths=(4,), depth=1, dense_widths=(), batch_norm=False)
     variables = model.init(jax.random.key(1), np.zeros((1, 8, 8, 3), np.float32), train=False)
-    step = make_answer_step(model, image_size_px=8, mean=(0.5,), std=(0.25,))
+    step = make_answer_step(model, Preprocessing(image_size_px=8))
     probabilities, vectors = map(np.asarray, step(variables, IMAGES))
     dense = jax.tree.map(np.asarray, variables["params"]["head"]["linear"])
     logits = vectors @ dense["kernel"] + dense["bias"]

@@ -1,5 +1,6 @@
 """Published weights are as right as published, on photos that lie beside the repository."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from jaxcnn import pretrained
 from jaxcnn.data.decode import decode_and_resize
 from jaxcnn.models import create_model
-from jaxcnn.training.preprocessing import normalize
+from jaxcnn.training.preprocessing import network_input
 
 ROOT = Path(__file__).parent.parent.parent
 DATA = Path(os.environ.get("JAXCNN_SHARED", ROOT.parent / "shared")) / "data"
@@ -25,11 +26,11 @@ pytestmark = [
 def logits_of(found, images, *, mirrored=False):
     """Classify (N, H, W, 3) uint8 images, each with its mirror image if asked."""
     model = create_model(found.model, len(found.class_names), **found.options)
-    as_wanted = found.preprocessing
+    wanted = dataclasses.replace(found.preprocessing, image_size_px=None)
 
     @jax.jit
     def apply(variables, batch):
-        x = normalize(batch.astype(np.float32) / 255, mean=as_wanted.mean, std=as_wanted.std)
+        x = network_input(batch, wanted)
         logits = model.apply(variables, x, train=False)
         if mirrored:
             logits = logits + model.apply(variables, x[:, :, ::-1], train=False)
@@ -46,13 +47,10 @@ def imagenet_sample(found, image_size_px):
     index = json.loads((DATA / "imagenet_sample/imagenet_class_index.json").read_text())
     number = {wordnet: int(i) for i, (wordnet, _) in index.items()}
     paths = sorted((DATA / "imagenet_sample").glob("*.JPEG"))
-    resize = found.preprocessing.resize_px
-    margin = (resize - image_size_px) // 2
+    decoding = found.preprocessing.decoding
+    margin = (decoding.size_px - image_size_px) // 2
     inner = slice(margin, margin + image_size_px)
-    images = [
-        decode_and_resize(p.read_bytes(), resize, interpolation=found.preprocessing.interpolation)
-        for p in paths
-    ]
+    images = [decode_and_resize(p.read_bytes(), **decoding._asdict()) for p in paths]
     labels = np.array([number[path.name.split("_")[0]] for path in paths])
     return np.stack(images)[:, inner, inner], labels
 

@@ -18,7 +18,7 @@ def test_each_row_is_usable(row):
     assert re.fullmatch(r"(https://|package:)\S+", row.address)
     assert re.fullmatch(r"([0-9a-f]{8}|[0-9a-f]{64})?", row.sha256)
     assert row.licence
-    assert row.preprocessing.resize_px >= row.preprocessing.image_size_px >= 32
+    assert row.preprocessing.decoding.size_px >= row.preprocessing.image_size_px >= 32
     assert len(row.preprocessing.mean) == len(row.preprocessing.std)
     assert label_names(row.labels)
     assert row.top1 is None or 50 < row.top1 < 95

@@ -35,7 +35,7 @@ OPTIMIZER = optim.make_optimizer("adam", 0.01)
 LOSS = losses.make_loss("softmax", num_classes=2)
 STEP = make_train_step(MODEL, OPTIMIZER, LOSS, make_augment("flip", image_size_px=12))
 TRAIN_STEP = jax.jit(STEP)
-EVAL_STEP = jax.jit(make_eval_step(MODEL, LOSS, image_size_px=12))
+EVAL_STEP = jax.jit(make_eval_step(MODEL, LOSS))
 
 
 def start(k):

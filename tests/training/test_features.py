@@ -7,6 +7,7 @@ import pytest
 
 from jaxcnn.augment import make_augment
 from jaxcnn.data.batches import eval_batches
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import SixConv, split_at_head
 from jaxcnn.training.features import (
     FeatureSplit,
@@ -18,7 +19,7 @@ from jaxcnn.training.features import (
     pick_view,
     save_features,
 )
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.preprocessing import network_input
 from jaxcnn.types import Batch
 
 KEY = jax.random.key(3)
@@ -30,15 +31,15 @@ def variables():
     return MODEL.init(KEY, jnp.ones((1, 10, 10, 3)), train=False)
 
 
-def step(**options):
-    plain = {"image_size_px": 10, "mean": (0.5,), "std": (0.25,)}
-    return jax.jit(make_feature_step(MODEL, **plain, **options))
+def step(*, flip_average=False, **options):
+    preprocessing = Preprocessing(image_size_px=10, flip_average=flip_average)
+    return jax.jit(make_feature_step(MODEL, preprocessing, **options))
 
 
 def test_the_views_are_the_photo_its_mirror_image_and_augmented_ones(tiny_split, variables):
     augment = make_augment("zoom=0.5", image_size_px=10)
     found, present = extract(
-        step(mirrored=True, augment=augment, num_augmented=2),
+        step(flip_average=True, augment=augment, num_augmented=2),
         variables,
         eval_batches(tiny_split, batch_size=20),
         66,
@@ -47,7 +48,7 @@ def test_the_views_are_the_photo_its_mirror_image_and_augmented_ones(tiny_split,
     assert present.all()
     assert found.shape == (66, 4, 2 * 2 * 5)
     backbone, classifier = split_at_head(MODEL)
-    images = normalize(to_unit_interval(jnp.asarray(tiny_split.images[:, 1:-1, 1:-1])))
+    images = network_input(tiny_split.images[:, 1:-1, 1:-1], Preprocessing())
     for view, seen in ((0, images), (1, images[:, :, ::-1])):
         expected = backbone.apply(variables, seen, train=False)
         np.testing.assert_allclose(found[:, view], expected, rtol=1e-4, atol=1e-5)

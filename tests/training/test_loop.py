@@ -33,7 +33,7 @@ LOSS = losses.make_loss("softmax", num_classes=2)
 TRAIN_STEP = jax.jit(
     make_train_step(MODEL, OPTIMIZER, LOSS, make_augment("flip", image_size_px=12))
 )
-EVAL_STEP = jax.jit(make_eval_step(MODEL, LOSS, image_size_px=12))
+EVAL_STEP = jax.jit(make_eval_step(MODEL, LOSS))
 
 
 class Run:

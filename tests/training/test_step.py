@@ -12,12 +12,13 @@ import pytest
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.data.batches import eval_batches
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import create_model
 from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.eval_step import make_eval_step
 from jaxcnn.training.evaluation import evaluate
-from jaxcnn.training.preprocessing import normalize, to_unit_interval
+from jaxcnn.training.preprocessing import network_input, normalize, to_unit_interval
 from jaxcnn.training.state import evaluation_variables, init_state
 from jaxcnn.training.step import make_train_step
 from jaxcnn.types import Batch
@@ -46,7 +47,8 @@ def first_batch(split, count=16):
 def test_pixels_become_floats_once():
     images = jnp.array([[[[0], [255]]]], jnp.uint8)
     np.testing.assert_array_equal(to_unit_interval(images).ravel(), [0.0, 1.0])
-    np.testing.assert_array_equal(normalize(to_unit_interval(images)).ravel(), [-2.0, 2.0])
+    inputs = normalize(to_unit_interval(images), Preprocessing())
+    np.testing.assert_array_equal(inputs.ravel(), [-2.0, 2.0])
     with pytest.raises(TypeError, match="float32"):
         to_unit_interval(to_unit_interval(images))
 
@@ -62,7 +64,7 @@ def test_overfits_one_batch(tiny_split, options, head):
     # Labels that only memory can give: brightness does not tell them.
     batch = batch._replace(label=np.random.default_rng(1).integers(0, 2, 16).astype(np.int32))
     loss = losses.make_loss(head, num_classes=2)
-    step = jax.jit(make_step(model, optimizer, loss=loss, head=head))
+    step = jax.jit(make_step(model, optimizer, loss=loss))
     state = init_state(KEY, model, optimizer, (SIZE, SIZE, 3))
     _, before = step(state, batch, KEY)
     for _ in range(150):
@@ -84,7 +86,7 @@ def test_one_step_of_sgd_equals_the_gradient_by_differences(tiny_split):
     apply = jax.jit(functools.partial(model.apply, train=False))
 
     def mean_loss(params):
-        images = normalize(to_unit_interval(jnp.asarray(batch.image)))
+        images = network_input(batch.image, Preprocessing())
         logits = np.asarray(apply({"params": params}, images), np.float64)
         log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
         return -np.mean(log_p[np.arange(6), batch.label[:6]])
@@ -207,7 +209,7 @@ def test_accuracy_does_not_depend_on_the_batch_size(tiny_split, flip_average):
     model, optimizer = make_model(batch_norm=True), optim.make_optimizer("sgd", 0.1)
     state = init_state(KEY, model, optimizer, (SIZE, SIZE, 3))
     loss = losses.make_loss("softmax", num_classes=2)
-    step = jax.jit(make_eval_step(model, loss, image_size_px=SIZE, flip_average=flip_average))
+    step = jax.jit(make_eval_step(model, loss, Preprocessing(flip_average=flip_average)))
     found = [
         evaluate(step, evaluation_variables(state), eval_batches(tiny_split, batch_size=size))
         for size in (1, 7, 64, len(tiny_split))
@@ -224,11 +226,11 @@ def test_flip_average_is_the_same_for_an_image_and_its_mirror(tiny_split):
     model, optimizer = make_model(), optim.make_optimizer("sgd", 0.1)
     variables = evaluation_variables(init_state(KEY, model, optimizer, (SIZE, SIZE, 3)))
     loss = losses.make_loss("softmax", num_classes=2)
-    step = jax.jit(make_eval_step(model, loss, image_size_px=SIZE, flip_average=True))
+    step = jax.jit(make_eval_step(model, loss, Preprocessing(flip_average=True)))
     batch = first_batch(tiny_split, 4)
     mirrored = batch._replace(image=batch.image[:, :, ::-1])
     np.testing.assert_allclose(step(variables, batch)[1], step(variables, mirrored)[1], atol=1e-6)
-    plain = jax.jit(make_eval_step(model, loss, image_size_px=SIZE))
+    plain = jax.jit(make_eval_step(model, loss))
     assert np.abs(plain(variables, batch)[1] - plain(variables, mirrored)[1]).max() > 1e-4
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from jaxcnn.data.decode import decode_image
 from jaxcnn.interpret.class_activation import evidence_maps
 from jaxcnn.photos.server.overlay import view_share
-from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
+from jaxcnn.training.preprocessing import network_input
 from jaxcnn.types import PyTree
 
 # (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
@@ -28,10 +28,10 @@ def make_explain(classifier: Classifier) -> Explain:
     Returns:
       explain(data, class_id); it raises DecodeError if the file is no photo.
     """
-    config = classifier.config
+    preprocessing = classifier.preprocessing
 
     def evidence(variables: PyTree, image: jax.Array, class_id: jax.Array) -> jax.Array:
-        view = network_input(config.data, image[None])
+        view = network_input(image[None], preprocessing)
         return evidence_maps(classifier.model, variables, view, class_id[None])[0]
 
     compiled = jax.jit(evidence)
@@ -40,15 +40,9 @@ def make_explain(classifier: Classifier) -> Explain:
     def explain(data: bytes, class_id: int) -> tuple[np.ndarray, tuple[float, float]]:
         image = classifier.preprocess(data)
         # Where the photo is cropped its shape does not matter.
-        is_cropped = config.data.resize_mode == "crop"
+        is_cropped = preprocessing.decoding.mode == "crop"
         height, width = (1, 1) if is_cropped else decode_image(data).shape[:2]
-        share = view_share(
-            width,
-            height,
-            stored_size_px=config.data.stored_size_px,
-            image_size_px=config.data.image_size_px,
-            resize_mode=config.data.resize_mode,
-        )
+        share = view_share(width, height, preprocessing)
         chosen = jnp.asarray(class_id, jnp.int32)
         with lock:
             maps = [np.asarray(compiled(v, image, chosen)) for v in classifier.members]

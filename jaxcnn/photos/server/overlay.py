@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.encode import encode_image
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.interpret.place import locate, name_place
 
 _SIZE_PX = 192  # of the map; the browser scales it to the picture's size
@@ -24,9 +25,7 @@ class Overlay(NamedTuple):
     is_low: bool  # whether the evidence lies in the photo's lower third
 
 
-def view_share(
-    width: int, height: int, *, stored_size_px: int, image_size_px: int, resize_mode: str
-) -> tuple[float, float]:
+def view_share(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float]:
     """Compute which part of what the network sees the central square of a photo is.
 
     Both have the photo's centre as theirs.
@@ -34,15 +33,15 @@ def view_share(
     Args:
       width: of the photo, in pixels.
       height: likewise.
-      stored_size_px: side that the photo is resized to.
-      image_size_px: side of the centre crop that the network sees.
-      resize_mode: "crop", "squash" or "pad", see `data.decode.decode_and_resize`.
+      preprocessing: how it becomes what the network takes.
 
     Returns:
       The square's width and height, those of the view being 1.
 
     Example:
-      >>> view_share(400, 200, stored_size_px=256, image_size_px=128, resize_mode="squash")
+      >>> from jaxcnn.data import Decoding
+      >>> squashed = Preprocessing(decoding=Decoding(256, "squash"), image_size_px=128)
+      >>> view_share(400, 200, squashed)
       (1.0, 2.0)
     """
     side = min(width, height)
@@ -50,8 +49,8 @@ def view_share(
         "crop": (side, side),
         "squash": (width, height),
         "pad": (max(width, height), max(width, height)),
-    }[resize_mode]
-    scale = stored_size_px / image_size_px
+    }[preprocessing.decoding.mode]
+    scale = preprocessing.decoding.size_px / preprocessing.image_shape[0]
     return side / whole[0] * scale, side / whole[1] * scale
 
 

@@ -190,12 +190,13 @@ def preset_of_weights(
     as_wanted = found.preprocessing
     own = {name: value for name, value in found.options.items() if name in MODEL_OPTIONS}
     others = [f"{name}={v}" for name, v in found.options.items() if name not in MODEL_OPTIONS]
-    size = image_size_px or as_wanted.image_size_px
+    own_size = as_wanted.image_shape[0]
+    size = image_size_px or own_size
     return {
         "model": found.model,
         "image_size_px": size,
-        "stored_size_px": round(size * as_wanted.resize_px / as_wanted.image_size_px),
-        "interpolation": as_wanted.interpolation,
+        "stored_size_px": round(size * as_wanted.decoding.size_px / own_size),
+        "interpolation": as_wanted.decoding.interpolation,
         "pixel_mean": for_channels(as_wanted.mean, num_channels),
         "pixel_std": for_channels(as_wanted.std, num_channels),
         **own,

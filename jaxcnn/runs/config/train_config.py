@@ -1,12 +1,14 @@
 """All settings of a run as one value, made by name, written to a file and read from it."""
 
 import dataclasses
+import functools
 import json
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.host.names import unknown_name
 from jaxcnn.runs.config.settings import (
     DataSettings,
@@ -51,6 +53,24 @@ class TrainConfig:
           TypeError: if there is no setting of a name.
         """
         return make_config(**{**self.flat(), **settings})
+
+    @functools.cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How photos become what the network takes, by settings that are complete."""
+        data = self.data
+        return Preprocessing(
+            decoding=Decoding(
+                size_px=data.stored_size_px,
+                mode=data.resize_mode,
+                num_channels=data.num_channels,
+                interpolation=data.interpolation,
+                decoder=data.decoder,
+            ),
+            image_size_px=data.image_size_px,
+            mean=data.pixel_mean,
+            std=data.pixel_std,
+            flip_average=self.run.flip_average,
+        )
 
 
 GROUPS: Mapping[str, type] = typing.get_type_hints(TrainConfig)

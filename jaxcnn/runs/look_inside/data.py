@@ -15,6 +15,7 @@ from tqdm import tqdm
 from jaxcnn import plots
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.interpret import (
     Excitation,
     cut_field,
@@ -26,12 +27,11 @@ from jaxcnn.interpret import (
 )
 from jaxcnn.metrics.calibration import calibrate, most_confident_errors
 from jaxcnn.models import split_at_head
-from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.figures import draw_mistakes
-from jaxcnn.runs.look_inside.network import Fields, known_fields, seen_part
+from jaxcnn.runs.look_inside.network import Fields, known_fields
 from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def look_at_data(
     Raises:
       ValueError: if the method is unknown, or a split is empty.
     """
-    config, fields = classifier.config, known_fields(classifier)
+    preprocessing, fields = classifier.preprocessing, known_fields(classifier)
     look = _Looker(classifier, list(fields), max_photos)
     validation, test = look(data.validation, "validation"), look(data.test, "test")
     train = look(data.train, "training")
@@ -90,11 +90,11 @@ def look_at_data(
     return [
         *_draw_calibration(validation, test, folder),
         _draw_errors(test, data.test, folder),
-        *_draw_excitations(config, fields, train, data.train, folder),
+        *_draw_excitations(preprocessing, fields, train, data.train, folder),
         plots.plot_neighbours(
             folder / "nearest_training_photos.png",
-            seen_part(config, queries),
-            [seen_part(config, each) for each in alike],
+            np.asarray(seen_part(queries, preprocessing)),
+            [np.asarray(seen_part(each, preprocessing)) for each in alike],
             labels=train.labels[near.index],
             similarities=near.similarity,
             class_names=classifier.class_names,
@@ -109,16 +109,15 @@ class _Looker:
 
     def __init__(self, classifier: Classifier, stages: Sequence[str], max_photos: int) -> None:
         self._classifier, self._max_photos = classifier, max_photos
-        model, settings = classifier.model, classifier.config.data
+        model, preprocessing = classifier.model, classifier.preprocessing
         backbone, _ = split_at_head(model)
 
         def step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, dict[str, Excitation]]:
-            x = network_input(settings, images)
+            x = network_input(images, preprocessing)
             peaks = {stage: excitations(model, variables, x, stage=stage) for stage in stages}
             return jnp.asarray(backbone.apply(variables, x, train=False)), peaks
 
-        side = settings.stored_size_px
-        shape = jax.ShapeDtypeStruct((_BATCH, side, side, settings.num_channels), np.uint8)
+        shape = jax.ShapeDtypeStruct((_BATCH, *preprocessing.decoding.image_shape), np.uint8)
         self._step = compile_step(step, classifier.members[0], shape)
 
     def __call__(self, split: ImageSplit, name: str) -> _Looked:
@@ -191,7 +190,11 @@ def _draw_errors(test: _Looked, split: ImageSplit, folder: Path) -> Path:
 
 
 def _draw_excitations(
-    config: TrainConfig, fields: Fields, train: _Looked, split: ImageSplit, folder: Path
+    preprocessing: Preprocessing,
+    fields: Fields,
+    train: _Looked,
+    split: ImageSplit,
+    folder: Path,
 ) -> list[Path]:
     """Draw, for each stage, what excites its most selective channels most."""
     made = []
@@ -203,7 +206,7 @@ def _draw_excitations(
         patches = []
         for channel in channels.tolist():
             top = top_images(found.peak, channel, count=_PATCHES)
-            photos = seen_part(config, split.gather(train.index[top])[0])
+            photos = np.asarray(seen_part(split.gather(train.index[top])[0], preprocessing))
             rows, columns = found.row[top, channel].tolist(), found.column[top, channel].tolist()
             places = zip(photos, rows, columns, strict=True)
             patches.append([cut_field(photo, field, row, column) for photo, row, column in places])

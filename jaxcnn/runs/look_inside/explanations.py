@@ -21,10 +21,10 @@ from jaxcnn.interpret import (
     strongest_channels,
 )
 from jaxcnn.interpret.class_activation import last_spatial_stage
-from jaxcnn.runs.build import image_shape, network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.look_inside.network import Fields, known_fields, seen_part
+from jaxcnn.runs.look_inside.network import Fields, known_fields
 from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def look_at_photos(
     for i, name in enumerate(photos):
         said = f"{name}: {class_names[classes[i]]} {chosen[i]:.1%}, its logit "
         logger.info(said + _sums(float(found.difference[i]), float(found.gap[i]), num_steps))
-    seen = seen_part(classifier.config, images)
+    seen = np.asarray(seen_part(images, classifier.preprocessing))
     made = _draw_network(classifier, fields, seen[0], folder)
     made.append(
         plots.plot_explanations(
@@ -129,15 +129,14 @@ def _explain(
     num_steps: int,
 ) -> Explanation:
     """Explain photos one by one, so that large ones fit into memory."""
-    model, settings = classifier.model, classifier.config.data
-    size_px = (settings.image_size_px, settings.image_size_px)
+    model, preprocessing = classifier.model, classifier.preprocessing
 
     def explain(variables: PyTree, images: jax.Array, classes: jax.Array) -> tuple[Any, ...]:
-        x = network_input(settings, images)
+        x = network_input(images, preprocessing)
         features = feature_maps(model, variables, x)
         source = stage or last_spatial_stage(features)
         maps = class_activation_maps(model, variables, x, classes, stage=source)
-        maps = resize_maps(maps, size_px, field=fields[source])
+        maps = resize_maps(maps, preprocessing.image_shape[:2], field=fields[source])
         covered = occlusion_maps(model, variables, x, classes)
         pixels = integrated_gradients(model, variables, x, classes, num_steps=num_steps)
         difference = pixels.score - pixels.baseline_score
@@ -166,6 +165,6 @@ def _draw_network(
     made = []
     if rows:
         made.append(plots.plot_receptive_fields(folder / "receptive_fields.png", photo, rows))
-    shape = image_shape(classifier.config)
+    shape = classifier.preprocessing.image_shape
     filters = first_layer_filters(classifier.model, classifier.members[0], shape)
     return [*made, plots.plot_filters(folder / "filters.png", filters)]

@@ -63,11 +63,9 @@ def measure_step(config: TrainConfig, num_classes: int, batch_size: int) -> Step
         frozen=parts.frozen,
         augment=parts.augment,
         mixing=parts.mixing,
-        mean=config.data.pixel_mean,
-        std=config.data.pixel_std,
     )
-    side = config.data.stored_size_px
-    pixels = jax.ShapeDtypeStruct((batch_size, side, side, config.data.num_channels), np.uint8)
+    stored_shape = config.preprocessing.decoding.image_shape
+    pixels = jax.ShapeDtypeStruct((batch_size, *stored_shape), np.uint8)
     numbers = jax.ShapeDtypeStruct((batch_size,), np.int32)
     batch: Any = Batch(pixels, numbers, numbers.update(dtype=bool), numbers)  # type: ignore[arg-type]
     key = jax.eval_shape(lambda: jax.random.key(0))

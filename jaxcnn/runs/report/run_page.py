@@ -68,8 +68,9 @@ def cache_and_write(
     """
     answers = shorten_answers(test, validation, split.names)
     write_arrays(folder.test_answers, answers._asdict())
-    maps = _NO_MAPS if jax.process_count() > 1 else map_maker(model, variables, config)
-    photos = cache_photos(answers, split, config, maps)
+    preprocessing = config.preprocessing
+    maps = _NO_MAPS if jax.process_count() > 1 else map_maker(model, variables, preprocessing)
+    photos = cache_photos(answers, split, preprocessing, maps)
     write_arrays(folder.report_photos, photos._asdict())
     write_report(folder.path)
 

@@ -8,15 +8,14 @@ import jax
 import numpy as np
 from PIL import Image
 
-from jaxcnn.augment import center_crop
 from jaxcnn.data.encode import to_pillow
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.interpret import evidence_maps, to_unit_range
 from jaxcnn.models import StagedNetwork
-from jaxcnn.runs.build import network_input
-from jaxcnn.runs.config import DataSettings, TrainConfig
 from jaxcnn.runs.figures import in_turn
 from jaxcnn.runs.report.answers import CachedAnswers
+from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
 
 Chosen = TypeVar("Chosen")
@@ -69,7 +68,7 @@ def _without(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 def cache_photos(
     answers: CachedAnswers,
     split: ImageSplit,
-    config: TrainConfig,
+    preprocessing: Preprocessing,
     make_maps: Callable[[np.ndarray, np.ndarray], np.ndarray] | str,
 ) -> CachedPhotos:
     """Read the photos that the page shows, and map what the network saw in them.
@@ -77,7 +76,7 @@ def cache_photos(
     Args:
       answers: to the test photos.
       split: the test split.
-      config: complete settings of the run.
+      preprocessing: of the run.
       make_maps: (M, S, S, C) uint8 images and (M,) classes to (M, h, w) maps, as `map_maker` makes;
         or why there are none, in words. A ValueError of it is taken for such words.
 
@@ -95,19 +94,19 @@ def cache_photos(
             maps = make_maps(images, answers.classes[rows, 0])
         except ValueError as error:
             reason = str(error)
-    seen = np.asarray(center_crop(images, config.data.image_size_px))
+    seen = np.asarray(seen_part(images, preprocessing))
     return CachedPhotos(rows, _shrunk(seen), maps, np.array(reason))
 
 
 def map_maker(
-    model: StagedNetwork, variables: PyTree, config: TrainConfig
+    model: StagedNetwork, variables: PyTree, preprocessing: Preprocessing
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Make the function from images to maps of what speaks for a class; compiled when called.
 
     Args:
       model: the run's network.
       variables: {"params": ..., "batch_stats": ...}.
-      config: complete settings of the run.
+      preprocessing: of the run.
 
     Returns:
       (M, S, S, C) uint8 images of the stored size and (M,) classes to (M, h, w) float32 in [0, 1],
@@ -124,23 +123,24 @@ def map_maker(
             np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
             np.pad(classes.astype(np.int32), (0, padding)),
             model=model,
-            data=config.data,
+            preprocessing=preprocessing,
         )
         return np.asarray(found)[: len(images)]
 
     return make
 
 
-@functools.partial(jax.jit, static_argnames=("model", "data"))
+@functools.partial(jax.jit, static_argnames=("model", "preprocessing"))
 def _maps(
     variables: PyTree,
     images: jax.Array,
     classes: jax.Array,
     *,
     model: StagedNetwork,
-    data: DataSettings,
+    preprocessing: Preprocessing,
 ) -> jax.Array:
-    return to_unit_range(evidence_maps(model, variables, network_input(data, images), classes))
+    inputs = network_input(images, preprocessing)
+    return to_unit_range(evidence_maps(model, variables, inputs, classes))
 
 
 def _shrunk(images: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.interpret import evidence_maps
 from jaxcnn.photos.server.explain import make_explain
 from jaxcnn.photos.server.overlay import view_share
@@ -54,9 +55,9 @@ def test_maps_are_the_mean_of_the_networks_evidence_in_the_cropped_view(config, 
 def test_the_share_is_that_of_the_photos_shape(config, mode):
     classifier = classifier_of(config.replace(resize_mode=mode), (0,))
     _, share = make_explain(classifier)(photo(GREEN, size=SIZE), 0)
-    sizes = {"stored_size_px": 18, "image_size_px": 16}
-    assert share == view_share(*SIZE, resize_mode=mode, **sizes)
-    assert (share == view_share(1, 1, resize_mode=mode, **sizes)) == (mode == "crop")
+    preprocessing = Preprocessing(decoding=Decoding(18, mode), image_size_px=16)
+    assert share == view_share(*SIZE, preprocessing)
+    assert (share == view_share(1, 1, preprocessing)) == (mode == "crop")
 
 
 def test_what_is_no_photo_is_refused(config):

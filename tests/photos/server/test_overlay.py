@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decode import decode_and_resize
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.photos.server.overlay import describe, draw_overlay, view_share
 
 
@@ -29,7 +30,8 @@ def test_the_map_shows_the_place_that_the_network_saw(mode, shape):
     seen = decode_and_resize(photo, stored, mode)[..., 0].astype(np.float32)
     margin = (stored - view) // 2
     evidence = seen[margin:-margin, margin:-margin]
-    share = view_share(width, height, stored_size_px=stored, image_size_px=view, resize_mode=mode)
+    preprocessing = Preprocessing(decoding=Decoding(stored, mode), image_size_px=view)
+    share = view_share(width, height, preprocessing)
     shown = decode_and_resize(photo, 64, "crop")[..., 0]
     alpha = drawn(evidence, share)[..., 3]
     rows, columns = np.nonzero(shown > 127)

@@ -129,8 +129,8 @@ def make_run(tmp_path):
             },
         )
         write_arrays(folder.test_answers, answers._asdict())
-        config = config.replace(image_size_px=20)
-        photos = cache_photos(answers, split, config, maps)
+        preprocessing = config.replace(image_size_px=20).preprocessing
+        photos = cache_photos(answers, split, preprocessing, maps)
         write_arrays(folder.report_photos, photos._asdict())
         return folder
 

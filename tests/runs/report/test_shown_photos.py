@@ -62,7 +62,7 @@ def test_all_right_and_all_wrong_are_no_trouble(answers):
 
 
 def test_photos_are_kept_as_the_network_sees_them(answers, split, config, bright_corner, tmp_path):
-    photos = cache_photos(answers, split, config, bright_corner)
+    photos = cache_photos(answers, split, config.preprocessing, bright_corner)
     assert photos.images.shape[1:] == (20, 20, 3)
     row = photos.rows[3]
     expected = split.images[answers.index[row]][2:22, 2:22]
@@ -84,7 +84,7 @@ def test_a_network_without_maps_says_why(answers, split, config):
         raise ValueError("it has no feature map.")
 
     for maps in (refuse, "it has no feature map."):
-        photos = cache_photos(answers, split, config, maps)
+        photos = cache_photos(answers, split, config.preprocessing, maps)
         assert str(photos.no_maps) == "it has no feature map."
         assert make_gallery(answers, photos, NAMES).wrong[0].map is None
 
@@ -94,7 +94,7 @@ def test_photos_that_cannot_be_read_are_left_out(answers, split, config, bright_
         def gather(self, indices):
             return split.gather(indices)[0], np.arange(len(indices)) % 2 == 0
 
-    photos = cache_photos(answers, Partly(), config, bright_corner)
+    photos = cache_photos(answers, Partly(), config.preprocessing, bright_corner)
     chosen = np.concatenate(choose_photos(answers))
     assert photos.rows.tolist() == chosen[::2].tolist()
     assert len(photos.images) == len(photos.maps) == len(photos.rows)
@@ -103,8 +103,8 @@ def test_photos_that_cannot_be_read_are_left_out(answers, split, config, bright_
 
 def test_maps_are_of_the_run_and_within_bounds(split, config):
     model = build.build_model(config, 3)
-    variables = make_initial(model, build.image_shape(config))(jax.random.key(0))
-    make = map_maker(model, variables, config)
+    variables = make_initial(model, config.preprocessing.image_shape)(jax.random.key(0))
+    make = map_maker(model, variables, config.preprocessing)
     maps = make(split.images[:4], np.array([0, 1, 2, 0]))
     assert maps.shape == (4, 5, 5)
     assert maps.min() >= 0

@@ -1,0 +1,53 @@
+"""How a photo becomes what a network takes: one value for training, evaluation and all that asks.
+
+The host decodes photos as `decoding` says (`data.decode`); the device crops, scales and normalises
+them as the rest says (`training.preprocessing`).
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+
+class Decoding(NamedTuple):
+    """How photos become square arrays: options of `decode_and_resize`, which explains them."""
+
+    size_px: int
+    mode: str = "crop"
+    num_channels: int = 3
+    interpolation: str = "bilinear"
+    decoder: str = "auto"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of a decoded photo."""
+        return self.size_px, self.size_px, self.num_channels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a photo becomes what a network takes.
+
+    Attributes:
+      decoding: how the host decodes photos.
+      image_size_px: side of the centre crop that the network sees; None for images as they come.
+      mean: value in [0, 1] of a pixel that becomes 0, one for all channels or one each. One half
+        is close to the mean of natural photos.
+      std: spread that becomes 1, likewise.
+      flip_average: whether answers are averaged over each image and its mirror image.
+
+    Example:
+      >>> Preprocessing(decoding=Decoding(256), image_size_px=224).image_shape
+      (224, 224, 3)
+    """
+
+    decoding: Decoding = Decoding(256)
+    image_size_px: int | None = None
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.25,)
+    flip_average: bool = False
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the images that the network sees."""
+        side = self.image_size_px or self.decoding.size_px
+        return side, side, self.decoding.num_channels
