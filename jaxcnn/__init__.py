@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from jaxcnn.augment import make_augment as make_augment
+    from jaxcnn.metrics import Metric as Metric, get_metric as get_metric
     from jaxcnn.models import (
         create_model as create_model,
         list_models as list_models,
@@ -26,10 +27,18 @@ if TYPE_CHECKING:
         train_classifier as train_classifier,
     )
     from jaxcnn.training import (
+        Callback as Callback,
+        Checkpoint as Checkpoint,
+        EarlyStopping as EarlyStopping,
+        FitResult as FitResult,
+        HistoryFile as HistoryFile,
+        ProgressBar as ProgressBar,
+        TensorBoard as TensorBoard,
+        fit as fit,
         init_state as init_state,
         make_eval_step as make_eval_step,
         make_train_step as make_train_step,
     )
-    from jaxcnn.types import Batch as Batch, Metrics as Metrics, TrainState as TrainState
+    from jaxcnn.types import Batch as Batch, TrainState as TrainState
 else:
     __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

@@ -1,5 +1,6 @@
 """The values that flow through training: what a batch, a state and a metric are."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -32,4 +33,4 @@ class TrainState(NamedTuple):
 
 # Of a batch, by metric and then by part; adding them is exact on a ragged last batch, as adding
 # means is not.
-Sums = dict[str, dict[str, Array]]
+Sums = Mapping[str, Mapping[str, Array]]

@@ -14,10 +14,10 @@ from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import build, config
 from jaxcnn.runs.config import TrainConfig, make_config
-from jaxcnn.runs.context import batch_shapes
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.evaluation import evaluate
+from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.state import evaluation_variables, init_state
 from jaxcnn.training.step import TrainStep, make_train_step
 from jaxcnn.types import Batch, PyTree, TrainState
@@ -103,9 +103,10 @@ def train(
     parts = build.build_parts(settings, phase, class_counts=counts.tolist(), steps_per_epoch=steps)
     init_key, key = jax.random.split(jax.random.key(settings.run.seed))
     state, step = start(parts, init_key, settings.preprocessing)
-    shapes = batch_shapes(photos, batch_size)
+    shapes = SplitInput(photos).shapes(batch_size)
     step = compile_step(step, state, shapes, key, donate_argnums=0)
-    classify = jax.jit(build.build_eval_step(settings, parts.model, num_classes))
+    metrics = build.build_metrics(settings)
+    classify = jax.jit(build.build_eval_step(settings, parts.model, num_classes, metrics))
     batches = train_batches(photos, batch_size=batch_size, seed=settings.run.seed)
     accuracy, right, probabilities = [], [], np.empty(0)
     for epoch in range(1, num_epochs + 1):
@@ -134,7 +135,7 @@ def start(
     model, optimizer = parts.model, parts.optimizer
     state = init_state(key, model, optimizer, preprocessing.image_shape)
     step = make_train_step(
-        model, optimizer, parts.loss_fn, parts.augment, preprocessing=preprocessing
+        model, optimizer, parts.loss_fn, parts.options["augment"], preprocessing=preprocessing
     )
     return state, step
 

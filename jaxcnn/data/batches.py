@@ -111,7 +111,7 @@ def train_batches(
     examples = _examples_of_steps(len(data), batch_size, seed)
 
     def make_batch(step: int) -> Batch:
-        return to_device(gather_batch(data, examples(step)[share]))
+        return to_device(_gather(data, examples(step)[share]))
 
     num_steps = _ENDLESS if num_epochs is None else steps * num_epochs
     return _prefetched(data, num_steps, make_batch, num_threads)
@@ -142,7 +142,7 @@ def member_batches(
     members = [_examples_of_steps(len(data), batch_size, seed) for seed in seeds]
 
     def make_batches(step: int) -> tuple[Batch, ...]:
-        return tuple(to_device(gather_batch(data, examples(step))) for examples in members)
+        return tuple(to_device(_gather(data, examples(step))) for examples in members)
 
     return _prefetched(data, _ENDLESS, make_batches, None)
 
@@ -179,7 +179,7 @@ def eval_batches(
 
     def make_batch(step: int) -> Batch:
         index = np.arange(step * batch_size, (step + 1) * batch_size)[share]
-        return gather_batch(data, np.where(index < len(data), index, -1))
+        return _gather(data, np.where(index < len(data), index, -1))
 
     return _prefetched(data, num_steps, make_batch, num_threads)
 
@@ -219,7 +219,7 @@ def _process_rows(batch_size: int, process_index: int, process_count: int) -> sl
     return slice(process_index * rows, (process_index + 1) * rows)
 
 
-def gather_batch(data: ImageSplit, index: np.ndarray) -> Batch:
+def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
     """Make a batch of the examples at (B,) positions; -1 makes a row of padding."""
     image = np.zeros((len(index), *data.image_shape), data.dtype)
     mask = index >= 0
@@ -227,9 +227,15 @@ def gather_batch(data: ImageSplit, index: np.ndarray) -> Batch:
         image, mask = data.gather(index)
     elif mask.any():
         image[mask], mask[mask] = data.gather(index[mask])
-    label = data.labels[index]
+    label = as_label(data.labels[index])
     label[~mask] = 0
     return Batch(image, label, mask, np.where(mask, index, -1).astype(np.int32))
+
+
+def as_label(label: Any) -> np.ndarray:
+    """Give labels as int32, or as float32 where they are floating point."""
+    label = np.asarray(label)
+    return label.astype(np.float32 if np.issubdtype(label.dtype, np.floating) else np.int32)
 
 
 def _prefetched(

@@ -1,57 +1,8 @@
-"""What a model got right: sums that merge exactly, and statistics of labels against predictions.
-
-`batch_metrics` is pure and runs inside compiled steps; everything else runs on the host, in NumPy
-and float64. Padded examples, where `mask` is False, never count.
-"""
+"""What a model got right: statistics of labels against predictions, on the host in float64."""
 
 from statistics import NormalDist
 
-import jax.numpy as jnp
 import numpy as np
-
-from jaxcnn.types import Array, Metrics
-
-
-def batch_metrics(losses: Array, predicted: Array, label: Array, mask: Array) -> Metrics:
-    """Sum a batch's losses, right predictions and examples.
-
-    Args:
-      losses: (B,) floating point, in nats.
-      predicted: (B,) integers, the class chosen for each example.
-      label: (B,) integers, or (B, K) floating point, whose most probable class is then the label.
-      mask: (B,) bool, False on padding; whatever stands there, NaN included, is left out.
-
-    Returns:
-      Metrics of () arrays: loss_sum float32, correct int32, count int32.
-
-    Raises:
-      ValueError: if the shapes do not agree or mask is not bool.
-
-    Example:
-      >>> losses = jnp.array([0.5, 1.0, jnp.nan])
-      >>> label = jnp.array([0, 1, 0])
-      >>> m = batch_metrics(losses, jnp.array([0, 0, 0]), label, jnp.array([True, True, False]))
-      >>> float(m.loss_sum), int(m.correct), int(m.count)
-      (1.5, 1, 2)
-    """
-    shape = losses.shape
-    if len(shape) != 1 or predicted.shape != shape or mask.shape != shape:
-        raise ValueError(
-            "losses, predicted and mask must share one shape (B,), "
-            f"got {shape}, {predicted.shape} and {mask.shape}."
-        )
-    if label.ndim not in (1, 2) or label.shape[:1] != shape or mask.dtype != jnp.bool_:
-        raise ValueError(
-            f"label must have shape {shape} or {(*shape, 'K')} and mask be bool, "
-            f"got {label.shape} and {mask.dtype}."
-        )
-    label = label if label.ndim == 1 else jnp.argmax(label, axis=1)
-    correct = mask & (predicted.astype(jnp.int32) == label.astype(jnp.int32))
-    return Metrics(
-        loss_sum=jnp.sum(jnp.where(mask, losses, 0.0).astype(jnp.float32)),
-        correct=jnp.sum(correct, dtype=jnp.int32),
-        count=jnp.sum(mask, dtype=jnp.int32),
-    )
 
 
 def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> tuple[float, float]:

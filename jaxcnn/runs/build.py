@@ -1,6 +1,6 @@
 """From settings to the parts of a run: the network, the optimizer, the loss, the augmentation."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -11,15 +11,17 @@ import optax
 
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
-from jaxcnn.augment.mixing import Mixing, make_mixing
+from jaxcnn.augment.mixing import make_mixing
 from jaxcnn.losses import LossFn
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
+from jaxcnn.metrics.registry import parse_metrics
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
-from jaxcnn.training.step import Augment, TrainStep, make_train_step
+from jaxcnn.training.history import make_rank
 from jaxcnn.types import PyTree
 
 
@@ -30,11 +32,7 @@ class Parts(NamedTuple):
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
     loss_fn: LossFn  # to train by: smoothed and weighted as the settings say
-    plain_loss_fn: LossFn  # to report: cross-entropy as it is
-    augment: Augment
-    mixing: Mixing | None
-    frozen: tuple[str, ...]  # names at the top of the parameters that stay as they are
-    private: Privacy | None
+    options: dict[str, Any]  # those of `make_train_step`, which `fit` has too
 
 
 def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") -> StagedNetwork:
@@ -175,19 +173,25 @@ def build_parts(
         label_smoothing=config.training.label_smoothing,
         class_weights=parse_class_weights(config.training.class_weights, class_counts),
     )
-    augment = make_augment(config.training.augment, image_size_px=config.data.image_size_px)
-    plain_loss_fn = losses.make_loss(config.network.head, num_classes=len(class_counts))
-    mixup, cutmix = config.training.mixup, config.training.cutmix
-    mixing = (
-        make_mixing(num_classes=len(class_counts), mixup_alpha=mixup, cutmix_alpha=cutmix)
-        if mixup or cutmix
-        else None
-    )
+    training, num_classes = config.training, len(class_counts)
+    mixing = None
+    if training.mixup or training.cutmix:
+        alphas = {"mixup_alpha": training.mixup, "cutmix_alpha": training.cutmix}
+        mixing = make_mixing(num_classes=num_classes, **alphas)
     frozen = names[: model.frozen_stages]
-    private = _privacy(config, model, frozen)
-    return Parts(
-        model, optimizer, schedule, loss_fn, plain_loss_fn, augment, mixing, frozen, private
-    )
+    options = {
+        "augment": make_augment(training.augment, image_size_px=config.data.image_size_px),
+        "mixing": mixing,
+        "preprocessing": config.preprocessing,
+        "ema_decay": training.ema_decay or None,
+        # To report: cross-entropy as it is, as evaluation does.
+        "reported_loss": losses.make_loss(config.network.head, num_classes=num_classes),
+        "frozen": frozen,
+        "accumulate_steps": training.accumulate_steps,
+        "rematerialize": training.rematerialize,
+        "private": _privacy(config, model, frozen),
+    }
+    return Parts(model, optimizer, schedule, loss_fn, options)
 
 
 def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...]) -> Privacy | None:
@@ -203,54 +207,39 @@ def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...])
     return Privacy(config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0)
 
 
-def build_train_step(
-    config: TrainConfig,
-    parts: Parts,
-    model: nn.Module,
-    *,
-    frozen: tuple[str, ...] = (),
-    **inputs: Any,
-) -> TrainStep:
-    """Create the training step.
+def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
+    """Create the metrics that a run measures beside the loss: accuracy, and those asked for.
 
     Args:
       config: complete settings.
-      parts: as `build_parts` gives.
-      model: what is trained: the network of the parts, or its last layer.
-      frozen: names at the top of the parameters that stay as they are.
-      **inputs: how batches become what the model takes, see `make_train_step`.
 
     Returns:
-      A pure function, to be compiled by the caller.
+      Metrics by name.
+
+    Raises:
+      ValueError: if a name is unknown, or `best_metric` is none of them.
     """
-    return make_train_step(
-        model,
-        parts.optimizer,
-        parts.loss_fn,
-        preprocessing=config.preprocessing,
-        ema_decay=config.training.ema_decay or None,
-        reported_loss_fn=parts.plain_loss_fn,
-        frozen=frozen,
-        num_parts=config.training.accumulate_steps,
-        rematerialize=config.training.rematerialize,
-        private=parts.private,
-        **inputs,
-    )
+    found = {"accuracy": ACCURACY} | parse_metrics(config.training.metrics)
+    make_rank(config.training.best_metric, found)
+    return found
 
 
-def build_eval_step(config: TrainConfig, model: nn.Module, num_classes: int) -> EvalStep:
+def build_eval_step(
+    config: TrainConfig, model: nn.Module, num_classes: int, metrics: Mapping[str, Any]
+) -> EvalStep:
     """Create the evaluation step; its loss is plain cross-entropy, without smoothing or weights.
 
     Args:
       config: complete settings.
       model: the network, as `build_model` gives.
       num_classes: number of classes.
+      metrics: as `build_metrics` gives.
 
     Returns:
       A pure function, to be compiled by the caller.
     """
     loss_fn = losses.make_loss(config.network.head, num_classes=num_classes)
-    return make_eval_step(model, loss_fn, config.preprocessing)
+    return make_eval_step(model, loss_fn, config.preprocessing, metrics=metrics)
 
 
 def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | None:

@@ -8,8 +8,10 @@ from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.processes import is_first
 from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm
-from jaxcnn.runs.context import RunContext, batch_shapes
+from jaxcnn.runs.context import RunContext
 from jaxcnn.training import features
+from jaxcnn.training.evaluation import compile_evaluation
+from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.step import Augment
 from jaxcnn.types import PyTree
 
@@ -68,13 +70,14 @@ def split_features(
         )
         batch_size = layout.round_up(_BATCH_SIZE)
         folded, key = layout.put_state(folded), layout.put_key(key)
-        compiled = run.compile(step, folded, batch_shapes(split, batch_size), key)
+        source = SplitInput(split)
+        compiled = compile_evaluation(step, layout, folded, source.shapes(batch_size), key)
         started = time.perf_counter()
         with run.bar(len(split), f"features of {name}", unit="image", leave=True) as bar:
             found = features.extract(
                 compiled,
                 folded,
-                run.eval_batches(split, batch_size),
+                source.eval_batches(batch_size, layout.put_batch),
                 len(split),
                 key=key,
                 on_batch=bar.update,

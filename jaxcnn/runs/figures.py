@@ -11,7 +11,11 @@ import numpy as np
 from jaxcnn import plots
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.classification import confusion_matrix
+from jaxcnn.runs.context import RunContext
+from jaxcnn.runs.phase_training import Training
+from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.step import Augment, draw_view
 from jaxcnn.types import Batch
@@ -20,6 +24,29 @@ _SAMPLE_ROWS = 6
 _SAMPLE_VIEWS = 6
 _SHEET_PHOTOS = 96
 _PREDICTED_PHOTOS = 25
+
+
+class SamplePictures(Callback):
+    """Draws what the network is about to see, before it does.
+
+    Args:
+      run: whose training photos they are, and whose folder takes the pictures.
+      training: of the phase that trains on photos.
+    """
+
+    def __init__(self, run: RunContext, training: Training) -> None:
+        self._run, self._options = run, training.options
+
+    def on_train_begin(self, view: View) -> None:
+        """Draw the photos, see `draw_samples`."""
+        if is_first():
+            draw_samples(
+                self._run.folder.pictures,
+                self._run.data.train,
+                self._options["augment"],
+                key=self._run.key,
+                mixing=self._options["mixing"],
+            )
 
 
 def draw_samples(

@@ -26,13 +26,13 @@ from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, train_and_evaluate
 from jaxcnn.runs.config import TrainConfig, make_config
-from jaxcnn.runs.context import batch_shapes
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.runs.single import Run
+from jaxcnn.runs.run import Run
 from jaxcnn.runs.transfer import Start, find_start, transfer_variables
 from jaxcnn.training import features
 from jaxcnn.training.compilation import compile_step
+from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.preprocessing import network_input
 from jaxcnn.types import Batch, PyTree
 
@@ -106,7 +106,7 @@ def find_hard_examples(
             f"{workdir} holds {run.config.run.num_seeds} networks, and photos are judged by "
             "one; train one with num_seeds=1."
         )
-    variables, _ = run.best_variables()
+    variables = run.best_variables()
     split, num_classes = run.data.train, len(run.data.class_names)
     own = run.train_features(variables)
     judging = own if start is None else _features_of_weights(run, start)
@@ -262,7 +262,7 @@ def _gradients_of_network(
     step: Callable[..., Any], variables: PyTree, run: Run
 ) -> tuple[np.ndarray, per_example_gradients.NoiseScale]:
     split = run.data.train
-    compiled = compile_step(step, variables, batch_shapes(split, _BATCH))
+    compiled = compile_step(step, variables, SplitInput(split).shapes(_BATCH))
     norms, sums, started = [], None, time.perf_counter()
     with run.context.bar(len(split), "gradients", unit="image", leave=True) as bar:
         for batch in eval_batches(split, batch_size=_BATCH):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.metrics.calibration import expected_calibration_error
@@ -10,6 +11,14 @@ from jaxcnn.metrics.classification import (
     confusion_matrix,
     per_class_precision_recall,
     wilson_interval,
+)
+from jaxcnn.metrics.metric import (
+    GatheredMetric,
+    Metric,
+    Outputs,
+    add_sums,
+    batch_sums,
+    values,
 )
 from jaxcnn.training.evaluation import Evaluation
 
@@ -23,11 +32,14 @@ class Tested(NamedTuple):
     test: Evaluation
 
 
-def average(members: Sequence[Evaluation]) -> Evaluation:
+def average(
+    members: Sequence[Evaluation], metrics: Mapping[str, Metric | GatheredMetric]
+) -> Evaluation:
     """Answer by the mean of several networks' probabilities.
 
     Args:
       members: each network's answers to the same examples in the same order.
+      metrics: what is measured beside the loss, by name.
 
     Returns:
       The ensemble's answers; its loss is the mean of -log of the label's mean probability.
@@ -45,15 +57,18 @@ def average(members: Sequence[Evaluation]) -> Evaluation:
             "each on the same split."
         )
     table = np.stack([m.probabilities for m in members])
-    probabilities = np.asarray(table.mean(axis=0, dtype=np.float64))
-    right = np.take_along_axis(probabilities, first.labels[:, None], axis=1)[:, 0]
-    correct = int((probabilities.argmax(1) == first.labels).sum())
-    return first._replace(
-        loss=float(-np.log(np.maximum(right, _LEAST_PROBABILITY)).mean()),
-        accuracy=correct / first.count,
-        correct=correct,
-        probabilities=probabilities.astype(np.float32),
-    )
+    exact = np.asarray(table.mean(axis=0, dtype=np.float64))
+    right = np.take_along_axis(exact, first.labels[:, None], axis=1)[:, 0]
+    probabilities = exact.astype(np.float32)
+    measured = {
+        "loss": float(-np.log(np.maximum(right, _LEAST_PROBABILITY)).mean()),
+        "accuracy": float((exact.argmax(1) == first.labels).mean()),
+    }
+    everyone = np.ones(len(first.labels), bool)
+    parts = (probabilities, first.labels, everyone, everyone.astype(np.float32))
+    sums = add_sums({}, batch_sums(metrics, Outputs(*map(jnp.asarray, parts))))
+    others = values(metrics, sums, (first.labels, probabilities))
+    return first._replace(metrics=others | measured, probabilities=probabilities)
 
 
 def split_scores(tested: Tested) -> dict[str, dict[str, Any]]:
@@ -69,8 +84,8 @@ def split_scores(tested: Tested) -> dict[str, dict[str, Any]]:
         name: {
             "loss": found.loss,
             "accuracy": found.accuracy,
-            "interval": list(wilson_interval(found.correct, found.count)),
-            "count": found.count,
+            "interval": list(wilson_interval(found.correct, found.num_examples)),
+            "count": found.num_examples,
         }
         for name, found in tested._asdict().items()
     }
@@ -103,7 +118,7 @@ def result(tested: Tested, class_names: tuple[str, ...]) -> dict[str, Any]:
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
     return {
         **scores(tested),
-        "test_accuracy_interval": list(wilson_interval(test.correct, test.count)),
+        "test_accuracy_interval": list(wilson_interval(test.correct, test.num_examples)),
         **by_class(confusion, class_names),
     }
 

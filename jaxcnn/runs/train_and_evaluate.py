@@ -16,10 +16,9 @@ from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
-from jaxcnn.runs.ensemble import EnsembleRun
 from jaxcnn.runs.folder import Workdir, check_origin, open_workdir
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.runs.single import Run
+from jaxcnn.runs.run import Run
 from jaxcnn.runs.transfer import Start, find_start
 from jaxcnn.runs.tuning import search
 from jaxcnn.training.features import fingerprint
@@ -48,6 +47,7 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     if config.run.num_seeds > 1 or search.is_asked_for(config):
         config = _on_one_device(config)
     Layout.make(config.run.mesh, batch_size=config.training.batch_size)
+    build.build_metrics(config)
     for phase in plan_phases(config):
         build.build_parts(config, phase, class_counts=[1] * num_classes, steps_per_epoch=1)
     return config
@@ -141,7 +141,7 @@ def train_classifier(
         logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
     on_first(lambda: check_origin(folder, _origin(data, start)))
     config = search.choose(config, folder, data, start=start, progress=progress)
-    run = _kind_of_run(config)(config, folder, data, start=start, progress=progress)
+    run = Run(config, folder, data, start=start, progress=progress)
     summary = run.finish(run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
@@ -185,7 +185,7 @@ def load_run(workdir: Path | str) -> Run:
       workdir: the folder of a run.
 
     Returns:
-      The run, of several networks an EnsembleRun; its checkpoints are not read yet.
+      The run; its checkpoints are not read yet.
 
     Raises:
       ValueError: if the folder holds no run, or its data cannot be used.
@@ -194,11 +194,7 @@ def load_run(workdir: Path | str) -> Run:
     if not folder.config.exists():
         raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
     config = config_lib.load_config(folder.config)
-    return _kind_of_run(config)(config, folder, load_data(config))
-
-
-def _kind_of_run(config: TrainConfig) -> type[Run]:
-    return EnsembleRun if config.run.num_seeds > 1 else Run
+    return Run(config, folder, load_data(config))
 
 
 def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:

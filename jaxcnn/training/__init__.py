@@ -1,11 +1,12 @@
-"""Training: the state, the compiled steps, evaluation, the loop, and checkpoints.
+"""Training: `fit` and the one loop behind it, callbacks, the compiled steps, checkpoints.
 
-`state` and `step` are the pure functions of training, with `preprocessing` and
-`gradient_accumulation`; `eval_step` and `evaluation` those of testing; `features` are what a frozen
-backbone gives to train on. `loop` is the host around them, with `history`, `checkpoints` and
-`progress_line`. `compilation`, `sharding`, `members` and `epoch_scan` say how steps meet devices.
-Imports the networks, losses, metrics, optimizers, augmentation and data; knows no settings or
-folders of runs.
+`fit` puts a network, data and options together and runs `loop`. It reads data by `inputs`, networks
+of other libraries by `functions`, and compiles steps and their batches by `feed`. `callbacks`,
+`progress_bar` and `checkpoints` watch and save; `history` is what they are told. `state` and `step`
+are the pure functions of training, with `preprocessing` and `gradient_accumulation`; `eval_step`
+and `evaluation` those of testing; `features` are what a frozen backbone gives to train on.
+`compilation`, `sharding`, `members` and `epoch_scan` say how steps meet devices. Imports the
+networks, losses, metrics, optimizers, augmentation and data; knows no settings or folders of runs.
 """
 
 from typing import TYPE_CHECKING
@@ -13,6 +14,15 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
+    from jaxcnn.training.callbacks import (
+        Callback as Callback,
+        Checkpoint as Checkpoint,
+        EarlyStopping as EarlyStopping,
+        HistoryFile as HistoryFile,
+        OverfittingWarning as OverfittingWarning,
+        TensorBoard as TensorBoard,
+        View as View,
+    )
     from jaxcnn.training.checkpoints import (
         CheckpointError as CheckpointError,
         CheckpointStore as CheckpointStore,
@@ -20,20 +30,15 @@ if TYPE_CHECKING:
     from jaxcnn.training.compilation import compile_step as compile_step
     from jaxcnn.training.eval_step import make_eval_step as make_eval_step
     from jaxcnn.training.evaluation import Evaluation as Evaluation, evaluate as evaluate
+    from jaxcnn.training.fit import FitResult as FitResult, fit as fit
     from jaxcnn.training.history import Progress as Progress
-    from jaxcnn.training.loop import (
-        Fit as Fit,
-        NonFiniteLossError as NonFiniteLossError,
-        Plan as Plan,
-        Stores as Stores,
-        restore_run as restore_run,
-    )
+    from jaxcnn.training.loop import NonFiniteLossError as NonFiniteLossError
     from jaxcnn.training.preprocessing import (
         network_input as network_input,
         normalize as normalize,
         to_unit_interval as to_unit_interval,
     )
-    from jaxcnn.training.progress_line import ProgressLine as ProgressLine
+    from jaxcnn.training.progress_bar import ProgressBar as ProgressBar
     from jaxcnn.training.sharding import Layout as Layout
     from jaxcnn.training.state import (
         evaluation_variables as evaluation_variables,

@@ -129,8 +129,8 @@ def fit(
       model: a Flax Linen module called as `model(images, train=...)`; or a pair of pure functions,
         init(key, images, train) to (params, state) and apply(params, state, key, images, train) to
         (logits, state), as Haiku's `transform_with_state` gives.
-      train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; the name of a data set,
-        which brings its own validation split; a sequence of (image, label); or any iterable of
+      train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; the name of a data
+        set, which brings its own validation split; a sequence of (image, label); or any iterable of
         batches, read once for each epoch. Images are (H, W, C): uint8, which are scaled to [0, 1],
         augmented and normalised; or floating point, which are augmented alone.
       validation: the same; None validates on nothing.
@@ -164,8 +164,8 @@ def fit(
       members_mode: how these take a step, see `members.choose_mode`.
       epoch_scan: many steps as one program on data that lie on the device, see
         `epoch_scan.choose_steps`.
-      learning_rate: step to learning rate, for the history; None reads it where the optimizer's
-        state holds it.
+      learning_rate: step of this phase to learning rate, for the history; None reads it where the
+        optimizer's state holds it.
       reported_loss: the loss that history and evaluation tell; None for `loss`.
       prepare: (batch, key) to the network's input and label, in place of scaling, augmenting,
         mixing and normalising.
@@ -208,25 +208,47 @@ def fit(
         metrics=metrics,
         prepare=prepare or image_preparation(augment, mixing, way),
         ema_decay=ema_decay,
-        reported_loss_fn=reported_loss,
+        reported_loss=reported_loss,
         frozen=frozen,
-        num_parts=accumulate_steps,
+        accumulate_steps=accumulate_steps,
         rematerialize=rematerialize,
         private=private,
     )
     progress = after.progress if isinstance(after, FitResult) else after
     progress = progress.next_phase() if progress else Progress.of(num_members)
     seeds, init_keys, keys = _seeds_and_keys(key, num_members)
-    options = {"frozen": frozen, "with_ema": bool(ema_decay), "step": progress.step}
+    start = functools.partial(
+        start_state,
+        optimizer=optimizer,
+        frozen=frozen,
+        with_ema=bool(ema_decay),
+        step=progress.step,
+    )
     starts = _first_variables(variables, network, seen, init_keys)
-    states = [layout.put_state(start_state(each, optimizer, **options)) for each in starts]
+    states = [layout.put_state(start(each)) for each in starts]
     if num_members == 1:
         keys = [layout.put_key(keys[0])]
-        options = {"seed": seeds[0], "epoch_scan": epoch_scan}
-        feed = feed_one(step, states[0], keys[0], train_input, batch, layout, **options)
+        feed = feed_one(
+            step,
+            states[0],
+            keys[0],
+            train_input,
+            batch,
+            layout,
+            seed=seeds[0],
+            epoch_scan=epoch_scan,
+        )
     else:
-        options = {"seeds": seeds, "mode": members_mode, "shared": shared_batches}
-        feed = feed_several(step, states[0], keys, train_input, batch, **options)
+        feed = feed_several(
+            step,
+            states[0],
+            keys,
+            train_input,
+            batch,
+            seeds=seeds,
+            mode=members_mode,
+            shared=shared_batches,
+        )
     eval_step = eval_step or make_eval_step_of_views(
         network, reported_loss or loss_fn, views, metrics=metrics
     )

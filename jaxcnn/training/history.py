@@ -46,6 +46,7 @@ class Progress:
       train_seconds: time spent in training, over all starts of the run, validation left out.
       stop_reason: why a callback ended the run; "" where none did.
       first_epoch: the epoch that the phase under way began with.
+      first_step: the steps done before that phase.
       members: one network's progress, or each of those that train side by side.
     """
 
@@ -55,6 +56,7 @@ class Progress:
     train_seconds: float = 0.0
     stop_reason: str = ""
     first_epoch: int = 0
+    first_step: int = 0
     members: list[Member] = dataclasses.field(default_factory=lambda: [Member()])
 
     @classmethod
@@ -76,7 +78,9 @@ class Progress:
 
     def next_phase(self) -> "Progress":
         """Start a phase of training after this one: the history and the best so far stay."""
-        return dataclasses.replace(self, stop_reason="", first_epoch=self.epoch)
+        return dataclasses.replace(
+            self, stop_reason="", first_epoch=self.epoch, first_step=self.step
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Write as JSON values; floats keep every bit."""
@@ -156,7 +160,7 @@ def make_rank(best: str, known: Iterable[str]) -> Rank:
     def value(row: Mapping[str, Any], name: str) -> float:
         found = row.get(f"validation_{name}", row.get(f"train_{name}"))
         if not isinstance(found, (int, float)):
-            raise ValueError(f"best={best} needs one number per epoch, got {found!r}.")
+            raise TypeError(f"best={best} needs one number per epoch, got {found!r}.")
         return float(found)
 
     def rank(row: Mapping[str, Any]) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxcnn.data import batches as batches_lib
+from jaxcnn.data.batches import as_label
 from jaxcnn.data.image_splits import ImageSplit, decode_split
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.types import Batch, PyTree
@@ -14,8 +15,8 @@ from jaxcnn.types import Batch, PyTree
 Put = Callable[[PyTree], PyTree]  # lays a batch of this process's rows on its devices
 
 _KINDS = (
-    "(images, labels), a dict of image and label, a source or a split of `jaxcnn.data`, the name of "
-    "a data set, a sequence of (image, label), or an iterable of batches"
+    "(images, labels), a dict of image and label, a source or a split of `jaxcnn.data`, the name "
+    "of a data set, a sequence of (image, label), or an iterable of batches"
 )
 
 
@@ -35,20 +36,24 @@ class SplitInput:
 
     def shapes(self, batch_size: int) -> Batch:
         """Give the shapes of a batch, to compile a step for."""
-        index = np.zeros(min(1, len(self.split)), np.int64)
-        one = batches_lib.gather_batch(self.split, index)
-        return _shapes(Batch(*(part[:1] for part in one)), batch_size)
+        split, nothing = self.split, np.zeros(0, np.int32)
+        image = np.empty((0, *split.image_shape), split.dtype)
+        label = as_label(split.labels[:0])
+        return _shapes(Batch(image, label, nothing.astype(bool), nothing), batch_size)
 
     def train_batches(self, batch_size: int, seeds: Sequence[int], put: Put) -> Any:
         """Make the endless iterator of shuffled batches; of several seeds, of tuples of batches."""
-        options = {"batch_size": batch_size, "to_device": put}
         if len(seeds) > 1:
-            return batches_lib.member_batches(self.split, seeds=seeds, **options)
-        return batches_lib.train_batches(self.split, seed=seeds[0], **options, **own_share())
+            return batches_lib.member_batches(
+                self.split, batch_size=batch_size, seeds=seeds, to_device=put
+            )
+        return batches_lib.train_batches(
+            self.split, batch_size=batch_size, seed=seeds[0], to_device=put, **_own_share()
+        )
 
     def eval_batches(self, batch_size: int, put: Put) -> Iterator[Batch]:
         """Give each example once."""
-        batches = batches_lib.eval_batches(self.split, batch_size=batch_size, **own_share())
+        batches = batches_lib.eval_batches(self.split, batch_size=batch_size, **_own_share())
         return map(put, batches)
 
 
@@ -111,7 +116,7 @@ class ArraySplit:
                 f"images and labels must be equally many, got {len(self._images)} and "
                 f"{len(self.labels)}."
             )
-        self.names = range(len(self.labels))
+        self.names = _Numbers(len(self.labels))
         self.image_shape, self.dtype = self._images.shape[1:], self._images.dtype
 
     def __len__(self) -> int:
@@ -138,7 +143,7 @@ class ExampleSplit:
         self.image_shape, self.dtype = np.shape(image), np.asarray(image).dtype
         first = as_label(np.asarray(label)[None])
         self.labels = np.zeros((len(examples), *first.shape[1:]), first.dtype)
-        self.names = range(len(examples))
+        self.names = _Numbers(len(examples))
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -236,17 +241,13 @@ def as_batch(item: Any, first_index: int, size: int | None = None) -> Batch:
     padding = size - count
     if not padding:
         return rows
-    filled = [np.pad(part, [(0, padding)] + [(0, 0)] * (part.ndim - 1)) for part in rows[:3]]
-    return Batch(*filled, np.pad(index, (0, padding), constant_values=-1))
+    images, label, mask = (
+        np.pad(part, [(0, padding)] + [(0, 0)] * (part.ndim - 1)) for part in rows[:3]
+    )
+    return Batch(images, label, mask, np.pad(index, (0, padding), constant_values=-1))
 
 
-def as_label(label: Any) -> np.ndarray:
-    """Give labels as int32, or as float32 where they are floating point."""
-    label = np.asarray(label)
-    return label.astype(np.float32 if np.issubdtype(label.dtype, np.floating) else np.int32)
-
-
-def own_share() -> dict[str, int]:
+def _own_share() -> dict[str, Any]:
     """Say which part of each batch this process makes."""
     return {"process_index": jax.process_index(), "process_count": jax.process_count()}
 
@@ -286,6 +287,19 @@ class _Epochs:
     def set_state(self, state: Any) -> None:
         """Go to a position; an iterable without positions is read up to it."""
         self._iterator, self._step, self._saved = None, state["step"], state["state"]
+
+
+class _Numbers(Sequence[str]):
+    """The names of examples that have none: their positions."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: Any) -> Any:
+        return str(range(self._count)[i])
 
 
 class _Replayed:

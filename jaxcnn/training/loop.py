@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import math
 import time
 from collections import deque
@@ -19,6 +20,8 @@ from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.history import Clock, Member, Progress, Row, make_rank
 from jaxcnn.training.state import evaluation_variables
 from jaxcnn.types import PyTree, TrainState
+
+logger = logging.getLogger(__name__)
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -63,9 +66,10 @@ class Loop:
       chunk_steps: steps that a call of `train_step` takes; above 1 it is called with a list of so
         many batches, or of one, and its sums are (steps,), see `epoch_scan.ScannedSteps`.
       unpack: takes the states of several networks apart.
-      learning_rate: step to learning rate, for the record; None reads it where the optimizer's
-        state has it, as after `optax.inject_hyperparams`.
+      learning_rate: step of the phase to learning rate, for the record; None reads it where the
+        optimizer's state has it, as after `optax.inject_hyperparams`.
       phase: name of the phase of training, for the record; "" where there is but one.
+      may_diverge: go on where a loss is not finite.
       await_each: let no step begin before the last one has ended; several CPU devices in one
         process may wait for each other for ever otherwise.
     """
@@ -86,6 +90,7 @@ class Loop:
     unpack: Callable[[PyTree], list[PyTree]] = lambda state: [state]
     learning_rate: Callable[[int], Any] | None = None
     phase: str = ""
+    may_diverge: bool = False
     await_each: bool = False
 
     def __post_init__(self) -> None:
@@ -109,9 +114,9 @@ class Loop:
           Interrupted: on SIGTERM or Ctrl-C, after the callbacks have saved.
         """
         progress, outcome = self.progress, "failed"
-        with SignalWatch() as signals, contextlib.ExitStack() as ends:
+        with contextlib.ExitStack() as ends, SignalWatch() as signals:
             for callback in reversed(self.callbacks):
-                ends.callback(lambda c=callback: c.on_train_end(self._view(outcome, whole=True)))
+                ends.callback(lambda c: c.on_train_end(self._view(outcome, whole=True)), callback)
             try:
                 self._tell("on_train_begin", whole=True)
                 while progress.epoch < self.num_epochs and not progress.stop_reason:
@@ -229,7 +234,7 @@ class Loop:
 
     def _rate(self, state: TrainState) -> float | None:
         if self.learning_rate is not None:
-            return float(self.learning_rate(self.progress.step - 1))
+            return float(self.learning_rate(self.progress.step - 1 - self.progress.first_step))
         try:
             rate = optax.tree_utils.tree_get(state.opt_state, "learning_rate")
         except KeyError:  # there are several
@@ -241,7 +246,9 @@ class Loop:
         view = self._view(whole=whole)
         for callback in self.callbacks:
             reason = getattr(callback, moment)(view)
-            self.progress.stop_reason = self.progress.stop_reason or reason or ""
+            if reason and not self.progress.stop_reason:
+                self.progress.stop_reason = reason
+                logger.info(f"Stopped early: {reason}.")
 
     def _view(self, outcome: str = "", *, whole: bool) -> View:
         return View(
@@ -263,7 +270,7 @@ class Loop:
         )
 
     def _check_finite(self, loss: Any, number: int) -> None:
-        if math.isfinite(float(loss)):
+        if self.may_diverge or math.isfinite(float(loss)):
             return
         count = len(self.progress.members)
         whose = f" of member {member_names(count)[number]}" if count > 1 else ""

@@ -1,7 +1,7 @@
 """The training step: a pure function, compiled once, state in and state out."""
 
 import functools
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -40,9 +40,9 @@ def make_train_step(
     mixing: Mixing | None = None,
     prepare: Prepare | None = None,
     ema_decay: float | None = None,
-    reported_loss_fn: LossFn | None = None,
+    reported_loss: LossFn | None = None,
     frozen: Container[str] = (),
-    num_parts: int = 1,
+    accumulate_steps: int = 1,
     rematerialize: bool = False,
     private: differential_privacy.Privacy | None = None,
 ) -> TrainStep:
@@ -64,11 +64,11 @@ def make_train_step(
         `batch.label` where nothing changes it; random draws are folded by example index. For
         inputs that are no images; None augments, mixes and normalises as the three above say.
       ema_decay: decay of the moving average for each step, in [0, 1); None keeps none.
-      reported_loss_fn: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
+      reported_loss: the loss that the metrics add up; None takes `loss_fn`. Give the loss that
         evaluation uses where training smooths or weights its own, so that the two compare.
       frozen: names at the top of the parameters that stay as they are: no gradient of them is
         computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
-      num_parts: compute the gradient in this number of parts, one after the other, and add
+      accumulate_steps: compute the gradient in this number of parts, one after the other, and add
         them up, see `gradient_accumulation.accumulate_gradients`.
       rematerialize: keep what comes out of each stage alone, and compute the rest again in the
         backward pass: about a third more work, for memory that grows with the largest stage.
@@ -79,8 +79,9 @@ def make_train_step(
     Returns:
       train_step(state, batch, key) to (state, sums), see `metrics.batch_sums`. Give it the same run
       key each step: inside, the step's number is folded in, so a resumed run repeats every draw.
-      Compile it with `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the collection
-      "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight` times.
+      Compile it with `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the
+      collection "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight`
+      times.
     """
     prepare_batch = prepare or image_preparation(augment, mixing, preprocessing)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
@@ -93,7 +94,12 @@ def make_train_step(
         objective = objective_of(state.params)
         if private is None:
             gradients, (logits, batch_stats) = accumulate_gradients(
-                objective, trained, state.batch_stats, dropout_key, examples, num_parts=num_parts
+                objective,
+                trained,
+                state.batch_stats,
+                dropout_key,
+                examples,
+                num_parts=accumulate_steps,
             )
         else:
             gradients, (logits, _) = differential_privacy.private_gradients(
@@ -116,7 +122,7 @@ def make_train_step(
         if ema_decay is not None:
             state = _averaged(state, ema_decay, frozen)
         label = jnp.asarray(batch.label)
-        per_example = (reported_loss_fn or loss_fn)(logits, label)
+        per_example = (reported_loss or loss_fn)(logits, label)
         answers = losses.class_logits(logits, head_of(model))
         outputs = Outputs(answers, label, jnp.asarray(batch.mask), per_example)
         return state, batch_sums(metrics, outputs)

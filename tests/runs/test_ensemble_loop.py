@@ -7,20 +7,20 @@ import signal
 import jax
 import numpy as np
 import pytest
+from jaxcnn.runs.ensemble_loop import Member, MembersFit, mean_history, restore_members
+from jaxcnn.training.progress_line import ProgressLine
 
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.data.batches import eval_batches, member_batches, train_batches
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.models import create_model
-from jaxcnn.runs.ensemble_loop import Member, MembersFit, mean_history, restore_members
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.training.checkpoints import CheckpointStore, fingerprints
 from jaxcnn.training.eval_step import make_eval_step
 from jaxcnn.training.history import Progress
 from jaxcnn.training.loop import Fit, NonFiniteLossError, Plan
 from jaxcnn.training.members import MembersStep
-from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import init_state
 from jaxcnn.training.step import make_train_step
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxcnn.runs.single import Run
 
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.folder import open_workdir
-from jaxcnn.runs.single import Run
 
 SETTINGS = {
     "dataset": "folder",  # for its presets; the images are made here

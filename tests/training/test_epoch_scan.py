@@ -8,6 +8,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from jaxcnn.training.progress_line import ProgressLine
 
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
@@ -27,7 +28,6 @@ from jaxcnn.training.epoch_scan import (
 from jaxcnn.training.eval_step import make_eval_step
 from jaxcnn.training.history import Progress
 from jaxcnn.training.loop import Fit, NonFiniteLossError, Plan, Stores, restore_run
-from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import init_state
 from jaxcnn.training.step import make_train_step
 

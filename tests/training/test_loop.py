@@ -7,6 +7,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from jaxcnn.training.progress_line import ProgressLine
 
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
@@ -17,7 +18,6 @@ from jaxcnn.training.checkpoints import CheckpointStore, fingerprints
 from jaxcnn.training.eval_step import make_eval_step
 from jaxcnn.training.history import Progress
 from jaxcnn.training.loop import Fit, NonFiniteLossError, Plan, Stores, restore_run
-from jaxcnn.training.progress_line import ProgressLine
 from jaxcnn.training.state import init_state
 from jaxcnn.training.step import make_train_step
 

@@ -1,8 +1,9 @@
 import io
 import time
 
-from jaxcnn.training import progress_line
 from jaxcnn.training.progress_line import ProgressLine
+
+from jaxcnn.training import progress_line
 
 
 class Terminal(io.StringIO):

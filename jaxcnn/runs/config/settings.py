@@ -195,7 +195,17 @@ class TrainingSettings:
         "area's share from Beta(a, a): this a, e.g. 1; 0 is off.",
     )
     early_stopping_epochs: int | None = _open(
-        "stop after this many epochs without a better validation accuracy; without it, never."
+        "stop after this many epochs without a better `best_metric`; without it, never."
+    )
+    metrics: str = _setting(
+        "",
+        "what is measured beside loss and accuracy, comma-separated, e.g. balanced_accuracy,"
+        "macro_f1,top5,auroc; in metrics.jsonl, TensorBoard, the page and the summary.",
+    )
+    best_metric: str = _setting(
+        "accuracy",
+        "the metric on the validation split that chooses the best epoch and that early stopping "
+        "goes by; with - before it less is better, as in -loss.",
     )
     fine_tune: bool = _setting(
         False, "train the last layer first, then the layers that `freeze` leaves free too."

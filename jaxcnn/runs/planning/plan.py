@@ -23,11 +23,11 @@ from jax.sharding import AbstractMesh, Mesh
 from jaxcnn.data.datasets import count_classes_and_examples
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.context import count_parameters
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.planning.accelerators import MACHINES, Machine
 from jaxcnn.runs.planning.step_cost import StepCost, measure_step, state_shapes, tree_bytes
 from jaxcnn.training.sharding import Layout, parse_mesh
+from jaxcnn.training.state import count_parameters
 from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)

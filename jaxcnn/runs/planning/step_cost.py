@@ -11,6 +11,7 @@ from jaxcnn.runs import build
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.training.state import start_state
+from jaxcnn.training.step import make_train_step
 from jaxcnn.types import Batch, PyTree, TrainState
 
 # The counts are those of XLA's graph; machine code, most of a compilation, is not needed well made.
@@ -56,14 +57,7 @@ def measure_step(config: TrainConfig, num_classes: int, batch_size: int) -> Step
     """
     started = time.perf_counter()
     parts = _parts(config, num_classes)
-    step = build.build_train_step(
-        config,
-        parts,
-        parts.model,
-        frozen=parts.frozen,
-        augment=parts.augment,
-        mixing=parts.mixing,
-    )
+    step = make_train_step(parts.model, parts.optimizer, parts.loss_fn, **parts.options)
     stored_shape = config.preprocessing.decoding.image_shape
     pixels = jax.ShapeDtypeStruct((batch_size, *stored_shape), np.uint8)
     numbers = jax.ShapeDtypeStruct((batch_size,), np.int32)
@@ -102,7 +96,7 @@ def state_shapes(config: TrainConfig, num_classes: int) -> TrainState:
         return start_state(
             variables,
             parts.optimizer,
-            frozen=parts.frozen,
+            frozen=parts.options["frozen"],
             with_ema=bool(config.training.ema_decay),
         )
 

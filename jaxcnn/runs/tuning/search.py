@@ -9,7 +9,7 @@ from jaxcnn.host.files import write_json
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.single import Run
+from jaxcnn.runs.run import Run
 from jaxcnn.runs.transfer import Start
 from jaxcnn.runs.tuning.learning_rate_finder import find_learning_rate
 from jaxcnn.runs.tuning.sweep import parse_sweep, run_sweep
@@ -96,10 +96,11 @@ def choose(
     if not is_asked_for(config) or folder.best_trial.exists():
         return config
     run = Run(config, folder, data, start=start, progress=progress)
+    (variables,) = run.start_variables()
     if config.run.sweep:
-        best = run_sweep(run.context, run.start_variables())
+        best = run_sweep(run.context, variables)
     else:
-        best = {"learning_rate": find_learning_rate(run.context, run.start_variables())}
+        best = {"learning_rate": find_learning_rate(run.context, variables)}
     config = config.replace(**best)
     write_json(folder.best_trial, best)
     write_json(folder.config, config_lib.to_json(config))

@@ -5,17 +5,24 @@ from typing import Any
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from jaxcnn import optim
 from jaxcnn.data import batches as batches_lib
-from jaxcnn.runs.context import RunContext, batch_shapes
-from jaxcnn.runs.phase_training import PhaseTrainer
+from jaxcnn.runs.context import RunContext
+from jaxcnn.runs.phase_training import prepare_phase
 from jaxcnn.runs.phases import Phase
-from jaxcnn.training.evaluation import Evaluation, evaluate
+from jaxcnn.training.callbacks import Callback, View
+from jaxcnn.training.eval_step import make_eval_step_of_views
+from jaxcnn.training.evaluation import Evaluation, Evaluator
+from jaxcnn.training.feed import Feed, feed_several
 from jaxcnn.training.history import Progress
-from jaxcnn.training.members import MembersStep, choose_mode
-from jaxcnn.training.state import evaluation_variables
-from jaxcnn.types import Metrics, PyTree, TrainState
+from jaxcnn.training.inputs import SplitInput
+from jaxcnn.training.loop import Loop
+from jaxcnn.training.members import choose_mode
+from jaxcnn.training.state import evaluation_variables, start_state
+from jaxcnn.training.step import make_train_step
+from jaxcnn.types import PyTree, TrainState
 
 
 class Trials:
@@ -40,35 +47,30 @@ class Trials:
         values: Mapping[str, Sequence[float] | np.ndarray],
     ) -> None:
         self._run = run
-        trainer = PhaseTrainer(run, phase, None, injected=tuple(values))
-        self.steps_per_epoch = trainer.plan.steps_per_epoch
         self.mode = choose_mode(run.config.run.members_mode)
-        self._prepared = trainer.prepare(variables, Progress())
-        start = self._prepared.start(variables)
+        training = prepare_phase(run, phase, [variables], injected=tuple(values))
+        self._train, self._validation = map(SplitInput, (training.train, training.validation))
+        batch_size = run.config.training.batch_size
+        self.steps_per_epoch = batches_lib.steps_per_epoch(len(training.train), batch_size)
+        model, options = training.model, dict(training.options)
+        views = options.pop("views", None)
+        self._step = make_train_step(model, training.optimizer, training.loss_fn, **options)
+        eval_step: Any = training.eval_step
+        if eval_step is None:
+            loss = options["reported_loss"]
+            eval_step = make_eval_step_of_views(model, loss, views, metrics=run.metrics)
+        size = run.config.run.eval_batch_size
+        self._evaluator = Evaluator(eval_step, run.metrics, run.layout, size)
+        start = start_state(
+            training.starts[0],
+            training.optimizer,
+            frozen=options.get("frozen", ()),
+            with_ema=bool(options["ema_decay"]),
+        )
         trials = zip(*values.values(), strict=True)
-        states = [_with_values(start, dict(zip(values, trial, strict=True))) for trial in trials]
-        self._batches = batches_lib.train_batches(
-            self._prepared.train,
-            batch_size=run.config.training.batch_size,
-            seed=run.config.run.seed,
-            to_device=jax.device_put,
-        )
-        self._place(states)
-
-    def _place(self, states: list[TrainState], step: MembersStep | None = None) -> None:
-        """Put the states into a program of their number."""
-        config = self._run.config
-        self._step = step or MembersStep(
-            self._prepared.step,
-            states[0],
-            batch_shapes(self._prepared.train, config.training.batch_size),
-            self._run.key,
-            num_members=len(states),
-            mode=self.mode,
-            shared_batch=True,
-        )
-        self._states = self._step.pack(states)
-        self._keys = self._step.pack([self._run.key] * len(states))
+        self._states = [_with_values(start, dict(zip(values, t, strict=True))) for t in trials]
+        self._feed: Feed | None = None
+        self._num_fed = 0
 
     def train(self, num_steps: int, about: str) -> np.ndarray:
         """Take steps.
@@ -80,35 +82,73 @@ class Trials:
         Returns:
           (num_steps, P) mean losses of the batches, nats; not finite where a trial diverged.
         """
-        every: list[Metrics] = []
-        with self._run.bar(num_steps, about, unit="step") as bar:
-            for _ in range(num_steps):
-                batch = next(self._batches)
-                self._states, counted = self._step(self._states, batch, self._keys)
-                every.append(counted)
-                if len(every) > 1:
-                    jax.block_until_ready(every[-2])  # one call in flight, no more
-                bar.update()
-        return np.stack([each.loss_sum / each.count for each in jax.device_get(every)])
+        run, count = self._run, len(self._states)
+        feed = self._feed = self._feed_of(count)
+        every: list[Any] = []
+
+        def step(*arguments: Any) -> tuple[Any, Any]:
+            states, sums = feed.step(*arguments)
+            every.append(sums["loss"])
+            return states, sums
+
+        with run.bar(num_steps, about, unit="step") as bar:
+            states, _ = Loop(
+                state=feed.pack(self._states),
+                progress=Progress.of(count),
+                train_step=step,
+                batches=feed.batches,
+                key=feed.pack([run.key] * count),
+                num_epochs=1,
+                steps_per_epoch=num_steps,
+                batch_size=run.config.training.batch_size * count,
+                metrics=run.metrics,
+                callbacks=[_Bar(bar)],
+                unpack=feed.unpack,
+                may_diverge=True,
+            ).run()
+        self._states = feed.unpack(states)
+        return np.stack([each["sum"] / each["count"] for each in jax.device_get(every)])
+
+    def _feed_of(self, count: int) -> Feed:
+        """Compile the step of a number of trials; one network's program serves any number."""
+        if self._feed is not None and (self.mode == "in_turn" or count == self._num_fed):
+            return self._feed
+        self._num_fed = count
+        run = self._run
+        feed = feed_several(
+            self._step,
+            self._states[0],
+            [run.key] * count,
+            self._train,
+            self._train.shapes(run.config.training.batch_size),
+            seeds=[run.config.run.seed],
+            mode=self.mode,
+            shared=True,
+        )
+        if self._feed is not None:  # the batches go on
+            feed.batches.set_state(self._feed.batches.get_state())
+        return feed
 
     def evaluate(self) -> list[Evaluation]:
         """Classify the validation split with each trial."""
-        config, split = self._run.config, self._prepared.validation
         return [
-            evaluate(
-                self._prepared.eval_step,
-                evaluation_variables(state),
-                batches_lib.eval_batches(split, batch_size=config.run.eval_batch_size),
-            )
-            for state in self._step.unpack(self._states)
+            self._evaluator(self._validation, evaluation_variables(state)) for state in self._states
         ]
 
     def keep(self, positions: Sequence[int]) -> None:
         """Drop all trials but those at the given positions among the ones that are left."""
-        states: list[Any] = self._step.unpack(self._states)
-        # One network's program serves any number; one of all is compiled again.
-        same = self._step if self.mode == "in_turn" else None
-        self._place([states[position] for position in positions], same)
+        self._states = [self._states[position] for position in positions]
+
+
+class _Bar(Callback):
+    """Moves a bar with each step."""
+
+    def __init__(self, bar: tqdm) -> None:
+        self._bar = bar
+
+    def on_step_end(self, view: View) -> None:
+        """Move on."""
+        self._bar.update()
 
 
 def _with_values(state: TrainState, values: Mapping[str, float]) -> TrainState:

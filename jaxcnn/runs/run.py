@@ -1,0 +1,379 @@
+"""One run, of one network or of several: its training, its one test, and what it writes down."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxcnn import plots
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.host.extras import versions
+from jaxcnn.host.files import write_json
+from jaxcnn.host.processes import is_first
+from jaxcnn.metrics.baselines import histogram_baselines
+from jaxcnn.optim import differential_privacy
+from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.context import RunContext
+from jaxcnn.runs.features_cache import split_features
+from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.phase_training import Training, prepare_phase
+from jaxcnn.runs.phases import Phase, plan_phases
+from jaxcnn.runs.report.run_page import cache_and_write
+from jaxcnn.runs.summary import Tested
+from jaxcnn.training import callbacks, features
+from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
+from jaxcnn.training.evaluation import Evaluation, Evaluator
+from jaxcnn.training.fit import fit
+from jaxcnn.training.history import Progress
+from jaxcnn.training.inputs import SplitInput
+from jaxcnn.training.progress_bar import ProgressBar
+from jaxcnn.training.sharding import Layout
+from jaxcnn.training.state import count_parameters
+from jaxcnn.types import PyTree
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """The parts of one run, and its acts: train, finish, test again.
+
+    Args:
+      config: complete settings.
+      folder: where it writes.
+      data: the three splits.
+      start: the weights it starts from; None for random ones, or where it only evaluates.
+      progress: show moving lines, and a line per epoch.
+
+    Attributes:
+      context: what the phases of the run share.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Workdir,
+        data: ImageSplits,
+        *,
+        start: transfer.Start | None = None,
+        progress: bool = True,
+    ) -> None:
+        self.config, self.folder, self.data = config, folder, data
+        self._start = start
+        self._seeds = [config.run.seed + number for number in range(config.run.num_seeds)]
+        self._folders = [folder]
+        if len(self._seeds) > 1:
+            self._folders = [folder.member(number) for number in range(len(self._seeds))]
+        num_classes = len(data.class_names)
+        self._model = build.build_model(config, num_classes)
+        layout = Layout.make(config.run.mesh, batch_size=config.training.batch_size)
+        metrics = build.build_metrics(config)
+        step = build.build_eval_step(config, self._model, num_classes, metrics)
+        self.context = RunContext(
+            config,
+            folder,
+            data,
+            build.variable_shapes(config, self._model),
+            key=jax.random.split(jax.random.key(config.run.seed))[1],
+            layout=layout,
+            evaluator=Evaluator(step, metrics, layout, config.run.eval_batch_size),
+            metrics=metrics,
+            progress=progress,
+        )
+
+    def train(self) -> Progress:
+        """Go through the phases, from where an earlier start of the run left off."""
+        config, phases, progress = self.config, plan_phases(self.config), None
+        begun = [n for n, phase in enumerate(phases) if _holds_steps(self._last_folder(phase))]
+        for phase in phases[max(begun, default=0) :]:
+            starts = self.start_variables()
+            if progress is not None:
+                starts = [self.best_variables(progress.best_step)]
+            training = prepare_phase(self.context, phase, starts)
+            progress = fit(
+                training.model,
+                training.train,
+                training.validation,
+                optimizer=training.optimizer,
+                loss=training.loss_fn,
+                num_epochs=phase.num_epochs,
+                batch_size=config.training.batch_size,
+                eval_batch_size=config.run.eval_batch_size,
+                key=config.run.seed,
+                best=config.training.best_metric,
+                callbacks=self._callbacks(phase, training),
+                variables=training.starts,
+                mesh=self.context.layout,
+                num_members=config.run.num_seeds,
+                shared_batches=config.run.member_order == "shared",
+                members_mode=config.run.members_mode,
+                epoch_scan=config.run.epoch_scan,
+                learning_rate=training.schedule,
+                eval_step=training.eval_step,
+                after=progress,
+                phase=phase.name,
+                name=config.network.model,
+                **training.options,
+            ).progress
+        assert progress is not None
+        return progress
+
+    def _callbacks(self, phase: Phase, training: Training) -> list[callbacks.Callback]:
+        config, folder = self.config, self.folder
+        class_names = list(self.data.class_names)
+        own = [config.replace(seed=seed, num_seeds=1) for seed in self._seeds]
+        last = self._last_folder(phase)
+        members = [each.metrics for each in self._folders if each is not folder]
+        found: list[callbacks.Callback] = [
+            callbacks.Checkpoint(
+                last.parent,
+                every_steps=config.run.checkpoint_every_steps,
+                last=last.name,
+                best=[each.best_checkpoints for each in self._folders],
+                metadata=[
+                    {"config": config_lib.to_json(each), "class_names": class_names} for each in own
+                ],
+                export=training.export,
+            ),
+            callbacks.HistoryFile(folder.metrics, members),
+            callbacks.TensorBoard(folder.path / "tensorboard"),
+        ]
+        if not phase.on_features:
+            found.append(figures.SamplePictures(self.context, training))
+        if self.context.progress:
+            found.append(ProgressBar())
+        found.append(callbacks.OverfittingWarning())
+        if config.training.early_stopping_epochs is not None:
+            found.append(callbacks.EarlyStopping(config.training.early_stopping_epochs))
+        return found
+
+    def finish(self, progress: Progress) -> dict[str, Any]:
+        """Test the parameters chosen on validation, once, and write down what came of it.
+
+        Args:
+          progress: as `train` gives.
+
+        Returns:
+          The summary, as written to `summary.json`.
+        """
+        steps = [member.best_step for member in progress.members]
+        members, tested = self.test_members(steps)
+        result = summary_lib.result(tested, self.data.class_names)
+        if len(members) == 1:
+            result |= {"best_step": steps[0], "stopped_early": bool(progress.stop_reason)}
+            result |= self._about_privacy(progress.step)
+        else:
+            result |= self._about_members(progress, members, tested)
+        return self._conclude(result, tested, progress)
+
+    def _about_members(
+        self, progress: Progress, members: Sequence[Tested], ensemble: Tested
+    ) -> dict[str, Any]:
+        """Write down how each of several networks did."""
+        names = callbacks.member_names(len(members))
+        rows = []
+        for number, name in enumerate(names):
+            best_step = progress.members[number].best_step
+            row = {"member": name, "seed": self._seeds[number], "best_step": best_step}
+            rows.append(row | summary_lib.scores(members[number]))
+            write_json(self._folders[number].summary, rows[-1])
+        plots.plot_member_curves(
+            self.folder.pictures / "member_curves.png",
+            [member.history for member in progress.members],
+            ensemble_accuracy=ensemble.validation.accuracy,
+        )
+        return summary_lib.members_result(rows)
+
+    def _conclude(
+        self, result: dict[str, Any], tested: Tested, progress: Progress
+    ) -> dict[str, Any]:
+        """Write the summary, the pictures and the page, and tell the result."""
+        config, data, folder = self.config, self.data, self.folder
+        accuracies = self._baselines() | {config.network.model: tested.test.accuracy}
+        seconds, steps = progress.train_seconds, progress.step
+        num_images = steps * config.training.batch_size * len(self._seeds)
+        summary = {
+            **result,
+            "num_parameters": count_parameters(self.context.shapes["params"]),
+            "train_seconds": seconds,
+            "images_per_second": num_images / seconds,
+            "steps": steps,
+            "weights": self._start.name if self._start else None,
+            "baseline_test_accuracies": accuracies,
+            "num_train": len(data.train),
+            "num_validation": len(data.validation),
+            "num_test": len(data.test),
+            "num_skipped_files": len(data.skipped),
+            "num_duplicates_across_splits": len(data.duplicates),
+            "versions": versions(("jaxcnn", "jax", "flax", "optax")),
+            "device": self.context.layout.describe(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        if is_first():
+            write_json(folder.summary, summary)
+            figures.draw_results(
+                folder.pictures, data.test, tested.test, progress.history, accuracies=accuracies
+            )
+            self._write_page(tested, self.best_variables(progress.best_step))
+        for name, accuracy in accuracies.items():
+            if name != config.network.model:
+                logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
+        for line in summary_lib.result_lines(summary):
+            logger.info(line)
+        networks = "checkpoints/" if len(self._seeds) == 1 else "members/"
+        logger.info(f"results in {folder.path}: summary.json, pictures/, {networks}")
+        logger.info(f"look at it: {folder.report}")
+        return summary
+
+    def test_again(self) -> dict[str, Any]:
+        """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
+        members, tested = self.test_members()
+        scores = summary_lib.split_scores(tested)
+        if len(members) == 1:
+            return {"step": self.best_step(), **scores}
+        return {"members": [summary_lib.split_scores(each) for each in members], **scores}
+
+    def write_page_again(self) -> None:
+        """Test the best variables again, and write the page of a run that ended from that."""
+        self._write_page(self.test_members()[1], self.best_variables())
+
+    def _write_page(self, tested: Tested, variables: PyTree) -> None:
+        cache_and_write(
+            self.folder,
+            self.config,
+            self.data.test,
+            test=tested.test,
+            validation=tested.validation,
+            model=self._model,
+            variables=variables,
+        )
+
+    def start_variables(self) -> list[PyTree]:
+        """Give the variables that each network of the run starts from."""
+        start = self._make_start()  # compiled once for all
+        return [start(jax.random.split(jax.random.key(seed))[0]) for seed in self._seeds]
+
+    def _make_start(self) -> Callable[[jax.Array], PyTree]:
+        """Make the function from a key to the variables that training starts from."""
+        shape, start = self.config.preprocessing.image_shape, self._start
+        if start is None:
+            return make_initial(self._model, shape)
+        return lambda key: transfer.transfer_variables(
+            start.variables, self._model, shape, key=key, head_init=self.config.network.head_init
+        )
+
+    def best_variables(self, step: int | None = None, *, member: int = 0) -> PyTree:
+        """Restore the best variables so far, or those of a step.
+
+        Args:
+          step: the step; None for the newest.
+          member: which of several networks.
+
+        Returns:
+          The variables.
+
+        Raises:
+          CheckpointError: if there is no checkpoint, or none that can be read.
+        """
+        shapes = self.context.layout.state_shapes(self.context.shapes)
+        with contextlib.closing(CheckpointStore(self._folders[member].best_checkpoints)) as store:
+            found = store.restore(shapes, step=step)
+            if found is None:
+                raise CheckpointError(f"{store.directory} holds no checkpoint to evaluate.")
+            return found.state
+
+    def best_step(self) -> int:
+        """Give the step of the best variables of the first network."""
+        with contextlib.closing(CheckpointStore(self._folders[0].best_checkpoints)) as store:
+            return store.steps()[-1]
+
+    def evaluate(self, split: Any, variables: PyTree) -> Evaluation:
+        """Classify a split with the whole network."""
+        return self.context.evaluator(SplitInput(split), variables)
+
+    def test_members(self, steps: Sequence[int] = ()) -> tuple[list[Tested], Tested]:
+        """Classify the two splits that no network is trained on, with each and with all of them.
+
+        Args:
+          steps: the best step of each network; () for the newest best.
+
+        Returns:
+          The answers of each network, and the mean of all, which of one are its own.
+        """
+        found = []
+        for number in range(len(self._seeds)):
+            variables = self.best_variables(steps[number] if steps else None, member=number)
+            held_out = (self.data.validation, self.data.test)
+            found.append(Tested(*(self.evaluate(split, variables) for split in held_out)))
+        if len(found) == 1:
+            return found, found[0]
+        metrics = self.context.metrics
+        means = (summary_lib.average(each, metrics) for each in zip(*found, strict=True))
+        return found, Tested(*means)
+
+    def train_features(self, variables: PyTree) -> features.FeatureSplit:
+        """Give what the layers below the last make of the training photos, kept in the folder."""
+        phase = plan_phases(self.config)[-1]
+        parts = build.build_parts(
+            self.config, phase, class_counts=[1] * len(self.data.class_names), steps_per_epoch=1
+        )
+        name, own = ("train", True) if phase.on_features else ("train_best", False)
+        return split_features(
+            self.context,
+            parts.model,
+            parts.options["augment"],
+            name,
+            self.data.train,
+            variables,
+            num_augmented=own,  # training has kept these already
+        )
+
+    def _last_folder(self, phase: Phase) -> Path:
+        last = self.folder.last_checkpoints
+        is_last = phase == plan_phases(self.config)[-1]
+        return last if is_last else last.with_name(f"{last.name}_{phase.name}")
+
+    def _baselines(self) -> dict[str, float]:
+        if not self.config.run.baselines:
+            return {}
+        splits = (self.data.train, self.data.validation, self.data.test)
+        pairs = [(s.gather(np.arange(len(s)))[0], s.labels) for s in splits]
+        found = histogram_baselines(*pairs, num_classes=len(self.data.class_names))
+        return {name: result.test_accuracy for name, result in found.items()}
+
+    def _about_privacy(self, num_steps: int) -> dict[str, Any]:
+        config = self.config
+        if not config.training.dp_clip_norm:
+            return {}
+        found, line = differential_privacy.report(
+            differential_privacy.Privacy(
+                config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0
+            ),
+            num_examples=len(self.data.train),
+            batch_size=config.training.batch_size,
+            num_steps=num_steps,
+        )
+        logger.info(line)
+        return {"privacy": found}
+
+
+def make_initial(model: Any, image_shape: tuple[int, int, int]) -> Callable[[jax.Array], PyTree]:
+    """Make the function from a key to a network's first variables, compiled once for all keys."""
+    images = np.zeros((1, *image_shape), np.float32)
+
+    @jax.jit
+    def initial(key: jax.Array) -> PyTree:
+        variables = model.init(key, images, train=False)
+        return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+
+    return initial
+
+
+def _holds_steps(folder: Path) -> bool:
+    """Tell whether a folder holds checkpoints."""
+    return folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir())
