@@ -1,9 +1,13 @@
 """How good a network is: counts, intervals, calibration, overfitting, baselines, label quality.
 
-Pure functions of labels and predictions. `classification` counts what is right and bounds it;
-`calibration` compares confidence with accuracy; `overfitting` reads a history; `label_quality`
-finds labels that look wrong; `per_example_gradients` gives gradient norms and the noise scale;
-`baselines` and `logistic_regression` are what a network must beat. Imports `types`.
+`metric` says what a metric is, and `registry` gives them by name: those of `summed` add up over
+batches in the compiled step, those of `ranking` need the probabilities of all examples.
+
+The others are pure functions of labels and predictions. `classification` counts what is right and
+bounds it; `calibration` compares confidence with accuracy; `overfitting` reads a history;
+`label_quality` finds labels that look wrong; `per_example_gradients` gives gradient norms and the
+noise scale; `baselines` and `logistic_regression` are what a network must beat. Imports `types`
+and `host`.
 """
 
 from typing import TYPE_CHECKING
@@ -42,11 +46,25 @@ if TYPE_CHECKING:
     from jaxcnn.metrics.logistic_regression import (
         fit_logistic_regression as fit_logistic_regression,
     )
+    from jaxcnn.metrics.metric import (
+        GatheredMetric as GatheredMetric,
+        Metric as Metric,
+        Outputs as Outputs,
+    )
     from jaxcnn.metrics.overfitting import find_overfitting as find_overfitting
     from jaxcnn.metrics.per_example_gradients import (
         explain_noise_scale as explain_noise_scale,
         make_gradient_summary as make_gradient_summary,
         noise_scale as noise_scale,
+    )
+    from jaxcnn.metrics.ranking import (
+        auroc as auroc,
+        average_precision as average_precision,
+    )
+    from jaxcnn.metrics.registry import (
+        get_metric as get_metric,
+        list_metrics as list_metrics,
+        parse_metrics as parse_metrics,
     )
 else:
     __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

@@ -229,13 +229,18 @@ def most_confident_errors(
 
 def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     probabilities, labels = np.asarray(probabilities, np.float64), np.asarray(labels)
+    check_probabilities(probabilities, labels)
+    return probabilities, labels
+
+
+def check_probabilities(probabilities: np.ndarray, labels: np.ndarray) -> None:
+    """Raise ValueError unless they are (N, K) of N > 0 labels, (N,) integers in [0, K)."""
     if probabilities.ndim != 2 or not len(labels):
         raise ValueError(
             f"probabilities must be (N, K) of at least 1 example, got {probabilities.shape}."
         )
     check_same_length(labels, probabilities)
     check_classes("labels", labels, probabilities.shape[1])
-    return probabilities, labels
 
 
 def _binned(

@@ -133,5 +133,10 @@ def per_class_precision_recall(confusion: np.ndarray) -> tuple[np.ndarray, np.nd
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
         raise ValueError(f"confusion must have shape (K, K), got {confusion.shape}.")
     right = np.diag(confusion)
+    return share(right, confusion.sum(axis=0)), share(right, confusion.sum(axis=1))
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Divide counts by counts; 0 of 0 is NaN."""
     with np.errstate(invalid="ignore"):
-        return right / confusion.sum(axis=0), right / confusion.sum(axis=1)
+        return np.true_divide(part, whole)

@@ -1,0 +1,132 @@
+"""Metrics by name, as a user chooses them."""
+
+import re
+
+import numpy as np
+
+from jaxcnn.host.names import unknown_name
+from jaxcnn.metrics import summed
+from jaxcnn.metrics.calibration import expected_calibration_error
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
+from jaxcnn.metrics.ranking import auroc, average_precision
+
+
+def _calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    # Not from sums: in float32 a confidence on the edge of a bin can fall into the next one.
+    if np.isnan(probabilities).any():
+        return float("nan")
+    return expected_calibration_error(probabilities, labels)
+
+
+_METRICS: dict[str, Metric | GatheredMetric] = {
+    "accuracy": ACCURACY,
+    "top5": summed.top_k(5),  # stands for any K
+    "balanced_accuracy": summed.BALANCED_ACCURACY,
+    "macro_precision": summed.MACRO_PRECISION,
+    "macro_recall": summed.MACRO_RECALL,
+    "macro_f1": summed.MACRO_F1,
+    "precision": summed.PRECISION,
+    "recall": summed.RECALL,
+    "f1": summed.F1,
+    "confusion_matrix": summed.CONFUSION_MATRIX,
+    "log_loss": summed.LOG_LOSS,
+    "brier_score": summed.BRIER_SCORE,
+    "auroc": GatheredMetric(auroc),
+    "average_precision": GatheredMetric(average_precision),
+    "calibration_error": GatheredMetric(_calibration_error),
+}
+
+
+def list_metrics() -> list[str]:
+    """List the names that `get_metric` knows; "top5" stands for any K.
+
+    Example:
+      >>> list_metrics()[:3]
+      ['accuracy', 'top5', 'balanced_accuracy']
+    """
+    return list(_METRICS)
+
+
+def get_metric(name: str) -> Metric | GatheredMetric:
+    """Look up a metric by name.
+
+    For K classes. A class occurs if it is the label of an example.
+
+    ===================  ===========================================================================
+    accuracy             share of examples whose most probable class is the label
+    top5, top3, ...      share of examples whose label is among the 5, 3, ... most probable classes,
+                         of equal ones the lowest index first; an error with fewer classes
+    balanced_accuracy    mean recall over the classes that occur
+    macro_precision      mean precision over the classes that occur or are predicted; undefined is 0
+    macro_recall         mean recall over the same classes; undefined is 0
+    macro_f1             mean F1 over the same classes
+    precision            (K,) share of a class's predictions that are right; NaN if never predicted
+    recall               (K,) share of a class's examples that are found; NaN if it does not occur
+    f1                   (K,) 2 right / (predicted + labels); NaN if neither occurs
+    confusion_matrix     (K, K) counts, label by row and prediction by column
+    log_loss             mean negative log-likelihood of the label, in nats
+    brier_score          mean squared distance from the one-hot label; half of it for K = 2
+    auroc                area under the ROC curve, see `auroc`
+    average_precision    see `average_precision`
+    calibration_error    with 15 bins, see `expected_calibration_error`
+    ===================  ===========================================================================
+
+    The last three need the probabilities of all examples; the others come from sums over batches.
+    A mixed label counts as its most probable class.
+
+    Args:
+      name: one of `list_metrics()`, or "top" and a whole number of at least 2.
+
+    Returns:
+      The metric; the same object each time.
+
+    Raises:
+      ValueError: if the name is unknown.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxcnn.metrics import Outputs
+      >>> logits, label = jnp.array([[2.0, 1.0, 0.0]] * 2), jnp.array([1, 2])
+      >>> outputs = Outputs(logits, label, jnp.ones(2, bool), jnp.zeros(2))
+      >>> top2 = get_metric("top2")
+      >>> top2.value(top2.sums(outputs))
+      0.5
+
+    Source: precision, recall, F1 and balanced accuracy agree with scikit-learn's, per class with
+    zero_division=nan and the macro ones by default.
+    """
+    if name in _METRICS:
+        return _METRICS[name]
+    if name == "top1":
+        raise ValueError("metric 'top1': K must be at least 2; top-1 is named 'accuracy'.")
+    if match := re.fullmatch("top([1-9][0-9]*)", name):
+        return summed.top_k(int(match[1]))
+    raise unknown_name("metric", name, list_metrics())
+
+
+def parse_metrics(text: str) -> dict[str, Metric | GatheredMetric]:
+    """Read names of metrics, separated by commas.
+
+    Args:
+      text: such as "accuracy, top5"; spaces do not matter; empty for none.
+
+    Returns:
+      {name: metric} in the order given.
+
+    Raises:
+      ValueError: if a name is unknown, missing between commas or given twice; or if it is "loss",
+        which is always measured.
+
+    Example:
+      >>> list(parse_metrics("accuracy, top3,macro_f1"))
+      ['accuracy', 'top3', 'macro_f1']
+    """
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    for name in names:
+        if not name:
+            raise ValueError(f"metrics (={text!r}) must be names between commas, got an empty one.")
+        if name == "loss":
+            raise ValueError(f"metrics (={text!r}) must not name 'loss': it is always measured.")
+        if names.count(name) > 1:
+            raise ValueError(f"metrics (={text!r}) name {name!r} more than once.")
+    return {name: get_metric(name) for name in names}
