@@ -30,7 +30,6 @@ if TYPE_CHECKING:
         most_confident_errors as most_confident_errors,
     )
     from jaxcnn.metrics.classification import (
-        batch_metrics as batch_metrics,
         confusion_matrix as confusion_matrix,
         most_confused as most_confused,
         per_class_precision_recall as per_class_precision_recall,
