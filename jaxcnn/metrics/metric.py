@@ -140,7 +140,8 @@ def values(
         that need them.
 
     Returns:
-      {name: number}, "loss" first; of a metric with a number per class a list.
+      {name: number}, "loss" first; of a metric with a number per class a list. None stands where the
+      metric is not defined.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # of examples none of which counts
         return _values(metrics, sums, gathered)
@@ -161,5 +162,8 @@ def _values(
 
 
 def _plain(value: Any) -> Any:
-    """Give a number or a list of them, as JSON takes them."""
-    return np.asarray(value).tolist()
+    """Give a number or a list of them as JSON takes them, None for what is not a number."""
+    value = np.asarray(value)
+    if not np.issubdtype(value.dtype, np.floating):
+        return value.tolist()
+    return np.where(np.isnan(value), None, value).tolist()

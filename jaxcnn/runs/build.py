@@ -21,7 +21,7 @@ from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
-from jaxcnn.training.history import make_rank
+from jaxcnn.training.history import check_best
 from jaxcnn.types import PyTree
 
 
@@ -220,7 +220,7 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
       ValueError: if a name is unknown, or `best_metric` is none of them.
     """
     found = {"accuracy": ACCURACY} | parse_metrics(config.training.metrics)
-    make_rank(config.training.best_metric, found)
+    check_best(config.training.best_metric, found, argument="best_metric")
     return found
 
 

@@ -22,6 +22,7 @@ from jaxcnn.metrics.metric import (
 )
 from jaxcnn.training.evaluation import Evaluation
 
+_ALWAYS = ("loss", "accuracy")  # measured in every run
 _LEAST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 
@@ -111,13 +112,19 @@ def result(tested: Tested, class_names: tuple[str, ...]) -> dict[str, Any]:
       class_names: the names of the classes.
 
     Returns:
-      JSON values; a class without examples or predictions has None for its precision or recall.
+      JSON values, "validation_metrics" and "test_metrics" with what was asked for beside loss and
+      accuracy; a class without examples or predictions has None for its precision or recall.
       For intervals of these, "test_labels" and "test_predictions" count both for each class.
     """
     test = tested.test
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
+    asked_for = {
+        f"{split}_metrics": {k: v for k, v in found.metrics.items() if k not in _ALWAYS}
+        for split, found in tested._asdict().items()
+    }
     return {
         **scores(tested),
+        **{name: values for name, values in asked_for.items() if values},
         "test_accuracy_interval": list(wilson_interval(test.correct, test.num_examples)),
         **by_class(confusion, class_names),
     }
@@ -181,8 +188,13 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "
         f"on {summary['num_test']:,} images never trained on"
     )
+    measured = [
+        f"  {name:<32} {value:.4f} on the test images"
+        for name, value in summary.get("test_metrics", {}).items()
+        if isinstance(value, float)
+    ]
     if "members" not in summary:
-        return [f"{test}; best step {summary['best_step']}"]
+        return [*measured, f"{test}; best step {summary['best_step']}"]
     lines = [
         f"  member {row['member']} (seed {row['seed']}): validation "
         f"{row['validation_accuracy']:.1%}, test {row['test_accuracy']:.1%}, loss "
@@ -193,6 +205,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     mean, spread = summary["mean"], summary["standard_deviation"]
     return [
         *lines,
+        *measured,
         f"  mean of {summary['num_members']}: validation {mean['validation_accuracy']:.1%} "
         f"± {spread['validation_accuracy']:.1%}, test {mean['test_accuracy']:.1%} "
         f"± {spread['test_accuracy']:.1%}, loss {mean['test_loss']:.3f}, calibration error "

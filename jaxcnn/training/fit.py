@@ -21,7 +21,7 @@ from jaxcnn.training.eval_step import EvalStep, Views, image_views, make_eval_st
 from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.feed import feed_one, feed_several
 from jaxcnn.training.functions import as_network
-from jaxcnn.training.history import Progress, Row
+from jaxcnn.training.history import Progress, Row, check_best
 from jaxcnn.training.inputs import Input, load_named, open_input
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.sharding import Layout
@@ -201,6 +201,8 @@ def fit(
     seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
     network, loss_fn = as_network(model, seen, loss)
     metrics = {"accuracy": ACCURACY} if metrics is None else metrics
+    best = best or ("accuracy" if "accuracy" in metrics else "-loss")
+    check_best(best, metrics)
     step = make_train_step(
         network,
         optimizer,
@@ -282,7 +284,7 @@ def fit(
         batch_size=batch_size * num_members,
         evaluate=evaluate,
         metrics=metrics,
-        best=best or ("accuracy" if "accuracy" in metrics else "-loss"),
+        best=best,
         callbacks=[*callbacks] if keeper in callbacks else [keeper, *callbacks],
         chunk_steps=feed.chunk_steps,
         unpack=feed.unpack,

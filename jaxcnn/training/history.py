@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
+
+from jaxcnn.metrics.metric import GatheredMetric, Metric, Outputs, add_sums
 
 Row: TypeAlias = dict[str, Any]  # one epoch: JSON values by name
 Rank = Callable[[Mapping[str, Any]], tuple[float, ...]]
@@ -130,13 +133,14 @@ class Clock:
         return min(1.0, self.waited_seconds / self._seconds) if self._seconds else 0.0
 
 
-def make_rank(best: str, known: Iterable[str]) -> Rank:
+def make_rank(best: str, known: Iterable[str], *, argument: str = "best") -> Rank:
     """Make the function by which epochs are compared: the higher its result, the better.
 
     Args:
       best: the name of a metric, of which more is better, or "-" and the name of one of which less
         is, such as "-loss". Equal epochs are told apart by the lower loss.
       known: names of the metrics that there are.
+      argument: what `best` is called in errors.
 
     Returns:
       A function from a row to what can be compared. It reads the validation split where the row has
@@ -155,19 +159,49 @@ def make_rank(best: str, known: Iterable[str]) -> Rank:
     names = ["loss", *known]
     if name not in names or best == "loss":
         choices = ", ".join(["-loss", *names[1:]])
-        raise ValueError(f"best must be one of the metrics ({choices}), got {best!r}.")
+        raise ValueError(f"{argument} must be one of the metrics ({choices}), got {best!r}.")
 
     def value(row: Mapping[str, Any], name: str) -> float:
         found = row.get(f"validation_{name}", row.get(f"train_{name}"))
-        if not isinstance(found, (int, float)):
-            raise TypeError(f"best={best} needs one number per epoch, got {found!r}.")
-        return float(found)
+        if isinstance(found, (list, tuple)):
+            raise TypeError(f"{argument}={best} needs one number per epoch, got {found!r}.")
+        return math.nan if found is None else float(found)
 
     def rank(row: Mapping[str, Any]) -> tuple[float, ...]:
         order = (sign * value(row, name), -value(row, "loss"))
         return tuple(-math.inf if math.isnan(x) else x for x in order)
 
     return rank
+
+
+def check_best(best: str, metrics: Mapping[str, Any], *, argument: str = "best") -> None:
+    """Refuse early what cannot choose the best epoch.
+
+    Args:
+      best: as `make_rank` takes.
+      metrics: by name.
+      argument: what `best` is called in errors.
+
+    Raises:
+      ValueError: if the metric is unknown, or gives a number per class.
+    """
+    make_rank(best, metrics, argument=argument)
+    metric = metrics.get(best.removeprefix("-"))
+    if metric is not None and np.ndim(_try_out(metric)) > 0:
+        raise ValueError(
+            f"{argument} must be a metric that is one number, but {best} gives one per class."
+        )
+
+
+def _try_out(metric: Metric | GatheredMetric) -> Any:
+    """Compute a metric of two made-up examples."""
+    label, logits = np.arange(2, dtype=np.int32), np.eye(2, dtype=np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if isinstance(metric, GatheredMetric):
+            return metric.value(label, logits)
+        mask, loss = np.ones(2, bool), np.ones(2, np.float32)
+        outputs = Outputs(*map(jnp.asarray, (logits, label, mask, loss)))
+        return metric.value(add_sums({}, {"one": metric.sums(outputs)})["one"])
 
 
 def epochs_without_gain(rows: Sequence[Mapping[str, Any]], rank: Rank) -> int:
