@@ -140,8 +140,8 @@ def values(
         that need them.
 
     Returns:
-      {name: number}, "loss" first; of a metric with a number per class a list. None stands where the
-      metric is not defined.
+      {name: number}, "loss" first; of a metric with a number per class a list. None stands where
+      the metric is not defined.
     """
     with np.errstate(invalid="ignore", divide="ignore"):  # of examples none of which counts
         return _values(metrics, sums, gathered)
@@ -163,7 +163,7 @@ def _values(
 
 def _plain(value: Any) -> Any:
     """Give a number or a list of them as JSON takes them, None for what is not a number."""
-    value = np.asarray(value)
-    if not np.issubdtype(value.dtype, np.floating):
-        return value.tolist()
-    return np.where(np.isnan(value), None, value).tolist()
+    found: np.ndarray = np.asarray(value)
+    if np.issubdtype(found.dtype, np.floating):
+        found = np.where(np.isnan(found), None, found.astype(object))
+    return found.tolist()

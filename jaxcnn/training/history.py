@@ -194,8 +194,8 @@ def check_best(best: str, metrics: Mapping[str, Any], *, argument: str = "best")
 
 
 def _try_out(metric: Metric | GatheredMetric) -> Any:
-    """Compute a metric of two made-up examples."""
-    label, logits = np.arange(2, dtype=np.int32), np.eye(2, dtype=np.float32)
+    """Compute a metric of two made-up examples of a thousand classes."""
+    label, logits = np.arange(2, dtype=np.int32), np.eye(2, 1000, dtype=np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
         if isinstance(metric, GatheredMetric):
             return metric.value(label, logits)
