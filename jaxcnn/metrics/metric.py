@@ -163,7 +163,9 @@ def _values(
 
 def _plain(value: Any) -> Any:
     """Give a number or a list of them as JSON takes them, None for what is not a number."""
-    found: np.ndarray = np.asarray(value)
-    if np.issubdtype(found.dtype, np.floating):
-        found = np.where(np.isnan(found), None, found.astype(object))
-    return found.tolist()
+    found = np.asarray(value)
+    if not np.issubdtype(found.dtype, np.floating):
+        return found.tolist()
+    plain = found.astype(object)
+    plain[np.isnan(found)] = None
+    return plain.tolist()
