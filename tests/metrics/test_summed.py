@@ -58,15 +58,15 @@ def padded(x, size, fill):
     return np.concatenate([x, np.full((size - len(x), *x.shape[1:]), fill, x.dtype)])
 
 
-def measure(logits, label, *, mask=None, batch_size=16, metrics=SUMMED):
-    """Compute metrics batch by batch, in a compiled step; what is masked holds NaN."""
+def measure(logits, label, *, mask=None, batch_size=16, metrics=SUMMED, fill=np.nan):
+    """Compute metrics batch by batch, in a compiled step; logits that are masked hold `fill`."""
     mask = np.ones(len(label), bool) if mask is None else mask
-    logits = np.where(mask[:, None], logits, np.float32("nan"))
+    logits = np.where(mask[:, None], logits, np.float32(fill))
     step = jax.jit(lambda outputs: batch_sums(metrics, outputs))
     total = {}
     for start in range(0, len(label), batch_size):
         rows = slice(start, start + batch_size)
-        batch = [padded(x[rows], batch_size, f) for x, f in ((logits, np.nan), (label, 0))]
+        batch = [padded(x[rows], batch_size, f) for x, f in ((logits, fill), (label, 0))]
         held = padded(mask[rows], batch_size, False)
         total = add_sums(total, step(Outputs(*batch, held, np.where(held, 1.0, np.nan))))
     found = values(metrics, total)
@@ -110,12 +110,13 @@ def assert_same(found, expected):
 
 # scikit-learn warns where a class is predicted that is no label.
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("masked", "fill"), [(False, 0), (True, 0), (True, np.nan)])
 @pytest.mark.parametrize("case", CASES)
-def test_metrics_are_scikit_learns(case, masked):
+def test_metrics_are_scikit_learns(case, masked, fill):
     logits, labels = CASES[case]
     mask = np.arange(len(labels)) % 3 != 1 if masked else np.ones(len(labels), bool)
-    assert_same(measure(logits, labels, mask=mask), expected_of(logits[mask], labels[mask]))
+    found = measure(logits, labels, mask=mask, fill=fill)
+    assert_same(found, expected_of(logits[mask], labels[mask]))
 
 
 def test_the_cases_hold_undefined_values():
