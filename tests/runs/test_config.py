@@ -44,7 +44,7 @@ def test_the_settings_of_photos_are_one_value():
         "pixel_mean": (0.1,),
         "pixel_std": (0.2,),
     }
-    config = resolve(make_config(**changes, **more, pixel_std=(0.2,), flip_average=False))
+    config = resolve(make_config(**changes, **more, flip_average=False))
     assert config.preprocessing == Preprocessing(
         decoding=Decoding(80, "pad", 1, "lanczos", "pillow"),
         image_size_px=64,
