@@ -60,7 +60,7 @@ def test_the_head_makes_the_probabilities_of_the_features():
 
 def test_a_network_is_known_by_weights_classes_and_view():
     first = classifier_of().fingerprint()
-    assert classifier_of().fingerprint() == first
+    assert classifier_of(decoder="fast").fingerprint() == first  # the machine's, not the network's
     others = [
         classifier_of(seed=1),
         classifier_of(names=("a", "b")),
