@@ -82,6 +82,19 @@ def test_data_is_made_on_the_host(modules):
     assert not [path.name for path, text in texts.items() if "jax.numpy" in text]
 
 
+def test_pixels_are_cropped_and_normalised_in_one_place(modules):
+    owners = {
+        "center_crop(": {"augment/crop_flip.py", "augment/policy.py", "training/preprocessing.py"},
+        ".pixel_mean": {"runs/config/train_config.py"},
+        ".resize_mode": {"runs/config/train_config.py"},
+    }
+    found = {
+        word: {str(path.relative_to(PACKAGE)) for path in modules if word in path.read_text()}
+        for word in owners
+    }
+    assert found == owners
+
+
 def imports_of(statement: str) -> set[str]:
     code = f"{statement}; import sys; print(*sys.modules)"
     done = subprocess.run(

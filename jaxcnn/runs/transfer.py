@@ -15,8 +15,8 @@ from jaxcnn.runs.classifier import load_best
 from jaxcnn.runs.config import (
     MODEL_OPTIONS,
     TrainConfig,
-    for_channels,
     num_channels_of,
+    preset_of_preprocessing,
     preset_of_weights,
     starts_from_weights,
 )
@@ -75,20 +75,12 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
         raise ValueError(
             f"init_from: {workdir} holds a {there.network.model}, but model={config.network.model}."
         )
-    names = (
-        *("model", "interpolation", "resize_mode", "num_channels", "pixel_mean", "pixel_std"),
-        *(name for name in MODEL_OPTIONS if name != "freeze_batch_norm"),
-    )
+    names = ("model", *(name for name in MODEL_OPTIONS if name != "freeze_batch_norm"))
+    size_px, num_channels = config.data.image_size_px, config.data.num_channels
     preset = {name: there.flat()[name] for name in names}
-    preset["image_size_px"] = config.data.image_size_px or there.data.image_size_px
-    preset["stored_size_px"] = round(
-        preset["image_size_px"] * there.data.stored_size_px / there.data.image_size_px
-    )
+    preset |= preset_of_preprocessing(there.preprocessing, size_px, num_channels)
     given = (there.network.model_options, config.network.model_options)
     preset["model_options"] = ",".join(filter(None, given))
-    if config.data.num_channels not in (None, there.data.num_channels):
-        for name in ("pixel_mean", "pixel_std"):
-            preset[name] = for_channels(preset[name], config.data.num_channels)
     return Start(variables, {k: v for k, v in preset.items() if v is not None}, workdir)
 
 

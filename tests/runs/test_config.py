@@ -1,11 +1,13 @@
 import pytest
 
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.runs.config import (
     PRESETS,
     TrainConfig,
     from_json,
     load_config,
     make_config,
+    preset_of_preprocessing,
     resolve,
     setting_fields,
     to_json,
@@ -32,6 +34,44 @@ def test_settings_are_made_and_changed_by_name():
         make_config(batchsize=8)
     with pytest.raises(TypeError, match="batchsize"):
         config.replace(batchsize=8)
+
+
+def test_the_settings_of_photos_are_one_value():
+    changes = {"stored_size_px": 80, "image_size_px": 64, "resize_mode": "pad", "decoder": "pillow"}
+    more = {
+        "interpolation": "lanczos",
+        "num_channels": 1,
+        "pixel_mean": (0.1,),
+        "pixel_std": (0.2,),
+    }
+    config = resolve(make_config(**changes, **more, flip_average=False))
+    assert config.preprocessing == Preprocessing(
+        decoding=Decoding(80, "pad", 1, "lanczos", "pillow"),
+        image_size_px=64,
+        mean=(0.1,),
+        std=(0.2,),
+        flip_average=False,
+    )
+    assert config.replace(flip_average=True).preprocessing.flip_average
+
+
+@pytest.mark.parametrize(
+    ("size_px", "num_channels", "changes"),
+    [
+        (None, None, {}),
+        (96, None, {"image_size_px": 96, "stored_size_px": 120}),
+        (None, 1, {"num_channels": 1, "pixel_mean": (0.5,), "pixel_std": (0.25,)}),
+    ],
+)
+def test_what_suits_a_network_suits_it_at_another_size_and_in_grey(size_px, num_channels, changes):
+    wanted = Preprocessing(
+        decoding=Decoding(80, "pad"), image_size_px=64, mean=(0.4, 0.5, 0.6), std=(0.25,)
+    )
+    as_it_is = {
+        **{"image_size_px": 64, "stored_size_px": 80, "resize_mode": "pad", "num_channels": 3},
+        **{"interpolation": "bilinear", "pixel_mean": (0.4, 0.5, 0.6), "pixel_std": (0.25,)},
+    }
+    assert preset_of_preprocessing(wanted, size_px, num_channels) == {**as_it_is, **changes}
 
 
 def test_what_is_given_wins_over_the_preset():

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from jaxcnn.runs.config.checks import check_values as check_values, count_frozen as count_frozen
     from jaxcnn.runs.config.presets import (
         PRESETS as PRESETS,
-        for_channels as for_channels,
         num_channels_of as num_channels_of,
+        preset_of_preprocessing as preset_of_preprocessing,
         preset_of_weights as preset_of_weights,
         resolve as resolve,
     )

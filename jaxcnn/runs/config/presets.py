@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxcnn import optim
 from jaxcnn.augment.policy import parse_policy
+from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.runs.config.checks import check_values
 from jaxcnn.runs.config.settings import MODEL_OPTIONS
 from jaxcnn.runs.config.train_config import TrainConfig, make_config, starts_from_weights
@@ -187,25 +188,41 @@ def preset_of_weights(
     Returns:
       {field of TrainConfig: value}.
     """
-    as_wanted = found.preprocessing
     own = {name: value for name, value in found.options.items() if name in MODEL_OPTIONS}
     others = [f"{name}={v}" for name, v in found.options.items() if name not in MODEL_OPTIONS]
-    own_size = as_wanted.image_shape[0]
-    size = image_size_px or own_size
     return {
         "model": found.model,
-        "image_size_px": size,
-        "stored_size_px": round(size * as_wanted.decoding.size_px / own_size),
-        "interpolation": as_wanted.decoding.interpolation,
-        "pixel_mean": for_channels(as_wanted.mean, num_channels),
-        "pixel_std": for_channels(as_wanted.std, num_channels),
+        **preset_of_preprocessing(found.preprocessing, image_size_px, num_channels),
         **own,
         "model_options": ",".join([*others, model_options]).strip(","),
     }
 
 
-def for_channels(values: tuple[float, ...], num_channels: int) -> tuple[float, ...]:
-    """Take the mean for grey images, whose one channel stands for all three."""
-    if len(values) in (1, num_channels):
-        return values
-    return (sum(values) / len(values),)
+def preset_of_preprocessing(
+    wanted: Preprocessing, image_size_px: int | None, num_channels: int | None
+) -> dict[str, Any]:
+    """Choose the settings of photos that suit a network, for another size or colour where given.
+
+    Args:
+      wanted: how the network's photos become its input.
+      image_size_px: side of the images; None for the network's own.
+      num_channels: 3 for colour, 1 for grey, which takes the mean of the three; None for its own.
+
+    Returns:
+      {field of DataSettings: value}.
+    """
+    decoding, own_size_px = wanted.decoding, wanted.image_shape[0]
+    size_px, num_channels = image_size_px or own_size_px, num_channels or decoding.num_channels
+    mean, std = (
+        values if len(values) in (1, num_channels) else (sum(values) / len(values),)
+        for values in (wanted.mean, wanted.std)
+    )
+    return {
+        "image_size_px": size_px,
+        "stored_size_px": round(size_px * decoding.size_px / own_size_px),
+        "resize_mode": decoding.mode,
+        "interpolation": decoding.interpolation,
+        "num_channels": num_channels,
+        "pixel_mean": mean,
+        "pixel_std": std,
+    }

@@ -1,0 +1,77 @@
+"""Crop, scale and normalisation are those of one value, wherever a network looks at photos."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn import losses
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
+from jaxcnn.models import create_model, head_of
+from jaxcnn.training.eval_step import make_eval_step, make_predict
+from jaxcnn.training.features import make_answer_step
+from jaxcnn.training.preprocessing import network_input, seen_part, views
+from jaxcnn.training.state import evaluation_variables, init_state
+from jaxcnn.training.step import make_train_step
+from jaxcnn.types import Batch
+
+KEY = jax.random.key(0)
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+PREPROCESSING = Preprocessing(image_size_px=8, mean=MEAN, std=STD, flip_average=True)
+EXPECTED = (IMAGES[:, 2:10, 2:10] / 255 - np.array(MEAN)) / np.array(STD)
+
+
+def test_the_middle_is_normalised_channel_by_channel():
+    np.testing.assert_allclose(network_input(IMAGES, PREPROCESSING), EXPECTED, atol=1e-5)
+    np.testing.assert_allclose(network_input(IMAGES[0], PREPROCESSING), EXPECTED[0], atol=1e-5)
+    np.testing.assert_array_equal(seen_part(IMAGES, PREPROCESSING), IMAGES[:, 2:10, 2:10])
+
+
+def test_without_a_size_images_are_taken_as_they_come():
+    assert network_input(IMAGES, Preprocessing()).shape == IMAGES.shape
+    decoding = Decoding(30, num_channels=1)
+    assert Preprocessing(decoding=decoding).image_shape == (30, 30, 1)
+    assert Preprocessing(decoding=decoding, image_size_px=24).image_shape == (24, 24, 1)
+
+
+def test_a_mirror_image_is_a_view_if_asked_for():
+    plain, mirrored = views(IMAGES, PREPROCESSING)
+    np.testing.assert_array_equal(mirrored, plain[:, :, ::-1])
+    assert len(views(IMAGES, Preprocessing())) == 1
+
+
+def test_floats_are_refused():
+    with pytest.raises(TypeError, match="float32"):
+        network_input(IMAGES.astype(np.float32), PREPROCESSING)
+
+
+@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+def test_training_evaluation_prediction_and_features_see_the_same(head):
+    options = {"depth": 1, "widths": (4,), "dense_widths": (), "dropout_rate": 0.0}
+    model = create_model("six_conv", 2, head=head, **options)
+    state = init_state(KEY, model, optax.sgd(0.1), (8, 8, 3))
+    variables = evaluation_variables(state)
+    logits = [model.apply(variables, x, train=False) for x in (EXPECTED, EXPECTED[:, :, ::-1])]
+    expected = losses.probabilities(sum(logits) / 2, head)
+    loss_fn = losses.make_loss(head, num_classes=2)
+    index = np.arange(4, dtype=np.int32)
+    batch = Batch(IMAGES, index % 2, index >= 0, index)
+    answers = {
+        "evaluation": make_eval_step(model, loss_fn, PREPROCESSING)(variables, batch)[1],
+        "prediction": make_predict(model, PREPROCESSING)(variables, IMAGES),
+        "features": make_answer_step(model, PREPROCESSING)(variables, IMAGES)[0],
+    }
+    for name, found in answers.items():
+        np.testing.assert_allclose(found, expected, atol=1e-6, err_msg=name)
+    step = make_train_step(model, optax.sgd(0.1), loss_fn, preprocessing=PREPROCESSING)
+    _, counted = step(state, batch, KEY)
+    reported = float(loss_fn(jnp.asarray(logits[0]), batch.label).sum())
+    assert float(counted.loss_sum) == pytest.approx(reported, rel=1e-5)
+
+
+def test_logits_of_other_modules_are_for_softmax():
+    assert head_of(nn.Dense(2)) == "softmax"
+    assert head_of(create_model("six_conv", 2, head="sigmoid")) == "sigmoid"
