@@ -182,19 +182,21 @@ def load_images(
         )
     needed = sum(map(len, splits)) * decoding.size_px**2 * decoding.num_channels
     workers = num_workers or usable_cores()
-    by = f"by {counted(workers, 'thread')}"
-    if _holds_files(splits.train):
-        by += f", JPEGs by {describe_decoder(decoding.decoder)}"
     options: dict[str, Any] = {
         "num_workers": workers,
         "max_bad_share": max_bad_share,
         "progress": progress,
     }
     if needed <= memory_limit_bytes:
-        return ImageSplits(*_decoded(splits, decoding, by, cache=cache, **options), duplicates)
+        train, validation, test = found = _decoded(splits, decoding, cache=cache, **options)
+        skipped = [file for split in found for file in split.skipped]
+        return ImageSplits(train, validation, test, skipped, duplicates)
     limit = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they "
     over = limit if memory_limit_bytes else ""
-    logger.info(f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed {by}.")
+    logger.info(
+        f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed "
+        f"{_by(splits, decoding, workers)}."
+    )
     checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
     if check_beforehand:
         checked = [check_source(source, **options) for source in splits]
@@ -208,27 +210,30 @@ def load_images(
 
 
 def _decoded(
-    splits: Splits, decoding: Decoding, by: str, **options: Any
-) -> tuple[DecodedSplit, DecodedSplit, DecodedSplit, list[SkippedFile]]:
-    """Decode three splits into memory, and say how long it took; also the files left out."""
+    splits: Splits, decoding: Decoding, *, num_workers: int, **options: Any
+) -> list[DecodedSplit]:
+    """Decode three splits into memory, and say how long it took."""
     started = time.perf_counter()
-    train, validation, test = (decode_split(source, decoding, **options) for source in splits)
-    decoded = (train, validation, test)
+    decoded = [
+        decode_split(source, decoding, num_workers=num_workers, **options) for source in splits
+    ]
+    seconds, count = time.perf_counter() - started, sum(map(len, decoded))
     if all(split.from_disk for split in decoded):
         done, by = "images, decoded by an earlier run, read from the cache in", ""
     else:
-        done, by = "images decoded in", f" {by}"
-    seconds = time.perf_counter() - started
-    logger.info(f"{sum(map(len, decoded)):,} {done} {seconds:.1f} s{by}")
-    return *decoded, [file for split in decoded for file in split.skipped]
+        done, by = "images decoded in", f" {_by(splits, decoding, num_workers)}"
+    logger.info(f"{count:,} {done} {seconds:.1f} s{by}")
+    return decoded
 
 
-def _holds_files(source: Source) -> bool:
-    """Tell whether images are encoded files; those of a data set of arrays, or drawn, are not."""
-    try:
-        return isinstance(source[0].image, bytes)
+def _by(splits: Splits, decoding: Decoding, num_workers: int) -> str:
+    """Say what decodes: threads, and of encoded files the decoder."""
+    by = f"by {counted(num_workers, 'thread')}"
+    try:  # images of a data set of arrays, or drawn, are no files
+        holds_files = isinstance(splits.train[0].image, bytes)
     except (OSError, IndexError):
-        return True
+        holds_files = True
+    return f"{by}, JPEGs by {describe_decoder(decoding.decoder)}" if holds_files else by
 
 
 def _at_most(source: Source, count: int, *, seed: int) -> Source:

@@ -219,7 +219,9 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
     Raises:
       ValueError: if a name is unknown, or `best_metric` is none of them.
     """
-    found = {"accuracy": ACCURACY} | parse_metrics(config.training.metrics)
+    found: dict[str, Metric | GatheredMetric] = {"accuracy": ACCURACY}
+    if config.training.metrics:
+        found |= parse_metrics(config.training.metrics)
     check_best(config.training.best_metric, found, argument="best_metric")
     return found
 

@@ -15,7 +15,7 @@ from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config, preset_of_weights
 from jaxcnn.training import features
-from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
+from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore, fingerprint
 from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.training.eval_step import make_predict
 from jaxcnn.types import PyTree
@@ -201,7 +201,7 @@ class Classifier:
         """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
         network = self.config.network
         options = network.model, network.model_options, network.head, network.compute_dtype
-        return features.fingerprint(self._members, self.class_names, options, self.preprocessing)
+        return fingerprint(self._members, self.class_names, options, self.preprocessing)
 
     def _answer(self, row: np.ndarray) -> Prediction:
         best = int(row.argmax())

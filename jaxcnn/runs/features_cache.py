@@ -10,6 +10,7 @@ from jaxcnn.host.processes import is_first
 from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm
 from jaxcnn.runs.context import RunContext
 from jaxcnn.training import features
+from jaxcnn.training.checkpoints import fingerprint
 from jaxcnn.training.evaluation import compile_evaluation
 from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.step import Augment
@@ -51,7 +52,7 @@ def split_features(
         preprocessing = dataclasses.replace(preprocessing, flip_average=flips)
         num_views = config.training.feature_views
     backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
-    about = features.fingerprint(
+    about = fingerprint(
         backbone,
         preprocessing,
         num_views,

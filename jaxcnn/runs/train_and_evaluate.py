@@ -15,13 +15,13 @@ from jaxcnn.host.folders import cache_folder
 from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed
 from jaxcnn.runs import build, config as config_lib
-from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig
+from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
 from jaxcnn.runs.folder import Workdir, check_origin, open_workdir
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.transfer import Start, find_start
 from jaxcnn.runs.tuning import search
-from jaxcnn.training.features import fingerprint
+from jaxcnn.training.checkpoints import fingerprint
 from jaxcnn.training.sharding import Layout
 
 logger = logging.getLogger(__name__)
@@ -40,11 +40,12 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     Raises:
       ValueError: naming what is wrong, what was expected, and what is known.
     """
-    search.check_search(config)
+    if config.run.searches:
+        search.check_search(config)
     config = config_lib.resolve(config, start.preset if start else None)
     # The classes are not known yet; two stand in for them, or as many as there are weights.
     num_classes = max(2, config.training.class_weights.count(",") + 1)
-    if config.run.num_seeds > 1 or search.is_asked_for(config):
+    if config.run.num_seeds > 1 or config.run.searches:
         config = _on_one_device(config)
     Layout.make(config.run.mesh, batch_size=config.training.batch_size)
     build.build_metrics(config)
@@ -125,9 +126,10 @@ def train_classifier(
     """
     workdir = Path(workdir)
     started = time.perf_counter()
-    start = find_start(config)
+    start = find_start(config) if starts_from_weights(config) else None
     config = check(config, start)
-    config = search.go_on(workdir, config) if resume else config
+    if config.run.searches and resume:
+        config = search.go_on(workdir, config)
     settings = config_lib.to_json(config)
     on_first(
         lambda: open_workdir(
@@ -140,7 +142,8 @@ def train_classifier(
         write_skipped_csv(folder.skipped_files, data.skipped)
         logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
     on_first(lambda: check_origin(folder, _origin(data, start)))
-    config = search.choose(config, folder, data, start=start, progress=progress)
+    if config.run.searches:
+        config = search.choose(config, folder, data, start=start, progress=progress)
     run = Run(config, folder, data, start=start, progress=progress)
     summary = run.finish(run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")

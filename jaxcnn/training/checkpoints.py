@@ -59,6 +59,14 @@ def fingerprints(state: PyTree) -> dict[str, dict[str, Any]]:
     return found
 
 
+def fingerprint(variables: PyTree, *others: object) -> str:
+    """Digest what features depend on: a tree of arrays, and anything else by its text."""
+    digest = hashlib.sha256(repr(others).encode())
+    for leaf in jax.tree.leaves(variables):
+        digest.update(np.ascontiguousarray(fetch(leaf)).tobytes())
+    return digest.hexdigest()
+
+
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 

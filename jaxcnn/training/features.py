@@ -6,7 +6,6 @@ the logits of all.
 """
 
 import dataclasses
-import hashlib
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -205,11 +204,3 @@ def load_features(path: Path, about: str) -> tuple[np.ndarray, np.ndarray] | Non
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         pass
     return None
-
-
-def fingerprint(variables: PyTree, *others: object) -> str:
-    """Digest what features depend on: a tree of arrays, and anything else by its text."""
-    digest = hashlib.sha256(repr(others).encode())
-    for leaf in jax.tree.leaves(variables):
-        digest.update(np.ascontiguousarray(fetch(leaf)).tobytes())
-    return digest.hexdigest()

@@ -9,11 +9,11 @@ from jaxcnn.augment import make_augment
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import SixConv, split_at_head
+from jaxcnn.training.checkpoints import fingerprint
 from jaxcnn.training.features import (
     FeatureSplit,
     all_views,
     extract,
-    fingerprint,
     load_features,
     make_feature_step,
     pick_view,

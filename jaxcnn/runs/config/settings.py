@@ -295,6 +295,11 @@ class RunSettings:
         "along data and split along fsdp; auto: all devices along data.",
     )
 
+    @property
+    def searches(self) -> bool:
+        """Whether hyper-parameters are looked for before training."""
+        return self.sweep is not None or self.find_learning_rate
+
 
 MODEL_OPTIONS = tuple(
     f.name for f in dataclasses.fields(NetworkSettings) if f.metadata["model_option"]

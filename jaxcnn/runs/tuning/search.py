@@ -17,11 +17,6 @@ from jaxcnn.runs.tuning.sweep import parse_sweep, run_sweep
 logger = logging.getLogger(__name__)
 
 
-def is_asked_for(config: TrainConfig) -> bool:
-    """Tell whether a run looks for hyper-parameters before it trains."""
-    return bool(config.run.sweep) or config.run.find_learning_rate
-
-
 def check_search(config: TrainConfig) -> None:
     """Check what is looked for, before settings are completed and data is read.
 
@@ -34,8 +29,6 @@ def check_search(config: TrainConfig) -> None:
     """
     run = config.run
     swept = [] if run.sweep is None else [axis.name for axis in parse_sweep(run.sweep)]
-    if not is_asked_for(config):
-        return
     if run.sweep and run.find_learning_rate:
         raise ValueError("sweep and find_learning_rate exclude each other; give one.")
     option = "sweep" if run.sweep else "find_learning_rate"
@@ -61,7 +54,7 @@ def go_on(workdir: Path, config: TrainConfig) -> TrainConfig:
       The settings with the best values found there, if any.
     """
     folder = Workdir(workdir)
-    if not is_asked_for(config) or not folder.best_trial.exists():
+    if not folder.best_trial.exists():
         return config
     before = config_lib.to_json(config)
     config = config.replace(**json.loads(folder.best_trial.read_text()))
@@ -93,7 +86,7 @@ def choose(
     Raises:
       ValueError: if every value that is tried diverges.
     """
-    if not is_asked_for(config) or folder.best_trial.exists():
+    if folder.best_trial.exists():
         return config
     run = Run(config, folder, data, start=start, progress=progress)
     (variables,) = run.start_variables()
