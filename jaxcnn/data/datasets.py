@@ -188,9 +188,9 @@ def load_images(
         "progress": progress,
     }
     if needed <= memory_limit_bytes:
-        train, validation, test = found = _decoded(splits, decoding, cache=cache, **options)
-        skipped = [file for split in found for file in split.skipped]
-        return ImageSplits(train, validation, test, skipped, duplicates)
+        decoded = _decoded(splits, decoding, cache=cache, **options)
+        skipped = [file for split in decoded for file in split.skipped]
+        return ImageSplits(*decoded, skipped, duplicates)
     limit = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they "
     over = limit if memory_limit_bytes else ""
     logger.info(
