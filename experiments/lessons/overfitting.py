@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import drawing
 from experiments.lessons.course import Course, first_of
 from experiments.lessons.lesson import Shown, words
-from experiments.lessons.training import settings, start, train_cached, train_epoch
+from experiments.lessons.training import Follow, settings, train, train_cached
 from jaxcnn.host.text import percent, points
 from jaxcnn.plots.style import BLUE, GREY, HALO, INK, VERMILLION
 from jaxcnn.plots.text import font
@@ -96,7 +96,7 @@ def memorising(course: Course) -> Shown:
         ),
         _memorising_figure(found),
         {name: f"gap {points(gaps[name])}, test {percent(tested[name])}" for name in found},
-        (cures, start, train_epoch),
+        (cures, train, Follow),
     )
 
 

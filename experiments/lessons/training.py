@@ -1,6 +1,5 @@
 """Train a small network in memory, by the library's own parts, and follow its accuracy."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -8,19 +7,20 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from experiments.lessons.course import Arrays, Course
-from jaxcnn.data.batches import eval_batches, steps_per_epoch, train_batches
+from jaxcnn.data.batches import steps_per_epoch
 from jaxcnn.data.image_splits import DecodedSplit
-from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.metrics.metric import ACCURACY
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import build, config
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.phases import plan_phases
-from jaxcnn.training.compilation import compile_step
-from jaxcnn.training.evaluation import evaluate
+from jaxcnn.training.callbacks import Callback, View
+from jaxcnn.training.evaluation import Evaluation, Evaluator
+from jaxcnn.training.fit import fit
 from jaxcnn.training.inputs import SplitInput
-from jaxcnn.training.state import evaluation_variables, init_state
-from jaxcnn.training.step import TrainStep, make_train_step
-from jaxcnn.types import Batch, PyTree, TrainState
+from jaxcnn.training.sharding import Layout
+from jaxcnn.training.state import evaluation_variables
+from jaxcnn.types import PyTree
 
 _EVAL_BATCH_SIZE = 250
 _ARRAYS = ("accuracy", "right", "probabilities")
@@ -96,54 +96,49 @@ def train(
       The network and its curves.
     """
     num_classes, num_epochs = len(photos.class_names), settings.training.num_epochs
-    counts = np.bincount(photos.labels, minlength=num_classes)
     batch_size = min(settings.training.batch_size, len(photos))
-    steps = steps_per_epoch(len(photos), batch_size)
-    phase = plan_phases(settings)[0]
-    parts = build.build_parts(settings, phase, class_counts=counts.tolist(), steps_per_epoch=steps)
-    init_key, key = jax.random.split(jax.random.key(settings.run.seed))
-    state, step = start(parts, init_key, settings.preprocessing)
-    shapes = SplitInput(photos).shapes(batch_size)
-    step = compile_step(step, state, shapes, key, donate_argnums=0)
-    metrics = build.build_metrics(settings)
-    classify = jax.jit(build.build_eval_step(settings, parts.model, num_classes, metrics))
-    batches = train_batches(photos, batch_size=batch_size, seed=settings.run.seed)
-    accuracy, right, probabilities = [], [], np.empty(0)
-    for epoch in range(1, num_epochs + 1):
-        state = train_epoch(step, state, batches, key, steps)
-        if each_epoch or epoch == num_epochs:
-            found = [
-                evaluate(classify, evaluation_variables(state), _batches(s)) for s in evaluated
-            ]
-            accuracy.append([each.accuracy for each in found])
-            right.append(
-                np.concatenate([each.probabilities.argmax(axis=1) == each.labels for each in found])
-            )
-            probabilities = found[-1].probabilities
-    variables = jax.tree.map(np.asarray, evaluation_variables(state))
-    return Trained(parts.model, variables, np.array(accuracy), np.array(right), probabilities)
-
-
-def _batches(split: DecodedSplit) -> Iterable[Batch]:
-    return eval_batches(split, batch_size=_EVAL_BATCH_SIZE, num_threads=0)
-
-
-def start(
-    parts: build.Parts, key: jax.Array, preprocessing: Preprocessing
-) -> tuple[TrainState, TrainStep]:
-    """Make the state that training starts from, and the step that changes it."""
-    model, optimizer = parts.model, parts.optimizer
-    state = init_state(key, model, optimizer, preprocessing.image_shape)
-    step = make_train_step(
-        model, optimizer, parts.loss_fn, parts.options["augment"], preprocessing=preprocessing
+    parts = build.build_parts(
+        settings,
+        plan_phases(settings)[0],
+        class_counts=np.bincount(photos.labels, minlength=num_classes).tolist(),
+        steps_per_epoch=steps_per_epoch(len(photos), batch_size),
     )
-    return state, step
+    step = build.build_eval_step(settings, parts.model, num_classes, {"accuracy": ACCURACY})
+    layout = Layout.make("data:1")
+    evaluator = Evaluator(step, {"accuracy": ACCURACY}, layout, _EVAL_BATCH_SIZE)
+    follow = Follow(evaluator, evaluated, each_epoch=each_epoch)
+    result = fit(
+        parts.model,
+        photos,
+        optimizer=parts.optimizer,
+        loss=parts.loss_fn,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        key=settings.run.seed,
+        callbacks=[follow],
+        mesh=layout,
+        **parts.options,
+    )
+    variables = jax.tree.map(np.asarray, evaluation_variables(result.state))
+    accuracy = np.array([[each.accuracy for each in row] for row in follow.found])
+    right = [[x.probabilities.argmax(axis=1) == x.labels for x in row] for row in follow.found]
+    all_right = np.array([np.concatenate(row) for row in right])
+    return Trained(parts.model, variables, accuracy, all_right, follow.found[-1][-1].probabilities)
 
 
-def train_epoch(
-    step: TrainStep, state: TrainState, batches: Iterator[Batch], key: jax.Array, num_steps: int
-) -> TrainState:
-    """Change the state by each batch of an epoch."""
-    for _ in range(num_steps):
-        state, _ = step(state, next(batches), key)
-    return state
+class Follow(Callback):
+    """Evaluates some splits after each epoch, or after the last alone."""
+
+    def __init__(
+        self, evaluator: Evaluator, splits: tuple[DecodedSplit, ...], *, each_epoch: bool
+    ) -> None:
+        self._evaluator, self._splits, self._each_epoch = evaluator, splits, each_epoch
+        self.found: list[list[Evaluation]] = []
+
+    def on_epoch_end(self, view: View) -> None:
+        """Evaluate."""
+        if self._each_epoch or view.epoch == view.num_epochs:
+            variables = evaluation_variables(view.states[0])
+            self.found.append(
+                [self._evaluator(SplitInput(split), variables) for split in self._splits]
+            )

@@ -190,7 +190,7 @@ def load_images(
     if needed <= memory_limit_bytes:
         decoded = _decoded(splits, decoding, cache=cache, **options)
         skipped = [file for split in decoded for file in split.skipped]
-        return ImageSplits(*decoded, skipped, duplicates)
+        return ImageSplits(decoded[0], decoded[1], decoded[2], skipped, duplicates)
     limit = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they "
     over = limit if memory_limit_bytes else ""
     logger.info(
