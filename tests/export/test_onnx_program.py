@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from jaxcnn.export import FORMATS, ExportError, check_formats, onnx_program
-from jaxcnn.export.program import input_shape
 
 EXTRA = "the extra onnx is not installed"
 
@@ -33,7 +32,7 @@ def test_the_answers_are_the_classifiers(make_classifier, tmp_path, name, settin
     call = onnx_program.LOADERS["onnx"](path.read_bytes())
     assert onnx_program.describe(path)["opset"] >= 13
     for count in (1, 3, 7):
-        shape = (count, *input_shape(classifier))
+        shape = (count, *classifier.preprocessing.decoding.image_shape)
         images = np.random.default_rng(count).integers(0, 256, shape, np.uint8)
         found = call(images)
         assert found.dtype == np.float32

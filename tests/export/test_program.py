@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.export import PLATFORMS, ExportError, to_stablehlo
-from jaxcnn.export.program import check_program, input_shape, pattern_images
+from jaxcnn.export.program import check_program, pattern_images
 from jaxcnn.models import list_models
 
 # Checks that the number of images is at least 1; jax.export removes it when it compiles.
@@ -26,7 +26,7 @@ def reload(exported):
 
 
 def pixels(classifier, count):
-    shape = (count, *input_shape(classifier))
+    shape = (count, *classifier.preprocessing.decoding.image_shape)
     return np.random.default_rng(count).integers(0, 256, shape, np.uint8)
 
 
