@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ROOMS = ("models", "ops", "losses", "metrics", "optim", "augment", "training", "types")
 # Modules of these rooms that need one package more.
-EXCEPTIONS = {"jaxcnn.training.progress_line": "tqdm"}
+EXCEPTIONS = {"jaxcnn.training.progress_bar": "tqdm"}
 # Imports each module that it is given; what a line of its output names could not be imported.
 CODE = """
 import importlib, json, sys

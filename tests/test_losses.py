@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from jaxcnn.losses import (
+    class_logits,
     class_weights_from_counts,
     make_loss,
     mean_loss,
-    predict_class,
     probabilities,
 )
+from jaxcnn.metrics.metric import Outputs, predicted_class
 
 B, K = 6, 4
 WEIGHTS = {2: np.array([0.5, 2.0]), 4: np.array([0.5, 2.0, 1.0, 0.0])}
@@ -324,7 +325,9 @@ def test_probabilities_match_numpy():
 @pytest.mark.parametrize("head", ["softmax", "sigmoid"])
 def test_prediction_is_the_most_probable_class(head):
     logits, _, _ = draw(head, "hard", seed=2)
-    predicted = jax.jit(predict_class, static_argnames="head")(logits, head=head)
+    found = jax.jit(class_logits, static_argnames="head")(logits, head=head)
+    assert found.dtype == jnp.float32
+    predicted = predicted_class(Outputs(found, None, None, None))
     assert predicted.dtype == jnp.int32
     expected = full_logits(logits).argmax(axis=1)
     assert len(set(expected.tolist())) > 1
@@ -332,11 +335,12 @@ def test_prediction_is_the_most_probable_class(head):
 
 
 def test_tie_goes_to_the_lower_class():
-    assert predict_class(jnp.zeros((1, 1)), "sigmoid").tolist() == [0]
-    assert predict_class(jnp.zeros((1, 3)), "softmax").tolist() == [0]
+    for num_logits, head in ((1, "sigmoid"), (3, "softmax")):
+        found = class_logits(jnp.zeros((1, num_logits)), head)
+        assert predicted_class(Outputs(found, None, None, None)).tolist() == [0]
 
 
-@pytest.mark.parametrize("function", [probabilities, predict_class])
+@pytest.mark.parametrize("function", [probabilities, class_logits])
 def test_heads_are_checked(function):
     with pytest.raises(ValueError, match="unknown head 'tanh'"):
         function(jnp.zeros((1, 2)), "tanh")

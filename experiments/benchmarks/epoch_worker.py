@@ -38,10 +38,10 @@ def make_task(spec: dict[str, Any]) -> Task:
         nonlocal state
         previous = None
         for _ in range(steps):
-            state, metrics = compiled(state, next(batches), key)
+            state, sums = compiled(state, next(batches), key)
             if previous is not None:
-                float(previous.loss_sum)  # as the loop does, with one step in flight
-            previous = metrics
+                jax.device_get(previous)  # as the loop does, with one step in flight
+            previous = sums
         jax.block_until_ready(state)
         return steps * batch_size
 

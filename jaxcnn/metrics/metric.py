@@ -92,12 +92,18 @@ def batch_sums(
       {name: sums}, "loss" first.
 
     Raises:
-      ValueError: if the mask is not bool of the shape (B,) of the losses.
+      ValueError: if the mask is not bool of the shape (B,) of the losses, or logits or labels are
+        not B.
     """
     if outputs.mask.shape != outputs.loss.shape or outputs.mask.dtype != jnp.bool_:
         raise ValueError(
             f"mask must be bool of the shape (B,) of losses, got {outputs.mask.dtype} of shape "
             f"{outputs.mask.shape} for losses of shape {outputs.loss.shape}."
+        )
+    if not len(outputs.logits) == len(outputs.label) == len(outputs.mask):
+        raise ValueError(
+            f"logits and labels must be as many as the {len(outputs.mask)} losses, got "
+            f"{len(outputs.logits)} logits and {len(outputs.label)} labels."
         )
     summed = {name: m.sums for name, m in metrics.items() if isinstance(m, Metric)}
     return {name: sums(outputs) for name, sums in ({"loss": LOSS.sums} | summed).items()}

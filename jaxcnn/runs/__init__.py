@@ -1,9 +1,9 @@
 """Whole runs: from settings to a tested classifier, its folder and its page.
 
 A run begins in `train_and_evaluate`, with settings from `config` or a published one of `recipes`.
-`single` and `ensemble` are the two kinds of run. `phases`, `phase_training` and `ensemble_loop`
-train them, from the parts of `build`, the weights of `transfer` and the features of
-`features_cache`, in the `context` that phases share. They leave what `folder` lists, by `summary`,
+`run` trains and tests one network or several: `phases` and `phase_training` say what it gives to
+`training.fit`, from the parts of `build`, the weights of `transfer` and the features of
+`features_cache`, in the `context` that phases share. It leaves what `folder` lists, by `summary`,
 `figures` and `report`.
 `tuning` chooses hyper-parameters before a run, `planning` tells its cost. Of a run that ended,
 `classifier` labels photos, `look_inside` explains it and `hard_examples` lists suspicious labels.

@@ -20,15 +20,11 @@ export/          what an export made of it; never removed with the run
 
 import json
 import shutil
-import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxcnn.host.files import write_json
-
-if TYPE_CHECKING:
-    from tensorboardX import SummaryWriter
 
 
 class WorkdirError(ValueError):
@@ -81,18 +77,6 @@ class Workdir:
         folder = self.path / "members" / f"{number:02d}"
         folder.mkdir(parents=True, exist_ok=True)
         return Workdir(folder)
-
-    def summary_writer(self, *, first_step: int) -> "SummaryWriter":
-        """Open the TensorBoard log; events from `first_step` on, of a run cut short, are void."""
-        # tensorboardX imports torch where it is installed, which takes seconds and is not needed.
-        hidden = {} if "torch" in sys.modules else {"torch": None}
-        sys.modules.update(hidden)  # type: ignore[arg-type]
-        try:
-            from tensorboardX import SummaryWriter
-        finally:
-            for name in hidden:
-                del sys.modules[name]
-        return SummaryWriter(str(self.path / "tensorboard"), purge_step=first_step or None)
 
 
 def open_workdir(

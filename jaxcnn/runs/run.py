@@ -117,7 +117,9 @@ class Run:
                 eval_step=training.eval_step,
                 after=progress,
                 phase=phase.name,
-                name=config.network.model,
+                name=f"{phase.name}: {config.network.model}"
+                if phase.name
+                else config.network.model,
                 **training.options,
             ).progress
         assert progress is not None

@@ -306,8 +306,8 @@ def test_a_step_learns_mixed_labels_and_reports_own_ones(tiny_split):
         np.testing.assert_allclose(found, change, atol=2e-6)
         if name == "head":
             own = p[np.arange(8), batch.label]
-            assert float(counted.loss_sum) == pytest.approx(-np.log(own).sum(), rel=1e-4)
-            assert int(counted.correct) == (p.argmax(1) == batch.label).sum()
+            assert float(counted["loss"]["sum"]) == pytest.approx(-np.log(own).sum(), rel=1e-4)
+            assert int(counted["accuracy"]["correct"]) == (p.argmax(1) == batch.label).sum()
 
 
 @pytest.mark.parametrize("head", ["softmax", "sigmoid"])
@@ -321,11 +321,11 @@ def test_mixing_overfits_one_batch_less(tiny_split, head):
     found = {}
     for name, step in (("hard", plain), ("mixed", mixed)):
         state = linear_state(optimizer, 1 + (head == "softmax"))
-        before = float(plain(state, batch, KEY)[1].loss_sum) / 16
+        before = float(plain(state, batch, KEY)[1]["loss"]["sum"]) / 16
         for _ in range(150):
             state, _ = step(state, batch, KEY)
         after = plain(state, batch, KEY)[1]
-        found[name] = float(after.loss_sum) / 16
+        found[name] = float(after["loss"]["sum"]) / 16
         assert found[name] < 0.75 * before
     assert found["hard"] < 0.05
     assert found["mixed"] > 2 * found["hard"]
@@ -339,4 +339,5 @@ def test_draws_change_each_step_and_repeat_on_a_resumed_run(tiny_split):
     later, first = step(state, batch, KEY)
     _, second = step(later, batch, KEY)
     _, again = step(later, batch, KEY)
-    assert float(first.loss_sum) != float(second.loss_sum) == float(again.loss_sum)
+    first, second, again = (float(sums["loss"]["sum"]) for sums in (first, second, again))
+    assert first != second == again

@@ -1,7 +1,5 @@
-"""Metrics: exact merging on ragged batches, and host statistics against scipy and counting."""
+"""Statistics on the host, against scipy and counting."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -9,7 +7,6 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from jaxcnn.metrics.classification import (
-    batch_metrics,
     confusion_matrix,
     most_confused,
     per_class_precision_recall,
@@ -17,85 +14,6 @@ from jaxcnn.metrics.classification import (
 )
 
 PROPERTY = settings(max_examples=30, deadline=None)
-
-
-def make_examples(count, seed=0, num_classes=3):
-    rng = np.random.default_rng(seed)
-    # Multiples of 1/64 add without rounding, so that merging can be compared exactly.
-    losses = (rng.integers(0, 256, count) / 64).astype(np.float32)
-    label = rng.integers(num_classes, size=count).astype(np.int32)
-    predicted = rng.integers(num_classes, size=count).astype(np.int32)
-    return losses, predicted, label
-
-
-def padded(values, size, fill):
-    return np.concatenate([values, np.full(size - len(values), fill, values.dtype)])
-
-
-def test_batch_metrics_count_what_numpy_counts():
-    losses, predicted, label = make_examples(50)
-    mask = np.arange(50) % 3 > 0
-    for function in (batch_metrics, jax.jit(batch_metrics)):
-        metrics = function(losses, predicted, label, mask)
-        assert [x.dtype for x in metrics] == [jnp.float32, jnp.int32, jnp.int32]
-        assert [x.shape for x in metrics] == [()] * 3
-        assert float(metrics.loss_sum) == losses[mask].sum()
-        assert int(metrics.correct) == ((predicted == label) & mask).sum()
-        assert int(metrics.count) == mask.sum()
-
-
-def test_padding_never_counts_whatever_it_holds():
-    losses = np.array([0.5, np.nan, np.inf], np.float32)
-    metrics = batch_metrics(
-        losses, np.array([1, 1, 0]), np.array([1, 1, 0]), np.array([True, False, False])
-    )
-    assert (float(metrics.loss_sum), int(metrics.correct), int(metrics.count)) == (0.5, 1, 1)
-
-
-def test_soft_label_counts_its_most_probable_class():
-    label = np.array([[0.4, 0.6], [0.9, 0.1]], np.float32)
-    metrics = batch_metrics(
-        np.zeros(2, np.float32), np.array([1, 1], np.int32), label, np.ones(2, bool)
-    )
-    assert int(metrics.correct) == 1
-
-
-@given(count=st.integers(1, 40), batch_size=st.integers(1, 9), seed=st.integers(0, 99))
-@PROPERTY
-def test_ragged_batches_add_up_to_the_whole(count, batch_size, seed):
-    examples = make_examples(count, seed)
-    whole = batch_metrics(*examples, np.ones(count, bool))
-    total = 0.0, 0, 0
-    for start in range(0, count, batch_size):
-        part = [x[start : start + batch_size] for x in examples]
-        mask = padded(np.ones(len(part[0]), bool), batch_size, False)
-        losses, predicted, label = (
-            padded(x, batch_size, f) for x, f in zip(part, (np.nan, 0, 0), strict=True)
-        )
-        found = batch_metrics(losses, predicted, label, mask)
-        total = [x + y for x, y in zip(total, found, strict=True)]
-    assert [float(x) for x in total] == [float(x) for x in whole]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"losses": np.zeros((3, 1), np.float32)}, r"\(3, 1\), \(3,\) and \(3,\)"),
-        ({"predicted": np.zeros(2, np.int32)}, r"\(3,\), \(2,\) and \(3,\)"),
-        ({"mask": np.ones(2, bool)}, r"\(3,\), \(3,\) and \(2,\)"),
-        ({"mask": np.ones(3, np.float32)}, "mask be bool, got .* float32"),
-        ({"label": np.zeros(2, np.int32)}, r"got \(2,\)"),
-    ],
-)
-def test_batch_metrics_refuse(change, message):
-    arguments = {
-        "losses": np.zeros(3, np.float32),
-        "predicted": np.zeros(3, np.int32),
-        "label": np.zeros(3, np.int32),
-        "mask": np.ones(3, bool),
-    }
-    with pytest.raises(ValueError, match=message):
-        batch_metrics(**{**arguments, **change})
 
 
 @given(count=st.integers(1, 2000), share=st.floats(0, 1), confidence=st.floats(0.5, 0.999))

@@ -57,8 +57,8 @@ def test_without_noise_and_with_room_it_is_the_plain_step():
     plain, metrics, _ = run_step(None, batch())
     private, private_metrics, _ = run_step(Privacy(HUGE, 0.0), batch())
     np.testing.assert_allclose(private, plain, atol=1e-6)
-    np.testing.assert_allclose(private_metrics.loss_sum, metrics.loss_sum, rtol=1e-6)
-    assert int(private_metrics.correct) == int(metrics.correct)
+    np.testing.assert_allclose(private_metrics["loss"]["sum"], metrics["loss"]["sum"], rtol=1e-6)
+    assert int(private_metrics["accuracy"]["correct"]) == int(metrics["accuracy"]["correct"])
 
 
 def test_padding_adds_nothing_and_the_divisor_stays():
@@ -66,7 +66,7 @@ def test_padding_adds_nothing_and_the_divisor_stays():
     plain, metrics, _ = run_step(None, batch(mask=mask))
     private, private_metrics, _ = run_step(Privacy(HUGE, 0.0), batch(mask=mask))
     np.testing.assert_allclose(private * 6 / 4, plain, atol=1e-6)
-    assert int(private_metrics.count) == int(metrics.count) == 4
+    assert int(private_metrics["loss"]["count"]) == int(metrics["loss"]["count"]) == 4
 
 
 def test_one_photo_moves_the_sum_by_the_clipping_norm_at_most():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from jaxcnn.metrics.metric import ACCURACY
 from jaxcnn.runs.classifier import Classifier, load_best
 from jaxcnn.runs.config import load_config
 from jaxcnn.runs.summary import average
@@ -12,6 +13,7 @@ from jaxcnn.runs.train_and_evaluate import check, evaluate_classifier, load_data
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.evaluation import Evaluation
 
+METRICS = {"accuracy": ACCURACY}
 SAID = []
 
 
@@ -100,14 +102,13 @@ def test_settings_that_do_not_go_together_are_refused(tiny_config, changes, mess
 
 def answers(probabilities, labels=(0, 1)):
     table, labels = np.array(probabilities, np.float32), np.array(labels, np.int32)
-    correct = int((table.argmax(1) == labels).sum())
-    index = np.arange(len(labels), dtype=np.int32)
-    return Evaluation(0.0, correct / len(labels), correct, len(labels), labels, table, index)
+    metrics = {"loss": 0.0, "accuracy": float((table.argmax(1) == labels).mean())}
+    return Evaluation(metrics, labels, table, np.arange(len(labels), dtype=np.int32))
 
 
 def test_the_ensemble_answers_by_the_mean_probability():
     members = [answers([[0.9, 0.1], [0.6, 0.4]]), answers([[0.3, 0.7], [0.2, 0.8]])]
-    found = average(members)
+    found = average(members, METRICS)
     np.testing.assert_allclose(found.probabilities, [[0.6, 0.4], [0.4, 0.6]], atol=1e-6)
     assert (found.correct, found.accuracy) == (2, 1.0)
     assert found.loss == pytest.approx(-np.log(0.6))
@@ -116,6 +117,6 @@ def test_the_ensemble_answers_by_the_mean_probability():
 def test_answers_to_other_examples_are_not_averaged():
     one = answers([[0.9, 0.1], [0.6, 0.4]])
     with pytest.raises(ValueError, match="same examples"):
-        average([one, one._replace(index=one.index[::-1])])
+        average([one, one._replace(index=one.index[::-1])], METRICS)
     with pytest.raises(ValueError, match="0 members"):
-        average([])
+        average([], METRICS)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.runs import context, phase_training, single as run_module
 from jaxcnn.runs.train_and_evaluate import check, train_classifier
-from jaxcnn.training.evaluation import evaluate
+from jaxcnn.training import evaluation, feed
 
 
 @pytest.fixture
@@ -36,13 +35,13 @@ def test_a_folder_of_photos_is_learned_and_each_step_traced_once(
     folder_config, tmp_path, monkeypatch
 ):
     compiled = []
-    original = phase_training.compile_step
+    original = feed.compile_step
 
     def counted(step, *args, **options):
         compiled.append(step.__name__)
         return original(step, *args, **options)
 
-    for module in (context, phase_training):
+    for module in (evaluation, feed):
         monkeypatch.setattr(module, "compile_step", counted)
     summary = train_classifier(folder_config, tmp_path / "run")
     assert summary["test_accuracy"] >= 0.9
@@ -89,15 +88,14 @@ def test_images_beyond_the_memory_limit_give_the_same_run(folder_config, tmp_pat
 def test_the_test_split_is_evaluated_once_with_the_best_parameters(
     folder_config, tmp_path, monkeypatch
 ):
-    seen = []
+    seen, evaluate = [], evaluation.evaluate
 
-    def watched(eval_step, variables, batches):
+    def watched(eval_step, variables, batches, metrics):
         batches = list(batches)
         seen.append(sum(int(batch.mask.sum()) for batch in batches))
-        return evaluate(eval_step, variables, batches)
+        return evaluate(eval_step, variables, batches, metrics)
 
-    monkeypatch.setattr(run_module, "evaluate", watched)
-    monkeypatch.setattr("jaxcnn.training.loop.evaluate", watched)
+    monkeypatch.setattr(evaluation, "evaluate", watched)
     config = folder_config.replace(test_fraction=0.3)
     summary = train_classifier(config, tmp_path / "run")
     assert summary["num_test"] != summary["num_validation"]

@@ -256,7 +256,7 @@ def test_fine_tuning_goes_through_two_phases_with_one_history(fine_tuned):
 )
 def test_a_run_that_was_stopped_ends_with_the_same_bits(fine_tuned, tmp_path, monkeypatch, stop_at):
     settings, whole_run, _ = fine_tuned
-    count = loop.Fit._count
+    count = loop.Loop._count
     steps = []
 
     def stopping(self, *args, **options):
@@ -265,10 +265,10 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(fine_tuned, tmp_path, mo
         if len(steps) == stop_at:
             raise Interrupted(15, step=stop_at)
 
-    monkeypatch.setattr(loop.Fit, "_count", stopping)
+    monkeypatch.setattr(loop.Loop, "_count", stopping)
     with pytest.raises(Interrupted):
         train_classifier(settings, tmp_path / "cut")
-    monkeypatch.setattr(loop.Fit, "_count", count)
+    monkeypatch.setattr(loop.Loop, "_count", count)
     train_classifier(settings, tmp_path / "cut", resume=True)
     whole, cut = leaves(best_of(whole_run)), leaves(best_of(tmp_path / "cut"))
     for path, leaf in whole.items():

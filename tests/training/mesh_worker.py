@@ -9,13 +9,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from jaxcnn.runs.single import Run
 
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.folder import open_workdir
+from jaxcnn.runs.run import Run
 
 SETTINGS = {
     "dataset": "folder",  # for its presets; the images are made here
@@ -43,8 +43,8 @@ def train(workdir, settings):
     folder = open_workdir(workdir, config_lib.to_json(config), resume=True, free=("mesh",))
     data = ImageSplits(split(66, 0), split(21, 1), split(21, 2), [], [])
     run = Run(config, folder, data)
-    (progress,) = run.train()
-    variables, _ = run.best_variables(progress.best_step)
+    progress = run.train()
+    variables = run.best_variables(progress.best_step)
     found = run.evaluate(data.test, variables)
     leaves = jax.tree.leaves(variables["params"])
     return {

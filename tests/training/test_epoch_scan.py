@@ -1,22 +1,30 @@
 """Steps scanned on the device are the steps one by one."""
 
 import dataclasses
-import io
 import itertools
 import json
 
 import jax
 import numpy as np
 import pytest
-from jaxcnn.training.progress_line import ProgressLine
+from loop_trials import (
+    BATCH,
+    KEY,
+    STEP,
+    STEPS,
+    TRAIN_STEP,
+    crash,
+    make_loop,
+    start,
+    stop_at,
+    without_timings,
+)
 
-from jaxcnn import losses, optim
-from jaxcnn.augment import make_augment
-from jaxcnn.data.batches import eval_batches, train_batches
+from jaxcnn.data.batches import train_batches
 from jaxcnn.data.image_splits import StreamedSplit
-from jaxcnn.models import create_model
 from jaxcnn.runs.train_and_evaluate import train_classifier
 from jaxcnn.training import epoch_scan
+from jaxcnn.training.callbacks import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointStore
 from jaxcnn.training.epoch_scan import (
     ScannedSteps,
@@ -25,26 +33,9 @@ from jaxcnn.training.epoch_scan import (
     position_batches,
     whole_split,
 )
-from jaxcnn.training.eval_step import make_eval_step
-from jaxcnn.training.history import Progress
-from jaxcnn.training.loop import Fit, NonFiniteLossError, Plan, Stores, restore_run
-from jaxcnn.training.state import init_state
-from jaxcnn.training.step import make_train_step
+from jaxcnn.training.loop import NonFiniteLossError
 
-BATCH, STEPS, CHUNK = 8, 8, 3  # an epoch of the 66 images is two chunks and two single steps
-KEY = jax.random.key(3)
-MODEL = create_model(
-    "six_conv", 2, depth=2, widths=(4, 4), dense_widths=(), batch_norm=True, dropout_rate=0.3
-)
-OPTIMIZER = optim.make_optimizer("adam", 0.01)
-LOSS = losses.make_loss("softmax", num_classes=2)
-STEP = make_train_step(MODEL, OPTIMIZER, LOSS, make_augment("flip", image_size_px=12))
-COMPILED_STEP = jax.jit(STEP)
-EVAL_STEP = jax.jit(make_eval_step(MODEL, LOSS))
-
-
-def fresh_state():
-    return init_state(KEY, MODEL, OPTIMIZER, (12, 12, 3))
+CHUNK = 3  # an epoch of the 66 images is two chunks and two single steps
 
 
 def assert_close(got, want):
@@ -54,14 +45,14 @@ def assert_close(got, want):
 @pytest.fixture(scope="module")
 def scanned(tiny_split):
     data = jax.device_put(whole_split(tiny_split))
-    return ScannedSteps(STEP, fresh_state(), data, KEY, batch_size=BATCH, chunk_steps=CHUNK)
+    return ScannedSteps(STEP, start(), data, KEY, batch_size=BATCH, chunk_steps=CHUNK)
 
 
 def test_a_scan_is_its_steps_one_by_one(tiny_split):
     batches = list(itertools.islice(train_batches(tiny_split, batch_size=BATCH, seed=0), STEPS))
-    want, each = fresh_state(), []
+    want, each = start(), []
     for batch in batches:
-        want, counted = COMPILED_STEP(want, batch, KEY)
+        want, counted = TRAIN_STEP(want, batch, KEY)
         each.append(counted)
     traces = []
 
@@ -71,13 +62,14 @@ def test_a_scan_is_its_steps_one_by_one(tiny_split):
 
     epoch_step = jax.jit(make_epoch_step(step))
     order = np.stack([batch.index for batch in batches])
-    state, metrics = epoch_step(fresh_state(), whole_split(tiny_split), order, KEY)
+    state, sums = epoch_step(start(), whole_split(tiny_split), order, KEY)
     epoch_step(state, whole_split(tiny_split), order[::-1], KEY)
     assert len(traces) == 1
     assert_close(state, want)
-    np.testing.assert_array_equal(metrics.count, [BATCH] * STEPS)
-    np.testing.assert_array_equal(metrics.correct, [m.correct for m in each])
-    assert_close(metrics.loss_sum, np.stack([m.loss_sum for m in each]))
+    np.testing.assert_array_equal(sums["loss"]["count"], [BATCH] * STEPS)
+    want_sums = jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+    np.testing.assert_array_equal(sums["accuracy"]["correct"], want_sums["accuracy"]["correct"])
+    assert_close(sums, want_sums)
 
 
 def test_positions_are_those_of_the_batches_and_either_goes_on_after_the_other(tiny_split):
@@ -91,53 +83,24 @@ def test_positions_are_those_of_the_batches_and_either_goes_on_after_the_other(t
     np.testing.assert_array_equal(next(full).index, next(other).index)
 
 
-class Run:
-    """One start of a run in a folder, scanned or one by one."""
-
-    def __init__(self, split, folder, steps=None, plan=None):
-        self.said = io.StringIO()
-        self.batches = (
-            position_batches(split, batch_size=BATCH, seed=0)
-            if steps
-            else train_batches(split, batch_size=BATCH, seed=0)
-        )
-        self.stores = folder and Stores(
-            CheckpointStore(folder / "last", max_to_keep=2),
-            CheckpointStore(folder / "best", max_to_keep=3),
-        )
-        plan = plan or Plan(num_epochs=2, steps_per_epoch=STEPS)
-        self.fit = Fit(
-            train_step=steps or COMPILED_STEP,
-            chunk_steps=CHUNK if steps else 1,
-            eval_step=EVAL_STEP,
-            batches=self.batches,
-            validation=lambda: eval_batches(split, batch_size=16),
-            key=KEY,
-            plan=plan,
-            stores=self.stores,
-            learning_rate=lambda step: 0.01,
-            line=ProgressLine(
-                num_epochs=2, steps_per_epoch=STEPS, batch_size=BATCH, stream=self.said
-            ),
-        )
-
-    def go(self):
-        state, progress = fresh_state(), Progress()
-        if self.stores:
-            state, progress = restore_run(self.stores, state, self.batches)
-        return self.fit.run(state, progress)
-
-
-def numbers(progress):
-    timings = ("images_per_second", "data_wait_share")
-    return [{k: v for k, v in row.items() if k not in timings} for row in progress.history]
+def train(split, steps=None, folder=None, *, every=None):
+    """Start a run, scanned or one by one, or go on with the one in the folder."""
+    options = {"num_epochs": 2, "keeper": folder and Checkpoint(folder, every_steps=every)}
+    if steps is not None:
+        options |= {
+            "train_step": steps,
+            "chunk_steps": CHUNK,
+            "batches": position_batches(split, batch_size=BATCH, seed=0),
+        }
+    return make_loop(split, **options).run()
 
 
 def test_a_scanned_run_has_the_history_of_one_step_by_step(tiny_split, scanned):
-    want_state, want = Run(tiny_split, None).go()
-    state, progress = Run(tiny_split, None, scanned).go()
+    want_state, want = train(tiny_split)
+    state, progress = train(tiny_split, scanned)
     assert_close(state, want_state)
-    for row, wanted in zip(numbers(progress), numbers(want), strict=True):
+    rows = without_timings(progress.history)
+    for row, wanted in zip(rows, without_timings(want.history), strict=True):
         assert row == pytest.approx(wanted, rel=1e-4)
 
 
@@ -145,47 +108,33 @@ def test_a_scanned_run_has_the_history_of_one_step_by_step(tiny_split, scanned):
 def test_a_scanned_run_cut_short_ends_with_the_same_bits(
     tiny_split, scanned, tmp_path, every, last_saved
 ):
-    plan = Plan(num_epochs=2, steps_per_epoch=STEPS, checkpoint_every_steps=every)
-    state, progress = Run(tiny_split, None, scanned, plan).go()
-    calls = []
-
-    def cut(*arguments):
-        calls.append(1)
-        if len(calls) == 7:
-            raise RuntimeError("power cut")
-        return scanned(*arguments)
-
+    state, progress = train(tiny_split, scanned, tmp_path / "whole", every=every)
+    cut, folder = stop_at(7, crash, scanned), tmp_path / "cut"
     with pytest.raises(RuntimeError, match="power cut"):
-        Run(tiny_split, tmp_path, cut, plan).go()
-    assert CheckpointStore(tmp_path / "last").steps()[-1] == last_saved
-    again, resumed = Run(tiny_split, tmp_path, scanned, plan).go()
+        train(tiny_split, cut, folder, every=every)
+    assert CheckpointStore(folder / "last").steps()[-1] == last_saved
+    again, resumed = train(tiny_split, scanned, folder, every=every)
     assert jax.tree.all(jax.tree.map(np.array_equal, again, state))
-    assert numbers(resumed) == numbers(progress)
+    assert without_timings(resumed.history) == without_timings(progress.history)
 
 
 def test_a_loss_that_is_not_finite_is_told_with_its_step_within_the_chunk(tiny_split, scanned):
     def broken(state, batches, key):
-        state, metrics = scanned(state, batches, key)
-        loss = np.array(metrics.loss_sum)
+        state, sums = scanned(state, batches, key)
         if int(state.step) == 2 * CHUNK:
-            loss[1] = np.nan
-        return state, metrics._replace(loss_sum=loss)
-
-    # The loop asks whether a device array is ready; numpy's arrays have no such method.
-    def on_device(*arguments):
-        state, metrics = broken(*arguments)
-        return state, jax.tree.map(jax.numpy.asarray, metrics)
+            sums["loss"]["sum"] = sums["loss"]["sum"].at[1].set(np.nan)
+        return state, sums
 
     with pytest.raises(NonFiniteLossError, match=f"at step {CHUNK + 2}"):
-        Run(tiny_split, None, on_device).go()
+        train(tiny_split, broken)
 
 
 def choose(split, setting):
     return choose_steps(
         setting,
         STEP,
-        COMPILED_STEP,
-        fresh_state(),
+        TRAIN_STEP,
+        start(),
         split,
         lambda: train_batches(split, batch_size=BATCH, seed=0),
         KEY,
@@ -213,12 +162,12 @@ def test_auto_takes_what_the_trial_says(tiny_split, monkeypatch, plain, scan, ch
 
 
 def test_the_trial_leaves_the_state_as_it_was(tiny_split, scanned):
-    state = fresh_state()
+    state = start()
     donating = jax.jit(STEP, donate_argnums=0)
     batches = train_batches(tiny_split, batch_size=BATCH, seed=0)
     trial = epoch_scan._try_both(donating, scanned, state, batches, KEY)
     assert min(trial) > 0
-    assert jax.tree.all(jax.tree.map(np.array_equal, state, fresh_state()))
+    assert jax.tree.all(jax.tree.map(np.array_equal, state, start()))
 
 
 @dataclasses.dataclass

@@ -71,13 +71,13 @@ def test_a_member_is_the_network_trained_alone(steps, solo_step, mode, shared_ba
     states, keys = step.pack(STATES), step.pack(KEYS)
     for _ in range(3):
         states, metrics = step(states, BATCHES[0] if shared_batch else BATCHES, keys)
-    assert metrics.count.tolist() == [7] * NUM_MEMBERS
+    assert metrics["loss"]["count"].tolist() == [7] * NUM_MEMBERS
     for k, found in enumerate(step.unpack(states)):
         alone = STATES[k]
         for _ in range(3):
             alone, counted = solo_step(alone, BATCHES[0 if shared_batch else k], KEYS[k])
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), found, alone)
-        np.testing.assert_allclose(metrics.loss_sum[k], counted.loss_sum, rtol=1e-4)
+        np.testing.assert_allclose(metrics["loss"]["sum"][k], counted["loss"]["sum"], rtol=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["vmap", "in_turn"])

@@ -6,7 +6,6 @@ import re
 import jax
 import numpy as np
 import pytest
-from jaxcnn.runs.single import make_initial
 from PIL import Image
 
 from jaxcnn.data.datasets import ImageSplits
@@ -19,6 +18,7 @@ from jaxcnn.runs.build import build_model
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.look_inside import explanations as photos_module, look_at_data, look_at_photos
+from jaxcnn.runs.run import make_initial
 
 NAMES = ("dark", "bright")
 SIDE = 18

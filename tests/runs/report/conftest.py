@@ -29,8 +29,8 @@ def _drawn_evaluation(num_classes, count, *, seed=0, sureness=3.0):
 
 def _drawn_split(found, class_names, names=None, *, size_px=24):
     draws = np.random.default_rng(1)
-    images = draws.integers(0, 256, (found.count, size_px, size_px, 3)).astype(np.uint8)
-    labels = np.empty(found.count, np.int32)
+    images = draws.integers(0, 256, (found.num_examples, size_px, size_px, 3)).astype(np.uint8)
+    labels = np.empty(found.num_examples, np.int32)
     labels[found.index] = found.labels
     names = names or [f"test/{class_names[label]}/{i}.jpg" for i, label in enumerate(labels)]
     return DecodedSplit(images, labels, list(names), tuple(class_names))

@@ -20,7 +20,7 @@ def found(request, drawn_evaluation):
 
 
 def kept(found):
-    return shorten_answers(found, found, [f"photo {i}" for i in range(found.count)])
+    return shorten_answers(found, found, [f"photo {i}" for i in range(found.num_examples)])
 
 
 def test_answers_keep_accuracy_and_calibration(found):
@@ -43,7 +43,7 @@ def test_answers_keep_names_by_position(found):
 def test_probabilities_fall_and_the_labels_own_is_kept(found):
     answers = kept(found)
     assert (np.diff(answers.probabilities, axis=1) <= 0).all()
-    own = found.probabilities[np.arange(found.count), found.labels]
+    own = found.probabilities[np.arange(found.num_examples), found.labels]
     np.testing.assert_array_equal(answers.label_probability, own)
 
 
@@ -56,7 +56,7 @@ def test_the_temperature_undoes_what_made_answers_too_sure(found):
 
 
 def test_answers_are_read_as_they_were_written(found, tmp_path):
-    answers = kept(found)._replace(names=np.array(["a ☀", "b\udce9"] * (found.count // 2)))
+    answers = kept(found)._replace(names=np.array(["a ☀", "b\udce9"] * (found.num_examples // 2)))
     write_arrays(tmp_path / "a.npz", answers._asdict())
     read = read_arrays(tmp_path / "a.npz", answers._fields)
     for name, there, here in zip(answers._fields, read, answers, strict=True):

@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from jaxcnn.runs.single import make_initial
 
 from jaxcnn.host.files import write_arrays
 from jaxcnn.runs import build, config as config_lib
@@ -15,6 +14,7 @@ from jaxcnn.runs.report.shown_photos import (
     choose_photos,
     map_maker,
 )
+from jaxcnn.runs.run import make_initial
 
 NAMES = ("cat", "dog", "emu")
 
