@@ -91,4 +91,5 @@ def _run(config: TrainConfig, folder: Path, name: str) -> Workdir:
 
 if __name__ == "__main__":
     defaults = functools.partial(train.resolved_defaults, train.Program("", ""))
-    command_line.run(main, __doc__, common=train.COMMON, defaults=defaults)
+    with command_line.running(__doc__, common=train.COMMON, defaults=defaults):
+        main()

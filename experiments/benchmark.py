@@ -142,4 +142,5 @@ def _choice(flag: str, name: str, known: Any) -> str:
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, common=_NAMES, answers=True)
+    with command_line.running(__doc__, common=_NAMES, answers=True):
+        main()

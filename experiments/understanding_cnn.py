@@ -71,4 +71,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, common=_NAMES)
+    with command_line.running(__doc__, common=_NAMES):
+        main()

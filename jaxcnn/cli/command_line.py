@@ -1,7 +1,8 @@
 """What the commands share: flags made from settings, help in groups, mistakes in one line."""
 
+import contextlib
 import dataclasses
-import functools
+import faulthandler
 import io
 import logging
 import os
@@ -9,11 +10,11 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from absl import app, flags, logging as absl_logging
+from absl import flags, logging as absl_logging
 from tqdm import tqdm
 
 from jaxcnn.cli import help_formatter
@@ -234,60 +235,50 @@ def in_flags(message: str, known: Sequence[str] | None = None) -> str:
     return message + listed + choices
 
 
-def run(
-    main: Callable[..., Any],
+@contextlib.contextmanager
+def running(
     doc: str | None,
     *,
     common: Sequence[str] = (),
     takes_words: bool = False,
     answers: bool = False,
-    **options: Any,
-) -> NoReturn:
-    """Parse the flags and run `main` with what stands beside them.
+    defaults: Callable[[], Mapping[str, Any]] = dict,
+) -> Iterator[list[str]]:
+    """Parse the flags, and end the program as its user expects whatever happens in the block.
 
-    A ValueError or an OSError of `main` is a mistake that its user can mend, see `refuse`.
+    A ValueError or an OSError is a mistake that the user can mend, see `refuse`.
 
     Args:
-      main: takes nothing, or where it takes words those of the command line that are no flags.
       doc: what the program does, with examples: the head of its help.
       common: names of the flags that --help shows.
-      takes_words: whether words may stand beside the flags; `main` takes them.
+      takes_words: whether words may stand beside the flags.
       answers: whether standard output is for answers alone; what the library logs then goes to
         standard error.
-      **options: those of `help_formatter.show`.
+      defaults: gives values that the help shows in place of the flags' own defaults, by name.
+
+    Yields:
+      The words of the command line that are no flags.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
+    absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
+    faulthandler.enable()
     _show_log(sys.stderr if answers else sys.stdout)
     try:
         if asked := help_formatter.asked_for(sys.argv[1:]):
-            help_formatter.show(doc or "", () if asked == "--helpfull" else common, **options)
+            help_formatter.show(doc or "", () if asked == "--helpfull" else common, defaults())
             sys.exit(0)
-        app.run(functools.partial(_run_main, main, takes_words), flags_parser=_parse)
+        _, *words = flags.FLAGS(sys.argv)
+        if words and not takes_words:
+            raise ValueError(f"unexpected words {' '.join(words)!r}; every option is a --flag.")
+        yield words
+    except flags.Error as error:
+        refuse(f"{error} (--help lists the flags)")
     except BrokenPipeError:  # the reader of the output has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED_STATUS)
-
-
-def _run_main(main: Callable[..., Any], takes_words: bool, words: list[str]) -> None:
-    try:
-        if takes_words:
-            main(words[1:])
-        elif len(words) > 1:
-            raise ValueError(f"unexpected words {' '.join(words[1:])!r}; every option is a --flag.")
-        else:
-            main()
-    except BrokenPipeError:  # an OSError, but no mistake: `run` ends quietly
-        raise
     except (ValueError, OSError) as mistake:
         refuse(mistake)
-
-
-def _parse(arguments: list[str]) -> list[str]:
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        refuse(f"{error} (--help lists the flags)")
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED_STATUS)

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -38,20 +38,14 @@ def asked_for(words: Sequence[str]) -> str | None:
     return next((word for word in own if word in _WORDS), None)
 
 
-def show(
-    doc: str,
-    names: Collection[str],
-    *,
-    defaults: Callable[[], Mapping[str, Any]] = dict,
-) -> None:
+def show(doc: str, names: Collection[str], values: Mapping[str, Any]) -> None:
     """Print the help of the program.
 
     Args:
       doc: what the program does, with examples.
       names: of the flags to show; empty for all.
-      defaults: gives values that replace the flags' own defaults, by name.
+      values: what replaces the flags' own defaults, by name.
     """
-    values = defaults()
     parts = [doc.strip(), ""]
     for title in sorted(_groups, key=lambda title: title == "machine"):  # the last, as for experts
         shown = [name for name in _groups[title] if not names or name in names]

@@ -81,9 +81,8 @@ def test_a_reader_that_leaves_and_an_interrupt_end_quietly(tmp_path):
         script = tmp_path / "ends.py"
         script.write_text(
             "from jaxcnn.cli import command_line\n"
-            "def main():\n"
+            "with command_line.running(''):\n"
             f"    raise {error}\n"
-            "command_line.run(main, '')\n"
         )
         done = subprocess.run(
             [sys.executable, script],

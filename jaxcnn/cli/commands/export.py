@@ -65,4 +65,7 @@ def _out(classifier: Classifier | None = None) -> Path:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES), takes_words=True)
+    with command_line.running(
+        __doc__, common=(*network_flags.NAMES, *_NAMES), takes_words=True
+    ) as words:
+        main(words)

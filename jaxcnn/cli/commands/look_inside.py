@@ -131,4 +131,7 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main, __doc__, common=(*network_flags.NAMES, *_NAMES), takes_words=True)
+    with command_line.running(
+        __doc__, common=(*network_flags.NAMES, *_NAMES), takes_words=True
+    ) as words:
+        main(words)

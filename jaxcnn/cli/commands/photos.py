@@ -219,4 +219,5 @@ def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
     common = ("index", *_INDEX_FLAGS, *_SEARCH_FLAGS, "port")
-    command_line.run(main, __doc__, common=common, takes_words=True, answers=True)
+    with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
+        main(words)

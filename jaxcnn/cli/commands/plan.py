@@ -8,8 +8,6 @@
 The step is compiled on this machine to count its memory and arithmetic; hours are estimates.
 """
 
-import functools
-
 import jax
 from absl import flags
 
@@ -124,10 +122,7 @@ def run() -> None:
     train.define_setting_flags(program)
     train.define_plan_flags()
     common = (*train.COMMON, *train.PLAN_FLAGS[""], "mesh")
-    defaults = functools.partial(train.resolved_defaults, program)
-    command_line.run(
-        lambda: show_plan(train.read_config(program)),
-        program.doc,
-        common=common,
-        defaults=defaults,
-    )
+    with command_line.running(
+        program.doc, common=common, defaults=lambda: train.resolved_defaults(program)
+    ):
+        show_plan(train.read_config(program))

@@ -176,4 +176,5 @@ def _record(answer: Answer) -> dict[str, Any]:
 def run() -> None:
     """Parse the flags and do as they say."""
     common = (*network_flags.NAMES, "top", "csv", "json", "list_weights")
-    command_line.run(main, __doc__, common=common, takes_words=True, answers=True)
+    with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
+        main(words)

@@ -43,4 +43,5 @@ def main() -> None:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    command_line.run(main, __doc__, common=("workdir", "retest"))
+    with command_line.running(__doc__, common=("workdir", "retest")):
+        main()

@@ -12,14 +12,14 @@
 Photos are only read. What a run makes goes into its folder.
 """
 
+import contextlib
 import dataclasses
 import datetime
-import functools
 import json
 import logging
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,23 @@ def run_program(program: Program) -> None:
     Args:
       program: which one this is.
     """
-    defaults = functools.partial(resolved_defaults, program)
-    command_line.run(
-        functools.partial(_main, program), program.doc, common=COMMON, defaults=defaults
-    )
+    given = flags.FLAGS
+    with (
+        command_line.running(
+            program.doc, common=COMMON, defaults=lambda: resolved_defaults(program)
+        ),
+        _stops_explained(program),
+    ):
+        if given.mode not in _MODES:
+            raise unknown_name("mode", given.mode, _MODES)
+        if program.recipe is not None and given.list_recipes:
+            print("\n".join(recipes.describe_recipes()))
+        elif given.plan:
+            from jaxcnn.cli.commands.plan import show_plan  # not for those who train
+
+            show_plan(read_config(program), prefix="plan_")
+        else:
+            _evaluate() if given.mode == "evaluate" else _train(program)
 
 
 def resolved_defaults(program: Program) -> dict[str, Any]:
@@ -159,19 +172,11 @@ def resolved_defaults(program: Program) -> dict[str, Any]:
         return {}
 
 
-def _main(program: Program) -> None:
-    given = flags.FLAGS
+@contextlib.contextmanager
+def _stops_explained(program: Program) -> Iterator[None]:
+    """End a run that was stopped, or cannot go on, with what to do next."""
     try:
-        if given.mode not in _MODES:
-            raise unknown_name("mode", given.mode, _MODES)
-        if program.recipe is not None and given.list_recipes:
-            print("\n".join(recipes.describe_recipes()))
-        elif given.plan:
-            from jaxcnn.cli.commands.plan import show_plan  # not for those who train
-
-            show_plan(read_config(program), prefix="plan_")
-        else:
-            _evaluate() if given.mode == "evaluate" else _train(program)
+        yield
     except Interrupted as stop:
         status = 128 + stop.signal_number
         end_processes(f"{stop} Resume with:\n  {_resume_command(program)}", status)
