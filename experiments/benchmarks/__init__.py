@@ -2,9 +2,9 @@
 
 On the side of the program:
 
-- `session`: one run from its plan to its report, and `rows`: what is measured;
-- `contest`: the contestants of a row run in turn; `workers`: a process that is told to run;
-- `loading`, `peaks`, `scaling`: ways to load photos; the machine's own peak; growth and epochs;
+- `rows`: what is measured; `contest`: the contestants of a row run in turn; `workers`: a process
+  that is told to run;
+- `loading`, `alone`: ways to load photos; the machine's own peak, and whole epochs;
 - `results`, `table`, `chart`, `machine`: what the turns come to, as text and as a picture.
 
 On the side of a worker, `serving` answers the program; it needs the standard library alone, so that
