@@ -39,7 +39,7 @@ from jaxcnn.host.files import write_json
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("experiments.benchmark")  # as a program its __name__ is __main__
 
 _NETWORKS = flags.DEFINE_string(
     "networks",

@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.host.extras import install
 from jaxcnn.host.files import write_arrays
-from jaxcnn.metrics.classification import confusion_matrix
+from jaxcnn.metrics.classification import confusion_matrix, wilson_interval
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.report import charts, result_rows, words
-from jaxcnn.runs.report.answers import filled_bins, shorten_answers
+from jaxcnn.runs.report import charts, words
+from jaxcnn.runs.report.answers import calibration_error, filled_bins, shorten_answers
 from jaxcnn.runs.report.classes import (
     confused_pairs,
     confusion_rows,
@@ -104,8 +106,7 @@ def run_page(facts: RunFacts) -> str:
         config=facts.config,
         summary=facts.summary,
         sections=_SECTIONS,
-        warnings=result_rows.warnings(facts),
-        run_facts=result_rows.run_facts(facts),
+        install=install,
         **_result(facts),
         **_training(facts),
         **_classes(facts),
@@ -117,7 +118,9 @@ def run_page(facts: RunFacts) -> str:
 
 
 def _result(facts: RunFacts) -> dict[str, Any]:
-    summary, answers = facts.summary, facts.answers
+    summary, answers, history = facts.summary, facts.answers, facts.history
+    num_right, num_tested = int(answers.right.sum()), len(answers.labels)
+    waited = [row["data_wait_share"] for row in history if "data_wait_share" in row]
     most = int(max((answers.labels == label).sum() for label in set(answers.labels.tolist())))
     baselines = {
         name.removesuffix("_histogram").replace("_", " "): accuracy
@@ -126,9 +129,16 @@ def _result(facts: RunFacts) -> dict[str, Any]:
     }
     return {
         "accuracy": float(answers.right.mean()),
-        "headline": result_rows.headline(facts),
-        "chance": most / len(answers.labels),
+        "num_right": num_right,
+        "num_tested": num_tested,
+        "right_interval": wilson_interval(num_right, num_tested),
+        "top_5": answers.top_k_accuracy(5),
+        "calibration_error": calibration_error(filled_bins(answers.bins)),
+        "chance": most / num_tested,
         "baselines": baselines,
+        "data_wait_share": float(np.mean(waited)) if waited else None,
+        "chosen": [f"{name} {value:.3g}" for name, value in facts.chosen.items()],
+        "versions": [f"{name} {version}" for name, version in summary["versions"].items()],
     }
 
 
