@@ -10,10 +10,9 @@ from typing import Any
 
 from jaxcnn.export import facts
 from jaxcnn.export.markdown import render
-from jaxcnn.host.text import interval, listed, percent, size
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.summary import ClassRow, class_rows
+from jaxcnn.runs.summary import class_rows
 
 _MOST_CLASSES = 100  # with more, the table holds those found least often
 _FEWEST = 30
@@ -56,40 +55,27 @@ def write_card(
     """
     config, summary = classifier.config, run.summary
     rows = class_rows(summary) if summary else []
-    shown = _shown(rows)
-    values = {
-        "title": title,
-        "about": about,
-        "config": config,
-        "classes": classifier.class_names,
-        "summary": summary,
-        "trained_here": trained_here,
-        "run": run,
-        "rows": shown,
-        "num_rows": len(rows),
-        "weights": facts.weights_row(classifier),
-        "weights_name": _base_name(config.network.weights),
-        "data_name": _data_name(config),
-        "training": _training(config) if summary or run.epochs else {},
-        "limits": facts.limits(classifier, summary, rows),
-    }
+    by_recall = sorted(rows, key=lambda row: (row.recall is None, row.recall or 0.0))
+    values, is_trained = config.flat(), bool(summary or run.epochs)
+    training = {name: values[name] for name in _TRAINING} if is_trained else {}
     return render(
-        "jaxcnn.export",
         "model_card.md.jinja",
-        values,
-        filters={f.__name__: f for f in (interval, listed, percent, size)},
+        title=title,
+        about=about,
+        config=config,
+        classes=classifier.class_names,
+        summary=summary,
+        trained_here=trained_here,
+        run=run,
+        rows=rows if len(rows) <= _MOST_CLASSES else by_recall[:_FEWEST],
+        num_rows=len(rows),
+        by_recall=by_recall,
+        seldom_tested=[row.name for row in rows if row.labels is not None and row.labels < 50],
+        weights=facts.weights_row(classifier),
+        weights_name=_base_name(config.network.weights),
+        data_name=_data_name(config),
+        training={name: x for name, x in training.items() if x not in (None, 0.0, "none")},
     )
-
-
-def _shown(rows: list[ClassRow]) -> list[ClassRow]:
-    if len(rows) <= _MOST_CLASSES:
-        return rows
-    return sorted(rows, key=lambda row: (row.recall is None, row.recall))[:_FEWEST]
-
-
-def _training(config: TrainConfig) -> dict[str, Any]:
-    values = config.flat()
-    return {name: values[name] for name in _TRAINING if values.get(name) not in (None, 0.0, "none")}
 
 
 def _base_name(path: str | None) -> str | None:

@@ -1,14 +1,13 @@
 """What a model card tells: facts of the classifier, of its run and of its weights."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxcnn import pretrained
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.summary import ClassRow
 
 
 class RunFacts(NamedTuple):
@@ -70,59 +69,3 @@ def weights_row(classifier: Classifier) -> pretrained.Weights | None:
         return None
     digest = pretrained.sha256_of(path)
     return next((r for r in rows.values() if r.sha256 and digest.startswith(r.sha256)), None)
-
-
-def limits(
-    classifier: Classifier, summary: Mapping[str, Any] | None, rows: Sequence[ClassRow]
-) -> list[tuple[str, dict[str, Any]]]:
-    """Say what the facts of a run let nobody expect of it.
-
-    Args:
-      classifier: the trained network.
-      summary: of its run; None where there is none.
-      rows: of its classes.
-
-    Returns:
-      Names of sentences in the template, each with its values.
-    """
-    config = classifier.config
-    found: list[tuple[str, dict[str, Any]]] = [
-        ("closed_set", {"count": len(classifier.class_names)})
-    ]
-    if config.data.stored_size_px > config.data.image_size_px or config.data.resize_mode == "crop":
-        found.append(("edges", {}))
-    if config.data.num_channels == 1:
-        found.append(("grey", {}))
-    if config.data.dataset == "drawn_pets":
-        found.append(("drawings", {}))
-    if summary is None:
-        return [*found, ("unmeasured", {})]
-    return found + _limits_of_test(summary, rows)
-
-
-_FEW_PHOTOS = 1000  # below, the interval of the accuracy is wider than about two points
-_FEW_OF_A_CLASS = 50
-_CALIBRATED = 0.05
-
-
-def _limits_of_test(
-    summary: Mapping[str, Any], rows: Sequence[ClassRow]
-) -> list[tuple[str, dict[str, Any]]]:
-    found: list[tuple[str, dict[str, Any]]] = [("one_source", {})]
-    count = summary["num_test"]
-    low, high = summary["test_accuracy_interval"]
-    if count <= _FEW_PHOTOS:
-        found.append(("small_test", {"count": count, "low": low, "high": high}))
-    few = [row.name for row in rows if row.labels is not None and row.labels < _FEW_OF_A_CLASS]
-    if few:
-        found.append(("few_of_a_class", {"few": _FEW_OF_A_CLASS, "names": few}))
-    known = [row for row in rows if row.recall is not None]
-    worst = min(known, key=lambda row: row.recall or 0.0, default=None)
-    if worst is not None and len(rows) > 1:
-        found.append(("worst_class", {"name": worst.name, "recall": worst.recall}))
-    error = summary.get("test_calibration_error")
-    if error is not None and error > _CALIBRATED:
-        found.append(("miscalibrated", {"error": error}))
-    if summary.get("num_duplicates_across_splits"):
-        found.append(("duplicates", {"count": summary["num_duplicates_across_splits"]}))
-    return found
