@@ -9,6 +9,5 @@ On the side of the program:
 
 On the side of a worker, `serving` answers the program; it needs the standard library alone, so that
 a worker may run in another environment. The `make_task` of each worker makes what it does over and
-over: `jax_worker`, `torch_worker` (its networks in `torch_networks`), `pipeline_worker`,
-`epoch_worker`, `peak_worker`, `counting`.
+over: `jax_worker`, `torch_worker`, `pipeline_worker`, `epoch_worker`, `peak_worker`, `counting`.
 """

@@ -35,16 +35,6 @@ _MOST_IN_MATRIX = 30  # classes
 _MOST_IN_TABLE = 40  # classes before the table is folded away
 _MOST_EPOCHS = 60  # in the table of epochs
 _NO_MAPS = "none are made while several processes train; testing the run again makes them."
-_SECTIONS = (
-    ("result", "Result"),
-    ("training", "Training"),
-    ("confusions", "Confusion matrix"),
-    ("classes", "Classes"),
-    ("photos", "Photos"),
-    ("calibration", "Calibration"),
-    ("run", "The run"),
-    ("commands", "Commands"),
-)
 
 
 def cache_and_write(
@@ -105,7 +95,6 @@ def run_page(facts: RunFacts) -> str:
         facts=facts,
         config=facts.config,
         summary=facts.summary,
-        sections=_SECTIONS,
         install=install,
         **_result(facts),
         **_training(facts),
