@@ -24,9 +24,8 @@ from jaxcnn.runs.report.classes import (
 )
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
-from jaxcnn.runs.report.gallery import make_gallery
 from jaxcnn.runs.report.page import render_page, write_page
-from jaxcnn.runs.report.shown_photos import cache_photos, map_maker
+from jaxcnn.runs.report.shown_photos import cache_photos, make_gallery, map_maker
 from jaxcnn.runs.summary import by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
