@@ -14,15 +14,18 @@ what else the machine does strikes all alike. Medians over the turns, and ratios
 as its user gets it without any setting, save that PyTorch keeps its images channels_last.
 """
 
+import contextlib
+import logging
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks import session
+from experiments.benchmarks import alone, chart, contest, loading, machine, table
 from experiments.benchmarks.contest import Settings
-from experiments.benchmarks.results import CONTESTANTS
+from experiments.benchmarks.results import CONTESTANTS, speeds_of
 from experiments.benchmarks.rows import (
     DTYPES,
     MODES,
@@ -32,8 +35,11 @@ from experiments.benchmarks.rows import (
     scaling_rows,
 )
 from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.host.files import write_json
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
+
+logger = logging.getLogger("experiments.benchmark")  # as a program its __name__ is __main__
 
 _NETWORKS = flags.DEFINE_string(
     "networks",
@@ -84,45 +90,83 @@ def main() -> None:
     """Measure as the flags say, print the tables and write the files."""
     # Told to end, it ends its workers first, as at Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = Settings(
+        contestants=_choices("contestants", CONTESTANTS),
+        rounds=_ROUNDS.value,
+        seconds=_SECONDS.value,
+        dtype=_choice("dtype", _DTYPE.value, DTYPES),
+        reuse_memory=bool(flags.FLAGS["reuse_memory"].value),
+        torch_python=_TORCH_PYTHON.value,
+        limit_seconds=60 * _LIMIT_MINUTES.value,
+    )
     try:
-        plan = _read_plan()
-        report = session.measure(plan)
+        report = _measure(settings)
     except KeyboardInterrupt:
         sys.exit("stopped.")
-    print(session.text(plan, report))
+    print(table.report_text(report, grows=_SCALING.value))
 
 
-def _read_plan() -> session.Plan:
+def _measure(settings: Settings) -> dict[str, Any]:
+    """Measure all that the flags say; the report's file is written again after each row."""
+    modes, networks, batch_sizes = _choices("modes", MODES), _networks(), _batch_sizes()
+    grows, growing = _SCALING.value, networks or SCALING_NETWORKS
+    rows = scaling_rows(growing, modes) if grows else make_rows(networks, modes, batch_sizes)
+    for path in filter(None, (_JSON.value, _CHART.value)):
+        if not Path(path).resolve().parent.is_dir():
+            raise ValueError(f"{path} cannot be written: {Path(path).parent} is not a folder.")
+    report: dict[str, Any] = {
+        "machine": machine.describe_machine(),
+        "settings": settings._asdict(),
+        "rows": [],
+    }
+    is_loading = _PIPELINES.value and not grows
+    # Photos are looked for first, so that a folder without any is named before hours have passed.
+    with loading.photos_in(_PHOTOS.value) if is_loading else contextlib.nullcontext() as photos:
+        counts = contest.count(rows, settings)
+        if _PEAKS.value:
+            report["peaks"] = alone.measure_peaks(settings)
+        for number, (row, count) in enumerate(zip(rows, counts, strict=True), start=1):
+            logger.info(f"row {number}/{len(rows)}: {row.title()}")
+            found = contest.compare(row, settings, num_parameters=count["num_parameters"])
+            report["rows"].append({**row._asdict(), **count, "contestants": found})
+            _write(report)
+        if photos is not None:
+            logger.info("loading photos")
+            report["pipelines"] = loading.measure_pipelines(photos, settings)
+    if grows and "train" in modes:
+        report["epochs"] = alone.measure_epochs(growing, settings)
+    _write(report)
+    if _CHART.value is not None and any(map(speeds_of, report["rows"])):
+        line = f"{report['machine']['cpu']}, {report['machine']['cores']} cores"
+        devices = [name for name in report["devices"] if name != "cpu"]
+        about = f"{', '.join([line, *devices])}; {settings.dtype}"
+        chart.plot_speeds(_CHART.value, report["rows"], machine=about)
+    return report
+
+
+def _write(report: dict[str, Any]) -> None:
+    """Write the report's file whole, or leave what was there."""
+    tried = [*report["rows"], *filter(None, [report.get("pipelines")])]
+    report |= machine.versions_and_devices(tried)
+    if _JSON.value is not None:
+        write_json(Path(_JSON.value), report)
+
+
+def _networks() -> list[tuple[str, int]] | None:
     networks = None if _NETWORKS.value is None else parse_networks(_NETWORKS.value)
     for name, _ in networks or ():
         if name not in list_models():
             raise unknown_name("network", name, list_models())
-    batch_sizes = None
-    if _BATCH_SIZES.value is not None:
-        batch_sizes = command_line.whole_numbers(_BATCH_SIZES.value)
-        if not batch_sizes or min(batch_sizes) < 1:
-            raise ValueError(f"batch_sizes is {_BATCH_SIZES.value!r}; expected numbers above 0.")
-    modes, grows = _choices("modes", MODES), _SCALING.value
-    growing = networks or SCALING_NETWORKS
-    return session.Plan(
-        rows=scaling_rows(growing, modes) if grows else make_rows(networks, modes, batch_sizes),
-        settings=Settings(
-            contestants=_choices("contestants", CONTESTANTS),
-            rounds=_ROUNDS.value,
-            seconds=_SECONDS.value,
-            dtype=_choice("dtype", _DTYPE.value, DTYPES),
-            reuse_memory=bool(flags.FLAGS["reuse_memory"].value),
-            torch_python=_TORCH_PYTHON.value,
-            limit_seconds=60 * _LIMIT_MINUTES.value,
-        ),
-        grows=grows,
-        epochs_of=growing if grows and "train" in modes else (),
-        peaks=_PEAKS.value,
-        pipelines=_PIPELINES.value and not grows,
-        photos=_PHOTOS.value,
-        json=_JSON.value,
-        chart=_CHART.value,
-    )
+    return networks
+
+
+def _batch_sizes() -> tuple[int, ...] | None:
+    if _BATCH_SIZES.value is None:
+        return None
+    batch_sizes = command_line.whole_numbers(_BATCH_SIZES.value)
+    if not batch_sizes or min(batch_sizes) < 1:
+        raise ValueError(f"batch_sizes is {_BATCH_SIZES.value!r}; expected numbers above 0.")
+    return batch_sizes
 
 
 def _choices(flag: str, known: Any) -> tuple[str, ...]:

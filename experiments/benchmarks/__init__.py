@@ -2,13 +2,12 @@
 
 On the side of the program:
 
-- `session`: one run from its plan to its report, and `rows`: what is measured;
-- `contest`: the contestants of a row run in turn; `workers`: a process that is told to run;
-- `loading`, `peaks`, `scaling`: ways to load photos; the machine's own peak; growth and epochs;
+- `rows`: what is measured; `contest`: the contestants of a row run in turn; `workers`: a process
+  that is told to run;
+- `loading`, `alone`: ways to load photos; the machine's own peak, and whole epochs;
 - `results`, `table`, `chart`, `machine`: what the turns come to, as text and as a picture.
 
 On the side of a worker, `serving` answers the program; it needs the standard library alone, so that
 a worker may run in another environment. The `make_task` of each worker makes what it does over and
-over: `jax_worker`, `torch_worker` (its networks in `torch_networks`), `pipeline_worker`,
-`epoch_worker`, `peak_worker`, `counting`.
+over: `jax_worker`, `torch_worker`, `pipeline_worker`, `epoch_worker`, `peak_worker`, `counting`.
 """

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from experiments.benchmarks.results import CONTESTANTS, shown, speeds_of
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.table import number
-from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
+from jaxcnn.plots.canvas import name_axes, new_charts, writes_png
 from jaxcnn.plots.style import BLUE, INK, ORANGE, PALE, TEXT_PT
 from jaxcnn.plots.text import fit_text, font
 
@@ -49,14 +49,14 @@ def plot_speeds(rows: Sequence[Mapping[str, Any]], *, machine: str) -> Figure:
         raise ValueError("no contestant came through, so there is nothing to draw.")
     body = sum(len(bars) * _BAR + _GAP for _, bars in drawn) + 1.5
     note = f"Images per second, bars as shares of the row's fastest. {machine}"
-    figure, heading = new_figure(11.0, body, "Speed of each network, by library", note)
-    axes = chart_axes(figure, heading)[0]
+    figure = new_charts(11.0, body, "Speed of each network, by library", note)
+    (axes,) = figure.axes
     axes.grid(visible=False, axis="y")
     bottom = _draw_rows(axes, drawn)
     axes.set(xlim=(0, 1.13), ylim=(bottom, -_GAP))
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("share of the row's fastest", **font())
+    name_axes(axes, "share of the row's fastest", "")
     there = [name for name in CONTESTANTS if any(name in bars for _, bars in drawn)]
     axes.legend(
         handles=[Patch(label=CONTESTANTS[name], **_LOOKS[name]) for name in there],

@@ -39,38 +39,53 @@ def describe(row: Row, settings: Settings) -> dict[str, Any]:
     }
 
 
-def start_contestant(row: Row, settings: Settings, name: str) -> Worker:
-    """Start a contestant of a row, by name."""
-    spec = {**describe(row, settings), "contestant": name}
-    is_torch = name in TORCH
-    return start_worker(
-        "torch_worker" if is_torch else "jax_worker", spec, settings, torch=is_torch
-    )
-
-
-def start_worker(
-    module: str, spec: Mapping[str, Any], settings: Settings, *, torch: bool = False
-) -> Worker:
+def start_worker(module: str, spec: Mapping[str, Any], settings: Settings) -> Worker:
     """Start a worker with what all of them need.
 
     Args:
       module: of `experiments.benchmarks`.
-      spec: describes the task, as JSON values.
+      spec: describes the task, as JSON values; a "contestant" of PyTorch's runs in its environment.
       settings: of the whole benchmark.
-      torch: whether it runs in the environment that has PyTorch.
 
     Returns:
       The worker.
     """
+    is_torch = str(spec.get("contestant")).startswith("torch")
     # So that several JAX processes fit on one accelerator: each takes three quarters of the memory
     # by default; what is in use is counted, not this.
     share = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.3"}
     return Worker(
         f"{__package__}.{module}",
         spec,
-        python=settings.torch_python if torch else sys.executable,
-        environment={} if torch or share.keys() <= os.environ.keys() else share,
+        python=settings.torch_python if is_torch else sys.executable,
+        environment={} if is_torch or share.keys() <= os.environ.keys() else share,
         limit_seconds=settings.limit_seconds,
+    )
+
+
+def count(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
+    """Count operations and parameters of each row, which also finds sizes that do not fit."""
+    spec = {"rows": [describe(row, settings) for row in rows]}
+    with start_worker("counting", spec, settings) as worker:
+        try:
+            return worker.ready()["counts"]
+        except WorkerError as error:
+            raise ValueError(str(error).removeprefix("ValueError: ")) from None
+
+
+def compare(row: Row, settings: Settings, *, num_parameters: int) -> dict[str, Entry]:
+    """Let the contestants run a row's network in turn, see `run_row`."""
+
+    def launch(name: str) -> Worker:
+        spec = {**describe(row, settings), "contestant": name}
+        return start_worker("torch_worker" if name in TORCH else "jax_worker", spec, settings)
+
+    return run_row(
+        settings.contestants,
+        launch,
+        rounds=settings.rounds,
+        seconds=settings.seconds,
+        num_parameters=num_parameters,
     )
 
 
@@ -97,55 +112,42 @@ def run_row(
       For each contestant what its worker told, "turns", "peak_bytes"; "reason" instead where it
       did not come through.
     """
-    with contextlib.ExitStack() as stack:
-        race = _Race(stack, num_parameters)
-        for name in names:
-            race.enter(name, launch)
-        for number in range(1, rounds + 1):
-            race.run_round(f"round {number}/{rounds}", seconds)
-        race.finish()
-        return race.entries
-
-
-class _Race:
-    """The workers that still run, and what each has told."""
-
-    def __init__(self, stack: contextlib.ExitStack, num_parameters: int | None) -> None:
-        self.entries: dict[str, Entry] = {}
-        self._workers: dict[str, Worker] = {}
-        self._stack, self._num_parameters = stack, num_parameters
-
-    def enter(self, name: str, launch: Callable[[str], Worker]) -> None:
-        logger.info(f"  {name}: getting ready")
-        self.entries[name] = {"turns": []}
-        with self._excluding(name):
-            self._workers[name] = self._stack.enter_context(launch(name))
-            facts = self._workers[name].ready()
-            self.entries[name] |= facts
-            expected, got = self._num_parameters, facts.get("num_parameters")
-            if expected is not None and got != expected:
-                raise WorkerError(f"is another network: {got:,} parameters, expected {expected:,}")
-            logger.info(f"  {name}: ready after {facts['start_seconds']:.1f} s")
-
-    def run_round(self, title: str, seconds: float) -> None:
-        for name in list(self._workers):
-            with self._excluding(name):
-                turn = self._workers[name].run(seconds)
-                self.entries[name]["turns"].append(turn)
-                logger.info(f"  {title}: {name} {turn['images'] / turn['seconds']:.1f} images/s")
-
-    def finish(self) -> None:
-        for name in list(self._workers):
-            with self._excluding(name):
-                self.entries[name] |= self._workers[name].stop()
+    entries: dict[str, Entry] = {name: {"turns": []} for name in names}
+    workers: dict[str, Worker] = {}
 
     @contextlib.contextmanager
-    def _excluding(self, name: str) -> Iterator[None]:
-        """Take a contestant out of the race if its worker fails."""
+    def leaving_out(name: str) -> Iterator[None]:
         try:
             yield
         except WorkerError as reason:
-            self.entries[name]["reason"] = str(reason)
+            entries[name]["reason"] = str(reason)
             logger.info(f"  {name}: {reason}")
-            if worker := self._workers.pop(name, None):
+            if worker := workers.pop(name, None):
                 worker.close()
+
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            logger.info(f"  {name}: getting ready")
+            with leaving_out(name):
+                workers[name] = stack.enter_context(launch(name))
+                facts = workers[name].ready()
+                entries[name] |= facts
+                _check_network(facts, num_parameters)
+                logger.info(f"  {name}: ready after {facts['start_seconds']:.1f} s")
+        for number in range(1, rounds + 1):
+            for name in list(workers):
+                with leaving_out(name):
+                    turn = workers[name].run(seconds)
+                    entries[name]["turns"].append(turn)
+                    speed = f"{turn['images'] / turn['seconds']:.1f} images/s"
+                    logger.info(f"  round {number}/{rounds}: {name} {speed}")
+        for name in list(workers):
+            with leaving_out(name):
+                entries[name] |= workers[name].stop()
+    return entries
+
+
+def _check_network(facts: Mapping[str, Any], num_parameters: int | None) -> None:
+    got = facts.get("num_parameters")
+    if num_parameters not in (None, got):
+        raise WorkerError(f"is another network: {got:,} parameters, expected {num_parameters:,}")

@@ -1,9 +1,7 @@
 """Compare ways to load photos: decode, scale the shorter side, cut the centre, make batches."""
 
 import contextlib
-import functools
 import logging
-import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,12 +11,9 @@ from PIL import Image
 
 from experiments.benchmarks import contest
 from experiments.benchmarks.contest import Settings
-from experiments.benchmarks.results import TORCH, reason_of, speeds_of
-from experiments.benchmarks.table import number, spread, times
-from experiments.benchmarks.workers import Worker
+from experiments.benchmarks.results import TORCH
 from jaxcnn.data.drawn_pets import draw_pet
 from jaxcnn.data.workers import usable_cores
-from jaxcnn.host.text import in_columns
 
 logger = logging.getLogger(__name__)
 
@@ -87,41 +82,13 @@ def measure_pipelines(photos: Mapping[str, Any], settings: Settings) -> dict[str
         "cores": usable_cores(),
     }
     with_torch = any(name in TORCH for name in settings.contestants)
+    spec = {**photos, **about}
     found = contest.run_row(
         [name for name in PIPELINES if with_torch or name != "torchvision"],
-        functools.partial(_start, {**photos, **about}, settings),
+        lambda name: contest.start_worker(
+            "pipeline_worker", {**spec, "contestant": name}, settings
+        ),
         rounds=settings.rounds,
         seconds=settings.seconds,
     )
     return {"num_photos": num_photos, **about, "contestants": found}
-
-
-def _start(spec: Mapping[str, Any], settings: Settings, name: str) -> Worker:
-    spec = {**spec, "contestant": name}
-    return contest.start_worker("pipeline_worker", spec, settings, torch=name == "torchvision")
-
-
-def pipeline_table(result: Mapping[str, Any]) -> str:
-    """Write the comparison of the ways to load photos.
-
-    Args:
-      result: as `measure_pipelines` returns.
-
-    Returns:
-      Lines for the screen.
-    """
-    title = (
-        f"loading {result['num_photos']} photos to {result['size_px']} px, "
-        f"batches of {result['batch_size']}"
-    )
-    speeds = speeds_of(result)
-    own = speeds["jaxcnn"].median if "jaxcnn" in speeds else math.nan
-    lines: list[list[str] | str] = [[title, "images/s", "least..most", "per core", "x jaxcnn"]]
-    for name, found in speeds.items():
-        a_core = number(found.median / result["cores"])
-        figures = [number(found.median), spread(found), a_core, times(found.median / own)]
-        lines.append([f"  {PIPELINES[name]}", *figures])
-    for name, entry in result["contestants"].items():
-        if name not in speeds:
-            lines.append(f"  {PIPELINES[name]}: {reason_of(entry)}")
-    return "\n".join(in_columns(lines, left=1))

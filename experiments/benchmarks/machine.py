@@ -6,10 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.results import other_cores
 from jaxcnn.data.workers import usable_cores
-
-_BUSY_SHARE = 0.1  # of the cores, above which the figures are doubtful
 
 
 def describe_machine() -> dict[str, Any]:
@@ -55,31 +52,3 @@ def versions_and_devices(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         versions |= entry.get("versions", {})
     devices = dict.fromkeys(entry["device"] for entry in entries if "device" in entry)
     return {"versions": versions, "devices": list(devices)}
-
-
-def machine_lines(report: Mapping[str, Any]) -> list[str]:
-    """Write the machine, the versions and the settings, a line each.
-
-    Args:
-      report: the whole report: "machine", "versions", "devices", "settings".
-
-    Returns:
-      Lines for the screen.
-    """
-    machine, settings = report["machine"], report["settings"]
-    memory = f", {machine['memory_bytes'] / 2**30:.0f} GiB" if machine["memory_bytes"] else ""
-    versions = " ".join(f"{name} {version}" for name, version in report["versions"].items())
-    busy = other_cores(report["rows"])
-    lines = [
-        f"{machine['cpu']}, {machine['cores']} cores{memory}, {machine['system']}; "
-        f"devices: {', '.join(report['devices']) or 'none'}",
-        f"python {machine['python']} {versions}",
-        f"{settings['dtype']}, {settings['rounds']} turns of about {settings['seconds']:g} s each, "
-        "in turn; each as it comes, PyTorch channels_last",
-    ]
-    if busy > _BUSY_SHARE * machine["cores"]:
-        lines.append(
-            f"CAUTION: other programs kept {busy:.1f} of {machine['cores']} cores busy meanwhile; "
-            "no figure here is what an idle machine gives, and ratios may be wrong too"
-        )
-    return lines

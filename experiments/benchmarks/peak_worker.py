@@ -15,13 +15,13 @@ def make_task(spec: dict[str, Any]) -> Task:
     """Measure the peaks.
 
     Args:
-      spec: "torch", whether PyTorch is to multiply, or else JAX and numpy; "dtype"; "seconds" to
+      spec: "contestant", what is to multiply: "torch", or else JAX and numpy; "dtype"; "seconds" to
         spend on each.
 
     Returns:
       "gflops" of the best matrix product by library; of JAX also "copy_gb_per_s", read and written.
     """
-    return Task(_torch_peak(spec) if spec["torch"] else _jax_peaks(spec))
+    return Task(_torch_peak(spec) if spec["contestant"] == "torch" else _jax_peaks(spec))
 
 
 def _torch_peak(spec: dict[str, Any]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _torchvision_batches(spec: dict[str, Any]) -> Iterator[Any]:
     """Load as torchvision's users do: its transforms in a DataLoader's processes."""
     import torch
 
-    from experiments.benchmarks.torch_networks import import_torchvision
+    from experiments.benchmarks.torch_worker import import_torchvision
 
     import_torchvision()
     transforms = importlib.import_module("torchvision.transforms")

@@ -3,12 +3,11 @@
 import contextlib
 import json
 import os
-import queue
+import select
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,8 +62,7 @@ class Worker(contextlib.AbstractContextManager):
             self._errors.close()
             raise WorkerError(f"cannot start {python}: {error.strerror}") from None
         self._stdin = cast(IO[str], self._process.stdin)
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, args=[self._process.stdout], daemon=True).start()
+        self._stdout = cast(IO[str], self._process.stdout)
 
     def __exit__(self, *_: object) -> None:
         """End the process."""
@@ -107,6 +105,7 @@ class Worker(contextlib.AbstractContextManager):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._errors.close()
+        self._stdout.close()
         with contextlib.suppress(OSError):
             self._stdin.close()
 
@@ -115,18 +114,12 @@ class Worker(contextlib.AbstractContextManager):
             self._stdin.write(line + "\n")
             self._stdin.flush()
 
-    def _read(self, stdout: IO[str]) -> None:
-        with stdout:
-            for line in stdout:
-                self._lines.put(line)
-        self._lines.put(None)
-
     def _answer(self, event: str, limit_seconds: float) -> dict[str, Any]:
-        try:
-            line = self._lines.get(timeout=limit_seconds)
-        except queue.Empty:
-            raise WorkerError(f"gave no answer within {limit_seconds:g} s") from None
-        if line is None:
+        # It writes one line per question, so none waits in a buffer unseen.
+        if not select.select([self._stdout], [], [], limit_seconds)[0]:
+            raise WorkerError(f"gave no answer within {limit_seconds:g} s")
+        line = self._stdout.readline()
+        if not line:
             raise WorkerError(self._cause_of_death())
         message = json.loads(line)
         if message.pop("event") != event:

@@ -7,7 +7,7 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Course, Photos
 from experiments.lessons.lesson import Shown, words
 from experiments.lessons.looking_inside import trained_network
-from jaxcnn.host.text import interval, percent
+from jaxcnn.host.text import percent
 from jaxcnn.metrics.baselines import BaselineResult, histogram_baselines
 from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.plots.style import VERMILLION
@@ -30,18 +30,10 @@ def histograms(course: Course) -> Shown:
         "edges, counted": found["edge_orientation_histogram"].test_accuracy,
         "the network": float(trained_network(course).accuracy[-1, 0]),
     }
-    colours, edges, network = accuracies.values()
-    several = {"colours": colours, "edges": edges, "network": network}
-    return Shown(
-        *words("histograms", chance=chance, num_test=f"{len(labels):,}", **several),
-        _bars_figure(accuracies, chance),
-        {
-            name: f"{percent(value)} (95 % interval {interval(bounds, 0)})"
-            for name, value in accuracies.items()
-            for bounds in [wilson_interval(round(value * len(labels)), len(labels))]
-        },
-        (count_and_tell,),
-    )
+    bounds = [wilson_interval(round(x * len(labels)), len(labels)) for x in accuracies.values()]
+    facts = {"accuracies": accuracies, "bounds": bounds, "num_test": len(labels)}
+    said = words("histograms", chance=chance, **facts)
+    return Shown(*said, _bars_figure(accuracies, chance), (count_and_tell,))
 
 
 def _bars_figure(accuracies: dict[str, float], chance: float) -> Figure:

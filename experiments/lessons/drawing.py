@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from jaxcnn.plots.canvas import plain_axes
+from jaxcnn.plots.canvas import name_axes, plain_axes
 from jaxcnn.plots.style import BLUE, DPI, GREY, INK, PALE, TEXT_PT, VERMILLION
 from jaxcnn.plots.text import font
 
@@ -32,8 +32,7 @@ def new_figure(height: float, rows: int = 1, columns: int = 1, **ratios: Sequenc
 def chart(axes: Axes, *, x: str, y: str) -> Axes:
     """Give axes the look of the library's charts, with names that fit a small figure."""
     plain_axes(axes).tick_params(labelsize=SMALL)
-    axes.set_xlabel(x, **font(LABEL))
-    axes.set_ylabel(y, **font(LABEL))
+    name_axes(axes, x, y, LABEL)
     return axes
 
 

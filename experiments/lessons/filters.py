@@ -30,16 +30,8 @@ def one_dimension(course: Course) -> Shown:
     response = np.asarray(find_change(jnp.asarray(SIGNAL)))
     place = int(response.argmax())
     listed = {"signal": _listed(SIGNAL), "response": _listed(response)}
-    return Shown(
-        *words("convolution", place=place, **listed),
-        _change_figure(response, place),
-        {
-            "signal": listed["signal"],
-            "output": listed["response"],
-            "largest at place": f"{place} (counted from 0)",
-        },
-        (find_change,),
-    )
+    said = words("convolution", place=place, **listed)
+    return Shown(*said, _change_figure(response, place), (find_change,))
 
 
 def _change_figure(response: np.ndarray, place: int) -> Figure:
@@ -69,16 +61,10 @@ def two_dimensions(course: Course) -> Shown:
     edges = np.asarray(find_edges(jnp.asarray(grey)))
     square = np.zeros((8, 8), np.float32)
     square[2:6, 2:6] = 1
-    left, inside, right = np.asarray(find_edges(jnp.asarray(square)))[2, [0, 2, 5], 0]
-    return Shown(
-        *words("edges", name=course.class_names[course.large_photos.labels[0]]),
-        _edges_figure(grey, edges),
-        {
-            "a white square": f"left edge {left:.0f}, inside {inside:.0f}, right edge {right:.0f}",
-            "strongest output in the photo": f"{np.abs(edges).max():.2f}",
-        },
-        (find_edges,),
-    )
+    across = np.asarray(find_edges(jnp.asarray(square)))[2, [0, 2, 5], 0].tolist()
+    name = course.class_names[course.large_photos.labels[0]]
+    said = words("edges", name=name, across=across, strongest=np.abs(edges).max())
+    return Shown(*said, _edges_figure(grey, edges), (find_edges,))
 
 
 def _edges_figure(grey: np.ndarray, edges: np.ndarray) -> Figure:
@@ -101,17 +87,8 @@ def pad_both_ways(image: jax.Array) -> tuple[jax.Array, jax.Array]:
 def padding(course: Course) -> Shown:
     """Show what "same" padding adds and what "valid" trims."""
     same, valid = (np.asarray(x) for x in pad_both_ways(jnp.ones((5, 5))))
-    return Shown(
-        *words("padding"),
-        _padding_figure(same, valid),
-        {
-            "picture": "5 x 5",
-            "\u201csame\u201d": " x ".join(map(str, same.shape)),
-            "\u201cvalid\u201d": " x ".join(map(str, valid.shape)),
-            "32 px after five \u201cvalid\u201d layers": f"{_size_after(32, 5)} px",
-        },
-        (pad_both_ways,),
-    )
+    said = words("padding", same=same.shape, valid=valid.shape, left=_size_after(32, 5))
+    return Shown(*said, _padding_figure(same, valid), (pad_both_ways,))
 
 
 def _size_after(size_px: int, layers: int) -> int:
@@ -145,24 +122,10 @@ def sharing(course: Course) -> Shown:
     """Show how many weights a convolution saves by using the same ones at every place."""
     sides = (16, 32, 64, 128, 256)
     shared, dense = zip(*map(count_weights, sides), strict=True)
-    of_side = dict(zip(sides, dense, strict=True))
-    return Shown(
-        *words(
-            "sharing",
-            shared=shared[0],
-            dense_128=_large(of_side[128]),
-            least=_large(dense[0]),
-            most=_large(dense[-1]),
-        ),
-        _sharing_figure(sides, shared, dense),
-        {
-            "convolution, any size": f"{shared[0]}",
-            "dense layer, 32 px": _large(of_side[32]),
-            "dense layer, 128 px": _large(of_side[128]),
-            "times as many at 128 px": _large(of_side[128] / shared[0]),
-        },
-        (count_weights,),
-    )
+    of_side = {side: _large(count) for side, count in zip(sides, dense, strict=True)}
+    times = _large(dense[sides.index(128)] / shared[0])
+    said = words("sharing", shared=shared[0], dense=of_side, times=times)
+    return Shown(*said, _sharing_figure(sides, shared, dense), (count_weights,))
 
 
 def _sharing_figure(

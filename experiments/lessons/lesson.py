@@ -20,15 +20,15 @@ class Shown(NamedTuple):
     Attributes:
       text: two sentences.
       alt: what the figure shows, in words.
-      figure: in the colours of `plots.style`.
       numbers: what the code gave, each with its name.
+      figure: in the colours of `plots.style`.
       code: the functions whose lines made it.
     """
 
     text: str
     alt: str
-    figure: Figure
     numbers: Mapping[str, str]
+    figure: Figure
     code: tuple[Callable[..., Any], ...]
 
 
@@ -40,7 +40,7 @@ class Lesson(NamedTuple):
     teach: Callable[[Course], Shown]
 
 
-def words(lesson: str, /, **facts: Any) -> tuple[str, str]:
+def words(lesson: str, /, **facts: Any) -> tuple[str, str, dict[str, str]]:
     """Fill the facts into a lesson's words, which stand in the folder `templates/words`.
 
     Args:
@@ -48,11 +48,12 @@ def words(lesson: str, /, **facts: Any) -> tuple[str, str]:
       **facts: what its words name. One that is missing is an error, never an empty place.
 
     Returns:
-      The text, and what the figure shows; plain text, which the page escapes.
+      The text, what the figure shows, and the numbers; plain text, which the page escapes.
     """
     filled = render_page(f"words/{lesson}.jinja", package="experiments.lessons", **facts)
-    text, alt = html.unescape(filled).strip().split("\n\n")
-    return " ".join(text.split()), " ".join(alt.split())
+    text, alt, numbers = html.unescape(filled).strip().split("\n\n")
+    rows = (line.partition(": ") for line in numbers.splitlines())
+    return " ".join(text.split()), " ".join(alt.split()), {name: value for name, _, value in rows}
 
 
 def code_of(*functions: Callable[..., Any]) -> str:

@@ -44,23 +44,14 @@ def feature_maps(course: Course) -> Shown:
     photo = course.photos.test.images[chosen]
     maps = maps_of(network.model, network.variables, jnp.asarray(photo))
     found = {name: np.asarray(x)[0] for name, x in sorted(maps.items())}
-    sizes = [_by(x) for x in found.values()]
-    name = course.class_names[course.photos.test.labels[chosen]]
-    num_weights = sum(leaf.size for leaf in jax.tree.leaves(network.variables["params"]))
-    return Shown(
-        *words("depth", name=name, first=sizes[0], last=sizes[-1], num_layers=len(found)),
-        _maps_figure(photo, found),
-        {
-            **{stage.replace("_", " "): _by(x) for stage, x in found.items()},
-            "weights of the network": f"{num_weights:,}",
-            "right of the test photos": percent(float(network.accuracy[-1, 0])),
-        },
-        (maps_of,),
+    said = words(
+        "depth",
+        name=course.class_names[course.photos.test.labels[chosen]],
+        sizes={stage: " x ".join(map(str, x.shape)) for stage, x in found.items()},
+        num_weights=sum(leaf.size for leaf in jax.tree.leaves(network.variables["params"])),
+        right=float(network.accuracy[-1, 0]),
     )
-
-
-def _by(x: np.ndarray) -> str:
-    return " x ".join(map(str, x.shape))
+    return Shown(*said, _maps_figure(photo, found), (maps_of,))
 
 
 def _maps_figure(photo: np.ndarray, found: Arrays) -> Figure:
@@ -92,16 +83,8 @@ def colours(course: Course) -> Shown:
     slices, whole = map(np.asarray, by_channel(pixels, jnp.asarray(kernel)))
     error = float(np.abs(slices.sum(axis=2) - whole).max())
     name = course.class_names[course.large_photos.labels[0]]
-    return Shown(
-        *words("colours", name=name, number=number + 1, num_filters=kernels.shape[3]),
-        _colours_figure(photo, kernel, slices, whole),
-        {
-            "one filter": f"{_by(kernel)} = {kernel.size} weights",
-            "all of the layer": f"{kernels.size} weights, {kernels.shape[3]} maps",
-            "sum of the slices, less the whole": f"at most {error:.1e}",
-        },
-        (by_channel,),
-    )
+    said = words("colours", name=name, number=number + 1, kernels=kernels, error=error)
+    return Shown(*said, _colours_figure(photo, kernel, slices, whole), (by_channel,))
 
 
 def _colours_figure(
@@ -142,17 +125,12 @@ def softmax(course: Course) -> Shown:
     found = answer(network.model, network.variables, jnp.asarray(photos))
     logits, shares = (np.asarray(x, np.float64) for x in found)
     first = np.argsort(-shares, kind="stable")[:, :3]
-    numbers = {
-        f"scores of photo {i + 1}": ", ".join(f"{names[k]} {logits[i, k]:.2f}" for k in best)
-        for i, best in enumerate(first)
-    }
+    answers = [
+        [(names[k], logits[i, k], shares[i, k]) for k in best] for i, best in enumerate(first)
+    ]
     sums = ", ".join(f"{total:.6f}" for total in shares.sum(axis=1))
-    return Shown(
-        *words("softmax", answers=[(names[k[0]], shares[i, k[0]]) for i, k in enumerate(first)]),
-        _softmax_figure(photos, logits, shares, names),
-        {**numbers, "sums of probabilities": sums},
-        (answer,),
-    )
+    said = words("softmax", answers=answers, sums=sums)
+    return Shown(*said, _softmax_figure(photos, logits, shares, names), (answer,))
 
 
 def _surest(network: Trained, course: Course, label: int) -> int:

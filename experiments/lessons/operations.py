@@ -10,7 +10,6 @@ from experiments.lessons import drawing
 from experiments.lessons.course import Course
 from experiments.lessons.lesson import Shown, words
 from jaxcnn.augment import augment_batch, make_augment
-from jaxcnn.host.text import percent
 from jaxcnn.models.layers import ACTIVATIONS
 from jaxcnn.ops.pooling import max_pool
 from jaxcnn.plots.style import BLUE, GREY, VERMILLION
@@ -34,16 +33,9 @@ def pooling(course: Course) -> Shown:
     image = np.floor(10 * draws.random((6, 6), np.float32) ** 2)  # mostly small, as maps are
     pooled = [np.asarray(pool(jnp.asarray(image), *options)) for options in POOLINGS]
     sizes = [" x ".join(map(str, each.shape)) for each in pooled]
-    numbers = {
-        f"window {window}, stride {stride}": f"{size}, mean {each.mean():.1f}"
-        for (window, stride), size, each in zip(POOLINGS, sizes, pooled, strict=True)
-    }
-    return Shown(
-        *words("pooling", sizes=sizes),
-        _pooling_figure(image, pooled),
-        {"before": f"6 x 6, mean {image.mean():.1f}", **numbers},
-        (pool,),
-    )
+    means = [each.mean() for each in pooled]
+    said = words("pooling", options=POOLINGS, sizes=sizes, mean=image.mean(), means=means)
+    return Shown(*said, _pooling_figure(image, pooled), (pool,))
 
 
 def _pooling_figure(image: np.ndarray, pooled: list[np.ndarray]) -> Figure:
@@ -68,18 +60,9 @@ def activations(course: Course) -> Shown:
     """Show that the sigmoid's slope dies out through layers, and ReLU's does not."""
     x = np.linspace(-6, 6, 241, dtype=np.float32)
     found = {name: [np.asarray(v) for v in activate(jnp.asarray(x), name)] for name in _SHOWN}
-    steepest = float(found["sigmoid"][1].max())
-    return Shown(
-        *words("activations", steepest=f"{steepest:g}", left=f"{round(steepest**-6):,}"),
-        _activations_figure(x, found),
-        {
-            "steepest slope of the sigmoid": f"{steepest:g}",
-            "its sixth power": f"{steepest**6:.5f}",
-            "steepest slope of ReLU": f"{found['relu'][1].max():g}",
-            "slope of the sigmoid at 6": f"{found['sigmoid'][1][-1]:.4f}",
-        },
-        (activate,),
-    )
+    slopes = {name: slope for name, (_, slope) in found.items()}
+    said = words("activations", steepest=float(slopes["sigmoid"].max()), slopes=slopes)
+    return Shown(*said, _activations_figure(x, found), (activate,))
 
 
 _SHOWN = ("relu", "sigmoid")
@@ -117,17 +100,13 @@ def augmentation(course: Course) -> Shown:
     key = jax.random.key(course.seed)
     single = [_view(photo, change, key) for change in CHANGES]
     together = [_view(photo, "standard", jax.random.fold_in(key, i)) for i in range(6)]
-    changed = [float(np.abs(view - photo / np.float32(255)).mean()) for view in together]
-    differing = len({view.tobytes() for view in together})
-    return Shown(
-        *words("augmentation", name=course.class_names[course.large_photos.labels[1]]),
-        _augmentation_figure(photo, single, together),
-        {
-            "views drawn": f"{len(together)}, of which {differing} differ",
-            "mean change of a pixel": f"{percent(min(changed))} to {percent(max(changed))}",
-        },
-        (augmented,),
+    said = words(
+        "augmentation",
+        name=course.class_names[course.large_photos.labels[1]],
+        changed=[float(np.abs(view - photo / np.float32(255)).mean()) for view in together],
+        num_differing=len({view.tobytes() for view in together}),
     )
+    return Shown(*said, _augmentation_figure(photo, single, together), (augmented,))
 
 
 def _view(photo: np.ndarray, policy: str, key: jax.Array) -> np.ndarray:
@@ -158,16 +137,8 @@ def dropout(course: Course) -> Shown:
     masks = np.stack([np.asarray(drop(ones, DROPOUT_RATE, key, step)) for step in range(STEPS)])
     many = np.asarray(drop(jnp.ones(100_000), DROPOUT_RATE, key, 0))
     dropped = (masks == 0).mean(axis=1)
-    return Shown(
-        *words("dropout", units=UNITS, steps=STEPS),
-        _dropout_figure(masks),
-        {
-            "dropped in these steps": f"{percent(dropped.min(), 0)} to {percent(dropped.max(), 0)}",
-            "dropped of 100,000": percent(float((many == 0).mean())),
-            "mean of 100,000 ones afterwards": f"{many.mean():.3f}",
-        },
-        (drop,),
-    )
+    said = words("dropout", units=UNITS, steps=STEPS, dropped=dropped, many=many)
+    return Shown(*said, _dropout_figure(masks), (drop,))
 
 
 def _dropout_figure(masks: np.ndarray) -> Figure:

@@ -76,28 +76,20 @@ def memorising(course: Course) -> Shown:
     gaps = {name: train - validation for name, (train, validation) in ends.items()}
     changed = [name for name in found if name != BARE]
     best = {name: float(c.validation.max()) for name, c in found.items()}
-    winner = max(changed, key=best.__getitem__)
-    return Shown(
-        *words(
-            "memorising",
-            epochs=len(found[BARE].train),
-            num_few=_num_few(course),
-            train=ends[BARE][0],
-            validation=ends[BARE][1],
-            gap=points(gaps[BARE]),
-            least=points(min(gaps[name] for name in changed)),
-            most=points(max(gaps[name] for name in changed)),
-            helped=[name for name in changed if best[name] > best[BARE]],
-            num_cures=len(changed),
-            winner=winner,
-            cured=tested[winner],
-            bare=tested[BARE],
-            curves=ends,
-        ),
-        _memorising_figure(found),
-        {name: f"gap {points(gaps[name])}, test {percent(tested[name])}" for name in found},
-        (cures, train, Follow),
+    said = words(
+        "memorising",
+        epochs=len(found[BARE].train),
+        num_few=_num_few(course),
+        bare=BARE,
+        least=points(min(gaps[name] for name in changed)),
+        most=points(max(gaps[name] for name in changed)),
+        helped=[name for name in changed if best[name] > best[BARE]],
+        winner=max(changed, key=best.__getitem__),
+        curves=ends,
+        gaps={name: points(gap) for name, gap in gaps.items()},
+        tested=tested,
     )
+    return Shown(*said, _memorising_figure(found), (cures, train, Follow))
 
 
 def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
@@ -178,29 +170,21 @@ def peeking(course: Course) -> Shown:
     flattered, honest = simulate(
         right, tried=tried, num_tested=num_tested, repetitions=repetitions, seed=course.seed
     )
-    return Shown(
-        *words(
-            "peeking",
-            num_networks=len(right),
-            num_tested=num_tested,
-            repetitions=f"{repetitions:,}",
-            of_one=_points(flattered[0]),
-            flattered=_points(flattered[-1]),
-            honest=_points(honest[-1]),
-        ),
-        _peeking_figure(tried, flattered, honest),
-        {
-            **{f"best of {k}": _spread(gaps) for k, gaps in zip(tried, flattered, strict=True)},
-            "chosen on validation": _spread(honest[-1]),
-        },
-        (choose_and_report,),
+    said = words(
+        "peeking",
+        num_networks=len(right),
+        num_tested=num_tested,
+        repetitions=repetitions,
+        flattered={k: _spread(gaps) for k, gaps in zip(tried, flattered, strict=True)},
+        honest=_spread(honest[-1]),
     )
+    return Shown(*said, _peeking_figure(tried, flattered, honest), (choose_and_report,))
 
 
-def _spread(gaps: np.ndarray) -> str:
+def _spread(gaps: np.ndarray) -> tuple[str, str]:
+    """Write the mean of gaps, and where the middle 90 % lie."""
     low, high = np.quantile(gaps, (0.05, 0.95))
-    range_of_most = f"90% from {100 * low:.1f} to {100 * high:.1f}".replace("-", "\u2212")
-    return f"{_points(gaps)} ({range_of_most})"
+    return _points(gaps), f"90% from {100 * low:.1f} to {100 * high:.1f}".replace("-", "\u2212")
 
 
 def _points(gaps: np.ndarray) -> str:

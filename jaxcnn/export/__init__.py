@@ -2,7 +2,7 @@
 
 - `exporting`: `export_classifier` writes all of it; `folder`: where it goes, whole or not at all.
 - `program`: the program by StableHLO; `onnx_program`: by ONNX; `standalone`: the script.
-- `card`: the model card, from `facts` of the run, by `markdown`.
+- `card`: the model card, from what the run says of itself, by `markdown`.
 """
 
 from jaxcnn.export.exporting import FORMATS, check_formats, export_classifier

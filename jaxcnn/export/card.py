@@ -4,39 +4,85 @@ Source: Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.0399
 headings, as far as a run knows them).
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from jaxcnn.export import facts
+from jaxcnn import pretrained
 from jaxcnn.export.markdown import render
-from jaxcnn.host.text import interval, listed, percent, size
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.summary import ClassRow, class_rows
+from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.summary import class_rows
 
 _MOST_CLASSES = 100  # with more, the table holds those found least often
 _FEWEST = 30
-_TRAINING = (
-    "optimizer",
-    "learning_rate",
-    "weight_decay",
-    "num_epochs",
-    "batch_size",
-    "augment",
-    "mixup",
-    "cutmix",
-    "label_smoothing",
-    "dropout_rate",
-    "ema_decay",
-    "freeze",
-    "seed",
-)
+
+
+class RunFacts(NamedTuple):
+    """What a run has written about itself."""
+
+    summary: Mapping[str, Any] | None  # None where the run was not finished
+    epochs: int | None
+    data_sha256: str | None
+
+
+def read_run(workdir: Path | None) -> RunFacts:
+    """Read what a run says of itself.
+
+    Args:
+      workdir: the run's folder; None, or a folder of checkpoints alone, for nothing known.
+
+    Returns:
+      The facts that are there.
+
+    Raises:
+      ValueError: if a file of the run is no JSON.
+    """
+    if workdir is None:
+        return RunFacts(None, None, None)
+    folder = Workdir(workdir)
+    origin = _read_json(folder.origin) or {}
+    metrics = folder.metrics
+    epochs = len(metrics.read_text(encoding="utf-8").splitlines()) if metrics.exists() else None
+    return RunFacts(_read_json(folder.summary), epochs or None, origin.get("data"))
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); export from the run's checkpoints/best."
+        ) from (error)
+    return found
+
+
+def weights_row(classifier: Classifier) -> pretrained.Weights | None:
+    """Find the published weights that a classifier has or started from.
+
+    Args:
+      classifier: a trained network.
+
+    Returns:
+      Their row in the table; None where it started from none, or from a file that is not known.
+    """
+    name = classifier.config.network.weights
+    rows = {row.name: row for row in pretrained.list_weights(classifier.config.network.model)}
+    if name in rows:
+        return rows[name]
+    path = Path(name) if name else None
+    if path is None or not path.is_file():
+        return None
+    digest = pretrained.sha256_of(path)
+    return next((r for r in rows.values() if r.sha256 and digest.startswith(r.sha256)), None)
 
 
 def write_card(
     classifier: Classifier,
-    run: facts.RunFacts,
+    run: RunFacts,
     about: Mapping[str, Any],
     *,
     title: str,
@@ -56,51 +102,27 @@ def write_card(
     """
     config, summary = classifier.config, run.summary
     rows = class_rows(summary) if summary else []
-    shown = _shown(rows)
-    values = {
-        "title": title,
-        "about": about,
-        "config": config,
-        "classes": classifier.class_names,
-        "summary": summary,
-        "trained_here": trained_here,
-        "run": run,
-        "rows": shown,
-        "num_rows": len(rows),
-        "weights": facts.weights_row(classifier),
-        "weights_name": _base_name(config.network.weights),
-        "data_name": _data_name(config),
-        "training": _training(config) if summary or run.epochs else {},
-        "limits": facts.limits(classifier, summary, rows),
-    }
+    by_recall = sorted(rows, key=lambda row: (row.recall is None, row.recall or 0.0))
     return render(
-        "jaxcnn.export",
         "model_card.md.jinja",
-        values,
-        filters={f.__name__: f for f in (interval, listed, percent, size)},
+        title=title,
+        about=about,
+        config=config,
+        classes=classifier.class_names,
+        summary=summary,
+        trained_here=trained_here,
+        run=run,
+        rows=rows if len(rows) <= _MOST_CLASSES else by_recall[:_FEWEST],
+        num_rows=len(rows),
+        by_recall=by_recall,
+        seldom_tested=[row.name for row in rows if row.labels is not None and row.labels < 50],
+        weights=weights_row(classifier),
+        weights_name=_base_name(config.network.weights),
+        data_dir=_base_name(config.data.data_dir),
+        settings=config.flat(),
     )
-
-
-def _shown(rows: list[ClassRow]) -> list[ClassRow]:
-    if len(rows) <= _MOST_CLASSES:
-        return rows
-    return sorted(rows, key=lambda row: (row.recall is None, row.recall))[:_FEWEST]
-
-
-def _training(config: TrainConfig) -> dict[str, Any]:
-    values = config.flat()
-    return {name: values[name] for name in _TRAINING if values.get(name) not in (None, 0.0, "none")}
 
 
 def _base_name(path: str | None) -> str | None:
     # Where someone keeps their files is nobody else's business.
     return Path(path).name if path else None
-
-
-def _data_name(config: TrainConfig) -> str:
-    if config.data.dataset == "drawn_pets":
-        return "drawn_pets, cats and dogs drawn by jaxcnn"
-    if config.data.dataset == "folder":
-        name = _base_name(config.data.data_dir)
-        return f"a folder of photos, {name}" if name else "a folder of photos"
-    return f"{config.data.dataset} of tensorflow-datasets"

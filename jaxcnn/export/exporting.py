@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxcnn.export import card, facts, folder, program
+from jaxcnn.export import card, folder, program
 from jaxcnn.export.standalone import LOADERS, NAMES
 from jaxcnn.host.extras import require, versions
 from jaxcnn.host.names import unknown_name
@@ -58,7 +58,7 @@ def export_classifier(
       export_classifier(classifier, "my_pets", workdir="runs/my_pets")
     """
     formats = check_formats(formats)
-    run = facts.read_run(None if workdir is None else Path(workdir))
+    run = card.read_run(None if workdir is None else Path(workdir))
     with folder.new_folder(Path(out), overwrite=overwrite) as fresh:
         programs = {form: _write_program(form, classifier, fresh) for form in formats}
         _write_companions(classifier, fresh, formats)

@@ -9,9 +9,8 @@ from matplotlib.ticker import PercentFormatter
 
 from jaxcnn.host.text import counted, points
 from jaxcnn.metrics.calibration import CalibrationCurve
-from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
+from jaxcnn.plots.canvas import name_axes, new_charts, writes_png
 from jaxcnn.plots.style import BLUE, GREY, PALE, TEXT_PT, VERMILLION
-from jaxcnn.plots.text import font
 
 _SMALL = 0.01  # a mean gap below a point is good calibration
 
@@ -44,15 +43,14 @@ def plot_calibration(
     if scaled is not None:
         at = f" of {temperature:.2f}" if temperature is not None else ""
         note += f"; with a temperature{at}, fitted on validation, {points(scaled.error)}"
-    figure, heading = new_figure(12.0, 5.4, _title(curve), note)
-    reliability, histogram = chart_axes(figure, heading, columns=2)
+    figure = new_charts(12.0, 5.4, _title(curve), note, columns=2)
+    reliability, histogram = figure.axes
     _draw_reliability(reliability, curve, scaled)
     look: dict[str, Any] = {"align": "edge", "color": PALE, "edgecolor": GREY, "linewidth": 0.8}
     histogram.bar(curve.edges[:-1], curve.count / total, np.diff(curve.edges), **look)
-    histogram.set_ylabel("share of the photos", **font())
-    for axes in (reliability, histogram):
+    for axes, height in ((reliability, "accuracy"), (histogram, "share of the photos")):
         axes.set(xlim=(0, 1.02))
-        axes.set_xlabel("confidence", **font())
+        name_axes(axes, "confidence", height)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
@@ -73,19 +71,13 @@ def _draw_reliability(axes: Axes, curve: CalibrationCurve, scaled: CalibrationCu
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.6, label="perfect")
     filled = curve.count > 0
     reach = np.abs(curve.interval - curve.accuracy[:, None])[filled].T
-    look: dict[str, Any] = {
-        "color": BLUE,
-        "marker": "o",
-        "capsize": 3,
-        "linewidth": 2,
-        "label": "as it is",
-    }
-    axes.errorbar(curve.confidence[filled], curve.accuracy[filled], yerr=reach, **look)
+    look: dict[str, Any] = {"color": BLUE, "marker": "o", "capsize": 3, "linewidth": 2}
+    place = curve.confidence[filled], curve.accuracy[filled]
+    axes.errorbar(*place, yerr=reach, label="as it is", **look)
     if scaled is not None:
         filled = scaled.count > 0
         look = {"color": VERMILLION, "marker": "s", "linestyle": "--", "linewidth": 1.8}
         label = "with a temperature"
         axes.plot(scaled.confidence[filled], scaled.accuracy[filled], label=label, **look)
     axes.set(ylim=(0, 1.02))
-    axes.set_ylabel("accuracy", **font())
     axes.legend(loc="upper left", frameon=False, prop={"size": TEXT_PT})

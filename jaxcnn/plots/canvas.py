@@ -43,13 +43,22 @@ def put_text(figure: Figure, left: float, top: float, text: str, **look: Any) ->
     figure.text(left / width, 1 - top / height, text, va="top", **look)
 
 
-def chart_axes(figure: Figure, heading: float, columns: int = 1) -> list[Axes]:
-    """Add axes in one row, with their labels kept inside the space that the heading leaves."""
+def new_charts(width: float, body: float, title: str, note: str, columns: int = 1) -> Figure:
+    """Make a figure with axes in one row, their labels kept inside the `body` inches below."""
+    figure, heading = new_figure(width, body, title, note)
     width, height = figure.get_size_inches()
     edge = 0.25
     rect = (edge / width, edge / height, 1 - 2 * edge / width, 1 - (heading + edge) / height)
     figure.set_layout_engine("constrained", rect=rect, wspace=0.08)
-    return [plain_axes(figure.add_subplot(1, columns, i + 1)) for i in range(columns)]
+    for i in range(columns):
+        plain_axes(figure.add_subplot(1, columns, i + 1))
+    return figure
+
+
+def name_axes(axes: Axes, x: str, y: str, size_pt: float = TEXT_PT) -> None:
+    """Say what the lower and the left axis show; "" for nothing."""
+    axes.set_xlabel(x, **font(size_pt))
+    axes.set_ylabel(y, **font(size_pt))
 
 
 def plain_axes(axes: Axes) -> Axes:

@@ -1,15 +1,14 @@
 """Checks of what the callers hand over: lengths, labels, probabilities."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Sequence, Sized
 
 import numpy as np
 
 
-def check_lengths(most: float = math.inf, /, **arrays: Sequence[Any] | np.ndarray) -> None:
-    """Raise ValueError unless all have the same length, in [1, most]; keywords name them."""
-    lengths = {name: len(array) for name, array in arrays.items()}
+def check_lengths(most: float = math.inf, /, **arrays: Sized | None) -> None:
+    """Raise ValueError unless all but None have one length, in [1, most]; keywords name them."""
+    lengths = {name: len(array) for name, array in arrays.items() if array is not None}
     length, *others = set(lengths.values())
     if others or not 1 <= length <= most:
         limit = f" and at most {most}" if math.isfinite(most) else ""
@@ -31,8 +30,9 @@ def check_labels(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.nda
     return checked
 
 
-def check_max_photos(max_photos: int) -> None:
-    """Raise ValueError unless a picture of that number of photos can be drawn: 1 to 400."""
+def check_photos(max_photos: int, **arrays: Sized | None) -> None:
+    """Raise ValueError unless 1 to 400 photos are to be drawn, and the lengths are the same."""
+    check_lengths(**arrays)
     if not 1 <= max_photos <= 400:
         raise ValueError(f"max_photos (={max_photos}) is out of range; expected 1 to 400.")
 

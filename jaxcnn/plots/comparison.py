@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from jaxcnn.host.text import percent, points
-from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
+from jaxcnn.plots.canvas import name_axes, new_charts, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.curves import (
     Columns,
@@ -61,14 +61,14 @@ def plot_baselines(accuracies: Mapping[str, float], *, chance: float) -> Figure:
       ...     plot_baselines(f"{folder}/bars.png", {"network": 0.9}, chance=0.5).name
       'bars.png'
     """
-    check_lengths(accuracies=list(accuracies))
+    check_lengths(accuracies=accuracies)
     for name, value in {**accuracies, "chance": chance}.items():
         if not (0 <= value <= 1 or math.isnan(value)):
             raise ValueError(f"accuracy of {name!r} is {value}; expected a fraction in [0, 1].")
     names, values = drawable_names(list(accuracies), "method"), list(accuracies.values())
     note = f"Guessing reaches {percent(chance)}"
-    figure, heading = new_figure(11.0, 1.3 + 0.75 * len(values), _winner_title(names, values), note)
-    axes = chart_axes(figure, heading)[0]
+    figure = new_charts(11.0, 1.3 + 0.75 * len(values), _winner_title(names, values), note)
+    (axes,) = figure.axes
     axes.grid(visible=False, axis="y")
     axes.axvline(chance, color=VERMILLION, linestyle="--", linewidth=2)
     axes.text(chance, -0.62, "chance", **font(color=VERMILLION, ha="center", fontweight="bold"))
@@ -82,7 +82,7 @@ def plot_baselines(accuracies: Mapping[str, float], *, chance: float) -> Figure:
     axes.set_yticks(rows, labels, **font(TEXT_PT + 1))
     axes.set(xlim=(0, 1), ylim=(len(values) - 0.5, -0.5))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("accuracy", **font())
+    name_axes(axes, "accuracy", "")
     return figure
 
 
@@ -100,15 +100,13 @@ def plot_comparison_curves(runs: Mapping[str, History]) -> Figure:
     Raises:
       ValueError: if there is no run, or a history is empty or a row lacks its epoch.
     """
-    check_lengths(runs=list(runs))
+    check_lengths(runs=runs)
     histories = [read_columns(history) for history in runs.values()]
-    names = [
-        fit_text(name, 2.4, TEXT_PT, weight="bold") for name in drawable_names(list(runs), "run")
-    ]
+    names = drawable_names(list(runs), "run")
     title = _winner_title(names, [_best_accuracy(columns) for columns in histories])
     note = "Accuracy by epoch: validation solid, training dashed"
-    figure, heading = new_figure(12.0, max(5.2, 0.6 * len(runs)), title, note)
-    axes = chart_axes(figure, heading)[0]
+    figure = new_charts(12.0, max(5.2, 0.6 * len(runs)), title, note)
+    (axes,) = figure.axes
     epoch_axis(axes, np.concatenate([columns["epoch"] for columns in histories]))
     accuracy_axis(axes)
     for i, columns in enumerate(histories):
@@ -142,7 +140,8 @@ def _label_runs(axes: Axes, names: Sequence[str], histories: Sequence[Columns]) 
             corner = (1.06, place)
             axes.annotate("", end, xytext=corner, textcoords="axes fraction", arrowprops=line)
         axes.plot([1.07], [place], markersize=9, linestyle="", **look, **across)
-        axes.text(1.09, place, names[i], va="bottom", **across, **font(fontweight="bold"))
+        name = fit_text(names[i], 2.4, TEXT_PT, weight="bold")
+        axes.text(1.09, place, name, va="bottom", **across, **font(fontweight="bold"))
         axes.text(1.09, place, _run_facts(histories[i]), va="top", **across, **font())
 
 

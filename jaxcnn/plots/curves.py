@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxcnn.host.text import counted, percent, points
-from jaxcnn.plots.canvas import chart_axes, legend_above, new_figure, writes_png
+from jaxcnn.plots.canvas import legend_above, new_charts, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.style import BLUE, GREY, HALO, INK, ORANGE, VERMILLION
 from jaxcnn.plots.text import font
@@ -71,8 +71,8 @@ def accuracy_axis(axes: Axes) -> None:
 
 def _two_charts(title: str, note: str, epochs: np.ndarray) -> tuple[Figure, Axes, Axes]:
     """Make the figure, its axes of the loss and those of the accuracy."""
-    figure, heading = new_figure(12.0, 4.9, title, note)
-    loss, accuracy = chart_axes(figure, heading, 2)
+    figure = new_charts(12.0, 4.9, title, note, columns=2)
+    loss, accuracy = figure.axes
     for axes in (loss, accuracy):
         epoch_axis(axes, epochs)
     loss.set_ylabel("loss (nats)", **font())

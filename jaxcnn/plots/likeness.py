@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from jaxcnn.host.text import counted, percent
-from jaxcnn.plots.canvas import chart_axes, new_figure, writes_png
+from jaxcnn.plots.canvas import new_charts, writes_png
 from jaxcnn.plots.checks import check_labels, check_lengths
 from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, photo_rows
 from jaxcnn.plots.style import GREY, HALO, INK, PALE, SMALL_PT, TEXT_PT, run_look
@@ -47,7 +47,7 @@ def plot_photo_map(
     Raises:
       ValueError: if the lengths differ or are zero, or a label is out of range.
     """
-    check_lengths(points=points, labels=labels, wrong=labels if wrong is None else wrong)
+    check_lengths(points=points, labels=labels, wrong=wrong)
     truth, names = check_labels(labels, len(class_names)), drawable_names(class_names)
     how = {"tsne": "t-SNE", "pca": "principal components"}.get(method, method)
     note = f"{counted(len(truth), 'photo')} laid out by {how} of their features"
@@ -56,8 +56,8 @@ def plot_photo_map(
     if wrong is not None:
         note += f"; ringed: the {int(np.sum(wrong)):,} that the network gets wrong"
     title = "Photos that the network sees as alike lie together"
-    figure, heading = new_figure(12.0, 7.5, title, note)
-    axes = chart_axes(figure, heading)[0]
+    figure = new_charts(12.0, 7.5, title, note)
+    (axes,) = figure.axes
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     size = float(np.clip(20_000 / len(truth), 6, 60))

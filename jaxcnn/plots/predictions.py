@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.host.text import counted, percent
 from jaxcnn.plots.canvas import new_figure, put_text, writes_png
-from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos, top_1
+from jaxcnn.plots.checks import check_labels, check_photos, top_1
 from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, file_line, photo_grid
 from jaxcnn.plots.style import GREEN, GREY, VERMILLION
 from jaxcnn.plots.text import drawable_names, font, quoted
@@ -38,8 +38,7 @@ def plot_predictions(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    check_lengths(images=images, probabilities=probabilities)
-    check_max_photos(max_photos)
+    check_photos(max_photos, images=images, labels=labels, probabilities=probabilities)
     names = drawable_names(class_names)
     predicted, confidence = top_1(probabilities, len(names))
     count = len(predicted)
@@ -53,7 +52,6 @@ def plot_predictions(
         tiles = [Tile(images[i], [said[i]]) for i in shown]
         title = f"What the network sees in {counted(count, 'photo')}"
         return photo_grid(tiles, title=title, note=note)
-    check_lengths(images=images, labels=labels)
     truth = check_labels(labels, len(names))
     right = predicted == truth
     tiles = []
@@ -97,9 +95,8 @@ def plot_most_confidently_wrong(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    check_lengths(images=images, labels=labels, probabilities=probabilities)
-    check_lengths(images=images, names=labels if names is None else names)
-    check_max_photos(max_photos)
+    lengths = {"labels": labels, "probabilities": probabilities, "names": names}
+    check_photos(max_photos, images=images, **lengths)
     classes, truth = drawable_names(class_names), check_labels(labels, len(class_names))
     predicted, confidence = top_1(probabilities, len(classes))
     wrong, count = np.flatnonzero(predicted != truth), len(truth)
@@ -160,9 +157,8 @@ def plot_suspicious_labels(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    check_lengths(images=images, labels=labels, suspected=suspected, probabilities=probabilities)
-    check_lengths(images=images, names=labels if names is None else names)
-    check_max_photos(max_photos)
+    lengths = {"labels": labels, "probabilities": probabilities, "names": names}
+    check_photos(max_photos, images=images, suspected=suspected, **lengths)
     classes, given = drawable_names(class_names), check_labels(labels, len(class_names))
     seems = np.asarray(suspected)
     check_labels(np.maximum(seems, 0), len(class_names))

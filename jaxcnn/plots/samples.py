@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from jaxcnn.host.text import counted
 from jaxcnn.plots.canvas import writes_png
-from jaxcnn.plots.checks import check_labels, check_lengths, check_max_photos
+from jaxcnn.plots.checks import check_labels, check_lengths, check_photos
 from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, photo_grid, photo_rows
 from jaxcnn.plots.text import drawable_names, quoted
 
@@ -35,8 +35,7 @@ def plot_contact_sheet(
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
     """
-    check_lengths(images=images, labels=labels)
-    check_max_photos(max_photos)
+    check_photos(max_photos, images=images, labels=labels)
     classes, truth = drawable_names(class_names), check_labels(labels, len(class_names))
     by_class = np.argsort(truth, kind="stable")
     count = min(len(truth), max_photos)

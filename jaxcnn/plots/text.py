@@ -2,6 +2,7 @@
 
 import functools
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,9 +42,7 @@ def drawable(text: str) -> str:
 def drawable_names(names: Sequence[str], kind: str = "class") -> list[str]:
     """Make names drawable and still distinct, by number where need be."""
     visible = [drawable(name) for name in names]
-    seen: dict[str, int] = {}
-    for name in visible:
-        seen[name] = seen.get(name, 0) + 1
+    seen = Counter(visible)
     return [
         name if name and seen[name] == 1 else f"{name or kind} #{i}"
         for i, name in enumerate(visible)

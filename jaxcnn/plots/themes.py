@@ -32,7 +32,6 @@ DARK = {
 _DARK_OF = {colors.to_rgb(light): colors.to_rgb(dark) for light, dark in DARK.items()}
 _PROPERTIES = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 _EXACT_BYTES = 100_000
-AS_IT_IS = "as it is"  # the gid of an artist that keeps its colours, such as text on a photo
 
 
 def web_pair(figure: Figure) -> tuple[bytes, bytes]:
@@ -54,11 +53,10 @@ def darken(figure: Figure) -> None:
     """Turn the colours of the house look into those for a dark page; photos stay as they are.
 
     Args:
-      figure: changed in place. An artist whose gid is `AS_IT_IS` keeps its colours, and so do
-        colours that are none of `plots.style`.
+      figure: changed in place; colours that are none of `plots.style` stay.
     """
     figure.canvas.draw()  # ticks are made when they are first drawn
-    for artist in {*figure.findobj(lambda artist: artist.get_gid() != AS_IT_IS)}:
+    for artist in {*figure.findobj()}:
         _darken(artist)
 
 

@@ -10,11 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from jaxcnn.host.text import counted, percent
-from jaxcnn.plots.canvas import chart_axes, legend_above, new_figure, writes_png
+from jaxcnn.plots.canvas import legend_above, name_axes, new_charts, writes_png
 from jaxcnn.plots.checks import check_lengths
 from jaxcnn.plots.curves import accuracy_axis, best_index
-from jaxcnn.plots.style import BLUE, GREY, INK, VERMILLION
-from jaxcnn.plots.text import font
+from jaxcnn.plots.style import BLUE, GREY, VERMILLION
 
 
 @writes_png
@@ -35,7 +34,7 @@ def plot_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]) -
       ValueError: if there is no point or no hyper-parameter.
     """
     check_lengths(points=points)
-    check_lengths(scales=list(scales))
+    check_lengths(scales=scales)
     accuracy = np.array([p["validation_accuracy"] for p in points], float)
     losses = np.array([p.get("validation_loss") for p in points], float)
     stayed = np.array([p["dropped_at_epoch"] is None for p in points])
@@ -51,11 +50,11 @@ def plot_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]) -
     diverged = int((~np.isfinite(accuracy)).sum())
     if diverged:
         note += f"; {counted(diverged, 'point')} diverged"
-    figure, heading = new_figure(max(7.0, 5.6 * len(scales)), 4.9, title, note)
-    for axes, name in zip(chart_axes(figure, heading, len(scales)), scales, strict=True):
+    figure = new_charts(max(7.0, 5.6 * len(scales)), 4.9, title, note, columns=len(scales))
+    for axes, name in zip(figure.axes, scales, strict=True):
         settings = np.array([p[name] for p in points], float)
         _draw_points(axes, settings, accuracy, stayed, best)
-        axes.set_xlabel(name.replace("_", " "), **font(color=INK))
+        name_axes(axes, name.replace("_", " "), "")
         if scales[name] == "log":
             axes.set_xscale("log")
             axes.xaxis.set_minor_locator(NullLocator())
@@ -112,8 +111,8 @@ def plot_learning_rates(
     note = "Mean loss over the last quarter of the same few steps, from the same start"
     if diverged:
         note += f"; {counted(diverged, 'rate')} diverged"
-    figure, heading = new_figure(9.0, 4.9, f"Suggested learning rate: {suggestion:.2g}", note)
-    (axes,) = chart_axes(figure, heading)
+    figure = new_charts(9.0, 4.9, f"Suggested learning rate: {suggestion:.2g}", note)
+    (axes,) = figure.axes
     axes.plot(rates[finite], losses[finite], "o-", color=BLUE, linewidth=2.0, label="loss")
     axes.set_xscale("log")
     axes.set_xlim(rates.min() / 1.5, rates.max() * 1.5)
@@ -122,7 +121,6 @@ def plot_learning_rates(
         # What diverged slowly would flatten the rest.
         axes.set_ylim(top=1.5 * first_loss if (losses[finite] > 1.5 * first_loss).any() else None)
     axes.axvline(suggestion, color=VERMILLION, linestyle="--", linewidth=2.0, label="suggested")
-    axes.set_xlabel("learning rate (log scale)", **font())
-    axes.set_ylabel("loss (nats)", **font())
+    name_axes(axes, "learning rate (log scale)", "loss (nats)")
     legend_above(axes, 3)
     return figure

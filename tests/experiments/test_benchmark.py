@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from programs import run_program, try_words
 
-from experiments.benchmarks import chart, contest, loading, machine, results, rows, scaling, table
+from experiments.benchmarks import chart, contest, loading, machine, results, rows, table
 from experiments.benchmarks.workers import Worker, WorkerError
 
 # A worker whose task is what the description says it to be.
@@ -187,7 +187,7 @@ def test_the_table_has_all_figures():
     figures = ["100", "80.0..120", "4.00", "2.00", "1.5", "3", "200", "50%"]
     assert lines[2].split() == ["jaxcnn", *figures]
     assert lines[4].split()[:6] == ["PyTorch,", "compiled", "50.0", "49.0..900", "2.00", "1.00"]
-    side_by_side = scaling.scaling_table([make_row(flax=entry(reason="died"))]).splitlines()
+    side_by_side = table.scaling_table([make_row(flax=entry(reason="died"))]).splitlines()
     words = "six_conv 150 px train, batch 32 100 3 - - 40.0 3 50.0 3"
     assert side_by_side[1].split() == words.split()
     assert side_by_side[2] == "six_conv 150 px train, batch 32: stock Flax: died"
@@ -203,7 +203,7 @@ def test_a_busy_machine_is_told(busy, told):
         "devices": ["cpu"],
         "rows": [make_row(busy=busy)],
     }
-    text = "\n".join(machine.machine_lines(report))
+    text = "\n".join(table.machine_lines(report))
     assert "jax 1.2" in text
     assert ("other programs kept 1.2 of 2 cores busy" in text) is told
 
@@ -288,7 +288,7 @@ def test_photos_are_loaded_by_this_library_and_by_pillow(tmp_path):
     for name in ("jaxcnn", "pillow"):
         assert "reason" not in entries[name]
         assert results.speed(entries[name]["turns"]).median > 0
-    lines = loading.pipeline_table(result).splitlines()
+    lines = table.pipeline_table(result).splitlines()
     assert lines[1].split()[-1] == "1.00"
 
 

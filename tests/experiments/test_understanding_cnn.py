@@ -226,7 +226,7 @@ def counting_lesson(calls):
         del course
         calls.append(1)
         figure = Figure(figsize=(1, 1))
-        return Shown("<b>text</b>", "alt", figure, {"a": "1"}, (operations.pool,))
+        return Shown("<b>text</b>", "alt", {"a": "1"}, figure, (operations.pool,))
 
     return Lesson("counted", "Counted", teach)
 
@@ -316,10 +316,12 @@ def test_the_words_say_which_way_won(enough, last, said, unsaid):
         {"count": "50", "transfer": 0.8, "scratch": 0.5},
         {"count": "800", "transfer": last[0], "scratch": last[1]},
     ]
-    text, alt = filled_words("transfer", learned="x", rows=rows, num_test="400", enough=enough)
+    facts = {"learned": "x", "is_published": True, "num_test": "400"}
+    text, alt, numbers = filled_words("transfer", rows=rows, enough=enough, **facts)
     assert said in text.replace("\xa0", "").replace(" %", "%")
     assert unsaid not in text
     assert alt.count("photos: transfer") == 2
+    assert numbers["50 photos"] == "80.0%, scratch 50.0%"
 
 
 @pytest.mark.parametrize(

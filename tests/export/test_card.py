@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from jaxcnn.export import card, facts
+from jaxcnn.export import card
 from jaxcnn.export.markdown import escape_markdown
 from jaxcnn.metrics.classification import wilson_interval
 
@@ -92,7 +92,7 @@ ABOUT = {
 
 def write(make_classifier, names, summary, **options):
     classifier = make_classifier(class_names=names)
-    run = facts.RunFacts(summary, 3, "cd" * 32)
+    run = card.RunFacts(summary, 3, "cd" * 32)
     given = {"title": "<b>pets</b>", "trained_here": True, **options}
     return card.write_card(classifier, run, ABOUT, **given)
 
@@ -151,7 +151,7 @@ def test_published_weights_have_their_licence_and_no_folder_of_anyone(make_class
     classifier = make_classifier()  # the card looks at its settings alone, which are replaced
     weights = {"model": "efficientnet_lite0", "weights": "efficientnet_lite0.lukemelas"}
     classifier.config = classifier.config.replace(**weights)
-    nothing = facts.RunFacts(None, None, None)
+    nothing = card.RunFacts(None, None, None)
     text = card.write_card(classifier, nothing, ABOUT, title="lite", trained_here=False)
     assert "efficientnet_lite0.lukemelas, are Apache-2.0, as PyPI" in text
     assert "75.1% top-1" in text

@@ -8,10 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from matplotlib.ticker import MaxNLocator
+
 from jaxcnn.runs.report.answers import Bin
 
 _MOST_POINTS = 300  # a line of more is drawn through evenly spaced ones
 _LABEL_HEIGHT = 17.0
+_TICKS = MaxNLocator(nbins=5, steps=[1, 2, 5, 10])
 # Name, key in a row of the history, colour, whether dashed.
 _SPLITS = (("training", "train", "blue", True), ("validation", "validation", "vermillion", False))
 
@@ -39,30 +42,8 @@ _SQUARE = Frame(420, 400, left=64, right=396, top=12, bottom=344)
 Tick = tuple[float, str]  # where on an axis, and what it says
 
 
-class Line(NamedTuple):
-    """One line of a chart, its name at its end."""
-
-    name: str
-    colour: str  # a name of the style sheet
-    dashed: bool
-    points: str  # as SVG's polyline takes them
-    end: tuple[float, float]
-    label_y: float
-
-
-class Whisker(NamedTuple):
-    """What came of the photos whose confidence lies in one bin."""
-
-    x: float
-    y: float
-    low: float
-    high: float
-    radius: float
-    text: str
-
-
 class Chart(NamedTuple):
-    """Lines over an axis, or whiskers."""
+    """Lines over an axis, or whiskers: what came of the photos of each bin of confidence."""
 
     name: str  # unique on the page
     title: str
@@ -70,18 +51,17 @@ class Chart(NamedTuple):
     frame: Frame
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    lines: Sequence[Line] = ()
+    lines: Sequence[dict[str, Any]] = ()  # name, colour, dashed, points, end, label_y
     mark: float = 0.0  # where a vertical line stands
-    whiskers: Sequence[Whisker] = ()
+    whiskers: Sequence[dict[str, Any]] = ()  # x, y, low, high, radius, text
 
 
-def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Choose round numbers that cover a range.
+def nice_ticks(low: float, high: float) -> list[float]:
+    """Choose round numbers that cover a range, about five steps apart.
 
     Args:
       low: lower end.
       high: upper end, >= low.
-      most: about how many steps, >= 1.
 
     Returns:
       Numbers a step of 1, 2 or 5 times a power of ten apart, the first <= low, the last >= high.
@@ -90,12 +70,8 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
       >>> nice_ticks(0.0, 1.0), nice_ticks(3, 47)
       ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.0, 10.0, 20.0, 30.0, 40.0, 50.0])
     """
-    span = max(high - low, 1e-9 * max(abs(high), 1.0))
-    rough = span / most
-    scale = 10.0 ** math.floor(math.log10(rough))
-    step = next(scale * m for m in (1, 2, 5, 10) if scale * m >= rough * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
+    high = max(high, low + 1e-9 * max(abs(high), 1.0))
+    return [round(float(tick), 12) for tick in _TICKS.tick_values(low, high)]
 
 
 def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int) -> Chart:
@@ -128,8 +104,8 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
     for (name, _, colour, dashed), values in zip(_SPLITS, series, strict=True):
         points = [place(epochs[i], values[i]) for i in drawn if math.isfinite(values[i])]
         end = points[-1] if points else place(epochs[-1], 0.0)
-        text = " ".join(f"{x:g},{y:g}" for x, y in points)
-        lines.append(Line(name, colour, dashed, text, end, end[1]))
+        line = {"name": name, "colour": colour, "dashed": dashed, "end": end}
+        lines.append({**line, "points": " ".join(f"{x:g},{y:g}" for x, y in points)})
         first, last = (f"{v:.1%}" if share else f"{v:.3g}" for v in (values[0], values[-1]))
         said.append(f"{name} from {first} to {last}")
     return Chart(
@@ -139,18 +115,18 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
         frame=_WIDE,
         x_ticks=[(place(t, 0)[0], f"{t:,.0f}") for t in x_ticks],
         y_ticks=[(place(low, t)[1], _tick_text(t, y_ticks, share)) for t in y_ticks],
-        lines=_apart(lines),
+        lines=_labelled(lines),
         mark=place(tested, 0)[0],
     )
 
 
-def _apart(lines: list[Line]) -> list[Line]:
-    """Move the lines' labels apart where they would lie on each other."""
+def _labelled(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Place the lines' labels at their ends, apart where they would lie on each other."""
     places, lowest = {}, -math.inf
-    for line in sorted(lines, key=lambda line: line.end[1]):
-        places[line.name] = lowest = max(line.end[1], lowest + _LABEL_HEIGHT)
+    for line in sorted(lines, key=lambda line: line["end"][1]):
+        places[line["name"]] = lowest = max(line["end"][1], lowest + _LABEL_HEIGHT)
     over = max(0.0, lowest - _WIDE.bottom)
-    return [line._replace(label_y=round(places[line.name] - over, 1)) for line in lines]
+    return [{**line, "label_y": round(places[line["name"]] - over, 1)} for line in lines]
 
 
 def _tick_text(value: float, ticks: list[float], share: bool) -> str:
@@ -174,11 +150,14 @@ def reliability_chart(bins: Sequence[Bin]) -> Chart:
         x, y = _SQUARE.place(b.confidence, b.accuracy)
         low, high = (_SQUARE.place(0, bound)[1] for bound in (b.low, b.high))
         photos = f"{b.count:,} photos of {b.confidence:.0%} confidence"
+        radius = round(3 + 7 * (b.count / most) ** 0.5, 1)
         text = f"{photos}: {b.accuracy:.0%} right"
-        whiskers.append(Whisker(x, y, low, high, round(3 + 7 * (b.count / most) ** 0.5, 1), text))
+        radius = round(3 + 7 * (b.count / most) ** 0.5, 1)
+        text = f"{photos}: {b.accuracy:.0%} right"
+        place = {"x": x, "y": y, "low": low, "high": high}
+        whiskers.append({**place, "radius": radius, "text": text})
         said.append(f"{photos}, {b.accuracy:.0%} right")
-    shares = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    places = [(_SQUARE.place(share, share), f"{share:.0%}") for share in shares]
+    places = [(_SQUARE.place(share, share), f"{share:.0%}") for share in nice_ticks(0.0, 1.0)]
     return Chart(
         name="reliability",
         title="Confidence",

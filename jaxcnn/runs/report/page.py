@@ -6,8 +6,8 @@ from typing import Any
 
 import jinja2
 
+from jaxcnn.host import text
 from jaxcnn.host.files import write_text
-from jaxcnn.host.text import counted, interval, number, percent
 
 _BASE = "jaxcnn.runs.report"
 
@@ -64,5 +64,6 @@ def _environment(package: str | None) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {f.__name__: f for f in (counted, interval, number, percent)}
+    written = (text.counted, text.duration, text.interval, text.listed, text.number, text.percent)
+    environment.filters |= {function.__name__: function for function in written}
     return environment

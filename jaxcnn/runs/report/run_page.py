@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.host.extras import install
 from jaxcnn.host.files import write_arrays
-from jaxcnn.metrics.classification import confusion_matrix
+from jaxcnn.metrics.classification import confusion_matrix, wilson_interval
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.report import charts, result_rows, words
-from jaxcnn.runs.report.answers import filled_bins, shorten_answers
+from jaxcnn.runs.report import charts, words
+from jaxcnn.runs.report.answers import calibration_error, filled_bins, shorten_answers
 from jaxcnn.runs.report.classes import (
     confused_pairs,
     confusion_rows,
@@ -22,9 +24,8 @@ from jaxcnn.runs.report.classes import (
 )
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
-from jaxcnn.runs.report.gallery import make_gallery
 from jaxcnn.runs.report.page import render_page, write_page
-from jaxcnn.runs.report.shown_photos import cache_photos, map_maker
+from jaxcnn.runs.report.shown_photos import cache_photos, make_gallery, map_maker
 from jaxcnn.runs.summary import by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
@@ -33,16 +34,6 @@ _MOST_IN_MATRIX = 30  # classes
 _MOST_IN_TABLE = 40  # classes before the table is folded away
 _MOST_EPOCHS = 60  # in the table of epochs
 _NO_MAPS = "none are made while several processes train; testing the run again makes them."
-_SECTIONS = (
-    ("result", "Result"),
-    ("training", "Training"),
-    ("confusions", "Confusion matrix"),
-    ("classes", "Classes"),
-    ("photos", "Photos"),
-    ("calibration", "Calibration"),
-    ("run", "The run"),
-    ("commands", "Commands"),
-)
 
 
 def cache_and_write(
@@ -104,9 +95,7 @@ def run_page(facts: RunFacts) -> str:
         facts=facts,
         config=facts.config,
         summary=facts.summary,
-        sections=_SECTIONS,
-        warnings=result_rows.warnings(facts),
-        run_facts=result_rows.run_facts(facts),
+        install=install,
         **_result(facts),
         **_training(facts),
         **_classes(facts),
@@ -118,7 +107,9 @@ def run_page(facts: RunFacts) -> str:
 
 
 def _result(facts: RunFacts) -> dict[str, Any]:
-    summary, answers = facts.summary, facts.answers
+    summary, answers, history = facts.summary, facts.answers, facts.history
+    num_right, num_tested = int(answers.right.sum()), len(answers.labels)
+    waited = [row["data_wait_share"] for row in history if "data_wait_share" in row]
     most = int(max((answers.labels == label).sum() for label in set(answers.labels.tolist())))
     baselines = {
         name.removesuffix("_histogram").replace("_", " "): accuracy
@@ -127,9 +118,16 @@ def _result(facts: RunFacts) -> dict[str, Any]:
     }
     return {
         "accuracy": float(answers.right.mean()),
-        "headline": result_rows.headline(facts),
-        "chance": most / len(answers.labels),
+        "num_right": num_right,
+        "num_tested": num_tested,
+        "right_interval": wilson_interval(num_right, num_tested),
+        "top_5": answers.top_k_accuracy(5),
+        "calibration_error": calibration_error(filled_bins(answers.bins)),
+        "chance": most / num_tested,
         "baselines": baselines,
+        "data_wait_share": float(np.mean(waited)) if waited else None,
+        "chosen": [f"{name} {value:.3g}" for name, value in facts.chosen.items()],
+        "versions": [f"{name} {version}" for name, version in summary["versions"].items()],
     }
 
 

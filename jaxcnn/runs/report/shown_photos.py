@@ -1,7 +1,7 @@
-"""Which test photos the page shows, and what the network looked at in them."""
+"""Which test photos the page shows, each beside the map of what the network looked at in it."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import jax
@@ -12,9 +12,12 @@ from jaxcnn.data.encode import to_pillow
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.interpret import evidence_maps, to_unit_range
+from jaxcnn.interpret.place import locate, name_place
 from jaxcnn.models import StagedNetwork
+from jaxcnn.plots import overlay
 from jaxcnn.runs.figures import in_turn
 from jaxcnn.runs.report.answers import CachedAnswers
+from jaxcnn.runs.report.embedding import Picture, embed_photo
 from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
 
@@ -22,6 +25,7 @@ Chosen = TypeVar("Chosen")
 NUM_WRONG, NUM_UNSURE, NUM_RIGHT = 12, 6, 6
 NUM_SHOWN = NUM_WRONG + NUM_UNSURE + NUM_RIGHT
 MAX_SIZE_PX = 192  # of a photo on the page
+_SMALLEST_PX = 96  # smaller photos are enlarged, each pixel to a square
 
 
 class ByKind(NamedTuple, Generic[Chosen]):
@@ -39,6 +43,17 @@ class CachedPhotos(NamedTuple):
     images: np.ndarray  # (M, S, S, C) uint8, as the network sees them, shrunk
     maps: np.ndarray  # (M, h, w) float32 in [0, 1], of the predicted class; (0, 0, 0) without
     no_maps: np.ndarray  # () text, why there are none
+
+
+class Shown(NamedTuple):
+    """A photo with what is said of it."""
+
+    photo: Picture
+    map: Picture | None
+    name: str
+    label: str
+    answers: list[tuple[str, float]]  # the most probable classes, most probable first
+    is_right: bool
 
 
 def choose_photos(answers: CachedAnswers) -> ByKind[np.ndarray]:
@@ -150,3 +165,48 @@ def _shrunk(images: np.ndarray) -> np.ndarray:
     size = (MAX_SIZE_PX, MAX_SIZE_PX)
     shrunk = [np.asarray(to_pillow(image).resize(size, Image.Resampling.BOX)) for image in images]
     return np.stack(shrunk).reshape(len(images), *size, -1)
+
+
+def make_gallery(
+    answers: CachedAnswers, photos: CachedPhotos, class_names: Sequence[str]
+) -> ByKind[list[Shown]]:
+    """Put together the photos with their maps and what is said of them.
+
+    Args:
+      answers: to the test photos.
+      photos: those kept, of `cache_photos`.
+      class_names: in the order of the labels.
+
+    Returns:
+      Those of the chosen photos that were kept.
+    """
+    kept = {int(row): i for i, row in enumerate(photos.rows)}
+
+    def show(row: int) -> Shown:
+        name, label = str(answers.names[row]), class_names[answers.labels[row]]
+        most = zip(answers.classes[row, :2], answers.probabilities[row], strict=False)
+        ranked = [(class_names[c], float(p)) for c, p in most]
+        image, seen = _enlarged(photos.images[kept[row]]), None
+        if len(photos.maps):
+            evidence = photos.maps[kept[row]]
+            place = locate(evidence)
+            where = "nothing" if place is None else f"mostly {name_place(*place)}"
+            alt = f"What speaks for {ranked[0][0]} in it: {where}."
+            seen = embed_photo(_lay_over(image, evidence), alt=alt, max_size_px=MAX_SIZE_PX)
+        alt = f"Test photo {name}, labelled {label}."
+        photo = embed_photo(image, alt=alt, max_size_px=MAX_SIZE_PX)
+        return Shown(photo, seen, name, label, ranked, bool(answers.right[row]))
+
+    chosen = choose_photos(answers)
+    return ByKind(*([show(row) for row in rows.tolist() if row in kept] for rows in chosen))
+
+
+def _lay_over(image: np.ndarray, activation: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    resized = Image.fromarray(activation).resize((width, height), Image.Resampling.BICUBIC)
+    return np.rint(255 * overlay(image, np.asarray(resized))).astype(np.uint8)
+
+
+def _enlarged(image: np.ndarray) -> np.ndarray:
+    factor = -(-_SMALLEST_PX // max(image.shape[:2]))
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)

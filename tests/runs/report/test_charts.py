@@ -8,7 +8,7 @@ from jaxcnn.runs.report.charts import epoch_chart, nice_ticks, reliability_chart
 
 
 def places(line):
-    return np.array([[float(v) for v in pair.split(",")] for pair in line.points.split()])
+    return np.array([[float(v) for v in pair.split(",")] for pair in line["points"].split()])
 
 
 def make_chart(kind, train, validation):
@@ -40,9 +40,9 @@ def test_lines_lie_within_the_frame(count, kind):
         assert len(xs) <= 301
         assert frame.left <= xs.min() <= xs.max() <= frame.right
         assert frame.top <= ys.min() <= ys.max() <= frame.bottom
-        assert (xs[-1], ys[-1]) == line.end
+        assert (xs[-1], ys[-1]) == line["end"]
     assert chart.mark == places(chart.lines[0])[0, 0]
-    assert abs(chart.lines[0].label_y - chart.lines[1].label_y) >= 16
+    assert abs(chart.lines[0]["label_y"] - chart.lines[1]["label_y"]) >= 16
     assert all(text.endswith("%") for _, text in chart.y_ticks) == (kind == "accuracy")
 
 
@@ -62,8 +62,8 @@ def test_perfect_calibration_lies_on_the_line():
     chart = reliability_chart([Bin(9, 0.25, 0.25, 0.1, 0.5), Bin(1, 1, 1, 0.2, 1)])
     frame = chart.frame
     for point in chart.whiskers:
-        across = (point.x - frame.left) / (frame.right - frame.left)
-        up = (frame.bottom - point.y) / (frame.bottom - frame.top)
+        across = (point["x"] - frame.left) / (frame.right - frame.left)
+        up = (frame.bottom - point["y"]) / (frame.bottom - frame.top)
         assert across == pytest.approx(up, abs=1e-3)
-        assert point.high <= point.y <= point.low
-    assert chart.whiskers[0].radius > chart.whiskers[1].radius
+        assert point["high"] <= point["y"] <= point["low"]
+    assert chart.whiskers[0]["radius"] > chart.whiskers[1]["radius"]

@@ -7,11 +7,12 @@ import pytest
 from jaxcnn.host.files import write_arrays
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.report.answers import read_arrays, shorten_answers
-from jaxcnn.runs.report.gallery import _lay_over, make_gallery
 from jaxcnn.runs.report.shown_photos import (
     CachedPhotos,
+    _lay_over,
     cache_photos,
     choose_photos,
+    make_gallery,
     map_maker,
 )
 from jaxcnn.runs.run import make_initial
