@@ -11,6 +11,7 @@ from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir, WorkdirError
 from jaxcnn.runs.report.answers import CachedAnswers, read_arrays
 from jaxcnn.runs.report.shown_photos import CachedPhotos
+from jaxcnn.training.history import make_rank
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +45,13 @@ class RunFacts:
     def best_epoch(self) -> int:
         """The epoch that was tested; of several networks the one best on average."""
         step = self.summary.get("best_step")
-        best = max(self.history, key=lambda row: row["validation_accuracy"])
+        best = max(self.history, key=make_rank(self.config.training.best_metric, self.measured))
         return int(next((row for row in self.history if row["step"] == step), best)["epoch"])
+
+    @property
+    def measured(self) -> list[str]:
+        """Names of the metrics that were measured beside the loss."""
+        return ["accuracy", *self.summary.get("validation_metrics", {})]
 
     @property
     def members(self) -> list[dict[str, Any]]:

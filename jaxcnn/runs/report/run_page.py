@@ -118,6 +118,11 @@ def _result(facts: RunFacts) -> dict[str, Any]:
     }
     return {
         "accuracy": float(answers.right.mean()),
+        "asked_for": [
+            name
+            for name, value in summary.get("test_metrics", {}).items()
+            if isinstance(value, float)
+        ],
         "num_right": num_right,
         "num_tested": num_tested,
         "right_interval": wilson_interval(num_right, num_tested),
