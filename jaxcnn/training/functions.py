@@ -23,7 +23,8 @@ class FunctionNetwork:
     the first part of each array's path, so that `frozen` can name parts of a network.
 
     Args:
-      init: (key, images, train) to (params, state); what Haiku's `transform_with_state` gives.
+      init: (key, images, train) to (params, state), as Haiku's `transform_with_state` gives; called
+        with train=True, for Haiku makes some of the state in training alone.
       apply: (params, state, key, images, train) to (logits, state); the key is None in evaluation.
       images: the shape and dtype of its input.
     """
@@ -35,7 +36,7 @@ class FunctionNetwork:
     ) -> None:
         self._init, self._apply = init, apply
         key = jax.eval_shape(lambda: jax.random.key(0))
-        found = jax.eval_shape(lambda key, images: init(key, images, False), key, images)
+        found = jax.eval_shape(lambda key, images: init(key, images, True), key, images)
         if not isinstance(found, tuple) or len(found) != 2:
             raise ValueError(
                 "init must give (params, state), the state {} where there is none; got "
@@ -47,7 +48,7 @@ class FunctionNetwork:
     def init(self, key: jax.Array, images: jax.Array, *, train: bool = False) -> PyTree:
         """Make the first variables."""
         params, state = (
-            self._to_dict(tree, i) for i, tree in enumerate(self._init(key, images, train))
+            self._to_dict(tree, i) for i, tree in enumerate(self._init(key, images, True))
         )
         return {"params": params, "batch_stats": state}
 
