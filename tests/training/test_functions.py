@@ -14,7 +14,7 @@ from jaxcnn.host.signals import Interrupted
 from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
 from jaxcnn.training.fit import fit
-from jaxcnn.training.functions import FunctionNetwork, as_network
+from jaxcnn.training.functions import as_network
 
 SEEN = jax.ShapeDtypeStruct((1, 12, 12, 3), jnp.float32)
 OPTIONS = {"num_epochs": 3, "batch_size": 8, "key": 1}
@@ -175,7 +175,7 @@ def test_it_learns_and_its_statistics_move(trained, data):
     model, result = trained
     assert result.best.row["validation_accuracy"] > 0.9
     network, _ = as_network(model, SEEN, None)
-    first = network.init(jax.random.key(0), jnp.zeros(SEEN.shape))["batch_stats"]
+    first = network.init(jax.random.key(0), jnp.zeros(SEEN.shape), train=False)["batch_stats"]
     old, new = (jax.tree.leaves(tree) for tree in (first, result.state.batch_stats))
     assert len(old) == len(new) >= 2
     assert any(not np.array_equal(a, b) for a, b in zip(old, new, strict=True))
