@@ -14,7 +14,7 @@ import optax
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import GatheredMetric, Metric
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training.callbacks import Callback, Checkpoint, KeepBest
 from jaxcnn.training.checkpoints import CheckpointError
@@ -23,12 +23,12 @@ from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.feed import feed_one, feed_several
 from jaxcnn.training.functions import as_metrics, as_network, name_of
 from jaxcnn.training.history import Progress, Row, make_rank
-from jaxcnn.training.inputs import Input, load_named, open_input
+from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
-from jaxcnn.types import PyTree, TrainState
+from jaxcnn.types import Batch, PyTree, TrainState
 
 logger = logging.getLogger(__name__)
 
@@ -205,12 +205,14 @@ def fit(
     train_input, validation_input = _open_inputs(train, validation, preprocessing)
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
+    if prepare is None and views is None:
+        _check_images(batch, validation_input, preprocessing)
     layout = mesh if isinstance(mesh, Layout) else Layout.make(mesh, batch_size=batch_size)
     way = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
     views = views or image_views(way)
     seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
-    network, loss_fn = as_network(model, seen, loss)
-    _check_loss(reported_loss or loss_fn, network, seen, batch.label)
+    network, loss_fn = as_network(model, seen, batch.label, loss)
+    _check_loss(reported_loss or loss_fn, network, seen, batch.label, metrics)
     step = make_train_step(
         network,
         optimizer,
@@ -339,9 +341,18 @@ def _check_options(optimizer: Any, callbacks: Any, *, num_epochs: int, num_membe
 
 
 def _check_loss(
-    loss_fn: LossFn, network: Any, images: jax.ShapeDtypeStruct, label: jax.ShapeDtypeStruct
+    loss_fn: LossFn,
+    network: Any,
+    images: jax.ShapeDtypeStruct,
+    label: jax.ShapeDtypeStruct,
+    metrics: Metrics,
 ) -> None:
-    """Raise unless the loss is one number per example."""
+    """Raise unless the loss is one number per example, and labels are classes where they must."""
+    if ACCURACY in metrics.values() and label.ndim == 1 and label.dtype != np.int32:
+        raise ValueError(
+            f"accuracy needs labels that are classes, got {label.dtype}; give metrics={{}} or your "
+            "own."
+        )
 
     def loss(images: jax.Array, label: jax.Array) -> jax.Array:
         variables = network.init(jax.random.key(0), images, train=False)
@@ -407,8 +418,37 @@ def _open_inputs(
         train, found = load_named(train, preprocessing)
         validation = found if validation is None else validation
     if validation is not None:
+        if iter_once(validation):
+            raise ValueError(
+                "validation must be data that can be read after each epoch, such as a list or a "
+                "loader, and not an iterator."
+            )
         validation = open_input(validation, preprocessing)
     return open_input(train, preprocessing), validation
+
+
+def _check_images(
+    batch: Batch, validation: Input | None, preprocessing: Preprocessing | None
+) -> None:
+    """Raise for images that cannot be prepared, or that validation has of another kind."""
+    image = batch.image
+    if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"images must be uint8 or floating point, got {image.dtype}.")
+    if image.dtype == np.uint8 and len(image.shape) != 4:
+        raise ValueError(f"uint8 images must be (N, H, W, C), got the shape {image.shape}.")
+    if image.dtype != np.uint8 and preprocessing is not None:
+        raise ValueError(
+            f"preprocessing is for uint8 images, which it normalises; these are {image.dtype}, and "
+            "are taken as they are: leave it out."
+        )
+    if validation is None:
+        return
+    other = validation.shapes(len(batch.mask)).image
+    if (other.dtype, other.shape[1:]) != (image.dtype, image.shape[1:]):
+        raise ValueError(
+            f"validation has images of {other.dtype} {other.shape[1:]}, training of {image.dtype} "
+            f"{image.shape[1:]}; both must be alike."
+        )
 
 
 def _seeds_and_keys(

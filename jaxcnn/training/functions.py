@@ -13,6 +13,7 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
 from jaxcnn.metrics.registry import get_metric
+from jaxcnn.models import head_of
 from jaxcnn.types import PyTree
 
 LOSSES = {"softmax_cross_entropy": "softmax", "sigmoid_cross_entropy": "sigmoid"}
@@ -167,12 +168,16 @@ def name_of(model: Any) -> str:
     return type(model).__name__ if isinstance(model, nn.Module) else "network"
 
 
-def as_network(model: Any, images: jax.ShapeDtypeStruct, loss: Any) -> tuple[Any, LossFn]:
+def as_network(
+    model: Any, images: jax.ShapeDtypeStruct, label: jax.ShapeDtypeStruct, loss: Any
+) -> tuple[Any, LossFn]:
     """Make what `fit` takes as model and loss into what steps take.
 
     Args:
       model: a Linen module, or a pair of functions, see `fit`.
       images: the shape and dtype of its input.
+      label: those of labels; an own loss with floating-point ones leaves outputs as they are, where
+        the network does not say that it classifies.
       loss: the name of a loss, a function, or None for that of the network's head.
 
     Returns:
@@ -183,7 +188,7 @@ def as_network(model: Any, images: jax.ShapeDtypeStruct, loss: Any) -> tuple[Any
     """
     network = model
     if isinstance(model, type):
-        raise ValueError(f"model {model.__name__} is a class; make a network: {model.__name__}().")
+        raise ValueError(f"model is the class {model.__name__}; make one: {model.__name__}().")
     if isinstance(model, tuple) and len(model) == 2 and all(map(callable, model)):
         network = FunctionNetwork(*model, images)
     elif not isinstance(model, nn.Module):
@@ -204,9 +209,10 @@ def as_network(model: Any, images: jax.ShapeDtypeStruct, loss: Any) -> tuple[Any
         if head not in (None, LOSSES[loss]):
             raise ValueError(f"loss={loss} does not fit the network's head, which is {head}.")
         head = LOSSES[loss]
-    if head is None and logits.ndim == 2 and logits.shape[1] > 1:
+    is_number = callable(loss) and jnp.issubdtype(label.dtype, jnp.floating)
+    if head is None and not is_number and logits.ndim == 2 and logits.shape[1] > 1:
         head = "softmax"
-    network = network if head == getattr(network, "head", None) else WithHead(network, head)
+    network = network if head == head_of(network) else WithHead(network, head)
     if callable(loss):
         return network, loss
     if head is None:

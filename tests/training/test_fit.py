@@ -204,7 +204,7 @@ def test_an_unknown_metric_is_told_before_anything_is_compiled(arrays, best):
 def test_metrics_by_name(arrays):
     result = run(arrays, arrays, metrics=["accuracy", "macro_f1"], num_epochs=1)
     assert 0 <= result.history[0]["validation_macro_f1"] <= 1
-    with pytest.raises(ValueError, match="unknown metric 'acuracy'.*accuracy"):
+    with pytest.raises(ValueError, match=r"unknown metric 'acuracy'.*accuracy"):
         run(arrays, metrics=["acuracy"])
 
 
@@ -216,7 +216,7 @@ def test_frozen_parts_stay(arrays, undisturbed):
         for name in ("conv", "norm", "dense")
     }
     assert same == {"conv": True, "norm": False, "dense": False}
-    with pytest.raises(ValueError, match="frozen.*'cnov'.*conv"):
+    with pytest.raises(ValueError, match=r"frozen.*'cnov'.*conv"):
         run(arrays, frozen=("cnov",))
 
 
