@@ -1,5 +1,6 @@
 """An exponential moving average of parameters, which is less noisy than the last of them."""
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -15,7 +16,8 @@ def ema_update(ema: PyTree, new: PyTree, *, decay: float, step: Array | int) -> 
     The smaller d of the first steps lets the average forget the random start.
 
     Args:
-      ema: tree of float32 arrays, the average so far; params or batch statistics alike.
+      ema: tree of arrays, the average so far; params or batch statistics alike. What is not
+        floating point, such as counters, is taken over as it is.
       new: tree of the same structure, the values to take in.
       decay: share of the average kept in the long run, in [0, 1).
       step: () integer, number of averages taken before this one, as TrainState.step counts.
@@ -35,4 +37,9 @@ def ema_update(ema: PyTree, new: PyTree, *, decay: float, step: Array | int) -> 
     check_range("decay", decay, 0 <= decay < 1, "in [0, 1)")
     # 1 - d, written so that a decay close to 1 loses no digits: 1 - (1 + s)/(10 + s) = 9/(10 + s).
     step_size = jnp.maximum(1.0 - decay, 9.0 / (10.0 + jnp.asarray(step, jnp.float32)))
-    return optax.incremental_update(new, ema, step_size)
+
+    def move(new: Array, old: Array) -> Array:
+        is_floating = jnp.issubdtype(jnp.result_type(new), jnp.floating)
+        return optax.incremental_update(new, old, step_size) if is_floating else new
+
+    return jax.tree.map(move, new, ema)

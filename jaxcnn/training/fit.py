@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,17 +17,18 @@ from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training.callbacks import Callback, Checkpoint, KeepBest
+from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.eval_step import EvalStep, Views, image_views, make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.feed import feed_one, feed_several
-from jaxcnn.training.functions import as_network
+from jaxcnn.training.functions import as_metrics, as_network, name_of
 from jaxcnn.training.history import Progress, Row, check_best
-from jaxcnn.training.inputs import Input, load_named, open_input
+from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
-from jaxcnn.types import PyTree, TrainState
+from jaxcnn.types import Batch, PyTree, TrainState
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +42,15 @@ class FitResult:
     Attributes:
       states: the last state of each network, of one mostly.
       progress: where training stands; give the whole result to `fit` as `after` for a next phase.
-      evaluate: (data, variables) to the answers to data of any kind that `fit` takes.
+      evaluate: (data, variables) to the answers to data of any kind that `fit` takes; without
+        variables those of the best epoch are taken.
+      own_trees: variables to (params, state) as a pair of functions takes them.
     """
 
     states: Sequence[TrainState]
     progress: Progress
     evaluate: Callable[..., Evaluation]
+    own_trees: Callable[[PyTree], tuple[PyTree, PyTree]]
     _best_variables: Callable[[int], PyTree]
 
     @property
@@ -67,6 +71,8 @@ class FitResult:
     def best_of(self, member: int) -> "Best":
         """Give the best epoch of one of several networks, counted from 0."""
         found = self.progress.members[member]
+        if not found.history:
+            raise ValueError("there is no best epoch, for no epoch has ended.")
         row = next(row for row in found.history if row["step"] == found.best_step)
         return Best(found.best_step, row, self._best_variables(member))
 
@@ -93,7 +99,7 @@ def fit(
     *,
     optimizer: optax.GradientTransformation,
     loss: str | LossFn | None = None,
-    metrics: Metrics | None = None,
+    metrics: Metrics | Sequence[str] | None = None,
     augment: Augment | None = None,
     mixing: Mixing | None = None,
     preprocessing: Preprocessing | None = None,
@@ -128,7 +134,7 @@ def fit(
     Args:
       model: a Flax Linen module called as `model(images, train=...)`; or a pair of pure functions,
         init(key, images, train) to (params, state) and apply(params, state, key, images, train) to
-        (logits, state), as Haiku's `transform_with_state` gives.
+        (logits, state), as Haiku's `transform_with_state` gives; init is called with train=True.
       train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; the name of a data
         set, which brings its own validation split; a sequence of (image, label); or any iterable of
         batches, read once for each epoch. Images are (H, W, C): uint8, which are scaled to [0, 1],
@@ -137,8 +143,8 @@ def fit(
       optimizer: an Optax gradient transformation.
       loss: "softmax_cross_entropy" or "sigmoid_cross_entropy" (one logit for two classes); or
         (logits, label) to one loss per example, (B,); None takes that of the network's head.
-      metrics: what is measured beside the loss, by name, see `metrics.get_metric`; None for the
-        accuracy.
+      metrics: what is measured beside the loss: names that `metrics.get_metric` knows, or a dict of
+        your own by name; None for the accuracy.
       augment: (key, image) to image, such as `augment.random_flip` or what `make_augment` makes.
       mixing: (key, batch) to a batch of mixed examples, as `augment.make_mixing` makes.
       preprocessing: how photos become squares, and pixels the network's input; None normalises
@@ -192,17 +198,21 @@ def fit(
       >>> int(result.state.step)
       2
     """
+    _check_options(optimizer, callbacks, num_epochs=num_epochs, num_members=num_members)
+    metrics = as_metrics(metrics)
+    best = best or ("accuracy" if "accuracy" in metrics else "-loss")
+    check_best(best, metrics)  # before anything is compiled
     train_input, validation_input = _open_inputs(train, validation, preprocessing)
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
+    if prepare is None and views is None:
+        _check_images(batch, validation_input, preprocessing)
     layout = mesh if isinstance(mesh, Layout) else Layout.make(mesh, batch_size=batch_size)
     way = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
     views = views or image_views(way)
     seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
-    network, loss_fn = as_network(model, seen, loss)
-    metrics = {"accuracy": ACCURACY} if metrics is None else metrics
-    best = best or ("accuracy" if "accuracy" in metrics else "-loss")
-    check_best(best, metrics)
+    network, loss_fn = as_network(model, seen, batch.label, loss)
+    _check_loss(reported_loss or loss_fn, network, seen, batch.label, metrics)
     step = make_train_step(
         network,
         optimizer,
@@ -218,6 +228,10 @@ def fit(
     )
     progress = after.progress if isinstance(after, FitResult) else after
     progress = progress.next_phase() if progress else Progress.of(num_members)
+    if len(progress.members) != num_members:
+        raise ValueError(
+            f"after is the result of {len(progress.members)} networks; num_members is {num_members}."
+        )
     seeds, init_keys, keys = _seeds_and_keys(key, num_members)
     start = functools.partial(
         start_state,
@@ -227,6 +241,7 @@ def fit(
         step=progress.step,
     )
     starts = _first_variables(variables, network, seen, init_keys)
+    _check_frozen(frozen, starts[0]["params"])
     states = [layout.put_state(start(each)) for each in starts]
     if num_members == 1:
         keys = [layout.put_key(keys[0])]
@@ -261,15 +276,16 @@ def fit(
         seconds += evaluator.compile(validation_input, evaluation_variables(states[0])).seconds
     steps_per_epoch = train_input.steps_per_epoch(batch_size)
     logger.info(
-        f"{_about_networks(name or type(model).__name__, states, frozen, seeds, feed.about)}, "
+        f"{_about_networks(name or name_of(model), states, frozen, seeds, feed.about)}, "
         f"{' x '.join(map(str, seen.shape[1:]))} inputs, "
         f"{_about_steps(num_epochs, steps_per_epoch, batch_size, num_members)} on "
         f"{layout.describe()}; compiled in {seconds:.1f} s"
     )
     keeper = next((c for c in callbacks if isinstance(c, Checkpoint)), None) or KeepBest()
     if isinstance(keeper, Checkpoint):
-        keeper.open(num_members, {"batch_size": batch_size})
+        keeper.open(num_members, {"batch_size": batch_size, "key": seeds[0], "phase": phase})
         if found := keeper.restore(states):
+            _check_phase(found[1], progress, after)
             states, progress, position = found
             feed.batches.set_state(position)
             logger.info(f"resuming at step {progress.step}")
@@ -294,12 +310,78 @@ def fit(
     ).run()
     states = feed.unpack(last)
     shapes = layout.state_shapes(evaluation_variables(states[0]))
-    return FitResult(
-        states,
-        progress,
-        lambda data, variables: evaluator(open_input(data, preprocessing), variables),
-        lambda member: keeper.best_variables(shapes, member=member),
-    )
+
+    def best_variables(member: int) -> PyTree:
+        is_earlier = progress.members[member].best_step <= progress.first_step
+        if is_earlier and isinstance(after, FitResult):
+            return after.best_of(member).variables
+        return keeper.best_variables(shapes, member=member)
+
+    def evaluate_any(data: Any, variables: PyTree | None = None) -> Evaluation:
+        variables = best_variables(0) if variables is None else variables
+        return evaluator(open_input(data, preprocessing), variables)
+
+    own_trees = getattr(network, "own_trees", lambda v: (v["params"], v["batch_stats"]))
+    return FitResult(states, progress, evaluate_any, own_trees, best_variables)
+
+
+def _check_options(optimizer: Any, callbacks: Any, *, num_epochs: int, num_members: int) -> None:
+    """Raise for what would fail late or without a word."""
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise ValueError(
+            f"optimizer must be an Optax transformation such as optax.adam(0.001), got {optimizer!r}."
+        )
+    is_list = isinstance(callbacks, Sequence)
+    if not is_list or not all(isinstance(callback, Callback) for callback in callbacks):
+        raise ValueError(f"callbacks must be a list of Callback objects, got {callbacks!r}.")
+    if num_epochs < 0:
+        raise ValueError(f"num_epochs must be at least 0, got {num_epochs}.")
+    if num_members < 1:
+        raise ValueError(f"num_members must be at least 1, got {num_members}.")
+
+
+def _check_loss(
+    loss_fn: LossFn,
+    network: Any,
+    images: jax.ShapeDtypeStruct,
+    label: jax.ShapeDtypeStruct,
+    metrics: Metrics,
+) -> None:
+    """Raise unless the loss is one number per example, and labels are classes where they must."""
+    if ACCURACY in metrics.values() and label.ndim == 1 and label.dtype != np.int32:
+        raise ValueError(
+            f"accuracy needs labels that are classes, got {label.dtype}; give metrics={{}} or your "
+            "own."
+        )
+
+    def loss(images: jax.Array, label: jax.Array) -> jax.Array:
+        variables = network.init(jax.random.key(0), images, train=False)
+        return loss_fn(network.apply(variables, images, train=False), label)
+
+    one_label = jax.ShapeDtypeStruct((1, *label.shape[1:]), label.dtype)
+    shape = jax.eval_shape(loss, images, one_label).shape
+    if shape != (1,):
+        raise ValueError(
+            f"loss must give one loss per example, (B,); for a batch of 1 it gave the shape {shape}."
+        )
+
+
+def _check_frozen(frozen: Container[str], params: Mapping[str, Any]) -> None:
+    """Raise for a name that is none of the parameters'."""
+    names = frozen if isinstance(frozen, Iterable) else ()
+    if isinstance(frozen, str):
+        raise ValueError(f"frozen must be a list of names, got {frozen!r}.")
+    if unknown := [name for name in names if name not in params]:
+        raise ValueError(f"frozen names {unknown}; the parameters' names are {[*params]}.")
+
+
+def _check_phase(found: Progress, new: Progress, after: Any) -> None:
+    """Raise where checkpoints are those of an earlier phase."""
+    if after is not None and found.first_step != new.first_step:
+        raise CheckpointError(
+            f"the checkpoints are of a phase that began at step {found.first_step}, this one begins "
+            f"at step {new.first_step}; give each phase a Checkpoint with its own folder."
+        )
 
 
 def _about_networks(
@@ -336,8 +418,37 @@ def _open_inputs(
         train, found = load_named(train, preprocessing)
         validation = found if validation is None else validation
     if validation is not None:
+        if iter_once(validation):
+            raise ValueError(
+                "validation must be data that can be read after each epoch, such as a list or a "
+                "loader, and not an iterator."
+            )
         validation = open_input(validation, preprocessing)
     return open_input(train, preprocessing), validation
+
+
+def _check_images(
+    batch: Batch, validation: Input | None, preprocessing: Preprocessing | None
+) -> None:
+    """Raise for images that cannot be prepared, or that validation has of another kind."""
+    image = batch.image
+    if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"images must be uint8 or floating point, got {image.dtype}.")
+    if image.dtype == np.uint8 and len(image.shape) != 4:
+        raise ValueError(f"uint8 images must be (N, H, W, C), got the shape {image.shape}.")
+    if image.dtype != np.uint8 and preprocessing is not None:
+        raise ValueError(
+            f"preprocessing is for uint8 images, which it normalises; these are {image.dtype}, and "
+            "are taken as they are: leave it out."
+        )
+    if validation is None:
+        return
+    other = validation.shapes(len(batch.mask)).image
+    if (other.dtype, other.shape[1:]) != (image.dtype, image.shape[1:]):
+        raise ValueError(
+            f"validation has images of {other.dtype} {other.shape[1:]}, training of {image.dtype} "
+            f"{image.shape[1:]}; both must be alike."
+        )
 
 
 def _seeds_and_keys(
@@ -345,10 +456,12 @@ def _seeds_and_keys(
 ) -> tuple[list[int], list[jax.Array], list[jax.Array]]:
     """Give each network's seed of the order of examples, key of the first parameters, run key."""
     numbers = range(num_members)
-    if isinstance(key, int):
-        seeds = [key + number for number in numbers]
+    if isinstance(key, (int, np.integer)):
+        seeds = [int(key) + number for number in numbers]
         roots = [jax.random.key(seed) for seed in seeds]
     else:
+        is_new_style = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        key = key if is_new_style else jax.random.wrap_key_data(key)
         roots = [key if not number else jax.random.fold_in(key, number) for number in numbers]
         seeds = [int(jax.random.bits(root, dtype=jnp.uint32)) for root in roots]
     pairs = [jax.random.split(root) for root in roots]
@@ -361,6 +474,10 @@ def _first_variables(
     """Take the variables to start from, or draw them."""
     if variables is not None:
         given = [variables] if isinstance(variables, Mapping) else list(variables)
+        if not all(isinstance(each, Mapping) and "params" in each for each in given):
+            raise ValueError(
+                'variables must be {"params": ..., "batch_stats": ...}, as `result.best.variables`.'
+            )
         if len(given) != len(keys):
             raise ValueError(
                 f"variables must be those of each of {len(keys)} networks, got {len(given)}."

@@ -6,10 +6,14 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jaxcnn import losses
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
+from jaxcnn.metrics.registry import get_metric
+from jaxcnn.models import head_of
 from jaxcnn.types import PyTree
 
 LOSSES = {"softmax_cross_entropy": "softmax", "sigmoid_cross_entropy": "sigmoid"}
@@ -23,7 +27,8 @@ class FunctionNetwork:
     the first part of each array's path, so that `frozen` can name parts of a network.
 
     Args:
-      init: (key, images, train) to (params, state); what Haiku's `transform_with_state` gives.
+      init: (key, images, train) to (params, state), as Haiku's `transform_with_state` gives; called
+        with train=True, for Haiku makes some of the state in training alone.
       apply: (params, state, key, images, train) to (logits, state); the key is None in evaluation.
       images: the shape and dtype of its input.
     """
@@ -35,19 +40,15 @@ class FunctionNetwork:
     ) -> None:
         self._init, self._apply = init, apply
         key = jax.eval_shape(lambda: jax.random.key(0))
-        found = jax.eval_shape(lambda key, images: init(key, images, False), key, images)
-        if not isinstance(found, tuple) or len(found) != 2:
-            raise ValueError(
-                "init must give (params, state), the state {} where there is none; got "
-                f"{type(found).__name__}."
-            )
+        self._impls: list[list[Any]] = []
+        found = jax.eval_shape(self._first_trees, key, images)
         self._trees = tuple(map(jax.tree.structure, found))
         self._paths = tuple(_paths(tree) for tree in found)
 
     def init(self, key: jax.Array, images: jax.Array, *, train: bool = False) -> PyTree:
         """Make the first variables."""
         params, state = (
-            self._to_dict(tree, i) for i, tree in enumerate(self._init(key, images, train))
+            self._to_dict(tree, i) for i, tree in enumerate(self._init(key, images, True))
         )
         return {"params": params, "batch_stats": state}
 
@@ -61,22 +62,50 @@ class FunctionNetwork:
         rngs: Mapping[str, jax.Array] | None = None,
     ) -> Any:
         """Compute logits, and the new state where it may change."""
-        params, state = (
-            self._from_dict(variables[name], i) for i, name in enumerate(("params", "batch_stats"))
-        )
+        params, state = self.own_trees(variables)
         key = (rngs or {}).get("dropout")
         logits, state = self._apply(params, state, key, images, train)
         return (logits, {"batch_stats": self._to_dict(state, 1)}) if mutable else logits
 
+    def own_trees(self, variables: PyTree) -> tuple[PyTree, PyTree]:
+        """Give (params, state) as the functions take them."""
+        params, state = (
+            self._from_dict(variables[name], i) for i, name in enumerate(("params", "batch_stats"))
+        )
+        return params, state
+
+    def _first_trees(self, key: jax.Array, images: jax.Array) -> Any:
+        found = self._init(key, images, True)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ValueError(
+                "init must give (params, state), the state {} where there is none; got "
+                f"{type(found).__name__}."
+            )
+        self._impls = [[_key_impl(leaf) for leaf in jax.tree.leaves(tree)] for tree in found]
+        return found
+
     def _to_dict(self, tree: PyTree, which: int) -> PyTree:
         found: dict[str, dict[str, Any]] = {}
-        for (first, rest), leaf in zip(self._paths[which], jax.tree.leaves(tree), strict=True):
-            found.setdefault(first, {})[rest] = leaf
+        leaves = jax.tree.leaves(tree)
+        for (first, rest), impl, leaf in zip(
+            self._paths[which], self._impls[which], leaves, strict=True
+        ):
+            # Keys, such as those of NNX's dropout, are kept as numbers, which can be saved.
+            found.setdefault(first, {})[rest] = jax.random.key_data(leaf) if impl else leaf
         return found
 
     def _from_dict(self, tree: PyTree, which: int) -> PyTree:
-        leaves = [tree[first][rest] for first, rest in self._paths[which]]
+        leaves = [
+            jax.random.wrap_key_data(tree[first][rest], impl=impl) if impl else tree[first][rest]
+            for (first, rest), impl in zip(self._paths[which], self._impls[which], strict=True)
+        ]
         return jax.tree.unflatten(self._trees[which], leaves)
+
+
+def _key_impl(leaf: Any) -> Any:
+    """Name the kind of a key array; None for other arrays."""
+    is_key = jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+    return jax.random.key_impl(leaf) if is_key else None
 
 
 def _paths(tree: PyTree) -> list[tuple[str, str]]:
@@ -104,12 +133,51 @@ class WithHead:
         return getattr(self._network, name)
 
 
-def as_network(model: Any, images: jax.ShapeDtypeStruct, loss: Any) -> tuple[Any, LossFn]:
+def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
+    """Make what `fit` takes as metrics into a dict.
+
+    Args:
+      metrics: names, a dict, or None for the accuracy.
+
+    Returns:
+      {name: metric}.
+
+    Raises:
+      ValueError: if a name is unknown, or one in the dict is no metric.
+
+    Example:
+      >>> list(as_metrics(["accuracy", "top5"]))
+      ['accuracy', 'top5']
+    """
+    if metrics is None:
+        return {"accuracy": ACCURACY}
+    if not isinstance(metrics, Mapping):
+        return {name: get_metric(name) for name in metrics}
+    for name, metric in metrics.items():
+        if not isinstance(metric, (Metric, GatheredMetric)):
+            raise ValueError(
+                f"metrics must hold Metric or GatheredMetric by name, got {metric!r} for {name!r}."
+            )
+        if name == "loss":
+            raise ValueError('metrics must not name "loss": it is always measured.')
+    return dict(metrics)
+
+
+def name_of(model: Any) -> str:
+    """Name a network for the log."""
+    return type(model).__name__ if isinstance(model, nn.Module) else "network"
+
+
+def as_network(
+    model: Any, images: jax.ShapeDtypeStruct, label: jax.ShapeDtypeStruct, loss: Any
+) -> tuple[Any, LossFn]:
     """Make what `fit` takes as model and loss into what steps take.
 
     Args:
       model: a Linen module, or a pair of functions, see `fit`.
       images: the shape and dtype of its input.
+      label: those of labels; an own loss with floating-point ones leaves outputs as they are, where
+        the network does not say that it classifies.
       loss: the name of a loss, a function, or None for that of the network's head.
 
     Returns:
@@ -119,6 +187,8 @@ def as_network(model: Any, images: jax.ShapeDtypeStruct, loss: Any) -> tuple[Any
       ValueError: if the model is neither, or the loss is unknown or does not fit the network.
     """
     network = model
+    if isinstance(model, type):
+        raise ValueError(f"model is the class {model.__name__}; make one: {model.__name__}().")
     if isinstance(model, tuple) and len(model) == 2 and all(map(callable, model)):
         network = FunctionNetwork(*model, images)
     elif not isinstance(model, nn.Module):
@@ -139,15 +209,17 @@ def as_network(model: Any, images: jax.ShapeDtypeStruct, loss: Any) -> tuple[Any
         if head not in (None, LOSSES[loss]):
             raise ValueError(f"loss={loss} does not fit the network's head, which is {head}.")
         head = LOSSES[loss]
-    if head is None and logits.ndim == 2 and logits.shape[1] > 1:
+    is_number = callable(loss) and jnp.issubdtype(label.dtype, jnp.floating)
+    if head is None and not is_number and logits.ndim == 2 and logits.shape[1] > 1:
         head = "softmax"
-    network = network if head == getattr(network, "head", None) else WithHead(network, head)
+    network = network if head == head_of(network) else WithHead(network, head)
     if callable(loss):
         return network, loss
     if head is None:
         raise ValueError(
             f"the network gives {logits.shape[1:]} numbers for an image, which no loss is known "
-            "for; give loss=(logits, label) -> one loss per example."
+            'for; give loss="sigmoid_cross_entropy" for one logit on two classes, or '
+            "loss=(logits, label) -> one loss per example."
         )
     num_classes = logits.shape[1] if head == "softmax" else 2
     return network, losses.make_loss(head, num_classes=num_classes)

@@ -1,5 +1,6 @@
 """Where a run of training stands: its epochs so far, the sums of the one under way, its times."""
 
+import copy
 import dataclasses
 import math
 import time
@@ -81,8 +82,9 @@ class Progress:
 
     def next_phase(self) -> "Progress":
         """Start a phase of training after this one: the history and the best so far stay."""
+        own = copy.deepcopy(self)  # the result of this phase stays as it is
         return dataclasses.replace(
-            self, stop_reason="", first_epoch=self.epoch, first_step=self.step
+            own, stop_reason="", first_epoch=self.epoch, first_step=self.step
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from jaxcnn.types import Batch, PyTree
 Put = Callable[[PyTree], PyTree]  # lays a batch of this process's rows on its devices
 
 _KINDS = (
-    "(images, labels), a dict of image and label, a source or a split of `jaxcnn.data`, the name "
-    "of a data set, a sequence of (image, label), or an iterable of batches"
+    "(images, labels), a dict of image and label, a source or a split of `jaxcnn.data`, "
+    "a sequence of (image, label), or an iterable of batches"
 )
 
 
@@ -77,7 +77,10 @@ class IterableInput:
         """Give the shapes of a batch by reading the first one."""
         if self._first is None:
             iterator = iter(self._batches)
-            self._first = as_batch(next(iterator, None), 0)
+            first = next(iterator, None)
+            if first is None:
+                raise ValueError("the data hold no batch.")
+            self._first = as_batch(first, 0)
             if iterator is self._batches:  # it cannot be read again: put the first one back
                 self._batches = _Replayed(self._first, iterator)
         return _shapes(self._first, len(self._first.mask) * jax.process_count())
@@ -110,12 +113,14 @@ class ArraySplit:
     class_names: tuple[str, ...] = ()
 
     def __init__(self, images: Any, labels: Any) -> None:
-        self._images, self.labels = np.asarray(images), as_label(labels)
+        self._images, self.labels = _floats_as_float32(images), _as_label(labels)
         if len(self._images) != len(self.labels):
             raise ValueError(
                 f"images and labels must be equally many, got {len(self._images)} and "
                 f"{len(self.labels)}."
             )
+        if not len(self.labels):
+            raise ValueError("the data hold no example.")
         self.names = _Numbers(len(self.labels))
         self.image_shape, self.dtype = self._images.shape[1:], self._images.dtype
 
@@ -140,8 +145,9 @@ class ExampleSplit:
     def __init__(self, examples: Any) -> None:
         self._examples = examples
         image, label = _image_and_label(examples[0])
-        self.image_shape, self.dtype = np.shape(image), np.asarray(image).dtype
-        first = as_label(np.asarray(label)[None])
+        image = _floats_as_float32(image)
+        self.image_shape, self.dtype = image.shape, image.dtype
+        first = _as_label(np.asarray(label)[None])
         self.labels = np.zeros((len(examples), *first.shape[1:]), first.dtype)
         self.names = _Numbers(len(examples))
 
@@ -153,7 +159,9 @@ class ExampleSplit:
         pairs = [_image_and_label(self._examples[int(i)]) for i in indices]
         # Whoever makes a batch reads the labels after the images.
         self.labels[indices] = as_label(np.stack([np.asarray(label) for _, label in pairs]))
-        return np.stack([np.asarray(image) for image, _ in pairs]), np.ones(len(indices), bool)
+        return np.stack([_floats_as_float32(image) for image, _ in pairs]), np.ones(
+            len(indices), bool
+        )
 
 
 Input: TypeAlias = SplitInput | IterableInput
@@ -174,6 +182,11 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
     """
     if isinstance(data, SplitInput | IterableInput):
         return data
+    if isinstance(data, str):
+        raise ValueError(
+            f"data must be {_KINDS}; the name of a set is for train alone, and brings its own "
+            f"validation split; got {data!r}."
+        )
     if hasattr(data, "gather"):
         return SplitInput(data)
     if isinstance(data, Mapping) or (isinstance(data, tuple) and len(data) == 2):
@@ -181,7 +194,7 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
     if hasattr(data, "class_names"):
         return SplitInput(decode_split(data, _decoding(data, preprocessing)))
     has_access = hasattr(data, "__getitem__") and hasattr(data, "__len__") and len(data)
-    if has_access and not isinstance(data[0], Batch) and np.ndim(_image_and_label(data[0])[1]) == 0:
+    if has_access and _is_example(data[0]):
         return SplitInput(ExampleSplit(data))
     if hasattr(data, "__iter__"):
         return IterableInput(data)
@@ -227,9 +240,9 @@ def as_batch(item: Any, first_index: int, size: int | None = None) -> Batch:
         images, label, mask = (np.asarray(part) for part in item[:3])
     else:
         pair = _image_and_label(item)
-        images, label = np.asarray(pair[0]), np.asarray(pair[1])
+        images, label = _floats_as_float32(pair[0]), np.asarray(pair[1])
         mask = np.ones(len(images), bool)
-    label, count = as_label(label), len(images)
+    label, count = _as_label(label), len(images)
     size = count if size is None else size
     if not 0 < count <= size or len(label) != count:
         raise ValueError(
@@ -320,6 +333,34 @@ def _padded(batches: Iterable[Any], size: int) -> Iterator[Batch]:
         yield batch
 
 
+def iter_once(data: Any) -> bool:
+    """Tell an iterator, which can be read but once, from other data."""
+    return hasattr(data, "__next__")
+
+
+def _is_example(item: Any) -> bool:
+    """Tell an (image, label) from a batch of them."""
+    if isinstance(item, Batch):
+        return False
+    image, label = _image_and_label(item)
+    return np.ndim(label) == 0 or np.ndim(image) == 3
+
+
+def _as_label(label: Any) -> np.ndarray:
+    label = np.asarray(label)
+    if label.dtype.kind not in "biuf":
+        raise ValueError(
+            f"labels must be numbers, such as 0 for the first class; got {label.dtype}."
+        )
+    return as_label(label)
+
+
+def _floats_as_float32(images: Any) -> np.ndarray:
+    """Give images as an array; of double precision no step is compiled."""
+    images = np.asarray(images)
+    return images.astype(np.float32) if images.dtype == np.float64 else images
+
+
 def _is_json(value: Any) -> bool:
     return isinstance(value, (dict, list, int, str))
 
@@ -337,10 +378,12 @@ def _image_and_label(item: Any) -> tuple[Any, Any]:
         return item["image"], item["label"]
     if isinstance(item, (tuple, list)) and len(item) == 2:
         return item[0], item[1]
-    what = "nothing" if item is None else type(item).__name__
-    raise ValueError(
-        f"a batch or an example must be (images, labels) or a dict of image and label; got {what}."
-    )
+    what = type(item).__name__
+    if isinstance(item, Mapping):
+        what = f"a dict of {', '.join(map(str, item)) or 'nothing'}"
+    elif isinstance(item, (tuple, list)):
+        what = f"{len(item)} parts"
+    raise ValueError(f"data must give (images, labels) or a dict of image and label; got {what}.")
 
 
 def _decoding(source: Any, preprocessing: Preprocessing | None) -> Decoding:

@@ -278,7 +278,8 @@ class Loop:
         raise NonFiniteLossError(
             f"the loss{whose} is not finite at step {self.progress.step}; "
             f"{saved[0] if saved else 'there is no checkpoint yet'}. Lower learning_rate, lengthen "
-            "warmup_epochs, or set gradient_clip_norm, and start the run again."
+            "warmup_epochs, or set gradient_clip_norm, and start the run again. A label that is no "
+            "class has this effect too."
         )
 
 
