@@ -24,7 +24,7 @@ ALIASES = ("jnp", "np", "nn", "lax")
 FOREIGN = {
     *("torchvision", "timm", "tf", "gather_", "adaptive_avg_pool2d", "ImageEnhance", "ImageOps"),
     *("select_and_scatter", "_legacy_load", "_metadata", "name0", "name1", "__wrapped__"),
-    *("random_x", "enhance_x", "plot_x"),
+    *("random_x", "enhance_x", "plot_x", "transform_with_state"),
 }
 # Variables of the environment that JAX reads.
 ENVIRONMENT = re.compile(r"JAX_[A-Z_]+")

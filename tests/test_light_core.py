@@ -9,8 +9,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("models", "ops", "losses", "metrics", "optim", "augment", "training", "types")
-# Modules of these rooms that need one package more.
-EXCEPTIONS = {"jaxcnn.training.progress_bar": "tqdm"}
+# Modules of these rooms that need more, and the first package that each misses: `fit` reads data.
+EXCEPTIONS = {
+    "jaxcnn.training.feed": "grain",
+    "jaxcnn.training.fit": "grain",
+    "jaxcnn.training.inputs": "grain",
+    "jaxcnn.training.progress_bar": "tqdm",
+}
 # Imports each module that it is given; what a line of its output names could not be imported.
 CODE = """
 import importlib, json, sys

@@ -117,9 +117,7 @@ class Run:
                 eval_step=training.eval_step,
                 after=progress,
                 phase=phase.name,
-                name=f"{phase.name}: {config.network.model}"
-                if phase.name
-                else config.network.model,
+                name=_name(config, phase),
                 **training.options,
             ).progress
         assert progress is not None
@@ -374,6 +372,12 @@ def make_initial(model: Any, image_shape: tuple[int, int, int]) -> Callable[[jax
         return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
     return initial
+
+
+def _name(config: TrainConfig, phase: Phase) -> str:
+    """Name what a phase trains, for the log."""
+    what = f"last layer of {config.network.model}" if phase.on_features else config.network.model
+    return f"{phase.name}: {what}" if phase.name else what
 
 
 def _holds_steps(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,9 +10,11 @@ import numpy as np
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, add_sums, values
 from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.training.eval_step import EvalStep
-from jaxcnn.training.inputs import Input
 from jaxcnn.training.sharding import Layout, fetch
 from jaxcnn.types import Batch, PyTree
+
+if TYPE_CHECKING:
+    from jaxcnn.training.inputs import Input
 
 
 class Evaluation(NamedTuple):
@@ -111,7 +113,7 @@ class Evaluator:
         self._batch_size = layout.round_up(batch_size)
         self._compiled: dict[Any, CompiledStep] = {}
 
-    def compile(self, data: Input, variables: PyTree) -> CompiledStep:
+    def compile(self, data: "Input", variables: PyTree) -> CompiledStep:
         """Compile the step for the batches of some data, unless that was done."""
         if isinstance(self._step, CompiledStep):
             return self._step
@@ -121,7 +123,7 @@ class Evaluator:
             self._compiled[key] = compile_evaluation(self._step, self._layout, variables, batch)
         return self._compiled[key]
 
-    def __call__(self, data: Input, variables: PyTree) -> Evaluation:
+    def __call__(self, data: "Input", variables: PyTree) -> Evaluation:
         """Classify every example of some data once, see `evaluate`."""
         step = self.compile(data, variables)
         batches = data.eval_batches(self._batch_size, self._layout.put_batch)

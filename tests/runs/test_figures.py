@@ -25,16 +25,9 @@ def test_mistakes_are_chosen_from_the_whole_split(tiny_split, tmp_path, monkeypa
     probabilities = np.eye(2, dtype=np.float32)[tiny_split.labels]
     probabilities[:num_wrong] = probabilities[:num_wrong, ::-1]
     count = len(tiny_split)
+    metrics = {"loss": 0.1, "accuracy": 1 - num_wrong / count}
     index = np.arange(count, dtype=np.int32)
-    found = Evaluation(
-        0.1,
-        1 - num_wrong / count,
-        count - num_wrong,
-        count,
-        tiny_split.labels,
-        probabilities,
-        index,
-    )
+    found = Evaluation(metrics, tiny_split.labels, probabilities, index)
     given = {}
     draw = plots.plot_most_confidently_wrong
 

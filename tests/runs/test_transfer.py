@@ -208,7 +208,7 @@ def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_pa
     assert old.keys() == new.keys()
     for path, leaf in new.items():
         assert ("head" in path) != (leaf.tobytes() == old[path].tobytes()), path
-    assert any("parameters trained" in line for line in said)
+    assert any(line.startswith("last layer of six_conv: 18 parameters") for line in said)
     assert any("features cached" in line for line in said)
     # What was chosen on kept features is what the whole network gives.
     best = next(row for row in rows(tmp_path / "run") if row["step"] == summary["best_step"])
@@ -216,11 +216,13 @@ def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_pa
     assert Classifier.load(tmp_path / "run").config.network.freeze == "backbone"
 
 
-def test_kept_features_and_live_ones_give_the_same_training(config, first_run, tmp_path):
+def test_kept_features_and_live_ones_give_the_same_training(config, first_run, tmp_path, said):
     settings = transferred(config, first_run, freeze="backbone", augment="none")
     live = settings.replace(cache_features=False)
     train_classifier(settings, tmp_path / "kept")
+    assert not any("parameters trained" in line for line in said)
     train_classifier(live, tmp_path / "live")
+    assert any("six_conv: 18 of 438 parameters trained" in line for line in said)
     for a, b in zip(rows(tmp_path / "kept"), rows(tmp_path / "live"), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)

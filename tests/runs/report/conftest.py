@@ -22,9 +22,8 @@ def _drawn_evaluation(num_classes, count, *, seed=0, sureness=3.0):
     logits[np.arange(count), labels] += np.where(hit, sureness, -1.0)
     table = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     table = table.astype(np.float32)
-    correct = int((table.argmax(1) == labels).sum())
-    index = draws.permutation(count).astype(np.int32)
-    return Evaluation(0.5, correct / count, correct, count, labels, table, index)
+    metrics = {"loss": 0.5, "accuracy": float((table.argmax(1) == labels).mean())}
+    return Evaluation(metrics, labels, table, draws.permutation(count).astype(np.int32))
 
 
 def _drawn_split(found, class_names, names=None, *, size_px=24):

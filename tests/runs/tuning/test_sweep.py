@@ -93,8 +93,8 @@ class Scripted:
         epoch = self.steps // 3
         found = [self.accuracies[i][epoch - 1] for i in self.left]
         return [
-            Evaluation(math.nan if a is None else 1 - a, a or 0.99, 0, 1, None, None, None)
-            for a in found
+            Evaluation({"loss": loss, "accuracy": accuracy}, None, None, None)
+            for loss, accuracy in ((math.nan, 0.99) if a is None else (1 - a, a) for a in found)
         ]
 
     def keep(self, positions):
