@@ -38,6 +38,7 @@ INTERNAL = {
         "layers.conv_padding",
         "layers.make_divisible",
     },
+    "pretrained": {"mapping.by_rules"},
 }
 
 

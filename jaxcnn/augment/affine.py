@@ -5,13 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.augment.checks import (
-    Size,
-    as_height_width,
-    check_image,
-    check_interval,
-    check_range,
-)
+from jaxcnn.augment.checks import Size, as_height_width, check_image, check_interval, check_range
 from jaxcnn.augment.resampling import affine_matrix, affine_warp, composed
 
 Corners = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # left, top, right, bottom; in pixels

@@ -7,23 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.augment import color, randaugment
 from jaxcnn.augment.affine import random_affine
 from jaxcnn.augment.checks import check_image
-from jaxcnn.augment.color import (
-    random_brightness,
-    random_contrast,
-    random_gamma,
-    random_hue,
-    random_saturation,
-)
 from jaxcnn.augment.crop_flip import center_crop, random_crop, random_flip
 from jaxcnn.augment.erasing import random_cutout, random_erasing
-from jaxcnn.augment.randaugment import (
-    MAX_MAGNITUDE,
-    change_colors,
-    draw_operations,
-    operations_matrix,
-)
 from jaxcnn.augment.resampling import affine_warp
 from jaxcnn.host.names import unknown_name
 
@@ -61,7 +49,9 @@ OPERATIONS = {
     "gamma": Amount("greatest exponent less one", 0, 1, off=0),
     "contrast": Amount("greatest change of the factor", 0, 1, off=0),
     "brightness": Amount("greatest shift of values in [0, 1]", 0, 1, off=0),
-    "rand_augment": Amount("magnitude of two operations, 9 or so", 0, MAX_MAGNITUDE, off=0),
+    "rand_augment": Amount(
+        "magnitude of two operations, 9 or so", 0, randaugment.MAX_MAGNITUDE, off=0
+    ),
     "cutout": Amount("greatest side of the square, part of the image's", 0, 1, off=0),
     "erasing": Amount("probability", 0, 1, off=0),
 }
@@ -168,24 +158,24 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
         keys = dict(zip(_KEYS, jax.random.split(key, len(_KEYS)), strict=True))
         drawn = None
         if "rand_augment" in on:
-            drawn = draw_operations(keys["rand_augment"], magnitude=on["rand_augment"])
+            drawn = randaugment.draw_operations(keys["rand_augment"], magnitude=on["rand_augment"])
         # Before the resampling, because XLA on CPU fuses the two and would then repeat it for every
         # channel that a pixel's new hue depends on; pixel by pixel, so the order hardly shows.
         image = _apply(("hue", "saturation"), keys, image, on)
         image = _change_geometry(keys["geometry"], image, on, image_size_px, drawn)
         image = jnp.clip(_apply(("gamma", "contrast", "brightness"), keys, image, on), 0, 1)
-        image = change_colors(image, *drawn) if drawn else image
+        image = randaugment.change_colors(image, *drawn) if drawn else image
         return _apply(("cutout", "erasing"), keys, image, on)
 
     return augment
 
 
 _POINTWISE: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {
-    "hue": lambda key, image, amount: random_hue(key, image, max_delta=amount),
-    "saturation": lambda key, image, amount: random_saturation(key, image, max_change=amount),
-    "gamma": lambda key, image, amount: random_gamma(key, image, max_change=amount),
-    "contrast": lambda key, image, amount: random_contrast(key, image, max_change=amount),
-    "brightness": lambda key, image, amount: random_brightness(key, image, max_delta=amount),
+    "hue": lambda key, image, amount: color.random_hue(key, image, max_delta=amount),
+    "saturation": lambda key, image, amount: color.random_saturation(key, image, max_change=amount),
+    "gamma": lambda key, image, amount: color.random_gamma(key, image, max_change=amount),
+    "contrast": lambda key, image, amount: color.random_contrast(key, image, max_change=amount),
+    "brightness": lambda key, image, amount: color.random_brightness(key, image, max_delta=amount),
     "cutout": lambda key, image, amount: random_cutout(key, image, max_fraction=amount),
     "erasing": lambda key, image, amount: random_erasing(key, image, probability=amount),
 }
@@ -213,7 +203,7 @@ def _change_geometry(
     drawn: tuple[jax.Array, jax.Array] | None,
 ) -> jax.Array:
     size = (image_size_px, image_size_px)
-    matrix = operations_matrix(*drawn, size) if drawn else None
+    matrix = randaugment.operations_matrix(*drawn, size) if drawn else None
     flip_probability = on.get("flip", 0.0)
     if on.keys().isdisjoint({"zoom", "aspect", "rotation", "translation", "shear"}):
         crop_key, flip_key = jax.random.split(key)

@@ -4,7 +4,7 @@
   but its own.
 - `command_line`: flags made from settings, the log on the screen, mistakes in one line.
 - `help_formatter`: the output of --help; `network_flags`: the flags that name a trained network.
-- `photo_listing`, `photo_server`: what `jaxcnn photos` prints, and its page in a browser.
+- `photo_listing`: what `jaxcnn photos` prints.
 
 Imports everything below; nothing imports this package but `experiments`.
 """

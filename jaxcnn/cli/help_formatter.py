@@ -14,14 +14,18 @@ _WORDS = ("--help", "-help", "-h", "--helpshort", "--helpfull")
 _groups: dict[str, list[str]] = {}
 
 
-def group(title: str, *names: str) -> None:
+def group(title: str, *names: str) -> tuple[str, ...]:
     """Put flags into a group of the help.
 
     Args:
       title: of the group; groups are shown in the order in which they were first named.
       *names: of flags.
+
+    Returns:
+      The names.
     """
     _groups.setdefault(title, []).extend(names)
+    return names
 
 
 def asked_for(words: Sequence[str]) -> str | None:

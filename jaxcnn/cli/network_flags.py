@@ -21,8 +21,7 @@ _PRETRAINED = flags.DEFINE_bool(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "published weights by name, or the path of a file; implies --pretrained."
 )
-help_formatter.group("network", "workdir", "pretrained", "model", "weights")
-NAMES = ("workdir", "pretrained", "model", "weights")
+NAMES = help_formatter.group("network", "workdir", "pretrained", "model", "weights")
 
 
 def load_classifier() -> Classifier:

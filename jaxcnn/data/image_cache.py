@@ -17,10 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import filelock
 import numpy as np
 
-from jaxcnn.host.files import replacing, write_json
+from jaxcnn.host.files import locked, replacing, sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +71,8 @@ class ImageCache:
         key = hashlib.sha256(f"{FORMAT} {about}".encode()).hexdigest()[:32]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = self._lock(key)
+            waiting = "waiting for another run that decodes the same images"
+            lock = locked(self.folder / f"{key}.lock", waiting)
         except (OSError, NotImplementedError) as error:
             logger.warning(f"decoded images cannot be cached in {self.folder}: {error}")
             return make()
@@ -84,21 +84,13 @@ class ImageCache:
                     self._write(key, about, found)
             return found
 
-    def _lock(self, key: str) -> filelock.AcquireReturnProxy:
-        lock = filelock.FileLock(self.folder / f"{key}.lock")
-        try:
-            return lock.acquire(timeout=0)
-        except filelock.Timeout:
-            logger.info("waiting for another run that decodes the same images")
-            return lock.acquire()
-
     def _read(self, key: str, about: str) -> CachedImages | None:
         record_path, images_path = self._paths(key)
         if not record_path.exists():
             return None
         try:
             record = json.loads(record_path.read_text("utf-8"))
-            if record["about"] != about or _digest(images_path) != record["sha256"]:
+            if record["about"] != about or sha256_of(images_path) != record["sha256"]:
                 raise ValueError("its checksum is another")
             images = np.asarray(np.load(images_path, mmap_mode="r", allow_pickle=False))
             os.utime(record_path)  # used now
@@ -116,7 +108,7 @@ class ImageCache:
         try:
             with replacing(images_path) as part:
                 np.save(part, made.images)
-                digest = _digest(part)
+                digest = sha256_of(part)
             bad = {str(i): reason for i, reason in enumerate(made.reasons) if reason}
             write_json(record_path, {"about": about, "sha256": digest, "bad": bad})
             self._evict(key)
@@ -141,11 +133,6 @@ class ImageCache:
 
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.json", self.folder / f"{key}.npy"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _stat(path: Path) -> os.stat_result:

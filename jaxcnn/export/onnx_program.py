@@ -26,7 +26,7 @@ from jax import export as jax_export
 from jaxcnn.export.program import ExportError, check_program, predict_function
 from jaxcnn.export.standalone import LOADERS
 from jaxcnn.host.extras import MissingExtraError, require
-from jaxcnn.ops.lowering import stock_ops, windows_as_slices
+from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.runs.classifier import Classifier
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def to_onnx(classifier: Classifier) -> bytes:
             return _convert(classifier, _pool_two_dimensions)
     except ExportError as error:
         logger.info(f"converting again, with pooling as slices: {error.__cause__!r}")
-    with stock_ops(), windows_as_slices():
+    with stock_ops(windows_as_slices=True):
         return _convert(classifier, lambda graph: None)
 
 

@@ -1,14 +1,21 @@
-"""Files that are written whole: a reader finds the old one or the new one, never half of one."""
+"""Files that are written whole, so that none is ever read half; their digests and locks."""
 
 import contextlib
+import hashlib
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from filelock import AcquireReturnProxy
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -69,3 +76,43 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with replacing(path) as part, part.open("wb") as file:
         # mypy takes the arrays for the option that comes after them.
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Compute the SHA-256 of a file without holding it in memory.
+
+    Args:
+      path: the file.
+
+    Returns:
+      64 lower-case hex digits.
+
+    Raises:
+      OSError: if the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def locked(path: Path, waiting: str) -> "AcquireReturnProxy":
+    """Take a lock that other processes respect, to be held in a `with` block.
+
+    Args:
+      path: the lock's file; its folder exists.
+      waiting: told where another process holds the lock, which is then waited for.
+
+    Returns:
+      The lock, taken.
+
+    Raises:
+      OSError: if the file cannot be written.
+      NotImplementedError: if the file system knows no locks.
+    """
+    import filelock  # here, so that networks and steps can be imported without it
+
+    lock = filelock.FileLock(path)
+    try:
+        return lock.acquire(timeout=0)
+    except filelock.Timeout:
+        logger.info(waiting)
+        return lock.acquire()

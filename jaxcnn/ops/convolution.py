@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.ops.cpu import convolution as cpu_convolution, onednn, pointwise
-from jaxcnn.ops.cpu.convolution import DIMENSIONS, Geometry, by_xla
+from jaxcnn.ops.cpu.geometry import DIMENSIONS, Geometry, by_xla
 from jaxcnn.ops.lowering import uses_stock_ops
 
 IntOrPair = int | Sequence[int]

@@ -5,17 +5,15 @@ tells whether it is another photo, the same one touched, a copy of a known one, 
 moved. A stop at any moment loses the batch under way at most: the next run goes on from there.
 """
 
-import collections
 import contextlib
 import dataclasses
-import itertools
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxcnn.data.workers import in_order_ahead
 from jaxcnn.photos.index_writer import IndexWriter, Row
 from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto, Seen, Trouble, read_photo, walk
 
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
 _COMMIT_EVERY = 1000  # notes without a label; labelled photos are committed with their batch
 _BATCHES_AHEAD = 3
 MAX_TROUBLES_TOLD = 1000
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclasses.dataclass
@@ -208,35 +203,6 @@ class FolderIndexer:
         if self._num_notes >= _COMMIT_EVERY:
             self.writer.commit()
             self._num_notes = 0
-
-
-def in_order_ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], *, num_workers: int, num_ahead: int
-) -> Generator[Result, None, None]:
-    """Yield work(item) of each item in order, computed in threads ahead of their use.
-
-    Args:
-      work: safe for many threads at once.
-      items: taken one by one, as results are.
-      num_workers: threads.
-      num_ahead: results that are made before they are asked for, at most. Close the generator to
-        stop early: it waits for those that are being made, and drops the others.
-
-    Yields:
-      The results.
-    """
-    waiting: collections.deque[Future[Result]] = collections.deque()
-    remaining = iter(items)
-    pool = ThreadPoolExecutor(num_workers, thread_name_prefix="photos")
-    try:
-        while True:
-            free = num_ahead - len(waiting)
-            waiting.extend(pool.submit(work, item) for item in itertools.islice(remaining, free))
-            if not waiting:
-                return
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _is_gone(path: bytes) -> bool:

@@ -11,10 +11,11 @@ import numpy as np
 
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.extras import install
+from jaxcnn.host.files import sha256_of
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import list_models
 from jaxcnn.pretrained import mapping, unlisted
-from jaxcnn.pretrained.download import cache_folder, download, sha256_of
+from jaxcnn.pretrained.download import cache_folder, download
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.names import names_of

@@ -227,7 +227,7 @@ def test_a_shape_lies_in_its_box(shape):
 @pytest.mark.parametrize("mirror", [-1.0, 1.0])
 def test_coordinates_undo_the_frame(mirror):
     canvas = Canvas(20)
-    frame = Frame((0.3, 0.6), 0.2, 0.7, mirror).child((0.5, -1.0), 0.4, 0.5)
+    frame = Frame((0.3, 0.6), 0.2, 0.7, mirror).child((0.5, -1.0), 0.4)
     x, y = canvas.all_coordinates(frame)
     found = frame.to_scene((float(x[4, 9]), float(y[4, 9])))
     np.testing.assert_allclose(found, (9.5 / 20, 4.5 / 20), atol=1e-6)
@@ -236,9 +236,9 @@ def test_coordinates_undo_the_frame(mirror):
 @pytest.mark.parametrize("mirror", [-1.0, 1.0])
 def test_a_child_frame_is_given_in_its_parent(mirror):
     parent = Frame((0.3, 0.6), 0.2, 0.7, mirror)
-    child = parent.child((0.5, -1.0), 0.4, 0.5)
+    child = parent.child((0.5, -1.0), 0.4)
     sin, cos = np.sin(0.4), np.cos(0.4)
-    in_parent = (0.5 + 0.5 * (cos * 2.0 - sin * 3.0), -1.0 + 0.5 * (sin * 2.0 + cos * 3.0))
+    in_parent = (0.5 + cos * 2.0 - sin * 3.0, -1.0 + sin * 2.0 + cos * 3.0)
     np.testing.assert_allclose(child.to_scene((2.0, 3.0)), parent.to_scene(in_parent), atol=1e-8)
 
 

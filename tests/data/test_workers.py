@@ -17,5 +17,5 @@ def test_only_the_cores_of_this_process_count(monkeypatch):
 
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_results_come_in_order(num_workers, monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.workers._PART", 4)
+    monkeypatch.setattr("jaxcnn.data.workers._AHEAD", 4)
     assert list(in_threads(lambda i: i * i, 10, num_workers, False)) == [i * i for i in range(10)]

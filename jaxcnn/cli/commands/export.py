@@ -30,8 +30,7 @@ _FORMAT = flags.DEFINE_list(
 )
 _TITLE = flags.DEFINE_string("title", None, "of the model card; default the network's name.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace an export that is there.")
-_NAMES = ("out", "format", "title", "overwrite")
-help_formatter.group("export", *_NAMES)
+_NAMES = help_formatter.group("export", "out", "format", "title", "overwrite")
 
 
 def main(words: list[str]) -> None:

@@ -44,8 +44,7 @@ _WEIGHTS = flags.DEFINE_string(
 _CSV = flags.DEFINE_string(
     "csv", None, "where the table goes; RUN/hard_examples.csv if it is not given."
 )
-_NAMES = ("workdir", "score", "weights", "gradients", "count", "csv")
-help_formatter.group("ranking", *_NAMES)
+_NAMES = help_formatter.group("ranking", "workdir", "score", "weights", "gradients", "count", "csv")
 
 
 def main() -> None:

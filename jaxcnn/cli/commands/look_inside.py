@@ -50,8 +50,9 @@ _MAX_PHOTOS = flags.DEFINE_integer(
 _METHOD = flags.DEFINE_string(
     "method", "auto", f"how to lay out the map of photos. Known: {', '.join(METHODS)}."
 )
-_NAMES = ("out", "class_name", "stage", "steps", "data", "max_photos", "method")
-help_formatter.group("pictures", *_NAMES)
+_NAMES = help_formatter.group(
+    "pictures", "out", "class_name", "stage", "steps", "data", "max_photos", "method"
+)
 
 
 def main(words: list[str]) -> None:

@@ -19,17 +19,21 @@ Labels lie in one file, see --index; photos are only read. A word finds all that
 """
 
 import json
+import logging
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from jaxcnn.cli import command_line, help_formatter, photo_listing as listing, photo_server
+from jaxcnn.cli import command_line, help_formatter, photo_listing as listing
+from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.photos.dates import parse_since
@@ -90,11 +94,13 @@ _PORT = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=65535,
 )
-_INDEX_FLAGS = ("workdir", "weights", "rebuild", "forget_missing", "batch_size", "num_workers")
-_SEARCH_FLAGS = ("like", "since", "min_probability", "limit", "json", "html")
 help_formatter.group("index, search, serve and about", "index")
-help_formatter.group("index", *_INDEX_FLAGS)
-help_formatter.group("search", *_SEARCH_FLAGS)
+_INDEX_FLAGS = help_formatter.group(
+    "index", "workdir", "weights", "rebuild", "forget_missing", "batch_size", "num_workers"
+)
+_SEARCH_FLAGS = help_formatter.group(
+    "search", "like", "since", "min_probability", "limit", "json", "html"
+)
 help_formatter.group("serve", "port")
 
 
@@ -208,7 +214,7 @@ def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
 
 
 def _serve() -> None:
-    photo_server.serve(_index_path(), _PORT.value)
+    serve(_index_path(), _PORT.value)
 
 
 def _about() -> None:
@@ -221,3 +227,53 @@ def run() -> None:
     common = ("index", *_INDEX_FLAGS, *_SEARCH_FLAGS, "port")
     with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
         main(words)
+
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+def serve(index_path: Path, port: int) -> None:
+    """Serve an index to this machine until Ctrl-C or SIGTERM.
+
+    Args:
+      index_path: the index's file.
+      port: of 127.0.0.1; 0 lets the system choose.
+
+    Raises:
+      ValueError: if the port cannot be had, the index cannot be read, or its network not be loaded.
+    """
+    require("the photo page", "flask", "waitress", extra="serve")
+    from jaxcnn.photos.server.serving import HOST, bind, make_server
+
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue of pictures is no news
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores Ctrl-C for what runs behind it
+        signal.signal(number, signal.default_int_handler)
+    index = PhotoIndex(index_path)
+    with bind(port) as bound:
+        address = f"http://{HOST}:{bound.getsockname()[1]}/"
+        try:
+            print("loading the network ...", file=sys.stderr)
+            server = make_server(_make_app(index), bound)
+            print(f"{index.count():,} photos at {address} until Ctrl-C")
+            server.run()
+        except KeyboardInterrupt:
+            pass  # while the network was being loaded
+    index.close()
+    print("ended.", file=sys.stderr)
+
+
+def _make_app(index: PhotoIndex) -> "Flask":
+    """Make the application, with the network that the index was made by."""
+    from jaxcnn.photos.labelling import load_labeller
+    from jaxcnn.photos.server.app import create_app
+    from jaxcnn.photos.server.overlay import make_explain
+
+    command_line.prepare()
+    labeller = load_labeller(index.network.source, batch_size=1)
+    if labeller.network.fingerprint != index.network.fingerprint:
+        raise ValueError(
+            f"the network {index.network.name} is no longer the one that labelled {index.path}; "
+            "run `jaxcnn photos index --rebuild`."
+        )
+    return create_app(index, labeller, make_explain(labeller.classifier))

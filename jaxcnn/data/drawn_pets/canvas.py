@@ -27,14 +27,10 @@ class Frame(NamedTuple):
         x, y = self.mirror * point[0] * self.unit, point[1] * self.unit
         return self.origin[0] + cos * x - sin * y, self.origin[1] + sin * x + cos * y
 
-    def child(self, origin: Point, angle_radians: float = 0.0, unit: float = 1.0) -> "Frame":
+    def child(self, origin: Point, angle_radians: float = 0.0) -> "Frame":
         """Return a frame that is given in terms of this one."""
-        return Frame(
-            self.to_scene(origin),
-            self.unit * unit,
-            self.angle_radians + self.mirror * angle_radians,
-            self.mirror,
-        )
+        angle_radians = self.angle_radians + self.mirror * angle_radians
+        return self._replace(origin=self.to_scene(origin), angle_radians=angle_radians)
 
 
 SCENE = Frame()

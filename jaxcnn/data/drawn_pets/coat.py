@@ -4,14 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.data.drawn_pets.canvas import (
-    Canvas,
-    Colour,
-    Frame,
-    Shading,
-    blend_planes,
-    mix,
-)
+from jaxcnn.data.drawn_pets.canvas import Canvas, Colour, Frame, Shading, blend_planes, mix
 from jaxcnn.data.drawn_pets.random_draws import Draws
 from jaxcnn.data.drawn_pets.shapes import sin_cos
 

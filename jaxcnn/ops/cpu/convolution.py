@@ -12,50 +12,13 @@ By rule, for float32:
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.ops.cpu import depthwise, onednn, pointwise, row_windows
-
-Pads = tuple[tuple[int, int], tuple[int, int]]
-Pair = tuple[int, int]
-
-DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-
-
-class Geometry(NamedTuple):
-    """How a kernel goes over an image; hashable, so that it can be static."""
-
-    strides: Pair
-    pads: Pads
-    dilation: Pair = (1, 1)
-    groups: int = 1
-    by_onednn: bool = False
-    swap_channels: bool = False  # of the kernel, for oneDNN
-
-    def is_depthwise(self, kernel: jax.Array | jax.ShapeDtypeStruct) -> bool:
-        """Whether each channel has one kernel of its own."""
-        return self.groups > 1 and self.groups == kernel.shape[3] and kernel.shape[2] == 1
-
-    def is_pointwise(self, kernel: jax.Array | jax.ShapeDtypeStruct) -> bool:
-        """Whether the kernel sees one pixel, and all of its channels."""
-        return kernel.shape[:2] == (1, 1) and self.groups == 1 and not any(map(any, self.pads))
-
-
-def by_xla(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """Convolve as XLA does."""
-    return lax.conv_general_dilated(
-        images,
-        kernel,
-        geometry.strides,
-        geometry.pads,
-        rhs_dilation=geometry.dilation,
-        dimension_numbers=DIMENSIONS,
-        feature_group_count=geometry.groups,
-    )
+from jaxcnn.ops.cpu.geometry import Geometry, Pair, by_xla
 
 
 def images_gradient_by_xla(
@@ -76,17 +39,9 @@ def kernel_gradient_by_xla(
 def forward(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve (B, H, W, C) with (height, width, C / groups, features)."""
     if geometry.by_onednn:
-        return onednn.convolution(
-            images,
-            kernel,
-            strides=geometry.strides,
-            pads=geometry.pads,
-            dilation=geometry.dilation,
-            groups=geometry.groups,
-            swap_channels=geometry.swap_channels,
-        )
+        return onednn.convolution(images, kernel, geometry)
     if geometry.is_depthwise(kernel) and geometry.dilation == (1, 1):
-        return depthwise.depthwise_conv(images, kernel, geometry.strides, geometry.pads)
+        return depthwise.depthwise_conv(images, kernel, geometry)
     if geometry.is_pointwise(kernel):
         return pointwise.pointwise_conv(images, kernel, geometry.strides)
     return by_xla(images, kernel, geometry)
@@ -103,8 +58,7 @@ def images_gradient(
             return pointwise.spread(forward(gradient, kernel, kept), geometry.strides, size)
         return _images_gradient_by_phases(gradient, kernel, geometry, size)
     if geometry.is_depthwise(kernel) and geometry.dilation == (1, 1):
-        options = geometry.strides, geometry.pads, size
-        return depthwise.images_gradient(gradient, kernel, *options)
+        return depthwise.images_gradient(gradient, kernel, geometry, size)
     if geometry.is_pointwise(kernel):
         return pointwise.images_gradient(gradient, kernel, geometry.strides, size)
     return images_gradient_by_xla(gradient, kernel, geometry, image_shape)
@@ -115,16 +69,15 @@ def kernel_gradient(
 ) -> jax.Array:
     """Compute the gradient of a kernel of this shape from that of the output."""
     size = (kernel.shape[0], kernel.shape[1])
-    strides, pads = geometry.strides, geometry.pads
     product = functools.partial(pointwise.product_over_rows, by_onednn=geometry.by_onednn)
     if geometry.is_pointwise(kernel):
-        seen = images[:, :: strides[0], :: strides[1]]
+        seen = images[:, :: geometry.strides[0], :: geometry.strides[1]]
         rows = pointwise.rows_of_pixels(seen), pointwise.rows_of_pixels(gradient)
         return product(*rows).reshape(kernel.shape)
     if geometry.dilation == (1, 1) and geometry.is_depthwise(kernel):
-        return depthwise.kernel_gradient(images, gradient, size, strides, pads)
+        return depthwise.kernel_gradient(images, gradient, geometry, size)
     if geometry.dilation == (1, 1) and geometry.groups == 1:
-        return row_windows.kernel_gradient(images, gradient, size, strides, pads, product)
+        return row_windows.kernel_gradient(images, gradient, geometry, size, product)
     return kernel_gradient_by_xla(images, gradient, geometry, kernel)
 
 

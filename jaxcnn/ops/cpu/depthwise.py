@@ -28,46 +28,42 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxcnn.ops.cpu.geometry import Geometry, Pair
 from jaxcnn.ops.cpu.row_windows import row_windows
-
-Pads = tuple[tuple[int, int], tuple[int, int]]
-Pair = tuple[int, int]
 
 _IMAGES_AT_ONCE = 16  # added up in one expression
 _WHOLE_MAP_BYTES = 2**24  # smaller inputs are not cut into rows
 _ROWS_BYTES = 2**19
 
 
-def depthwise_conv(images: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads) -> jax.Array:
+def depthwise_conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve each channel with its own kernel.
 
     Args:
       images: (B, H, W, C) floating.
       kernel: (height, width, 1, C), dtype of `images`.
-      strides: steps of the kernel, px.
-      pads: (before, after) for each of H and W, px, at least 0.
+      geometry: its strides and pads, at least 0.
 
     Returns:
       (B, H', W', C).
     """
-    padded = lax.optimization_barrier(jnp.pad(images, ((0, 0), *pads, (0, 0))))
+    padded = lax.optimization_barrier(jnp.pad(images, ((0, 0), *geometry.pads, (0, 0))))
     taps = (
         shifted * kernel[i, j].reshape(1, 1, 1, -1)
-        for i, j, shifted in _shifts(padded, kernel.shape[:2], strides)
+        for i, j, shifted in _shifts(padded, kernel.shape[:2], geometry.strides)
     )
     return functools.reduce(jnp.add, taps)
 
 
 def images_gradient(
-    gradient: jax.Array, kernel: jax.Array, strides: Pair, pads: Pads, image_size: Pair
+    gradient: jax.Array, kernel: jax.Array, geometry: Geometry, image_size: Pair
 ) -> jax.Array:
     """Convolve the gradient, spread to the images' grid, with the kernel turned around.
 
     Args:
       gradient: (B, H', W', C), of the output.
       kernel: (height, width, 1, C).
-      strides: steps of the kernel, px.
-      pads: (before, after) for each of H and W, px.
+      geometry: its strides and pads.
       image_size: H and W.
 
     Returns:
@@ -75,28 +71,27 @@ def images_gradient(
     """
     edges = []
     for axis in (0, 1):
-        size, k, step = image_size[axis], kernel.shape[axis], strides[axis]
-        before = k - 1 - pads[axis][0]
+        size, k, step = image_size[axis], kernel.shape[axis], geometry.strides[axis]
+        before = k - 1 - geometry.pads[axis][0]
         spread = (gradient.shape[axis + 1] - 1) * step + 1
         # May be negative, which crops: pixels that no window covers, or padding's own gradient.
         edges.append((before, size + k - 1 - spread - before, step - 1))
     zero = jnp.zeros((), gradient.dtype)
     gradient = lax.optimization_barrier(gradient)
     spread_out = lax.pad(gradient, zero, [(0, 0, 0), *edges, (0, 0, 0)])
-    return depthwise_conv(spread_out, kernel[::-1, ::-1], (1, 1), ((0, 0), (0, 0)))
+    return depthwise_conv(spread_out, kernel[::-1, ::-1], Geometry((1, 1), ((0, 0), (0, 0))))
 
 
 def kernel_gradient(
-    images: jax.Array, gradient: jax.Array, kernel_size: Pair, strides: Pair, pads: Pads
+    images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel_size: Pair
 ) -> jax.Array:
     """Sum, for each tap, the pixels that it met times the gradient of what came of them.
 
     Args:
       images: (B, H, W, C).
       gradient: (B, H', W', C), of the output.
+      geometry: its strides and pads.
       kernel_size: height and width, px.
-      strides: steps of the kernel, px.
-      pads: (before, after) for each of H and W, px.
 
     Returns:
       (height, width, 1, C).
@@ -104,10 +99,10 @@ def kernel_gradient(
     batch = images.shape[0]
     group = min(batch, _IMAGES_AT_ONCE)
     whole = batch // group * group
-    sums = _sum_groups(images[:whole], gradient[:whole], kernel_size, strides, pads, group)
+    sums = _sum_groups(images[:whole], gradient[:whole], geometry, kernel_size, group)
     if whole < batch:
         rest = (images[whole:], gradient[whole:])
-        sums = sums + _sum_groups(*rest, kernel_size, strides, pads, batch - whole)
+        sums = sums + _sum_groups(*rest, geometry, kernel_size, batch - whole)
     return sums.reshape(*kernel_size, 1, images.shape[3])
 
 
@@ -126,9 +121,10 @@ def _shifts(
 
 
 def _sum_groups(
-    images: jax.Array, gradient: jax.Array, kernel_size: Pair, strides: Pair, pads: Pads, group: int
+    images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel_size: Pair, group: int
 ) -> jax.Array:
     """Sum over a batch that is a multiple of `group`: (height, width, C) of the kernel."""
+    strides, pads = geometry.strides, geometry.pads
     rows = _rows_at_once(images, gradient, group)
     blocks = -(-gradient.shape[1] // rows)
     seen_rows = (rows - 1) * strides[0] + kernel_size[0]

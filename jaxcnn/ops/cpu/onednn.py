@@ -42,8 +42,7 @@ import numpy as np
 
 from jaxcnn.host.files import write_json
 from jaxcnn.host.folders import cache_folder
-
-Pads = tuple[tuple[int, int], tuple[int, int]]
+from jaxcnn.ops.cpu.geometry import Geometry, by_xla
 
 _SWITCH = "JAXCNN_ONEDNN"
 _TRIAL_SECONDS = 120
@@ -182,33 +181,18 @@ def check_against_lax() -> None:
         x = jnp.asarray(draws.normal(size=(2, 13, 12, channels)), jnp.float32)
         w = jnp.asarray(draws.normal(size=(size, size, channels // groups, features)), jnp.float32)
         pads = ((size // 2, size // 2), (0, size // 2))
-        own = functools.partial(
-            convolution,
-            strides=(stride, stride),
-            pads=pads,
-            dilation=(dilation, dilation),
-            groups=groups,
-        )
-        got = jax.jit(own)(x, w)
-        expected = jax.lax.conv_general_dilated(
-            x,
-            w,
-            (stride, stride),
-            pads,
-            rhs_dilation=(dilation, dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=groups,
-        )
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+        geometry = Geometry((stride, stride), pads, (dilation, dilation), groups)
+        got = jax.jit(functools.partial(convolution, geometry=geometry))(x, w)
+        np.testing.assert_allclose(got, by_xla(x, w, geometry), rtol=1e-4, atol=1e-4)
     _check_swapped_and_products(draws)
 
 
 def _check_swapped_and_products(draws: np.random.Generator) -> None:
     x = jnp.asarray(draws.normal(size=(2, 6, 5, 4)), jnp.float32)
     w = jnp.asarray(draws.normal(size=(3, 3, 7, 4)), jnp.float32)
-    options: dict[str, Any] = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
-    got = jax.jit(lambda x, w: convolution(x, w, swap_channels=True, **options))(x, w)
-    expected = jax.jit(lambda x, w: convolution(x, jnp.swapaxes(w, 2, 3), **options))(x, w)
+    plain = Geometry((1, 1), ((1, 1), (1, 1)))
+    got = jax.jit(lambda x, w: convolution(x, w, plain._replace(swap_channels=True)))(x, w)
+    expected = jax.jit(lambda x, w: convolution(x, jnp.swapaxes(w, 2, 3), plain))(x, w)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
     for ta, tb in ((False, False), (True, False), (False, True)):
         a = jnp.asarray(draws.normal(size=(9, 40) if not ta else (40, 9)), jnp.float32)
@@ -218,43 +202,28 @@ def _check_swapped_and_products(draws: np.random.Generator) -> None:
         np.testing.assert_allclose(jax.jit(product)(a, b), expected, rtol=1e-4, atol=1e-4)
 
 
-def convolution(
-    images: jax.Array,
-    kernel: jax.Array,
-    *,
-    strides: tuple[int, int],
-    pads: Pads,
-    dilation: tuple[int, int] = (1, 1),
-    groups: int = 1,
-    swap_channels: bool = False,
-) -> jax.Array:
+def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve on the CPU; neither differentiable nor, by itself, fit for other platforms.
 
     Args:
       images: (B, H, W, C) float32.
       kernel: (height, width, C / groups, features) float32; (height, width, features, C) if
         `swap_channels`.
-      strides: steps of the kernel, px.
-      pads: (before, after) for each of H and W, px, at least 0.
-      dilation: px between the kernel's taps.
-      groups: number of groups of channels that are convolved apart.
-      swap_channels: whether the kernel's channels and features have changed places; for one group.
+      geometry: how the kernel goes over the images; its pads are at least 0, and its channels are
+        swapped in one group alone.
 
     Returns:
       (B, H', W', features) float32.
     """
-    inputs, outputs = (3, 2) if swap_channels else (2, 3)
+    strides, pads, dilation, groups, *_ = geometry
+    inputs, outputs = (3, 2) if geometry.swap_channels else (2, 3)
     spans = [(n - 1) * d + 1 for n, d in zip(kernel.shape[:2], dilation, strict=True)]
     height, width = (
         (n + sum(pad) - span) // step + 1
         for n, pad, span, step in zip(images.shape[1:3], pads, spans, strides, strict=True)
     )
     layout = {"dims": 4, "data": {"batch_dim": 0, "feature_dim": 3, "spatial_dims": [1, 2]}}
-    of_kernel = {
-        "input_feature_dim": inputs,
-        "output_feature_dim": outputs,
-        "spatial_dims": [0, 1],
-    }
+    of_kernel = {"input_feature_dim": inputs, "output_feature_dim": outputs, "spatial_dims": [0, 1]}
     config = {
         "dims": 4,
         "input": layout,

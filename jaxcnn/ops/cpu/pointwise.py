@@ -13,8 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.ops.cpu import onednn
-
-Pair = tuple[int, int]
+from jaxcnn.ops.cpu.geometry import Pair
 
 
 def pointwise_conv(images: jax.Array, kernel: jax.Array, strides: Pair) -> jax.Array:

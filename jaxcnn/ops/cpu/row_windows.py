@@ -20,29 +20,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
-Pair = tuple[int, int]
+from jaxcnn.ops.cpu.geometry import Geometry, Pair
+
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
 _MOST_BYTES = 2**28  # of windows at a time
 
 
 def kernel_gradient(
-    images: jax.Array,
-    gradient: jax.Array,
-    kernel_size: Pair,
-    strides: Pair,
-    pads: Pads,
-    product: Product,
+    images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel_size: Pair, product: Product
 ) -> jax.Array:
     """Compute the gradient of a dense convolution's kernel.
 
     Args:
       images: (B, H, W, C) floating.
       gradient: (B, H', W', features), of the output.
+      geometry: its strides and pads.
       kernel_size: height and width, px.
-      strides: steps of the kernel, px.
-      pads: (before, after) for each of H and W, px.
       product: maps (rows, M) and (rows, N) to (M, N), the sum over rows.
 
     Returns:
@@ -53,7 +47,7 @@ def kernel_gradient(
         weights = lax.optimization_barrier(gradient.reshape(-1, gradient.shape[-1]))
         size, width = gradient.shape[1:3], kernel_size[1]
         rows = range(kernel_size[0])
-        seen = (_seen_by_row(images, size, row, width, strides, pads) for row in rows)
+        seen = (_seen_by_row(images, geometry, size, row, width) for row in rows)
         return jnp.concatenate([product(each, weights) for each in seen])
 
     parts = _num_parts(images.shape[0], gradient.size // gradient.shape[-1], kernel_size[1], images)
@@ -96,12 +90,13 @@ def row_windows(images: jax.Array, count: int, width: int, stride: int) -> jax.A
 
 
 def _seen_by_row(
-    images: jax.Array, size: tuple[int, ...], row: int, width: int, strides: Pair, pads: Pads
+    images: jax.Array, geometry: Geometry, size: tuple[int, ...], row: int, width: int
 ) -> jax.Array:
     """Lay out what one row of the kernel saw at every pixel: (B * H' * W', width * C)."""
-    padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
-    lines = padded[:, row : row + (size[0] - 1) * strides[0] + 1 : strides[0]]
-    windows = row_windows(lines, size[1], width, strides[1])
+    step, stride = geometry.strides
+    padded = jnp.pad(images, ((0, 0), *geometry.pads, (0, 0)))
+    lines = padded[:, row : row + (size[0] - 1) * step + 1 : step]
+    windows = row_windows(lines, size[1], width, stride)
     return windows.reshape(-1, width * images.shape[3])
 
 

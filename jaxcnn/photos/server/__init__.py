@@ -1,9 +1,9 @@
 """A small web server for an index of photos, for one user on one machine.
 
 - `app`: the application, `create_app`; `guards`: what it refuses; `serving`: binds it to loopback.
-- `query`: what an address asks for; `answers`, `advice`: what the page says to it.
+- `query`: what an address asks for; `answers`: what the page says to it.
 - `library`: results, pictures and dropped photos, cached; `safe_files`: opens indexed photos alone.
-- `explain`, `overlay`: where the network looked, drawn over a photo.
+- `overlay`: where the network looked, drawn over a photo.
 - `gallery`: results in one file that needs no server.
 """
 
@@ -13,8 +13,8 @@ from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
     from jaxcnn.photos.server.app import create_app as create_app
-    from jaxcnn.photos.server.explain import make_explain as make_explain
     from jaxcnn.photos.server.gallery import write_gallery as write_gallery
+    from jaxcnn.photos.server.overlay import make_explain as make_explain
     from jaxcnn.photos.server.serving import (
         PortTakenError as PortTakenError,
         make_server as make_server,

@@ -12,15 +12,10 @@ from jaxcnn.host.text import counted
 from jaxcnn.photos.index_format import PhotoIndexError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.labelling import Labeller
-from jaxcnn.photos.server.answers import (
-    answer_page,
-    answer_tiles,
-    common_labels,
-    label_url,
-)
-from jaxcnn.photos.server.explain import Explain
+from jaxcnn.photos.server.answers import answer_page, answer_tiles, common_labels, label_url
 from jaxcnn.photos.server.guards import guard
 from jaxcnn.photos.server.library import NetworkChangedError, NotCachedError, PhotoLibrary
+from jaxcnn.photos.server.overlay import Explain
 from jaxcnn.photos.server.query import MAX_WORDS, PageQuery, read_query
 from jaxcnn.photos.server.safe_files import PhotoGoneError
 from jaxcnn.photos.words import UnknownWordError

@@ -5,8 +5,7 @@ from pathlib import Path
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Query
-from jaxcnn.photos.server.advice import summarize
-from jaxcnn.photos.server.answers import make_tiles
+from jaxcnn.photos.server.answers import make_tiles, summarize
 from jaxcnn.photos.server.library import make_thumbnail
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside

@@ -16,8 +16,7 @@ from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.index_reader import Columns, Photo, PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.ranking import Found, Query, search
-from jaxcnn.photos.server.explain import Explain
-from jaxcnn.photos.server.overlay import Overlay, draw_overlay
+from jaxcnn.photos.server.overlay import Explain, Overlay, draw_overlay
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.runs.report.embedding import embed_picture

@@ -5,13 +5,22 @@ a white line surrounds what is at least half as strong as the strongest place.
 """
 
 import math
+import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.data.decode import decode_image
 from jaxcnn.data.encode import encode_image
 from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.interpret.class_activation import evidence_maps
 from jaxcnn.interpret.place import locate, name_place
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.training.preprocessing import network_input
+from jaxcnn.types import PyTree
 
 _SIZE_PX = 192  # of the map; the browser scales it to the picture's size
 _DARKEST = 170  # of 255
@@ -122,3 +131,40 @@ def _outline(inside: np.ndarray) -> np.ndarray:
         rows, columns = (slice(s, s + n) for s, n in zip(step, inside.shape, strict=True))
         eroded &= padded[rows, columns]
     return inside & ~eroded
+
+
+# (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
+# the photo's central square is, as `overlay.view_share` gives
+Explain = Callable[[bytes, int], tuple[np.ndarray, tuple[float, float]]]
+
+
+def make_explain(classifier: Classifier) -> Explain:
+    """Build the class activation maps of a classifier, compiled at the first use.
+
+    Args:
+      classifier: of several networks the maps are averaged, as their probabilities are.
+
+    Returns:
+      explain(data, class_id); it raises DecodeError if the file is no photo.
+    """
+    preprocessing = classifier.preprocessing
+
+    def evidence(variables: PyTree, image: jax.Array, class_id: jax.Array) -> jax.Array:
+        view = network_input(image[None], preprocessing)
+        return evidence_maps(classifier.model, variables, view, class_id[None])[0]
+
+    compiled = jax.jit(evidence)
+    lock = threading.Lock()  # one at a time: a second one would only take memory
+
+    def explain(data: bytes, class_id: int) -> tuple[np.ndarray, tuple[float, float]]:
+        image = classifier.preprocess(data)
+        # Where the photo is cropped its shape does not matter.
+        is_cropped = preprocessing.decoding.mode == "crop"
+        height, width = (1, 1) if is_cropped else decode_image(data).shape[:2]
+        share = view_share(width, height, preprocessing)
+        chosen = jnp.asarray(class_id, jnp.int32)
+        with lock:
+            maps = [np.asarray(compiled(v, image, chosen)) for v in classifier.members]
+        return np.mean(maps, axis=0), share
+
+    return explain

@@ -6,19 +6,14 @@ by `sha256sum -c`) and, while it is on its way, `<name>.part`, `<name>.part.json
 """
 
 import errno
-import hashlib
 import logging
 import os
 import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
-
-from jaxcnn.host.files import write_text
+from jaxcnn.host.files import locked, sha256_of, write_text
 from jaxcnn.host.folders import cache_folder
 from jaxcnn.pretrained.download.connection import DownloadError
 from jaxcnn.pretrained.download.transfer import Transfer, discard, fetch, format_bytes
@@ -38,22 +33,6 @@ def is_offline() -> bool:
     """Tell whether `JAXCNN_OFFLINE` or `HF_HUB_OFFLINE` forbids the network (1, true, yes, on)."""
     switches = ("JAXCNN_OFFLINE", "HF_HUB_OFFLINE")
     return any(os.environ.get(name, "").strip().lower() in _YES for name in switches)
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Compute the SHA-256 of a file without holding it in memory.
-
-    Args:
-      path: the file.
-
-    Returns:
-      64 lower-case hex digits.
-
-    Raises:
-      OSError: if the file cannot be read.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, path: Path, *, sha256: str | None, offline: bool | None = None) -> Path:
@@ -85,7 +64,8 @@ def download(url: str, path: Path, *, sha256: str | None, offline: bool | None =
         if is_offline() if offline is None else offline:
             raise _offline_error(wanted, fault)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(wanted):
+        waiting = f"waiting for another process that is downloading {path.name}"
+        with locked(wanted.beside(".lock"), waiting):
             _bring(wanted)
     except OSError as error:
         raise _disk_error(wanted, error) from error
@@ -118,20 +98,6 @@ def _recorded_digest(wanted: Transfer) -> str | None:
             "digest tells whether they are the same; remove it to fetch it again."
         )
     return record[2]
-
-
-@contextmanager
-def _locked(wanted: Transfer) -> Iterator[None]:
-    lock = filelock.FileLock(wanted.beside(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        logger.info(f"waiting for another process that is downloading {wanted.path.name}")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _bring(wanted: Transfer) -> None:

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from jaxcnn.pretrained.formats.errors import MALFORMED, WeightsFileError
+from jaxcnn.pretrained.formats.errors import WeightsFileError
 from jaxcnn.pretrained.formats.saved_model import checkpoint_prefix
 
 KNOWN = (
@@ -64,7 +64,7 @@ def _by_members(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except MALFORMED as error:
+    except Exception as error:  # whatever hostile bytes lead zipfile to
         raise _unknown(path, f"a damaged zip archive ({error})") from error
     if any(name.split("/")[1:] == ["data.pkl"] for name in names):
         return "PyTorch"

@@ -169,7 +169,7 @@ def load_pickle(
 
     Raises:
       WeightsFileError: if the pickle asks for anything but tensors and plain containers.
-      ValueError: or another of `MALFORMED`, if it is damaged.
+      Exception: of a kind that the damage decides, if it is damaged.
     """
     start = stream.tell()
     _scan(stream, path)

@@ -1,6 +1,6 @@
 """How each origin of published weights names the modules of our networks.
 
-`rules` is what the tables of the families are written in: `alexnet_vgg`, `resnet`, `inception`
+The families, in tables that `mapping.by_rules` reads: `alexnet_vgg`, `resnet`, `inception`
 (GoogLeNet and Inception v3) and `mobile` (the MobileNets and EfficientNet-Lite). The NAMES of each
 are keyed by (origin, pattern of the networks' names).
 """

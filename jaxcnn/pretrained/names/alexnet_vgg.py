@@ -5,8 +5,7 @@ on the variant. timm writes VGG's fc6 and fc7 as convolutions.
 """
 
 from jaxcnn.models import list_models, model_options
-from jaxcnn.pretrained.mapping import Names
-from jaxcnn.pretrained.names.rules import Rules, by_rules
+from jaxcnn.pretrained.mapping import Names, Rules, by_rules
 
 _ALEXNET = {
     "conv_1": "features.0",

@@ -7,8 +7,7 @@ Keras did before TensorFlow 2.
 
 from jaxcnn.models.inception_module import Conv, Fork
 from jaxcnn.models.inception_v3 import stage_modules
-from jaxcnn.pretrained.mapping import Names
-from jaxcnn.pretrained.names.rules import Rules, by_rules
+from jaxcnn.pretrained.mapping import Names, Rules, by_rules
 
 
 def _both(name: str) -> tuple[str, str]:

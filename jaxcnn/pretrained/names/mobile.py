@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from jaxcnn.models import mobilenet_v1, mobilenet_v2, model_options
 from jaxcnn.models.efficientnet_lite import repeat_counts
 from jaxcnn.models.mobilenet_v3 import ROWS
-from jaxcnn.pretrained.mapping import ModulePath, Names
-from jaxcnn.pretrained.names.rules import Called, Rules, by_rules
+from jaxcnn.pretrained.mapping import Called, ModulePath, Names, Rules, by_rules
 
 _BLOCK = r"stage_\d+/block_(\d+)"
 _TIMM_ENDS: dict[str, Called] = {

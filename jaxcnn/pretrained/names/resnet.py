@@ -1,7 +1,6 @@
 """Names of the arrays of ResNet in the files of others."""
 
-from jaxcnn.pretrained.mapping import Names
-from jaxcnn.pretrained.names.rules import Rules, by_rules
+from jaxcnn.pretrained.mapping import Names, Rules, by_rules
 
 _TORCH: Rules = {
     "stem": ("conv1", "bn1"),

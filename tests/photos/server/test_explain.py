@@ -7,8 +7,7 @@ import pytest
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.interpret import evidence_maps
-from jaxcnn.photos.server.explain import make_explain
-from jaxcnn.photos.server.overlay import view_share
+from jaxcnn.photos.server.overlay import make_explain, view_share
 from jaxcnn.runs.build import build_model
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import resolve

@@ -1,0 +1,43 @@
+"""How a kernel goes over an image, and the convolution that XLA makes of it."""
+
+from typing import NamedTuple
+
+import jax
+from jax import lax
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+Pair = tuple[int, int]
+
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+class Geometry(NamedTuple):
+    """How a kernel goes over an image; hashable, so that it can be static."""
+
+    strides: Pair
+    pads: Pads
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    by_onednn: bool = False
+    swap_channels: bool = False  # of the kernel, for oneDNN
+
+    def is_depthwise(self, kernel: jax.Array | jax.ShapeDtypeStruct) -> bool:
+        """Whether each channel has one kernel of its own."""
+        return self.groups > 1 and self.groups == kernel.shape[3] and kernel.shape[2] == 1
+
+    def is_pointwise(self, kernel: jax.Array | jax.ShapeDtypeStruct) -> bool:
+        """Whether the kernel sees one pixel, and all of its channels."""
+        return kernel.shape[:2] == (1, 1) and self.groups == 1 and not any(map(any, self.pads))
+
+
+def by_xla(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """Convolve as XLA does."""
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        geometry.strides,
+        geometry.pads,
+        rhs_dilation=geometry.dilation,
+        dimension_numbers=DIMENSIONS,
+        feature_group_count=geometry.groups,
+    )
