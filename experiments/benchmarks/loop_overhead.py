@@ -22,7 +22,7 @@ from jaxcnn import losses
 from jaxcnn.data.batches import train_batches
 from jaxcnn.models import create_model
 from jaxcnn.training.callbacks import Callback, View
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 from jaxcnn.training.inputs import ArraySplit
 from jaxcnn.training.progress_bar import ProgressBar
 from jaxcnn.training.state import init_state

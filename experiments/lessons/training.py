@@ -16,7 +16,7 @@ from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.evaluation import Evaluation, Evaluator
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import evaluation_variables

@@ -29,7 +29,7 @@ from jaxcnn.runs.summary import Tested
 from jaxcnn.training import callbacks, features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.evaluation import Evaluation, Evaluator
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 from jaxcnn.training.history import Progress
 from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.progress_bar import ProgressBar

@@ -8,12 +8,15 @@ import numpy as np
 
 from jaxcnn.data import batches as batches_lib
 from jaxcnn.data.batches import as_label
+from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import ImageSplit, decode_split
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
+from jaxcnn.host.folders import cache_folder
 from jaxcnn.types import Batch, PyTree
 
 Put = Callable[[PyTree], PyTree]  # lays a batch of this process's rows on its devices
 
+_CACHE_BYTES = 4 * 2**30  # of decoded images on disk
 _KINDS = (
     "(images, labels), a dict of image and label, a source or a split of `jaxcnn.data`, "
     "a sequence of (image, label), or an iterable of batches"
@@ -218,7 +221,8 @@ def load_named(name: str, preprocessing: Preprocessing | None) -> tuple[SplitInp
 
     size = preprocessing.decoding.size_px if preprocessing else 64
     splits = load_splits(name, size_px=size)
-    found = load_images(splits, _decoding(splits.train, preprocessing))
+    cache = ImageCache(cache_folder() / "decoded", _CACHE_BYTES)
+    found = load_images(splits, _decoding(splits.train, preprocessing), cache=cache)
     return SplitInput(found.train), SplitInput(found.validation)
 
 

@@ -13,7 +13,7 @@ from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
 from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 
 BATCH = 8
 STEPS = 8  # an epoch of the 66 images

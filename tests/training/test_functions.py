@@ -13,7 +13,7 @@ import pytest
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 from jaxcnn.training.functions import as_network
 
 SEEN = jax.ShapeDtypeStruct((1, 12, 12, 3), jnp.float32)

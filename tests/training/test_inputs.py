@@ -13,7 +13,7 @@ from jaxcnn.data.datasets import load_splits
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 from jaxcnn.training.inputs import IterableInput, SplitInput, as_batch, open_input
 from jaxcnn.training.loop import NonFiniteLossError
 from jaxcnn.types import Batch
