@@ -230,7 +230,7 @@ def fit(
     progress = progress.next_phase() if progress else Progress.of(num_members)
     if len(progress.members) != num_members:
         raise ValueError(
-            f"after is the result of {len(progress.members)} networks; num_members is {num_members}."
+            f"after is of {len(progress.members)} networks; num_members is {num_members}."
         )
     seeds, init_keys, keys = _seeds_and_keys(key, num_members)
     start = functools.partial(
@@ -345,7 +345,7 @@ def _check_loss(
     loss_fn: LossFn,
     network: Any,
     images: jax.ShapeDtypeStruct,
-    label: jax.ShapeDtypeStruct,
+    label: Any,
     metrics: Metrics,
 ) -> None:
     """Raise unless the loss is one number per example, and labels are classes where they must."""

@@ -170,7 +170,7 @@ def name_of(model: Any) -> str:
 
 
 def as_network(
-    model: Any, images: jax.ShapeDtypeStruct, label: jax.ShapeDtypeStruct, loss: Any
+    model: Any, images: jax.ShapeDtypeStruct, label: Any, loss: Any
 ) -> tuple[Any, LossFn]:
     """Make what `fit` takes as model and loss into what steps take.
 

@@ -5,6 +5,7 @@ import signal
 
 import flax.linen as nn
 import numpy as np
+import optax
 import pytest
 
 from jaxcnn import optim
@@ -195,7 +196,7 @@ def test_a_logger_for_a_service_is_a_few_lines(arrays):
 
 @pytest.mark.parametrize("patience", [1, 2])
 def test_early_stopping_waits_so_many_epochs(arrays, patience):
-    still = optim.make_optimizer("sgd", 0.0)  # so that the first epoch stays the best
+    still = optax.sgd(0.0)  # so that the first epoch stays the best
     result = fit(
         Net(),
         arrays,
