@@ -329,7 +329,7 @@ def wrong_models():
     nnx = pytest.importorskip("flax.nnx")
     return {
         "no train": (NoTrain(), "no argument train"),
-        "class": (Net, r"Net is a class.*Net\(\)"),
+        "class": (Net, r"is the class Net; make one: Net\(\)"),
         "nnx": (nnx.Linear(3, 2, rngs=nnx.Rngs(0)), r"\(init, apply\).*Linear"),
         "function": (lambda images: images, r"\(init, apply\).*function"),
         "not logits": (Map(), "give loss="),
