@@ -134,7 +134,7 @@ def fit(
     Args:
       model: a Flax Linen module called as `model(images, train=...)`; or a pair of pure functions,
         init(key, images, train) to (params, state) and apply(params, state, key, images, train) to
-        (logits, state), as Haiku's `transform_with_state` gives; init is called with train=True.
+        (logits, state), as Haiku's transform_with_state gives; init is called with train=True.
       train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; the name of a data
         set, which brings its own validation split; a sequence of (image, label); or any iterable of
         batches, read once for each epoch. Images are (H, W, C): uint8, which are scaled to [0, 1],

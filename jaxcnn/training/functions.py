@@ -27,7 +27,7 @@ class FunctionNetwork:
     the first part of each array's path, so that `frozen` can name parts of a network.
 
     Args:
-      init: (key, images, train) to (params, state), as Haiku's `transform_with_state` gives; called
+      init: (key, images, train) to (params, state), as Haiku's transform_with_state gives; called
         with train=True, for Haiku makes some of the state in training alone.
       apply: (params, state, key, images, train) to (logits, state); the key is None in evaluation.
       images: the shape and dtype of its input.
