@@ -134,7 +134,7 @@ def fit(
     Args:
       model: a Flax Linen module called as `model(images, train=...)`; or a pair of pure functions,
         init(key, images, train) to (params, state) and apply(params, state, key, images, train) to
-        (logits, state), as Haiku's `transform_with_state` gives; init is called with train=True.
+        (logits, state), as Haiku's transform_with_state gives; init is called with train=True.
       train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; the name of a data
         set, which brings its own validation split; a sequence of (image, label); or any iterable of
         batches, read once for each epoch. Images are (H, W, C): uint8, which are scaled to [0, 1],
@@ -185,7 +185,7 @@ def fit(
       The last state, the history, and the best epoch with its variables.
 
     Raises:
-      ValueError: if an argument does not fit.
+      ValueError, TypeError: if an argument does not fit.
       CheckpointError: if there are checkpoints of another run, or damaged ones only.
       loop.NonFiniteLossError: if training diverges.
       signals.Interrupted: on SIGTERM or Ctrl-C, after saving.
@@ -230,7 +230,7 @@ def fit(
     progress = progress.next_phase() if progress else Progress.of(num_members)
     if len(progress.members) != num_members:
         raise ValueError(
-            f"after is the result of {len(progress.members)} networks; num_members is {num_members}."
+            f"after is of {len(progress.members)} networks; num_members is {num_members}."
         )
     seeds, init_keys, keys = _seeds_and_keys(key, num_members)
     start = functools.partial(
@@ -328,12 +328,13 @@ def fit(
 def _check_options(optimizer: Any, callbacks: Any, *, num_epochs: int, num_members: int) -> None:
     """Raise for what would fail late or without a word."""
     if not isinstance(optimizer, optax.GradientTransformation):
-        raise ValueError(
-            f"optimizer must be an Optax transformation such as optax.adam(0.001), got {optimizer!r}."
+        raise TypeError(
+            "optimizer must be an Optax transformation such as optax.adam(0.001), got "
+            f"{optimizer!r}."
         )
     is_list = isinstance(callbacks, Sequence)
     if not is_list or not all(isinstance(callback, Callback) for callback in callbacks):
-        raise ValueError(f"callbacks must be a list of Callback objects, got {callbacks!r}.")
+        raise TypeError(f"callbacks must be a list of Callback objects, got {callbacks!r}.")
     if num_epochs < 0:
         raise ValueError(f"num_epochs must be at least 0, got {num_epochs}.")
     if num_members < 1:
@@ -344,7 +345,7 @@ def _check_loss(
     loss_fn: LossFn,
     network: Any,
     images: jax.ShapeDtypeStruct,
-    label: jax.ShapeDtypeStruct,
+    label: Any,
     metrics: Metrics,
 ) -> None:
     """Raise unless the loss is one number per example, and labels are classes where they must."""
@@ -362,7 +363,7 @@ def _check_loss(
     shape = jax.eval_shape(loss, images, one_label).shape
     if shape != (1,):
         raise ValueError(
-            f"loss must give one loss per example, (B,); for a batch of 1 it gave the shape {shape}."
+            f"loss must give one loss per example, (B,); for a batch of 1 it gave {shape}."
         )
 
 
@@ -370,7 +371,7 @@ def _check_frozen(frozen: Container[str], params: Mapping[str, Any]) -> None:
     """Raise for a name that is none of the parameters'."""
     names = frozen if isinstance(frozen, Iterable) else ()
     if isinstance(frozen, str):
-        raise ValueError(f"frozen must be a list of names, got {frozen!r}.")
+        raise TypeError(f"frozen must be a list of names, got {frozen!r}.")
     if unknown := [name for name in names if name not in params]:
         raise ValueError(f"frozen names {unknown}; the parameters' names are {[*params]}.")
 
@@ -379,7 +380,7 @@ def _check_phase(found: Progress, new: Progress, after: Any) -> None:
     """Raise where checkpoints are those of an earlier phase."""
     if after is not None and found.first_step != new.first_step:
         raise CheckpointError(
-            f"the checkpoints are of a phase that began at step {found.first_step}, this one begins "
+            f"the checkpoints are of a phase that began at step {found.first_step}, this begins "
             f"at step {new.first_step}; give each phase a Checkpoint with its own folder."
         )
 

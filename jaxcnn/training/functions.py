@@ -27,7 +27,7 @@ class FunctionNetwork:
     the first part of each array's path, so that `frozen` can name parts of a network.
 
     Args:
-      init: (key, images, train) to (params, state), as Haiku's `transform_with_state` gives; called
+      init: (key, images, train) to (params, state), as Haiku's transform_with_state gives; called
         with train=True, for Haiku makes some of the state in training alone.
       apply: (params, state, key, images, train) to (logits, state); the key is None in evaluation.
       images: the shape and dtype of its input.
@@ -143,7 +143,8 @@ def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
       {name: metric}.
 
     Raises:
-      ValueError: if a name is unknown, or one in the dict is no metric.
+      TypeError: if one in the dict is no metric.
+      ValueError: if a name is unknown, or "loss".
 
     Example:
       >>> list(as_metrics(["accuracy", "top5"]))
@@ -155,7 +156,7 @@ def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
         return {name: get_metric(name) for name in metrics}
     for name, metric in metrics.items():
         if not isinstance(metric, (Metric, GatheredMetric)):
-            raise ValueError(
+            raise TypeError(
                 f"metrics must hold Metric or GatheredMetric by name, got {metric!r} for {name!r}."
             )
         if name == "loss":
@@ -169,7 +170,7 @@ def name_of(model: Any) -> str:
 
 
 def as_network(
-    model: Any, images: jax.ShapeDtypeStruct, label: jax.ShapeDtypeStruct, loss: Any
+    model: Any, images: jax.ShapeDtypeStruct, label: Any, loss: Any
 ) -> tuple[Any, LossFn]:
     """Make what `fit` takes as model and loss into what steps take.
 
@@ -184,11 +185,12 @@ def as_network(
       The network, with the methods of a Flax module and a `head`; and the loss function.
 
     Raises:
-      ValueError: if the model is neither, or the loss is unknown or does not fit the network.
+      TypeError: if the model is a class.
+      ValueError: if it is of no kind named, or the loss is unknown or does not fit the network.
     """
     network = model
     if isinstance(model, type):
-        raise ValueError(f"model is the class {model.__name__}; make one: {model.__name__}().")
+        raise TypeError(f"model is the class {model.__name__}; make one: {model.__name__}().")
     if isinstance(model, tuple) and len(model) == 2 and all(map(callable, model)):
         network = FunctionNetwork(*model, images)
     elif not isinstance(model, nn.Module):

@@ -181,12 +181,13 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
       The input.
 
     Raises:
+      TypeError: if data is a name, which is for training alone.
       ValueError: if data is of no such kind.
     """
     if isinstance(data, SplitInput | IterableInput):
         return data
     if isinstance(data, str):
-        raise ValueError(
+        raise TypeError(
             f"data must be {_KINDS}; the name of a set is for train alone, and brings its own "
             f"validation split; got {data!r}."
         )

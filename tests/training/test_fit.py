@@ -1,5 +1,10 @@
 """`fit`: it learns, resumes to the same bits, and says clearly what does not fit."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -15,6 +20,7 @@ from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
 from jaxcnn.training.fitting import fit
 
+WORKER = Path(__file__).parent / "fit_worker.py"
 BATCH = 8
 STEPS = 8  # an epoch of the 66 images
 OPTIONS = {"num_epochs": 3, "batch_size": BATCH, "key": 1}
@@ -323,7 +329,7 @@ def wrong_models():
     nnx = pytest.importorskip("flax.nnx")
     return {
         "no train": (NoTrain(), "no argument train"),
-        "class": (Net, r"Net is a class.*Net\(\)"),
+        "class": (Net, r"is the class Net; make one: Net\(\)"),
         "nnx": (nnx.Linear(3, 2, rngs=nnx.Rngs(0)), r"\(init, apply\).*Linear"),
         "function": (lambda images: images, r"\(init, apply\).*function"),
         "not logits": (Map(), "give loss="),
@@ -335,7 +341,7 @@ def wrong_models():
 @pytest.mark.parametrize("kind", wrong_models())
 def test_a_model_given_wrongly_is_told_so(arrays, kind):
     model, message = wrong_models()[kind]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         run(arrays, model=model)
 
 
@@ -362,5 +368,32 @@ def wrong_options():
 @pytest.mark.parametrize("name", wrong_options())
 def test_an_option_given_wrongly_is_told_so(arrays, name):
     options, message = wrong_options()[name]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         run(arrays, **options)
+
+
+LIMIT_SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def on_devices(tmp_path_factory):
+    found = {}
+    for count in (1, 4):
+        folder = tmp_path_factory.mktemp("devices")
+        command = [sys.executable, WORKER, str(count), folder / "run"]
+        said = subprocess.run(command, check=True, timeout=LIMIT_SECONDS, capture_output=True)
+        found[count] = json.loads(said.stdout.splitlines()[-1])
+    return found
+
+
+def test_four_devices_give_the_history_of_one(on_devices):
+    assert [on_devices[count]["devices"] for count in (1, 4)] == [1, 4]
+    one, four = (on_devices[count]["history"] for count in (1, 4))
+    for name in ("step", "train_loss", "validation_loss", "train_accuracy", "validation_accuracy"):
+        each = [[row[name] for row in rows] for rows in (one, four)]
+        np.testing.assert_allclose(*each, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_cut_short_on_devices_it_ends_with_the_same_bits(on_devices, count):
+    assert on_devices[count]["same_bits"]

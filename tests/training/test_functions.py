@@ -198,6 +198,18 @@ def test_evaluation_gives_the_same_answer_again(trained, data):
     assert found[0].metrics["accuracy"] == result.best.row["validation_accuracy"]
 
 
+def test_variables_come_back_as_the_functions_take_them(trained, data):
+    model, result = trained
+    params, state = result.own_trees(result.best.variables)
+    pixels = (jnp.asarray(data[0], jnp.float32) / 255 - 0.5) / 0.25
+    if isinstance(model, nn.Module):
+        logits = model.apply({"params": params, "batch_stats": state}, pixels, train=False)
+    else:
+        logits, _ = jax.jit(model[1], static_argnums=4)(params, state, None, pixels, False)
+    found = result.evaluate(data)
+    np.testing.assert_allclose(jax.nn.softmax(logits), found.probabilities, rtol=1e-4, atol=1e-5)
+
+
 def test_killed_in_mid_epoch_it_ends_with_the_same_bits(trained, data, tmp_path):
     model, result = trained
 

@@ -207,7 +207,7 @@ def test_a_data_set_by_its_name(monkeypatch):
 def test_an_unknown_name_of_data_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"unknown .*'drawn_petz'"):
         run("drawn_petz")
-    with pytest.raises(ValueError, match=r"name of a set is for train alone.*'drawn_pets'"):
+    with pytest.raises(TypeError, match=r"name of a set is for train alone.*'drawn_pets'"):
         run((np.zeros((8, 4, 4, 3), np.uint8), np.zeros(8, int)), "drawn_pets")
 
 
@@ -290,7 +290,7 @@ def bad_data():
 @pytest.mark.parametrize("kind", bad_data())
 def test_bad_data_is_told(kind):
     data, message = bad_data()[kind]
-    with pytest.raises((ValueError, NonFiniteLossError), match=message):
+    with pytest.raises((TypeError, ValueError, NonFiniteLossError), match=message):
         run(data, batch_size=4)
 
 
