@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -31,17 +31,6 @@ logger = logging.getLogger(__name__)
 
 MAX_PHOTOS = 24  # that fit into one picture
 _WIDE_GAP = 0.05  # share of a logit that attributions may lack before it is said
-
-
-class Explanation(NamedTuple):
-    """What speaks for a class in each photo, at the size that the network sees; see `interpret`."""
-
-    activation: np.ndarray  # (B, H, W) class activation, >= 0
-    occlusion: np.ndarray  # (B, H, W) fall of the logit, of either sign
-    attribution: np.ndarray  # (B, H, W, C) integrated gradients
-    difference: np.ndarray  # (B,) the logit, less that of the mean colour
-    gap: np.ndarray  # (B,) what the attributions lack of it
-    features: Mapping[str, np.ndarray]  # (B, h, w, c) of each stage
 
 
 def look_at_photos(
@@ -83,10 +72,13 @@ def look_at_photos(
     if class_name is not None:
         classes[:] = class_names.index(class_name)
     chosen = probabilities[np.arange(len(classes)), classes]
-    found = _explain(classifier, fields, images, classes, stage=stage, num_steps=num_steps)
+    activation, occlusion, gradients, features = _explain(
+        classifier, fields, images, classes, stage=stage, num_steps=num_steps
+    )
+    differences = gradients.score - gradients.baseline_score
     for i, name in enumerate(photos):
         said = f"{name}: {class_names[classes[i]]} {chosen[i]:.1%}, its logit "
-        logger.info(said + _sums(float(found.difference[i]), float(found.gap[i]), num_steps))
+        logger.info(said + _sums(float(differences[i]), float(gradients.gap[i]), num_steps))
     seen = seen_part(classifier.config, images)
     made = _draw_network(classifier, fields, seen[0], folder)
     made.append(
@@ -96,12 +88,12 @@ def look_at_photos(
             classes,
             class_names,
             probabilities=chosen,
-            maps={"Grad-CAM": found.activation, "occlusion": found.occlusion},
-            attributions={"integrated gradients": found.attribution},
+            maps={"Grad-CAM": activation, "occlusion": occlusion},
+            attributions={"integrated gradients": gradients.values},
         )
     )
     for i in range(len(photos)):
-        maps = {stage: found.features[stage][i] for stage in fields}
+        maps = {stage: features[stage][i] for stage in fields}
         channels = {stage: strongest_channels(x) for stage, x in maps.items()}
         path = folder / f"feature_maps_{i + 1}.png"
         made.append(plots.plot_feature_maps(path, seen[i], maps, channels=channels))
@@ -127,8 +119,13 @@ def _explain(
     *,
     stage: str | None,
     num_steps: int,
-) -> Explanation:
-    """Explain photos one by one, so that large ones fit into memory."""
+) -> tuple[Any, ...]:
+    """Explain photos one by one, so that large ones fit into memory.
+
+    Returns:
+      (B, H, W) class activation, (B, H, W) fall of the logit where covered, integrated gradients of
+      (B, H, W, C), and the (B, h, w, c) feature map of each stage.
+    """
     model, settings = classifier.model, classifier.config.data
     size_px = (settings.image_size_px, settings.image_size_px)
 
@@ -139,9 +136,8 @@ def _explain(
         maps = class_activation_maps(model, variables, x, classes, stage=source)
         maps = resize_maps(maps, size_px, field=fields[source])
         covered = occlusion_maps(model, variables, x, classes)
-        pixels = integrated_gradients(model, variables, x, classes, num_steps=num_steps)
-        difference = pixels.score - pixels.baseline_score
-        return maps, covered, pixels.values, difference, pixels.gap, features
+        gradients = integrated_gradients(model, variables, x, classes, num_steps=num_steps)
+        return maps, covered, gradients, features
 
     logger.info("compiling what explains a photo")
     compiled = compile_step(explain, classifier.members[0], images[:1], classes[:1])
@@ -151,7 +147,8 @@ def _explain(
         parts.append(jax.tree.map(np.asarray, found))
         seconds = time.perf_counter() - started
         logger.info(f"photo {i + 1} of {len(images)} explained, {seconds:.0f} s")
-    return Explanation(*jax.tree.map(lambda *each: np.concatenate(each), *parts))
+    explained: tuple[Any, ...] = jax.tree.map(lambda *each: np.concatenate(each), *parts)
+    return explained
 
 
 def _draw_network(

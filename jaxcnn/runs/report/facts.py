@@ -47,11 +47,6 @@ class RunFacts:
         best = max(self.history, key=lambda row: row["validation_accuracy"])
         return int(next((row for row in self.history if row["step"] == step), best)["epoch"])
 
-    @property
-    def members(self) -> list[dict[str, Any]]:
-        """A row for each of several networks; none of a run of one."""
-        return list(self.summary.get("members", []))
-
 
 def check_finished(workdir: Path | str) -> Workdir:
     """Check that a folder holds a run that ended.

@@ -9,24 +9,19 @@ import numpy as np
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.extras import install
 from jaxcnn.host.files import write_arrays
-from jaxcnn.metrics.classification import confusion_matrix, wilson_interval
+from jaxcnn.metrics.classification import confusion_matrix, most_confused, wilson_interval
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.report import charts, words
+from jaxcnn.runs.report import charts
 from jaxcnn.runs.report.answers import calibration_error, filled_bins, shorten_answers
-from jaxcnn.runs.report.classes import (
-    confused_pairs,
-    confusion_rows,
-    mostly_taken_for,
-    worst_first,
-)
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
+from jaxcnn.runs.report.judgements import judge_calibration, judge_fit
 from jaxcnn.runs.report.page import render_page, write_page
 from jaxcnn.runs.report.shown_photos import cache_photos, make_gallery, map_maker
-from jaxcnn.runs.summary import by_class, class_rows
+from jaxcnn.runs.summary import ClassRow, by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
 
@@ -132,12 +127,15 @@ def _result(facts: RunFacts) -> dict[str, Any]:
 
 def _training(facts: RunFacts) -> dict[str, Any]:
     history, training = facts.history, facts.config.training
-    is_mixed = training.mixup > 0 or training.cutmix > 0
     return {
         "accuracy_chart": charts.epoch_chart("accuracy", history, tested=facts.best_epoch),
         "loss_chart": charts.epoch_chart("loss", history, tested=facts.best_epoch),
         "epoch_rows": history[:: -(-len(history) // _MOST_EPOCHS)],
-        "fit": words.tell_fit(history, best_epoch=facts.best_epoch, is_mixed=is_mixed),
+        "fit": judge_fit(
+            history,
+            best_epoch=facts.best_epoch,
+            is_mixed=training.mixup > 0 or training.cutmix > 0,
+        ),
     }
 
 
@@ -145,13 +143,34 @@ def _classes(facts: RunFacts) -> dict[str, Any]:
     names, answers = facts.class_names, facts.answers
     confusion = confusion_matrix(answers.labels, answers.classes[:, 0], len(names))
     rows = class_rows(by_class(confusion, names))
-    is_small = len(names) <= _MOST_IN_MATRIX
     return {
         "class_rows": rows if len(names) <= 2 else worst_first(rows),
         "mostly_taken_for": mostly_taken_for(confusion, names),
         "fold_classes": len(names) > _MOST_IN_TABLE,
-        "matrix": confusion_rows(confusion, names) if is_small else None,
-        "confused": confused_pairs(confusion, names, most=5 if is_small else 25),
+        "confusion": confusion.tolist(),
+        "most_in_matrix": _MOST_IN_MATRIX,
+        "confused": most_confused(confusion, count=5 if len(names) <= _MOST_IN_MATRIX else 25),
+    }
+
+
+def worst_first(rows: list[ClassRow]) -> list[ClassRow]:
+    """Order classes by F1, the lowest first; those that no photo speaks of come last.
+
+    Example:
+      >>> rows = [ClassRow(n, 5, 5, f, f) for n, f in (("a", 1.0), ("b", 0.5))]
+      >>> [row.name for row in worst_first(rows)]
+      ['b', 'a']
+    """
+    return sorted(rows, key=lambda row: (row.f1 is None, row.f1 or 0.0, -(row.labels or 0)))
+
+
+def mostly_taken_for(confusion: np.ndarray, class_names: list[str]) -> dict[str, tuple[str, int]]:
+    """Give the class that most of a class's missed photos are taken for, and how many are."""
+    wrong = np.where(np.eye(len(confusion), dtype=bool), 0, confusion)
+    return {
+        class_names[label]: (class_names[taken], int(wrong[label, taken]))
+        for label, taken in enumerate(wrong.argmax(axis=1))
+        if wrong[label, taken]
     }
 
 
@@ -159,7 +178,7 @@ def _calibration(facts: RunFacts) -> dict[str, Any]:
     answers = facts.answers
     bins, scaled = filled_bins(answers.bins), filled_bins(answers.scaled_bins)
     return {
-        "calibration": words.tell_calibration(bins, scaled, float(answers.temperature)),
+        "calibration": judge_calibration(bins, scaled, float(answers.temperature)),
         "bins": bins,
         "reliability": charts.reliability_chart(bins),
     }
