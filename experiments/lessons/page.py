@@ -13,10 +13,8 @@ from experiments.lessons.course import Course
 from experiments.lessons.lesson import Lesson, code_of
 from jaxcnn.data.source import digest_of
 from jaxcnn.host.files import write_json
-from jaxcnn.host.text import counted
 from jaxcnn.plots.themes import web_pair
-from jaxcnn.runs.report import embed_picture
-from jaxcnn.runs.report.page import render_page, write_page
+from jaxcnn.runs.report.page import embed_picture, render_page, write_page
 
 
 def make_page(
@@ -51,23 +49,15 @@ def make_page(
         print(
             f"{missing} of {len(lessons)} figures are not there yet; without --only they are made."
         )
-    return write_page(folder / "index.html", _render(course, parts))
-
-
-def _render(course: Course, parts: Sequence[dict[str, Any]]) -> str:
-    return render_page(
+    page = render_page(
         "lessons.html.jinja",
         package="experiments.lessons",
-        title="How a convolutional network sees",
-        subtitle=(
-            f"{counted(len(parts), 'figure')} on filters, layers and learning. Each was made by "
-            "the lines of code beneath it, with jaxcnn, when this page was written."
-        ),
         lessons=parts,
-        photos=course.description,
+        photo_folder=course.data_dir and Path(course.data_dir).name,
         seed=course.seed,
         version=jaxcnn.__version__,
     )
+    return write_page(folder / "index.html", page)
 
 
 def _make_part(course: Course, lesson: Lesson) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from jaxcnn.runs.build import network_input
 from jaxcnn.runs.config import DataSettings, TrainConfig
 from jaxcnn.runs.figures import in_turn
 from jaxcnn.runs.report.answers import CachedAnswers
-from jaxcnn.runs.report.embedding import Picture, embed_photo
+from jaxcnn.runs.report.page import Picture, embed_photo
 from jaxcnn.types import PyTree
 
 Chosen = TypeVar("Chosen")
