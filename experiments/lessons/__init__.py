@@ -6,9 +6,8 @@ from experiments.lessons import (
     looking_inside,
     operations,
     overfitting,
-    transferring,
 )
-from experiments.lessons.lesson import Lesson
+from experiments.lessons.page import Lesson
 
 LESSONS = (
     Lesson("convolution", "A filter finds where ones turn into zeros", filters.one_dimension),
@@ -31,5 +30,5 @@ LESSONS = (
     Lesson(
         "histograms", "Baselines: counting colours and edges is not enough", comparison.histograms
     ),
-    Lesson("transfer", "Start from what another network learned", transferring.transfer),
+    Lesson("transfer", "Start from what another network learned", comparison.transfer),
 )

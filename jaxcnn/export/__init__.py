@@ -2,7 +2,7 @@
 
 - `exporting`: `export_classifier` writes all of it; `folder`: where it goes, whole or not at all.
 - `program`: the program by StableHLO; `onnx_program`: by ONNX; `standalone`: the script.
-- `card`: the model card, from what the run says of itself, by `markdown`.
+- `card`: the model card in Markdown, from what the run says of itself.
 """
 
 from jaxcnn.export.exporting import FORMATS, check_formats, export_classifier
