@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxcnn.export import card, folder, program
+from jaxcnn.export import card, folder, onnx_program, program
 from jaxcnn.export.standalone import LOADERS, NAMES
 from jaxcnn.host.extras import require, versions
 from jaxcnn.host.names import unknown_name
@@ -96,8 +96,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     if "stablehlo" in formats:  # jax.export writes its files by it, without declaring it
         require("the format stablehlo", "flatbuffers", extra="export")
     if "onnx" in formats:
-        from jaxcnn.export import onnx_program
-
         onnx_program.check_installed()
     return tuple(dict.fromkeys(formats))
 
@@ -105,8 +103,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def _write_program(form: str, classifier: Classifier, fresh: Path) -> dict[str, Any]:
     path = fresh / _FILES[form]
     if form == "onnx":
-        from jaxcnn.export import onnx_program
-
         path.write_bytes(onnx_program.to_onnx(classifier))
         about = onnx_program.describe(path)
     else:

@@ -30,7 +30,7 @@ from jaxcnn.runs.build import network_input
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.figures import draw_mistakes
-from jaxcnn.runs.look_inside.network import Fields, known_fields, seen_part
+from jaxcnn.runs.look_inside.explanations import Fields, known_fields, seen_part
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 

@@ -7,23 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import plots
+from jaxcnn.augment import center_crop
 from jaxcnn.host.names import unknown_name
 from jaxcnn.interpret import (
+    ReceptiveField,
     class_activation_maps,
     feature_maps,
     first_layer_filters,
     integrated_gradients,
     occlusion_maps,
+    receptive_fields,
     resize_maps,
     strongest_channels,
 )
 from jaxcnn.interpret.class_activation import last_spatial_stage
+from jaxcnn.interpret.receptive_field import UnknownOperationError
+from jaxcnn.models import stage_infos
 from jaxcnn.runs.build import image_shape, network_input
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.look_inside.network import Fields, known_fields, seen_part
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.types import PyTree
 
@@ -31,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PHOTOS = 24  # that fit into one picture
 _WIDE_GAP = 0.05  # share of a logit that attributions may lack before it is said
+# By stage with a feature map, the first stage first; None where the field is not known.
+Fields = Mapping[str, ReceptiveField | None]
 
 
 def look_at_photos(
@@ -166,3 +174,33 @@ def _draw_network(
     shape = image_shape(classifier.config)
     filters = first_layer_filters(classifier.model, classifier.members[0], shape)
     return [*made, plots.plot_filters(folder / "filters.png", filters)]
+
+
+def known_fields(classifier: Classifier) -> Fields:
+    """Find the receptive field of each stage with a feature map.
+
+    Args:
+      classifier: a trained network.
+
+    Returns:
+      The fields; each is None, and a warning logged, where they cannot be read.
+    """
+    shape = image_shape(classifier.config)
+    try:
+        return {field.stage: field for field in receptive_fields(classifier.model, shape)}
+    except UnknownOperationError as error:
+        logger.warning(f"pictures that need receptive fields are left out: {error}")
+        return {info.name: None for info in stage_infos(classifier.model, shape)}
+
+
+def seen_part(config: TrainConfig, images: np.ndarray) -> np.ndarray:
+    """Cut out of preprocessed images what the network sees, to be drawn.
+
+    Args:
+      config: complete settings.
+      images: (B, S, S, C) uint8.
+
+    Returns:
+      (B, H, W, C) uint8.
+    """
+    return np.asarray(center_crop(jnp.asarray(images), config.data.image_size_px))
