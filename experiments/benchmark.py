@@ -147,7 +147,9 @@ def _measure(settings: Settings) -> dict[str, Any]:
 def _write(report: dict[str, Any]) -> None:
     """Write the report's file whole, or leave what was there."""
     tried = [*report["rows"], *filter(None, [report.get("pipelines")])]
-    report |= machine.versions_and_devices(tried)
+    told = [entry for row in tried for entry in row["contestants"].values()]
+    report["versions"] = dict(pair for each in told for pair in each.get("versions", {}).items())
+    report["devices"] = list(dict.fromkeys(each["device"] for each in told if "device" in each))
     if _JSON.value is not None:
         write_json(Path(_JSON.value), report)
 

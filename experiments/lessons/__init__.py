@@ -1,12 +1,6 @@
 """The figures that explain convolutional networks, made by the code that they show."""
 
-from experiments.lessons import (
-    comparison,
-    filters,
-    looking_inside,
-    operations,
-    overfitting,
-)
+from experiments.lessons import comparison, filters, looking_inside, operations, overfitting
 from experiments.lessons.page import Lesson
 
 LESSONS = (

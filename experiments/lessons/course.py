@@ -181,12 +181,8 @@ def balanced(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
 
 def first_of(split: DecodedSplit, count: int) -> DecodedSplit:
     """Keep the first examples of a split."""
-    return dataclasses.replace(
-        split,
-        images=split.images[:count],
-        labels=split.labels[:count],
-        names=split.names[:count],
-    )
+    images, labels, names = split.images[:count], split.labels[:count], split.names[:count]
+    return DecodedSplit(images, labels, names, split.class_names)
 
 
 def _read(path: Path, origin: str) -> Arrays | None:

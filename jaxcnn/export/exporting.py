@@ -1,7 +1,6 @@
 """Write a classifier into a folder that needs nothing of this package."""
 
 import datetime
-import json
 import logging
 import platform
 import shutil
@@ -14,6 +13,7 @@ import jax
 from jaxcnn.export import card, folder, onnx_program, program
 from jaxcnn.export.standalone import LOADERS, NAMES
 from jaxcnn.host.extras import require, versions
+from jaxcnn.host.files import write_json
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import size
 from jaxcnn.runs.classifier import Classifier
@@ -121,8 +121,7 @@ def _write_program(form: str, classifier: Classifier, fresh: Path) -> dict[str, 
 
 
 def _write_companions(classifier: Classifier, fresh: Path, formats: Sequence[str]) -> None:
-    names = json.dumps(classifier.class_names, indent=2, ensure_ascii=False)
-    (fresh / NAMES).write_text(names + "\n", encoding="utf-8")
+    write_json(fresh / NAMES, classifier.class_names)
     shutil.copyfile(Path(__file__).with_name("standalone.py"), fresh / "predict.py")
     packages = ["numpy", "pillow"]
     if "stablehlo" in formats:

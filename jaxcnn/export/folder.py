@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxcnn.export.program import ExportError
 from jaxcnn.export.standalone import ABOUT, sha256_of_values
+from jaxcnn.host.files import write_json
 from jaxcnn.pretrained import sha256_of
 
 
@@ -91,5 +92,4 @@ def write_about(folder: Path, about: Mapping[str, Any]) -> None:
       about: JSON values.
     """
     sealed = {**about, "sha256": sha256_of_values(json.loads(json.dumps(about)))}
-    text = json.dumps(sealed, indent=2, ensure_ascii=False) + "\n"
-    (folder / ABOUT).write_text(text, encoding="utf-8")
+    write_json(folder / ABOUT, sealed)
