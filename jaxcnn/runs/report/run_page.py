@@ -15,7 +15,7 @@ from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.report import charts
-from jaxcnn.runs.report.answers import calibration_error, filled_bins, shorten_answers
+from jaxcnn.runs.report.answers import filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
 from jaxcnn.runs.report.judgements import judge_calibration, judge_fit
@@ -25,8 +25,6 @@ from jaxcnn.runs.summary import ClassRow, by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
 
-_MOST_IN_MATRIX = 30  # classes
-_MOST_IN_TABLE = 40  # classes before the table is folded away
 _MOST_EPOCHS = 60  # in the table of epochs
 _NO_MAPS = "none are made while several processes train; testing the run again makes them."
 
@@ -101,27 +99,18 @@ def run_page(facts: RunFacts) -> str:
 
 
 def _result(facts: RunFacts) -> dict[str, Any]:
-    summary, answers, history = facts.summary, facts.answers, facts.history
+    answers = facts.answers
     num_right, num_tested = int(answers.right.sum()), len(answers.labels)
-    waited = [row["data_wait_share"] for row in history if "data_wait_share" in row]
+    waited = [row["data_wait_share"] for row in facts.history if "data_wait_share" in row]
     most = int(max((answers.labels == label).sum() for label in set(answers.labels.tolist())))
-    baselines = {
-        name.removesuffix("_histogram").replace("_", " "): accuracy
-        for name, accuracy in summary["baseline_test_accuracies"].items()
-        if name != facts.config.network.model
-    }
     return {
         "accuracy": float(answers.right.mean()),
         "num_right": num_right,
         "num_tested": num_tested,
         "right_interval": wilson_interval(num_right, num_tested),
         "top_5": answers.top_k_accuracy(5),
-        "calibration_error": calibration_error(filled_bins(answers.bins)),
         "chance": most / num_tested,
-        "baselines": baselines,
         "data_wait_share": float(np.mean(waited)) if waited else None,
-        "chosen": [f"{name} {value:.3g}" for name, value in facts.chosen.items()],
-        "versions": [f"{name} {version}" for name, version in summary["versions"].items()],
     }
 
 
@@ -146,10 +135,8 @@ def _classes(facts: RunFacts) -> dict[str, Any]:
     return {
         "class_rows": rows if len(names) <= 2 else worst_first(rows),
         "mostly_taken_for": mostly_taken_for(confusion, names),
-        "fold_classes": len(names) > _MOST_IN_TABLE,
         "confusion": confusion.tolist(),
-        "most_in_matrix": _MOST_IN_MATRIX,
-        "confused": most_confused(confusion, count=5 if len(names) <= _MOST_IN_MATRIX else 25),
+        "confused": most_confused(confusion, count=25),
     }
 
 
