@@ -6,11 +6,7 @@ from experiments.lessons.page import Lesson
 LESSONS = (
     Lesson("convolution", "A filter finds where ones turn into zeros", filters.one_dimension),
     Lesson("edges", "In two dimensions it finds edges", filters.two_dimensions),
-    Lesson(
-        "padding",
-        "What happens at the border: \u201csame\u201d and \u201cvalid\u201d",
-        filters.padding,
-    ),
+    Lesson("padding", "What happens at the border: “same” and “valid”", filters.padding),
     Lesson("sharing", "The same weights at every place", filters.sharing),
     Lesson("pooling", "Max pooling, by window and stride", operations.pooling),
     Lesson("activations", "ReLU and sigmoid", operations.activations),
