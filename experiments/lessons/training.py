@@ -110,9 +110,8 @@ def train(
     for epoch in range(1, num_epochs + 1):
         state = train_epoch(step, state, batches, key, steps)
         if each_epoch or epoch == num_epochs:
-            found = [
-                evaluate(classify, evaluation_variables(state), _batches(s)) for s in evaluated
-            ]
+            variables = evaluation_variables(state)
+            found = [evaluate(classify, variables, _batches(split)) for split in evaluated]
             accuracy.append([each.accuracy for each in found])
             right.append(
                 np.concatenate([each.probabilities.argmax(axis=1) == each.labels for each in found])
