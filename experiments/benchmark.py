@@ -108,7 +108,8 @@ def main() -> None:
 
 def _measure(settings: Settings) -> dict[str, Any]:
     """Measure all that the flags say; the report's file is written again after each row."""
-    modes, networks, batch_sizes = _choices("modes", MODES), _networks(), _batch_sizes()
+    networks = None if _NETWORKS.value is None else parse_networks(_NETWORKS.value)
+    modes, batch_sizes = _choices("modes", MODES), _batch_sizes()
     grows, growing = _SCALING.value, networks or SCALING_NETWORKS
     rows = scaling_rows(growing, modes) if grows else make_rows(networks, modes, batch_sizes)
     for path in filter(None, (_JSON.value, _CHART.value)):
@@ -147,17 +148,11 @@ def _measure(settings: Settings) -> dict[str, Any]:
 def _write(report: dict[str, Any]) -> None:
     """Write the report's file whole, or leave what was there."""
     tried = [*report["rows"], *filter(None, [report.get("pipelines")])]
-    report |= machine.versions_and_devices(tried)
+    told = [entry for row in tried for entry in row["contestants"].values()]
+    report["versions"] = dict(pair for each in told for pair in each.get("versions", {}).items())
+    report["devices"] = list(dict.fromkeys(each["device"] for each in told if "device" in each))
     if _JSON.value is not None:
         write_json(Path(_JSON.value), report)
-
-
-def _networks() -> list[tuple[str, int]] | None:
-    networks = None if _NETWORKS.value is None else parse_networks(_NETWORKS.value)
-    for name, _ in networks or ():
-        if name not in list_models():
-            raise unknown_name("network", name, list_models())
-    return networks
 
 
 def _batch_sizes() -> tuple[int, ...] | None:

@@ -132,7 +132,10 @@ def run_row(
                 workers[name] = stack.enter_context(launch(name))
                 facts = workers[name].ready()
                 entries[name] |= facts
-                _check_network(facts, num_parameters)
+                got = facts.get("num_parameters")
+                if num_parameters not in (None, got):
+                    expected = f"expected {num_parameters:,}"
+                    raise WorkerError(f"is another network: {got:,} parameters, {expected}")
                 logger.info(f"  {name}: ready after {facts['start_seconds']:.1f} s")
         for number in range(1, rounds + 1):
             for name in list(workers):
@@ -145,9 +148,3 @@ def run_row(
             with leaving_out(name):
                 entries[name] |= workers[name].stop()
     return entries
-
-
-def _check_network(facts: Mapping[str, Any], num_parameters: int | None) -> None:
-    got = facts.get("num_parameters")
-    if num_parameters not in (None, got):
-        raise WorkerError(f"is another network: {got:,} parameters, expected {num_parameters:,}")

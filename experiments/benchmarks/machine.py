@@ -1,8 +1,7 @@
-"""Name the machine and the settings that the figures hold for."""
+"""Name the machine that the figures hold for."""
 
 import os
 import platform
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +34,3 @@ def _memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None
-
-
-def versions_and_devices(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Collect what the workers told of their packages and devices.
-
-    Args:
-      rows: each with "contestants", by name what the worker told.
-
-    Returns:
-      "versions" by package and "devices", each once.
-    """
-    entries = [entry for row in rows for entry in row["contestants"].values()]
-    versions: dict[str, str] = {}
-    for entry in entries:
-        versions |= entry.get("versions", {})
-    devices = dict.fromkeys(entry["device"] for entry in entries if "device" in entry)
-    return {"versions": versions, "devices": list(devices)}

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jaxcnn.host.names import unknown_name
+from jaxcnn.models import list_models
+
 MODES = ("train", "inference")
 DTYPES = ("float32", "bfloat16")
 _TRAIN, _INFERENCE = MODES
@@ -74,7 +77,7 @@ def parse_networks(text: str) -> list[tuple[str, int]]:
       (name, size in pixels) of each.
 
     Raises:
-      ValueError: if there is none, or a size is no whole number of at least 1.
+      ValueError: if there is none, one is unknown, or a size is no whole number of at least 1.
 
     Example:
       >>> parse_networks("resnet50:160, six_conv")
@@ -85,6 +88,8 @@ def parse_networks(text: str) -> list[tuple[str, int]]:
         name, colon, size = part.partition(":")
         if colon and not (size.isdecimal() and int(size)):
             raise ValueError(f"networks has {part!r}; expected name:size_px such as resnet50:224.")
+        if name not in list_models():
+            raise unknown_name("network", name, list_models())
         networks.append((name, int(size) if colon else _default("size_px", 224, network=name)))
     if not networks:
         raise ValueError("networks is empty; expected name:size_px, comma-separated.")

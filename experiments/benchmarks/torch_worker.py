@@ -8,7 +8,7 @@ import functools
 import importlib
 import os
 import tempfile
-import time
+import timeit
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -106,12 +106,8 @@ def _compile_seconds(run: Callable[[], Any]) -> float:
     # Compiled code that an earlier run left on disk would hide what compiling costs.
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
-        times = []
-        for _ in range(2):
-            started = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - started)
-    return max(times[0] - times[1], 0.0)
+        first, second = timeit.repeat(run, repeat=2, number=1)
+    return max(first - second, 0.0)
 
 
 def create_network(name: str, size_px: int, num_classes: int, options: dict[str, Any]) -> nn.Module:

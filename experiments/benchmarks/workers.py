@@ -64,10 +64,6 @@ class Worker(contextlib.AbstractContextManager):
         self._stdin = cast(IO[str], self._process.stdin)
         self._stdout = cast(IO[str], self._process.stdout)
 
-    def __exit__(self, *_: object) -> None:
-        """End the process."""
-        self.close()
-
     def ready(self) -> dict[str, Any]:
         """Wait until it is ready.
 
@@ -99,7 +95,7 @@ class Worker(contextlib.AbstractContextManager):
         self._tell("stop")
         return self._answer("done", self._limit_seconds)
 
-    def close(self) -> None:
+    def close(self, *_: object) -> None:
         """End the process and its children, whatever they do."""
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -108,6 +104,8 @@ class Worker(contextlib.AbstractContextManager):
         self._stdout.close()
         with contextlib.suppress(OSError):
             self._stdin.close()
+
+    __exit__ = close
 
     def _tell(self, line: str) -> None:
         with contextlib.suppress(OSError):  # it died; the reading side says of what

@@ -1,23 +1,12 @@
 """The figures that explain convolutional networks, made by the code that they show."""
 
-from experiments.lessons import (
-    comparison,
-    filters,
-    looking_inside,
-    operations,
-    overfitting,
-    transferring,
-)
-from experiments.lessons.lesson import Lesson
+from experiments.lessons import comparison, filters, looking_inside, operations, overfitting
+from experiments.lessons.page import Lesson
 
 LESSONS = (
     Lesson("convolution", "A filter finds where ones turn into zeros", filters.one_dimension),
     Lesson("edges", "In two dimensions it finds edges", filters.two_dimensions),
-    Lesson(
-        "padding",
-        "What happens at the border: \u201csame\u201d and \u201cvalid\u201d",
-        filters.padding,
-    ),
+    Lesson("padding", "What happens at the border: “same” and “valid”", filters.padding),
     Lesson("sharing", "The same weights at every place", filters.sharing),
     Lesson("pooling", "Max pooling, by window and stride", operations.pooling),
     Lesson("activations", "ReLU and sigmoid", operations.activations),
@@ -31,5 +20,5 @@ LESSONS = (
     Lesson(
         "histograms", "Baselines: counting colours and edges is not enough", comparison.histograms
     ),
-    Lesson("transfer", "Start from what another network learned", transferring.transfer),
+    Lesson("transfer", "Start from what another network learned", comparison.transfer),
 )

@@ -91,7 +91,7 @@ class Course:
         self.folder, self.seed, self.sizes = folder, seed, sizes or Sizes()
         self.weights = weights
         folder.mkdir(parents=True, exist_ok=True)
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._sources = self._find(self.sizes.image_px)
         self.about = json.dumps([seed, self.sizes.image_px, data_dir, *map(len, self._sources)])
 
@@ -99,13 +99,6 @@ class Course:
     def class_names(self) -> tuple[str, ...]:
         """The classes' names, in the order of the labels."""
         return self._sources.train.class_names
-
-    @property
-    def description(self) -> str:
-        """Which photos these are, in words."""
-        if self._data_dir is None:
-            return "cats and dogs that jaxcnn draws"
-        return f"of the folder {Path(self._data_dir).name}"
 
     @functools.cached_property
     def photos(self) -> Photos:
@@ -123,8 +116,8 @@ class Course:
     def _find(self, size_px: int) -> Splits:
         """Find the photos; drawings are drawn at the size that is wanted, instead of shrunk."""
         return load_splits(
-            DRAWN_PETS if self._data_dir is None else FOLDER,
-            data_dir=self._data_dir,
+            DRAWN_PETS if self.data_dir is None else FOLDER,
+            data_dir=self.data_dir,
             size_px=size_px,
             seed=self.seed,
         )
@@ -188,12 +181,8 @@ def balanced(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
 
 def first_of(split: DecodedSplit, count: int) -> DecodedSplit:
     """Keep the first examples of a split."""
-    return dataclasses.replace(
-        split,
-        images=split.images[:count],
-        labels=split.labels[:count],
-        names=split.names[:count],
-    )
+    images, labels, names = split.images[:count], split.labels[:count], split.names[:count]
+    return DecodedSplit(images, labels, names, split.class_names)
 
 
 def _read(path: Path, origin: str) -> Arrays | None:

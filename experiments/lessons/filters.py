@@ -5,11 +5,10 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Course
-from experiments.lessons.lesson import Shown, words
+from experiments.lessons.page import Shown, words
 from jaxcnn.models import create_model, summarize
 from jaxcnn.ops.convolution import conv2d
 from jaxcnn.plots.style import BLUE, VERMILLION
@@ -30,11 +29,6 @@ def one_dimension(course: Course) -> Shown:
     response = np.asarray(find_change(jnp.asarray(SIGNAL)))
     place = int(response.argmax())
     listed = {"signal": _listed(SIGNAL), "response": _listed(response)}
-    said = words("convolution", place=place, **listed)
-    return Shown(*said, _change_figure(response, place), (find_change,))
-
-
-def _change_figure(response: np.ndarray, place: int) -> Figure:
     figure = drawing.new_figure(2.0, 2, 1)
     above, below = figure.axes
     drawing.number_grid(above, SIGNAL[None], "signal")
@@ -43,7 +37,7 @@ def _change_figure(response: np.ndarray, place: int) -> Figure:
         axes.set_xlim(-0.1, len(SIGNAL) + 0.1)
     drawing.outline(above, 0, place, 1, 2)
     drawing.outline(below, 0, place, 1, 1)
-    return figure
+    return Shown(*words("convolution", place=place, **listed), figure, (find_change,))
 
 
 def find_edges(image: jax.Array) -> jax.Array:
@@ -64,16 +58,12 @@ def two_dimensions(course: Course) -> Shown:
     across = np.asarray(find_edges(jnp.asarray(square)))[2, [0, 2, 5], 0].tolist()
     name = course.class_names[course.large_photos.labels[0]]
     said = words("edges", name=name, across=across, strongest=np.abs(edges).max())
-    return Shown(*said, _edges_figure(grey, edges), (find_edges,))
-
-
-def _edges_figure(grey: np.ndarray, edges: np.ndarray) -> Figure:
     figure = drawing.new_figure(2.15, 1, 3)
     scale = float(np.quantile(np.abs(edges), 0.99))
     drawing.picture(figure.axes[0], grey, "the photo, in grey")
     drawing.signed_picture(figure.axes[1], edges[..., 0], "vertical edges", scale=scale)
     drawing.signed_picture(figure.axes[2], edges[..., 1], "horizontal edges", scale=scale)
-    return figure
+    return Shown(*said, figure, (find_edges,))
 
 
 def pad_both_ways(image: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -88,7 +78,14 @@ def padding(course: Course) -> Shown:
     """Show what "same" padding adds and what "valid" trims."""
     same, valid = (np.asarray(x) for x in pad_both_ways(jnp.ones((5, 5))))
     said = words("padding", same=same.shape, valid=valid.shape, left=_size_after(32, 5))
-    return Shown(*said, _padding_figure(same, valid), (pad_both_ways,))
+    figure = drawing.new_figure(2.35, 1, 3, width_ratios=(7, 5, 3))
+    padded = np.pad(np.ones((5, 5)), 1)
+    drawing.number_grid(
+        figure.axes[0], padded, "picture, and zeros", size=9, strongest=9, dashed=padded == 0
+    )
+    drawing.number_grid(figure.axes[1], same, "\u201csame\u201d: 5 x 5", size=9)
+    drawing.number_grid(figure.axes[2], valid, "\u201cvalid\u201d: 3 x 3", size=9)
+    return Shown(*said, figure, (pad_both_ways,))
 
 
 def _size_after(size_px: int, layers: int) -> int:
@@ -97,17 +94,6 @@ def _size_after(size_px: int, layers: int) -> int:
     for _ in range(layers):
         image = pad_both_ways(image)[1]
     return image.shape[0]
-
-
-def _padding_figure(same: np.ndarray, valid: np.ndarray) -> Figure:
-    figure = drawing.new_figure(2.35, 1, 3, width_ratios=(7, 5, 3))
-    padded = np.pad(np.ones((5, 5)), 1)
-    drawing.number_grid(
-        figure.axes[0], padded, "picture, and zeros", size=9, strongest=9, dashed=padded == 0
-    )
-    drawing.number_grid(figure.axes[1], same, "\u201csame\u201d: 5 x 5", size=9)
-    drawing.number_grid(figure.axes[2], valid, "\u201cvalid\u201d: 3 x 3", size=9)
-    return figure
 
 
 def count_weights(side_px: int) -> tuple[int, int]:
@@ -125,12 +111,6 @@ def sharing(course: Course) -> Shown:
     of_side = {side: _large(count) for side, count in zip(sides, dense, strict=True)}
     times = _large(dense[sides.index(128)] / shared[0])
     said = words("sharing", shared=shared[0], dense=of_side, times=times)
-    return Shown(*said, _sharing_figure(sides, shared, dense), (count_weights,))
-
-
-def _sharing_figure(
-    sides: tuple[int, ...], shared: tuple[int, ...], dense: tuple[int, ...]
-) -> Figure:
     figure = drawing.new_figure(3.0)
     axes = drawing.chart(figure.axes[0], x="side of the photo, px", y="weights of one layer")
     axes.plot(sides, dense, color=VERMILLION, marker="s", linestyle="--", linewidth=2)
@@ -139,7 +119,7 @@ def _sharing_figure(
     drawing.log_axis(axes, sides)
     axes.text(64, dense[2] * 12, "dense layer", **font(drawing.LABEL, ha="right", color=VERMILLION))
     axes.text(64, shared[2] * 6, f"convolution: {shared[0]}", **font(drawing.LABEL, color=BLUE))
-    return figure
+    return Shown(*said, figure, (count_weights,))
 
 
 def by_channel(image: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:

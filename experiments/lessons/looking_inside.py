@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.lessons import drawing
 from experiments.lessons.course import Arrays, Course
 from experiments.lessons.filters import by_channel
-from experiments.lessons.lesson import Shown, words
+from experiments.lessons.page import Shown, words
 from experiments.lessons.training import Trained, settings, train_cached
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.text import percent

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Course
-from experiments.lessons.lesson import Shown, words
+from experiments.lessons.page import Shown, words
 from jaxcnn.augment import augment_batch, make_augment
 from jaxcnn.models.layers import ACTIVATIONS
 from jaxcnn.ops.pooling import max_pool
@@ -35,10 +35,6 @@ def pooling(course: Course) -> Shown:
     sizes = [" x ".join(map(str, each.shape)) for each in pooled]
     means = [each.mean() for each in pooled]
     said = words("pooling", options=POOLINGS, sizes=sizes, mean=image.mean(), means=means)
-    return Shown(*said, _pooling_figure(image, pooled), (pool,))
-
-
-def _pooling_figure(image: np.ndarray, pooled: list[np.ndarray]) -> Figure:
     figure = drawing.new_figure(3.9, 2, 2, height_ratios=(6, 4))
     drawing.number_grid(figure.axes[0], image, "feature map, 6 x 6", strongest=9)
     drawing.outline(figure.axes[0], 0, 0, 2, 2)
@@ -47,7 +43,7 @@ def _pooling_figure(image: np.ndarray, pooled: list[np.ndarray]) -> Figure:
         # Cells as large as those of the map, and no taller a row than it needs.
         axes.set(xlim=(-0.06, 6.06), ylim=(6.06 if axes is figure.axes[1] else 4.06, -0.06))
     drawing.outline(figure.axes[1], 0, 0, 1, 1)
-    return figure
+    return Shown(*said, figure, (pool,))
 
 
 def activate(x: jax.Array, name: str) -> tuple[jax.Array, jax.Array]:
@@ -59,18 +55,11 @@ def activate(x: jax.Array, name: str) -> tuple[jax.Array, jax.Array]:
 def activations(course: Course) -> Shown:
     """Show that the sigmoid's slope dies out through layers, and ReLU's does not."""
     x = np.linspace(-6, 6, 241, dtype=np.float32)
-    found = {name: [np.asarray(v) for v in activate(jnp.asarray(x), name)] for name in _SHOWN}
+    looks = {"relu": (BLUE, "-"), "sigmoid": (VERMILLION, "--")}
+    found = {name: [np.asarray(v) for v in activate(jnp.asarray(x), name)] for name in looks}
     slopes = {name: slope for name, (_, slope) in found.items()}
     said = words("activations", steepest=float(slopes["sigmoid"].max()), slopes=slopes)
-    return Shown(*said, _activations_figure(x, found), (activate,))
-
-
-_SHOWN = ("relu", "sigmoid")
-
-
-def _activations_figure(x: np.ndarray, found: dict[str, list[np.ndarray]]) -> Figure:
     figure = drawing.new_figure(2.75, 1, 2)
-    looks = {"relu": (BLUE, "-"), "sigmoid": (VERMILLION, "--")}
     for number, (axes, title) in enumerate(zip(figure.axes, ("value", "slope"), strict=True)):
         drawing.chart(axes, x="input", y="")
         drawing.heading(axes, title)
@@ -81,7 +70,7 @@ def _activations_figure(x: np.ndarray, found: dict[str, list[np.ndarray]]) -> Fi
     figure.axes[0].text(-5.8, 1.15, "sigmoid", **font(drawing.LABEL, color=VERMILLION))
     figure.axes[1].text(5.9, 0.9, "ReLU", **font(drawing.LABEL, color=BLUE, ha="right"))
     figure.axes[1].text(5.9, 0.27, "sigmoid", **font(drawing.LABEL, color=VERMILLION, ha="right"))
-    return figure
+    return Shown(*said, figure, (activate,))
 
 
 def augmented(photos: jax.Array, policy: str, key: jax.Array) -> jax.Array:
@@ -106,22 +95,16 @@ def augmentation(course: Course) -> Shown:
         changed=[float(np.abs(view - photo / np.float32(255)).mean()) for view in together],
         num_differing=len({view.tobytes() for view in together}),
     )
-    return Shown(*said, _augmentation_figure(photo, single, together), (augmented,))
-
-
-def _view(photo: np.ndarray, policy: str, key: jax.Array) -> np.ndarray:
-    return np.asarray(_compiled(jnp.asarray(photo)[None], policy, key)[0])
-
-
-def _augmentation_figure(
-    photo: np.ndarray, single: list[np.ndarray], together: list[np.ndarray]
-) -> Figure:
     figure = drawing.new_figure(7.6, 4, 3)
     names = ["the photo", *(change.split("=")[0] for change in CHANGES)]
     names += [f"standard, draw {i + 1}" for i in range(len(together))]
     for axes, view, name in zip(figure.axes, [photo, *single, *together], names, strict=True):
         drawing.picture(axes, view, name)
-    return figure
+    return Shown(*said, figure, (augmented,))
+
+
+def _view(photo: np.ndarray, policy: str, key: jax.Array) -> np.ndarray:
+    return np.asarray(_compiled(jnp.asarray(photo)[None], policy, key)[0])
 
 
 def drop(values: jax.Array, rate: float, key: jax.Array, step: int) -> jax.Array:

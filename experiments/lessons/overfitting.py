@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.lessons import drawing
 from experiments.lessons.course import Course, first_of
-from experiments.lessons.lesson import Shown, words
+from experiments.lessons.page import Shown, words
 from experiments.lessons.training import Follow, settings, train, train_cached
 from jaxcnn.host.text import percent, points
 from jaxcnn.plots.style import BLUE, GREY, HALO, INK, VERMILLION

@@ -1,12 +1,11 @@
 """Export a classifier: programs that need nothing of this package, a script, a model card.
 
-- `exporting`: `export_classifier` writes all of it; `folder`: where it goes, whole or not at all.
+- `exporting`: `export_classifier` writes all of it, into a folder that is whole or not there.
 - `program`: the program by StableHLO; `onnx_program`: by ONNX; `standalone`: the script.
-- `card`: the model card, from what the run says of itself, by `markdown`.
+- `card`: the model card in Markdown, from what the run says of itself.
 """
 
-from jaxcnn.export.exporting import FORMATS, check_formats, export_classifier
-from jaxcnn.export.folder import check_free
+from jaxcnn.export.exporting import FORMATS, check_formats, check_free, export_classifier
 from jaxcnn.export.program import PLATFORMS, ExportError, predict_function, to_stablehlo
 
 __all__ = [

@@ -1,21 +1,27 @@
-"""Write a classifier into a folder that needs nothing of this package."""
+"""Write a classifier into a folder that needs nothing of this package, whole or not at all."""
 
+import contextlib
 import datetime
 import json
 import logging
+import os
 import platform
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxcnn.export import card, folder, program
-from jaxcnn.export.standalone import LOADERS, NAMES
+from jaxcnn.export import card, onnx_program, program
+from jaxcnn.export.program import ExportError
+from jaxcnn.export.standalone import ABOUT, LOADERS, NAMES, sha256_of_values
 from jaxcnn.host.extras import require, versions
+from jaxcnn.host.files import write_json
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import size
+from jaxcnn.pretrained import sha256_of
 from jaxcnn.runs.classifier import Classifier
 
 logger = logging.getLogger(__name__)
@@ -59,7 +65,7 @@ def export_classifier(
     """
     formats = check_formats(formats)
     run = card.read_run(None if workdir is None else Path(workdir))
-    with folder.new_folder(Path(out), overwrite=overwrite) as fresh:
+    with new_folder(Path(out), overwrite=overwrite) as fresh:
         programs = {form: _write_program(form, classifier, fresh) for form in formats}
         _write_companions(classifier, fresh, formats)
         about = _about(classifier, programs, fresh)
@@ -71,8 +77,8 @@ def export_classifier(
             trained_here=workdir is not None,
         )
         (fresh / "MODEL_CARD.md").write_text(text, encoding="utf-8")
-        about["files"] = folder.describe_files(fresh)
-        folder.write_about(fresh, about)
+        about["files"] = describe_files(fresh)
+        write_about(fresh, about)
     return about
 
 
@@ -96,8 +102,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     if "stablehlo" in formats:  # jax.export writes its files by it, without declaring it
         require("the format stablehlo", "flatbuffers", extra="export")
     if "onnx" in formats:
-        from jaxcnn.export import onnx_program
-
         onnx_program.check_installed()
     return tuple(dict.fromkeys(formats))
 
@@ -105,8 +109,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
 def _write_program(form: str, classifier: Classifier, fresh: Path) -> dict[str, Any]:
     path = fresh / _FILES[form]
     if form == "onnx":
-        from jaxcnn.export import onnx_program
-
         path.write_bytes(onnx_program.to_onnx(classifier))
         about = onnx_program.describe(path)
     else:
@@ -125,8 +127,7 @@ def _write_program(form: str, classifier: Classifier, fresh: Path) -> dict[str, 
 
 
 def _write_companions(classifier: Classifier, fresh: Path, formats: Sequence[str]) -> None:
-    names = json.dumps(classifier.class_names, indent=2, ensure_ascii=False)
-    (fresh / NAMES).write_text(names + "\n", encoding="utf-8")
+    write_json(fresh / NAMES, classifier.class_names)
     shutil.copyfile(Path(__file__).with_name("standalone.py"), fresh / "predict.py")
     packages = ["numpy", "pillow"]
     if "stablehlo" in formats:
@@ -150,10 +151,91 @@ def _about(
         "output": {"shape": ["b", len(classifier.class_names)], "dtype": "float32"},
         "resize": {"mode": decoding.mode, "interpolation": decoding.interpolation},
         "programs": programs,
-        "files": folder.describe_files(fresh),
+        "files": describe_files(fresh),
         "versions": {
             "python": platform.python_version(),
             **versions(packages),
         },
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a folder to write to that takes its place once it is complete.
+
+    Args:
+      path: where it will be.
+      overwrite: replace an export that is there.
+
+    Yields:
+      An empty folder beside `path`; it is removed again where the body raises.
+
+    Raises:
+      ExportError: if something is at `path` that may not be replaced.
+    """
+    check_free(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        fresh = Path(scratch) / "new"
+        fresh.mkdir()
+        yield fresh
+        check_free(path, overwrite=overwrite)  # the work in between took minutes
+        if path.exists():
+            os.replace(path, Path(scratch) / "old")  # removed with the scratch folder
+        os.replace(fresh, path)
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse a place where an export may not be written.
+
+    Args:
+      path: the place.
+      overwrite: whether an export that is there may be replaced.
+
+    Raises:
+      ExportError: if there is an export and `overwrite` is False, or anything else.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    if path.is_symlink() or not path.is_dir():
+        raise ExportError(f"{path} is not a folder; name a new one.")
+    names = {entry.name for entry in path.iterdir()} - {"__pycache__"}
+    if not names:
+        return
+    others = sorted(names - {ABOUT} - set(_files_of(path)))
+    if others:
+        raise ExportError(
+            f"{path} holds {others[0]}{' and more' if len(others) > 1 else ''}, which no export "
+            "wrote; name a new folder."
+        )
+    if not overwrite:
+        raise ExportError(
+            f"{path} holds an export; replace it with overwrite=True, or name another folder."
+        )
+
+
+def _files_of(path: Path) -> list[str]:
+    try:
+        return list(json.loads((path / ABOUT).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """List a folder's files with their sizes in bytes and SHA-256, by name."""
+    return {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.iterdir())
+    }
+
+
+def write_about(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write what the folder says of itself, with a checksum of that.
+
+    Args:
+      folder: of the export.
+      about: JSON values.
+    """
+    sealed = {**about, "sha256": sha256_of_values(json.loads(json.dumps(about)))}
+    write_json(folder / ABOUT, sealed)

@@ -67,7 +67,8 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Fig
         _number_cells(axes, counts, shares, cell)
     else:
         _add_colour_bar(figure, drawn, left + side + 0.2, top + side / 4, side / 2)
-        _list_pairs(figure, pairs, counts, shares, names, left=left + side + 1.8, top=heading)
+        listed = [(names[i], names[j], counts[i, j], shares[i, j]) for i, j in pairs]
+        _list_pairs(figure, listed, left=left + side + 1.8, top=heading)
     return figure
 
 
@@ -129,22 +130,13 @@ def _number_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, cell: floa
         axes.text(column, row, text, ha="center", va="center", **look)
 
 
-def _list_pairs(
-    figure: Figure,
-    pairs: Sequence[tuple[int, int]],
-    counts: np.ndarray,
-    shares: np.ndarray,
-    names: Sequence[str],
-    *,
-    left: float,
-    top: float,
-) -> None:
+def _list_pairs(figure: Figure, pairs: Sequence[Any], *, left: float, top: float) -> None:
     """List the pairs at the right: true, predicted, how often."""
     text = "Most often confused" if pairs else "No class is confused"
     put_text(figure, left, top + 0.1, text, **font(TEXT_PT + 1, fontweight="bold"))
-    for i, (row, column) in enumerate(pairs):
+    for i, (name, taken_for, count, share) in enumerate(pairs):
         place = top + 0.55 + 0.58 * i
-        after = f"  {counts[row, column]:,}\u00d7 ({percent(shares[row, column], 0)})"
-        put_text(figure, left, place, fit_text(names[row], 4.2, TEXT_PT), **font())
-        taken = fit_text(names[column], 4.2, TEXT_PT, before="→ ", after=after)
+        put_text(figure, left, place, fit_text(name, 4.2, TEXT_PT), **font())
+        after = f"  {count:,}\u00d7 ({percent(share, 0)})"
+        taken = fit_text(taken_for, 4.2, TEXT_PT, before="→ ", after=after)
         put_text(figure, left, place + 0.22, taken, **font(color=VERMILLION))

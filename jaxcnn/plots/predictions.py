@@ -41,26 +41,25 @@ def plot_predictions(
     check_photos(max_photos, images=images, labels=labels, probabilities=probabilities)
     names = drawable_names(class_names)
     predicted, confidence = top_1(probabilities, len(names))
-    count = len(predicted)
-    shown = range(min(count, max_photos))
-    said = [
-        CaptionLine(names[predicted[i]], after=" " + percent(confidence[i], 0), weight="bold")
-        for i in shown
-    ]
-    note = f"the first {len(shown)} shown" if len(shown) < count else ""
-    if labels is None:
-        tiles = [Tile(images[i], [said[i]]) for i in shown]
+    truth = None if labels is None else check_labels(labels, len(names))
+    count, tiles = len(predicted), []
+    for i in range(min(count, max_photos)):
+        said = CaptionLine(
+            names[predicted[i]], after=" " + percent(confidence[i], 0), weight="bold"
+        )
+        if truth is None:
+            tiles.append(Tile(images[i], [said]))
+        elif predicted[i] == truth[i]:
+            tiles.append(Tile(images[i], [said._replace(before="✓ ", color=GREEN)], GREEN))
+        else:
+            said = said._replace(before="✗ ", color=VERMILLION)
+            true = CaptionLine(names[truth[i]], "true: ")
+            tiles.append(Tile(images[i], [said, true], VERMILLION))
+    note = f"the first {len(tiles)} shown" if len(tiles) < count else ""
+    if truth is None:
         title = f"What the network sees in {counted(count, 'photo')}"
         return photo_grid(tiles, title=title, note=note)
-    truth = check_labels(labels, len(names))
     right = predicted == truth
-    tiles = []
-    for i in shown:
-        mark, colour = ("✓ ", GREEN) if right[i] else ("✗ ", VERMILLION)
-        caption = [said[i]._replace(before=mark, color=colour)]
-        if not right[i]:
-            caption.append(CaptionLine(names[truth[i]], "true: "))
-        tiles.append(Tile(images[i], caption, colour))
     title = f"{right.sum():,} of {counted(count, 'photo')} right ({percent(right.mean())})"
     if right.all() and count > 1:
         title = f"All {counted(count, 'photo')} right"

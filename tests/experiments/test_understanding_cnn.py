@@ -15,10 +15,9 @@ from PIL import Image
 from programs import run_program, try_words
 
 from experiments import lessons
-from experiments.lessons import filters, looking_inside, operations, overfitting, transferring
+from experiments.lessons import comparison, filters, looking_inside, operations, overfitting
 from experiments.lessons.course import Course, Sizes, balanced
-from experiments.lessons.lesson import Lesson, Shown, code_of, words as filled_words
-from experiments.lessons.page import make_page
+from experiments.lessons.page import Lesson, Shown, code_of, make_page, words as filled_words
 
 TINY = Sizes(
     image_px=16,
@@ -145,7 +144,7 @@ def test_a_new_last_layer_tells_what_features_tell():
     labels = np.arange(40) % 2
     known = draws.normal(size=(40, 5)).astype(np.float32)
     known[:, 2] += 6 * labels
-    predicted = transferring.new_last_layer(known[:20], labels[:20], known[20:])
+    predicted = comparison.new_last_layer(known[:20], labels[:20], known[20:])
     assert (predicted == labels[20:]).mean() > 0.9
 
 
@@ -286,7 +285,7 @@ def test_the_curves_names_are_in_the_figure_and_clear_of_the_curves(moved, scrat
         "transfer": np.array(moved),
         "scratch": np.array(scratch),
     }
-    figure = transferring.draw_transfer(found, 400, 0.5)
+    figure = comparison.draw_transfer(found, 400, 0.5)
     figure.canvas.draw()
     (axes,) = figure.axes
     names = {text.get_text(): text.get_window_extent() for text in axes.texts}

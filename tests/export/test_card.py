@@ -5,7 +5,7 @@ import re
 import pytest
 
 from jaxcnn.export import card
-from jaxcnn.export.markdown import escape_markdown
+from jaxcnn.export.card import escape_markdown
 from jaxcnn.metrics.classification import wilson_interval
 
 HOSTILE = [

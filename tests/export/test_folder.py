@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from jaxcnn.export import ExportError, folder, standalone
+from jaxcnn.export import ExportError, exporting, standalone
 
 ABOUT = {"name": "Ünï"}
 
 
 def write_export(path, *, about=ABOUT, **options):
-    with folder.new_folder(path, **options) as fresh:
+    with exporting.new_folder(path, **options) as fresh:
         (fresh / "a.bin").write_bytes(b"abc")
-        folder.write_about(fresh, about.copy() | {"files": folder.describe_files(fresh)})
+        exporting.write_about(fresh, about.copy() | {"files": exporting.describe_files(fresh)})
 
 
 def test_what_was_written_is_read_back_and_verified(tmp_path):

@@ -7,6 +7,7 @@ import flax.linen as nn
 import numpy as np
 import optax
 import pytest
+from jaxcnn.training.fit import fit
 
 from jaxcnn import optim
 from jaxcnn.host.signals import Interrupted
@@ -18,7 +19,6 @@ from jaxcnn.training.callbacks import (
     TensorBoard,
 )
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
-from jaxcnn.training.fit import fit
 from jaxcnn.training.progress_bar import ProgressBar
 
 STEPS = 4

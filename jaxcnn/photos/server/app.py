@@ -19,8 +19,7 @@ from jaxcnn.photos.server.overlay import Explain
 from jaxcnn.photos.server.query import MAX_WORDS, PageQuery, read_query
 from jaxcnn.photos.server.safe_files import PhotoGoneError
 from jaxcnn.photos.words import UnknownWordError
-from jaxcnn.runs.report import embed_picture
-from jaxcnn.runs.report.page import render_page
+from jaxcnn.runs.report.page import embed_picture, render_page
 
 MAX_UPLOAD_BYTES = 64 * 2**20
 _PACKAGE = "jaxcnn.photos.server"

@@ -9,8 +9,7 @@ from jaxcnn.photos.server.answers import make_tiles, summarize
 from jaxcnn.photos.server.library import make_thumbnail
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
-from jaxcnn.runs.report.embedding import embed_picture
-from jaxcnn.runs.report.page import render_page, write_page
+from jaxcnn.runs.report.page import embed_picture, render_page, write_page
 
 MAX_PHOTOS = 500  # some 8 MB
 _SIZE_PX = 224

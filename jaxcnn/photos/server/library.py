@@ -19,7 +19,7 @@ from jaxcnn.photos.ranking import Found, Query, search
 from jaxcnn.photos.server.overlay import Explain, Overlay, draw_overlay
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
-from jaxcnn.runs.report.embedding import embed_picture
+from jaxcnn.runs.report.page import embed_picture
 
 _MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
 _THUMBNAIL_PX = 256

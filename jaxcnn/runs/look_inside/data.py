@@ -1,6 +1,5 @@
 """What a network learned of its data: what excites it, what it confuses, what it finds alike."""
 
-import json
 import logging
 import operator
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from jaxcnn import plots
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.host.files import write_json
 from jaxcnn.interpret import (
     Excitation,
     cut_field,
@@ -29,7 +29,7 @@ from jaxcnn.metrics.calibration import calibrate, most_confident_errors
 from jaxcnn.models import split_at_head
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.figures import draw_mistakes
-from jaxcnn.runs.look_inside.network import Fields, known_fields
+from jaxcnn.runs.look_inside.explanations import Fields, known_fields
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
@@ -87,6 +87,7 @@ def look_at_data(
     names, queries, vectors = _queries(look, test, data.test, photos)
     near = nearest_photos(vectors, train.features, count=_NEIGHBOURS)
     alike = [data.train.gather(train.index[row])[0] for row in near.index]
+    placed = map_photos(test.features, method=method)
     return [
         *_draw_calibration(validation, test, folder),
         _draw_errors(test, data.test, folder),
@@ -100,7 +101,15 @@ def look_at_data(
             class_names=classifier.class_names,
             names=names,
         ),
-        _draw_map(test, classifier.class_names, folder, method),
+        plots.plot_photo_map(
+            folder / "photo_map.png",
+            placed.points,
+            test.labels,
+            classifier.class_names,
+            method=placed.method,
+            wrong=test.probabilities.argmax(axis=1) != test.labels,
+            variance_share=placed.variance_share,
+        ),
     ]
 
 
@@ -168,7 +177,7 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[
         "num_test": len(test.labels),
     }
     written = folder / "calibration.json"
-    written.write_text(json.dumps(numbers, indent=2) + "\n")
+    write_json(written, numbers)
     logger.info(
         f"expected calibration error {found.curve.error:.1%} on {len(test.labels):,} test photos; "
         f"with the temperature {found.temperature:.2f}, fitted on validation, "
@@ -228,16 +237,3 @@ def _queries(
     chosen = np.arange(min(8, len(test.index))) * len(test.index) // min(8, len(test.index))
     names = [split.class_names[label] for label in test.labels[chosen]]
     return names, split.gather(test.index[chosen])[0], test.features[chosen]
-
-
-def _draw_map(test: _Looked, class_names: Sequence[str], folder: Path, method: str) -> Path:
-    found = map_photos(test.features, method=method)
-    return plots.plot_photo_map(
-        folder / "photo_map.png",
-        found.points,
-        test.labels,
-        class_names,
-        method=found.method,
-        wrong=test.probabilities.argmax(axis=1) != test.labels,
-        variance_share=found.variance_share,
-    )

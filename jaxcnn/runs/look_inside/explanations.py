@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,17 +12,20 @@ import numpy as np
 from jaxcnn import plots
 from jaxcnn.host.names import unknown_name
 from jaxcnn.interpret import (
+    ReceptiveField,
     class_activation_maps,
     feature_maps,
     first_layer_filters,
     integrated_gradients,
     occlusion_maps,
+    receptive_fields,
     resize_maps,
     strongest_channels,
 )
 from jaxcnn.interpret.class_activation import last_spatial_stage
+from jaxcnn.interpret.receptive_field import UnknownOperationError
+from jaxcnn.models import stage_infos
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.look_inside.network import Fields, known_fields
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
@@ -31,17 +34,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PHOTOS = 24  # that fit into one picture
 _WIDE_GAP = 0.05  # share of a logit that attributions may lack before it is said
-
-
-class Explanation(NamedTuple):
-    """What speaks for a class in each photo, at the size that the network sees; see `interpret`."""
-
-    activation: np.ndarray  # (B, H, W) class activation, >= 0
-    occlusion: np.ndarray  # (B, H, W) fall of the logit, of either sign
-    attribution: np.ndarray  # (B, H, W, C) integrated gradients
-    difference: np.ndarray  # (B,) the logit, less that of the mean colour
-    gap: np.ndarray  # (B,) what the attributions lack of it
-    features: Mapping[str, np.ndarray]  # (B, h, w, c) of each stage
+# By stage with a feature map, the first stage first; None where the field is not known.
+Fields = Mapping[str, ReceptiveField | None]
 
 
 def look_at_photos(
@@ -83,10 +77,13 @@ def look_at_photos(
     if class_name is not None:
         classes[:] = class_names.index(class_name)
     chosen = probabilities[np.arange(len(classes)), classes]
-    found = _explain(classifier, fields, images, classes, stage=stage, num_steps=num_steps)
+    activation, occlusion, gradients, features = _explain(
+        classifier, fields, images, classes, stage=stage, num_steps=num_steps
+    )
+    differences = gradients.score - gradients.baseline_score
     for i, name in enumerate(photos):
         said = f"{name}: {class_names[classes[i]]} {chosen[i]:.1%}, its logit "
-        logger.info(said + _sums(float(found.difference[i]), float(found.gap[i]), num_steps))
+        logger.info(said + _sums(float(differences[i]), float(gradients.gap[i]), num_steps))
     seen = np.asarray(seen_part(images, classifier.preprocessing))
     made = _draw_network(classifier, fields, seen[0], folder)
     made.append(
@@ -96,12 +93,12 @@ def look_at_photos(
             classes,
             class_names,
             probabilities=chosen,
-            maps={"Grad-CAM": found.activation, "occlusion": found.occlusion},
-            attributions={"integrated gradients": found.attribution},
+            maps={"Grad-CAM": activation, "occlusion": occlusion},
+            attributions={"integrated gradients": gradients.values},
         )
     )
     for i in range(len(photos)):
-        maps = {stage: found.features[stage][i] for stage in fields}
+        maps = {stage: features[stage][i] for stage in fields}
         channels = {stage: strongest_channels(x) for stage, x in maps.items()}
         path = folder / f"feature_maps_{i + 1}.png"
         made.append(plots.plot_feature_maps(path, seen[i], maps, channels=channels))
@@ -127,8 +124,13 @@ def _explain(
     *,
     stage: str | None,
     num_steps: int,
-) -> Explanation:
-    """Explain photos one by one, so that large ones fit into memory."""
+) -> tuple[Any, ...]:
+    """Explain photos one by one, so that large ones fit into memory.
+
+    Returns:
+      (B, H, W) class activation, (B, H, W) fall of the logit where covered, integrated gradients of
+      (B, H, W, C), and the (B, h, w, c) feature map of each stage.
+    """
     model, preprocessing = classifier.model, classifier.preprocessing
 
     def explain(variables: PyTree, images: jax.Array, classes: jax.Array) -> tuple[Any, ...]:
@@ -138,9 +140,8 @@ def _explain(
         maps = class_activation_maps(model, variables, x, classes, stage=source)
         maps = resize_maps(maps, preprocessing.image_shape[:2], field=fields[source])
         covered = occlusion_maps(model, variables, x, classes)
-        pixels = integrated_gradients(model, variables, x, classes, num_steps=num_steps)
-        difference = pixels.score - pixels.baseline_score
-        return maps, covered, pixels.values, difference, pixels.gap, features
+        gradients = integrated_gradients(model, variables, x, classes, num_steps=num_steps)
+        return maps, covered, gradients, features
 
     logger.info("compiling what explains a photo")
     compiled = compile_step(explain, classifier.members[0], images[:1], classes[:1])
@@ -150,7 +151,8 @@ def _explain(
         parts.append(jax.tree.map(np.asarray, found))
         seconds = time.perf_counter() - started
         logger.info(f"photo {i + 1} of {len(images)} explained, {seconds:.0f} s")
-    return Explanation(*jax.tree.map(lambda *each: np.concatenate(each), *parts))
+    explained: tuple[Any, ...] = jax.tree.map(lambda *each: np.concatenate(each), *parts)
+    return explained
 
 
 def _draw_network(
@@ -168,3 +170,20 @@ def _draw_network(
     shape = classifier.preprocessing.image_shape
     filters = first_layer_filters(classifier.model, classifier.members[0], shape)
     return [*made, plots.plot_filters(folder / "filters.png", filters)]
+
+
+def known_fields(classifier: Classifier) -> Fields:
+    """Find the receptive field of each stage with a feature map.
+
+    Args:
+      classifier: a trained network.
+
+    Returns:
+      The fields; each is None, and a warning logged, where they cannot be read.
+    """
+    shape = classifier.preprocessing.image_shape
+    try:
+        return {field.stage: field for field in receptive_fields(classifier.model, shape)}
+    except UnknownOperationError as error:
+        logger.warning(f"pictures that need receptive fields are left out: {error}")
+        return {info.name: None for info in stage_infos(classifier.model, shape)}

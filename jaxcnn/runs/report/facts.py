@@ -53,11 +53,6 @@ class RunFacts:
         """Names of the metrics that were measured beside the loss."""
         return ["accuracy", *self.summary.get("validation_metrics", {})]
 
-    @property
-    def members(self) -> list[dict[str, Any]]:
-        """A row for each of several networks; none of a run of one."""
-        return list(self.summary.get("members", []))
-
 
 def check_finished(workdir: Path | str) -> Workdir:
     """Check that a folder holds a run that ended.

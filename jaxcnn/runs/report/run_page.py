@@ -9,29 +9,22 @@ import numpy as np
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.extras import install
 from jaxcnn.host.files import write_arrays
-from jaxcnn.metrics.classification import confusion_matrix, wilson_interval
+from jaxcnn.metrics.classification import confusion_matrix, most_confused, wilson_interval
 from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.report import charts, words
-from jaxcnn.runs.report.answers import calibration_error, filled_bins, shorten_answers
-from jaxcnn.runs.report.classes import (
-    confused_pairs,
-    confusion_rows,
-    mostly_taken_for,
-    worst_first,
-)
+from jaxcnn.runs.report import charts
+from jaxcnn.runs.report.answers import filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
+from jaxcnn.runs.report.judgements import judge_calibration, judge_fit
 from jaxcnn.runs.report.page import render_page, write_page
 from jaxcnn.runs.report.shown_photos import cache_photos, make_gallery, map_maker
-from jaxcnn.runs.summary import by_class, class_rows
+from jaxcnn.runs.summary import ClassRow, by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
 
-_MOST_IN_MATRIX = 30  # classes
-_MOST_IN_TABLE = 40  # classes before the table is folded away
 _MOST_EPOCHS = 60  # in the table of epochs
 _NO_MAPS = "none are made while several processes train; testing the run again makes them."
 
@@ -107,15 +100,10 @@ def run_page(facts: RunFacts) -> str:
 
 
 def _result(facts: RunFacts) -> dict[str, Any]:
-    summary, answers, history = facts.summary, facts.answers, facts.history
+    answers = facts.answers
     num_right, num_tested = int(answers.right.sum()), len(answers.labels)
-    waited = [row["data_wait_share"] for row in history if "data_wait_share" in row]
+    waited = [row["data_wait_share"] for row in facts.history if "data_wait_share" in row]
     most = int(max((answers.labels == label).sum() for label in set(answers.labels.tolist())))
-    baselines = {
-        name.removesuffix("_histogram").replace("_", " "): accuracy
-        for name, accuracy in summary["baseline_test_accuracies"].items()
-        if name != facts.config.network.model
-    }
     return {
         "accuracy": float(answers.right.mean()),
         "asked_for": [
@@ -127,23 +115,22 @@ def _result(facts: RunFacts) -> dict[str, Any]:
         "num_tested": num_tested,
         "right_interval": wilson_interval(num_right, num_tested),
         "top_5": answers.top_k_accuracy(5),
-        "calibration_error": calibration_error(filled_bins(answers.bins)),
         "chance": most / num_tested,
-        "baselines": baselines,
         "data_wait_share": float(np.mean(waited)) if waited else None,
-        "chosen": [f"{name} {value:.3g}" for name, value in facts.chosen.items()],
-        "versions": [f"{name} {version}" for name, version in summary["versions"].items()],
     }
 
 
 def _training(facts: RunFacts) -> dict[str, Any]:
     history, training = facts.history, facts.config.training
-    is_mixed = training.mixup > 0 or training.cutmix > 0
     return {
         "accuracy_chart": charts.epoch_chart("accuracy", history, tested=facts.best_epoch),
         "loss_chart": charts.epoch_chart("loss", history, tested=facts.best_epoch),
         "epoch_rows": history[:: -(-len(history) // _MOST_EPOCHS)],
-        "fit": words.tell_fit(history, best_epoch=facts.best_epoch, is_mixed=is_mixed),
+        "fit": judge_fit(
+            history,
+            best_epoch=facts.best_epoch,
+            is_mixed=training.mixup > 0 or training.cutmix > 0,
+        ),
     }
 
 
@@ -151,13 +138,32 @@ def _classes(facts: RunFacts) -> dict[str, Any]:
     names, answers = facts.class_names, facts.answers
     confusion = confusion_matrix(answers.labels, answers.classes[:, 0], len(names))
     rows = class_rows(by_class(confusion, names))
-    is_small = len(names) <= _MOST_IN_MATRIX
     return {
         "class_rows": rows if len(names) <= 2 else worst_first(rows),
         "mostly_taken_for": mostly_taken_for(confusion, names),
-        "fold_classes": len(names) > _MOST_IN_TABLE,
-        "matrix": confusion_rows(confusion, names) if is_small else None,
-        "confused": confused_pairs(confusion, names, most=5 if is_small else 25),
+        "confusion": confusion.tolist(),
+        "confused": most_confused(confusion, count=25),
+    }
+
+
+def worst_first(rows: list[ClassRow]) -> list[ClassRow]:
+    """Order classes by F1, the lowest first; those that no photo speaks of come last.
+
+    Example:
+      >>> rows = [ClassRow(n, 5, 5, f, f) for n, f in (("a", 1.0), ("b", 0.5))]
+      >>> [row.name for row in worst_first(rows)]
+      ['b', 'a']
+    """
+    return sorted(rows, key=lambda row: (row.f1 is None, row.f1 or 0.0, -(row.labels or 0)))
+
+
+def mostly_taken_for(confusion: np.ndarray, class_names: list[str]) -> dict[str, tuple[str, int]]:
+    """Give the class that most of a class's missed photos are taken for, and how many are."""
+    wrong = np.where(np.eye(len(confusion), dtype=bool), 0, confusion)
+    return {
+        class_names[label]: (class_names[taken], int(wrong[label, taken]))
+        for label, taken in enumerate(wrong.argmax(axis=1))
+        if wrong[label, taken]
     }
 
 
@@ -165,7 +171,7 @@ def _calibration(facts: RunFacts) -> dict[str, Any]:
     answers = facts.answers
     bins, scaled = filled_bins(answers.bins), filled_bins(answers.scaled_bins)
     return {
-        "calibration": words.tell_calibration(bins, scaled, float(answers.temperature)),
+        "calibration": judge_calibration(bins, scaled, float(answers.temperature)),
         "bins": bins,
         "reliability": charts.reliability_chart(bins),
     }

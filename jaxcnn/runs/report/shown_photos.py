@@ -17,7 +17,7 @@ from jaxcnn.models import StagedNetwork
 from jaxcnn.plots import overlay
 from jaxcnn.runs.figures import in_turn
 from jaxcnn.runs.report.answers import CachedAnswers
-from jaxcnn.runs.report.embedding import Picture, embed_photo
+from jaxcnn.runs.report.page import Picture, embed_photo
 from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
 

@@ -1,19 +1,18 @@
 """Tables of classes against the confusion matrix."""
 
+import re
+
 import numpy as np
 import pytest
 
+from jaxcnn.host.text import percent
 from jaxcnn.metrics.classification import (
     confusion_matrix,
     per_class_precision_recall,
     wilson_interval,
 )
-from jaxcnn.runs.report.classes import (
-    confused_pairs,
-    confusion_rows,
-    mostly_taken_for,
-    worst_first,
-)
+from jaxcnn.runs.report.facts import gather
+from jaxcnn.runs.report.run_page import mostly_taken_for, run_page, worst_first
 from jaxcnn.runs.summary import by_class, class_rows
 
 SIZE = 7
@@ -45,21 +44,29 @@ def test_rows_are_those_of_the_dense_matrix(matrix):
     assert NAMES[SIZE] not in mistakes
 
 
-def test_the_confusion_matrix_is_shown_by_row(matrix):
-    names, cells = zip(*confusion_rows(matrix, NAMES), strict=True)
-    assert list(names) == NAMES
-    assert [[count for count, _ in row] for row in cells] == matrix.tolist()
-    assert sum(share for _, share in cells[0]) == pytest.approx(1)
+@pytest.fixture(scope="module")
+def words():
+    return re.compile(r"<t[hd][^>]*>(?:<span[^>]*>)?([^<]*)")
 
 
-def test_pairs_are_the_largest_cells_off_the_diagonal(matrix):
+def test_the_confusion_matrix_and_the_largest_cells_off_its_diagonal_are_shown(make_run, words):
+    facts = gather(make_run(SIZE, 300).path)
+    matrix = confusion_matrix(facts.answers.labels, facts.answers.classes[:, 0], SIZE)
+    page = run_page(facts)
+    (table,) = re.findall(r'<table class="matrix">.*?<tbody>(.*?)</tbody>', page, flags=re.S)
+    rows = [words.findall(row) for row in table.strip().splitlines()]
+    assert [name for name, *_ in rows] == facts.class_names
+    assert [[int(count) for count in counts] for _, *counts in rows] == matrix.tolist()
+    shares = [float(share) for share in re.findall(r"--share: ([\d.]+)", table)]
+    np.testing.assert_allclose(shares, (matrix / matrix.sum(1, keepdims=True)).ravel(), atol=6e-4)
+    (table,) = re.findall(r"Confused most often.*?<tbody>(.*?)</tbody>", page, flags=re.S)
+    pairs = [words.findall(row) for row in table.strip().splitlines()]
     wrong = matrix - np.diag(np.diag(matrix))
-    pairs = confused_pairs(matrix, NAMES, most=5)
-    assert [count for _, _, count, _ in pairs] == np.sort(wrong.ravel())[::-1][:5].tolist()
+    assert [int(pair[2]) for pair in pairs] == np.sort(wrong.ravel())[::-1][:5].tolist()
     for name, taken_for, count, share in pairs:
-        label = NAMES.index(name)
-        assert wrong[label, NAMES.index(taken_for)] == count
-        assert share == pytest.approx(count / matrix[label].sum())
+        label = facts.class_names.index(name)
+        assert wrong[label, facts.class_names.index(taken_for)] == int(count)
+        assert share == percent(int(count) / matrix[label].sum())
 
 
 def test_worst_come_first_and_unknown_last(matrix):

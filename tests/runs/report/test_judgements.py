@@ -1,9 +1,22 @@
 """What the page says of learning, memorising and being sure."""
 
+import html
+import re
+
 import pytest
 
 from jaxcnn.runs.report.answers import Bin
-from jaxcnn.runs.report.words import tell_calibration, tell_fit
+from jaxcnn.runs.report.judgements import judge_calibration, judge_fit
+from jaxcnn.runs.report.page import render_page
+
+
+def told(kind, found):
+    """The word of a judgement, and its sentences."""
+    text = html.unescape(render_page(f"{kind}.html.jinja", **{kind: found}))
+    (word,) = re.findall(r"<strong>(.*)</strong>", text)
+    sentences = re.findall(r"<p>(?!<strong>)(.*?)</p>", text, flags=re.S)
+    assert text.count("callout-") == 1
+    return word, sentences
 
 
 def rows(train, validation):
@@ -34,22 +47,22 @@ GROWING = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0, 1.0]
     ],
 )
 def test_curves_are_told_apart(train, validation, word, says):
-    remark = tell_fit(rows(train, validation), best_epoch=1)
-    assert remark.word.startswith(word)
-    assert says in " ".join(remark.sentences)
+    found, sentences = told("fit", judge_fit(rows(train, validation), best_epoch=1))
+    assert found.startswith(word)
+    assert says in " ".join(sentences)
 
 
 def test_mixed_photos_are_no_measure():
     history = rows([0.3] * 4, [0.9] * 4)
-    remark = tell_fit(history, best_epoch=3, is_mixed=True)
-    assert "says nothing" in remark.sentences[0]
+    _, sentences = told("fit", judge_fit(history, best_epoch=3, is_mixed=True))
+    assert "says nothing" in sentences[0]
 
 
 @pytest.mark.parametrize(
     ("best", "says"), [(8, "more epochs may help"), (4, "fewer are enough"), (6, "")]
 )
 def test_the_length_of_training_is_judged(best, says):
-    said = " ".join(tell_fit(rows(GROWING, GROWING), best_epoch=best).sentences)
+    said = " ".join(told("fit", judge_fit(rows(GROWING, GROWING), best_epoch=best))[1])
     assert says in said
     assert ("more epochs" in said, "fewer" in said) == (best == 8, best == 4)
 
@@ -64,7 +77,8 @@ def test_the_length_of_training_is_judged(best, says):
 )
 def test_calibration_is_judged(accuracy, word, says):
     bins = [Bin(100, 0.9, accuracy, 0.5, 1.0)]
-    remark = tell_calibration(bins, [Bin(100, accuracy, accuracy, 0.5, 1.0)], 1.5)
-    assert remark.word.startswith(word)
-    assert "temperature of 1.50" in remark.sentences[1]
-    assert says in remark.sentences[1]
+    judged = judge_calibration(bins, [Bin(100, accuracy, accuracy, 0.5, 1.0)], 1.5)
+    found, sentences = told("calibration", judged)
+    assert found.startswith(word)
+    assert "temperature of 1.50" in sentences[1]
+    assert says in sentences[1]
