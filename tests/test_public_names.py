@@ -53,7 +53,7 @@ def documented(room: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("room", ("training", *ROOMS))
+@pytest.mark.parametrize("room", ["training", *ROOMS])
 def test_what_a_package_hands_out_is_there_and_is_its_own(room):
     package = importlib.import_module(f"jaxcnn.{room}")
     assert package.__all__

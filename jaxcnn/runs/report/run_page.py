@@ -108,7 +108,7 @@ def _result(facts: RunFacts) -> dict[str, Any]:
         "accuracy": float(answers.right.mean()),
         "asked_for": [
             name
-            for name, value in summary.get("test_metrics", {}).items()
+            for name, value in facts.summary.get("test_metrics", {}).items()
             if isinstance(value, float)
         ],
         "num_right": num_right,
