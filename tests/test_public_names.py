@@ -23,7 +23,7 @@ INTERNAL = {
         "batches.epoch_order",
         "cats_vs_dogs.recode_jpeg",
         "fast_jpeg.reduction",
-        "orientation.turn_array",
+        "resize.turn_array",
         "resize.placement",
         "source.check_same_classes",
         "source.digest_of",

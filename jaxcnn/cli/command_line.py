@@ -263,7 +263,8 @@ def running(
         sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
     absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
-    faulthandler.enable()
+    with contextlib.suppress(RuntimeError):  # where standard error is closed
+        faulthandler.enable()
     _show_log(sys.stderr if answers else sys.stdout)
     try:
         if asked := help_formatter.asked_for(sys.argv[1:]):

@@ -11,9 +11,8 @@ import math
 import numpy as np
 from PIL import Image
 
+from jaxcnn.data import resize
 from jaxcnn.data.fast_jpeg import FAST, MAX_PIXELS, choose_decoder, decode_jpeg, resize_fast
-from jaxcnn.data.orientation import UPRIGHT, orientation_of, turn_array
-from jaxcnn.data.resize import check_resize, resize_pillow, to_pixels
 
 # Photo formats only: Pillow also opens EPS by starting Ghostscript, which no data set should do.
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO"]
@@ -55,7 +54,7 @@ def decode_image(data: bytes | np.ndarray, *, num_channels: int = 3) -> np.ndarr
       >>> decode_image(np.full((2, 4), 7, np.uint8)).shape
       (2, 4, 3)
     """
-    return to_pixels(_decode(data, num_channels, draft_px=None))
+    return resize.to_pixels(_decode(data, num_channels, draft_px=None))
 
 
 def decode_and_resize(
@@ -99,7 +98,7 @@ def decode_and_resize(
       >>> decode_and_resize(np.zeros((4, 8, 3), np.uint8), 2, "pad").shape
       (2, 2, 3)
     """
-    check_resize(size_px, mode, interpolation)
+    resize.check_resize(size_px, mode, interpolation)
     _check_channels(num_channels)
     least_px = _DRAFT_RATIO * size_px
     if choose_decoder(decoder) == FAST and isinstance(data, bytes):
@@ -107,7 +106,7 @@ def decode_and_resize(
         if pixels is not None:
             return resize_fast(pixels, size_px, mode, interpolation)
     image = _decode(data, num_channels, draft_px=least_px)
-    return to_pixels(resize_pillow(image, size_px, mode, interpolation))
+    return resize.to_pixels(resize.resize_pillow(image, size_px, mode, interpolation))
 
 
 def _check_channels(num_channels: int) -> None:
@@ -130,15 +129,15 @@ def _decode(data: bytes | np.ndarray, num_channels: int, draft_px: int | None) -
         if draft_px is not None:
             image.draft("L" if target == "L" else None, (draft_px, draft_px))
         image.load()
-        orientation = orientation_of(image)
+        orientation = resize.orientation_of(image)
         image = _to_mode(image, target)
     except DecodeError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever hostile bytes lead them to
         raise DecodeError(_reason(error)) from error
-    if orientation == UPRIGHT:
+    if orientation == resize.UPRIGHT:
         return image
-    return Image.fromarray(np.ascontiguousarray(turn_array(np.asarray(image), orientation)))
+    return Image.fromarray(np.ascontiguousarray(resize.turn_array(np.asarray(image), orientation)))
 
 
 def _reason(error: Exception) -> str:

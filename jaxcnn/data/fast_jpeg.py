@@ -15,8 +15,7 @@ from importlib import metadata
 import numpy as np
 from PIL import Image
 
-from jaxcnn.data.orientation import UPRIGHT, orientation_of, turn_array
-from jaxcnn.data.resize import placement
+from jaxcnn.data.resize import UPRIGHT, orientation_of, placement, turn_array
 from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 

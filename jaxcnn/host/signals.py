@@ -37,9 +37,7 @@ class SignalWatch:
     def __enter__(self) -> "SignalWatch":
         """Begin to watch."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.getsignal(number) for number in _WATCHED}
-            for number in _WATCHED:
-                signal.signal(number, self._note)
+            self._previous = {number: signal.signal(number, self._note) for number in _WATCHED}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -63,16 +63,13 @@ class AlexNet(StagedNetwork, kw_only=True):
     def stages(self) -> Sequence[Stage]:
         """List the convolutions and the two hidden fully connected layers."""
         stages = [self._convolution(number) for number in range(1, len(_STRIDES) + 1)]
-        fc6, fc7 = (
-            layers.HiddenLinear(
-                width=self.hidden_width,
-                dropout_rate=self.hidden_dropout_rate,
-                dtype=self.dtype,
-                name=name,
-            )
-            for name in ("fc6", "fc7")
+        hidden = partial(
+            layers.HiddenLinear,
+            width=self.hidden_width,
+            dropout_rate=self.hidden_dropout_rate,
+            dtype=self.dtype,
         )
-
+        fc6, fc7 = hidden(name="fc6"), hidden(name="fc7")
         first_linear = layers.in_turn(partial(adaptive_avg_pool, size=_FEATURE_MAP_PX), fc6)
         return [*stages, Stage("fc6", 0, first_linear), Stage("fc7", 0, fc7)]
 

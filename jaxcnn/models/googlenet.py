@@ -123,7 +123,7 @@ class GoogLeNet(InceptionNetwork, kw_only=True):
     @nn.nowrap
     def _stage(self, name: str, pooling: Any, make_branch: Any) -> InceptionStage:
         modules = {
-            letter: _branches(*widths, large_kernel_size=self.large_kernel_size)
+            letter: _branches(widths, self.large_kernel_size)
             for letter, widths in _WIDTHS[name].items()
         }
         with_heads = "ad" if name == "inception_4" else ""
@@ -136,16 +136,8 @@ class GoogLeNet(InceptionNetwork, kw_only=True):
         )
 
 
-def _branches(
-    width_1x1: int,
-    reduced_3x3: int,
-    width_3x3: int,
-    reduced_5x5: int,
-    width_5x5: int,
-    width_pool: int,
-    *,
-    large_kernel_size: int,
-) -> tuple[BranchParts, ...]:
+def _branches(widths: tuple[int, ...], large_kernel_size: int) -> tuple[BranchParts, ...]:
+    width_1x1, reduced_3x3, width_3x3, reduced_5x5, width_5x5, width_pool = widths
     return (
         (Conv(width_1x1),),
         (Conv(reduced_3x3), Conv(width_3x3, 3)),

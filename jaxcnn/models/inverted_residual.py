@@ -4,6 +4,7 @@ The MobileNets and EfficientNet-Lite are a strided convolution and stages of the
 """
 
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,13 +21,12 @@ HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 class Block(NamedTuple):
     """What one inverted residual block is made of."""
 
-    name: str  # of its variables inside the stage
-    width: int  # channels of the output
+    kernel_size: int  # of the depthwise convolution, px
     hidden_width: int  # channels inside; the expansion is left out where the input has as many
-    kernel_size: int = 3  # of the depthwise convolution, px
-    stride: int = 1  # of the depthwise convolution, px
-    squeeze_width: int = 0  # of squeeze-and-excitation after the depthwise convolution; 0: none
+    width: int  # channels of the output
+    squeezes: bool = False  # squeeze-and-excitation after the depthwise convolution
     activation: str = "relu6"  # a name in layers.ACTIVATIONS
+    stride: int = 1  # of the depthwise convolution, px
     drop_path_rate: float = 0.0  # probability that training drops the branch, in [0, 1)
     is_separable: bool = False  # MobileNet v1's: an activation after the last kernel, no sum
 
@@ -88,8 +88,9 @@ class InvertedResidual(nn.Module, kw_only=True):
             name="depthwise",
         )
         x = depthwise(x, train=train)
-        if block.squeeze_width:
-            x = layers.SqueezeExcite(width=block.squeeze_width, dtype=self.dtype, name="se")(x)
+        if block.squeezes:
+            width = layers.make_divisible(block.hidden_width // 4)
+            x = layers.SqueezeExcite(width=width, dtype=self.dtype, name="se")(x)
         if block.is_separable:
             last = pointwise(width=block.width, activation=block.activation, name="pointwise")
             return last(x, train=train)
@@ -131,7 +132,7 @@ class MobileNetwork(StagedNetwork, kw_only=True):
         drop_path_steps: int = 1,
         is_separable: bool = False,
     ) -> list[Block]:
-        """List all blocks in order, block_1, block_2, ...
+        """List all blocks in order.
 
         Args:
           repeats: rows of the paper's table.
@@ -149,10 +150,9 @@ class MobileNetwork(StagedNetwork, kw_only=True):
             width = self.scaled(repeat.width)
             for index in range(repeat.num_blocks):
                 block = Block(
-                    name=f"block_{len(blocks) + 1}",
-                    width=width,
-                    hidden_width=repeat.expansion * input_width,
                     kernel_size=repeat.kernel_size,
+                    hidden_width=repeat.expansion * input_width,
+                    width=width,
                     stride=repeat.stride if index == 0 else 1,
                     drop_path_rate=drop_path_rate * len(blocks) / drop_path_steps,
                     is_separable=is_separable,
@@ -172,7 +172,7 @@ class MobileNetwork(StagedNetwork, kw_only=True):
         kernel_init: nn.initializers.Initializer | None = HE_FAN_OUT,
         depthwise_init: nn.initializers.Initializer | None = HE_FAN_OUT,
     ) -> list[Stage]:
-        """List stem, stage_1, stage_2, ... and conv_head.
+        """List stem, stage_1, stage_2, ... and conv_head; blocks are numbered through the network.
 
         Args:
           stem_width: channels of the stem.
@@ -185,22 +185,20 @@ class MobileNetwork(StagedNetwork, kw_only=True):
         Returns:
           The stages; a stage ends before each block that strides.
         """
-        options = {
-            "padding": self.padding,
-            "bn": self.bn,
-            "kernel_init": kernel_init,
-            "dtype": self.dtype,
-        }
-        convolution = functools.partial(layers.conv_bn, activation=activation, **options)
-        make_block = functools.partial(InvertedResidual, depthwise_init=depthwise_init, **options)
-        stride = 2
+        options: dict[str, Any] = {"padding": self.padding, "kernel_init": kernel_init}
+        convolution = functools.partial(self.conv_bn, activation=activation, **options)
+        make_block = functools.partial(
+            InvertedResidual, depthwise_init=depthwise_init, bn=self.bn, dtype=self.dtype, **options
+        )
+        stride, numbers = 2, itertools.count(1)
         stem = convolution(width=stem_width, strides=stride, name="stem")
         stages = [Stage("stem", stride, stem)]
         for number, group in enumerate(split_by_resolution(blocks), start=1):
             stride *= group[0].stride
             name = f"stage_{number}"
             make_layers = tuple(
-                functools.partial(make_block, block=block, name=block.name) for block in group
+                functools.partial(make_block, block=block, name=f"block_{next(numbers)}")
+                for block in group
             )
             stage = layers.InTurn(make_layers=make_layers, name=name)
             stages.append(Stage(name, stride, stage))

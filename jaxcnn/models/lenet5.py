@@ -1,5 +1,6 @@
 """LeNet-5, the convolutional network for 32x32 digits, with its own subsampling and sparse C3."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,25 +135,21 @@ class LeNet5(StagedNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List C1, S2, C3, S4, C5 and F6."""
+        convolution = functools.partial(
+            nn.Conv,
+            kernel_size=(_KERNEL_SIZE, _KERNEL_SIZE),
+            padding="VALID",
+            kernel_init=_INIT,
+            dtype=self.dtype,
+        )
         s2, s4 = (Subsampling(dtype=self.dtype, name=name) for name in ("s2", "s4"))
         c3 = SparseConv(inputs=C3_INPUTS, dtype=self.dtype, name="c3")
         f6 = nn.Dense(84, kernel_init=_INIT, dtype=self.dtype, name="f6")
         return [
-            Stage("c1", 1, in_turn(_convolution(6, self.dtype, "c1"), scaled_tanh)),
+            Stage("c1", 1, in_turn(convolution(6, name="c1"), scaled_tanh)),
             Stage("s2", 2, in_turn(s2, scaled_tanh)),
             Stage("c3", 2, in_turn(c3, scaled_tanh)),
             Stage("s4", 4, in_turn(s4, scaled_tanh)),
-            Stage("c5", 4, in_turn(_convolution(120, self.dtype, "c5"), scaled_tanh)),
+            Stage("c5", 4, in_turn(convolution(120, name="c5"), scaled_tanh)),
             Stage("f6", 0, in_turn(lambda x: x.reshape(x.shape[0], -1), f6, scaled_tanh)),
         ]
-
-
-def _convolution(width: int, dtype: Any, name: str) -> nn.Conv:
-    return nn.Conv(
-        width,
-        (_KERNEL_SIZE, _KERNEL_SIZE),
-        padding="VALID",
-        kernel_init=_INIT,
-        dtype=dtype,
-        name=name,
-    )

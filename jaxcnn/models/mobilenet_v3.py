@@ -1,7 +1,6 @@
 """MobileNet v3, large and small: searched blocks with hard swish and squeeze-and-excitation."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import flax.linen as nn
 
@@ -9,49 +8,38 @@ from jaxcnn.models import checks, layers
 from jaxcnn.models.inverted_residual import Block, InvertedResidualNetwork
 from jaxcnn.models.staged import Stage
 
-
-class Row(NamedTuple):
-    """One block, a row of tables 1 and 2 of the paper."""
-
-    kernel_size: int  # px
-    hidden_width: int  # "exp size"
-    width: int  # "#out"
-    squeezes: bool  # "SE"
-    activation: str  # "NL"
-    stride: int  # px
-
-
+# Tables 1 and 2 of the paper: kernel, "exp size", "#out", "SE", "NL" and stride.
 LARGE = (
-    Row(3, 16, 16, False, "relu", 1),
-    Row(3, 64, 24, False, "relu", 2),
-    Row(3, 72, 24, False, "relu", 1),
-    Row(5, 72, 40, True, "relu", 2),
-    Row(5, 120, 40, True, "relu", 1),
-    Row(5, 120, 40, True, "relu", 1),
-    Row(3, 240, 80, False, "hard_swish", 2),
-    Row(3, 200, 80, False, "hard_swish", 1),
-    Row(3, 184, 80, False, "hard_swish", 1),
-    Row(3, 184, 80, False, "hard_swish", 1),
-    Row(3, 480, 112, True, "hard_swish", 1),
-    Row(3, 672, 112, True, "hard_swish", 1),
-    Row(5, 672, 160, True, "hard_swish", 2),
-    Row(5, 960, 160, True, "hard_swish", 1),
-    Row(5, 960, 160, True, "hard_swish", 1),
+    Block(3, 16, 16, False, "relu", 1),
+    Block(3, 64, 24, False, "relu", 2),
+    Block(3, 72, 24, False, "relu", 1),
+    Block(5, 72, 40, True, "relu", 2),
+    Block(5, 120, 40, True, "relu", 1),
+    Block(5, 120, 40, True, "relu", 1),
+    Block(3, 240, 80, False, "hard_swish", 2),
+    Block(3, 200, 80, False, "hard_swish", 1),
+    Block(3, 184, 80, False, "hard_swish", 1),
+    Block(3, 184, 80, False, "hard_swish", 1),
+    Block(3, 480, 112, True, "hard_swish", 1),
+    Block(3, 672, 112, True, "hard_swish", 1),
+    Block(5, 672, 160, True, "hard_swish", 2),
+    Block(5, 960, 160, True, "hard_swish", 1),
+    Block(5, 960, 160, True, "hard_swish", 1),
 )
 SMALL = (
-    Row(3, 16, 16, True, "relu", 2),
-    Row(3, 72, 24, False, "relu", 2),
-    Row(3, 88, 24, False, "relu", 1),
-    Row(5, 96, 40, True, "hard_swish", 2),
-    Row(5, 240, 40, True, "hard_swish", 1),
-    Row(5, 240, 40, True, "hard_swish", 1),
-    Row(5, 120, 48, True, "hard_swish", 1),
-    Row(5, 144, 48, True, "hard_swish", 1),
-    Row(5, 288, 96, True, "hard_swish", 2),
-    Row(5, 576, 96, True, "hard_swish", 1),
-    Row(5, 576, 96, True, "hard_swish", 1),
+    Block(3, 16, 16, True, "relu", 2),
+    Block(3, 72, 24, False, "relu", 2),
+    Block(3, 88, 24, False, "relu", 1),
+    Block(5, 96, 40, True, "hard_swish", 2),
+    Block(5, 240, 40, True, "hard_swish", 1),
+    Block(5, 240, 40, True, "hard_swish", 1),
+    Block(5, 120, 48, True, "hard_swish", 1),
+    Block(5, 144, 48, True, "hard_swish", 1),
+    Block(5, 288, 96, True, "hard_swish", 2),
+    Block(5, 576, 96, True, "hard_swish", 1),
+    Block(5, 576, 96, True, "hard_swish", 1),
 )
-ROWS: Mapping[str, tuple[Row, ...]] = {"large": LARGE, "small": SMALL}
+ROWS: Mapping[str, tuple[Block, ...]] = {"large": LARGE, "small": SMALL}
 FC_WIDTHS: Mapping[str, int] = {"large": 1280, "small": 1024}
 STEM_WIDTH = 16
 
@@ -93,7 +81,16 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
 
     def stages(self) -> Sequence[Stage]:
         """List the stem, the stages of blocks, the last convolution and the hidden layer."""
-        blocks = self._blocks()
+        rows = ROWS[self.size]
+        rates = (self.drop_path_rate * index / (len(rows) - 1) for index in range(len(rows)))
+        blocks = [
+            row._replace(
+                hidden_width=self.scaled(row.hidden_width),
+                width=self.scaled(row.width),
+                drop_path_rate=rate,
+            )
+            for row, rate in zip(rows, rates, strict=True)
+        ]
         stages = self.make_stages(
             self.scaled(STEM_WIDTH),
             blocks,
@@ -107,23 +104,3 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
             name="fc",
         )
         return [*stages, Stage("fc", 0, layers.in_turn(self.pool, fc, nn.hard_swish))]
-
-    @nn.nowrap
-    def _blocks(self) -> list[Block]:
-        """List all blocks in order."""
-        rows = ROWS[self.size]
-        blocks = []
-        for index, row in enumerate(rows):
-            hidden_width = self.scaled(row.hidden_width)
-            block = Block(
-                name=f"block_{index + 1}",
-                width=self.scaled(row.width),
-                hidden_width=hidden_width,
-                kernel_size=row.kernel_size,
-                stride=row.stride,
-                squeeze_width=layers.make_divisible(hidden_width // 4) if row.squeezes else 0,
-                activation=row.activation,
-                drop_path_rate=self.drop_path_rate * index / (len(rows) - 1),
-            )
-            blocks.append(block)
-        return blocks

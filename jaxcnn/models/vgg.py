@@ -72,8 +72,10 @@ class VGG(StagedNetwork, kw_only=True):
     def stages(self) -> Sequence[Stage]:
         """List the stacks of convolutions and the two hidden fully connected layers."""
         stacks = [self._stack(number) for number in range(1, len(_WIDTHS) + 1)]
-        fc6 = self._hidden("fc6", dropout_rate=0.0)
-        fc7 = self._hidden("fc7", dropout_rate=self.hidden_dropout_rate)
+        hidden = partial(
+            layers.HiddenLinear, width=self.hidden_width, kernel_init=_LINEAR_INIT, dtype=self.dtype
+        )
+        fc6, fc7 = hidden(name="fc6"), hidden(dropout_rate=self.hidden_dropout_rate, name="fc7")
         first_hidden = layers.in_turn(partial(adaptive_avg_pool, size=_FEATURE_MAP_PX), fc6)
         return [*stacks, Stage("fc6", 0, first_hidden), Stage("fc7", 0, fc7)]
 
@@ -95,13 +97,3 @@ class VGG(StagedNetwork, kw_only=True):
         )
         stack = layers.InTurn(make_layers=convolutions, name=name)
         return Stage(name, 2**number, layers.in_turn(stack, partial(max_pool, window=2)))
-
-    @nn.nowrap
-    def _hidden(self, name: str, dropout_rate: float) -> layers.HiddenLinear:
-        return layers.HiddenLinear(
-            width=self.hidden_width,
-            dropout_rate=dropout_rate,
-            kernel_init=_LINEAR_INIT,
-            dtype=self.dtype,
-            name=name,
-        )

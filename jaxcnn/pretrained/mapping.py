@@ -26,6 +26,12 @@ from jaxcnn.host.text import listed
 from jaxcnn.types import PyTree
 
 ModulePath = tuple[str, ...]
+# What a module is called there: one name, or those of its first and its second layer.
+Called = str | tuple[str, ...]
+# By a pattern of the module's path, joined by slashes: that, or a function of the pattern's groups.
+Rules = Mapping[str, Called | Callable[..., Called]]
+
+_PLACES = {"conv": 0, "bn": 1, "linear": 0, "reduce": 0, "expand": 1, "fc": 0}
 
 # What each origin calls the arrays; those that it does not have come last.
 _ROLES = ("kernel", "depthwise_kernel", "bias", "offset", "scale", "mean", "var")
@@ -202,14 +208,6 @@ def _identity(word: str, names: Names) -> float:
     if word == "var":
         return 1.0 - float(names.options.get("bn_epsilon", 1e-5))
     return {"scale": 1.0, "mean": 0.0, "offset": 0.0}[word]
-
-
-# What a module is called there: one name, or those of its first and its second layer.
-Called = str | tuple[str, ...]
-# By a pattern of the module's path, joined by slashes: that, or a function of the pattern's groups.
-Rules = Mapping[str, Called | Callable[..., Called]]
-
-_PLACES = {"conv": 0, "bn": 1, "linear": 0, "reduce": 0, "expand": 1, "fc": 0}
 
 
 def by_rules(rules: Rules) -> Callable[[ModulePath], str]:

@@ -6,7 +6,7 @@ import pytest
 from jaxcnn.models import layers
 from jaxcnn.models.inverted_residual import Block, InvertedResidual, split_by_resolution
 
-PLAIN = Block("block_1", width=3, hidden_width=6)
+PLAIN = Block(kernel_size=3, hidden_width=6, width=3)
 
 
 def random_images(*shape):
@@ -33,7 +33,7 @@ def apply(module, variables, images):
         (PLAIN._replace(hidden_width=3), {"depthwise", "project"}, True),
         (PLAIN._replace(stride=2), {"expand", "depthwise", "project"}, False),
         (PLAIN._replace(width=5), {"expand", "depthwise", "project"}, False),
-        (PLAIN._replace(squeeze_width=2), {"expand", "depthwise", "se", "project"}, True),
+        (PLAIN._replace(squeezes=True), {"expand", "depthwise", "se", "project"}, True),
     ],
 )
 def test_layers_of_a_block_and_its_shortcut(block, layer_names, adds_input):
@@ -93,11 +93,6 @@ def test_drop_path_drops_whole_branches_in_training_only():
 
 def test_blocks_are_cut_before_each_that_strides():
     strides = (1, 2, 1, 2, 2, 1)
-    blocks = [PLAIN._replace(name=f"block_{n}", stride=s) for n, s in enumerate(strides)]
+    blocks = [PLAIN._replace(hidden_width=n, stride=s) for n, s in enumerate(strides)]
     stages = split_by_resolution(blocks)
-    assert [[b.name[-1] for b in stage] for stage in stages] == [
-        ["0"],
-        ["1", "2"],
-        ["3"],
-        ["4", "5"],
-    ]
+    assert [[b.hidden_width for b in stage] for stage in stages] == [[0], [1, 2], [3], [4, 5]]

@@ -7,8 +7,8 @@ poses and surroundings from the same distributions.
     splits               the pictures as sources
     drawing              one picture from (seed, index)
     random_draws         random numbers that are the same everywhere
-    anatomy, pose, coat  what is drawn of an animal: its shape, its posture, its colours
-    animal, body, head   how it is painted
+    anatomy, coat        what is drawn of an animal: its shape, its colours
+    animal, body, head   its posture, and how it is painted
     scene                backgrounds, clutter, light
     canvas               the picture being painted
     shapes               ellipses, strokes, polygons

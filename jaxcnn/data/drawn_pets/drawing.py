@@ -3,11 +3,10 @@
 import numpy as np
 
 from jaxcnn.data.drawn_pets.anatomy import draw_anatomy
-from jaxcnn.data.drawn_pets.animal import Animal
+from jaxcnn.data.drawn_pets.animal import POSE_BOXES, Animal, Pose, draw_pose
 from jaxcnn.data.drawn_pets.body import paint_animal
 from jaxcnn.data.drawn_pets.canvas import SCENE, Canvas, Frame
 from jaxcnn.data.drawn_pets.coat import DARK, draw_coat
-from jaxcnn.data.drawn_pets.pose import POSE_BOXES, Pose, draw_pose
 from jaxcnn.data.drawn_pets.random_draws import Draws
 from jaxcnn.data.drawn_pets.scene import light, paint_background, paint_foreground
 from jaxcnn.data.drawn_pets.shapes import ellipse

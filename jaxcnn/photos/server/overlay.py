@@ -25,6 +25,10 @@ from jaxcnn.types import PyTree
 _SIZE_PX = 192  # of the map; the browser scales it to the picture's size
 _DARKEST = 170  # of 255
 
+# (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
+# the photo's central square is, as `view_share` gives
+Explain = Callable[[bytes, int], tuple[np.ndarray, tuple[float, float]]]
+
 
 class Overlay(NamedTuple):
     """What the network looked at in a photo, to be laid over it."""
@@ -131,11 +135,6 @@ def _outline(inside: np.ndarray) -> np.ndarray:
         rows, columns = (slice(s, s + n) for s, n in zip(step, inside.shape, strict=True))
         eroded &= padded[rows, columns]
     return inside & ~eroded
-
-
-# (a photo's file, class) to (h, w) float32, >= 0, over what the network sees, and how much of that
-# the photo's central square is, as `overlay.view_share` gives
-Explain = Callable[[bytes, int], tuple[np.ndarray, tuple[float, float]]]
 
 
 def make_explain(classifier: Classifier) -> Explain:

@@ -31,18 +31,12 @@ def bind(port: int) -> socket.socket:
     """
     if not 0 <= port <= 65535:
         raise PortTakenError(f"port (={port}) is out of range; expected 0 to 65535.")
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # elsewhere it would share the port with whoever has it
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
-        bound.listen(_BACKLOG)
+        return socket.create_server((HOST, port), backlog=_BACKLOG)
     except OSError as error:
-        bound.close()
         raise PortTakenError(
-            f"port (={port}) cannot be used ({error.strerror}); choose another."
+            f"port (={port}) cannot be used ({os.strerror(error.errno or 0)}); choose another."
         ) from error
-    return bound
 
 
 def make_server(app: Flask, bound: socket.socket) -> Any:

@@ -1,8 +1,8 @@
 """Readers of published weight files: each gives a flat {name: array} and runs none of the file.
 
-`detect` tells the format. PyTorch's is read by `torch_file`, its pickle by `torch_pickle`, its
-nested mappings by `state_dict`; Keras' by `keras_file`, with `hdf5`, `keras_layers` and, since HDF5
-may crash, `subprocess_reader`; the others by `safetensors_file`, `npz_file` and `saved_model`.
+`detect` tells the format. PyTorch's is read by `torch_file`, its pickle by `torch_pickle`; Keras'
+by `keras_file`, with `hdf5`, `keras_layers` and, since HDF5 may crash, `subprocess_reader`; the
+others by `safetensors_file`, `npz_file` and `saved_model`.
 `archive` opens zip archives, `raw_numbers` decodes bytes, `errors` has the one error of them all.
 """
 

@@ -18,6 +18,8 @@ from jaxcnn.pretrained.formats.torch_pickle import Storage, StorageType, Tensor,
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
+# Keys under which checkpoints keep their state dict.
+PREFERRED = ("state_dict", "model", "model_state_dict", "net", "state_dict_ema", "model_ema")
 MAX_RANK = 32  # numpy 1's limit; a network's weights have rank 5 at most
 
 # Gives the raw elements of a whole storage: 1-d, of its code's dtype, in this machine's order.
@@ -165,9 +167,6 @@ def _strided(tensor: Tensor, root: np.ndarray) -> np.ndarray:
     strides = [stride * root.itemsize for stride in tensor.strides]
     strided = np.lib.stride_tricks.as_strided(view, tensor.shape, strides, writeable=False)
     return np.array(strided, order="C")
-
-
-PREFERRED = ("state_dict", "model", "model_state_dict", "net", "state_dict_ema", "model_ema")
 
 
 def find_state_dict(content: Any, path: Path) -> dict[str, Tensor]:
