@@ -1,6 +1,7 @@
 """A compiled step and the batches that feed it: of one network, or of several side by side."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class Feed:
 
     Attributes:
       step: compiled: (state, batch, key) to (state, sums), of packed states and keys.
+      key: the run keys, packed, on the devices.
       batches: what it takes, on the devices.
       pack: makes of a list of states, or of keys, what the step takes.
       unpack: takes the states apart again.
@@ -31,6 +33,7 @@ class Feed:
     """
 
     step: Callable[..., Any]
+    key: Any
     batches: BatchIterator
     pack: Callable[[Sequence[PyTree]], PyTree]
     unpack: Callable[[PyTree], list[PyTree]]
@@ -39,28 +42,32 @@ class Feed:
     chunk_steps: int = 1
 
 
-def feed_one(
+def make_feed(
     step: TrainStep,
-    state: TrainState,
-    key: jax.Array,
+    states: Sequence[TrainState],
+    keys: Sequence[jax.Array],
     data: Input,
     batch: Batch,
     layout: Layout,
     *,
-    seed: int,
+    seeds: Sequence[int],
     epoch_scan: str = "auto",
+    mode: str = "auto",
+    shared: bool = False,
 ) -> Feed:
-    """Compile the step of one network, and choose how it gets its batches.
+    """Compile the step of one network or of several, and choose how it gets its batches.
 
     Args:
       step: a pure function, as `step.make_train_step` makes.
-      state: on the devices; left as it is.
-      key: the run key, on the devices.
+      states: of each network, on the devices; left as they are.
+      keys: the run key of each.
       data: the training data.
-      batch: the shapes of a batch.
-      layout: of the devices.
-      seed: decides the order of the examples.
-      epoch_scan: see `epoch_scan.choose_steps`.
+      batch: the shapes of a batch of one network.
+      layout: of the devices; of several networks one device.
+      seeds: decide the order of the examples, of each.
+      epoch_scan: of one network, see `epoch_scan.choose_steps`.
+      mode: of several, see `members.choose_mode`.
+      shared: whether several all see the batches of the first.
 
     Returns:
       The step and its batches.
@@ -68,7 +75,37 @@ def feed_one(
     Raises:
       ValueError: for `epoch_scan` "on" where the data are not in memory.
     """
-    batch_size = len(batch.mask)
+    if len(states) == 1:
+        return _feed_one(step, states[0], keys[0], data, batch, layout, seeds[0], epoch_scan)
+    mode, size = choose_mode(mode), len(batch.mask)
+    members = MembersStep(
+        step, states[0], batch, keys[0], num_members=len(keys), mode=mode, shared_batch=shared
+    )
+    # What is stacked for `vmap` stays on the host until then.
+    to_device = jax.device_put if shared or mode == "in_turn" else (lambda batch: batch)
+    way = "in one program by vmap" if mode == "vmap" else "in turn by one program"
+    return Feed(
+        step=members,
+        key=members.pack(keys),
+        batches=data.train_batches(size, seeds[:1] if shared else seeds, to_device),
+        pack=members.pack,
+        unpack=members.unpack,
+        about=f"{way} (members_mode), {'shared batches' if shared else 'batches of their own'}",
+        seconds=members.seconds,
+    )
+
+
+def _feed_one(
+    step: TrainStep,
+    state: TrainState,
+    key: jax.Array,
+    data: Input,
+    batch: Batch,
+    layout: Layout,
+    seed: int,
+    epoch_scan: str,
+) -> Feed:
+    key, batch_size = layout.put_key(key), len(batch.mask)
     with layout.tracing():
         compiled = compile_step(
             layout.gathered(step),
@@ -82,10 +119,18 @@ def feed_one(
     def make_batches() -> Any:
         return data.train_batches(batch_size, [seed], layout.put_batch)
 
-    scanned = None
-    if epoch_scan != "off" and not (epoch_scan == "auto" and layout.is_host):
-        if not isinstance(data, SplitInput):
-            raise ValueError("epoch_scan=on needs images in memory; use epoch_scan=auto.")
+    feed = functools.partial(
+        Feed,
+        key=key,
+        pack=lambda trees: trees[0],
+        unpack=lambda tree: [tree],
+        about="",
+        seconds=compiled.seconds,
+    )
+    if epoch_scan == "on" and not isinstance(data, SplitInput):
+        raise ValueError("epoch_scan=on needs images in memory; use epoch_scan=auto.")
+    may_scan = epoch_scan == "on" or (epoch_scan == "auto" and not layout.is_host)
+    if may_scan and isinstance(data, SplitInput):
         scanned = choose_steps(
             epoch_scan,
             step,
@@ -95,56 +140,9 @@ def feed_one(
             make_batches,
             key,
             batch_size=batch_size,
-            steps_per_epoch=data.steps_per_epoch(batch_size) or 1,
+            steps_per_epoch=data.steps_per_epoch(batch_size),
         )
-    pack, unpack = (lambda trees: trees[0]), (lambda tree: [tree])
-    if scanned is None:
-        return Feed(compiled.program, make_batches(), pack, unpack, "", compiled.seconds)
-    assert isinstance(data, SplitInput)
-    batches = position_batches(data.split, batch_size=batch_size, seed=seed)
-    chunk = scanned.chunk_steps
-    return Feed(scanned, batches, pack, unpack, "", compiled.seconds, chunk)
-
-
-def feed_several(
-    step: TrainStep,
-    state: TrainState,
-    keys: Sequence[jax.Array],
-    data: Input,
-    batch: Batch,
-    *,
-    seeds: Sequence[int],
-    mode: str = "auto",
-    shared: bool = False,
-) -> Feed:
-    """Compile the step of several networks of one shape, on one device.
-
-    Args:
-      step: a pure function, as `step.make_train_step` makes.
-      state: of one network; left as it is.
-      keys: the run key of each.
-      data: the training data.
-      batch: the shapes of a batch of one.
-      seeds: decide the order of the examples, of each.
-      mode: see `members.choose_mode`.
-      shared: whether all see the batches of the first.
-
-    Returns:
-      The step and its batches.
-    """
-    mode = choose_mode(mode)
-    members = MembersStep(
-        step, state, batch, keys[0], num_members=len(keys), mode=mode, shared_batch=shared
-    )
-    # What is stacked for `vmap` stays on the host until then.
-    to_device = jax.device_put if shared or mode == "in_turn" else (lambda batch: batch)
-    way = "in one program by vmap" if mode == "vmap" else "in turn by one program"
-    about = f"{way} (members_mode), {'shared batches' if shared else 'batches of their own'}"
-    return Feed(
-        members,
-        data.train_batches(len(batch.mask), seeds[:1] if shared else seeds, to_device),
-        members.pack,
-        members.unpack,
-        about,
-        members.seconds,
-    )
+        if scanned is not None:
+            batches = position_batches(data.split, batch_size=batch_size, seed=seed)
+            return feed(step=scanned, batches=batches, chunk_steps=scanned.chunk_steps)
+    return feed(step=compiled.program, batches=make_batches())

@@ -3,36 +3,43 @@
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training.callbacks import Callback, Checkpoint, KeepBest
-from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.eval_step import EvalStep, Views, image_views, make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluation, Evaluator
-from jaxcnn.training.feed import feed_one, feed_several
+from jaxcnn.training.feed import make_feed
+from jaxcnn.training.fit_arguments import (
+    Metrics,
+    check_frozen,
+    check_images,
+    check_loss,
+    check_options,
+    check_phase,
+    first_variables,
+    make_layout,
+    open_inputs,
+    seeds_and_keys,
+)
 from jaxcnn.training.functions import as_metrics, as_network, name_of
 from jaxcnn.training.history import Progress, Row, check_best
-from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
+from jaxcnn.training.inputs import open_input
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
-from jaxcnn.types import Batch, PyTree, TrainState
+from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
-
-Metrics = Mapping[str, Metric | GatheredMetric]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -198,21 +205,21 @@ def fit(
       >>> int(result.state.step)
       2
     """
-    _check_options(optimizer, callbacks, num_epochs=num_epochs, num_members=num_members)
+    check_options(optimizer, callbacks, num_epochs=num_epochs, num_members=num_members)
     metrics = as_metrics(metrics)
     best = best or ("accuracy" if "accuracy" in metrics else "-loss")
     check_best(best, metrics)  # before anything is compiled
-    train_input, validation_input = _open_inputs(train, validation, preprocessing)
+    train_input, validation_input = open_inputs(train, validation, preprocessing)
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
     if prepare is None and views is None:
-        _check_images(batch, validation_input, preprocessing)
-    layout = mesh if isinstance(mesh, Layout) else Layout.make(mesh, batch_size=batch_size)
+        check_images(batch, validation_input, preprocessing)
+    layout = make_layout(mesh, batch_size, num_members)
     way = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
     views = views or image_views(way)
     seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
-    network, loss_fn = as_network(model, seen, batch.label, loss)
-    _check_loss(reported_loss or loss_fn, network, seen, batch.label, metrics)
+    network, loss_fn, logits = as_network(model, seen, batch.label, loss)
+    check_loss(reported_loss or loss_fn, logits, batch.label, metrics)
     step = make_train_step(
         network,
         optimizer,
@@ -232,7 +239,7 @@ def fit(
         raise ValueError(
             f"after is of {len(progress.members)} networks; num_members is {num_members}."
         )
-    seeds, init_keys, keys = _seeds_and_keys(key, num_members)
+    seeds, init_keys, keys = seeds_and_keys(key, num_members)
     start = functools.partial(
         start_state,
         optimizer=optimizer,
@@ -240,32 +247,21 @@ def fit(
         with_ema=bool(ema_decay),
         step=progress.step,
     )
-    starts = _first_variables(variables, network, seen, init_keys)
-    _check_frozen(frozen, starts[0]["params"])
+    starts = first_variables(variables, network, seen, init_keys)
+    check_frozen(frozen, starts[0]["params"])
     states = [layout.put_state(start(each)) for each in starts]
-    if num_members == 1:
-        keys = [layout.put_key(keys[0])]
-        feed = feed_one(
-            step,
-            states[0],
-            keys[0],
-            train_input,
-            batch,
-            layout,
-            seed=seeds[0],
-            epoch_scan=epoch_scan,
-        )
-    else:
-        feed = feed_several(
-            step,
-            states[0],
-            keys,
-            train_input,
-            batch,
-            seeds=seeds,
-            mode=members_mode,
-            shared=shared_batches,
-        )
+    feed = make_feed(
+        step,
+        states,
+        keys,
+        train_input,
+        batch,
+        layout,
+        seeds=seeds,
+        epoch_scan=epoch_scan,
+        mode=members_mode,
+        shared=shared_batches,
+    )
     eval_step = eval_step or make_eval_step_of_views(
         network, reported_loss or loss_fn, views, metrics=metrics
     )
@@ -285,7 +281,7 @@ def fit(
     if isinstance(keeper, Checkpoint):
         keeper.open(num_members, {"batch_size": batch_size, "key": seeds[0], "phase": phase})
         if found := keeper.restore(states):
-            _check_phase(found[1], progress, after)
+            check_phase(found[1], progress, after)
             states, progress, position = found
             feed.batches.set_state(position)
             logger.info(f"resuming at step {progress.step}")
@@ -294,7 +290,7 @@ def fit(
         progress=progress,
         train_step=feed.step,
         batches=feed.batches,
-        key=feed.pack(keys),
+        key=feed.key,
         num_epochs=num_epochs,
         steps_per_epoch=steps_per_epoch,
         batch_size=batch_size * num_members,
@@ -325,66 +321,6 @@ def fit(
     return FitResult(states, progress, evaluate_any, own_trees, best_variables)
 
 
-def _check_options(optimizer: Any, callbacks: Any, *, num_epochs: int, num_members: int) -> None:
-    """Raise for what would fail late or without a word."""
-    if not isinstance(optimizer, optax.GradientTransformation):
-        raise TypeError(
-            "optimizer must be an Optax transformation such as optax.adam(0.001), got "
-            f"{optimizer!r}."
-        )
-    is_list = isinstance(callbacks, Sequence)
-    if not is_list or not all(isinstance(callback, Callback) for callback in callbacks):
-        raise TypeError(f"callbacks must be a list of Callback objects, got {callbacks!r}.")
-    if num_epochs < 0:
-        raise ValueError(f"num_epochs must be at least 0, got {num_epochs}.")
-    if num_members < 1:
-        raise ValueError(f"num_members must be at least 1, got {num_members}.")
-
-
-def _check_loss(
-    loss_fn: LossFn,
-    network: Any,
-    images: jax.ShapeDtypeStruct,
-    label: Any,
-    metrics: Metrics,
-) -> None:
-    """Raise unless the loss is one number per example, and labels are classes where they must."""
-    if ACCURACY in metrics.values() and label.ndim == 1 and label.dtype != np.int32:
-        raise ValueError(
-            f"accuracy needs labels that are classes, got {label.dtype}; give metrics={{}} or your "
-            "own."
-        )
-
-    def loss(images: jax.Array, label: jax.Array) -> jax.Array:
-        variables = network.init(jax.random.key(0), images, train=False)
-        return loss_fn(network.apply(variables, images, train=False), label)
-
-    one_label = jax.ShapeDtypeStruct((1, *label.shape[1:]), label.dtype)
-    shape = jax.eval_shape(loss, images, one_label).shape
-    if shape != (1,):
-        raise ValueError(
-            f"loss must give one loss per example, (B,); for a batch of 1 it gave {shape}."
-        )
-
-
-def _check_frozen(frozen: Container[str], params: Mapping[str, Any]) -> None:
-    """Raise for a name that is none of the parameters'."""
-    names = frozen if isinstance(frozen, Iterable) else ()
-    if isinstance(frozen, str):
-        raise TypeError(f"frozen must be a list of names, got {frozen!r}.")
-    if unknown := [name for name in names if name not in params]:
-        raise ValueError(f"frozen names {unknown}; the parameters' names are {[*params]}.")
-
-
-def _check_phase(found: Progress, new: Progress, after: Any) -> None:
-    """Raise where checkpoints are those of an earlier phase."""
-    if after is not None and found.first_step != new.first_step:
-        raise CheckpointError(
-            f"the checkpoints are of a phase that began at step {found.first_step}, this begins "
-            f"at step {new.first_step}; give each phase a Checkpoint with its own folder."
-        )
-
-
 def _about_networks(
     name: str,
     states: Sequence[TrainState],
@@ -410,80 +346,3 @@ def _about_steps(
     if steps_per_epoch is None:
         return f"{num_epochs} epochs of batches of {members}{batch_size}"
     return f"{num_epochs * steps_per_epoch:,} steps of {members}{batch_size}"
-
-
-def _open_inputs(
-    train: Any, validation: Any, preprocessing: Preprocessing | None
-) -> tuple[Input, Input | None]:
-    if isinstance(train, str):
-        train, found = load_named(train, preprocessing)
-        validation = found if validation is None else validation
-    if validation is not None:
-        if iter_once(validation):
-            raise ValueError(
-                "validation must be data that can be read after each epoch, such as a list or a "
-                "loader, and not an iterator."
-            )
-        validation = open_input(validation, preprocessing)
-    return open_input(train, preprocessing), validation
-
-
-def _check_images(
-    batch: Batch, validation: Input | None, preprocessing: Preprocessing | None
-) -> None:
-    """Raise for images that cannot be prepared, or that validation has of another kind."""
-    image = batch.image
-    if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
-        raise ValueError(f"images must be uint8 or floating point, got {image.dtype}.")
-    if image.dtype == np.uint8 and len(image.shape) != 4:
-        raise ValueError(f"uint8 images must be (N, H, W, C), got the shape {image.shape}.")
-    if image.dtype != np.uint8 and preprocessing is not None:
-        raise ValueError(
-            f"preprocessing is for uint8 images, which it normalises; these are {image.dtype}, and "
-            "are taken as they are: leave it out."
-        )
-    if validation is None:
-        return
-    other = validation.shapes(len(batch.mask)).image
-    if (other.dtype, other.shape[1:]) != (image.dtype, image.shape[1:]):
-        raise ValueError(
-            f"validation has images of {other.dtype} {other.shape[1:]}, training of {image.dtype} "
-            f"{image.shape[1:]}; both must be alike."
-        )
-
-
-def _seeds_and_keys(
-    key: int | jax.Array, num_members: int
-) -> tuple[list[int], list[jax.Array], list[jax.Array]]:
-    """Give each network's seed of the order of examples, key of the first parameters, run key."""
-    numbers = range(num_members)
-    if isinstance(key, (int, np.integer)):
-        seeds = [int(key) + number for number in numbers]
-        roots = [jax.random.key(seed) for seed in seeds]
-    else:
-        is_new_style = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-        key = key if is_new_style else jax.random.wrap_key_data(key)
-        roots = [key if not number else jax.random.fold_in(key, number) for number in numbers]
-        seeds = [int(jax.random.bits(root, dtype=jnp.uint32)) for root in roots]
-    pairs = [jax.random.split(root) for root in roots]
-    return seeds, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-
-def _first_variables(
-    variables: Any, network: Any, images: jax.ShapeDtypeStruct, keys: Sequence[jax.Array]
-) -> list[PyTree]:
-    """Take the variables to start from, or draw them."""
-    if variables is not None:
-        given = [variables] if isinstance(variables, Mapping) else list(variables)
-        if not all(isinstance(each, Mapping) and "params" in each for each in given):
-            raise ValueError(
-                'variables must be {"params": ..., "batch_stats": ...}, as `result.best.variables`.'
-            )
-        if len(given) != len(keys):
-            raise ValueError(
-                f"variables must be those of each of {len(keys)} networks, got {len(given)}."
-            )
-        return given
-    zeros = jnp.zeros(images.shape, images.dtype)
-    init = jax.jit(lambda key: network.init(key, zeros, train=False))  # compiled once for all
-    return [init(key) for key in keys]

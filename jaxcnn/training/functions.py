@@ -171,7 +171,7 @@ def name_of(model: Any) -> str:
 
 def as_network(
     model: Any, images: jax.ShapeDtypeStruct, label: Any, loss: Any
-) -> tuple[Any, LossFn]:
+) -> tuple[Any, LossFn, jax.ShapeDtypeStruct]:
     """Make what `fit` takes as model and loss into what steps take.
 
     Args:
@@ -182,7 +182,8 @@ def as_network(
       loss: the name of a loss, a function, or None for that of the network's head.
 
     Returns:
-      The network, with the methods of a Flax module and a `head`; and the loss function.
+      The network, with the methods of a Flax module and a `head`; the loss function; and the shape
+      and dtype of the network's outputs.
 
     Raises:
       TypeError: if the model is a class.
@@ -195,8 +196,8 @@ def as_network(
         network = FunctionNetwork(*model, images)
     elif not isinstance(model, nn.Module):
         raise ValueError(
-            "model must be a Flax Linen module, or a pair of functions (init, apply) as README.md "
-            f"shows for Haiku, Equinox and NNX; got {type(model).__name__}."
+            f"model is {type(model).__name__}; give a Flax Linen module, or a pair of functions "
+            "(init, apply), as jaxcnn/training/README.md shows for Haiku, Equinox and NNX."
         )
     elif not inspect.signature(type(model).__call__).parameters.keys() & {"train", "kwargs"}:
         raise ValueError(
@@ -216,7 +217,7 @@ def as_network(
         head = "softmax"
     network = network if head == head_of(network) else WithHead(network, head)
     if callable(loss):
-        return network, loss
+        return network, loss, logits
     if head is None:
         raise ValueError(
             f"the network gives {logits.shape[1:]} numbers for an image, which no loss is known "
@@ -224,7 +225,7 @@ def as_network(
             "loss=(logits, label) -> one loss per example."
         )
     num_classes = logits.shape[1] if head == "softmax" else 2
-    return network, losses.make_loss(head, num_classes=num_classes)
+    return network, losses.make_loss(head, num_classes=num_classes), logits
 
 
 def _first_logits(network: Any, images: jax.Array) -> jax.Array:

@@ -33,7 +33,7 @@ class SplitInput:
     def __init__(self, split: ImageSplit) -> None:
         self.split = split
 
-    def steps_per_epoch(self, batch_size: int) -> int | None:
+    def steps_per_epoch(self, batch_size: int) -> int:
         """Count the full batches of an epoch."""
         return batches_lib.steps_per_epoch(len(self.split), batch_size)
 

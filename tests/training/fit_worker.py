@@ -10,7 +10,7 @@ import sys
 import flax.linen as nn
 import jax
 import numpy as np
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 
 from jaxcnn import optim
 from jaxcnn.augment import random_flip

@@ -7,7 +7,7 @@ import flax.linen as nn
 import numpy as np
 import optax
 import pytest
-from jaxcnn.training.fit import fit
+from jaxcnn.training.fitting import fit
 
 from jaxcnn import optim
 from jaxcnn.host.signals import Interrupted

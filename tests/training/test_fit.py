@@ -330,8 +330,8 @@ def wrong_models():
     return {
         "no train": (NoTrain(), "no argument train"),
         "class": (Net, r"is the class Net; make one: Net\(\)"),
-        "nnx": (nnx.Linear(3, 2, rngs=nnx.Rngs(0)), r"\(init, apply\).*Linear"),
-        "function": (lambda images: images, r"\(init, apply\).*function"),
+        "nnx": (nnx.Linear(3, 2, rngs=nnx.Rngs(0)), r"model is Linear; .*\(init, apply\)"),
+        "function": (lambda images: images, r"model is function; .*\(init, apply\)"),
         "not logits": (Map(), "give loss="),
         "one output": (Net(1), "sigmoid_cross_entropy"),
         "init alone": ((lambda *a: 1, lambda *a: 1), r"init must give \(params, state\)"),

@@ -162,7 +162,7 @@ def without_timings(history):
 
 def train_outputs(model, variables, images, seed):
     """Logits and new statistics of a training step."""
-    network, _ = as_network(model, SEEN, LABEL, None)
+    network = as_network(model, SEEN, LABEL, None)[0]
 
     def outputs(variables, key):
         pixels = jnp.asarray(images[:16], jnp.float32) / 255
@@ -175,7 +175,7 @@ def train_outputs(model, variables, images, seed):
 def test_it_learns_and_its_statistics_move(trained, data):
     model, result = trained
     assert result.best.row["validation_accuracy"] > 0.9
-    network, _ = as_network(model, SEEN, LABEL, None)
+    network = as_network(model, SEEN, LABEL, None)[0]
     first = network.init(jax.random.key(0), jnp.zeros(SEEN.shape), train=False)["batch_stats"]
     old, new = (jax.tree.leaves(tree) for tree in (first, result.state.batch_stats))
     assert len(old) == len(new) >= 2

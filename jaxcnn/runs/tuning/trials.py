@@ -15,7 +15,7 @@ from jaxcnn.runs.phases import Phase
 from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.eval_step import make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluation, Evaluator
-from jaxcnn.training.feed import Feed, feed_several
+from jaxcnn.training.feed import Feed, make_feed
 from jaxcnn.training.history import Progress
 from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.loop import Loop
@@ -115,12 +115,13 @@ class Trials:
             return self._feed
         self._num_fed = count
         run = self._run
-        feed = feed_several(
+        feed = make_feed(
             self._step,
-            self._states[0],
+            self._states,
             [run.key] * count,
             self._train,
             self._train.shapes(run.config.training.batch_size),
+            run.layout,
             seeds=[run.config.run.seed],
             mode=self.mode,
             shared=True,

@@ -1,0 +1,158 @@
+"""What `fit` is given, read and checked before anything is compiled."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.losses import LossFn
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpoints import CheckpointError
+from jaxcnn.training.history import Progress
+from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
+from jaxcnn.training.sharding import Layout
+from jaxcnn.types import Batch, PyTree
+
+Metrics = Mapping[str, Metric | GatheredMetric]
+
+
+def check_options(optimizer: Any, callbacks: Any, *, num_epochs: int, num_members: int) -> None:
+    """Raise for what would fail late or without a word."""
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise TypeError(
+            "optimizer must be an Optax transformation such as optax.adam(0.001), got "
+            f"{optimizer!r}."
+        )
+    is_list = isinstance(callbacks, Sequence)
+    if not is_list or not all(isinstance(callback, Callback) for callback in callbacks):
+        raise TypeError(f"callbacks must be a list of Callback objects, got {callbacks!r}.")
+    if num_epochs < 0:
+        raise ValueError(f"num_epochs must be at least 0, got {num_epochs}.")
+    if num_members < 1:
+        raise ValueError(f"num_members must be at least 1, got {num_members}.")
+
+
+def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metrics: Metrics) -> None:
+    """Raise unless the loss is one number per example, and labels are classes where they must."""
+    if ACCURACY in metrics.values() and label.ndim == 1 and label.dtype != np.int32:
+        raise ValueError(
+            f"accuracy needs labels that are classes, got {label.dtype}; give metrics={{}} or your "
+            "own."
+        )
+    one_label = jax.ShapeDtypeStruct((1, *label.shape[1:]), label.dtype)
+    shape = jax.eval_shape(loss_fn, logits, one_label).shape
+    if shape != (1,):
+        raise ValueError(
+            f"loss must give one loss per example, (B,); for a batch of 1 it gave {shape}."
+        )
+
+
+def check_frozen(frozen: Container[str], params: Mapping[str, Any]) -> None:
+    """Raise for a name that is none of the parameters'."""
+    names = frozen if isinstance(frozen, Iterable) else ()
+    if isinstance(frozen, str):
+        raise TypeError(f"frozen must be a list of names, got {frozen!r}.")
+    if unknown := [name for name in names if name not in params]:
+        raise ValueError(f"frozen names {unknown}; the parameters' names are {[*params]}.")
+
+
+def check_phase(found: Progress, new: Progress, after: Any) -> None:
+    """Raise where checkpoints are those of an earlier phase."""
+    if after is not None and found.first_step != new.first_step:
+        raise CheckpointError(
+            f"the checkpoints are of a phase that began at step {found.first_step}, this begins "
+            f"at step {new.first_step}; give each phase a Checkpoint with its own folder."
+        )
+
+
+def open_inputs(
+    train: Any, validation: Any, preprocessing: Preprocessing | None
+) -> tuple[Input, Input | None]:
+    """Open the training and the validation data; a name brings its own validation split."""
+    if isinstance(train, str):
+        train, found = load_named(train, preprocessing)
+        validation = found if validation is None else validation
+    if validation is not None:
+        if iter_once(validation):
+            raise ValueError(
+                "validation must be data that can be read after each epoch, such as a list or a "
+                "loader, and not an iterator."
+            )
+        validation = open_input(validation, preprocessing)
+    return open_input(train, preprocessing), validation
+
+
+def check_images(
+    batch: Batch, validation: Input | None, preprocessing: Preprocessing | None
+) -> None:
+    """Raise for images that cannot be prepared, or that validation has of another kind."""
+    image = batch.image
+    if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"images must be uint8 or floating point, got {image.dtype}.")
+    if image.dtype == np.uint8 and len(image.shape) != 4:
+        raise ValueError(f"uint8 images must be (N, H, W, C), got the shape {image.shape}.")
+    if image.dtype != np.uint8 and preprocessing is not None:
+        raise ValueError(
+            f"preprocessing is for uint8 images, which it normalises; these are {image.dtype}, and "
+            "are taken as they are: leave it out."
+        )
+    if validation is None:
+        return
+    other = validation.shapes(len(batch.mask)).image
+    if (other.dtype, other.shape[1:]) != (image.dtype, image.shape[1:]):
+        raise ValueError(
+            f"validation has images of {other.dtype} {other.shape[1:]}, training of {image.dtype} "
+            f"{image.shape[1:]}; both must be alike."
+        )
+
+
+def make_layout(mesh: str | Layout, batch_size: int, num_members: int) -> Layout:
+    """Lay out the devices; several networks take one."""
+    if num_members > 1 and mesh == "auto":
+        mesh = "data:1"
+    layout = mesh if isinstance(mesh, Layout) else Layout.make(mesh, batch_size=batch_size)
+    if num_members > 1 and not layout.is_single:
+        raise ValueError(f"mesh is {mesh}, but num_members above 1 uses one device; leave it out.")
+    return layout
+
+
+def seeds_and_keys(
+    key: int | jax.Array, num_members: int
+) -> tuple[list[int], list[jax.Array], list[jax.Array]]:
+    """Give each network's seed of the order of examples, key of the first parameters, run key."""
+    numbers = range(num_members)
+    if isinstance(key, (int, np.integer)):
+        seeds = [int(key) + number for number in numbers]
+        roots = [jax.random.key(seed) for seed in seeds]
+    else:
+        is_new_style = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        key = key if is_new_style else jax.random.wrap_key_data(key)
+        roots = [key if not number else jax.random.fold_in(key, number) for number in numbers]
+        seeds = [int(jax.random.bits(root, dtype=jnp.uint32)) for root in roots]
+    pairs = [jax.random.split(root) for root in roots]
+    return seeds, [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def first_variables(
+    variables: Any, network: Any, images: jax.ShapeDtypeStruct, keys: Sequence[jax.Array]
+) -> list[PyTree]:
+    """Take the variables to start from, or draw them."""
+    if variables is not None:
+        given = [variables] if isinstance(variables, Mapping) else list(variables)
+        if not all(isinstance(each, Mapping) and "params" in each for each in given):
+            raise ValueError(
+                'variables must be {"params": ..., "batch_stats": ...}, as `result.best.variables`.'
+            )
+        if len(given) != len(keys):
+            raise ValueError(
+                f"variables must be those of each of {len(keys)} networks, got {len(given)}."
+            )
+        return given
+    zeros = jnp.zeros(images.shape, images.dtype)
+    init = jax.jit(lambda key: network.init(key, zeros, train=False))  # compiled once for all
+    return [init(key) for key in keys]
