@@ -124,7 +124,7 @@ def add_sums(
 
     def wide(x: Array) -> np.ndarray:
         x = np.asarray(x)
-        return x.astype(np.float64 if np.issubdtype(x.dtype, np.floating) else np.int64)
+        return x.astype(np.float64 if x.dtype.kind == "f" else np.int64)
 
     return {
         name: {part: wide(x) + total.get(name, {}).get(part, 0) for part, x in parts.items()}
