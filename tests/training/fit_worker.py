@@ -10,12 +10,12 @@ import sys
 import flax.linen as nn
 import jax
 import numpy as np
-from jaxcnn.training.fitting import fit
 
 from jaxcnn import optim
 from jaxcnn.augment import random_flip
 from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
+from jaxcnn.training.fitting import fit
 
 
 class Net(nn.Module):

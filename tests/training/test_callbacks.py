@@ -7,7 +7,6 @@ import flax.linen as nn
 import numpy as np
 import optax
 import pytest
-from jaxcnn.training.fitting import fit
 
 from jaxcnn import optim
 from jaxcnn.host.signals import Interrupted
@@ -19,6 +18,7 @@ from jaxcnn.training.callbacks import (
     TensorBoard,
 )
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
+from jaxcnn.training.fitting import fit
 from jaxcnn.training.progress_bar import ProgressBar
 
 STEPS = 4

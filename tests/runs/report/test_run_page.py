@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from jaxcnn.host.files import write_json, write_rows
 from jaxcnn.runs.folder import WorkdirError
 from jaxcnn.runs.report.facts import gather
 from jaxcnn.runs.report.run_page import run_page, write_report
@@ -164,3 +165,22 @@ def test_unfinished_and_older_runs_are_refused_clearly(make_run, missing, says):
     with pytest.raises(WorkdirError, match=says):
         write_report(folder.path)
     assert not folder.report.exists()
+
+
+def test_the_page_shows_the_metrics_that_were_asked_for(make_run):
+    run = make_run()
+    plain = read(run).text
+    assert "Metrics" not in plain
+    config = json.loads(run.config.read_text())
+    summary = json.loads(run.summary.read_text())
+    write_json(run.config, config | {"metrics": "auroc,f1", "best_metric": "auroc"})
+    found = {"validation_metrics": {"auroc": 0.9125, "f1": [0.5, 0.7]}}
+    found["test_metrics"] = {"auroc": 0.8875, "f1": [0.4, 0.6]}
+    write_json(run.summary, summary | found)
+    rows = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    rows = [row | {"validation_auroc": 0.8 + 0.01 * row["epoch"]} for row in rows]
+    write_rows(run.metrics, rows)
+    page = read(run).text
+    for words in ("Metrics", "0.9125", "0.8875", "0.8100", "highest auroc"):
+        assert words in page
+    assert "[0.4, 0.6]" not in page
