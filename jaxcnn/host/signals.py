@@ -8,17 +8,19 @@ _WATCHED = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(Exception):  # noqa: N818  it is a request, not a fault
-    """The run was asked to stop and has saved its state.
+    """The run was asked to stop; it has saved its state if it has a checkpoint.
 
     Attributes:
       signal_number: what was received; a program ends with status 128 + this.
-      step: the step of the checkpoint that was saved.
+      step: the step after which it stopped.
     """
 
-    def __init__(self, signal_number: int, *, step: int) -> None:
+    def __init__(self, signal_number: int, *, step: int, is_saved: bool = True) -> None:
         self.signal_number = signal_number
         self.step = step
-        super().__init__(f"{signal.Signals(signal_number).name} received; saved at step {step}.")
+        name = signal.Signals(signal_number).name
+        what = f"saved at step {step}" if is_saved else f"stopped at step {step}, nothing is saved"
+        super().__init__(f"{name} received; {what}.")
 
 
 class SignalWatch:

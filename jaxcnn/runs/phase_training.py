@@ -32,8 +32,9 @@ class Training(NamedTuple):
     schedule: optax.Schedule  # step of the phase to learning rate
     loss_fn: LossFn
     options: dict[str, Any]
-    eval_step: CompiledStep | None  # None for one that is made of the rest
-    export: Callable[[PyTree], PyTree]  # what is trained to the whole network's variables
+    eval_step: CompiledStep | None = None  # None for one that is made of the rest
+    # The variables that are trained to the whole network's.
+    export: Callable[[PyTree], PyTree] = lambda variables: variables
 
 
 def prepare_phase(
@@ -58,39 +59,35 @@ def prepare_phase(
         steps_per_epoch=batches.steps_per_epoch(len(data.train), batch_size),
         injected=injected,
     )
-    common = (parts.optimizer, parts.schedule, parts.loss_fn)
-    options = {**parts.options, "metrics": run.metrics}
+    training = Training(
+        model=parts.model,
+        train=data.train,
+        validation=data.validation,
+        starts=list(starts),
+        optimizer=parts.optimizer,
+        schedule=parts.schedule,
+        loss_fn=parts.loss_fn,
+        options={**parts.options, "metrics": run.metrics},
+    )
     if not phase.on_features:
         whole = run.evaluator.compile(SplitInput(data.validation), run.shapes)
-        return Training(
-            parts.model,
-            data.train,
-            data.validation,
-            list(starts),
-            *common,
-            options,
-            whole,
-            lambda variables: variables,
-        )
+        return training._replace(eval_step=whole)
     # The last layer alone, on what the backbone gives.
     (variables,) = starts
-    split = functools.partial(split_features, run, parts.model, options.pop("augment"))
-    for name in ("mixing", "preprocessing", "frozen"):
-        options.pop(name)
-    options |= {"prepare": features.pick_view, "views": features.all_views}
+    split = functools.partial(split_features, run, parts.model, parts.options["augment"])
+    on_photos = ("augment", "mixing", "preprocessing", "frozen")
+    options = {name: value for name, value in training.options.items() if name not in on_photos}
     placed = run.layout.put_state(variables)
 
     def export(trained: PyTree) -> PyTree:
         params = {**placed["params"], **trained["params"]}
         return {"params": params, "batch_stats": placed["batch_stats"]}
 
-    return Training(
-        split_at_head(parts.model)[1],
-        split("train", data.train, variables, num_augmented=True),
-        split("validation", data.validation, variables),
-        [{"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}],
-        *common,
-        options,
-        None,
-        export,
+    return training._replace(
+        model=split_at_head(parts.model)[1],
+        train=split("train", data.train, variables, num_augmented=True),
+        validation=split("validation", data.validation, variables),
+        starts=[{"params": {HEAD: variables["params"][HEAD]}, "batch_stats": {}}],
+        options={**options, "prepare": features.pick_view, "views": features.all_views},
+        export=export,
     )

@@ -91,8 +91,9 @@ class Run:
         config, phases, progress = self.config, plan_phases(self.config), None
         begun = [n for n, phase in enumerate(phases) if _holds_steps(self._last_folder(phase))]
         for phase in phases[max(begun, default=0) :]:
-            starts = self.start_variables()
-            if progress is not None:
+            if progress is None:
+                starts = self.start_variables()
+            else:
                 starts = [self.best_variables(progress.best_step)]
             training = prepare_phase(self.context, phase, starts)
             progress = fit(
@@ -195,6 +196,7 @@ class Run:
         """Write the summary, the pictures and the page, and tell the result."""
         config, data, folder = self.config, self.data, self.folder
         accuracies = self._baselines() | {config.network.model: tested.test.accuracy}
+        variables = self.best_variables(progress.best_step)  # all processes read together
         seconds, steps = progress.train_seconds, progress.step
         num_images = steps * config.training.batch_size * len(self._seeds)
         summary = {
@@ -219,7 +221,7 @@ class Run:
             figures.draw_results(
                 folder.pictures, data.test, tested.test, progress.history, accuracies=accuracies
             )
-            self._write_page(tested, self.best_variables(progress.best_step))
+            self._write_page(tested, variables)
         for name, accuracy in accuracies.items():
             if name != config.network.model:
                 logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")

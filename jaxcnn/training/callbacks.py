@@ -362,6 +362,8 @@ class Checkpoint(Callback):
         Raises:
           CheckpointError: if there are none, or they are damaged.
         """
+        if not self.best:
+            raise CheckpointError(f"{self._folder}: give this Checkpoint to `fit` first.")
         found = self.best[member].restore(shapes, step=step)
         if found is None:
             raise CheckpointError(f"{self.best[member].directory} holds no checkpoint.")
@@ -388,6 +390,13 @@ class KeepBest(Callback):
 
     def __init__(self) -> None:
         self._variables: dict[int, PyTree] = {}
+
+    def open(self, num_members: int, about: Mapping[str, Any]) -> None:
+        """Do nothing: as `Checkpoint` has it."""
+
+    def restore(self, states: Sequence[PyTree]) -> tuple[list[PyTree], Progress, Any] | None:
+        """Give None: nothing outlives the process."""
+        return None
 
     def on_epoch_end(self, view: View) -> None:
         """Copy those that are the best so far."""

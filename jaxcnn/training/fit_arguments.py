@@ -9,19 +9,32 @@ import numpy as np
 import optax
 
 from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
-from jaxcnn.training.callbacks import Callback
+from jaxcnn.models import head_of
+from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError
+from jaxcnn.training.epoch_scan import EPOCH_SCANS
 from jaxcnn.training.history import Progress
 from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
+from jaxcnn.training.members import choose_mode
 from jaxcnn.training.sharding import Layout
 from jaxcnn.types import Batch, PyTree
 
 Metrics = Mapping[str, Metric | GatheredMetric]
 
 
-def check_options(optimizer: Any, callbacks: Any, *, num_epochs: int, num_members: int) -> None:
+def check_options(
+    optimizer: Any,
+    callbacks: Any,
+    *,
+    num_epochs: int,
+    batch_size: int,
+    num_members: int,
+    epoch_scan: str,
+    members_mode: str,
+) -> None:
     """Raise for what would fail late or without a word."""
     if not isinstance(optimizer, optax.GradientTransformation):
         raise TypeError(
@@ -31,10 +44,16 @@ def check_options(optimizer: Any, callbacks: Any, *, num_epochs: int, num_member
     is_list = isinstance(callbacks, Sequence)
     if not is_list or not all(isinstance(callback, Callback) for callback in callbacks):
         raise TypeError(f"callbacks must be a list of Callback objects, got {callbacks!r}.")
+    if sum(isinstance(callback, Checkpoint) for callback in callbacks) > 1:
+        raise ValueError("callbacks hold two Checkpoints; give one, with all that it is to do.")
     if num_epochs < 0:
         raise ValueError(f"num_epochs must be at least 0, got {num_epochs}.")
-    if num_members < 1:
-        raise ValueError(f"num_members must be at least 1, got {num_members}.")
+    for name, value in (("batch_size", batch_size), ("num_members", num_members)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}.")
+    if epoch_scan not in EPOCH_SCANS:
+        raise unknown_name("epoch_scan", epoch_scan, EPOCH_SCANS)
+    choose_mode(members_mode)
 
 
 def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metrics: Metrics) -> None:
@@ -49,6 +68,19 @@ def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metric
     if shape != (1,):
         raise ValueError(
             f"loss must give one loss per example, (B,); for a batch of 1 it gave {shape}."
+        )
+
+
+def check_labels(data: Input, network: Any, logits: jax.ShapeDtypeStruct) -> None:
+    """Raise for classes that the network has no logit for, where they are known beforehand."""
+    labels = getattr(getattr(data, "split", None), "labels", np.zeros(0))
+    if labels.ndim != 1 or labels.dtype.kind != "i" or head_of(network) is None or not len(labels):
+        return
+    num_classes = logits.shape[1] if head_of(network) == "softmax" else 2
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f"labels must be classes from 0 to {num_classes - 1}, one for each output of the "
+            f"network; got {labels.min()} to {labels.max()}."
         )
 
 
@@ -71,9 +103,14 @@ def check_phase(found: Progress, new: Progress, after: Any) -> None:
 
 
 def open_inputs(
-    train: Any, validation: Any, preprocessing: Preprocessing | None
+    train: Any, validation: Any, preprocessing: Preprocessing | None, num_epochs: int
 ) -> tuple[Input, Input | None]:
     """Open the training and the validation data; a name brings its own validation split."""
+    if num_epochs > 1 and iter_once(train):
+        raise ValueError(
+            f"train is an iterator, which can be read once, and num_epochs is {num_epochs}; give "
+            "data that can be read again for each epoch, such as a list or a loader."
+        )
     if isinstance(train, str):
         train, found = load_named(train, preprocessing)
         validation = found if validation is None else validation
@@ -152,7 +189,8 @@ def first_variables(
             raise ValueError(
                 f"variables must be those of each of {len(keys)} networks, got {len(given)}."
             )
-        return given
+        # Copies, since the step takes over the memory of what it is given.
+        return [jax.tree.map(jnp.copy, each) for each in given]
     zeros = jnp.zeros(images.shape, images.dtype)
     init = jax.jit(lambda key: network.init(key, zeros, train=False))  # compiled once for all
     return [init(key) for key in keys]

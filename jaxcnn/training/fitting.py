@@ -22,6 +22,7 @@ from jaxcnn.training.fit_arguments import (
     Metrics,
     check_frozen,
     check_images,
+    check_labels,
     check_loss,
     check_options,
     check_phase,
@@ -51,14 +52,17 @@ class FitResult:
       progress: where training stands; give the whole result to `fit` as `after` for a next phase.
       evaluate: (data, variables) to the answers to data of any kind that `fit` takes; without
         variables those of the best epoch are taken.
+      predict: (images, variables) to the probabilities of each class, (N, K) float32; images are
+        prepared as in validation. Of a network that does not classify, its outputs.
       own_trees: variables to (params, state) as a pair of functions takes them.
     """
 
-    states: Sequence[TrainState]
+    states: Sequence[TrainState] = dataclasses.field(repr=False)
     progress: Progress
-    evaluate: Callable[..., Evaluation]
-    own_trees: Callable[[PyTree], tuple[PyTree, PyTree]]
-    _best_variables: Callable[[int], PyTree]
+    evaluate: Callable[..., Evaluation] = dataclasses.field(repr=False)
+    predict: Callable[..., np.ndarray] = dataclasses.field(repr=False)
+    own_trees: Callable[[PyTree], tuple[PyTree, PyTree]] = dataclasses.field(repr=False)
+    _best_variables: Callable[[int], PyTree] = dataclasses.field(repr=False)
 
     @property
     def state(self) -> TrainState:
@@ -96,7 +100,7 @@ class Best:
 
     step: int
     row: Row
-    variables: PyTree
+    variables: PyTree = dataclasses.field(repr=False)
 
 
 def fit(
@@ -205,11 +209,19 @@ def fit(
       >>> int(result.state.step)
       2
     """
-    check_options(optimizer, callbacks, num_epochs=num_epochs, num_members=num_members)
-    metrics = as_metrics(metrics)
+    check_options(
+        optimizer,
+        callbacks,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        num_members=num_members,
+        epoch_scan=epoch_scan,
+        members_mode=members_mode,
+    )
+    metrics, ema_decay = as_metrics(metrics), ema_decay or None
     best = best or ("accuracy" if "accuracy" in metrics else "-loss")
     check_best(best, metrics)  # before anything is compiled
-    train_input, validation_input = open_inputs(train, validation, preprocessing)
+    train_input, validation_input = open_inputs(train, validation, preprocessing, num_epochs)
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
     if prepare is None and views is None:
@@ -220,6 +232,9 @@ def fit(
     seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
     network, loss_fn, logits = as_network(model, seen, batch.label, loss)
     check_loss(reported_loss or loss_fn, logits, batch.label, metrics)
+    check_labels(train_input, network, logits)
+    if validation_input is not None:
+        check_labels(validation_input, network, logits)
     step = make_train_step(
         network,
         optimizer,
@@ -244,7 +259,7 @@ def fit(
         start_state,
         optimizer=optimizer,
         frozen=frozen,
-        with_ema=bool(ema_decay),
+        with_ema=ema_decay is not None,
         step=progress.step,
     )
     starts = first_variables(variables, network, seen, init_keys)
@@ -278,13 +293,13 @@ def fit(
         f"{layout.describe()}; compiled in {seconds:.1f} s"
     )
     keeper = next((c for c in callbacks if isinstance(c, Checkpoint)), None) or KeepBest()
-    if isinstance(keeper, Checkpoint):
-        keeper.open(num_members, {"batch_size": batch_size, "key": seeds[0], "phase": phase})
-        if found := keeper.restore(states):
-            check_phase(found[1], progress, after)
-            states, progress, position = found
-            feed.batches.set_state(position)
-            logger.info(f"resuming at step {progress.step}")
+    about = {"batch_size": batch_size, "key": seeds[0], "phase": phase} | train_input.about()
+    keeper.open(num_members, about)
+    if found := keeper.restore(states):
+        check_phase(found[1], progress, after)
+        states, progress, position = found
+        feed.batches.set_state(position)
+        logger.info(f"resuming at step {progress.step}")
     last, progress = Loop(
         state=feed.pack(states),
         progress=progress,
@@ -297,7 +312,7 @@ def fit(
         evaluate=evaluate,
         metrics=metrics,
         best=best,
-        callbacks=[*callbacks] if keeper in callbacks else [keeper, *callbacks],
+        callbacks=[keeper, *(c for c in callbacks if c is not keeper)],
         chunk_steps=feed.chunk_steps,
         unpack=feed.unpack,
         learning_rate=learning_rate,
@@ -317,8 +332,12 @@ def fit(
         variables = best_variables(0) if variables is None else variables
         return evaluator(open_input(data, preprocessing), variables)
 
+    def predict(images: Any, variables: PyTree | None = None) -> np.ndarray:
+        label = np.zeros((len(images), *batch.label.shape[1:]), batch.label.dtype)
+        return evaluate_any((images, label), variables).probabilities
+
     own_trees = getattr(network, "own_trees", lambda v: (v["params"], v["batch_stats"]))
-    return FitResult(states, progress, evaluate_any, own_trees, best_variables)
+    return FitResult(states, progress, evaluate_any, predict, own_trees, best_variables)
 
 
 def _about_networks(

@@ -12,7 +12,7 @@ from jaxcnn import losses
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
-from jaxcnn.metrics.registry import get_metric
+from jaxcnn.metrics.registry import get_metric, parse_metrics
 from jaxcnn.models import head_of
 from jaxcnn.types import PyTree
 
@@ -137,7 +137,8 @@ def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
     """Make what `fit` takes as metrics into a dict.
 
     Args:
-      metrics: names, a dict, or None for the accuracy.
+      metrics: names, as text separated by commas or as a list; a dict of metrics or their names; or
+        None for the accuracy.
 
     Returns:
       {name: metric}.
@@ -152,8 +153,11 @@ def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
     """
     if metrics is None:
         return {"accuracy": ACCURACY}
+    if isinstance(metrics, str):
+        return parse_metrics(metrics)
     if not isinstance(metrics, Mapping):
-        return {name: get_metric(name) for name in metrics}
+        metrics = {str(name): name for name in metrics}
+    metrics = {k: get_metric(m) if isinstance(m, str) else m for k, m in metrics.items()}
     for name, metric in metrics.items():
         if not isinstance(metric, (Metric, GatheredMetric)):
             raise TypeError(

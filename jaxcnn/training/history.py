@@ -160,7 +160,7 @@ def make_rank(best: str, known: Iterable[str], *, argument: str = "best") -> Ran
     name, sign = best.removeprefix("-"), -1.0 if best.startswith("-") else 1.0
     names = ["loss", *known]
     if name not in names or best == "loss":
-        choices = ", ".join(["-loss", *names[1:]])
+        choices = ", ".join(["-loss", *names[1:]])  # without the split's name before them
         raise ValueError(f"{argument} must be one of the metrics ({choices}), got {best!r}.")
 
     def value(row: Mapping[str, Any], name: str) -> float:

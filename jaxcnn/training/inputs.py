@@ -1,6 +1,7 @@
 """What `fit` takes as data, made into batches: arrays, photos, data sets by name, iterables."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import jax
@@ -32,6 +33,10 @@ class SplitInput:
 
     def __init__(self, split: ImageSplit) -> None:
         self.split = split
+
+    def about(self) -> dict[str, Any]:
+        """Give what a run that is resumed must share with the one before."""
+        return {"number of examples": len(self.split)}
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Count the full batches of an epoch."""
@@ -71,6 +76,10 @@ class IterableInput:
     def __init__(self, batches: Iterable[Any]) -> None:
         self._batches = batches
         self._first: Batch | None = None
+
+    def about(self) -> dict[str, Any]:
+        """Give nothing: how many examples there are is not known."""
+        return {}
 
     def steps_per_epoch(self, batch_size: int) -> int | None:
         """Give None: the batches tell by ending."""
@@ -191,6 +200,8 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
             f"data must be {_KINDS}; the name of a set is for train alone, and brings its own "
             f"validation split; got {data!r}."
         )
+    if isinstance(data, (np.ndarray, jax.Array)):
+        raise TypeError("data is one array; give images and labels as one pair, (images, labels).")
     if hasattr(data, "gather"):
         return SplitInput(data)
     if isinstance(data, Mapping) or (isinstance(data, tuple) and len(data) == 2):
@@ -206,10 +217,11 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
 
 
 def load_named(name: str, preprocessing: Preprocessing | None) -> tuple[SplitInput, SplitInput]:
-    """Load the training and validation splits of a data set by its name.
+    """Load the training and validation splits of a data set by its name, or of a folder.
 
     Args:
-      name: "drawn_pets", or the name of a tensorflow-datasets set.
+      name: a folder of photos, one sub-folder per class; "drawn_pets"; or the name of a
+        tensorflow-datasets set.
       preprocessing: how photos become squares; None where all have one size.
 
     Returns:
@@ -218,10 +230,11 @@ def load_named(name: str, preprocessing: Preprocessing | None) -> tuple[SplitInp
     Raises:
       ValueError: if the set cannot be used.
     """
-    from jaxcnn.data.datasets import load_images, load_splits
+    from jaxcnn.data.datasets import FOLDER, load_images, load_splits
 
     size = preprocessing.decoding.size_px if preprocessing else 64
-    splits = load_splits(name, size_px=size)
+    dataset, folder = (FOLDER, name) if Path(name).is_dir() else (name, None)
+    splits = load_splits(dataset, data_dir=folder, size_px=size)
     cache = ImageCache(cache_folder() / "decoded", _CACHE_BYTES)
     found = load_images(splits, _decoding(splits.train, preprocessing), cache=cache)
     return SplitInput(found.train), SplitInput(found.validation)

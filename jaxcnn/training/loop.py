@@ -95,7 +95,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.callbacks = sorted(self.callbacks, key=lambda c: not isinstance(c, Checkpoint))
-        self.num_epochs += self.progress.first_epoch
+        self._last_epoch = self.progress.first_epoch + self.num_epochs
         self._rank = make_rank(self.best, self.metrics)
         self._history = self.progress.history
         self._is_best = False
@@ -119,10 +119,10 @@ class Loop:
                 ends.callback(lambda c: c.on_train_end(self._view(outcome, whole=True)), callback)
             try:
                 self._tell("on_train_begin", whole=True)
-                while progress.epoch < self.num_epochs and not progress.stop_reason:
+                while progress.epoch < self._last_epoch and not progress.stop_reason:
                     self._train_epoch(signals)
                     self._end_epoch()
-                _raise_if(agree_on_signal(signals.received, 0), progress.step)
+                self._raise_if_interrupted(agree_on_signal(signals.received, 0))
                 outcome = "stopped" if progress.stop_reason else "finished"
             except Interrupted:
                 outcome = "interrupted"
@@ -148,7 +148,7 @@ class Loop:
             # One call in flight while the last one is read.
             while len(pending) > (0 if self.await_each or stops else 1):
                 self._count()
-            _raise_if(received, step)
+            self._raise_if_interrupted(received)
             if progress.stop_reason:
                 break
         while pending:
@@ -246,6 +246,11 @@ class Loop:
         view = self._view(whole=whole)
         for callback in self.callbacks:
             reason = getattr(callback, moment)(view)
+            if reason is not None and not isinstance(reason, str):
+                raise TypeError(
+                    f"{type(callback).__name__}.{moment} returned {reason!r}; a callback returns "
+                    "None, or as text why training shall stop."
+                )
             if reason and not self.progress.stop_reason:
                 self.progress.stop_reason = reason
                 logger.info(f"Stopped early: {reason}.")
@@ -256,7 +261,7 @@ class Loop:
             history=self._history,
             is_best=self._is_best,
             best=self.best,
-            num_epochs=self.num_epochs,
+            num_epochs=self._last_epoch,
             steps_per_epoch=self.steps_per_epoch,
             batch_size=self.batch_size,
             phase=self.phase,
@@ -268,6 +273,11 @@ class Loop:
             data_state=self.batches.get_state() if whole else None,
             outcome=outcome,
         )
+
+    def _raise_if_interrupted(self, received: int | None) -> None:
+        if received is not None:
+            is_saved = any(isinstance(c, Checkpoint) for c in self.callbacks)
+            raise Interrupted(received, step=self.progress.step, is_saved=is_saved)
 
     def _check_finite(self, loss: Any, number: int) -> None:
         if self.may_diverge or math.isfinite(float(loss)):
@@ -285,8 +295,3 @@ class Loop:
 
 def _at(tree: PyTree, position: int) -> PyTree:
     return jax.tree.map(lambda x: x[position], tree)
-
-
-def _raise_if(received: int | None, step: int) -> None:
-    if received is not None:
-        raise Interrupted(received, step=step)

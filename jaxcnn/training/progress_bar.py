@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from jaxcnn.host.processes import is_first
-from jaxcnn.host.text import duration
+from jaxcnn.host.text import counted, duration
 from jaxcnn.training.callbacks import Callback, View
 
 _HEARTBEAT_SECONDS = 30.0  # between lines where the output is a file and nothing can move
@@ -97,7 +97,7 @@ class ProgressBar(Callback):
     def _left(self, view: View) -> str:
         speed = self._speed(view)
         if view.steps_per_epoch is None or not speed:
-            return f"{view.num_epochs - view.epoch} epochs left"
+            return f"{counted(view.num_epochs - view.epoch, 'epoch')} left"
         epochs = view.num_epochs - view.epoch
         steps = epochs * view.steps_per_epoch - view.progress.step_in_epoch
         return f"{duration(max(0, steps) * view.batch_size / speed)} left"

@@ -76,6 +76,11 @@ def without(tree: PyTree, names: Container[str]) -> PyTree:
     return {name: branch for name, branch in tree.items() if name not in names}
 
 
+def only(tree: PyTree, names: Container[str]) -> PyTree:
+    """Take the branches of those names at the top of a tree."""
+    return {name: branch for name, branch in tree.items() if name in names}
+
+
 def count_parameters(params: PyTree) -> int:
     """Count the numbers in a tree of arrays or their shapes."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

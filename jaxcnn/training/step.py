@@ -20,7 +20,7 @@ from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
 from jaxcnn.training.gradient_accumulation import Objective, accumulate_gradients
 from jaxcnn.training.preprocessing import normalize, seen_part, to_unit_interval
-from jaxcnn.training.state import without
+from jaxcnn.training.state import only, without
 from jaxcnn.types import Batch, PyTree, Sums, TrainState
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
@@ -116,7 +116,7 @@ def make_train_step(
         state = state._replace(
             step=state.step + 1,
             params={**state.params, **optax.apply_updates(trained, updates)},
-            batch_stats=batch_stats,
+            batch_stats={**batch_stats, **only(state.batch_stats, frozen)},
             opt_state=opt_state,
         )
         if ema_decay is not None:

@@ -82,7 +82,7 @@ def test_images_are_decoded_in_the_order_of_the_source(options):
 
 
 def test_the_number_of_workers_changes_nothing(monkeypatch):
-    monkeypatch.setattr("jaxcnn.data.workers._PART", 7)
+    monkeypatch.setattr("jaxcnn.data.workers._AHEAD", 7)
     one, many = (
         _decode(_Files(40, BAD), num_workers=workers, max_bad_share=0.5) for workers in (1, 6)
     )

@@ -71,7 +71,8 @@ def measure(logits, label, *, mask=None, batch_size=16, metrics=SUMMED, fill=np.
         total = add_sums(total, step(Outputs(*batch, held, np.where(held, 1.0, np.nan))))
     found = values(metrics, total)
     assert found.pop("loss") == 1.0
-    return found
+    # JSON has None for what is not a number.
+    return {name: np.array(value, np.float64) for name, value in found.items()}
 
 
 def expected_of(logits, labels):

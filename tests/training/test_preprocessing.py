@@ -69,7 +69,7 @@ def test_training_evaluation_prediction_and_features_see_the_same(head):
     step = make_train_step(model, optax.sgd(0.1), loss_fn, preprocessing=PREPROCESSING)
     _, counted = step(state, batch, KEY)
     reported = float(loss_fn(jnp.asarray(logits[0]), batch.label).sum())
-    assert float(counted.loss_sum) == pytest.approx(reported, rel=1e-5)
+    assert float(counted["loss"]["sum"]) == pytest.approx(reported, rel=1e-5)
 
 
 def test_logits_of_other_modules_are_for_softmax():
