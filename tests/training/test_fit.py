@@ -1,6 +1,7 @@
 """`fit`: it learns, resumes to the same bits, and says clearly what does not fit."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from PIL import Image
 
 from jaxcnn import optim
 from jaxcnn.augment import random_flip
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
+from jaxcnn.host.signals import Interrupted
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
 from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
@@ -397,3 +400,121 @@ def test_four_devices_give_the_history_of_one(on_devices):
 @pytest.mark.parametrize("count", [1, 4])
 def test_cut_short_on_devices_it_ends_with_the_same_bits(on_devices, count):
     assert on_devices[count]["same_bits"]
+
+
+def test_images_are_predicted_as_in_validation(arrays, undisturbed):
+    images, labels = arrays
+    probabilities = undisturbed.predict(images)
+    np.testing.assert_array_equal(
+        probabilities, undisturbed.evaluate((images, labels)).probabilities
+    )
+    assert (probabilities.argmax(1) == labels).mean() > 0.9
+    assert undisturbed.predict(images[:1]).shape == (1, 2)
+
+
+def test_what_is_given_to_start_from_stays_whole(arrays):
+    pixels = jnp.zeros((1, 12, 12, 3))
+    given = Net().init(jax.random.key(4), pixels, train=False)
+    first, second = (run(arrays, variables=given, num_epochs=1) for _ in range(2))
+    assert fingerprints(first.state) == fingerprints(second.state)
+    assert np.isfinite(np.asarray(given["params"]["conv"]["kernel"])).all()
+
+
+def test_a_frozen_layer_keeps_its_statistics_too(arrays):
+    given = Net().init(jax.random.key(4), jnp.zeros((1, 12, 12, 3)), train=False)
+    found = run(arrays, variables=given, num_epochs=1, frozen=("conv", "norm"))
+    for kept in ("params", "batch_stats"):
+        np.testing.assert_array_equal(
+            jax.tree.leaves(getattr(found.state, kept)["norm"])[0],
+            jax.tree.leaves(given[kept]["norm"])[0],
+        )
+    moved = run(arrays, variables=given, num_epochs=1)
+    assert (moved.state.batch_stats["norm"]["mean"] != given["batch_stats"]["norm"]["mean"]).any()
+
+
+def test_a_result_is_shown_in_a_few_words(undisturbed):
+    assert "Array" not in repr(undisturbed)
+    assert "Array" not in repr(undisturbed.best)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, r"batch_size must be at least 1, got 0"),
+        ({"epoch_scan": "offf"}, r"epoch_scan.*'offf'.*auto"),
+        ({"members_mode": "offf"}, r"members_mode.*'offf'.*vmap"),
+        ({"metrics": "accuracy,nonsense"}, r"metric.*'nonsense'"),
+        ({"model": Net(outputs=3)}, None),
+        ({"train_labels": 1}, r"labels must be classes from 0 to 1, .* got 1 to 2"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_training(arrays, options, message):
+    images, labels = arrays
+    labels = labels + options.pop("train_labels", 0)
+    if message is None:
+        assert run((images, labels), num_epochs=1, **options).progress.step == STEPS
+        return
+    with pytest.raises(ValueError, match=message):
+        run((images, labels), **options)
+
+
+def test_one_array_is_told_apart_from_a_pair(arrays):
+    with pytest.raises(TypeError, match=r"give images and labels as one pair"):
+        run(*arrays)
+
+
+def test_metrics_are_named_in_text_and_in_dicts(arrays):
+    found = run(arrays, num_epochs=1, metrics={"right": "accuracy"}, best="right")
+    text = run(arrays, num_epochs=1, metrics="accuracy, macro_f1")
+    assert found.history[0]["train_right"] == text.history[0]["train_accuracy"]
+    assert "train_macro_f1" in text.history[0]
+
+
+def test_a_moving_average_of_decay_0_is_none(arrays):
+    assert run(arrays, num_epochs=1, ema_decay=0.0).state.ema_params == {}
+
+
+def test_checkpoints_of_other_data_are_refused(arrays, tmp_path):
+    run(arrays, num_epochs=1, callbacks=[Checkpoint(tmp_path)])
+    fewer = tuple(part[:40] for part in arrays)
+    with pytest.raises(CheckpointError, match=r"number of examples 66 there, 40 now"):
+        run(fewer, callbacks=[Checkpoint(tmp_path)])
+
+
+def test_two_checkpoints_are_refused(arrays, tmp_path):
+    two = [Checkpoint(tmp_path / name) for name in "ab"]
+    with pytest.raises(ValueError, match=r"two Checkpoints"):
+        run(arrays, callbacks=two)
+    with pytest.raises(CheckpointError, match=r"give this Checkpoint to `fit` first"):
+        two[0].best_variables({})
+
+
+def test_a_callback_that_returns_no_text_is_an_error(arrays):
+    class Wrong(Callback):
+        def on_epoch_end(self, view):
+            return True
+
+    with pytest.raises(TypeError, match=r"Wrong.on_epoch_end returned True"):
+        run(arrays, callbacks=[Wrong()])
+
+
+def test_a_stop_without_a_checkpoint_says_that_nothing_is_saved(arrays):
+    class Stop(Callback):
+        def on_step_end(self, view):
+            if view.step == 3:
+                signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match=r"stopped at step \d, nothing is saved"):
+        run(arrays, callbacks=[Stop()])
+
+
+def test_a_folder_of_photos_is_a_name(tmp_path):
+    draws = np.random.default_rng(0)
+    for name, bright in (("day", 120), ("night", 0)):
+        (tmp_path / name).mkdir()
+        for i in range(24):
+            pixels = draws.integers(bright, bright + 120, (20, 24, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    size = Preprocessing(decoding=Decoding(12))
+    found = run(str(tmp_path), preprocessing=size, num_epochs=4)
+    assert found.best.row["validation_accuracy"] > 0.8

@@ -179,7 +179,9 @@ def test_a_dataset_of_dicts(arrays):
 
 def test_an_iterator_serves_one_epoch_and_says_so_in_the_second(arrays):
     assert len(run(iter(in_batches(arrays)), num_epochs=1).history) == 1
-    with pytest.raises(ValueError, match=r"ended in epoch 2 after 0 steps.*not an iterator"):
+    with pytest.raises(
+        ValueError, match=r"train is an iterator, which can be read once, and num_epochs is"
+    ):
         run(iter(in_batches(arrays)))
     with pytest.raises(ValueError, match=r"validation.*iterator"):
         run(arrays, iter(in_batches(arrays)))
