@@ -14,6 +14,7 @@ import os
 import platform
 import secrets
 import tempfile
+import time
 from pathlib import Path
 
 import filelock
@@ -28,6 +29,7 @@ _MOST_BYTES = 2**29
 _MOST_FILES = 800
 _LOCK_SECONDS = 5
 # Names of ours. What JAX calls its files is its own affair: they go by their size and age alone.
+_PROGRAM, _LAST_USE = "-cache", "-atime"  # how JAX's files end
 _LOCK, _RUNNING = ".tidy.lock", ".running"
 
 
@@ -103,15 +105,28 @@ def _tidy(folder: Path) -> None:
     ):
         entries = [entry for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
         own = [entry for entry in entries if entry.name.startswith((_RUNNING, _LOCK))]
-        files = [(entry.stat(), Path(entry.path)) for entry in entries if entry not in own]
-        youngest_first = sorted(files, key=lambda file: -file[0].st_mtime)
+        # A program and the time of its last use are two files; one without the other keeps JAX from
+        # writing any more.
+        programs: dict[str, list[tuple[os.stat_result, Path]]] = {}
+        for entry in entries:
+            if entry not in own:
+                name = entry.name.removesuffix(_PROGRAM).removesuffix(_LAST_USE)
+                programs.setdefault(name, []).append((entry.stat(), Path(entry.path)))
+        has_uses = any(entry.name.endswith(_LAST_USE) for entry in entries)
         untrusted = min(map(_start_of_killed, own), default=math.inf)
-        total = 0
-        for number, (about, path) in enumerate(youngest_first):
-            total += about.st_size
-            half_written = about.st_mtime >= untrusted
-            if half_written or number >= _MOST_FILES or total > _MOST_BYTES:
-                path.unlink(missing_ok=True)
+        count, total = 0, 0
+        for files in sorted(programs.values(), key=_newest, reverse=True):
+            count, total = count + len(files), total + sum(about.st_size for about, _ in files)
+            half_written = _newest(files) >= untrusted or (
+                has_uses and len(files) < 2 and _newest(files) < time.time() - _LOCK_SECONDS
+            )
+            if half_written or count > _MOST_FILES or total > _MOST_BYTES:
+                for _, path in files:
+                    path.unlink(missing_ok=True)
+
+
+def _newest(files: list[tuple[os.stat_result, Path]]) -> float:
+    return max(about.st_mtime for about, _ in files)
 
 
 def _start_of_killed(marker: "os.DirEntry[str]") -> float:

@@ -161,13 +161,13 @@ def _values(
     found: dict[str, Any] = {"loss": LOSS.value(sums["loss"])}
     for name, metric in metrics.items():
         if isinstance(metric, Metric):
-            found[name] = _plain(metric.value(sums[name]))
+            found[name] = plain(metric.value(sums[name]))
         elif gathered is not None:
-            found[name] = _plain(metric.value(*gathered))
+            found[name] = plain(metric.value(*gathered))
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Give a number or a list of them as JSON takes them, None for what is not a number."""
     found = np.asarray(value)
     if not np.issubdtype(found.dtype, np.floating):

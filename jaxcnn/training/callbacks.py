@@ -194,7 +194,9 @@ class TensorBoard(Callback):
         finally:
             for name in hidden:
                 del sys.modules[name]
-        self._writer = SummaryWriter(str(self._folder), purge_step=view.step or None)
+        self._writer = SummaryWriter(
+            str(self._folder), purge_step=view.step + 1 if view.step else None
+        )
 
     def on_epoch_end(self, view: View) -> None:
         """Write the newest row."""
@@ -296,11 +298,14 @@ class Checkpoint(Callback):
         self.best = [CheckpointStore(folder, max_to_keep=3) for folder in folders]
         self._about = about
 
-    def restore(self, states: Sequence[PyTree]) -> tuple[list[PyTree], Progress, Any] | None:
+    def restore(
+        self, states: Sequence[PyTree], step: int
+    ) -> tuple[list[PyTree], Progress, Any] | None:
         """Go back to the newest good checkpoint.
 
         Args:
           states: those that a new run would start from, of each network.
+          step: the step that a new run would start at.
 
         Returns:
           States, progress and the position of the data; None where there is no checkpoint.
@@ -310,6 +315,12 @@ class Checkpoint(Callback):
         """
         found = self.last.restore(_packed(states))
         if found is None:
+            for store in self.best:
+                if any(saved > step for saved in store.steps()):
+                    raise CheckpointError(
+                        f"{store.directory} holds the best of a run whose states are gone from "
+                        f"{self.last.directory}; give another folder, or remove it."
+                    )
             return None
         there = found.metadata.get("about", {})
         changed = [
@@ -327,8 +338,9 @@ class Checkpoint(Callback):
         return _unpacked(found.state, len(states)), progress, found.metadata["data"]
 
     def on_step_end(self, view: View) -> None:
-        """Save every so many steps."""
-        if self.every_steps is not None and view.step % self.every_steps == 0:
+        """Save every so many steps; at an epoch's end it is done with the epoch."""
+        is_last = view.progress.step_in_epoch == view.steps_per_epoch
+        if self.every_steps is not None and view.step % self.every_steps == 0 and not is_last:
             self._save(view)
 
     def on_epoch_end(self, view: View) -> None:
@@ -394,7 +406,9 @@ class KeepBest(Callback):
     def open(self, num_members: int, about: Mapping[str, Any]) -> None:
         """Do nothing: as `Checkpoint` has it."""
 
-    def restore(self, states: Sequence[PyTree]) -> tuple[list[PyTree], Progress, Any] | None:
+    def restore(
+        self, states: Sequence[PyTree], step: int
+    ) -> tuple[list[PyTree], Progress, Any] | None:
         """Give None: nothing outlives the process."""
         return None
 
@@ -404,7 +418,7 @@ class KeepBest(Callback):
             if member.best_step == view.step:
                 self._variables[number] = fetch(evaluation_variables(view.states[number]))
 
-    def best_variables(self, shapes: PyTree, *, member: int = 0) -> PyTree:
+    def best_variables(self, shapes: PyTree, *, member: int = 0, step: int | None = None) -> PyTree:
         """Give the best variables of a network.
 
         Raises:

@@ -118,6 +118,7 @@ class CheckpointStore:
             args=ocp.args.Composite(
                 state=ocp.args.StandardSave(state), manifest=ocp.args.JsonSave(manifest)
             ),
+            force=True,  # else a step below the newest one is left out silently
         )
         self._manager.wait_until_finished()
 

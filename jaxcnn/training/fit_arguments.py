@@ -11,12 +11,12 @@ import optax
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs
 from jaxcnn.models import head_of
 from jaxcnn.training.callbacks import Callback, Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.epoch_scan import EPOCH_SCANS
-from jaxcnn.training.history import Progress
+from jaxcnn.training.history import Progress, check_best
 from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
 from jaxcnn.training.members import choose_mode
 from jaxcnn.training.sharding import Layout
@@ -30,10 +30,9 @@ def check_options(
     callbacks: Any,
     *,
     num_epochs: int,
-    batch_size: int,
-    num_members: int,
     epoch_scan: str,
     members_mode: str,
+    **sizes: int,
 ) -> None:
     """Raise for what would fail late or without a word."""
     if not isinstance(optimizer, optax.GradientTransformation):
@@ -46,11 +45,10 @@ def check_options(
         raise TypeError(f"callbacks must be a list of Callback objects, got {callbacks!r}.")
     if sum(isinstance(callback, Checkpoint) for callback in callbacks) > 1:
         raise ValueError("callbacks hold two Checkpoints; give one, with all that it is to do.")
-    if num_epochs < 0:
-        raise ValueError(f"num_epochs must be at least 0, got {num_epochs}.")
-    for name, value in (("batch_size", batch_size), ("num_members", num_members)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}.")
+    for name, value in {"num_epochs": num_epochs, **sizes}.items():
+        least = 0 if name == "num_epochs" else 1
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
     if epoch_scan not in EPOCH_SCANS:
         raise unknown_name("epoch_scan", epoch_scan, EPOCH_SCANS)
     choose_mode(members_mode)
@@ -69,6 +67,33 @@ def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metric
         raise ValueError(
             f"loss must give one loss per example, (B,); for a batch of 1 it gave {shape}."
         )
+
+
+def check_choice(
+    best: str,
+    metrics: Metrics,
+    network: Any,
+    logits: jax.ShapeDtypeStruct,
+    label: Any,
+    validation: Input | None,
+) -> None:
+    """Raise for a metric that cannot choose the best epoch."""
+    if validation is None and isinstance(metrics.get(best.removeprefix("-")), GatheredMetric):
+        raise ValueError(f"best={best} needs validation data, and there are none.")
+    width = (2,) if head_of(network) == "sigmoid" else logits.shape[1:]
+    parts = {
+        "logits": ((1, *width), np.float32),
+        "label": ((1, *label.shape[1:]), label.dtype),
+        "mask": ((1,), bool),
+        "loss": ((1,), np.float32),
+    }
+    outputs: Any = {name: jax.ShapeDtypeStruct(*part) for name, part in parts.items()}
+    check_best(best, metrics, Outputs(**outputs))
+
+
+def constant_or(rate: Any) -> Any:
+    """Give a learning rate as a function of the step."""
+    return rate if rate is None or callable(rate) else lambda step: rate
 
 
 def check_labels(data: Input, network: Any, logits: jax.ShapeDtypeStruct) -> None:

@@ -20,19 +20,21 @@ from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.feed import make_feed
 from jaxcnn.training.fit_arguments import (
     Metrics,
+    check_choice,
     check_frozen,
     check_images,
     check_labels,
     check_loss,
     check_options,
     check_phase,
+    constant_or,
     first_variables,
     make_layout,
     open_inputs,
     seeds_and_keys,
 )
 from jaxcnn.training.functions import as_metrics, as_network, name_of
-from jaxcnn.training.history import Progress, Row, check_best
+from jaxcnn.training.history import Progress, Row, make_rank
 from jaxcnn.training.inputs import open_input
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.sharding import Layout
@@ -131,7 +133,7 @@ def fit(
     shared_batches: bool = False,
     members_mode: str = "auto",
     epoch_scan: str = "auto",
-    learning_rate: Callable[[int], Any] | None = None,
+    learning_rate: float | Callable[[int], Any] | None = None,
     reported_loss: LossFn | None = None,
     prepare: Prepare | None = None,
     views: Views | None = None,
@@ -213,14 +215,16 @@ def fit(
         optimizer,
         callbacks,
         num_epochs=num_epochs,
-        batch_size=batch_size,
-        num_members=num_members,
         epoch_scan=epoch_scan,
         members_mode=members_mode,
+        batch_size=batch_size,
+        eval_batch_size=eval_batch_size,
+        accumulate_steps=accumulate_steps,
+        num_members=num_members,
     )
     metrics, ema_decay = as_metrics(metrics), ema_decay or None
     best = best or ("accuracy" if "accuracy" in metrics else "-loss")
-    check_best(best, metrics)  # before anything is compiled
+    make_rank(best, metrics)  # raises for a wrong name, before data are read
     train_input, validation_input = open_inputs(train, validation, preprocessing, num_epochs)
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
@@ -232,6 +236,7 @@ def fit(
     seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
     network, loss_fn, logits = as_network(model, seen, batch.label, loss)
     check_loss(reported_loss or loss_fn, logits, batch.label, metrics)
+    check_choice(best, metrics, network, logits, batch.label, validation_input)
     check_labels(train_input, network, logits)
     if validation_input is not None:
         check_labels(validation_input, network, logits)
@@ -295,7 +300,7 @@ def fit(
     keeper = next((c for c in callbacks if isinstance(c, Checkpoint)), None) or KeepBest()
     about = {"batch_size": batch_size, "key": seeds[0], "phase": phase} | train_input.about()
     keeper.open(num_members, about)
-    if found := keeper.restore(states):
+    if found := keeper.restore(states, progress.step):
         check_phase(found[1], progress, after)
         states, progress, position = found
         feed.batches.set_state(position)
@@ -315,7 +320,7 @@ def fit(
         callbacks=[keeper, *(c for c in callbacks if c is not keeper)],
         chunk_steps=feed.chunk_steps,
         unpack=feed.unpack,
-        learning_rate=learning_rate,
+        learning_rate=constant_or(learning_rate),
         phase=phase,
         await_each=layout.is_host and not layout.is_single,
     ).run()
@@ -326,10 +331,13 @@ def fit(
         is_earlier = progress.members[member].best_step <= progress.first_step
         if is_earlier and isinstance(after, FitResult):
             return after.best_of(member).variables
-        return keeper.best_variables(shapes, member=member)
+        step = progress.members[member].best_step
+        return keeper.best_variables(shapes, member=member, step=step)
 
     def evaluate_any(data: Any, variables: PyTree | None = None) -> Evaluation:
-        variables = best_variables(0) if variables is None else variables
+        if variables is None:
+            has_best = bool(progress.history)
+            variables = best_variables(0) if has_best else evaluation_variables(states[0])
         return evaluator(open_input(data, preprocessing), variables)
 
     def predict(images: Any, variables: PyTree | None = None) -> np.ndarray:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
-from jaxcnn.metrics.metric import GatheredMetric, Metric, Outputs, add_sums
+from jaxcnn.metrics.metric import GatheredMetric, Metric, Outputs, plain
 
 Row: TypeAlias = dict[str, Any]  # one epoch: JSON values by name
 Rank = Callable[[Mapping[str, Any]], tuple[float, ...]]
@@ -176,12 +176,19 @@ def make_rank(best: str, known: Iterable[str], *, argument: str = "best") -> Ran
     return rank
 
 
-def check_best(best: str, metrics: Mapping[str, Any], *, argument: str = "best") -> None:
+def check_best(
+    best: str,
+    metrics: Mapping[str, Any],
+    outputs: Outputs | None = None,
+    *,
+    argument: str = "best",
+) -> None:
     """Refuse early what cannot choose the best epoch.
 
     Args:
       best: as `make_rank` takes.
       metrics: by name.
+      outputs: the shapes of a batch's outputs; None for those of a thousand classes.
       argument: what `best` is called in errors.
 
     Raises:
@@ -189,21 +196,25 @@ def check_best(best: str, metrics: Mapping[str, Any], *, argument: str = "best")
     """
     make_rank(best, metrics, argument=argument)
     metric = metrics.get(best.removeprefix("-"))
-    if metric is not None and np.ndim(_try_out(metric)) > 0:
+    if metric is not None and np.ndim(_try_out(metric, outputs)) > 0:
         raise ValueError(
             f"{argument} must be a metric that is one number, but {best} gives one per class."
         )
 
 
-def _try_out(metric: Metric | GatheredMetric) -> Any:
-    """Compute a metric of two made-up examples of a thousand classes."""
-    label, logits = np.arange(2, dtype=np.int32), np.eye(2, 1000, dtype=np.float32)
+def _try_out(metric: Metric | GatheredMetric, outputs: Outputs | None) -> Any:
+    """Compute a metric of a made-up batch; of gathered answers to a real one it is unknown."""
+    if isinstance(metric, GatheredMetric):
+        is_known = outputs is None
+        made_up = np.arange(2, dtype=np.int32), np.eye(2, 1000, dtype=np.float32)
+        return metric.value(*made_up) if is_known else 0.0
+    if outputs is None:
+        label, mask = jax.ShapeDtypeStruct((2,), np.int32), jax.ShapeDtypeStruct((2,), bool)
+        logits, loss = (jax.ShapeDtypeStruct(s, np.float32) for s in ((2, 1000), (2,)))
+        outputs = Outputs(logits, label, mask, loss)  # type: ignore[arg-type]
+    sums = jax.eval_shape(metric.sums, outputs)
     with np.errstate(invalid="ignore", divide="ignore"):
-        if isinstance(metric, GatheredMetric):
-            return metric.value(label, logits)
-        mask, loss = np.ones(2, bool), np.ones(2, np.float32)
-        outputs = Outputs(*map(jnp.asarray, (logits, label, mask, loss)))
-        return metric.value(add_sums({}, {"one": metric.sums(outputs)})["one"])
+        return metric.value({name: np.ones(x.shape, x.dtype) for name, x in sums.items()})
 
 
 def epochs_without_gain(rows: Sequence[Mapping[str, Any]], rank: Rank) -> int:
@@ -229,7 +240,8 @@ def mean_row(rows: Sequence[Mapping[str, Any]]) -> Row:
     for name, first in rows[0].items():
         each = [member[name] for member in rows]
         same = name in ("epoch", "step") or isinstance(first, str)
-        row[name] = first if same else np.mean(each, axis=0).tolist()
+        # What is not defined for a member is not defined for the mean.
+        row[name] = first if same else plain(np.mean(np.asarray(each, np.float64), axis=0))
     if "validation_accuracy" in row:
         spread = np.std([r["validation_accuracy"] for r in rows], ddof=min(1, len(rows) - 1))
         row["validation_accuracy_spread"] = float(spread)

@@ -36,7 +36,7 @@ class SplitInput:
 
     def about(self) -> dict[str, Any]:
         """Give what a run that is resumed must share with the one before."""
-        return {"number of examples": len(self.split)}
+        return {"number of examples": str(len(self.split))}
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Count the full batches of an epoch."""
@@ -78,8 +78,8 @@ class IterableInput:
         self._first: Batch | None = None
 
     def about(self) -> dict[str, Any]:
-        """Give nothing: how many examples there are is not known."""
-        return {}
+        """Give what a run that is resumed must share with the one before."""
+        return {"number of examples": "that of a loader"}
 
     def steps_per_epoch(self, batch_size: int) -> int | None:
         """Give None: the batches tell by ending."""
@@ -267,15 +267,11 @@ def as_batch(item: Any, first_index: int, size: int | None = None) -> Batch:
             f"a batch must have as many labels as images, at least one and at most the {size} of "
             f"the first batch; got {count} images and {len(label)} labels."
         )
-    index = np.arange(first_index, first_index + count, dtype=np.int32)
-    rows = Batch(images, label, mask, index)
-    padding = size - count
-    if not padding:
-        return rows
-    images, label, mask = (
-        np.pad(part, [(0, padding)] + [(0, 0)] * (part.ndim - 1)) for part in rows[:3]
-    )
-    return Batch(images, label, mask, np.pad(index, (0, padding), constant_values=-1))
+    # Padding repeats rows, since BatchNorm counts them, and losses divide by labels.
+    rows, numbers = np.arange(size) % count, np.arange(size, dtype=np.int32)
+    is_own = numbers < count
+    index = np.where(is_own, first_index + numbers, -1).astype(np.int32)
+    return Batch(images[rows], label[rows], mask[rows] & is_own, index)
 
 
 def _own_share() -> dict[str, Any]:

@@ -118,6 +118,8 @@ class Loop:
             for callback in reversed(self.callbacks):
                 ends.callback(lambda c: c.on_train_end(self._view(outcome, whole=True)), callback)
             try:
+                if progress.stop_reason:
+                    logger.info(f"The run was stopped before: {progress.stop_reason}.")
                 self._tell("on_train_begin", whole=True)
                 while progress.epoch < self._last_epoch and not progress.stop_reason:
                     self._train_epoch(signals)

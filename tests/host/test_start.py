@@ -161,3 +161,11 @@ def test_only_what_is_younger_than_a_killed_process_is_distrusted(tmp_path):
     assert (tmp_path / "old").exists()
     assert not (tmp_path / "young").exists()
     assert not (tmp_path / ".running-killed").exists()
+
+
+def test_a_program_without_the_time_of_its_use_goes_with_what_is_left(tmp_path):
+    for name in ("whole-cache", "whole-atime", "alone-cache"):
+        age(tmp_path / name, 0)
+    compilation_cache._tidy(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()} - {compilation_cache._LOCK}
+    assert left == {"whole-cache", "whole-atime"}

@@ -1,6 +1,7 @@
 """Callbacks: the moments, in their order; stopping; own loggers in a few lines."""
 
 import os
+import shutil
 import signal
 
 import flax.linen as nn
@@ -10,6 +11,7 @@ import pytest
 
 from jaxcnn import optim
 from jaxcnn.host.signals import Interrupted
+from jaxcnn.training import history
 from jaxcnn.training.callbacks import (
     Callback,
     Checkpoint,
@@ -247,3 +249,28 @@ def test_a_resumed_run_can_be_made_longer(arrays, tmp_path):
     run(arrays, Checkpoint(tmp_path))
     longer = run(arrays, Checkpoint(tmp_path), num_epochs=3)
     assert fingerprints(longer.state) == fingerprints(run(arrays, num_epochs=3).state)
+
+
+def test_the_mean_of_members_is_none_where_one_is_not_defined():
+    rows = [{"epoch": 1, "validation_f1": [0.5, None]}, {"epoch": 1, "validation_f1": [1.0, 0.5]}]
+    assert history.mean_row(rows)["validation_f1"] == [0.75, None]
+
+
+def test_the_best_of_a_run_whose_states_are_gone_is_not_mixed_with_another(arrays, tmp_path):
+    run(arrays, Checkpoint(tmp_path))
+    shutil.rmtree(tmp_path / "last")
+    with pytest.raises(CheckpointError, match=r"states are gone from .*last; give another folder"):
+        run(arrays, Checkpoint(tmp_path))
+
+
+def test_the_best_variables_are_those_of_the_best_row(arrays, tmp_path):
+    first = run(arrays, Checkpoint(tmp_path), num_epochs=1)
+    later = run(arrays, Checkpoint(tmp_path), num_epochs=3)
+    for result in (first, later):
+        found = result.evaluate(arrays)
+        assert found.loss == pytest.approx(result.best.row["validation_loss"], rel=1e-5)
+
+
+def test_areas_cannot_choose_without_validation(arrays):
+    with pytest.raises(ValueError, match=r"best=auroc needs validation data"):
+        fit(Net(), arrays, optimizer=optax.sgd(0.1), metrics=["auroc"], best="auroc")

@@ -306,7 +306,7 @@ def test_no_epoch_gives_the_first_state(arrays):
     assert (int(result.state.step), result.history) == (0, [])
     with pytest.raises(ValueError, match="no epoch"):
         _ = result.best
-    with pytest.raises(ValueError, match="num_epochs must be at least 0, got -1"):
+    with pytest.raises(ValueError, match="num_epochs must be a whole number of at least 0, got -1"):
         run(arrays, num_epochs=-1)
 
 
@@ -364,7 +364,7 @@ def wrong_options():
         "batch size": ({"batch_size": 67}, "batch_size.*67.*66"),
         "accumulate": ({"accumulate_steps": 3}, r"accumulate_steps \(=3\) must divide"),
         "variables": ({"variables": {"dense": 1}}, "variables"),
-        "members": ({"num_members": 0}, "num_members must be at least 1, got 0"),
+        "members": ({"num_members": 0}, "num_members must be a whole number of at least 1, got 0"),
     }
 
 
@@ -440,7 +440,7 @@ def test_a_result_is_shown_in_a_few_words(undisturbed):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, r"batch_size must be at least 1, got 0"),
+        ({"batch_size": 0}, r"batch_size must be a whole number of at least 1, got 0"),
         ({"epoch_scan": "offf"}, r"epoch_scan.*'offf'.*auto"),
         ({"members_mode": "offf"}, r"members_mode.*'offf'.*vmap"),
         ({"metrics": "accuracy,nonsense"}, r"metric.*'nonsense'"),

@@ -199,7 +199,7 @@ def test_photos_of_a_source_need_a_size_where_they_have_many(arrays):
 
 def test_a_data_set_by_its_name(monkeypatch):
     few = load_splits("drawn_pets", size_px=16, max_train_examples=48)
-    monkeypatch.setattr("jaxcnn.data.datasets.load_splits", lambda name, *, size_px: few)
+    monkeypatch.setattr("jaxcnn.data.datasets.load_splits", lambda name, **_: few)
     way = Preprocessing(decoding=Decoding(16))
     result = run("drawn_pets", preprocessing=way, num_epochs=1)
     assert "validation_accuracy" in result.history[0]
@@ -279,8 +279,8 @@ def bad_data():
         "images of no channels": ((images[..., 0], labels), r"\(N, H, W, C\)"),
         "int images": ((images.astype(np.int64), labels), "uint8 or floating point.*int64"),
         "labels of bool": ((images, labels[:, None]), "label must be integer of shape"),
-        "label too high": ((images, labels + 1), "label that is no class"),
-        "label below 0": ((images, labels - 1), "label that is no class"),
+        "label too high": ((images, labels + 1), "labels must be classes from 0 to 1"),
+        "label below 0": ((images, labels - 1), "labels must be classes from 0 to 1"),
         "one batch too big": (
             [(images[:4], labels[:4]), (images, labels)],
             "at most the 4 of the first batch",
@@ -325,3 +325,12 @@ def test_device_arrays_are_arrays_too(arrays):
     data = tuple(map(jnp.asarray, arrays))
     assert fingerprints(run(data).state) == fingerprints(run(arrays).state)
     assert isinstance(jax.tree.leaves(run(data, num_epochs=1).state)[0], jax.Array)
+
+
+def test_padding_repeats_rows_that_count_nowhere():
+    images, labels = np.arange(3, dtype=np.float32)[:, None] + 1, np.arange(3) + 5
+    batch = as_batch((images, labels), 8, size=7)
+    np.testing.assert_array_equal(batch.image[:, 0], [1, 2, 3, 1, 2, 3, 1])
+    np.testing.assert_array_equal(batch.label, [5, 6, 7, 5, 6, 7, 5])
+    np.testing.assert_array_equal(batch.mask, [True] * 3 + [False] * 4)
+    np.testing.assert_array_equal(batch.index, [8, 9, 10, -1, -1, -1, -1])
