@@ -1,4 +1,4 @@
-"""How a photo becomes what a network takes: one value for training, evaluation and all that asks.
+"""How photos become network input: one setting for training, evaluation and prediction.
 
 The host decodes photos as `decoding` says (`data.decode`); the device crops, scales and normalises
 them as the rest says (`training.preprocessing`).
@@ -30,9 +30,9 @@ class Preprocessing:
     Attributes:
       decoding: how the host decodes photos.
       image_size_px: side of the centre crop that the network sees; None for images as they come.
-      mean: value in [0, 1] of a pixel that becomes 0, one for all channels or one each. One half
-        is close to the mean of natural photos.
-      std: spread that becomes 1, likewise.
+      mean: subtracted from pixels in [0, 1]; one number, or one per channel. One half is close to
+        the mean of natural photos.
+      std: what the result is divided by; one number, or one per channel.
       flip_average: whether answers are averaged over each image and its mirror image.
 
     Example:

@@ -1,4 +1,4 @@
-"""What a metric is: sums over batches inside the compiled step, a number of them on the host.
+"""Metrics: sums over batches in the compiled step, made into a number on the host.
 
 Sums add up exactly over ragged and sharded batches, where means would not. A metric that no sums
 can give, such as the area under a curve, is computed from the probabilities of all examples.
@@ -15,16 +15,16 @@ from jaxcnn.types import Array
 
 
 class Outputs(NamedTuple):
-    """What a network answers to a batch, and what it should have answered."""
+    """A network's outputs for a batch, and the labels."""
 
-    logits: jax.Array  # (B, K), one for each class; of networks that classify nothing as they come
+    logits: jax.Array  # (B, K), one per class; raw outputs if the network is no classifier
     label: jax.Array  # (B,) int32, or (B, K) floating point
     mask: jax.Array  # (B,) bool, False on padding, which must count nowhere
     loss: jax.Array  # (B,) float32
 
 
 class Metric(NamedTuple):
-    """A number over a whole split that comes of sums over its batches.
+    """A number over a whole split, computed from sums over its batches.
 
     Example:
       >>> def right(outputs):
@@ -40,7 +40,7 @@ class Metric(NamedTuple):
 
 
 class GatheredMetric(NamedTuple):
-    """A number that needs the probabilities of all examples; of evaluation alone."""
+    """A number that needs the probabilities of all examples; only in evaluation."""
 
     # (labels (N,) integers, probabilities (N, K) float32) -> a number, or an array of one per class
     value: Callable[[np.ndarray, np.ndarray], Any]
@@ -92,8 +92,8 @@ def batch_sums(
       {name: sums}, "loss" first.
 
     Raises:
-      ValueError: if the mask is not bool of the shape (B,) of the losses, or logits or labels are
-        not B.
+      ValueError: if the mask is not bool of the shape (B,) of the losses, or there are not B logits
+        and B labels.
     """
     if outputs.mask.shape != outputs.loss.shape or outputs.mask.dtype != jnp.bool_:
         raise ValueError(
@@ -149,7 +149,7 @@ def values(
       {name: number}, "loss" first; of a metric with a number per class a list. None stands where
       the metric is not defined.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):  # of examples none of which counts
+    with np.errstate(invalid="ignore", divide="ignore"):  # if no example counts: 0 / 0
         return _values(metrics, sums, gathered)
 
 
@@ -168,7 +168,7 @@ def _values(
 
 
 def plain(value: Any) -> Any:
-    """Give a number or a list of them as JSON takes them, None for what is not a number."""
+    """Give a number or a list of them as JSON takes them, None for NaN."""
     found = np.asarray(value)
     if not np.issubdtype(found.dtype, np.floating):
         return found.tolist()

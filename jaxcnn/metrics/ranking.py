@@ -16,7 +16,7 @@ def auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Compute the area under the ROC curve.
 
     It is the probability that a random example of the class has a higher probability of it than a
-    random other one, where equal ones count half.
+    random example of another class; ties count half.
 
     Args:
       labels: (N,) integers in [0, K).
@@ -41,7 +41,7 @@ def auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Compute the average precision, which sums up the curve of precision over recall.
+    """Compute the average precision, which summarises the precision-recall curve.
 
     With precision P and recall R of the examples whose probability is at least the n-th highest:
 

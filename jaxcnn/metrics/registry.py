@@ -55,7 +55,7 @@ def get_metric(name: str) -> Metric | GatheredMetric:
     ===================  ===========================================================================
     accuracy             share of examples whose most probable class is the label
     top5, top3, ...      share of examples whose label is among the 5, 3, ... most probable classes,
-                         of equal ones the lowest index first; an error with fewer classes
+                         ties go to the lowest index; fewer classes is an error
     balanced_accuracy    mean recall over the classes that occur
     macro_precision      mean precision over the classes that occur or are predicted; undefined is 0
     macro_recall         mean recall over the same classes; undefined is 0

@@ -1,4 +1,4 @@
-"""Metrics that sums over batches give: per-class counts, top-K, the confusion matrix, scores.
+"""Metrics from sums over batches: per-class counts, top-K, the confusion matrix, scores.
 
 Each is a `Metric`: its sums are traced into the compiled step, its value is computed on the host.
 Where (K,) counts are enough, no (K, K) matrix is made. Metrics that share their counts cost them
@@ -42,7 +42,7 @@ def class_counts(outputs: Outputs) -> dict[str, jax.Array]:
 
 
 def _one_hot(classes: jax.Array, outputs: Outputs) -> jax.Array:
-    """Give (B, K) bool; a class out of range is none of them."""
+    """Give (B, K) bool, False everywhere for a class out of range."""
     return classes.astype(jnp.int32)[:, None] == jnp.arange(outputs.logits.shape[1])[None, :]
 
 
@@ -104,7 +104,7 @@ CONFUSION_MATRIX = Metric(_confusion_sums, lambda sums: sums["counts"])
 
 
 def top_k_hits(outputs: Outputs, k: int) -> jax.Array:
-    """Tell of which examples the label is among the k most probable classes.
+    """Tell for which examples the label is among the k most probable classes.
 
     Of equal logits the lowest index comes first, as in `predicted_class`. A NaN counts as above
     every label, so that a network that broke down is never right.
@@ -114,7 +114,7 @@ def top_k_hits(outputs: Outputs, k: int) -> jax.Array:
       k: at least 1.
 
     Returns:
-      (B,) bool; whatever it is where the mask is False.
+      (B,) bool; undefined where the mask is False.
 
     Raises:
       ValueError: if k exceeds the number of classes.

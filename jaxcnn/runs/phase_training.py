@@ -33,7 +33,7 @@ class Training(NamedTuple):
     loss_fn: LossFn
     options: dict[str, Any]
     eval_step: CompiledStep | None = None  # None for one that is made of the rest
-    # The variables that are trained to the whole network's.
+    # From trained variables to the whole network's.
     export: Callable[[PyTree], PyTree] = lambda variables: variables
 
 
@@ -72,7 +72,7 @@ def prepare_phase(
     if not phase.on_features:
         whole = run.evaluator.compile(SplitInput(data.validation), run.shapes)
         return training._replace(eval_step=whole)
-    # The last layer alone, on what the backbone gives.
+    # Only the last layer, on cached features.
     (variables,) = starts
     split = functools.partial(split_features, run, parts.model, parts.options["augment"])
     on_photos = ("augment", "mixing", "preprocessing", "frozen")

@@ -1,4 +1,4 @@
-"""One run, of one network or of several: its training, its one test, and what it writes down."""
+"""One run, of one network or of several: it trains, tests once, and tests again when asked."""
 
 import contextlib
 import logging
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class Run:
-    """The parts of one run, and its acts: train, finish, test again.
+    """One run: trains, tests once, tests again.
 
     Args:
       config: complete settings.
@@ -87,7 +87,7 @@ class Run:
         )
 
     def train(self) -> Progress:
-        """Go through the phases, from where an earlier start of the run left off."""
+        """Train all phases, resuming where an earlier start stopped."""
         config, phases, progress = self.config, plan_phases(self.config), None
         begun = [n for n, phase in enumerate(phases) if _holds_steps(self._last_folder(phase))]
         for phase in phases[max(begun, default=0) :]:
@@ -154,7 +154,7 @@ class Run:
         return found
 
     def finish(self, progress: Progress) -> dict[str, Any]:
-        """Test the parameters chosen on validation, once, and write down what came of it.
+        """Test the parameters chosen on validation, once; write summary, pictures and page.
 
         Args:
           progress: as `train` gives.
@@ -299,7 +299,7 @@ class Run:
         return self.context.evaluator(SplitInput(split), variables)
 
     def test_members(self, steps: Sequence[int] = ()) -> tuple[list[Tested], Tested]:
-        """Classify the two splits that no network is trained on, with each and with all of them.
+        """Evaluate each network, and all together, on validation and test.
 
         Args:
           steps: the best step of each network; () for the newest best.
@@ -319,7 +319,7 @@ class Run:
         return found, Tested(*means)
 
     def train_features(self, variables: PyTree) -> features.FeatureSplit:
-        """Give what the layers below the last make of the training photos, kept in the folder."""
+        """Give the backbone's features of the training photos, cached in the folder."""
         phase = plan_phases(self.config)[-1]
         parts = build.build_parts(
             self.config, phase, class_counts=[1] * len(self.data.class_names), steps_per_epoch=1

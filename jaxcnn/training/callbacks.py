@@ -1,8 +1,9 @@
-"""What watches training and acts on it: small classes that the loop calls at four moments.
+"""Callbacks: small classes that the loop calls at four moments of training.
 
 A callback sees a read-only `View`. Write your own by deriving from `Callback` and filling in the
 moments that you need; the loop calls callbacks in their order, but `Checkpoint` always first, so
-that what failed after it is not lost. Where several processes train together, each calls its own.
+that an error in another callback loses nothing. Where several processes train together, each calls
+its own.
 """
 
 import dataclasses
@@ -38,8 +39,8 @@ class View:
         the mean of theirs.
       is_best: whether the newest row is the best so far.
       best: by which metric rows are compared, see `history.make_rank`.
-      num_epochs: the epoch that training ends before, at the latest.
-      steps_per_epoch: steps of each epoch; None where the data tell by ending.
+      num_epochs: epochs in all at most, earlier phases included.
+      steps_per_epoch: steps of each epoch; None if not known beforehand.
       batch_size: examples per step, of all networks together.
       phase: name of the phase of training; "" where there is but one.
       measures: the metrics, by name.
@@ -47,8 +48,8 @@ class View:
       images_per_second: of the epoch so far.
       wait_share: share of the epoch's time that was spent waiting for data.
       states: the TrainState of each network, at the end of an epoch, at the end of training, and
-        after the steps that `every_steps` names; () after others. Their arrays are given up with
-        the next step: copy what you keep.
+        after the steps that `every_steps` names; () after others. Their arrays are overwritten
+        by the next step: copy what you keep.
       data_state: the position of the training data, where `states` is given.
       outcome: at the end of training "finished", "stopped" (by a callback), "interrupted" (by a
         signal) or "failed"; before it "".
@@ -90,11 +91,11 @@ class View:
 
 
 class Callback:
-    """Base of what watches training: every moment does nothing here.
+    """Base of callbacks: every method does nothing here.
 
     Attributes:
-      every_steps: number of steps between those whose state `on_step_end` needs; None for none. The
-        loop lets such a step end before it begins the next.
+      every_steps: N if `on_step_end` needs `view.states` every N steps; None if it does not. The
+        loop waits for such a step before it starts the next.
 
     Example:
       class Logger(Callback):
@@ -105,13 +106,13 @@ class Callback:
     every_steps: int | None = None
 
     def on_train_begin(self, view: View) -> str | None:
-        """Act before the first step; what is returned as text stops training, for that reason."""
+        """Act before the first step; return a string to stop training."""
 
     def on_step_end(self, view: View) -> str | None:
-        """Act after a step, or after several that were one program; text stops training."""
+        """Act after a step, or several in one program; return a string to stop training."""
 
     def on_epoch_end(self, view: View) -> str | None:
-        """Act after an epoch and its validation; text stops training, for that reason."""
+        """Act after an epoch and its validation; return a string to stop training."""
 
     def on_train_end(self, view: View) -> None:
         """Act at the end, however it came about: see `view.outcome`."""
@@ -235,10 +236,10 @@ class HistoryFile(Callback):
 class Checkpoint(Callback):
     """Saves training, so that it can go on where it was cut short, and the best variables.
 
-    `FOLDER/last` holds whole states, of the end of each epoch, of a stop by a signal and of each
-    `every_steps`; `fit` resumes from the newest good one. `FOLDER/best` holds the variables of the
-    best epoch, to evaluate and predict with; of several networks `FOLDER/members/00/best` and so
-    on. Each array is verified by its checksum when it is read.
+    `FOLDER/last` holds whole states, saved at the end of each epoch, on a signal, and every
+    `every_steps` steps; `fit` resumes from the newest good one. `FOLDER/best` holds the variables of
+    the best epoch, to evaluate and predict with; for several networks `FOLDER/members/00/best` and
+    so on. Each array is verified by its checksum when it is read.
 
     Args:
       folder: made when the first checkpoint is saved.
@@ -425,7 +426,10 @@ class KeepBest(Callback):
           CheckpointError: if none were the best, since those of an earlier phase were.
         """
         if member not in self._variables:
-            raise CheckpointError("an earlier phase was better; its result has the best variables.")
+            raise CheckpointError(
+                "this phase never beat an earlier one; take the best variables from that one's "
+                "result."
+            )
         return self._variables[member]
 
 

@@ -24,10 +24,10 @@ class Feed:
     Attributes:
       step: compiled: (state, batch, key) to (state, sums), of packed states and keys.
       key: the run keys, packed, on the devices.
-      batches: what it takes, on the devices.
-      pack: makes of a list of states, or of keys, what the step takes.
-      unpack: takes the states apart again.
-      about: how the networks take a step, in words; "" of one.
+      batches: iterator of batches, on the devices.
+      pack: from a list of states, or of keys, to the form that the step takes.
+      unpack: from that form back to a list of states.
+      about: how several networks take a step, for the log; "" for one network.
       seconds: how long tracing and compiling took.
       chunk_steps: steps that a call takes, see `loop.Loop`.
     """
@@ -81,7 +81,7 @@ def make_feed(
     members = MembersStep(
         step, states[0], batch, keys[0], num_members=len(keys), mode=mode, shared_batch=shared
     )
-    # What is stacked for `vmap` stays on the host until then.
+    # For `vmap` the step stacks the batches, so they stay on the host until then.
     to_device = jax.device_put if shared or mode == "in_turn" else (lambda batch: batch)
     way = "in one program by vmap" if mode == "vmap" else "in turn by one program"
     return Feed(

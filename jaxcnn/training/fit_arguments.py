@@ -34,7 +34,7 @@ def check_options(
     members_mode: str,
     **sizes: int,
 ) -> None:
-    """Raise for what would fail late or without a word."""
+    """Raise for what would fail late or silently."""
     if not isinstance(optimizer, optax.GradientTransformation):
         raise TypeError(
             "optimizer must be an Optax transformation such as optax.adam(0.001), got "
@@ -55,7 +55,7 @@ def check_options(
 
 
 def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metrics: Metrics) -> None:
-    """Raise unless the loss is one number per example, and labels are classes where they must."""
+    """Raise unless the loss is one per example and labels are integers, if accuracy is measured."""
     if ACCURACY in metrics.values() and label.ndim == 1 and label.dtype != np.int32:
         raise ValueError(
             f"accuracy needs labels that are classes, got {label.dtype}; give metrics={{}} or your "
@@ -110,7 +110,7 @@ def check_labels(data: Input, network: Any, logits: jax.ShapeDtypeStruct) -> Non
 
 
 def check_frozen(frozen: Container[str], params: Mapping[str, Any]) -> None:
-    """Raise for a name that is none of the parameters'."""
+    """Raise for a name that is not among the parameters."""
     names = frozen if isinstance(frozen, Iterable) else ()
     if isinstance(frozen, str):
         raise TypeError(f"frozen must be a list of names, got {frozen!r}.")
@@ -152,7 +152,7 @@ def open_inputs(
 def check_images(
     batch: Batch, validation: Input | None, preprocessing: Preprocessing | None
 ) -> None:
-    """Raise for images that cannot be prepared, or that validation has of another kind."""
+    """Raise for images that cannot be prepared, or that differ between training and validation."""
     image = batch.image
     if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
         raise ValueError(f"images must be uint8 or floating point, got {image.dtype}.")
@@ -174,7 +174,7 @@ def check_images(
 
 
 def make_layout(mesh: str | Layout, batch_size: int, num_members: int) -> Layout:
-    """Lay out the devices; several networks take one."""
+    """Lay out the devices; several networks share one device."""
     if num_members > 1 and mesh == "auto":
         mesh = "data:1"
     layout = mesh if isinstance(mesh, Layout) else Layout.make(mesh, batch_size=batch_size)
@@ -186,7 +186,7 @@ def make_layout(mesh: str | Layout, batch_size: int, num_members: int) -> Layout
 def seeds_and_keys(
     key: int | jax.Array, num_members: int
 ) -> tuple[list[int], list[jax.Array], list[jax.Array]]:
-    """Give each network's seed of the order of examples, key of the first parameters, run key."""
+    """Give each network's seed of the data order, its initialisation key and its run key."""
     numbers = range(num_members)
     if isinstance(key, (int, np.integer)):
         seeds = [int(key) + number for number in numbers]

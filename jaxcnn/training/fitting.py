@@ -47,16 +47,16 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FitResult:
-    """What training came to.
+    """The result of training.
 
     Attributes:
-      states: the last state of each network, of one mostly.
+      states: the last state of each network, usually one.
       progress: where training stands; give the whole result to `fit` as `after` for a next phase.
-      evaluate: (data, variables) to the answers to data of any kind that `fit` takes; without
-        variables those of the best epoch are taken.
-      predict: (images, variables) to the probabilities of each class, (N, K) float32; images are
-        prepared as in validation. Of a network that does not classify, its outputs.
-      own_trees: variables to (params, state) as a pair of functions takes them.
+      evaluate: (data, variables=None) to metrics and probabilities on data of any kind that `fit`
+        takes; by default with the best epoch's variables.
+      predict: (images, variables=None) to the probability of each class, (N, K) float32; images
+        are prepared as in validation. If the network does not classify, its outputs.
+      own_trees: splits variables into the (params, state) that your `apply` takes.
     """
 
     states: Sequence[TrainState] = dataclasses.field(repr=False)
@@ -85,7 +85,7 @@ class FitResult:
         """Give the best epoch of one of several networks, counted from 0."""
         found = self.progress.members[member]
         if not found.history:
-            raise ValueError("there is no best epoch, for no epoch has ended.")
+            raise ValueError("no epoch has ended yet, so there is no best one.")
         row = next(row for row in found.history if row["step"] == found.best_step)
         return Best(found.best_step, row, self._best_variables(member))
 
@@ -152,29 +152,32 @@ def fit(
         set, which brings its own validation split; a sequence of (image, label); or any iterable of
         batches, read once for each epoch. Images are (H, W, C): uint8, which are scaled to [0, 1],
         augmented and normalised; or floating point, which are augmented alone.
-      validation: the same; None validates on nothing.
+      validation: the same; None: no validation.
       optimizer: an Optax gradient transformation.
       loss: "softmax_cross_entropy" or "sigmoid_cross_entropy" (one logit for two classes); or
         (logits, label) to one loss per example, (B,); None takes that of the network's head.
-      metrics: what is measured beside the loss: names that `metrics.get_metric` knows, or a dict of
-        your own by name; None for the accuracy.
+      metrics: what is measured beside the loss: names that `metrics.get_metric` knows, or a dict
+        of such names and metrics of your own; None for the accuracy.
       augment: (key, image) to image, such as `augment.random_flip` or what `make_augment` makes.
       mixing: (key, batch) to a batch of mixed examples, as `augment.make_mixing` makes.
       preprocessing: how photos become squares, and pixels the network's input; None normalises
         uint8 by mean 0.5 and standard deviation 0.25, and leaves floating point as it is.
       num_epochs: passes over the training data.
-      batch_size: examples per step, of all devices and processes together; an iterable's own.
-      eval_batch_size: the same of evaluation; no effect on results.
-      key: decides all random draws, the first parameters and the order of the examples among them.
-      best: the metric that chooses the best epoch; "-" before it where less is better; None for
-        "accuracy" where that is measured, else "-loss".
-      callbacks: what watches training: `ProgressBar()`, `Checkpoint(folder)`, which also resumes a
-        run that was cut short, `EarlyStopping(patience)`, `TensorBoard(folder)`, your own.
-      variables: to start from, {"params": ..., "batch_stats": ...}; of several networks a list;
-        None draws them.
-      frozen: names at the top of the parameters that stay as they are.
+      batch_size: examples per step, of all devices and processes together; ignored for an
+        iterable, whose batches have their own size.
+      eval_batch_size: examples per evaluation step; no effect on results.
+      key: seed or JAX key of every random draw: initial parameters, data order, augmentation,
+        dropout.
+      best: the metric that chooses the best epoch; "-" before it if lower is better; None for
+        "accuracy" if that is measured, else "-loss".
+      callbacks: `ProgressBar()`, `Checkpoint(folder)`, which also resumes a run that was cut short,
+        `EarlyStopping(patience)`, `TensorBoard(folder)`, your own.
+      variables: to start from, {"params": ..., "batch_stats": ...}; for several networks a list;
+        None: random.
+      frozen: names at the top of the parameters that stay as they are; so do the BatchNorm
+        statistics under these names.
       ema_decay: decay per step of the moving average of the parameters that is evaluated.
-      accumulate_steps: parts that each batch's gradient is computed in, one after the other.
+      accumulate_steps: parts that each batch is split into, to save memory.
       rematerialize: compute activations again in the backward pass instead of keeping them.
       private: differentially private training, see `make_train_step`.
       mesh: devices by axis, see `sharding.parse_mesh`; all by default.
@@ -185,10 +188,11 @@ def fit(
         `epoch_scan.choose_steps`.
       learning_rate: step of this phase to learning rate, for the history; None reads it where the
         optimizer's state holds it.
-      reported_loss: the loss that history and evaluation tell; None for `loss`.
+      reported_loss: the loss that history and evaluation report; None for `loss`.
       prepare: (batch, key) to the network's input and label, in place of scaling, augmenting,
         mixing and normalising.
-      views: batch to a list of inputs whose logits evaluation averages, likewise.
+      views: batch to a list of inputs whose logits evaluation averages, for inputs that are not
+        images.
       eval_step: a compiled evaluation step to use instead of one made here.
       after: the result of an earlier phase, whose history goes on.
       phase: name of this phase of training, for the history.
@@ -231,10 +235,10 @@ def fit(
     if prepare is None and views is None:
         check_images(batch, validation_input, preprocessing)
     layout = make_layout(mesh, batch_size, num_members)
-    way = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
-    views = views or image_views(way)
-    seen = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
-    network, loss_fn, logits = as_network(model, seen, batch.label, loss)
+    scaling = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
+    views = views or image_views(scaling)
+    input_shape = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
+    network, loss_fn, logits = as_network(model, input_shape, batch.label, loss)
     check_loss(reported_loss or loss_fn, logits, batch.label, metrics)
     check_choice(best, metrics, network, logits, batch.label, validation_input)
     check_labels(train_input, network, logits)
@@ -245,7 +249,7 @@ def fit(
         optimizer,
         loss_fn,
         metrics=metrics,
-        prepare=prepare or image_preparation(augment, mixing, way),
+        prepare=prepare or image_preparation(augment, mixing, scaling),
         ema_decay=ema_decay,
         reported_loss=reported_loss,
         frozen=frozen,
@@ -267,7 +271,7 @@ def fit(
         with_ema=ema_decay is not None,
         step=progress.step,
     )
-    starts = first_variables(variables, network, seen, init_keys)
+    starts = first_variables(variables, network, input_shape, init_keys)
     check_frozen(frozen, starts[0]["params"])
     states = [layout.put_state(start(each)) for each in starts]
     feed = make_feed(
@@ -293,7 +297,7 @@ def fit(
     steps_per_epoch = train_input.steps_per_epoch(batch_size)
     logger.info(
         f"{_about_networks(name or name_of(model), states, frozen, seeds, feed.about)}, "
-        f"{' x '.join(map(str, seen.shape[1:]))} inputs, "
+        f"{' x '.join(map(str, input_shape.shape[1:]))} inputs, "
         f"{_about_steps(num_epochs, steps_per_epoch, batch_size, num_members)} on "
         f"{layout.describe()}; compiled in {seconds:.1f} s"
     )

@@ -122,7 +122,7 @@ class WithHead:
 
     Args:
       network: with the methods `init` and `apply` of a Flax module.
-      head: "softmax", "sigmoid", or None where it classifies nothing.
+      head: "softmax", "sigmoid", or None if its outputs are not class logits.
     """
 
     def __init__(self, network: Any, head: str | None) -> None:
@@ -181,8 +181,8 @@ def as_network(
     Args:
       model: a Linen module, or a pair of functions, see `fit`.
       images: the shape and dtype of its input.
-      label: those of labels; an own loss with floating-point ones leaves outputs as they are, where
-        the network does not say that it classifies.
+      label: those of labels; with floating-point labels and your own loss, outputs stay as they are
+        unless the network has a head.
       loss: the name of a loss, a function, or None for that of the network's head.
 
     Returns:
@@ -191,7 +191,7 @@ def as_network(
 
     Raises:
       TypeError: if the model is a class.
-      ValueError: if it is of no kind named, or the loss is unknown or does not fit the network.
+      ValueError: if it is neither of these, or the loss is unknown or does not fit the network.
     """
     network = model
     if isinstance(model, type):
@@ -224,8 +224,8 @@ def as_network(
         return network, loss, logits
     if head is None:
         raise ValueError(
-            f"the network gives {logits.shape[1:]} numbers for an image, which no loss is known "
-            'for; give loss="sigmoid_cross_entropy" for one logit on two classes, or '
+            f"there is no default loss for outputs of shape {logits.shape[1:]} per image; give "
+            'loss="sigmoid_cross_entropy" for one logit on two classes, or '
             "loss=(logits, label) -> one loss per example."
         )
     num_classes = logits.shape[1] if head == "softmax" else 2

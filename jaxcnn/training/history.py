@@ -31,7 +31,7 @@ class Member:
     best_step: int = 0
 
     def end_epoch(self, row: Row, rank: Rank) -> bool:
-        """Take in the row of the epoch that ended; tell whether it is the best so far."""
+        """Append the row of the finished epoch; tell whether it is the best so far."""
         is_best = all(rank(row) > rank(other) for other in self.history)
         self.history.append(row)
         self.best_step = row["step"] if is_best else self.best_step
@@ -139,14 +139,14 @@ def make_rank(best: str, known: Iterable[str], *, argument: str = "best") -> Ran
     """Make the function by which epochs are compared: the higher its result, the better.
 
     Args:
-      best: the name of a metric, of which more is better, or "-" and the name of one of which less
-        is, such as "-loss". Equal epochs are told apart by the lower loss.
+      best: a metric's name if higher is better, "-" before it if lower is, such as "-loss". Of
+        equal epochs the one with the lower loss wins.
       known: names of the metrics that there are.
       argument: what `best` is called in errors.
 
     Returns:
       A function from a row to what can be compared. It reads the validation split where the row has
-      it, else the training split; what is not a number is below all.
+      it, else the training split; NaN is below all.
 
     Raises:
       ValueError: if the name is unknown, or is "loss", of which more is not better.
@@ -183,7 +183,7 @@ def check_best(
     *,
     argument: str = "best",
 ) -> None:
-    """Refuse early what cannot choose the best epoch.
+    """Check that `best` is a known metric with one number.
 
     Args:
       best: as `make_rank` takes.

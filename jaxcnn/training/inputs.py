@@ -82,7 +82,7 @@ class IterableInput:
         return {"number of examples": "that of a loader"}
 
     def steps_per_epoch(self, batch_size: int) -> int | None:
-        """Give None: the batches tell by ending."""
+        """Give None: an epoch ends when the iterable does."""
         return None
 
     def shapes(self, batch_size: int) -> Batch:
@@ -169,7 +169,7 @@ class ExampleSplit:
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the images at (B,) indices, and (B,) bool, all True; notes their labels."""
         pairs = [_image_and_label(self._examples[int(i)]) for i in indices]
-        # Whoever makes a batch reads the labels after the images.
+        # Labels are filled in here: batches read them after the images.
         self.labels[indices] = as_label(np.stack([np.asarray(label) for _, label in pairs]))
         return np.stack([_floats_as_float32(image) for image, _ in pairs]), np.ones(
             len(indices), bool
@@ -348,7 +348,7 @@ def _padded(batches: Iterable[Any], size: int) -> Iterator[Batch]:
 
 
 def iter_once(data: Any) -> bool:
-    """Tell an iterator, which can be read but once, from other data."""
+    """Tell whether data is an iterator, which can be read only once."""
     return hasattr(data, "__next__")
 
 
@@ -370,7 +370,7 @@ def _as_label(label: Any) -> np.ndarray:
 
 
 def _floats_as_float32(images: Any) -> np.ndarray:
-    """Give images as an array; of double precision no step is compiled."""
+    """Give images as an array; float64 becomes float32."""
     images = np.asarray(images)
     return images.astype(np.float32) if images.dtype == np.float64 else images
 

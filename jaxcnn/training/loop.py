@@ -47,7 +47,7 @@ class BatchIterator(Protocol):
 
 @dataclasses.dataclass(kw_only=True, eq=False)
 class Loop:
-    """Training from a state on: `Loop(...).run()`. What callbacks see of it says `callbacks.View`.
+    """Training from a state on: `Loop(...).run()`. `callbacks.View` says what callbacks see.
 
     Attributes:
       state: that training starts from; its buffers are donated. Of several networks as
@@ -69,9 +69,9 @@ class Loop:
       learning_rate: step of the phase to learning rate, for the record; None reads it where the
         optimizer's state has it, as after `optax.inject_hyperparams`.
       phase: name of the phase of training, for the record; "" where there is but one.
-      may_diverge: go on where a loss is not finite.
-      await_each: let no step begin before the last one has ended; several CPU devices in one
-        process may wait for each other for ever otherwise.
+      may_diverge: continue if a loss is not finite.
+      await_each: wait for each step before starting the next; several CPU devices in one process
+        may deadlock otherwise.
     """
 
     state: PyTree
@@ -244,7 +244,7 @@ class Loop:
         return None if rate is None else float(rate)
 
     def _tell(self, moment: str, *, whole: bool = False) -> None:
-        """Call each callback; the first reason to stop that one gives is noted."""
+        """Call each callback; the first reason to stop is recorded."""
         view = self._view(whole=whole)
         for callback in self.callbacks:
             reason = getattr(callback, moment)(view)
