@@ -235,9 +235,9 @@ class Checkpoint(Callback):
     """Saves training, so that it can go on where it was cut short, and the best variables.
 
     `FOLDER/last` holds whole states, saved at the end of each epoch, on a signal, and every
-    `every_steps` steps; `fit` resumes from the newest good one. `FOLDER/best` holds the variables of
-    the best epoch, to evaluate and predict with; for several networks `FOLDER/members/00/best` and
-    so on. Each array is verified by its checksum when it is read.
+    `every_steps` steps; `fit` resumes from the newest good one. `FOLDER/best` holds the variables
+    of the best epoch, to evaluate and predict with; for several networks `FOLDER/members/00/best`
+    and so on. Each array is verified by its checksum when it is read.
 
     Args:
       folder: made when the first checkpoint is saved.
