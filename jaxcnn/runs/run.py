@@ -305,7 +305,7 @@ class Run:
           steps: the best step of each network; () for the newest best.
 
         Returns:
-          The answers of each network, and the mean of all, which of one are its own.
+          Each network's answers, and the ensemble's; with one network they are the same.
         """
         found = []
         for number in range(len(self._seeds)):

@@ -148,10 +148,11 @@ def fit(
       model: a Flax Linen module called as `model(images, train=...)`; or a pair of pure functions,
         init(key, images, train) to (params, state) and apply(params, state, key, images, train) to
         (logits, state), as Haiku's transform_with_state gives; init is called with train=True.
-      train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; the name of a data
-        set, which brings its own validation split; a sequence of (image, label); or any iterable of
-        batches, read once for each epoch. Images are (H, W, C): uint8, which are scaled to [0, 1],
-        augmented and normalised; or floating point, which are augmented alone.
+      train: (images, labels) as arrays; photos as a source of `jaxcnn.data`; a folder of
+        photos or the name of a data set, which bring their own validation split; a sequence of
+        (image, label); or any iterable of batches, read again for each epoch. Images are (H, W, C):
+        uint8, which are scaled to [0, 1], augmented and normalised; or floating point, which are
+        only augmented.
       validation: the same; None: no validation.
       optimizer: an Optax gradient transformation.
       loss: "softmax_cross_entropy" or "sigmoid_cross_entropy" (one logit for two classes); or

@@ -251,7 +251,7 @@ class Loop:
             if reason is not None and not isinstance(reason, str):
                 raise TypeError(
                     f"{type(callback).__name__}.{moment} returned {reason!r}; a callback returns "
-                    "None, or as text why training shall stop."
+                    "None, or a string that says why training stops."
                 )
             if reason and not self.progress.stop_reason:
                 self.progress.stop_reason = reason
