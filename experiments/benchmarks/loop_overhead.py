@@ -30,7 +30,7 @@ from jaxcnn.training.step import make_train_step
 
 _WAYS = ("bare", "fit")
 _ROUNDS = 5
-_STEPS, _WARM_UP, _BATCH, _SIZE_PX = 400, 20, 32, 32  # about 5 ms a step on two cores
+_STEPS, _WARM_UP, _BATCH, _SIZE_PX = 600, 50, 16, 32  # about 5 ms a step on two cores
 _KEY = 0
 
 
