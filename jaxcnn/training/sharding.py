@@ -198,6 +198,8 @@ class Layout:
 
     def put_batch(self, batch: PyTree) -> PyTree:
         """Lay this process's rows of a batch on its devices; safe for many threads."""
+        if jax.process_count() == 1:  # half the Python of the general way
+            return jax.device_put(batch, self.batched)
         return jax.tree.map(
             lambda rows: jax.make_array_from_process_local_data(self.batched, np.asarray(rows)),
             batch,
