@@ -14,7 +14,7 @@ from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import make_mixing
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
-from jaxcnn.metrics.registry import parse_metrics
+from jaxcnn.metrics.registry import get_metric, parse_metrics
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
@@ -222,6 +222,9 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
     found: dict[str, Metric | GatheredMetric] = {"accuracy": ACCURACY}
     if config.training.metrics:
         found |= parse_metrics(config.training.metrics)
+    best = config.training.best_metric.removeprefix("-")
+    if best not in (*found, "loss"):  # it need not be asked for twice
+        found[best] = get_metric(best)
     check_best(config.training.best_metric, found, argument="best_metric")
     return found
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.runs.build import build_metrics
 from jaxcnn.runs.train_and_evaluate import check, train_classifier
 from jaxcnn.training import evaluation, feed
 
@@ -152,3 +153,39 @@ def test_settings_are_checked_before_data_is_read(tiny_config, changes, message)
         config = config.replace(depth=None, image_size_px=32, num_channels=1)
     with pytest.raises(ValueError, match=message):
         check(config.replace(**changes))
+
+
+def test_metrics_that_are_asked_for_reach_rows_summary_and_the_choice(folder_config, tmp_path):
+    config = folder_config.replace(
+        metrics="macro_f1,recall", best_metric="-calibration_error", early_stopping_epochs=1
+    )
+    summary = train_classifier(config, tmp_path / "run")
+    text = (tmp_path / "run" / "metrics.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert len(rows[0]["validation_recall"]) == 2
+    assert 0 <= rows[0]["train_macro_f1"] <= 1
+    assert summary["test_metrics"].keys() == {"macro_f1", "recall", "calibration_error"}
+    errors = [row["validation_calibration_error"] for row in rows]
+    best = min(range(len(rows)), key=lambda i: (errors[i], rows[i]["validation_loss"]))
+    assert summary["best_step"] == rows[best]["step"]
+    if summary["stopped_early"]:
+        assert best == len(rows) - 2
+
+
+@pytest.mark.parametrize(
+    ("best", "expected"),
+    [
+        ("auroc", "auroc"),
+        ("-log_loss", "log_loss"),
+        ("nonsense", r"unknown metric 'nonsense'"),
+        ("loss", r"best_metric must be one of the metrics \(-loss, accuracy\), got 'loss'"),
+        ("f1", r"best_metric must be a metric that is one number, but f1 gives one per class"),
+    ],
+)
+def test_the_best_metric_is_measured_without_being_asked_for_twice(tiny_config, best, expected):
+    config = tiny_config.replace(best_metric=best)
+    if expected.isidentifier():
+        assert list(build_metrics(config)) == ["accuracy", expected]
+        return
+    with pytest.raises(ValueError, match=expected):
+        build_metrics(config)
