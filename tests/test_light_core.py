@@ -12,6 +12,7 @@ ROOMS = ("models", "ops", "losses", "metrics", "optim", "augment", "training", "
 # Modules of these rooms that need more, and the first package that each misses: `fit` reads data.
 EXCEPTIONS = {
     "jaxcnn.training.feed": "grain",
+    "jaxcnn.training.fit_arguments": "grain",
     "jaxcnn.training.fitting": "grain",
     "jaxcnn.training.inputs": "grain",
     "jaxcnn.training.progress_bar": "tqdm",

@@ -300,7 +300,7 @@ class Checkpoint(Callback):
         self._about = about
 
     def restore(
-        self, states: Sequence[PyTree], step: int
+        self, states: Sequence[PyTree], step: int = 0
     ) -> tuple[list[PyTree], Progress, Any] | None:
         """Go back to the newest good checkpoint.
 
@@ -408,7 +408,7 @@ class KeepBest(Callback):
         """Do nothing: as `Checkpoint` has it."""
 
     def restore(
-        self, states: Sequence[PyTree], step: int
+        self, states: Sequence[PyTree], step: int = 0
     ) -> tuple[list[PyTree], Progress, Any] | None:
         """Give None: nothing outlives the process."""
         return None
