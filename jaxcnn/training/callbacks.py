@@ -339,7 +339,7 @@ class Checkpoint(Callback):
         return _unpacked(found.state, len(states)), progress, found.metadata["data"]
 
     def on_step_end(self, view: View) -> None:
-        """Save every so many steps; at an epoch's end it is done with the epoch."""
+        """Save every `every_steps` steps, unless the epoch ends here and is saved as a whole."""
         is_last = view.progress.step_in_epoch == view.steps_per_epoch
         if self.every_steps is not None and view.step % self.every_steps == 0 and not is_last:
             self._save(view)

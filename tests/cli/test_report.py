@@ -1,4 +1,4 @@
-"""The program that writes a run's page again, from what the run kept or by testing it anew."""
+"""The program that writes a run's page again, from what the run kept or by testing it again."""
 
 import numpy as np
 import pytest

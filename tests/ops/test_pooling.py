@@ -29,7 +29,7 @@ GEOMETRIES = {
 
 
 def random_array(shape, dtype=jnp.float32, seed=0):
-    """Draw with numpy: jax.random compiles anew, for a second or more, for each shape."""
+    """Draw with numpy: jax.random compiles again, for a second or more, for each shape."""
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 

@@ -1,4 +1,4 @@
-"""From the words of a user to an index: which folders, which network, made anew or gone on with."""
+"""From the words of a user to an index: which folders, which network, made again or continued."""
 
 import os
 

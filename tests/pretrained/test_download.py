@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
     status: int = 200
     body: bytes = BODY
-    cut: int | None = None  # closes the connection after so many bytes of the answer
+    cut: int | None = None  # closes the connection after this number of bytes of the answer
     stall_seconds: float = 0.0  # falls silent for so long at `cut`
     ranges: bool = True
     etag: str | None = '"v1"'

@@ -264,8 +264,9 @@ def test_the_best_of_a_run_whose_states_are_gone_is_not_mixed_with_another(array
 
 
 def test_the_best_variables_are_those_of_the_best_row(arrays, tmp_path):
-    first = run(arrays, Checkpoint(tmp_path), num_epochs=1)
-    later = run(arrays, Checkpoint(tmp_path), num_epochs=3)
+    checkpoint = Checkpoint(tmp_path)
+    first, later = (run(arrays, checkpoint, num_epochs=number) for number in (1, 3))
+    assert later.best.step > first.best.step
     for result in (first, later):
         found = result.evaluate(arrays)
         assert found.loss == pytest.approx(result.best.row["validation_loss"], rel=1e-5)
