@@ -27,6 +27,7 @@ from jaxcnn.runs.phases import Phase, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
 from jaxcnn.runs.summary import Tested
 from jaxcnn.training import callbacks, features
+from jaxcnn.training.checkpointing import Checkpoint, member_names
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.fitting import fit
@@ -131,7 +132,7 @@ class Run:
         last = self._last_folder(phase)
         members = [each.metrics for each in self._folders if each is not folder]
         found: list[callbacks.Callback] = [
-            callbacks.Checkpoint(
+            Checkpoint(
                 last.parent,
                 every_steps=config.run.checkpoint_every_steps,
                 last=last.name,
@@ -176,7 +177,7 @@ class Run:
         self, progress: Progress, members: Sequence[Tested], ensemble: Tested
     ) -> dict[str, Any]:
         """Write down how each of several networks did."""
-        names = callbacks.member_names(len(members))
+        names = member_names(len(members))
         rows = []
         for number, name in enumerate(names):
             best_step = progress.members[number].best_step

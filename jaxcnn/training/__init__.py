@@ -16,13 +16,13 @@ from jaxcnn.host.lazy import hand_out
 if TYPE_CHECKING:
     from jaxcnn.training.callbacks import (
         Callback as Callback,
-        Checkpoint as Checkpoint,
         EarlyStopping as EarlyStopping,
         HistoryFile as HistoryFile,
         OverfittingWarning as OverfittingWarning,
         TensorBoard as TensorBoard,
         View as View,
     )
+    from jaxcnn.training.checkpointing import Checkpoint as Checkpoint
     from jaxcnn.training.checkpoints import (
         CheckpointError as CheckpointError,
         CheckpointStore as CheckpointStore,

@@ -13,7 +13,8 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs
 from jaxcnn.models import head_of
-from jaxcnn.training.callbacks import Callback, Checkpoint
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.epoch_scan import EPOCH_SCANS
 from jaxcnn.training.history import Progress, check_best

@@ -14,7 +14,8 @@ from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
 from jaxcnn.optim.differential_privacy import Privacy
-from jaxcnn.training.callbacks import Callback, Checkpoint, KeepBest
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpointing import Checkpoint, KeepBest
 from jaxcnn.training.eval_step import EvalStep, Views, image_views, make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.feed import make_feed

@@ -15,7 +15,8 @@ import optax
 from jaxcnn.host.processes import agree_on_signal
 from jaxcnn.host.signals import Interrupted, SignalWatch
 from jaxcnn.metrics.metric import GatheredMetric, Metric, add_sums, values
-from jaxcnn.training.callbacks import Callback, Checkpoint, View, member_names
+from jaxcnn.training.callbacks import Callback, View
+from jaxcnn.training.checkpointing import Checkpoint, member_names
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.training.history import Clock, Member, Progress, Row, make_rank
 from jaxcnn.training.state import evaluation_variables

@@ -94,7 +94,7 @@ def test_stock_oxford_pets_are_prepared_without_tensorflow(tmp_path, monkeypatch
         )
         return buffer.getvalue()
 
-    # Egyptian_Mau_139 is among those that the stock builder encodes again: a PNG that is named .jpg.
+    # Egyptian_Mau_139 is among those that the stock builder encodes again: a PNG named .jpg.
     names = {"Egyptian_Mau_139": 12, "pug_1": 26, "pug_2": 26}
     lines = [f"{name} {label} 1 1" for name, label in names.items()]
     annotations = {

@@ -13,7 +13,8 @@ import numpy as np
 
 from jaxcnn import optim
 from jaxcnn.augment import random_flip
-from jaxcnn.training.callbacks import Callback, Checkpoint
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
 from jaxcnn.training.fitting import fit
 

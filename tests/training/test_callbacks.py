@@ -12,13 +12,8 @@ import pytest
 from jaxcnn import optim
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.training import history
-from jaxcnn.training.callbacks import (
-    Callback,
-    Checkpoint,
-    EarlyStopping,
-    HistoryFile,
-    TensorBoard,
-)
+from jaxcnn.training.callbacks import Callback, EarlyStopping, HistoryFile, TensorBoard
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
 from jaxcnn.training.fitting import fit
 from jaxcnn.training.progress_bar import ProgressBar

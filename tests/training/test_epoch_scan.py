@@ -24,7 +24,7 @@ from jaxcnn.data.batches import train_batches
 from jaxcnn.data.image_splits import StreamedSplit
 from jaxcnn.runs.train_and_evaluate import train_classifier
 from jaxcnn.training import epoch_scan
-from jaxcnn.training.callbacks import Checkpoint
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointStore
 from jaxcnn.training.epoch_scan import (
     ScannedSteps,

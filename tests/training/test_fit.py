@@ -19,7 +19,8 @@ from jaxcnn.augment import random_flip
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
-from jaxcnn.training.callbacks import Callback, Checkpoint
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
 from jaxcnn.training.fitting import fit
 

@@ -11,7 +11,8 @@ import optax
 import pytest
 
 from jaxcnn.host.signals import Interrupted
-from jaxcnn.training.callbacks import Callback, Checkpoint
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
 from jaxcnn.training.fitting import fit
 from jaxcnn.training.functions import as_network

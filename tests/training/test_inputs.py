@@ -11,7 +11,8 @@ import pytest
 from jaxcnn import optim
 from jaxcnn.data.datasets import load_splits
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
-from jaxcnn.training.callbacks import Callback, Checkpoint
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
 from jaxcnn.training.fitting import fit
 from jaxcnn.training.inputs import IterableInput, SplitInput, as_batch, open_input

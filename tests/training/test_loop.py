@@ -10,7 +10,8 @@ import pytest
 from loop_trials import STEPS, TRAIN_STEP, crash, make_loop, stop_at, without_timings
 
 from jaxcnn.host.signals import Interrupted
-from jaxcnn.training.callbacks import Checkpoint, EarlyStopping
+from jaxcnn.training.callbacks import EarlyStopping
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
 from jaxcnn.training.history import Progress
 from jaxcnn.training.loop import NonFiniteLossError

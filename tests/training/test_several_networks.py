@@ -11,7 +11,8 @@ from loop_trials import STEP, crash, make_loop, start, stop_at, without_timings
 from jaxcnn.data.batches import member_batches, train_batches
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.training.callbacks import Checkpoint, HistoryFile
+from jaxcnn.training.callbacks import HistoryFile
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointStore, fingerprints
 from jaxcnn.training.history import mean_history
 from jaxcnn.training.loop import NonFiniteLossError
