@@ -19,11 +19,11 @@ import numpy as np
 import optax
 
 from jaxcnn import losses
+from jaxcnn.data.array_split import ArraySplit
 from jaxcnn.data.batches import train_batches
 from jaxcnn.models import create_model
 from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.fitting import fit
-from jaxcnn.training.inputs import ArraySplit
 from jaxcnn.training.progress_bar import ProgressBar
 from jaxcnn.training.state import init_state
 from jaxcnn.training.step import make_train_step

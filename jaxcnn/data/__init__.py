@@ -13,6 +13,7 @@ From a data set's name to batches (`datasets` does the first four):
     decode        from a file's bytes to upright pixels; resize and fast_jpeg are its parts
     image_splits  a split's images at one size: in memory, or decoded when requested;
                   image_cache caches the decoded, bad_files lists the unreadable
+    array_split   arrays and sequences of examples as splits
     batches       shuffled for training, each example once for evaluation
     workers       threads that decode
     encode        from pixels to files, for pages

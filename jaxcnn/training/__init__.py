@@ -2,9 +2,10 @@
 
 `fit` puts a network, data and options together and runs `loop`. It reads data by `inputs`, networks
 of other libraries by `functions`, and compiles steps and their batches by `feed`. `callbacks`,
-`progress_bar` and `checkpoints` watch and save; `history` is what they are told. `state` and `step`
-are the pure functions of training, with `preprocessing` and `gradient_accumulation`; `eval_step`
-and `evaluation` those of testing; `features` are what a frozen backbone gives to train on.
+`progress_bar` and `checkpointing` watch and save, in `checkpoints`; `history` is what they are
+told. `state` and `step` are the pure functions of training, with `preprocessing` and
+`gradient_accumulation`; `eval_step` and `evaluation` those of testing; `features` are what a frozen
+backbone gives to train on.
 `compilation`, `sharding`, `members` and `epoch_scan` say how steps meet devices. Imports the
 networks, losses, metrics, optimizers, augmentation and data; knows no settings or folders of runs.
 """

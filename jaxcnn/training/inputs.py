@@ -8,6 +8,13 @@ import jax
 import numpy as np
 
 from jaxcnn.data import batches as batches_lib
+from jaxcnn.data.array_split import (
+    ArraySplit,
+    ExampleSplit,
+    checked_label,
+    floats_as_float32,
+    image_and_label,
+)
 from jaxcnn.data.batches import as_label
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import ImageSplit, decode_split
@@ -110,72 +117,6 @@ class IterableInput:
         return map(put, _padded(self._batches, len(self.shapes(0).mask) // jax.process_count()))
 
 
-class ArraySplit:
-    """Images and labels that are arrays.
-
-    Args:
-      images: (N, ...) uint8, or floating point as the network takes them.
-      labels: (N,) integers, or floating point of any shape (N, ...) for a loss that takes them.
-
-    Raises:
-      ValueError: if their lengths differ.
-    """
-
-    num_threads = 1
-    class_names: tuple[str, ...] = ()
-
-    def __init__(self, images: Any, labels: Any) -> None:
-        self._images, self.labels = _floats_as_float32(images), _as_label(labels)
-        if len(self._images) != len(self.labels):
-            raise ValueError(
-                f"images and labels must be equally many, got {len(self._images)} and "
-                f"{len(self.labels)}."
-            )
-        if not len(self.labels):
-            raise ValueError("the data hold no example.")
-        self.names = _Numbers(len(self.labels))
-        self.image_shape, self.dtype = self._images.shape[1:], self._images.dtype
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the images at (B,) indices, and (B,) bool, all True."""
-        return self._images[indices], np.ones(len(indices), bool)
-
-
-class ExampleSplit:
-    """Examples of a sequence, such as a Grain MapDataset or a PyTorch Dataset, read as needed.
-
-    Args:
-      examples: `examples[i]` is (image, label), or a dict of both.
-    """
-
-    num_threads = 2
-    class_names: tuple[str, ...] = ()
-
-    def __init__(self, examples: Any) -> None:
-        self._examples = examples
-        image, label = _image_and_label(examples[0])
-        image = _floats_as_float32(image)
-        self.image_shape, self.dtype = image.shape, image.dtype
-        first = _as_label(np.asarray(label)[None])
-        self.labels = np.zeros((len(examples), *first.shape[1:]), first.dtype)
-        self.names = _Numbers(len(examples))
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the images at (B,) indices, and (B,) bool, all True; notes their labels."""
-        pairs = [_image_and_label(self._examples[int(i)]) for i in indices]
-        # Labels are filled in here: batches read them after the images.
-        self.labels[indices] = as_label(np.stack([np.asarray(label) for _, label in pairs]))
-        return np.stack([_floats_as_float32(image) for image, _ in pairs]), np.ones(
-            len(indices), bool
-        )
-
-
 Input: TypeAlias = SplitInput | IterableInput
 
 
@@ -205,7 +146,7 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
     if hasattr(data, "gather"):
         return SplitInput(data)
     if isinstance(data, Mapping) or (isinstance(data, tuple) and len(data) == 2):
-        return SplitInput(ArraySplit(*_image_and_label(data)))
+        return SplitInput(ArraySplit(*image_and_label(data)))
     if hasattr(data, "class_names"):
         return SplitInput(decode_split(data, _decoding(data, preprocessing)))
     has_access = hasattr(data, "__getitem__") and hasattr(data, "__len__") and len(data)
@@ -257,10 +198,10 @@ def as_batch(item: Any, first_index: int, size: int | None = None) -> Batch:
     if isinstance(item, Batch):
         images, label, mask = (np.asarray(part) for part in item[:3])
     else:
-        pair = _image_and_label(item)
-        images, label = _floats_as_float32(pair[0]), np.asarray(pair[1])
+        pair = image_and_label(item)
+        images, label = floats_as_float32(pair[0]), np.asarray(pair[1])
         mask = np.ones(len(images), bool)
-    label, count = _as_label(label), len(images)
+    label, count = checked_label(label), len(images)
     size = count if size is None else size
     if not 0 < count <= size or len(label) != count:
         raise ValueError(
@@ -316,19 +257,6 @@ class _Epochs:
         self._iterator, self._step, self._saved = None, state["step"], state["state"]
 
 
-class _Numbers(Sequence[str]):
-    """The names of examples that have none: their positions."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, i: Any) -> Any:
-        return str(range(self._count)[i])
-
-
 class _Replayed:
     """An iterator whose first item was read already."""
 
@@ -356,23 +284,8 @@ def _is_example(item: Any) -> bool:
     """Tell an (image, label) from a batch of them."""
     if isinstance(item, Batch):
         return False
-    image, label = _image_and_label(item)
+    image, label = image_and_label(item)
     return np.ndim(label) == 0 or np.ndim(image) == 3
-
-
-def _as_label(label: Any) -> np.ndarray:
-    label = np.asarray(label)
-    if label.dtype.kind not in "biuf":
-        raise ValueError(
-            f"labels must be numbers, such as 0 for the first class; got {label.dtype}."
-        )
-    return as_label(label)
-
-
-def _floats_as_float32(images: Any) -> np.ndarray:
-    """Give images as an array; float64 becomes float32."""
-    images = np.asarray(images)
-    return images.astype(np.float32) if images.dtype == np.float64 else images
 
 
 def _is_json(value: Any) -> bool:
@@ -385,19 +298,6 @@ def _shapes(batch: Batch, batch_size: int) -> Batch:
         return jax.ShapeDtypeStruct((batch_size, *part.shape[1:]), part.dtype)
 
     return Batch(*map(shape, batch))
-
-
-def _image_and_label(item: Any) -> tuple[Any, Any]:
-    if isinstance(item, Mapping) and {"image", "label"} <= item.keys():
-        return item["image"], item["label"]
-    if isinstance(item, (tuple, list)) and len(item) == 2:
-        return item[0], item[1]
-    what = type(item).__name__
-    if isinstance(item, Mapping):
-        what = f"a dict of {', '.join(map(str, item)) or 'nothing'}"
-    elif isinstance(item, (tuple, list)):
-        what = f"{len(item)} parts"
-    raise ValueError(f"data must give (images, labels) or a dict of image and label; got {what}.")
 
 
 def _decoding(source: Any, preprocessing: Preprocessing | None) -> Decoding:
