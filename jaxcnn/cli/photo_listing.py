@@ -41,6 +41,8 @@ def notes(found: Found) -> Iterator[str]:
     """Say which classes the words meant, and what the table does not show."""
     if found.class_names:
         yield f"looked for {listed(found.class_names)}"
+    if found.unwanted_names:
+        yield f"left out {listed(found.unwanted_names)}"
     if not found.hits:
         yield "no photo fits; a lower --min_probability finds less certain ones"
     elif found.total > len(found.hits):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxcnn.photos.index_reader import Columns, PhotoIndex
-from jaxcnn.photos.words import ClassIds, word_table
+from jaxcnn.photos.words import ClassIds, Meaning, word_table
 
 DEFAULT_MIN_PROBABILITY = 0.1
 DEFAULT_LIMIT = 20
@@ -74,13 +74,15 @@ class Found:
     hits: tuple[Hit, ...]  # the page that was asked for, the best first
     total: int  # photos that fit, on all pages
     class_names: tuple[str, ...]  # the classes that the words mean; () without words
+    unwanted_names: tuple[str, ...] = ()  # the classes that they exclude
 
 
 def search(index: PhotoIndex, query: Query) -> Found:
     """Find photos, the best first.
 
     With words photos are ranked by the probability that they show them: for each name of the text
-    the sum over its classes, of which the least counts. With `like` they are ranked by the cosine
+    the sum over its classes, of which the least counts; a photo that would be found by a name that
+    is to be absent is left out. With `like` they are ranked by the cosine
     of the vectors, with both by the product of the two, with neither by time, the latest first.
 
     Args:
@@ -96,14 +98,17 @@ def search(index: PhotoIndex, query: Query) -> Found:
       PhotoIndexError: if the index cannot be read.
     """
     network, columns = index.network, index.columns()
-    names: tuple[ClassIds, ...] = ()
+    meaning = Meaning(())
     probability = similarity = None
     fits = np.ones(len(columns.photo_ids), bool)
     score = columns.taken.astype(np.float64)
     if query.words.strip():
-        names = word_table(network.class_names, network.wordnet_ids).find(query.words)
-        score = probability = _probability_of(names, columns, len(network.class_names))
-        fits &= (probability >= query.min_probability) & (probability > 0)
+        meaning = word_table(network.class_names, network.wordnet_ids).find(query.words)
+        for ids in meaning.unwanted:
+            fits &= ~_shown(_probability_of([ids], columns, len(network.class_names)), query)
+    if meaning.wanted:
+        score = probability = _probability_of(meaning.wanted, columns, len(network.class_names))
+        fits &= _shown(probability, query)
     if query.like is not None:
         similarity, present = _similarity_to(query.like, index, columns)
         fits &= present
@@ -112,7 +117,7 @@ def search(index: PhotoIndex, query: Query) -> Found:
         fits &= columns.taken >= query.since
     rows = np.flatnonzero(fits)
     ranked = rows[np.argsort(-score[rows], kind="stable")]
-    wanted = sorted({class_id for ids in names for class_id in ids})
+    wanted, unwanted = (sorted({i for ids in names for i in ids}) for names in meaning)
     page = ranked[query.offset : query.offset + query.limit]
     row_of = dict(zip(columns.photo_ids[page].tolist(), page, strict=True))
     hits = []
@@ -132,7 +137,12 @@ def search(index: PhotoIndex, query: Query) -> Found:
             vanished=not os.path.lexists(photo.path),
         )
         hits.append(hit)
-    return Found(tuple(hits), len(ranked), tuple(network.class_names[i] for i in wanted))
+    named = [tuple(network.class_names[i] for i in ids) for ids in (wanted, unwanted)]
+    return Found(tuple(hits), len(ranked), *named)
+
+
+def _shown(probability: np.ndarray, query: Query) -> np.ndarray:
+    return (probability >= query.min_probability) & (probability > 0)
 
 
 def _probability_of(names: Sequence[ClassIds], columns: Columns, num_classes: int) -> np.ndarray:

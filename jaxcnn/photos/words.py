@@ -1,77 +1,79 @@
 """From words to the classes of a network, through WordNet's hierarchy of their names.
 
-The rule, in order:
+A text is read as a search engine reads it:
 
-1. A text that is a name means the classes of that name; "tabby cat" is one class. Case, hyphens and
-   underscores do not count; a plural means its singular, and "cell phone" a cellphone.
+1. A text that is a name means the classes of that name; "tabby cat" is one class. Case, accents,
+   hyphens and underscores do not count, "fireEngine" is a fire engine; a plural means its singular,
+   and "cell phone" a cellphone.
 2. Else it is cut into the longest names from the left, each of which has to hold. Words such as
    "the" and "photo" are passed over.
+3. What stands in quotes is one name. Of names joined by "or" one is enough; "or" binds closer than
+   a space. A name behind "-" or "not" has to be absent.
 
 Names are those of the classes, and WordNet's words for them and for all that they are a kind of:
-"dog" means the 118 breeds. They are compared whole, so that "cat" is no caterpillar. Where a word
-has several senses it means the classes of all, such as the bird and the machine that are called
-crane; senses that are rare beside another are left out, see `wordnet.tsv`. Classes without an id of
-WordNet have the senses of their name.
-
-Source: Miller 1995, "WordNet: A Lexical Database for English", CACM 38(11); the endings of plurals
-are those of its morphy(7WN).
+"dog" means the 118 breeds. They are compared word by word, so that "cat" is no caterpillar. Where a
+word has several senses it means the classes of all, such as the bird and the machine that are
+called crane; senses that are rare beside another are left out, see `wordnet.tsv`. Classes without
+an id of WordNet have the senses of their name; one that WordNet does not know is found by its
+parts, and is of the kind of the last that has one: "red apples" are apples, and fruits.
 """
 
 import collections
 import difflib
 import functools
-import importlib.resources
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from jaxcnn.photos.wordnet import above, plain, read_wordnet, senses_by_name, singulars
+
 _PASSED_OVER = frozenset(
-    ("a", "an", "the", "of", "my", "our", "with", "and", "in", "on", "at")
+    ("a", "an", "the", "of", "my", "our", "with", "and", "or", "in", "on", "at")
     + ("photo", "photos", "picture", "pictures", "image", "images")
 )
-_ENDINGS = (  # of plurals, and of their singulars
-    ("s", ""),
-    ("ses", "s"),
-    ("xes", "x"),
-    ("zes", "z"),
-    ("ches", "ch"),
-    ("shes", "sh"),
-    ("men", "man"),
-    ("ies", "y"),
-    ("ves", "f"),
-    ("ves", "fe"),
-)
-_NO_WORD = re.compile(r"[\W_]+")
+_NEGATIONS = frozenset(("no", "non", "not", "without"))
+_OR = ["|"]
+_TOKENS = re.compile(r'(-?)"([^"]+)"|(\S+)')
+_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'))
 _MOST_SUGGESTIONS = 5
 _LEAST_LIKENESS = 0.6  # of "dgo" and "dog" it is two thirds
 
 ClassIds = tuple[int, ...]
 
 
-class UnknownWordError(ValueError):
-    """A word means no class of the network.
+class Meaning(NamedTuple):
+    """What a text means.
 
     Attributes:
-      word: the word.
-      suggestions: names that it may be a misspelling of, the most alike first; may be empty.
+      wanted: a photo fits if it shows, of each entry, one of the classes.
+      unwanted: and of each of these none.
     """
 
-    def __init__(self, word: str, suggestions: Sequence[str]) -> None:
-        self.word = word
+    wanted: tuple[ClassIds, ...]
+    unwanted: tuple[ClassIds, ...] = ()
+
+
+class UnknownWordError(ValueError):
+    """Words mean no class of the network.
+
+    Attributes:
+      words: the words, in the order of the text.
+      suggestions: names that the first may be a misspelling of, the most alike first; may be empty.
+    """
+
+    def __init__(self, words: Sequence[str], suggestions: Sequence[str]) -> None:
+        self.words = tuple(words)
         self.suggestions = tuple(suggestions)
         meant = "no name that the network knows is like it"
         if suggestions:
-            *first, last = suggestions
-            meant = f"did you mean {', '.join(first)}{' or ' if first else ''}{last}?"
-        super().__init__(f"the network knows nothing called {word!r}; {meant}")
+            meant = f"did you mean {_alternatives(suggestions)}?"
+        named = _alternatives([repr(word) for word in words])
+        super().__init__(f"the network knows nothing called {named}; {meant}")
 
 
-class Synset(NamedTuple):
-    """A sense of WordNet: its words, and what it is a kind of."""
-
-    parents: tuple[str, ...]
-    words: tuple[str, ...]
+def _alternatives(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)}{' or ' if first else ''}{last}"
 
 
 class WordTable:
@@ -82,84 +84,152 @@ class WordTable:
       wordnet_ids: WordNet 3.0's id of each class, "" where one has none; () where none has.
 
     Example:
-      >>> WordTable(["cat", "dog"]).find("Dogs")
-      ((1,),)
-      >>> WordTable(["cat", "dog"]).find("carnivores")
-      ((0, 1),)
+      >>> WordTable(["cats", "dogs"]).find("Dog")
+      Meaning(wanted=((1,),), unwanted=())
+      >>> WordTable(["cat", "dog"]).find("carnivores -dog")
+      Meaning(wanted=((0, 1),), unwanted=((1,),))
     """
 
     def __init__(self, class_names: Sequence[str], wordnet_ids: Sequence[str] = ()) -> None:
-        synsets, self._plurals = _wordnet()
-        senses = _senses_by_name(synsets)
+        synsets, _ = read_wordnet()
+        senses = senses_by_name(synsets)
         meant: dict[str, set[int]] = collections.defaultdict(set)
+        parts: dict[str, set[int]] = collections.defaultdict(set)
         for class_id, name in enumerate(class_names):
             given = wordnet_ids[class_id] if wordnet_ids else ""
-            own = [given] if given in synsets else senses.get(_plain(name), [])
-            for synset_id in _above(own, synsets):
+            own = [given]
+            if given not in synsets:
+                names = self._parts(plain(name).split(), senses)
+                for part in names:
+                    for singular in singulars(part.split()):
+                        parts[singular].add(class_id)
+                own = self._senses_of(names, senses)
+            for synset_id in above(own, synsets):
                 for word in synsets[synset_id].words:
-                    meant[_plain(word)].add(class_id)
+                    meant[plain(word)].add(class_id)
         for class_id, name in enumerate(class_names):
             # A name that is a word has the word's senses: "plane" is first of all an airplane.
-            if class_id not in meant[_plain(name)] and (not wordnet_ids or not meant[_plain(name)]):
-                meant[_plain(name)].add(class_id)
-        self._meant = {word: tuple(sorted(ids)) for word, ids in meant.items() if word}
+            if class_id not in meant[plain(name)] and (not wordnet_ids or not meant[plain(name)]):
+                meant[plain(name)].add(class_id)
+        self._meant = {word: tuple(sorted(ids)) for word, ids in meant.items() if word and ids}
+        self._parts_of = parts
 
-    def find(self, text: str) -> tuple[ClassIds, ...]:
+    def find(self, text: str) -> Meaning:
         """Find the classes that a text means.
 
         Args:
-          text: one name or several.
+          text: one name or several, joined as the module says.
 
         Returns:
-          For each name its classes; a photo fits if it shows one of each.
+          The classes.
 
         Raises:
-          UnknownWordError: if a word is part of no name.
+          UnknownWordError: if words are part of no name.
         """
-        words = _plain(text).split()
-        if whole := self._lookup(words):
-            return (whole,)
-        left = [word for word in words if word not in _PASSED_OVER] or words
-        if not left:
-            raise UnknownWordError(text, ())
-        return tuple(dict.fromkeys(self._cut(left)))
+        text = text.translate(_QUOTES)
+        whole = text.strip()
+        is_plain = not whole.startswith("-") and '"' not in whole and " -" not in whole
+        if is_plain and (ids := self._lookup(plain(text).split())):
+            return Meaning((ids,))
+        wanted: list[ClassIds] = []
+        unwanted: list[ClassIds] = []
+        unknown: list[str] = []
+        is_alternative = False
+        for words, is_negated, is_one in _runs(text):
+            if words == _OR:
+                is_alternative = bool(wanted)
+                continue
+            for part in [words] if is_one else self._cut(words):
+                ids = self._lookup(part)
+                if not ids:
+                    unknown.append(" ".join(part))
+                elif is_negated:
+                    unwanted.append(ids)
+                elif is_alternative:
+                    wanted[-1] = tuple(sorted({*wanted[-1], *ids}))
+                else:
+                    wanted.append(ids)
+                is_alternative = False
+        if unknown or not (wanted or unwanted):
+            raise self._unknown(unknown or [text])
+        return Meaning(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(unwanted)))
 
-    def _cut(self, words: list[str]) -> Iterator[ClassIds]:
+    def _cut(self, words: list[str]) -> Iterator[list[str]]:
+        """Cut into the longest names from the left; words of no name stay together."""
+        lost: list[str] = []
         while words:
             lengths = range(len(words), 0, -1)
             length = next((n for n in lengths if self._lookup(words[:n])), 0)
-            if not length:
-                raise self._unknown(words)
-            yield self._lookup(words[:length])
-            words = words[length:]
+            is_passed_over = not length and _is_passed_over(words[0])
+            if (length or is_passed_over) and lost:
+                yield lost
+                lost = []
+            if length:
+                yield words[:length]
+            elif not is_passed_over:
+                lost.append(words[0])
+            words = words[length or 1 :]
+        if lost:
+            yield lost
 
     def _lookup(self, words: Sequence[str]) -> ClassIds:
-        return next((self._meant[n] for n in self._singulars(words) if n in self._meant), ())
+        names = list(singulars(words))
+        ids = set(next((self._meant[name] for name in names if name in self._meant), ()))
+        return tuple(sorted(ids.union(*(self._parts_of.get(name, ()) for name in names))))
 
-    def _singulars(self, words: Sequence[str]) -> Iterator[str]:
-        if not words:
-            return
-        name = " ".join(words)
-        yield name
-        *before, last = words
-        for singular in (self._plurals.get(name), self._plurals.get(last)):
-            if singular:
-                yield singular if singular in self._meant else " ".join([*before, singular])
-        for ending, instead in _ENDINGS:
-            if last.endswith(ending) and len(last) > len(ending):
-                yield " ".join([*before, last.removesuffix(ending) + instead])
-        if before:
-            yield from self._singulars(["".join(words)])
+    def _senses_of(self, names: Sequence[str], senses: Mapping[str, list[str]]) -> list[str]:
+        """Give the senses of a name: its own, else those of its last part that has one."""
+        known = (self._known(name, senses) for name in (names[0], *reversed(names[1:])))
+        return next((senses[name] for name in known if name), [])
+
+    def _known(self, name: str, senses: Mapping[str, list[str]]) -> str:
+        return next((n for n in singulars(name.split()) if n in senses), "")
+
+    def _parts(self, words: list[str], senses: Mapping[str, list[str]]) -> list[str]:
+        """Give a name and, where WordNet has it not, the names that it is made of."""
+        names = [" ".join(words)]
+        if self._known(names[0], senses) or not _NEGATIONS.isdisjoint(words):
+            return names
+        while words:
+            lengths = range(len(words), 0, -1)
+            length = next((n for n in lengths if self._known(" ".join(words[:n]), senses)), 1)
+            if words[0] not in _PASSED_OVER:
+                names.append(" ".join(words[:length]))
+            words = words[length:]
+        return names
 
     def _unknown(self, words: Sequence[str]) -> UnknownWordError:
-        tried = [" ".join(words)] if len(words) > 1 else []
-        for text in [*tried, words[0]]:
+        for text in [words[0], *words[0].split()]:
             alike = difflib.get_close_matches(
-                text, self._meant, n=_MOST_SUGGESTIONS, cutoff=_LEAST_LIKENESS
+                plain(text), self._meant, n=_MOST_SUGGESTIONS, cutoff=_LEAST_LIKENESS
             )
             if alike:
-                return UnknownWordError(text, alike)
-        return UnknownWordError(words[0], ())
+                return UnknownWordError(words, alike)
+        return UnknownWordError(words, ())
+
+
+def _runs(text: str) -> Iterator[tuple[list[str], bool, bool]]:
+    """Cut a text into runs of words: whether each is negated, and whether it is one name."""
+    run: list[str] = []
+    is_negated = False
+    for minus, phrase, bare in _TOKENS.findall(text):
+        negates = bool(minus) or (len(bare) > 1 and bare[0] == "-")
+        words = plain(phrase or bare).split()
+        is_one = bool(phrase) or negates or is_negated
+        if (words in (["or"], ["not"]) and not is_one) or bare == "|":
+            yield run, False, False
+            run = []
+            is_negated = words == ["not"]
+            if not is_negated:
+                yield _OR, False, True
+        elif is_one and words:
+            yield run, False, False
+            run = []
+            yield words, negates or is_negated, True
+            is_negated = False
+        else:
+            run += words
+    yield run, False, False
 
 
 @functools.lru_cache(maxsize=4)
@@ -168,42 +238,5 @@ def word_table(class_names: tuple[str, ...], wordnet_ids: tuple[str, ...] = ()) 
     return WordTable(class_names, wordnet_ids)
 
 
-def _plain(text: str) -> str:
-    """Write a name in small letters, with single spaces in place of all that is no letter."""
-    return _NO_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
-
-
-def _above(synset_ids: Iterable[str], synsets: Mapping[str, Synset]) -> set[str]:
-    """Collect senses and all that they are kinds of."""
-    found: set[str] = set()
-    waiting = list(synset_ids)
-    while waiting:
-        synset_id = waiting.pop()
-        if synset_id not in found:
-            found.add(synset_id)
-            waiting += synsets[synset_id].parents
-    return found
-
-
-def _senses_by_name(synsets: Mapping[str, Synset]) -> dict[str, list[str]]:
-    senses: dict[str, list[str]] = collections.defaultdict(list)
-    for synset_id, synset in synsets.items():
-        for word in synset.words:
-            senses[_plain(word)].append(synset_id)
-    return senses
-
-
-@functools.cache
-def _wordnet() -> tuple[dict[str, Synset], dict[str, str]]:
-    """Read the table: senses by id, and singulars by irregular plural."""
-    file = importlib.resources.files("jaxcnn.photos").joinpath("wordnet.tsv")
-    synsets, plurals = {}, {}
-    for line in file.read_text("utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        first, second, third = line.split("\t")
-        if first == "plural":
-            plurals[_plain(second)] = _plain(third)
-        else:
-            synsets[first] = Synset(tuple(second.split()), tuple(filter(None, third.split(";"))))
-    return synsets, plurals
+def _is_passed_over(word: str) -> bool:
+    return word in _PASSED_OVER or not any(c.isalnum() for c in word)

@@ -79,6 +79,14 @@ def test_a_search_by_words_and_likeness_is_json(home):
     assert (own["taken"], own["taken_by"]) == ("2001-09-09 01:46", "file")
 
 
+def test_a_word_behind_a_minus_is_no_flag(home):
+    done = photos("search", "carnivores", "-cat", "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    best = {record["labels"][0]["label"] for record in json.loads(done.stdout)}
+    assert best == {"dog"}
+    assert photos("search", "carnivores", "-limt=3", home=home).returncode == 2
+
+
 def test_nothing_found_is_status_1(home):
     done = photos("search", "dog", "--since=2999", "--json", home=home)
     assert (done.returncode, json.loads(done.stdout)) == (1, [])

@@ -72,10 +72,23 @@ def test_words_of_several_names_have_to_hold_all(index):
     assert both.max() >= found.hits[0].probability - 0.02
 
 
+def test_what_an_unwanted_word_finds_is_left_out(index):
+    dogs, kept = (
+        {hit.photo_id for hit in search(index, Query(words=words, limit=100)).hits}
+        for words in ("dog", "-dog")
+    )
+    assert dogs
+    assert kept
+    assert not dogs & kept
+    found = search(index, Query(words="-dog", limit=100))
+    assert (found.class_names, found.unwanted_names) == ((), NETWORK.class_names[151:269])
+    assert found.hits[0].probability is None
+
+
 def index_words(text):
     from jaxcnn.photos.words import word_table
 
-    return word_table(NETWORK.class_names, NETWORK.wordnet_ids).find(text)
+    return word_table(NETWORK.class_names, NETWORK.wordnet_ids).find(text).wanted
 
 
 def test_likeness_is_the_cosine(index):

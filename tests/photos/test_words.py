@@ -11,20 +11,24 @@ PETS = WordTable(("cat", "dog"))
 
 
 def found(text, table=IMAGENET, names=NAMES):
-    return [{names[i] for i in ids} for ids in table.find(text)]
+    return [{names[i] for i in ids} for ids in table.find(text).wanted]
 
 
 def test_every_class_is_found_by_its_name():
-    lost = {n for i, n in enumerate(NAMES) if i not in {j for ids in IMAGENET.find(n) for j in ids}}
+    lost = {
+        n
+        for i, n in enumerate(NAMES)
+        if i not in {j for ids in IMAGENET.find(n).wanted for j in ids}
+    }
     # These are first of all instruments and an airplane; other names find the tablet and the tool.
     assert lost == {"brass", "plane"}
     assert found("memorial tablet") == [{"brass"}]
 
 
 def test_dog_is_every_breed_and_cat_no_caterpillar():
-    (dogs,) = IMAGENET.find("dog")
+    (dogs,) = IMAGENET.find("dog").wanted
     assert dogs == tuple(range(151, 269))  # where ImageNet has its 118 breeds
-    assert IMAGENET.find("domestic dog") == IMAGENET.find("Canis familiaris") == (dogs,)
+    assert IMAGENET.find("domestic dog") == IMAGENET.find("Canis familiaris") == ((dogs,), ())
     (cats,) = found("cat")
     assert cats == {
         *("tabby", "tiger cat", "Persian cat", "Siamese cat", "Egyptian cat", "cougar", "lynx")
@@ -75,7 +79,7 @@ def test_words_that_are_no_one_name_all_have_to_hold():
 def test_misspellings_suggest(text, word, suggestion):
     with pytest.raises(UnknownWordError, match="did you mean") as caught:
         IMAGENET.find(text)
-    assert (caught.value.word, caught.value.suggestions[0]) == (word, suggestion)
+    assert (caught.value.words, caught.value.suggestions[0]) == ((word,), suggestion)
 
 
 @pytest.mark.parametrize("text", ["xqzt", "", "  ", "!?", "the", "\x00", "'; DROP TABLE photos"])
@@ -109,7 +113,7 @@ def test_rare_senses_are_left_out():
     ],
 )
 def test_classes_of_a_run_have_the_senses_of_their_names(text, ids):
-    assert PETS.find(text) == (ids,)
+    assert PETS.find(text) == ((ids,), ())
 
 
 def test_breeds_are_unknown_to_a_network_that_tells_cats_from_dogs():
@@ -125,8 +129,98 @@ def test_classes_that_wordnet_has_not_are_found_by_their_names():
         ("Grandma's House", 2),
         ("3", 3),
     ):
-        assert table.find(text) == ((class_id,),)
+        assert table.find(text) == (((class_id,),), ())
 
 
 def test_a_table_is_made_once():
     assert word_table(("cat", "dog")) is word_table(("cat", "dog"))
+
+
+OWN = (
+    *("horses", "fire_engines", "mice", "children", "wolves", "tomatoes", "knives", "not_dogs"),
+    *("apples", "bananas", "Apple Braeburn", "red apples", "golden retriever", "poodle"),
+    *(
+        "Caf\u00e9",
+        "\u0401\u0416",
+        "\u0939\u093f\u0928\u094d\u0926\u0940",
+        "\u30ac",
+        "Stra\u00dfe",
+        "\U0001f436",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("horse", {"horses"}),
+        ("equus caballus", {"horses"}),
+        ("fire engine", {"fire_engines"}),
+        ("fire truck", {"fire_engines"}),
+        ("vehicles", {"fire_engines"}),
+        ("mouse", {"mice"}),
+        ("child", {"children"}),
+        ("wolf", {"wolves"}),
+        ("tomato", {"tomatoes"}),
+        ("knife", {"knives"}),
+        ("fruits", {"apples", "bananas", "Apple Braeburn", "red apples"}),
+        ("apple", {"apples", "Apple Braeburn", "red apples"}),
+        ("dogs", {"golden retriever", "poodle"}),
+        ("not dogs", {"not_dogs"}),
+        ("cafe\u0301s", {"Caf\u00e9"}),
+        ("CAFE", {"Caf\u00e9"}),
+        ("\u0435\u0436", {"\u0401\u0416"}),
+        ("\u0939\u093f\u0928\u094d\u0926\u0940", {"\u0939\u093f\u0928\u094d\u0926\u0940"}),
+        ("\u30ab\u3099", {"\u30ac"}),
+        ("strasse", {"Stra\u00dfe"}),
+        ("\U0001f436", {"\U0001f436"}),
+    ],
+)
+def test_classes_of_ones_own_are_found(text, names):
+    assert found(text, WordTable(OWN), OWN) == [names]
+
+
+@pytest.mark.parametrize("name", ["fireEngine", "fire-engine", "FIRE ENGINES", "fireengines"])
+def test_however_a_class_is_written(name):
+    assert (
+        WordTable([name]).find("fire engine") == WordTable([name]).find("trucks") == (((0,),), ())
+    )
+
+
+SEVERAL = WordTable(("cat", "poodle", "golden retriever", "black or white"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "unwanted"),
+    [
+        ("cat or poodle", [(0, 1)], []),
+        ("cat | poodle", [(0, 1)], []),
+        ("animal cat or poodle", [(0, 1, 2), (0, 1)], []),
+        ("golden retriever or poodle", [(1, 2)], []),
+        ("dog -poodle", [(1, 2)], [(1,)]),
+        ("dog not poodle", [(1, 2)], [(1,)]),
+        ('dog -"golden retriever"', [(1, 2)], [(2,)]),
+        ("-cat", [], [(0,)]),
+        ("\u201cgolden retriever\u201d cat", [(2,), (0,)], []),
+        ("black or white", [(3,)], []),
+        ("cat & poodle", [(0,), (1,)], []),
+        ("or cat or", [(0,)], []),
+    ],
+)
+def test_words_are_joined_as_in_a_search_engine(text, wanted, unwanted):
+    assert SEVERAL.find(text) == (tuple(wanted), tuple(unwanted))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("xqzt cat or wug", ("xqzt", "wug")),
+        ('"golden cat"', ("golden cat",)),
+        ("cat -wug", ("wug",)),
+        ("or", ("or",)),
+    ],
+)
+def test_all_words_of_no_class_are_named(text, words):
+    with pytest.raises(UnknownWordError, match="nothing called") as caught:
+        SEVERAL.find(text)
+    assert caught.value.words == words

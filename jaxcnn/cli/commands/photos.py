@@ -7,6 +7,8 @@
     jaxcnn photos search "golden retriever" --since=1y
     jaxcnn photos search --like=photo.jpg
         lists the photos that show it, or look like it; both may be combined.
+    jaxcnn photos search dog -poodle
+        leaves out what "poodle" finds; "cat or dog" is either, a "name in quotes" one name.
     jaxcnn photos search dog --html=dogs.html
         writes them as a gallery, a page of one file.
     jaxcnn photos serve
@@ -224,9 +226,18 @@ def _about() -> None:
 def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
+    sys.argv[1:] = [word for argument in sys.argv[1:] for word in _words_of(argument)]
     common = ("index", *_INDEX_FLAGS, *_SEARCH_FLAGS, "port")
     with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
         main(words)
+
+
+def _words_of(argument: str) -> list[str]:
+    """Write "-poodle" as `words` reads it elsewhere too; it is no flag unless it names one."""
+    name = argument[1:]
+    if argument[:1] != "-" or name[:1] in ("", "-") or "=" in name or name in flags.FLAGS:
+        return [argument]
+    return [argument] if name in ("h", "help", "helpfull") else ["not", f'"{name}"']
 
 
 if TYPE_CHECKING:

@@ -66,13 +66,14 @@ def advise_on_word(error: UnknownWordError, query: PageQuery) -> tuple[str, tupl
     """Say that a word is not known, and what to do about it.
 
     Args:
-      error: which word, and which are like it.
+      error: which words, and which are like the first.
       query: what the page is to show.
 
     Returns:
       A sentence, and the advice.
     """
-    problem = f"The network knows nothing called “{error.word}”."
+    named = " or ".join(f"“{word}”" for word in error.words)
+    problem = f"The network knows nothing called {named}."
     advice = []
     if error.suggestions:
         links = tuple(Link(word, query.url(words=word, page=1)) for word in error.suggestions)
@@ -211,7 +212,9 @@ def make_tiles(index: PhotoIndex, hits: Sequence[Hit], words: str) -> list[dict[
             "name": as_text(hit.path.name),
             "where": as_text(str(hit.path)),
             "label": names[hit.class_id],
-            "shows": words,  # what the probability is of; "" for the label
+            "shows": ""
+            if hit.probability is None
+            else words,  # what the probability is of; "" for the label
             "probability": hit.labels[0][1] if hit.probability is None else hit.probability,
             "similarity": hit.similarity,
             "date": format_taken(hit.taken)[: len("YYYY-MM-DD")],
