@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.data.photo_files import Trouble
 from jaxcnn.host.text import in_columns, listed
 from jaxcnn.photos.dates import format_taken
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.indexing import IndexReport
-from jaxcnn.photos.photo_files import Trouble
 from jaxcnn.photos.ranking import Found, Hit
 
 _TROUBLES_SHOWN = 20

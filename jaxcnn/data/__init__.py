@@ -3,7 +3,7 @@
 From a data set's name to batches (`datasets` does the first four):
 
     source        labelled images by position, one interface for all sets
-    folder        photos in folders
+    folder        photos in folders; photo_files finds and reads the files
     drawn_pets/   drawn cats and dogs, which need no download
     tfds_source   sets of TensorFlow Datasets; tfds_prepare downloads and writes them,
                   without_tensorflow and tfds_internals let it do without TensorFlow,

@@ -1,7 +1,7 @@
 """Label and search a user's own photos: find, label, and keep the labels in one SQLite file.
 
 - `updating`: bring an index up to date with folders; `indexing`: one run over a folder.
-- `photo_files`: find photo files and read them; `dates`: when a photo was taken.
+- `reading`: read and decode a photo; `dates`: when a photo was taken.
 - `labelling`: the network that labels.
 - `index_format`, `index_reader`, `index_writer`: the file, what is read from it and written to it.
 - `ranking`: search the index; `words`: from words to classes.

@@ -108,7 +108,7 @@ class PhotoIndex:
         return [found[photo_id] for photo_id in ids if photo_id in found]
 
     def find_vector(self, content: bytes) -> np.ndarray | None:
-        """Read the vector of a photo by the digest of its file, see `photo_files.digest`."""
+        """Read the vector of a photo by the digest of its file, see `data.photo_files.digest`."""
         rows = self._rows(
             "SELECT vector FROM photos JOIN vectors USING (id) WHERE content = ? LIMIT 1", content
         )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
+from jaxcnn.data.photo_files import PhotoFile, Trouble
 from jaxcnn.photos.index_format import (
     SCHEMA,
     NetworkRecord,
@@ -20,7 +21,7 @@ from jaxcnn.photos.index_format import (
     pack_vector,
     read_network,
 )
-from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto, Trouble
+from jaxcnn.photos.reading import ReadPhoto
 
 _ROW = "SELECT id, path, size, mtime_ns FROM photos"
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxcnn.data.photo_files import PhotoFile, Seen, Trouble, walk
 from jaxcnn.data.workers import in_order_ahead
 from jaxcnn.photos.index_writer import IndexWriter, Row
-from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto, Seen, Trouble, read_photo, walk
+from jaxcnn.photos.reading import ReadPhoto, read_photo
 
 if TYPE_CHECKING:
     from jaxcnn.photos.labelling import Labeller  # brings the networks, which searches do without

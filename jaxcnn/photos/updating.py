@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxcnn.data.photo_files import Seen, walk
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.photos.index_format import PhotoIndexError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.index_writer import IndexWriter
 from jaxcnn.photos.indexing import FolderIndexer, IndexReport
-from jaxcnn.photos.photo_files import Seen, walk
 
 if TYPE_CHECKING:
     from jaxcnn.photos.labelling import Labeller  # brings the networks, which searches do without

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from programs import ROOT, command, try_words
 
+from jaxcnn.data.photo_files import PhotoFile, Trouble, digest
 from jaxcnn.photos.index_format import NetworkRecord
 from jaxcnn.photos.index_writer import IndexWriter
-from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto, Trouble, digest
+from jaxcnn.photos.reading import ReadPhoto
 
 PHOTOS = ("a.png", "b.png", "in/c.jpg", "in/d.jpg")
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from jaxcnn.photos import photo_files
+from jaxcnn.photos import reading
 from jaxcnn.photos.index_format import PhotoIndexError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.index_writer import IndexWriter
@@ -227,7 +227,7 @@ def test_a_photo_that_cannot_be_read_now_keeps_its_labels(album, monkeypatch):
         raise OSError(5, "Input/output error", path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(photo_files, "read_file", fail)
+        patch.setattr(reading, "read_file", fail)
         assert counts(album.update()) == {"unchanged": 9, "unreadable": 1}
     assert album.index.count() == 10
     assert counts(album.update()) == {"unchanged": 10}

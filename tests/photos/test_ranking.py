@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from jaxcnn.cli import photo_listing as listing
+from jaxcnn.data.photo_files import PhotoFile
 from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.index_format import NetworkRecord, unpack_labels
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.index_writer import IndexWriter
-from jaxcnn.photos.photo_files import PhotoFile, ReadPhoto
 from jaxcnn.photos.ranking import Query, search
+from jaxcnn.photos.reading import ReadPhoto
 from jaxcnn.photos.words import UnknownWordError
 from jaxcnn.pretrained.labels import label_names, wordnet_ids
 

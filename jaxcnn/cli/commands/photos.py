@@ -35,13 +35,13 @@ from absl import flags
 from tqdm import tqdm
 
 from jaxcnn.cli import command_line, help_formatter, photo_listing as listing
+from jaxcnn.data.photo_files import digest, read_file
 from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.index_format import default_index_path
 from jaxcnn.photos.index_reader import PhotoIndex
-from jaxcnn.photos.photo_files import digest, read_file
 from jaxcnn.photos.ranking import DEFAULT_LIMIT, DEFAULT_MIN_PROBABILITY, Found, Query, search
 
 _GALLERY_LIMIT = 200  # small pictures of some 2 MB

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from jaxcnn import pretrained
 from jaxcnn.cli import command_line, help_formatter, network_flags
 from jaxcnn.data.decode import DecodeError
-from jaxcnn.data.folder import IMAGE_SUFFIXES
+from jaxcnn.data.photo_files import IMAGE_SUFFIXES
 from jaxcnn.runs.classifier import Classifier, Prediction
 
 _LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")

@@ -1,27 +1,34 @@
 """Find the photo files in folders of any size, and read them, whatever stands in the way.
 
 Paths are bytes: a name on disk need not be text. Links are followed, each folder once, so that a
-link back up ends nowhere. Hidden files and folders are left out, as are files that are no photos by
-their ending.
+link back up ends nowhere. Hidden files and folders are left out, as is what systems leave behind in
+every folder, such as @eaDir and Thumbs.db. Standard library only: a copy of this file lies
+beside an exported program.
 """
 
 import hashlib
+import importlib.util
 import os
 import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
-
-from jaxcnn.data.decode import DecodeError
-from jaxcnn.data.folder import IMAGE_SUFFIXES
-from jaxcnn.photos.dates import taken_at
-
 MAX_BYTES = 256 * 2**20  # of a file; threads hold one each
-_SUFFIXES = frozenset(os.fsencode(suffix) for suffix in IMAGE_SUFFIXES)
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
+    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".ico"}
+)
+HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})  # photos where pillow-heif is installed
 # Photos too, but by no decoder here: their owner should hear of them.
 _FOREIGN = frozenset(
-    (b".heic", b".heif", b".cr2", b".cr3", b".nef", b".arw", b".dng", b".orf", b".rw2", b".raf")
+    {".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".orf", ".rw2", ".raf"}
+    | {".pef", ".srw", ".raw", ".x3f", ".3fr", ".erf", ".mrw", ".iiq", ".kdc", ".dcr", ".jxl"}
+)
+# What network drives, cameras and systems put into folders of photos, in lower case.
+_JUNK = frozenset(
+    {b"@eadir", b"@tmp", b"@recycle", b"@__thumb", b"#recycle", b"#snapshot", b"$recycle.bin"}
+    | {b"__macosx", b"lost+found", b"system volume information", b"thumbs.db", b"ehthumbs.db"}
+    | {b"desktop.ini", b"picasa.ini", b"icon\r"}
 )
 _KINDS = {
     stat.S_IFIFO: "a named pipe (FIFO)",
@@ -51,12 +58,17 @@ class Trouble(NamedTuple):
 Seen = set[tuple[int, int] | bytes]
 
 
-def walk(root: bytes, seen: Seen | None = None) -> Iterator[PhotoFile | Trouble]:
+def walk(
+    root: bytes,
+    seen: Seen | None = None,
+    on_other: Callable[[bytes], object] = lambda path: None,
+) -> Iterator[PhotoFile | Trouble]:
     """Find the photos in a folder and all folders below.
 
     Args:
       root: path of the folder.
       seen: folders that were searched before and are passed over; this search adds its own.
+      on_other: called with the path of each file that is no photo by its ending.
 
     Yields:
       Photos and troubles, folder by folder, by name within each.
@@ -66,27 +78,47 @@ def walk(root: bytes, seen: Seen | None = None) -> Iterator[PhotoFile | Trouble]
     while waiting:
         folder = waiting.pop()
         try:
-            identity = _identity(folder)
+            identity = identity_of(folder)
             if identity in seen:
                 continue
             seen.add(identity)
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            inner, files = list_folder(folder)
         except OSError as error:
             yield Trouble(folder, f"the folder cannot be read: {reason_of(error)}")
             continue
-        inner = []
-        for entry in entries:
-            if entry.name.startswith(b"."):
-                continue
-            # A link to itself is no folder; the entry would raise.
-            if entry.is_dir(follow_symlinks=False) or (
-                entry.is_symlink() and os.path.isdir(entry.path)
-            ):
-                inner.append(entry.path)
-            elif found_file := about_file(entry.path):
-                yield found_file
+        for path in files:
+            if found := about_file(path):
+                yield found
+            else:
+                on_other(path)
         waiting += reversed(inner)
+
+
+def list_folder(folder: bytes) -> tuple[list[bytes], list[bytes]]:
+    """List a folder without what is hidden in it and what systems leave behind.
+
+    Returns:
+      Paths of the folders in it, links to folders among them, and of all else; both by name.
+
+    Raises:
+      OSError: if it cannot be read.
+    """
+    folders: list[bytes] = []
+    files: list[bytes] = []
+    with os.scandir(folder) as found:
+        for entry in sorted(found, key=lambda entry: entry.name):
+            if not is_junk(entry.name):
+                # A link to itself is no folder; the entry would raise.
+                is_folder = entry.is_dir(follow_symlinks=False) or (
+                    entry.is_symlink() and os.path.isdir(entry.path)
+                )
+                (folders if is_folder else files).append(entry.path)
+    return folders, files
+
+
+def is_junk(name: bytes) -> bool:
+    """Tell whether a file or folder is hidden, or left behind by a system, by its name."""
+    return name.startswith(b".") or name.lower() in _JUNK
 
 
 def about_file(path: bytes) -> PhotoFile | Trouble | None:
@@ -98,8 +130,8 @@ def about_file(path: bytes) -> PhotoFile | Trouble | None:
     Returns:
       The file; a trouble if it is a photo that cannot be read; None if it is none.
     """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in _SUFFIXES and suffix not in _FOREIGN:
+    suffix = os.fsdecode(os.path.splitext(path)[1]).lower()
+    if suffix not in IMAGE_SUFFIXES | HEIC_SUFFIXES | _FOREIGN:
         return None
     try:
         found = os.stat(path)
@@ -110,11 +142,18 @@ def about_file(path: bytes) -> PhotoFile | Trouble | None:
         )
     if not stat.S_ISREG(found.st_mode):
         return Trouble(path, f"{_KINDS.get(stat.S_IFMT(found.st_mode), 'no file')}, not a photo")
+    why = _why_foreign(suffix)
+    return Trouble(path, why) if why else PhotoFile(path, found.st_size, found.st_mtime_ns)
+
+
+def _why_foreign(suffix: str) -> str:
+    """Say why photos of this ending cannot be decoded here; "" where they can."""
+    name = suffix[1:].upper()
     if suffix in _FOREIGN:
-        name = os.fsdecode(suffix)[1:].upper()
-        why = f"{name} photos cannot be decoded here; keep a JPEG copy beside it"
-        return Trouble(path, why, found.st_size, found.st_mtime_ns)
-    return PhotoFile(path, found.st_size, found.st_mtime_ns)
+        return f"{name} photos cannot be decoded here; keep a JPEG copy beside it"
+    if suffix in HEIC_SUFFIXES and not importlib.util.find_spec("pillow_heif"):
+        return f"{name} photos need pillow-heif (the extra heic), or a JPEG copy beside it"
+    return ""
 
 
 def reason_of(error: OSError) -> str:
@@ -122,51 +161,11 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or "").lower() or str(error) or type(error).__name__
 
 
-def _identity(folder: bytes) -> tuple[int, int] | bytes:
+def identity_of(folder: bytes) -> tuple[int, int] | bytes:
+    """Give what is the same for all paths of a folder; raises OSError if it is not there."""
     found = os.stat(folder)
     # Some network drives number no file.
     return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(folder)
-
-
-class ReadPhoto(NamedTuple):
-    """What came of reading a file."""
-
-    file: PhotoFile  # as it was when it was read
-    content: bytes  # digest of its bytes; b"" where they could not be read
-    pixels: np.ndarray | None  # for the network; None where the content is known, or bad
-    taken: int
-    taken_by_exif: bool
-    error: str  # "" where there is none
-
-
-def read_photo(
-    file: PhotoFile,
-    preprocess: Callable[[bytes], np.ndarray],
-    is_known: Callable[[bytes], object] = lambda content: False,
-) -> ReadPhoto:
-    """Read and decode a photo.
-
-    Args:
-      file: as `walk` found it.
-      preprocess: bytes to pixels; raises DecodeError.
-      is_known: whether a digest's photo needs no pixels.
-
-    Returns:
-      What came of it; never raises because of the file.
-    """
-    content = b""
-    try:
-        data, file = read_file(file.path)
-        content = digest(data)
-        taken = taken_at(data, file.mtime_ns)
-        pixels = None if is_known(content) else preprocess(data)
-    except DecodeError as error:
-        return ReadPhoto(file, content, None, 0, False, str(error) or "cannot be decoded")
-    except OSError as error:
-        return ReadPhoto(file, b"", None, 0, False, reason_of(error))
-    except MemoryError:
-        return ReadPhoto(file, content, None, 0, False, "not enough memory to decode it")
-    return ReadPhoto(file, content, pixels, *taken, "")
 
 
 def digest(data: bytes) -> bytes:

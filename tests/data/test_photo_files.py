@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from jaxcnn.data.decode import DecodeError
-from jaxcnn.photos import photo_files
-from jaxcnn.photos.photo_files import PhotoFile, Trouble, digest, read_file, read_photo, walk
+from jaxcnn.data import photo_files
+from jaxcnn.data.photo_files import PhotoFile, Trouble, read_file, walk
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links, pipes and bytes in names: POSIX")
 
@@ -79,11 +78,43 @@ def test_what_is_no_file_is_told_and_not_waited_for(tmp_path, monkeypatch):
     }
 
 
+JUNK = ("@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", ".thumbnails", "lost+found", "@__thumb")
+
+
+def test_what_systems_leave_behind_is_nothing(tmp_path):
+    write(tmp_path / "1.jpg", tmp_path / "._1.jpg", tmp_path / "a" / "._2.JPG")
+    write(*(tmp_path / name / "cat" / "1.jpg" for name in JUNK))
+    write(*(tmp_path / name for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "Icon\r")))
+    others = []
+    assert [*walk(os.fsencode(tmp_path), on_other=others.append)] == [
+        photo_files.about_file(os.fsencode(tmp_path / "1.jpg"))
+    ]
+    assert others == []
+
+
+def test_a_folder_that_is_named_is_searched_whatever_its_name(tmp_path):
+    write(tmp_path / ".thumbnails" / "1.jpg")
+    assert search(tmp_path / ".thumbnails") == (["1.jpg"], {})
+
+
+def test_what_is_no_photo_by_its_ending_is_told_to_who_asks(tmp_path):
+    write(tmp_path / "1.jpg", tmp_path / "x" / "notes.txt", tmp_path / "Makefile")
+    others = []
+    assert names(tmp_path, walk(os.fsencode(tmp_path), None, others.append)) == ["1.jpg"]
+    assert [os.path.basename(path) for path in others] == [b"Makefile", b"notes.txt"]
+
+
+def test_heic_is_a_photo_where_pillow_heif_is_installed(tmp_path, monkeypatch):
+    write(tmp_path / "IMG_1.HEIC")
+    monkeypatch.setattr(photo_files.importlib.util, "find_spec", lambda name: name)
+    assert search(tmp_path) == (["IMG_1.HEIC"], {})
+
+
 def test_photos_that_no_decoder_here_reads_are_told(tmp_path):
     write(tmp_path / "IMG_1.HEIC", tmp_path / "2.nef")
     found, troubles = search(tmp_path)
     assert found == []
-    assert troubles["IMG_1.HEIC"].startswith("HEIC photos cannot be decoded here")
+    assert troubles["IMG_1.HEIC"].startswith("HEIC photos need pillow-heif")
     assert troubles["2.nef"].startswith("NEF photos")
 
 
@@ -141,33 +172,3 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeyp
     monkeypatch.setattr(photo_files, "MAX_BYTES", 2**20)
     with pytest.raises(OSError, match="larger than 1 MiB"):
         read_file(tmp_path / "sparse.jpg")
-
-
-def preprocess(data):
-    if data == b"bad":
-        raise DecodeError("cut off")
-    if data == b"huge":
-        raise MemoryError
-    return data.upper()
-
-
-@pytest.mark.parametrize(
-    ("data", "known", "pixels", "error"),
-    [
-        (b"good", (), b"GOOD", ""),
-        (b"good", (b"good",), None, ""),
-        (b"bad", (), None, "cut off"),
-        (b"huge", (), None, "not enough memory"),
-        (None, (), None, "no such file"),
-    ],
-)
-def test_what_comes_of_a_file(tmp_path, data, known, pixels, error):
-    path = tmp_path / "a.jpg"
-    if data is not None:
-        path.write_bytes(data)
-    contents = {digest(each) for each in known}
-    found = read_photo(PhotoFile(os.fsencode(path), 1, 2), preprocess, contents.__contains__)
-    assert found.pixels == pixels
-    assert found.error.startswith(error)
-    assert bool(found.error) == bool(error)
-    assert found.content == (b"" if data is None else digest(data))
