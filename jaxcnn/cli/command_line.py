@@ -138,9 +138,6 @@ def read_settings() -> TrainConfig:
     for name, parse in _PARSERS.items():
         if isinstance(values[name], str):
             values[name] = parse(values[name])
-    # Photos of one's own need no second flag to say what they are.
-    if values["data_dir"] and not flags.FLAGS["dataset"].present:
-        values["dataset"] = "folder"
     return make_config(**values)
 
 

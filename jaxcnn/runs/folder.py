@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.host.files import write_json
+from jaxcnn.runs.config import completed
 
 
 class WorkdirError(ValueError):
@@ -114,7 +115,7 @@ def open_workdir(
                 f"{workdir.path} already holds a run. Continue it with resume=True, start it "
                 "again with overwrite=True, or choose another workdir."
             )
-        there = json.loads(workdir.config.read_text())
+        there = completed(json.loads(workdir.config.read_text()))
         kept = {name: value for name, value in there.items() if name in free}
         _check_same(there, {**settings, **kept}, workdir.path)
         return workdir

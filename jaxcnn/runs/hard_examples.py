@@ -203,7 +203,8 @@ def draw_first(path: Path | str, found: HardExamples, split: ImageSplit, count: 
 def _settings_of(weights: str | None, config: TrainConfig | None = None) -> TrainConfig:
     """Give the settings to look at a run's photos by published weights."""
     data = ("dataset", "data_dir", "max_train_examples", "validation_fraction", "test_fraction")
-    same = (*data, "seed", "memory_limit_gib", "decoder", "image_cache_gib", "max_bad_share")
+    seeds = ("seed", "split_seed")
+    same = (*data, *seeds, "memory_limit_gib", "decoder", "image_cache_gib", "max_bad_share")
     kept = {} if config is None else {name: config.flat()[name] for name in same}
     return make_config(**kept, weights=weights, augment="flip", flip_average=False)
 

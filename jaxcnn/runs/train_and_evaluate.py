@@ -74,7 +74,7 @@ def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
         max_train_examples=config.data.max_train_examples,
         validation_fraction=config.data.validation_fraction,
         test_fraction=config.data.test_fraction,
-        seed=config.run.seed,
+        seed=config.data.split_seed,
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")

@@ -150,3 +150,15 @@ def test_json_round_trip(tmp_path):
     (tmp_path / "config.json").write_text('{"no_such_setting": 1}')
     with pytest.raises(ValueError, match="does not hold the settings"):
         load_config(tmp_path / "config.json")
+
+
+def test_a_folder_of_photos_is_the_data_set_and_is_never_left_unused():
+    assert resolve(make_config(data_dir="photos")).data.dataset == "folder"
+    assert resolve(make_config(data_dir="sets", dataset="mnist")).data.dataset == "mnist"
+    with pytest.raises(ValueError, match=r"data_dir \(=photos\).*dataset=drawn_pets"):
+        resolve(make_config(data_dir="photos", dataset="drawn_pets"))
+
+
+def test_a_run_of_an_older_version_keeps_the_split_of_its_seed():
+    older = {k: v for k, v in to_json(make_config(seed=7)).items() if k != "split_seed"}
+    assert from_json(older).data.split_seed == 7

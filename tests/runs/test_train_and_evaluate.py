@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.runs.build import build_metrics
-from jaxcnn.runs.train_and_evaluate import check, train_classifier
+from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 from jaxcnn.training import evaluation, feed
 
 
@@ -189,3 +189,11 @@ def test_the_best_metric_is_measured_without_being_asked_for_twice(tiny_config, 
         return
     with pytest.raises(ValueError, match=expected):
         build_metrics(config)
+
+
+def test_the_seed_of_the_weights_moves_no_photo_to_another_split(folder_config):
+    first, again, other = (
+        load_data(check(folder_config.replace(**seeds)))
+        for seeds in ({}, {"seed": 9}, {"split_seed": 9})
+    )
+    assert list(first.test.names) == list(again.test.names) != list(other.test.names)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         GROUPS as GROUPS,
         MACHINE_SETTINGS as MACHINE_SETTINGS,
         TrainConfig as TrainConfig,
+        completed as completed,
         from_json as from_json,
         load_config as load_config,
         make_config as make_config,

@@ -29,7 +29,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("validation_fraction", "test_fraction", "num_seeds", "sweep_epochs"),
     ),
     _AT_LEAST_0: (
-        *("warmup_epochs", "weight_decay", "max_train_examples", "seed"),
+        *("warmup_epochs", "weight_decay", "max_train_examples", "seed", "split_seed"),
         *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
         *("dp_clip_norm", "dp_noise_multiplier"),
     ),
@@ -81,6 +81,11 @@ def check_values(config: TrainConfig) -> None:
 
 def _check_images(data: DataSettings) -> None:
     choose_decoder(data.decoder)
+    if data.dataset == "drawn_pets" and data.data_dir:
+        raise ValueError(
+            f"data_dir (={data.data_dir}) holds photos, but dataset=drawn_pets draws its own; "
+            "leave dataset out to learn from the photos, or leave data_dir out."
+        )
     if data.num_channels not in (None, 1, 3):
         raise ValueError(f"num_channels must be 1 or 3, got {data.num_channels}.")
     sizes = data.stored_size_px, data.image_size_px

@@ -27,14 +27,20 @@ class DataSettings:
         """Write the size of the images that the network sees, as in "64 x 64 x 3"."""
         return f"{self.image_size_px} x {self.image_size_px} x {self.num_channels}"
 
-    dataset: str = _setting(
-        "drawn_pets",
-        "drawn_pets (drawn by this program), folder (with `data_dir`), or the name of a "
-        "tensorflow-datasets image classification set, e.g. cats_vs_dogs, cifar10, mnist.",
+    def __post_init__(self) -> None:
+        """Take a folder of photos as the data set, where no other is named."""
+        if not self.dataset:
+            object.__setattr__(self, "dataset", "folder" if self.data_dir else "drawn_pets")
+
+    dataset: str = _open(
+        "drawn_pets (drawn by this program), folder (of `data_dir`), or the name of a "
+        "tensorflow-datasets image classification set, e.g. cats_vs_dogs, cifar10, mnist; default "
+        "folder with `data_dir`, else drawn_pets.",
     )
     data_dir: str | None = _open(
-        "for `dataset=folder`: a folder with one sub-folder per class, or with train/, validation/ "
-        "and test/ above them; else where tensorflow-datasets keeps its sets.",
+        "your photos, `dataset=folder`: a folder with one sub-folder per class, or with train/, "
+        "validation/ and test/ above them; with a set of tensorflow-datasets, where "
+        "it is kept.",
     )
     image_size_px: int = _open("side of the square that the network sees, pixels.")
     stored_size_px: int = _open(
@@ -54,7 +60,12 @@ class DataSettings:
         "standard deviation that pixels are then divided by, likewise."
     )
     max_train_examples: int = _open(
-        "number of training examples at most, chosen by `seed`; 0 is all."
+        "number of training examples at most, chosen by `split_seed`; 0 is all."
+    )
+    split_seed: int = _setting(
+        0,
+        "whole number that decides which photos are for training, validation and test, and what is "
+        "drawn; runs that start from each other need the same.",
     )
     validation_fraction: float = _setting(
         0.15, "share of examples for validation where the data set has no such split, in (0, 1)."
@@ -243,7 +254,11 @@ class TrainingSettings:
 class RunSettings:
     """How a run goes about it: seeds, devices, evaluation, checkpoints, and search before it."""
 
-    seed: int = _setting(0, "whole number that decides every random draw.")
+    seed: int = _setting(
+        0,
+        "whole number that decides the first weights, the order of the photos, augmentation and "
+        "dropout; `split_seed` decides the data.",
+    )
     num_seeds: int = _setting(
         1,
         "networks trained at once, on the same data: the k-th, from 0, as a run with `seed` plus k "

@@ -134,7 +134,13 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
 
 def from_json(value: Mapping[str, Any]) -> TrainConfig:
     """Read what `to_json` wrote."""
+    value = completed(value)
     return make_config(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+
+
+def completed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to what an older version wrote the settings that it had not: its seed split the data."""
+    return {"split_seed": value["seed"], **value} if "seed" in value else dict(value)
 
 
 def load_config(path: Path) -> TrainConfig:
