@@ -17,19 +17,19 @@ from jaxcnn.augment.randaugment import (
     rand_augment,
 )
 
-SIDE = 24
-BYTES = np.random.default_rng(0).integers(20, 236, (SIDE, SIDE, 3), np.uint8)
+SIZE = (HEIGHT, WIDTH) = (24, 30)
+BYTES = np.random.default_rng(0).integers(20, 236, (*SIZE, 3), np.uint8)
 IMAGE = jnp.asarray(BYTES, jnp.float32) / 255
 PHOTO = Image.fromarray(BYTES)
 # A smooth picture, of which resampling by another rule shows little.
-v, u = np.meshgrid(np.arange(SIDE), np.arange(SIDE), indexing="ij")
-SMOOTH = np.stack([u * 9, v * 9, 100 + 4 * (u - v)], -1).astype(np.uint8)
+v, u = np.meshgrid(np.arange(HEIGHT), np.arange(WIDTH), indexing="ij")
+SMOOTH = np.stack([u * 8, v * 8, 100 + 4 * (u - v)], -1).astype(np.uint8)
 
 
 @jax.jit
 def apply_operations(image, operations, strengths):
-    matrix = operations_matrix(operations, strengths, (SIDE, SIDE))
-    warped = affine_warp(image, matrix, SIDE, edge="constant", fill=0.5)
+    matrix = operations_matrix(operations, strengths, SIZE)
+    warped = affine_warp(image, matrix, SIZE, edge="constant", fill=0.5)
     return change_colors(warped, operations, strengths)
 
 
@@ -92,21 +92,21 @@ def test_colours_equal_pillow(name, strength, expected):
 @pytest.mark.parametrize(
     ("name", "strength", "coefficients"),
     [
-        # Pillow's AFFINE takes output pixels to input pixels; ours keep the centre (12, 12).
+        # Pillow's AFFINE takes output pixels to input pixels; ours keep the centre (15, 12).
         ("shear_x", 1.0, (1, 0.3, -0.3 * 12, 0, 1, 0)),
         ("shear_x", -0.5, (1, -0.15, 0.15 * 12, 0, 1, 0)),
-        ("shear_y", 1.0, (1, 0, 0, 0.3, 1, -0.3 * 12)),
-        ("translate_x", 1.0, (1, 0, 24 * 150 / 331, 0, 1, 0)),
+        ("shear_y", 1.0, (1, 0, 0, 0.3, 1, -0.3 * 15)),
+        ("translate_x", 1.0, (1, 0, 30 * 150 / 331, 0, 1, 0)),
         ("translate_y", -1.0, (1, 0, 0, 0, 1, -24 * 150 / 331)),
     ],
 )
 def test_geometry_equals_pillow(name, strength, coefficients):
     photo = Image.fromarray(SMOOTH)
     expected = photo.transform(
-        (SIDE, SIDE), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+        (WIDTH, HEIGHT), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
     )
-    inside = Image.new("L", (SIDE, SIDE), 255).transform(
-        (SIDE, SIDE), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
+    inside = Image.new("L", (WIDTH, HEIGHT), 255).transform(
+        (WIDTH, HEIGHT), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
     )
     result = apply([name], [strength], jnp.asarray(SMOOTH, jnp.float32) / 255) * 255
     shown = np.asarray(inside) == 255
@@ -117,8 +117,8 @@ def test_geometry_equals_pillow(name, strength, coefficients):
 
 def test_rotation_is_by_thirty_degrees_at_most():
     rotate = jnp.array([RAND_AUGMENT_OPERATIONS.index("rotate")])
-    matrix = operations_matrix(rotate, jnp.array([1.0]), (SIDE, SIDE))
-    expected = affine_matrix((0, 0, SIDE, SIDE), SIDE, angle_radians=math.radians(30))
+    matrix = operations_matrix(rotate, jnp.array([1.0]), SIZE)
+    expected = affine_matrix((0, 0, WIDTH, HEIGHT), SIZE, angle_radians=math.radians(30))
     np.testing.assert_allclose(matrix, expected, atol=1e-5)
 
 
@@ -128,11 +128,10 @@ def test_operations_follow_in_their_order():
     np.testing.assert_allclose(there, IMAGE * 0.1, atol=1e-5)
     assert np.abs(there - back).max() > 0.01
     # Turned first and then shifted, the picture goes straight to the right.
-    size = (SIDE, SIDE)
     turn, right = (RAND_AUGMENT_OPERATIONS.index(n) for n in ("rotate", "translate_x"))
-    matrix = operations_matrix(jnp.array([turn, right]), jnp.array([1.0, -1.0]), size)
-    centre = np.array([SIDE / 2 + SIDE * 150 / 331, SIDE / 2, 1])
-    np.testing.assert_allclose(matrix @ centre, [SIDE / 2, SIDE / 2], atol=1e-4)
+    matrix = operations_matrix(jnp.array([turn, right]), jnp.array([1.0, -1.0]), SIZE)
+    centre = np.array([WIDTH / 2 + WIDTH * 150 / 331, HEIGHT / 2, 1])
+    np.testing.assert_allclose(matrix @ centre, [WIDTH / 2, HEIGHT / 2], atol=1e-4)
 
 
 def test_no_operation_leaves_the_image_bit_for_bit():

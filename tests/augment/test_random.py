@@ -10,6 +10,7 @@ import pytest
 from jaxcnn import augment
 
 SIZE = 12
+OBLONG = (12, 17)  # height and width
 
 # Each with options strong enough that a draw changes the image.
 CASES = {
@@ -32,13 +33,13 @@ NEUTRAL = {
     "random_affine": {"flip_probability": 0.0},
     "random_brightness": {"max_delta": 0.0},
     "random_contrast": {"max_change": 0.0},
-    "random_crop": {"size_px": SIZE},
+    "random_crop": {"size_px": OBLONG},
     "random_cutout": {"max_fraction": 0.0},
     "random_erasing": {"probability": 0.0},
     "random_flip": {"probability": 0.0},
     "random_gamma": {"max_change": 0.0},
     "random_hue": {"max_delta": 0.0},
-    "random_resized_crop": {"output_size_px": SIZE, "scale": (1, 1), "aspect": (1, 1)},
+    "random_resized_crop": {"output_size_px": OBLONG, "scale": (1, 1), "aspect": (1, 1)},
     "random_rotation": {"max_radians": 0.0},
     "random_saturation": {"max_change": 0.0},
     "random_translation": {"max_fraction": 0.0},
@@ -91,7 +92,7 @@ def test_compiled_over_a_batch_equals_the_plain_loop(name):
 
 @pytest.mark.parametrize("name", RANDOM_NAMES)
 def test_neutral_options_change_nothing(name):
-    image = noise(SIZE, SIZE, 3)
+    image = noise(*OBLONG, 3)
     result = operation(name, NEUTRAL[name])(jax.random.key(3), image)
     np.testing.assert_allclose(result, image, atol=1e-6)
 

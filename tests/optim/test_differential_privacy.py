@@ -116,6 +116,22 @@ def test_dropout_follows_the_example_and_not_its_row():
     assert not np.allclose(change_of(list(range(6))), plain, atol=1e-3)
 
 
+def test_dropout_of_equal_rows_differs_by_their_index():
+    def answers_of(index):
+        def objective(weights, key, row):
+            kept = jax.random.bernoulli(key, 0.5, row.shape).astype(jnp.float32)
+            return (weights * row * kept).sum(), kept
+
+        rows = (jnp.ones((4, 64)),)
+        options = {"index": np.array(index), "privacy": Privacy(HUGE, 0.0)}
+        return np.asarray(private_gradients(objective, jnp.ones(64), KEY, rows, **options)[1])[:, 0]
+
+    kept = answers_of([5, 6, 7, 5])
+    np.testing.assert_array_equal(kept[0], kept[3])
+    assert np.abs(np.corrcoef(kept[:3]) - np.eye(3)).max() < 0.4
+    np.testing.assert_array_equal(answers_of([6, 9, 9, 9])[0], kept[1])
+
+
 def test_averages_are_kept_of_private_steps_too():
     _, _, state = run_step(Privacy(1.0, 1.0), batch(), ema_decay=0.9)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.ema_params))
