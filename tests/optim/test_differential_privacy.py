@@ -120,7 +120,7 @@ def test_dropout_of_equal_rows_differs_by_their_index():
     def answers_of(index):
         def objective(weights, key, row):
             kept = jax.random.bernoulli(key, 0.5, row.shape).astype(jnp.float32)
-            return (weights * row * kept).sum(), kept
+            return (weights[None] * row * kept).sum(), kept
 
         rows = (jnp.ones((4, 64)),)
         options = {"index": np.array(index), "privacy": Privacy(HUGE, 0.0)}
