@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
-from jaxcnn.data.folder import load_folder
+from jaxcnn.data.folder import FolderSource, load_folder
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import (
     DecodedSplit,
@@ -81,11 +82,7 @@ def load_splits(
         if not data_dir:
             raise ValueError("dataset=folder needs data_dir, the folder that holds the photos.")
         folders = load_folder(data_dir)
-        ignored = [path for folder in folders.values() for path in folder.ignored]
-        if ignored:
-            logger.warning(
-                f"{len(ignored)} files that are no photos are left out, e.g. {ignored[0]}"
-            )
+        _tell_what_is_left_out(folders.values())
         found: dict[str, Source] = dict(folders)
     else:
         found = dict(load_tfds(name, data_dir=str(data_dir) if data_dir else None))
@@ -93,6 +90,18 @@ def load_splits(
         found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
     )
     return splits._replace(train=_at_most(splits.train, max_train_examples, seed=seed))
+
+
+def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:
+    """Warn once for each reason why files of a folder are no examples."""
+    left_out: dict[str, list[str]] = {}
+    for folder in folders:
+        for name in folder.ignored:
+            left_out.setdefault("no photo by its ending", []).append(name)
+        for name, reason in folder.troubles:
+            left_out.setdefault(reason, []).append(name)
+    for reason, names in left_out.items():
+        logger.warning(f"{counted(len(names), 'file')} left out, e.g. {names[0]}: {reason}")
 
 
 def count_classes_and_examples(

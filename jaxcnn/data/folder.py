@@ -4,32 +4,44 @@
     photos/dog/2.jpg          photos/train/dog/2.jpg
                               photos/test/cat/3.jpg ...
 
-Class names are the folders' names, sorted. Folders within a class folder belong to the class.
-Links are followed, each folder once and none back up. A file that is no image by its ending, or is
-hidden, is left out and listed in `FolderSource.ignored`.
+Class names are the folders' names in Unicode's form C, sorted. Folders within a class folder belong
+to the class. Links are followed, each folder once and none back up. What is no photo, or cannot be
+used, is left out and listed, see `FolderSource`; what `data.photo_files` passes over is nothing.
+Names that are no UTF-8 are written with their odd bytes as backslash escapes.
 """
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxcnn.data.bad_files import SkippedFile
+from jaxcnn.data.photo_files import (
+    PhotoFile,
+    Seen,
+    Trouble,
+    about_file,
+    identity_of,
+    list_folder,
+    read_file,
+    reason_of,
+    walk,
+)
 from jaxcnn.data.source import Example, check_same_classes, digest_of
 from jaxcnn.host.text import listed
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
-    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".ico"}
-)
-SPLIT_FOLDERS = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
+_SPLIT_WORDS = {
+    "train": "train training trn",
+    "validation": "validation valid val dev development eval evaluation",
+    "test": "test testing tst holdout",
 }
+SPLIT_FOLDERS = {word: split for split, words in _SPLIT_WORDS.items() for word in words.split()}
 _EXPECTED = (
     "expected one sub-folder for each class, with photos in it, or train/, validation/ and test/ "
     "above such folders."
@@ -45,11 +57,12 @@ class FolderSource:
     """Photos in one folder per class; a photo is read from disk when it is requested.
 
     Attributes:
-      data_dir: folder that the names are relative to.
+      data_dir: folder that the files' paths are relative to.
       class_names: the classes' names, in the order of the labels.
-      names: paths of the photos relative to `data_dir`, with forward slashes.
+      files: paths of the photos relative to `data_dir`, with forward slashes.
       labels: (N,) int32, index of each photo's class.
       ignored: paths of what lay among the photos and is no image, relative to `data_dir`.
+      troubles: photos and folders that cannot be used, and why.
 
     Raises:
       OSError: on access, if the file cannot be read (any more).
@@ -57,13 +70,19 @@ class FolderSource:
 
     data_dir: Path
     class_names: tuple[str, ...]
-    names: tuple[str, ...]
+    files: tuple[str, ...]
     labels: np.ndarray
     ignored: tuple[str, ...] = ()
+    troubles: tuple[SkippedFile, ...] = ()
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The photos' names: their paths, with bytes that are no UTF-8 as backslash escapes."""
+        return tuple(map(_readable, self.files))
 
     def fingerprint(self, indices: np.ndarray) -> str:
         """Identify the files at (M,) indices by a text: their names, sizes and times."""
-        return digest_of(*(self._about_file(self.names[i]) for i in indices))
+        return digest_of(*(self._about_file(self.files[i]) for i in indices))
 
     def _about_file(self, name: str) -> tuple[str, int, int]:
         try:
@@ -73,37 +92,48 @@ class FolderSource:
         return name, found.st_size, found.st_mtime_ns
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.files)
 
     def __getitem__(self, i: int) -> Example:
-        name = self.names[i]
-        return Example((self.data_dir / name).read_bytes(), int(self.labels[i]), name)
+        data, _ = read_file(self.data_dir / self.files[i])
+        return Example(data, int(self.labels[i]), self.names[i])
 
 
 def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
     """List the photos of a folder; none is read yet.
 
     Args:
-      data_dir: folder with one sub-folder per class, or with train/ and perhaps validation/ (or
-        valid/, val/) and test/, each with one sub-folder per class.
+      data_dir: folder with one sub-folder per class, or with folders of splits, each with one
+        sub-folder per class: train/ and perhaps validation/ and test/, in any case, or called as
+        others call them (`SPLIT_FOLDERS`).
 
     Returns:
       {"all": source}, or a source for each of "train", "validation", "test" that is there. An
       example's name is its path relative to `data_dir`, with forward slashes.
 
     Raises:
-      FolderError: if the folder is missing, holds fewer than two classes, a class without a photo,
-        a mixture of split and class folders, two folders for one split, or no train/.
+      FolderError: if the folder is missing or cannot be read, holds fewer than two classes, a class
+        without a photo, two classes of one name, a mixture of split and class folders, two folders
+        for one split, no train/, or folders that can only be splits under other names.
       ValueError: if the classes differ from split to split.
     """
-    root = Path(data_dir)
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
-        raise FolderError(f"data_dir {str(root)!r} {what}; {_EXPECTED}")
-    split_dirs = _split_folders(root)
-    if not split_dirs:
-        return {"all": _load_classes(root, root)}
-    sources = {split: _load_classes(root, path) for split, path in split_dirs.items()}
+    root = os.fsencode(data_dir)
+    if not os.path.isdir(root):
+        what = "is a file" if os.path.exists(root) else "does not exist"
+        raise FolderError(f"data_dir {_quoted(root)} {what}; {_EXPECTED}")
+    try:
+        split_dirs = _split_folders(root)
+        if not split_dirs:
+            source = _load_classes(root, root, [root])
+            _check_no_splits(source)
+            return {"all": source}
+        sources = {
+            split: _load_classes(root, path, [root, path] if split == "train" else [path])
+            for split, path in split_dirs.items()
+        }
+    except OSError as error:
+        where = _quoted(os.fsencode(error.filename or root))
+        raise FolderError(f"{where} cannot be read: {reason_of(error)}.") from error
     for split, source in sources.items():
         check_same_classes(
             sources["train"].class_names, source.class_names, expected_in="train", got_in=split
@@ -111,86 +141,184 @@ def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
     return sources
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
+def _split_folders(root: bytes) -> dict[str, bytes]:
     """Find the folders of the splits, {} where the sub-folders are the classes themselves."""
-    folders = _sub_folders(root)
-    named = [path for path in folders if path.name.lower() in SPLIT_FOLDERS]
+    folders, _ = list_folder(root)
+    named = [path for path in folders if _split_of(path)]
     # A folder called "train" that holds photos but no folders may be a class: trains, cars, buses.
-    if not any(_sub_folders(path) for path in named):
+    if not any(_holds_folders(path) for path in named):
+        if len({_split_of(path) for path in folders}) > 1 and named == folders:
+            raise FolderError(
+                f"{_quoted(root)} holds folders of splits ({_listed(named)}), and these no folders "
+                f"of classes; {_EXPECTED}"
+            )
         return {}
-    others = [path.name for path in folders if path not in named]
+    others = [path for path in folders if path not in named]
     if others:
         raise FolderError(
-            f"{str(root)!r} holds folders of splits ({listed([path.name for path in named])}) and "
-            f"others beside them ({listed(others)}); move the others away."
+            f"{_quoted(root)} holds folders of splits ({_listed(named)}) and "
+            f"others beside them ({_listed(others)}); move the others away."
         )
-    splits: dict[str, Path] = {}
+    splits: dict[str, bytes] = {}
     for path in named:
-        split = SPLIT_FOLDERS[path.name.lower()]
+        split = _split_of(path)
         if split in splits:
             raise FolderError(
-                f"{str(root)!r} holds {splits[split].name!r} and {path.name!r}, both for the "
+                f"{_quoted(root)} holds {_name(splits[split])!r} and {_name(path)!r}, both for the "
                 f"{split} split; keep one."
             )
         splits[split] = path
     if "train" not in splits:
-        raise FolderError(f"{str(root)!r} holds {listed(list(splits))}, but no train/; add one.")
+        raise FolderError(f"{_quoted(root)} holds {_listed(named)}, but no train/; add one.")
     return splits
 
 
-def _load_classes(root: Path, folder: Path) -> FolderSource:
-    class_dirs = _sub_folders(folder)
-    if len(class_dirs) < 2:
-        held = listed([path.name for path in class_dirs]) or "no folder"
-        raise FolderError(
-            f"{str(folder)!r} holds {held}; expected two classes or more. Overall, {_EXPECTED}"
-        )
-    names: list[str] = []
+def _split_of(folder: bytes) -> str:
+    """Give the split that a folder is for by its name, such as "Test_Set"; "" for none."""
+    word = re.sub(r"[\W_]+", "", _name(folder)).lower()
+    shorter = re.sub(r"(set|data|images|split)$", "", word)
+    return SPLIT_FOLDERS.get(word) or SPLIT_FOLDERS.get(shorter, "")
+
+
+def _holds_folders(folder: bytes) -> bool:
+    try:
+        return bool(list_folder(folder)[0])
+    except OSError:
+        return False
+
+
+class _Found(NamedTuple):
+    """What lies in a folder, by paths relative to the data's folder."""
+
+    photos: list[str]
+    ignored: list[str]
+    troubles: list[SkippedFile]
+
+
+def _load_classes(root: bytes, folder: bytes, loose_in: Sequence[bytes]) -> FolderSource:
+    """List the photos of the classes in a folder, and what lies loose in some folders."""
+    class_dirs = _class_folders(folder)
+    files: list[str] = []
     labels: list[int] = []
-    ignored = [_relative(path, root) for path in _entries(folder) if path not in class_dirs]
-    for label, class_dir in enumerate(class_dirs):
-        photos, others = _photos(class_dir)
-        if not photos:
-            held = listed([path.name for path in others]) or "nothing"
+    ignored, troubles = _find_loose(root, loose_in)
+    classes = {folder: identity_of(folder), **{p: identity_of(p) for p in class_dirs.values()}}
+    for label, (name, class_dir) in enumerate(class_dirs.items()):
+        # A link to another class, or back up, is passed over.
+        seen = {*classes.values(), *_all_above(class_dir)} - {classes[class_dir]}
+        found = _search(root, class_dir, seen)
+        if not found.photos:
+            held = [*found.ignored, *(f"{path} ({why})" for path, why in found.troubles)]
             raise FolderError(
-                f"class {class_dir.name!r} has no photo in {str(class_dir)!r}; it holds {held}. "
-                "Add photos or remove the folder."
+                f"class {name!r} has no photo in {_quoted(class_dir)}; it holds "
+                f"{listed(held) or 'nothing'}. Add photos or remove the folder."
             )
-        names += [_relative(path, root) for path in photos]
-        labels += [label] * len(photos)
-        ignored += [_relative(path, root) for path in others]
-    class_names = tuple(path.name for path in class_dirs)
-    return FolderSource(root, class_names, tuple(names), np.array(labels, np.int32), tuple(ignored))
+        files += found.photos
+        labels += [label] * len(found.photos)
+        ignored += found.ignored
+        troubles += found.troubles
+    return FolderSource(
+        Path(os.fsdecode(root)),
+        tuple(class_dirs),
+        tuple(files),
+        np.array(labels, np.int32),
+        tuple(ignored),
+        tuple(troubles),
+    )
 
 
-def _photos(class_dir: Path) -> tuple[list[Path], list[Path]]:
-    """Split all that lies within a class folder into photos and others."""
-    photos: list[Path] = []
-    others: list[Path] = []
-    real = class_dir.resolve()
-    for path in _walk(class_dir, {real, *real.parents}):
-        is_photo = path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        (photos if is_photo and path.is_file() else others).append(path)
-    return photos, others
+def _search(root: bytes, folder: bytes, seen: Seen) -> _Found:
+    found = _Found([], [], [])
+    for each in walk(folder, seen, lambda path: found.ignored.append(_said(path, root))):
+        if isinstance(each, PhotoFile):
+            found.photos.append(_relative(each.path, root))
+        else:
+            found.troubles.append(SkippedFile(_said(each.path, root), each.reason))
+    return found
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Yield all but folders, sorted; `seen` stops a link that leads back up."""
-    for path in _entries(folder):
-        if path.name.startswith(".") or not path.is_dir():
-            yield path
-        elif path.resolve() not in seen:
-            seen.add(path.resolve())
-            yield from _walk(path, seen)
+def _find_loose(root: bytes, folders: Sequence[bytes]) -> tuple[list[str], list[SkippedFile]]:
+    """List the files that lie directly in some folders, and so in no class."""
+    ignored, troubles = [], []
+    for path in (path for folder in folders for path in list_folder(folder)[1]):
+        found = about_file(path)
+        if found is None:
+            ignored.append(_said(path, root))
+        else:
+            why = found.reason if isinstance(found, Trouble) else "in no folder of a class"
+            troubles.append(SkippedFile(_said(path, root), why))
+    return ignored, troubles
 
 
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir(), key=lambda path: path.name)
+def _class_folders(folder: bytes) -> dict[str, bytes]:
+    """Find the folders of the classes by their names, sorted by these."""
+    folders, _ = list_folder(folder)
+    if len(folders) < 2:
+        inner = [path for path in folders if len(list_folder(path)[0]) > 1]
+        hint = f" Did you mean {_quoted(inner[0])}?" if inner else ""
+        raise FolderError(
+            f"{_quoted(folder)} holds {_listed(folders) or 'no folder'}; expected two classes or "
+            f"more. Overall, {_EXPECTED}{hint}"
+        )
+    by_name: dict[str, bytes] = {}
+    by_identity: dict[object, bytes] = {}
+    for path in folders:
+        name = unicodedata.normalize("NFC", _name(path))
+        same = by_name.setdefault(name, path), by_identity.setdefault(identity_of(path), path)
+        if same[0] != path:
+            raise FolderError(
+                f"{_quoted(folder)} holds two folders called {name!r}, in two of Unicode's forms; "
+                "put their photos into one."
+            )
+        if same[1] != path:
+            raise FolderError(
+                f"{_quoted(same[1])} and {_quoted(path)} are the same folder, by a link; keep one."
+            )
+    return dict(sorted(by_name.items()))
 
 
-def _sub_folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir() and not path.name.startswith(".")]
+def _check_no_splits(source: FolderSource) -> None:
+    """Refuse classes that hold folders of the same names and nothing else: they may be splits."""
+    inner: dict[str, set[str]] = {}
+    for file in source.files:
+        folder, below, *deeper = file.split("/", 2)
+        inner.setdefault(folder, set()).add(below if deeper else "")
+    first: dict[frozenset[str], str] = {}
+    for folder, names in inner.items():
+        other = first.setdefault(frozenset(names), folder)
+        if len(names) > 1 and "" not in names and other != folder:
+            raise FolderError(
+                f"{other!r} and {folder!r} hold folders of the same names "
+                f"({listed(sorted(names))}). If those are the classes, call the folders above them "
+                f"train, validation and test; if {other} and {folder} are classes, put "
+                "their photos straight into them."
+            )
 
 
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+def _all_above(folder: bytes) -> Seen:
+    parents = Path(os.path.realpath(os.fsdecode(folder))).parents
+    return {identity_of(os.fsencode(path)) for path in parents}
+
+
+def _relative(path: bytes, root: bytes) -> str:
+    return os.fsdecode(path[len(root) :]).replace(os.sep, "/").lstrip("/")
+
+
+def _said(path: bytes, root: bytes) -> str:
+    return _readable(_relative(path, root))
+
+
+def _name(path: bytes) -> str:
+    return _readable(os.fsdecode(os.path.basename(path)))
+
+
+def _quoted(path: bytes) -> str:
+    return repr(_readable(os.fsdecode(path)))
+
+
+def _listed(folders: Sequence[bytes]) -> str:
+    return listed(map(_name, folders))
+
+
+def _readable(path: str) -> str:
+    """Write bytes that are no UTF-8 as backslash escapes, which every file and screen takes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

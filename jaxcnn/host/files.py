@@ -52,8 +52,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, all at once; line ends stay as they are."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write text as UTF-8, all at once; line ends stay as they are.
+
+    Bytes of a path that are no UTF-8 become backslash escapes, which JSON reads back as they were.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

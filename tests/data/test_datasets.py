@@ -51,7 +51,7 @@ def test_fewer_training_examples_are_part_of_more(photos):
 def test_files_that_are_no_photos_are_told(photos, said):
     (photos / "a" / "notes.txt").write_text("")
     load_splits("folder", data_dir=photos, size_px=8)
-    assert said == ["1 files that are no photos are left out, e.g. a/notes.txt"]
+    assert said == ["1 file left out, e.g. a/notes.txt: no photo by its ending"]
 
 
 def test_a_folder_needs_its_path():

@@ -48,7 +48,7 @@ def test_a_class_may_be_called_train(tmp_path):
 
 
 def test_nested_folders_and_odd_names(tmp_path):
-    odd = ("chat é/auf dem Weg/照片 1.jpg", "chat é/ü.jpg", "собака/имя имя.png")
+    odd = ("chat é/ü.jpg", "chat é/auf dem Weg/照片 1.jpg", "собака/имя имя.png")
     source = load_folder(_fill(tmp_path, *odd))["all"]
     assert source.class_names == ("chat é", "собака")
     assert source.names == odd
@@ -57,13 +57,103 @@ def test_nested_folders_and_odd_names(tmp_path):
 
 def test_what_is_no_photo_is_listed(tmp_path):
     photos = ("a/1.jpg", "b/1.jpg")
-    others = ("README.md", "a/notes.txt", "a/photo.heic", "a/._1.jpg", "b/sub/.DS_Store")
-    _fill(tmp_path, *photos, *others)
+    others = ("README.md", "a/notes.txt")
+    nothing = ("a/._1.jpg", "b/sub/.DS_Store", "@eaDir/a/1.jpg", "__MACOSX/a/._1.jpg", "Thumbs.db")
+    _fill(tmp_path, *photos, *others, *nothing, "a/photo.heic", "a/2.NEF", "3.jpg", "b/x.jpg/n.md")
     (tmp_path / "b" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     os.mkfifo(tmp_path / "b" / "pipe.jpg")
     source = load_folder(tmp_path)["all"]
     assert source.names == photos
-    assert sorted(source.ignored) == sorted([*others, "b/gone.jpg", "b/pipe.jpg"])
+    assert source.class_names == ("a", "b")
+    assert source.ignored == (*others, "b/x.jpg/n.md")
+    assert dict(source.troubles) == {
+        "3.jpg": "in no folder of a class",
+        "a/2.NEF": "NEF photos cannot be decoded here; keep a JPEG copy beside it",
+        "a/photo.heic": "HEIC photos need pillow-heif (the extra heic), or a JPEG copy beside it",
+        "b/gone.jpg": "a link to a file that does not exist",
+        "b/pipe.jpg": "a named pipe (FIFO), not a photo",
+    }
+
+
+def test_photos_beside_the_folders_of_splits_are_listed_once(tmp_path):
+    _fill(tmp_path, *(f"{s}/{c}/1.jpg" for s in ("Train", "TEST") for c in "ab"))
+    sources = load_folder(_fill(tmp_path, "loose.jpg", "Train/loose.jpg", "TEST/loose.jpg"))
+    loose = {s: [name for name, _ in source.troubles] for s, source in sources.items()}
+    assert loose == {"train": ["loose.jpg", "Train/loose.jpg"], "test": ["TEST/loose.jpg"]}
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("Training", "Validation", "Testing"),
+        ("TRAIN", "dev", "holdout"),
+        ("training_set", "val-set", "test set"),
+        ("train_images", "Valid", "test_images"),
+        ("train", "eval", "hold_out"),
+    ],
+)
+def test_folders_of_splits_as_others_call_them(tmp_path, train, validation, test):
+    _fill(tmp_path, *(f"{s}/{c}/1.jpg" for s in (train, validation, test) for c in "ab"))
+    assert {split: source.files[0] for split, source in load_folder(tmp_path).items()} == {
+        "train": f"{train}/a/1.jpg",
+        "validation": f"{validation}/a/1.jpg",
+        "test": f"{test}/a/1.jpg",
+    }
+
+
+def test_class_names_compare_in_one_form(tmp_path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    _fill(tmp_path, "train/a/1.jpg", f"train/{composed}/1.jpg")
+    _fill(tmp_path, "test/a/1.jpg", f"test/{decomposed}/1.jpg")
+    assert {source.class_names for source in load_folder(tmp_path).values()} == {("a", composed)}
+    _fill(tmp_path, f"train/{decomposed}/2.jpg")
+    with pytest.raises(FolderError, match="two folders called 'café'"):
+        load_folder(tmp_path)
+
+
+def test_names_that_are_no_text_are_escaped_and_their_files_found(tmp_path):
+    _fill(tmp_path, "a/1.jpg")
+    folder = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
+    os.mkdir(folder)
+    for name in (b"\xff.jpg", b"\xfe.txt", b"\xfd.heic"):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(name)
+    source = load_folder(tmp_path)["all"]
+    assert source.class_names == ("a", r"caf\xe9")
+    assert source.names == ("a/1.jpg", r"caf\xe9/\xff.jpg")
+    assert source[1] == (b"\xff.jpg", 1, r"caf\xe9/\xff.jpg")
+    told = [*source.class_names, *source.names, *source.ignored, *map(str, source.troubles)]
+    assert "".join(told).encode()
+    before = source.fingerprint(np.array([1]))
+    os.unlink(os.path.join(folder, b"\xff.jpg"))
+    assert source.fingerprint(np.array([1])) != before
+
+
+def test_a_class_may_be_a_link_but_no_two_of_them_one_folder(tmp_path):
+    root = _fill(tmp_path / "photos", "a/1.jpg")
+    _fill(tmp_path, "elsewhere/b/2.jpg", "elsewhere/c/3.jpg")
+    (root / "b").symlink_to(tmp_path / "elsewhere" / "b")
+    (root / "b" / "up").symlink_to(tmp_path / "elsewhere")
+    (root / "b" / "to a").symlink_to(root / "a")
+    assert load_folder(root)["all"].names == ("a/1.jpg", "b/2.jpg")
+    (root / "b again").symlink_to(root / "b")
+    with pytest.raises(FolderError, match=r"'.*b' and '.*b again' are the same folder"):
+        load_folder(root)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
+def test_folders_that_cannot_be_read_are_named(tmp_path):
+    _fill(tmp_path, "a/1.jpg", "a/shut/2.jpg", "b/1.jpg")
+    (tmp_path / "a" / "shut").chmod(0)
+    try:
+        found = load_folder(tmp_path)["all"].troubles
+        tmp_path.chmod(0)
+        with pytest.raises(FolderError, match="cannot be read: permission denied"):
+            load_folder(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+        (tmp_path / "a" / "shut").chmod(0o700)
+    assert found == (("a/shut", "the folder cannot be read: permission denied"),)
 
 
 def test_links_are_followed_once(tmp_path):
@@ -83,9 +173,18 @@ def test_links_are_followed_once(tmp_path):
     [
         (["readme.txt"], "holds no folder; expected two classes or more"),
         (["a/1.jpg"], "holds a; expected two classes or more"),
-        (["a/1.jpg", "b/notes.txt"], r"class 'b' has no photo in .*; it holds notes.txt"),
+        (["a/1.jpg", "b/notes.txt"], r"class 'b' has no photo in .*; it holds b/notes.txt"),
         (["train/a/1.jpg", "train/b/1.jpg", "extra/1.jpg"], r"\(train\) and others .*\(extra\)"),
         ([f"{s}/{c}/1.jpg" for s in ("train", "val", "valid") for c in "ab"], "'val' and 'valid'"),
+        (
+            ["a/x/1.jpg", "a/y/1.jpg", "b/x/1.jpg", "b/y/1.jpg"],
+            r"same names \(x, y\). If",
+        ),
+        (
+            ["train/1.jpg", "Test/1.jpg"],
+            r"\(Test, train\), and these no folders",
+        ),
+        (["photos/a/1.jpg", "photos/b/1.jpg"], "holds photos; .* Did you mean '.*photos'"),
         (["test/a/1.jpg", "test/b/1.jpg"], "holds test, but no train/"),
         (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], "test' holds no folder"),
         (

@@ -1,6 +1,7 @@
 """Settings in, a tested classifier out; the test split is read once, at the end."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -58,11 +59,16 @@ def test_bad_files_and_images_in_two_splits_are_listed_and_do_not_stop_the_run(
 ):
     (photo_folder / "dunkel" / "empty.jpg").write_bytes(b"")
     for i in range(12):
-        (photo_folder / "dunkel" / f"copy{i}.png").write_bytes(
+        (photo_folder / "dunkel" / os.fsdecode(b"copy\xe9%d.png" % i)).write_bytes(
             (photo_folder / "dunkel" / "00.png").read_bytes()
         )
-    config = folder_config.replace(num_epochs=1, max_train_examples=0)
+    # Names that are no UTF-8 are escaped in all that a run writes.
+    (photo_folder / "hell ☀").rename(photo_folder / os.fsdecode(b"hell\xe9"))
+    photos = photo_folder.rename(tmp_path / os.fsdecode(b"photos\xe9"))
+    config = folder_config.replace(num_epochs=1, max_train_examples=0, data_dir=str(photos))
     summary = train_classifier(config, tmp_path / "run")
+    assert summary["class_names"] == ["dunkel", r"hell\xe9"]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["data_dir"] == str(photos)
     assert summary["num_skipped_files"] == 1
     assert "dunkel/empty.jpg" in (tmp_path / "run" / "skipped_files.csv").read_text()
     assert any("1 files could not be read" in line for line in said)
