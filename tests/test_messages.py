@@ -59,6 +59,7 @@ def test_each_file_is_replaced_by_one_writer():
     }
     assert found == {
         "jaxcnn/host/files.py",
+        "jaxcnn/host/outputs.py",  # what users name; of an interrupted one the part stays
         "jaxcnn/export/exporting.py",  # a folder
         "jaxcnn/photos/updating.py",  # an index that was built beside the one it replaces
         "jaxcnn/pretrained/download/__init__.py",  # what is partly downloaded stays, to go on with

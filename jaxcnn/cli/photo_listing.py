@@ -6,19 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.photo_files import Trouble
-from jaxcnn.host.text import in_columns, listed
+from jaxcnn.host.text import in_columns, listed, printable
 from jaxcnn.photos.dates import format_taken
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.indexing import IndexReport
 from jaxcnn.photos.ranking import Found, Hit
 
 _TROUBLES_SHOWN = 20
-
-
-def printable(path: Path | bytes) -> str:
-    """Write a path so that any terminal shows it: odd bytes and control characters escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def table_lines(found: Found) -> Iterator[str]:

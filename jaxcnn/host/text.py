@@ -1,6 +1,8 @@
 """Numbers, lists and errors as people read them: on the screen, on pages, in cards, in pictures."""
 
+import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -104,6 +106,38 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def printable(name: str | bytes | os.PathLike[str]) -> str:
+    r"""Write a name so that any screen shows it, and as what it is, on one line.
+
+    Bytes that are no UTF-8, control characters and those that turn the direction of writing are
+    escaped.
+
+    Example:
+      >>> printable("a\u202egpj.exe"), printable(b"f\xff.jpg"), printable("K\u00e4tzchen.jpg")
+      ('a\\u202egpj.exe', 'f\\xff.jpg', 'K\u00e4tzchen.jpg')
+    """
+    return "".join(c if c.isprintable() else _escape(c) for c in os.fsdecode(name))
+
+
+def _escape(character: str) -> str:
+    is_byte = "\udc80" <= character <= "\udcff"  # one that is no UTF-8, as Python holds it
+    return f"\\x{ord(character) - 0xDC00:02x}" if is_byte else ascii(character)[1:-1]
+
+
+def table_cell(name: str) -> str:
+    r"""Write a name for a table, so that any reader can read it and the name can be got back.
+
+    Nearly all names stay as they are. One that UTF-8 cannot hold, or with NUL, becomes a JSON
+    string, which begins with a quote, and so does one that begins with a quote itself.
+
+    Example:
+      >>> table_cell("=1,2\n"), table_cell("f\udcff.jpg")
+      ('=1,2\n', '"f\\udcff.jpg"')
+    """
+    is_odd = name.startswith('"') or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in name)
+    return json.dumps(name) if is_odd else name
 
 
 def first_line(error: Exception) -> str:

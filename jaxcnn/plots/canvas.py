@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jaxcnn.host.outputs import GENERATOR
 from jaxcnn.plots.style import DPI, FONTS, GREY, INK, MARGIN, PALE, TEXT_PT, TITLE_PT
 from jaxcnn.plots.text import font, wrap_text
 
@@ -106,7 +107,7 @@ def writes_png(draw: Callable[_P, Figure]) -> Callable[Concatenate[PathLike, _P]
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Figure.savefig would ask the user's matplotlibrc.
-        FigureCanvasAgg(draw(*args, **kwargs)).print_png(target)
+        FigureCanvasAgg(draw(*args, **kwargs)).print_png(target, metadata={"Software": GENERATOR})
         return target
 
     drawn = inspect.signature(draw)
