@@ -1,6 +1,7 @@
 """From a name or a file to a network's variables, and all that belongs to them."""
 
 import importlib.util
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +14,18 @@ from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.extras import install
 from jaxcnn.host.files import sha256_of
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.text import listed
 from jaxcnn.models import list_models
 from jaxcnn.pretrained import mapping, unlisted
 from jaxcnn.pretrained.download import cache_folder, download
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
+from jaxcnn.pretrained.formats.detect import detect_format
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.names import names_of
 from jaxcnn.pretrained.table import Weights, find_weights, list_weights
 from jaxcnn.types import PyTree
+
+logger = logging.getLogger(__name__)
 
 _PACKAGE = "package:"
 
@@ -74,6 +79,7 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
             )
         raise unknown_name("weights (and no such file)", str(weights), names)
     if model is None:
+        detect_format(path)  # what is no file of weights needs no network
         raise ValueError(f"which network is {path} of? Name it by model.")
     if not names_of(model):
         known = ", ".join(name for name in list_models() if names_of(name))
@@ -121,29 +127,47 @@ def load(
         path = _locate(find_weights(str(weights)), offline=offline)
     row = _verified(path, row, model)
     arrays = read_weights(path)
-    origin = row.origin if row else unlisted.guess_origin(model, arrays)
+    origin, prefix = unlisted.guess_origin(model, arrays, *([row.origin] if row else []))
     names = names_of(model)[origin]
-    num_classes = mapping.count_classes(names, arrays)
+    taken, others = unlisted.take_network(prefix, arrays)
+    num_classes = mapping.count_classes(names, taken)
     if num_classes is None:
         raise mapping.MappingError(
-            f"{path} has no last layer of {model} as {origin} names it; its arrays begin with "
-            f"{', '.join(list(arrays)[:5])}."
+            f"{path} has no last layer of {model} as {origin} names it: it is one without its "
+            f"head, or another network. Its arrays begin with {', '.join(list(arrays)[:5])}."
+        )
+    if num_classes == 1:
+        raise mapping.MappingError(
+            f"{path} has one output, as before a sigmoid; expected one per class. Save it with a "
+            "last layer of two, whose weights are (0, w) and biases (0, b): it means the same."
         )
     try:
         shapes = unlisted.variable_shapes(model, num_classes, names.options)
-        variables = mapping.fill(shapes, names, arrays)
+        variables = mapping.fill(shapes, names, taken)
     except mapping.MappingError as error:
         raise mapping.MappingError(f"{path}, read as {model} of {origin}: {error}") from None
     labels = row.labels if row else unlisted.guess_labels(model, num_classes)
-    numbered = tuple(f"class {i}" for i in range(num_classes))
+    class_names = label_names(labels) if labels else _numbered(num_classes)
+    preprocessing = row.preprocessing if row else unlisted.guess_preprocessing(model, origin)
+    if row is None:
+        around = f"its arrays named {prefix}... (left out: {listed(others, most=3) or 'none'}), "
+        logger.info(
+            f"{path} is no published file; taken as {model} of {origin}, {around if prefix else ''}"
+            f"its {num_classes:,} outputs as {labels or 'classes without names'}, for photos of "
+            f"{preprocessing.image_size_px} px"
+        )
     return Pretrained(
         model=model,
         options=dict(names.options),
         variables=_swap_red_and_blue(variables) if names.bgr else variables,
-        preprocessing=(row.preprocessing if row else unlisted.guess_preprocessing(model, origin)),
-        class_names=label_names(labels) if labels else numbered,
+        preprocessing=preprocessing,
+        class_names=class_names,
         name=row.name if row else str(weights),
     )
+
+
+def _numbered(num_classes: int) -> tuple[str, ...]:
+    return tuple(f"class {i}" for i in range(num_classes))
 
 
 def _verified(path: Path, row: Weights | None, model: str) -> Weights | None:

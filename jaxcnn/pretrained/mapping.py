@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.host.text import listed
+from jaxcnn.host.text import counted, listed
 from jaxcnn.types import PyTree
 
 ModulePath = tuple[str, ...]
@@ -160,6 +160,7 @@ def _check_complete(slots: list[_Slot], names: Names, arrays: Mapping[str, np.nd
         "left over": [n for n in arrays if n not in wanted and not passed_over.search(n)],
         "of another shape": [
             f"{slot.name}: expected {_source_shape(slot, names)}, found {array.shape}"
+            + _other_channels(slot, names, array)
             for slot, array in there
             if not _fits(slot, names, array)
         ],
@@ -188,6 +189,14 @@ def _fits(slot: _Slot, names: Names, array: np.ndarray) -> bool:
     if names.layout == "torch":
         return array.shape[0] == slot.shape[1] and array[0].size == slot.shape[0]
     return array.shape[-1] == slot.shape[1] and array[..., 0].size == slot.shape[0]
+
+
+def _other_channels(slot: _Slot, names: Names, array: np.ndarray) -> str:
+    """Say so where a first kernel is for images of another number of channels."""
+    if len(slot.shape) != 4 or slot.shape[2] != 3 or array.ndim != 4:
+        return ""
+    count = array.shape[1 if names.layout == "torch" else 2]
+    return "" if count == 3 else f", for images of {counted(count, 'channel')} where 3 are read"
 
 
 def _fill_slot(slot: _Slot, names: Names, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

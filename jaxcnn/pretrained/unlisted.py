@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jaxcnn.pretrained.names import names_of
 from jaxcnn.pretrained.table import Weights, list_weights
 from jaxcnn.types import PyTree
 
+Arrays = Mapping[str, np.ndarray]
 _TORCH = Preprocessing(image_size_px=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 _CAFFE = dataclasses.replace(
     _TORCH, mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(1 / 255,)
@@ -29,21 +30,55 @@ def row_of_file(digest: str, model: str) -> Weights | None:
     return next((row for row in rows if row.sha256 and digest.startswith(row.sha256)), None)
 
 
-def guess_origin(model: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """Choose the origin most of whose names the file has."""
+class Origin(NamedTuple):
+    """Whose names a file has, and what stands before each of them."""
 
-    def share(names: mapping.Names) -> float:
+    name: str
+    prefix: str  # "" or of a module around the network, such as "module."
+
+
+def guess_origin(model: str, arrays: Arrays, *origins: str) -> Origin:
+    """Choose the origin most of whose names the file has, all behind one prefix.
+
+    Args:
+      model: name of the network.
+      arrays: of the file.
+      *origins: those to choose from; none for all that the network has.
+
+    Returns:
+      The origin; of equal ones the first in the file.
+
+    Raises:
+      MappingError: if no array has a name of the network's.
+    """
+    shares: dict[Origin, float] = {}
+    for origin, names in names_of(model).items():
+        if origins and origin not in origins:
+            continue
         wanted = mapping.source_shapes(variable_shapes(model, 10, names.options), names)
-        return sum(name in arrays for name in wanted) / len(wanted)
-
-    shares = {origin: share(names) for origin, names in names_of(model).items()}
+        for prefix in _prefixes(arrays, wanted):
+            share = sum(prefix + name in arrays for name in wanted) / len(wanted)
+            shares[Origin(origin, prefix)] = share
     best = max(shares, key=lambda origin: shares[origin])
     if not shares[best]:
+        tried = ", ".join(dict.fromkeys(origin.name for origin in shares))
         raise mapping.MappingError(
             f"no array is named as one of {model}; the file's begin with "
-            f"{', '.join(list(arrays)[:5])}. Origins tried: {', '.join(shares)}."
+            f"{', '.join(list(arrays)[:5])}. Origins tried: {tried}."
         )
     return best
+
+
+def _prefixes(arrays: Arrays, wanted: Mapping[str, Any]) -> list[str]:
+    """List what stands before a network's names in a file, "" first."""
+    ends = [name.removesuffix(last) for name in arrays for last in wanted if name.endswith(last)]
+    return list(dict.fromkeys(["", *(prefix for prefix in ends if prefix[-1:] in (".", "/"))]))
+
+
+def take_network(prefix: str, arrays: Arrays) -> tuple[Arrays, list[str]]:
+    """Take the arrays behind a prefix, without it, and the names of all others."""
+    taken = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+    return taken, [name for name in arrays if not name.startswith(prefix)]
 
 
 def variable_shapes(model: str, num_classes: int, options: Mapping[str, Any]) -> PyTree:

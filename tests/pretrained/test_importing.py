@@ -1,5 +1,6 @@
 """A name or a file becomes a network's variables, or one error says why not."""
 
+import logging
 import shutil
 
 import jax
@@ -75,6 +76,58 @@ def test_a_block_that_the_network_has_not_is_listed(tmp_path, size):
     listed = rf"1 missing: features\.2\.block\.0\.0\.weight\. 1 left over: {moved}"
     with pytest.raises(pretrained.MappingError, match=listed):
         pretrained.load(tmp_path / "moved.safetensors", model=model)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "beside", "left_out"),
+    [
+        ("module.", {}, "none"),
+        ("model.", {"criterion.weight": 1, "ema.conv1.weight": 1}, "criterion.weight, ema.conv1"),
+        ("backbone.", {"projector.weight": 1}, "projector.weight"),
+        ("_orig_mod.module.", {"n_averaged": 1}, "n_averaged"),
+    ],
+)
+def test_what_stands_before_all_names_is_told(tmp_path, caplog, prefix, beside, left_out):
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "wrapped.safetensors"
+    others = {name: np.zeros(size, np.float32) for name, size in beside.items()}
+    save_file({prefix + name: array for name, array in arrays_of().items()} | others, path)
+    kernel = pretrained.load(path, model=MODEL).variables["params"]["head"]["linear"]["kernel"]
+    np.testing.assert_array_equal(kernel, arrays_of()["linear.weight"].T)
+    (line,) = caplog.messages
+    assert f"named {prefix}... (left out: {left_out}" in line
+
+
+@pytest.mark.parametrize(("count", "told"), [(10, "10 outputs as cifar10"), (7, "7 outputs as cl")])
+def test_the_names_that_a_files_classes_get_are_told(tmp_path, caplog, count, told):
+    caplog.set_level(logging.INFO)
+    save_file(arrays_of(num_classes=count), tmp_path / "mine.safetensors")
+    pretrained.load(tmp_path / "mine.safetensors", model=MODEL)
+    (line,) = caplog.messages
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"linear.weight": (1, 64), "linear.bias": (1,)}, "has one output, as before a sigmoid"),
+        ({"linear.weight": None, "linear.bias": None}, "one without its head, or another network"),
+        ({"conv1.weight": (16, 1, 3, 3)}, "for images of 1 channel where 3 are read"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_in_one_line(tmp_path, change, message):
+    made = {name: np.zeros(shape, np.float32) for name, shape in change.items() if shape}
+    arrays = {name: a for name, a in arrays_of().items() if name not in change} | made
+    save_file(arrays, tmp_path / "odd.safetensors")
+    with pytest.raises(pretrained.MappingError, match=message) as caught:
+        pretrained.load(tmp_path / "odd.safetensors", model=MODEL)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file_of_weights_is_asked_for_no_network(tmp_path):
+    (tmp_path / "passwd").write_text("root:x:0:0\n")
+    with pytest.raises(pretrained.WeightsFileError, match="found a text; known formats"):
+        pretrained.load(tmp_path / "passwd")
 
 
 def test_a_wrong_shape_is_named(tmp_path):

@@ -84,6 +84,8 @@ def _describe(path: Path, head: bytes) -> str:
     for start, what in OTHER_KINDS.items():
         if head.startswith(start):
             return what
+    if head.isascii() and b"\0" not in head:
+        return "a text"
     return f"a file that begins with the bytes {head[:8].hex(' ')}"
 
 

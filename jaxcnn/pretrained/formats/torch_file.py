@@ -1,6 +1,7 @@
 """PyTorch's `.pth`, `.pt` and `.th`: the zip format since 1.6 and the one before it."""
 
 import io
+import logging
 import math
 import reprlib
 import struct
@@ -16,6 +17,8 @@ from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError
 from jaxcnn.pretrained.formats.raw_numbers import decode, item_bytes
 from jaxcnn.pretrained.formats.torch_pickle import Storage, StorageType, Tensor, load_pickle
 
+logger = logging.getLogger(__name__)
+
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
 # Keys under which checkpoints keep their state dict.
@@ -29,8 +32,7 @@ FetchStorage = Callable[[Storage], np.ndarray]
 def read_torch_file(path: Path) -> dict[str, np.ndarray]:
     """Read the state dict of a PyTorch checkpoint, running none of it.
 
-    Nested checkpoints are searched for the state dict; a "module." before every name, which
-    DataParallel leaves there, is dropped. Entries that are not tensors are left out.
+    Nested checkpoints are searched for the state dict. Entries that are not tensors are left out.
 
     Args:
       path: a file of `torch.save`, in the zip format or the one before PyTorch 1.6.
@@ -180,7 +182,7 @@ def find_state_dict(content: Any, path: Path) -> dict[str, Tensor]:
       path: the file, for messages.
 
     Returns:
-      Tensors by name, without a "module." that all names begin with.
+      Tensors by name. Which of several entries they are from is logged.
 
     Raises:
       WeightsFileError: if there is no such mapping, or several and no way to choose.
@@ -191,8 +193,6 @@ def find_state_dict(content: Any, path: Path) -> dict[str, Tensor]:
             f"{path}: no mapping of names to tensors in it, but {_describe(content)}; save "
             "model.state_dict()."
         )
-    if all(name.startswith("module.") for name in found):
-        return {name.removeprefix("module."): tensor for name, tensor in found.items()}
     return found
 
 
@@ -203,6 +203,7 @@ def _search(content: Any, path: Path, seen: set[int]) -> dict[str, Tensor] | Non
     seen.add(id(content))
     for key in PREFERRED:
         if (found := _search(content.get(key), path, seen)) is not None:
+            _tell_of_others(content, key, path)
             return found
     tensors = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
     if tensors:
@@ -215,6 +216,18 @@ def _search(content: Any, path: Path, seen: set[int]) -> dict[str, Tensor] | Non
             f"one, or one named {', '.join(PREFERRED)}. Save the state dict alone."
         )
     return next(iter(candidates.values()), None)
+
+
+def _tell_of_others(content: dict, taken: str, path: Path) -> None:
+    nested = [key for key, value in content.items() if isinstance(value, dict) and key != taken]
+    others = [key for key in nested if key in PREFERRED or _is_ema(key)]
+    if others or _is_ema(taken):
+        left_out = f", not {' or '.join(map(repr, others))}" if others else ""
+        logger.info(f"{path}: the weights are those of its entry {taken!r}{left_out}")
+
+
+def _is_ema(key: object) -> bool:
+    return "ema" in str(key).split("_")
 
 
 def _describe(content: Any) -> str:

@@ -1,6 +1,7 @@
 """PyTorch files: every published form gives the same arrays, and nothing in a file is run."""
 
 import io
+import logging
 import os
 import pickle
 import struct
@@ -26,14 +27,14 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("name", ["zip.pth", "zip_protocol4.pth", "legacy.th"])
 def test_each_format_gives_the_arrays_that_were_saved(fixtures, name):
     with np.load(fixtures / "expected_torch.npz") as expected:
-        assert_same(read_weights(fixtures / name), dict(expected))
+        assert_same(read_weights(fixtures / name), {f"module.{k}": a for k, a in expected.items()})
 
 
 def test_arrays_are_the_callers_own(fixtures):
     found = read_weights(fixtures / "zip.pth")
-    before = found["transposed"].copy()
-    found["shared_row"][:] = 9  # saved as a view of what "transposed" views
-    np.testing.assert_array_equal(found["transposed"], before)
+    before = found["module.transposed"].copy()
+    found["module.shared_row"][:] = 9  # saved as a view of what "transposed" views
+    np.testing.assert_array_equal(found["module.transposed"], before)
     assert all(array.flags.c_contiguous for array in found.values())
 
 
@@ -61,9 +62,9 @@ def test_published_resnets_are_read(depth, count):
         pytest.skip(f"no published files in {RESNETS}; set JAXCNN_SHARED")
     found = read_weights(files[0])
     assert len(found) == count
-    assert found["conv1.weight"].shape == (16, 3, 3, 3)
-    assert found["linear.weight"].shape == (10, 64)
-    assert min(found["bn1.running_var"]) > 0
+    assert found["module.conv1.weight"].shape == (16, 3, 3, 3)
+    assert found["module.linear.weight"].shape == (10, 64)
+    assert min(found["module.bn1.running_var"]) > 0
 
 
 # Hand-written pickles. GLOBAL is b"c<module>\n<name>\n"; a tuple is b"(" ... b"t".
@@ -204,6 +205,10 @@ MALFORMED = {
     "id of another kind": (b"\x80\x02(" + text("module") + b"NNtQ.", "unexpected name"),
     "view is odd": (b"\x80\x02" + FLOATS[:-2] + b"K\x01tQ.", "unexpected view"),
     "no storage": (tensors(b"N", (4,), (1,)), "storage is a NoneType"),
+    "negated": (
+        tensors(FLOATS, (4,), (1,)).replace(b")RtR", b")R}" + text("neg") + b"\x88stR"),
+        "has metadata {'neg': True}",
+    ),
     "shape is text": (
         tensors(FLOATS, (), ()).replace(integer(0) + b"(t", integer(0) + text("ab")),
         "no tuples",
@@ -271,13 +276,25 @@ def nested(content):
         ({"state_dict": {"model": {"a": True}}}, ["a"]),
         ({"optimizer": {"o": True}, "model_state_dict": {"a": True}}, ["a"]),
         ({"weights": {"a": True}, "epoch": 1}, ["a"]),
-        ({"module.a": True, "module.b": True}, ["a", "b"]),
-        ({"module.a": True, "b": True}, ["module.a", "b"]),
     ],
 )
 def test_the_state_dict_is_found(tmp_path, content, names):
     path = write_zip(tmp_path / "a.pth", b"\x80\x02" + nested(content) + b".")
     assert list(read_weights(path)) == names
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"model": {"a": True}, "model_ema": {"b": True}}, ["entry 'model', not 'model_ema'"]),
+        ({"state_dict_ema": {"a": True}, "epoch": 1}, ["entry 'state_dict_ema'"]),
+        ({"state_dict": {"a": True}, "optimizer": {"o": True}}, []),
+    ],
+)
+def test_which_of_several_state_dicts_was_taken_is_told(tmp_path, caplog, content, told):
+    caplog.set_level(logging.INFO)
+    read_weights(write_zip(tmp_path / "a.pth", b"\x80\x02" + nested(content) + b"."))
+    assert [line.partition("its ")[2] for line in caplog.messages] == told
 
 
 def test_two_state_dicts_of_unknown_names_are_not_chosen_from(tmp_path):
