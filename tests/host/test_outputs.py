@@ -49,7 +49,7 @@ def test_what_others_wrote_stays(content, part, tmp_path):
     path = tmp_path / f"o.csv{part}"
     foreign(path) if content is None else path.write_bytes(content)
     before = path.read_bytes()
-    with pytest.raises(OutputError, match="did not write it.*overwrite=True"):
+    with pytest.raises(OutputError, match=r"did not write it.*overwrite=True"):
         write(tmp_path / "o.csv")
     assert path.read_bytes() == before
     assert len(os.listdir(tmp_path)) == 1
