@@ -61,6 +61,6 @@ def test_each_file_is_replaced_by_one_writer():
         "jaxcnn/host/files.py",
         "jaxcnn/host/outputs.py",  # what users name; of an interrupted one the part stays
         "jaxcnn/export/exporting.py",  # a folder
-        "jaxcnn/photos/updating.py",  # an index that was built beside the one it replaces
+        "jaxcnn/photos/index_file.py",  # an index that was built beside what it replaces
         "jaxcnn/pretrained/download/__init__.py",  # what is partly downloaded stays, to go on with
     }

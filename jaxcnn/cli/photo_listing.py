@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.photo_files import Trouble
-from jaxcnn.host.text import in_columns, listed, printable
+from jaxcnn.host.text import counted, in_columns, listed, printable
 from jaxcnn.photos.dates import format_taken
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.indexing import IndexReport
@@ -74,6 +74,9 @@ def report_lines(report: IndexReport, path: Path, *, seconds: float) -> Iterator
     yield from _trouble_lines(report.troubles[:_TROUBLES_SHOWN], report.unreadable)
     if report.unreadable > _TROUBLES_SHOWN:
         yield f"  and {report.unreadable - _TROUBLES_SHOWN:,} more, which `about` lists"
+    for folder, count in report.absent.items():
+        kept = f"kept with {counted(count, 'photo')}; `forget` takes it out"
+        yield f"{printable(folder)}: not there ({kept})"
     if report.missing:
         yield (
             f"{report.missing:,} photos are gone but stay in the index, since their drive may not "

@@ -6,6 +6,7 @@ every folder, such as @eaDir and Thumbs.db. Standard library only: a copy of thi
 beside an exported program.
 """
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -186,6 +187,8 @@ def read_file(path: bytes | str | os.PathLike[str]) -> tuple[bytes, PhotoFile]:
       OSError: if it cannot be read, is no regular file, or is larger than MAX_BYTES.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a photo", os.fsdecode(path))
     with open(os.open(path, flags), "rb") as opened:
         found = os.fstat(opened.fileno())
         if not stat.S_ISREG(found.st_mode):

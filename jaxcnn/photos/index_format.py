@@ -11,8 +11,7 @@ Paths are bytes, as the system gives them: names on disk need not be text.
 
 import dataclasses
 import json
-import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from jaxcnn.host.folders import data_folder
 
 SCHEMA_VERSION = 1
+WHAT = "photos labelled by jaxcnn"
 LEAST_PROBABILITY = 0.001  # labels below it are left out
 LEAST_COUNT = 5  # of labels that are kept in any case
 MAX_CLASSES = 2**16
@@ -28,7 +28,7 @@ _LEVELS = 127
 
 SCHEMA = f"""
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-INSERT INTO about VALUES ('what', 'photos labelled by jaxcnn'), ('version', '{SCHEMA_VERSION}');
+INSERT INTO about VALUES ('what', '{WHAT}'), ('version', '{SCHEMA_VERSION}');
 -- The folders that were asked for, absolute; photos lie in them or below.
 CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE photos (
@@ -59,6 +59,20 @@ def default_index_path() -> Path:
 
 class PhotoIndexError(ValueError):
     """The file is no index of photos that can be used; the message says what to do."""
+
+
+class UnusableIndexError(PhotoIndexError):
+    """The file is an index that has to be made again.
+
+    Args:
+      path: the file.
+      why: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"the index {path} cannot be used: {why}; label the photos again with rebuild=True."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,41 +109,22 @@ class NetworkRecord:
         return next(iter(self.source.values()), "unnamed")
 
 
-def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open the file, "ro" to read or "rwc" to write, for use from any thread.
-
-    Raises:
-      PhotoIndexError: if it cannot be opened.
-    """
-    try:
-        return sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}",
-            uri=True,
-            timeout=30.0,  # seconds, while another process writes
-            check_same_thread=False,
-            isolation_level=None,
-        )
-    except sqlite3.Error as error:
-        raise PhotoIndexError(f"{path} cannot be opened: {error}.") from error
-
-
-def read_network(connection: sqlite3.Connection, path: Path) -> NetworkRecord | None:
+def read_network(rows: Iterable[tuple[str, str]], path: Path) -> NetworkRecord | None:
     """Read whose labels a file holds; None where it holds none yet.
 
+    Args:
+      rows: the table `about`.
+      path: the file.
+
     Raises:
-      PhotoIndexError: if the file is no index, or of another version.
+      UnusableIndexError: if it is of another version, or damaged.
     """
-    try:
-        about = dict(connection.execute("SELECT key, value FROM about"))
-    except sqlite3.DatabaseError as error:
-        raise PhotoIndexError(
-            f"{path} is no index of photos ({error}); name another file."
-        ) from error
-    if about.get("version") != str(SCHEMA_VERSION):
-        raise PhotoIndexError(
-            f"{path} is an index of version {about.get('version')}; this program reads version "
-            f"{SCHEMA_VERSION}. Make it again with rebuild=True."
-        )
+    about = dict(rows)
+    if about.get("what") != WHAT:
+        raise UnusableIndexError(path, "it is damaged (it does not say what it is)")
+    if (version := about.get("version")) != str(SCHEMA_VERSION):
+        reads = f"this program reads version {SCHEMA_VERSION}"
+        raise UnusableIndexError(path, f"it is of version {version}, and {reads}")
     return NetworkRecord.from_json(about["network"]) if "network" in about else None
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.photos.index_file import connect, holds_index, telling
 from jaxcnn.photos.index_format import (
     NetworkRecord,
     PhotoIndexError,
-    connect,
     read_network,
     unpack_columns,
     unpack_labels,
@@ -52,13 +52,13 @@ class PhotoIndex:
     """An index, open for reading; any number of threads may share it.
 
     It may be written meanwhile: each reading sees the last finished transaction. A file that is
-    replaced, as a rebuilding does at its end, is opened again.
+    replaced is opened again.
 
     Args:
       path: the file.
 
     Raises:
-      PhotoIndexError: if there is none, or it is no index of this version.
+      PhotoIndexError: if there is none, or it is no index of this version, or damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,7 +67,8 @@ class PhotoIndex:
         self._lock = threading.RLock()
         self._identity: tuple[int, int] | None = None
         self._network: NetworkRecord | None = None
-        self._columns: tuple[int, Columns] | None = None
+        self._columns: Columns | None = None
+        self._version: int | None = None  # of the data that these two are from
         _ = self.network  # raises where there is none
 
     def __del__(self) -> None:
@@ -79,9 +80,11 @@ class PhotoIndex:
     def network(self) -> NetworkRecord:
         """Whose labels it holds."""
         with self._lock:
-            connection = self._open()
+            self._refresh()
             if self._network is None:
-                self._network = read_network(connection, self.path)
+                rows = self._rows("SELECT key, value FROM about")
+                with telling(self.path):
+                    self._network = read_network(rows, self.path)
             if self._network is None:
                 raise PhotoIndexError(f"{self.path} holds no photos yet; index a folder first.")
             return self._network
@@ -104,7 +107,8 @@ class PhotoIndex:
         ids = [int(photo_id) for photo_id in photo_ids]
         # One parameter for all of them, since SQLite limits their number.
         rows = self._rows(f"{_PHOTO} WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids))
-        found = {row[0]: _photo(row) for row in rows}
+        with telling(self.path):
+            found = {row[0]: _photo(row) for row in rows}
         return [found[photo_id] for photo_id in ids if photo_id in found]
 
     def find_vector(self, content: bytes) -> np.ndarray | None:
@@ -125,19 +129,25 @@ class PhotoIndex:
         while rows := self._rows(
             f"SELECT id, vector FROM vectors WHERE id > ? ORDER BY id LIMIT {_ROWS_AT_ONCE}", after
         ):
-            ids = np.array([row[0] for row in rows], np.int64)
-            vectors = np.frombuffer(b"".join([row[1] for row in rows]), np.int8)
+            with telling(self.path):
+                ids = np.array([row[0] for row in rows], np.int64)
+                if len({len(row[1]) for row in rows}) > 1:
+                    raise ValueError("a vector is cut off")
+                vectors = np.frombuffer(b"".join([row[1] for row in rows]), np.int8)
             yield ids, vectors.reshape(len(rows), -1)
             after = int(ids[-1])
 
     def columns(self) -> Columns:
         """Read what every search needs, and keep it until the file changes."""
         with self._lock:
-            version = int(self._rows("PRAGMA data_version")[0][0])
-            if self._columns is None or self._columns[0] != version:
-                cursor = self._open().execute("SELECT id, taken, labels FROM photos ORDER BY id")
-                self._columns = version, _read_columns(cursor)
-            return self._columns[1]
+            num_classes = len(self.network.class_names)
+            if self._columns is None:
+                with telling(self.path):
+                    cursor = self._open().execute(
+                        "SELECT id, taken, labels FROM photos ORDER BY id"
+                    )
+                    self._columns = _read_columns(cursor, num_classes)
+            return self._columns
 
     def close(self) -> None:
         """Close the file; a later reading opens it again."""
@@ -148,10 +158,15 @@ class PhotoIndex:
 
     def _rows(self, statement: str, *values: Any) -> list[Any]:
         with self._lock:
-            try:
-                return self._open().execute(statement, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise PhotoIndexError(f"{self.path} cannot be read: {error}.") from error
+            connection = self._open()
+            with telling(self.path):
+                return connection.execute(statement, values).fetchall()
+
+    def _refresh(self) -> None:
+        """Drop what was read of a file that has changed since."""
+        version = int(self._rows("PRAGMA data_version")[0][0])
+        if version != self._version:
+            self._version, self._network, self._columns = version, None, None
 
     def _open(self) -> sqlite3.Connection:
         """Give the connection; a new one where another file has taken the place."""
@@ -164,6 +179,8 @@ class PhotoIndex:
         identity = (found.st_dev, found.st_ino)
         if self._connection is None or identity != self._identity:
             self.close()
+            if not holds_index(self.path):
+                raise PhotoIndexError(f"{self.path} is empty; index a folder of photos first.")
             self._connection = connect(self.path, "ro")
             self._identity = identity
         return self._connection
@@ -178,7 +195,7 @@ def _photo(row: Any) -> Photo:
     return Photo(photo_id, _path(path), taken, bool(taken_by_exif), unpack_labels(labels))
 
 
-def _read_columns(cursor: sqlite3.Cursor) -> Columns:
+def _read_columns(cursor: sqlite3.Cursor, num_classes: int) -> Columns:
     ids, taken, lengths, packed = array("q"), array("q"), array("q"), bytearray()
     for photo_id, when, labels in cursor:
         ids.append(photo_id)
@@ -186,9 +203,15 @@ def _read_columns(cursor: sqlite3.Cursor) -> Columns:
         lengths.append(len(labels) // 4)
         packed += labels
     counts = np.array(lengths, np.int64)
+    if len(packed) != 4 * counts.sum() or not counts.all():
+        raise ValueError("labels are cut off")
+    class_ids, probabilities = unpack_columns(packed)
+    if class_ids.max(initial=0) >= num_classes:
+        raise ValueError(f"a label of class {class_ids.max()}, of {num_classes}")
     return Columns(
         np.array(ids, np.int64),
         np.array(taken, np.int64),
         np.cumsum(counts) - counts,
-        *unpack_columns(packed),
+        class_ids,
+        probabilities,
     )

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,17 +12,17 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from jaxcnn.data.photo_files import PhotoFile, Trouble
+from jaxcnn.photos.index_file import connect, holds_index, make, telling
 from jaxcnn.photos.index_format import (
-    SCHEMA,
     NetworkRecord,
     PhotoIndexError,
-    connect,
     pack_labels,
     pack_vector,
     read_network,
 )
 from jaxcnn.photos.reading import ReadPhoto
 
+REPLACE_HINT = ", or have it replaced with overwrite=True"
 _ROW = "SELECT id, path, size, mtime_ns FROM photos"
 
 
@@ -68,13 +68,14 @@ class IndexWriter:
             raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._file_lock.release)
-            self._connection = connect(self.path, "rwc")
+            if not holds_index(self.path, hint=REPLACE_HINT):
+                with telling(self.path, "written"):
+                    make(self.path)
+            self._connection = connect(self.path, "rw")
             on_failure.callback(self._connection.close)
             with self._locked() as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
-                if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
             self.network()
             on_failure.pop_all()
         return self
@@ -100,19 +101,22 @@ class IndexWriter:
 
     def network(self) -> NetworkRecord | None:
         """Read whose labels it holds; None while it is new."""
-        return read_network(self._connection, self.path)
+        with self._locked() as connection:
+            return read_network(connection.execute("SELECT key, value FROM about"), self.path)
 
     def claim(self, network: NetworkRecord) -> None:
-        """Say whose labels are about to be written.
+        """Say whose labels are about to be written, and where that network lies now.
 
         Raises:
           PhotoIndexError: if it holds those of another network.
         """
         held = self.network()
-        if held is None:
-            self._write("INSERT INTO about VALUES ('network', ?)", network.to_json())
-            self.commit()
-        elif held.fingerprint != network.fingerprint:
+        if held is None or held.fingerprint == network.fingerprint:
+            if held != network:
+                about = ("network", network.to_json())
+                self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", *about)
+                self.commit()
+        else:
             asked = network.name if network.name != held.name else "what that is now"
             raise PhotoIndexError(
                 f"{self.path} holds labels by {held.name}, not by {asked}, and labels of two "
@@ -130,6 +134,19 @@ class IndexWriter:
     def add_folder(self, path: bytes) -> None:
         """Note a folder that was asked for."""
         self._write("INSERT OR IGNORE INTO folders VALUES (?)", path)
+
+    def forget_folder(self, folder: bytes, others: Sequence[bytes]) -> int:
+        """Take out a folder, and what lies in it and in none of the others; count the photos."""
+
+        def only_here(path: bytes) -> bool:
+            return not any(path == other or path.startswith(_inside(other)) for other in others)
+
+        photos = [row.path for row in self.rows_below(folder) if only_here(row.path)]
+        for path in (*photos, *filter(only_here, self.troubles_below(folder))):
+            self.forget(path)
+        self._write("DELETE FROM folders WHERE path = ?", folder)
+        self.commit()
+        return len(photos)
 
     def find_path(self, path: bytes) -> Row | None:
         """Find a photo by its path."""
@@ -232,14 +249,15 @@ class IndexWriter:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
         """Give the connection to one thread, and tell what is wrong, such as a full disk."""
-        try:
-            with self._lock:
-                yield self._connection
-        except sqlite3.Error as error:
-            raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
+        with telling(self.path, "written"), self._lock:
+            yield self._connection
 
 
 def _range_below(folder: bytes) -> tuple[bytes, bytes]:
     """Give the least path below a folder, and the least one after all of them."""
-    inside = folder.rstrip(os.fsencode(os.sep)) + os.fsencode(os.sep)
+    inside = _inside(folder)
     return inside, inside[:-1] + bytes([inside[-1] + 1])
+
+
+def _inside(folder: bytes) -> bytes:
+    return folder.rstrip(os.fsencode(os.sep)) + os.fsencode(os.sep)

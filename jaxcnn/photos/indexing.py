@@ -36,8 +36,9 @@ class IndexReport:
     copied: int = 0  # new paths of a known content; counted in `added` too
     unchanged: int = 0
     removed: int = 0  # gone, and forgotten
-    missing: int = 0  # gone, but kept, since their drive may be
+    missing: int = 0  # gone, but kept, since their drive may be; not those of absent folders
     unreadable: int = 0  # files and folders
+    absent: dict[bytes, int] = dataclasses.field(default_factory=dict)  # folders; photos kept
     interrupted: bool = False
     troubles: list[Trouble] = dataclasses.field(default_factory=list)  # MAX_TROUBLES_TOLD of them
 
@@ -75,6 +76,11 @@ class FolderIndexer:
           forget_missing: forget all that is gone, however many they are.
         """
         self.writer.add_folder(folder)
+        if is_gone(folder) and not forget_missing:
+            self.report.absent[folder] = len(self.writer.rows_below(folder))
+            self.writer.forget_trouble(folder)
+            self.writer.commit()
+            return
         self._label_new(folder)
         self.report.interrupted = self.should_stop()
         if not self.report.interrupted:
@@ -99,7 +105,7 @@ class FolderIndexer:
     def _sort_out_missing(self, folder: bytes, *, forget_all: bool) -> None:
         """Forget the photos of a folder that are gone, unless they are too many."""
         rows = self.writer.rows_below(folder)
-        missing = [row for row in rows if row.photo_id not in self._met and _is_gone(row.path)]
+        missing = [row for row in rows if row.photo_id not in self._met and is_gone(row.path)]
         forget_none = not forget_all and 2 * len(missing) > len(rows)
         for row in missing:
             if forget_none or (not forget_all and _may_be_unmounted(row.path)):
@@ -155,7 +161,7 @@ class FolderIndexer:
 
     def _take_known(self, photo: ReadPhoto, known: list[Row]) -> None:
         own = [row for row in known if row.path == photo.file.path]
-        gone = [row for row in known if _is_gone(row.path)]
+        gone = [row for row in known if is_gone(row.path)]
         if own:
             self.writer.copy(photo, own[0])  # touched, and the same
             self.report.unchanged += 1
@@ -206,7 +212,8 @@ class FolderIndexer:
             self._num_notes = 0
 
 
-def _is_gone(path: bytes) -> bool:
+def is_gone(path: bytes) -> bool:
+    """Tell whether nothing is at a path; not where that cannot be found out."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -219,7 +226,7 @@ def _is_gone(path: bytes) -> bool:
 def _may_be_unmounted(path: bytes) -> bool:
     """Tell whether the nearest folder above that is there is empty, as a mount point would be."""
     folder = os.path.dirname(path)
-    while _is_gone(folder) and folder != os.path.dirname(folder):
+    while is_gone(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
     try:
         with os.scandir(folder) as entries:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxcnn.photos.index_format import NetworkRecord
+from jaxcnn.photos.index_format import NetworkRecord, PhotoIndexError
+from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.pretrained.labels import label_names, wordnet_ids
+from jaxcnn.pretrained.table import list_weights
 from jaxcnn.runs.classifier import Classifier, fill_up
 
 
@@ -52,12 +54,15 @@ class Labeller:
         return probabilities[: len(images)], vectors[: len(images)]
 
 
-def load_labeller(source: Mapping[str, str], *, batch_size: int = 32) -> Labeller:
+def load_labeller(
+    source: Mapping[str, str], *, held: Mapping[str, str] | None = None, batch_size: int = 32
+) -> Labeller:
     """Load a network to label photos with.
 
     Args:
-      source: {"weights": name or file} for published weights, {"workdir": folder} for a trained
-        run, {} for EfficientNet-Lite0 by its default weights.
+      source: {"weights": name or file} for published weights, with "model" where the file does not
+        say of which network it is; {"workdir": folder} for a trained run; {} for that of `held`.
+      held: the source that an index names; {} for EfficientNet-Lite0 by its default weights.
       batch_size: photos of each pass through the network; 1 for single photos.
 
     Returns:
@@ -66,15 +71,54 @@ def load_labeller(source: Mapping[str, str], *, batch_size: int = 32) -> Labelle
     Raises:
       ValueError: if it cannot be had.
     """
+    held = held or {}
+    if source or not held:
+        return _load(source, held.get("model"), batch_size)
+    try:
+        return _load(held, None, batch_size)
+    except (ValueError, OSError) as error:
+        raise PhotoIndexError(
+            f"the network that labelled the index cannot be loaded ({str(error).rstrip('.')}): "
+            f"{_AGAIN}."
+        ) from error
+
+
+def load_labeller_of(index: PhotoIndex, *, batch_size: int = 32) -> Labeller:
+    """Load the network that labelled an index.
+
+    Raises:
+      PhotoIndexError: if it is no longer where it was, or another one is there now.
+    """
+    network = index.network
+    labeller = load_labeller({}, held=network.source, batch_size=batch_size)
+    if labeller.network.fingerprint != network.fingerprint:
+        raise PhotoIndexError(
+            f"{network.name} is no longer the network that labelled {index.path}: {_AGAIN}, or "
+            "with rebuild=True to label all photos with what it is now."
+        )
+    return labeller
+
+
+_AGAIN = "index again with workdir=RUN or weights=FILE, where it is now (labels stay)"
+
+
+def _load(source: Mapping[str, str], model: str | None, batch_size: int) -> Labeller:
+    """Load a network; the model is that of a file that does not say it."""
     if workdir := source.get("workdir"):
-        folder = str(Path(workdir).absolute())
+        folder = str(_absolute(workdir))
         return Labeller(Classifier.load(folder), {"workdir": folder}, batch_size=batch_size)
-    weights = source.get("weights")
-    if weights and Path(weights).is_file():
-        weights = str(Path(weights).absolute())
-    classifier = Classifier.from_pretrained(weights)
-    found = {"weights": str(classifier.config.network.weights)}
+    weights, named = source.get("weights"), source.get("model")
+    is_file = weights is not None and weights not in {row.name for row in list_weights()}
+    if weights is not None and is_file:
+        weights, named = str(_absolute(weights)), named or model
+    classifier = Classifier.from_pretrained(weights, model=named)
+    network = classifier.config.network
+    found = {"weights": str(network.weights)} | ({"model": str(network.model)} if is_file else {})
     return Labeller(classifier, found, batch_size=batch_size)
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().absolute()
 
 
 def _wordnet_ids_of(class_names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """From folders and the file of an index to an index that is up to date, or made again."""
 
+import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -8,21 +10,36 @@ from typing import TYPE_CHECKING
 
 from jaxcnn.data.photo_files import Seen, walk
 from jaxcnn.data.workers import usable_cores
-from jaxcnn.photos.index_format import PhotoIndexError
+from jaxcnn.photos.index_file import (
+    ForeignFileError,
+    connect,
+    holds_index,
+    install,
+    remove,
+    telling,
+)
+from jaxcnn.photos.index_format import UnusableIndexError, read_network
 from jaxcnn.photos.index_reader import PhotoIndex
-from jaxcnn.photos.index_writer import IndexWriter
-from jaxcnn.photos.indexing import FolderIndexer, IndexReport
+from jaxcnn.photos.index_writer import REPLACE_HINT, IndexWriter
+from jaxcnn.photos.indexing import FolderIndexer, IndexReport, is_gone
 
 if TYPE_CHECKING:
     from jaxcnn.photos.labelling import Labeller  # brings the networks, which searches do without
 
 
-def check_folders(index_path: Path, names: Sequence[str]) -> list[bytes]:
+logger = logging.getLogger(__name__)
+
+
+def check_folders(
+    index_path: Path, names: Sequence[str], *, rebuild: bool = False, overwrite: bool = False
+) -> list[bytes]:
     """Make the paths of folders absolute.
 
     Args:
       index_path: the index's file; it need not be there.
       names: paths of folders; none for all that were indexed before.
+      rebuild: as for `update_index`.
+      overwrite: as for `update_index`.
 
     Returns:
       Absolute paths without links. One that is not there is among them if it was indexed before:
@@ -30,16 +47,22 @@ def check_folders(index_path: Path, names: Sequence[str]) -> list[bytes]:
 
     Raises:
       ValueError: if one is not a folder, or there is none.
+      PhotoIndexError: if the file is no index, or damaged, and may not be replaced.
     """
-    known, _ = _held_by(index_path)
+    known, _ = _held_by(Path(index_path).absolute(), rebuild=rebuild, overwrite=overwrite)
     if not names and not known:
         raise ValueError("name the folders whose photos to label: index ~/Pictures.")
-    folders = [os.path.realpath(os.fsencode(os.path.expanduser(name))) for name in names]
+    folders = [real_folder(name) for name in names]
     for name, folder in zip(names, folders, strict=True):
         if not os.path.isdir(folder) and folder not in known:
             what = "is not a folder" if os.path.exists(folder) else "does not exist"
             raise ValueError(f"{name} {what}.")
     return list(dict.fromkeys(folders or known))
+
+
+def real_folder(name: str) -> bytes:
+    """Give a folder's path as an index notes it: absolute, without links."""
+    return os.path.realpath(os.fsencode(os.path.expanduser(name)))
 
 
 def update_index(
@@ -48,6 +71,7 @@ def update_index(
     load: Callable[[Mapping[str, str]], "Labeller"],
     *,
     rebuild: bool = False,
+    overwrite: bool = False,
     num_workers: int | None = None,
     forget_missing: bool = False,
     on_photo: Callable[[], object] = lambda: None,
@@ -67,6 +91,7 @@ def update_index(
       rebuild: label all again, the folders that were indexed before too, in a file beside, which
         takes the place of the old one when it is whole. A rebuilding that was stopped goes on when
         it is asked for again.
+      overwrite: replace what lies there, once all is labelled, where it is no index.
       num_workers: threads that read and decode; None for one per core.
       forget_missing: forget all that is gone, however many they are.
       on_photo: called once for each photo or trouble, when it is done with.
@@ -78,22 +103,29 @@ def update_index(
       What became of the photos.
 
     Raises:
-      PhotoIndexError: if the file is no index, holds another network's labels, is written by
-        another process, or cannot be written (any more), such as on a full disk.
-      ValueError: if the network cannot be had.
+      PhotoIndexError: if the file is no index, damaged, holds another network's labels, is written
+        by another process, or cannot be written (any more), such as on a full disk.
+      ValueError: if the network cannot be had, or a rebuilding would lose photos of a folder that
+        is not there now.
     """
     path = Path(path).absolute()
-    known, source = _held_by(path)
+    known, source = _held_by(path, rebuild=rebuild, overwrite=overwrite)
+    rebuild = rebuild or (overwrite and not _is_index(path))
     target = path
     if rebuild:
         target = path.with_name(f"{path.name}.rebuilt")
         folders = list(dict.fromkeys([*folders, *known]))
+        if not forget_missing:
+            _check_there(folders)
+        _drop_damaged(target)
     stopped = threading.Event()
     with IndexWriter(target, lock=path) as writer:
         held = writer.network()
         labeller = load(held.source if held else source)
         if rebuild and held and held.fingerprint != labeller.network.fingerprint:
             writer.clear()  # of a rebuilding that was stopped, with another network
+        if rebuild and not source and _is_index(path):
+            logger.info("what labelled %s is not known; now it is %s", path, labeller.network.name)
         writer.claim(labeller.network)
         indexer = FolderIndexer(
             writer,
@@ -113,7 +145,7 @@ def update_index(
             counting.join()
         writer.close()
         if rebuild and not indexer.report.interrupted:
-            os.replace(target, path)
+            install(target, path)
     return indexer.report
 
 
@@ -123,17 +155,90 @@ def _count(
     """Count the photos ahead of their reading, so that the time left can be told."""
     total, seen = 0, Seen()
     for folder in folders:
-        for _ in walk(folder, seen):
+        for _ in walk(folder, seen) if not is_gone(folder) else ():
             total += 1
             if stopped.is_set():
                 return
     on_total(total)
 
 
-def _held_by(path: Path) -> tuple[list[bytes], Mapping[str, str]]:
-    """Read the folders and the network of an index; none of either where there is no such index."""
+def forget_folder(path: Path, name: str) -> int:
+    """Take a folder and its photos out of an index; the files stay as they are.
+
+    Photos that lie in another folder of the index too stay in it.
+
+    Args:
+      path: the index's file.
+      name: the folder, one that was indexed; or one in it that is there no more.
+
+    Returns:
+      The number of photos that were taken out.
+
+    Raises:
+      ValueError: if the index has no such folder.
+      PhotoIndexError: if it cannot be read or written.
+    """
+    known = [os.fsencode(folder) for folder in PhotoIndex(path).folders()]
+    given = os.path.abspath(os.fsencode(os.path.expanduser(name)))  # what was no link then
+    folder = given if given in known else real_folder(name)
+    with IndexWriter(path) as writer:
+        if folder not in known and not (is_gone(folder) and writer.rows_below(folder)):
+            held = ", ".join(os.fsdecode(each) for each in known)
+            raise ValueError(f"{name} is no folder of the index; it has {held or 'none'}.")
+        others = [] if folder not in known else [each for each in known if each != folder]
+        return writer.forget_folder(folder, others)
+
+
+def _drop_damaged(target: Path) -> None:
+    """Have a rebuilding that was stopped begin again where its file is damaged."""
+    if not _is_index(target):
+        return
     try:
-        index = PhotoIndex(path)
-        return [os.fsencode(folder) for folder in index.folders()], index.network.source
-    except PhotoIndexError:
-        return [], {}
+        with contextlib.closing(connect(target, "ro")) as connection, telling(target):
+            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                remove(target)
+    except UnusableIndexError:
+        remove(target)
+
+
+def _check_there(folders: Sequence[bytes]) -> None:
+    """Refuse to make an index again without the photos of a drive that is not mounted."""
+    for folder in folders:
+        if is_gone(folder) or not os.listdir(folder):
+            raise ValueError(
+                f"{os.fsdecode(folder)} is not there now, or empty, and an index made again "
+                "would lose its photos: mount it, `forget` it, or give forget_missing=True."
+            )
+
+
+def _is_index(path: Path) -> bool:
+    try:
+        return holds_index(path)
+    except ForeignFileError:
+        return False
+
+
+def _held_by(
+    path: Path, *, rebuild: bool, overwrite: bool
+) -> tuple[list[bytes], Mapping[str, str]]:
+    """Read the folders and the network of an index, none of either where there is no index.
+
+    Of one that cannot be used, and is to be made again, what can be read.
+    """
+    folders: list[bytes] = []
+    source: Mapping[str, str] = {}
+    try:
+        if not holds_index(path, hint=REPLACE_HINT):
+            return folders, source
+    except ForeignFileError:
+        if overwrite:
+            return folders, source
+        raise
+    forgiven = (UnusableIndexError,) if rebuild else ()
+    with contextlib.suppress(*forgiven), contextlib.closing(connect(path, "ro")) as connection:
+        with contextlib.suppress(*forgiven), telling(path):
+            folders += [bytes(row[0]) for row in connection.execute("SELECT path FROM folders")]
+        with telling(path):
+            network = read_network(connection.execute("SELECT key, value FROM about"), path)
+            source = network.source if network else {}
+    return sorted(folders), source

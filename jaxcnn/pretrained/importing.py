@@ -50,11 +50,12 @@ class Description(NamedTuple):
 
 
 def describe(weights: str | Path, *, model: str | None = None) -> Description:
-    """Find out what a name or a path stands for, without reading or fetching it.
+    """Find out what a name or a path stands for, without fetching it.
 
     Args:
       weights: a name in the table, or the path of a file.
-      model: name of the network; may be left out for a name in the table.
+      model: name of the network; may be left out for a name in the table, or a file that the
+        table knows.
 
     Returns:
       The row or the path, and the network.
@@ -80,7 +81,10 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
         raise unknown_name("weights (and no such file)", str(weights), names)
     if model is None:
         detect_format(path)  # what is no file of weights needs no network
-        raise ValueError(f"which network is {path} of? Name it by model.")
+        listed = unlisted.row_of_file(sha256_of(path)) if path.is_file() else None
+        if listed is None:
+            raise ValueError(f"which network is {path} of? Give its name, as in model=resnet50.")
+        model = listed.model
     if not names_of(model):
         known = ", ".join(name for name in list_models() if names_of(name))
         raise ValueError(f"no weights of {model} can be read; those of these can: {known}.")

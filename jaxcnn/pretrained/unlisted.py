@@ -24,7 +24,7 @@ _CAFFE = dataclasses.replace(
 _TENSORFLOW = dataclasses.replace(_TORCH, mean=(0.5,), std=(0.5,))
 
 
-def row_of_file(digest: str, model: str) -> Weights | None:
+def row_of_file(digest: str, model: str | None = None) -> Weights | None:
     """Recognise a published file by its digest, wherever it lies."""
     rows = list_weights(model)
     return next((row for row in rows if row.sha256 and digest.startswith(row.sha256)), None)

@@ -150,9 +150,11 @@ def test_a_drive_that_is_not_there_takes_nothing_along(album):
     album.update()
     away = album.photos.with_name("away")
     album.photos.rename(away)
-    found = counts(album.update())
-    assert found == {"missing": 10, "unreadable": 1}  # the folder
+    report = album.update()
+    assert counts(report) == {}
+    assert report.absent == {os.fsencode(album.photos.resolve()): 10}
     assert album.index.count() == 10
+    assert album.index.unreadable() == []
     album.photos.mkdir()  # an empty mount point
     assert counts(album.update()) == {"missing": 10}
     album.photos.rmdir()
@@ -301,7 +303,7 @@ def test_another_programs_data_base_is_left_alone(tmp_path):
         connection.execute("CREATE TABLE photos (id)")
     connection.close()
     for open_it in (PhotoIndex, lambda p: IndexWriter(p).__enter__()):
-        with pytest.raises(PhotoIndexError, match="is no index of photos"):
+        with pytest.raises(PhotoIndexError, match="a SQLite database of another program"):
             open_it(path)
 
 

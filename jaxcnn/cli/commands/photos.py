@@ -15,11 +15,14 @@
         shows the index in a browser on this machine: by words, or by a photo that is dropped.
     jaxcnn photos about
         shows what the index holds, and which files could not be read.
+    jaxcnn photos forget ~/Pictures/old
+        takes a folder and its photos out of the index; its files stay.
 
 Labels lie in one file, see --index; photos are only read. A word finds all that is of its kind:
 "dog" every breed, "fruit" the lemons. Search ends with status 1 where it finds nothing.
 """
 
+import itertools
 import json
 import logging
 import signal
@@ -35,10 +38,11 @@ from absl import flags
 from tqdm import tqdm
 
 from jaxcnn.cli import command_line, help_formatter, photo_listing as listing
-from jaxcnn.data.photo_files import digest, read_file
+from jaxcnn.data.photo_files import digest, read_file, reason_of
 from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.signals import SignalWatch
+from jaxcnn.host.text import counted
 from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.index_format import default_index_path
 from jaxcnn.photos.index_reader import PhotoIndex
@@ -54,8 +58,16 @@ _WEIGHTS = flags.DEFINE_string(
     "label with these published weights, a name that `jaxcnn predict "
     "--list_weights` lists, or a file; default EfficientNet-Lite0's, or what the index has.",
 )
+_MODEL = flags.DEFINE_string(
+    "model", None, "name of the network, where --weights is a file that is not known."
+)
 _REBUILD = flags.DEFINE_bool(
     "rebuild", False, "label all photos again; the old index is replaced once that is done."
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite",
+    False,
+    "replace the file of the index, once all is labelled, where it is something else.",
 )
 _FORGET_MISSING = flags.DEFINE_bool(
     "forget_missing",
@@ -96,20 +108,36 @@ _PORT = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=65535,
 )
-help_formatter.group("index, search, serve and about", "index")
-_INDEX_FLAGS = help_formatter.group(
-    "index", "workdir", "weights", "rebuild", "forget_missing", "batch_size", "num_workers"
-)
-_SEARCH_FLAGS = help_formatter.group(
-    "search", "like", "since", "min_probability", "limit", "json", "html"
-)
-help_formatter.group("serve", "port")
+help_formatter.group("all", "index")
+_FLAGS = {
+    "index": help_formatter.group(
+        "index",
+        "workdir",
+        "weights",
+        "model",
+        "rebuild",
+        "overwrite",
+        "forget_missing",
+        "batch_size",
+        "num_workers",
+    ),
+    "search": help_formatter.group(
+        "search", "like", "since", "min_probability", "limit", "json", "html"
+    ),
+    "serve": help_formatter.group("serve", "port"),
+}
 
 
 def main(words: list[str]) -> None:
     """Do what the first word says."""
-    commands: Mapping[str, Callable[..., int | None]]
-    commands = {"index": _index, "search": _search, "serve": _serve, "about": _about}
+    commands: Mapping[str, Callable[[list[str]], int | None]]
+    commands = {
+        "index": _index,
+        "search": _search,
+        "serve": _serve,
+        "about": _about,
+        "forget": _forget,
+    }
     # Pillow warns of oddities in photos that it reads well enough.
     warnings.filterwarnings("ignore", module="PIL")
     if not words:
@@ -117,11 +145,17 @@ def main(words: list[str]) -> None:
     name, *more = words
     if name not in commands:
         raise unknown_name("command", name, commands)
-    if name in ("index", "search"):
-        sys.exit(commands[name](more))
-    if more:
+    _refuse_flags_of_others(name)
+    if more and name in ("serve", "about"):
         raise ValueError(f"unexpected words {' '.join(more)!r} after {name}.")
-    commands[name]()
+    sys.exit(commands[name](more))
+
+
+def _refuse_flags_of_others(command: str) -> None:
+    for other, names in _FLAGS.items():
+        for name in names:
+            if other != command and flags.FLAGS[name].present:
+                raise ValueError(f"--{name} is a flag of {other}, not of {command}.")
 
 
 def _index_path() -> Path:
@@ -132,21 +166,21 @@ def _index(words: list[str]) -> int:
     from jaxcnn.photos.labelling import load_labeller  # not for searches, which are to be quick
     from jaxcnn.photos.updating import check_folders, update_index
 
-    if _WORKDIR.value and _WEIGHTS.value:
-        raise ValueError("--workdir and --weights exclude each other; give one.")
-    folders = check_folders(_index_path(), words)
+    if _WORKDIR.value and (_WEIGHTS.value or _MODEL.value):
+        raise ValueError("--workdir and --weights or --model exclude each other; give one.")
+    replacing = {"rebuild": _REBUILD.value, "overwrite": _OVERWRITE.value}
+    folders = check_folders(_index_path(), words, **replacing)
     command_line.prepare()
-    source = {"workdir": _WORKDIR.value, "weights": _WEIGHTS.value}
+    named = {"workdir": _WORKDIR.value, "weights": _WEIGHTS.value, "model": _MODEL.value}
+    given = {name: value for name, value in named.items() if value}
     bar = tqdm(unit="photo", desc="index", disable=None, smoothing=0.1)
     started = time.perf_counter()
     with SignalWatch() as watch, bar:
         report = update_index(
             _index_path(),
             folders,
-            lambda held: load_labeller(
-                {k: v for k, v in source.items() if v} or held, batch_size=_BATCH_SIZE.value
-            ),
-            rebuild=_REBUILD.value,
+            lambda held: load_labeller(given, held=held, batch_size=_BATCH_SIZE.value),
+            **replacing,
             num_workers=_WORKERS.value,
             forget_missing=_FORGET_MISSING.value,
             on_photo=bar.update,
@@ -165,13 +199,15 @@ def _set_total(bar: tqdm, total: int) -> None:
 
 def _search(words: list[str]) -> int:
     text = " ".join(words)
+    if _HTML.value and _JSON.value:
+        raise ValueError("--html and --json exclude each other; give one.")
     if not text.strip() and not _LIKE.value:
         raise ValueError("say what to look for: words, or --like=photo.jpg.")
     if not text.strip() and flags.FLAGS["min_probability"].present:
         raise ValueError("--min_probability is about words; give some beside --like.")
     since = None if _SINCE.value is None else parse_since(_SINCE.value)
     if _HTML.value:
-        command_line.check_folder_of(_HTML.value)
+        _check_gallery(_HTML.value)
     index = PhotoIndex(_index_path())
     query = Query(
         words=text,
@@ -192,6 +228,14 @@ def _search(words: list[str]) -> int:
     return 0 if found.hits else 1
 
 
+def _check_gallery(path: str) -> None:
+    from jaxcnn.photos.server.gallery import MAX_PHOTOS
+
+    command_line.check_folder_of(path)
+    if (_LIMIT.value or 0) > MAX_PHOTOS:
+        raise ValueError(f"--limit={_LIMIT.value} is above {MAX_PHOTOS}, the most in one page.")
+
+
 def _show(found: Found) -> None:
     if _JSON.value:
         print(json.dumps([listing.as_record(hit) for hit in found.hits], indent=2))
@@ -204,30 +248,43 @@ def _show(found: Found) -> None:
 
 def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
     """Give a photo's features: from the index where it holds the photo, else by the network."""
-    data, _ = read_file(path)
+    try:
+        data, _ = read_file(path.expanduser())
+    except OSError as error:
+        raise ValueError(f"like (={path}) cannot be read: {reason_of(error)}.") from error
     known = index.find_vector(digest(data))
     if known is not None:
         return known
-    from jaxcnn.photos.labelling import load_labeller
+    from jaxcnn.photos.labelling import load_labeller_of
 
     command_line.prepare()
-    labeller = load_labeller(index.network.source, batch_size=1)
+    labeller = load_labeller_of(index, batch_size=1)
     return labeller.label(labeller.preprocess(data)[None])[1][0]
 
 
-def _serve() -> None:
+def _serve(_: list[str]) -> None:
     serve(_index_path(), _PORT.value)
 
 
-def _about() -> None:
+def _about(_: list[str]) -> None:
     print("\n".join(listing.about_lines(PhotoIndex(_index_path()))))
+
+
+def _forget(words: list[str]) -> None:
+    from jaxcnn.photos.updating import forget_folder
+
+    if not words:
+        raise ValueError("name the folders to take out of the index; `about` lists them.")
+    for word in words:
+        count = forget_folder(_index_path(), word)
+        print(f"{word}: taken out of the index, with {counted(count, 'photo')}")
 
 
 def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
     sys.argv[1:] = [word for argument in sys.argv[1:] for word in _words_of(argument)]
-    common = ("index", *_INDEX_FLAGS, *_SEARCH_FLAGS, "port")
+    common = ("index", *itertools.chain(*_FLAGS.values()))
     with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
         main(words)
 
@@ -276,15 +333,10 @@ def serve(index_path: Path, port: int) -> None:
 
 def _make_app(index: PhotoIndex) -> "Flask":
     """Make the application, with the network that the index was made by."""
-    from jaxcnn.photos.labelling import load_labeller
+    from jaxcnn.photos.labelling import load_labeller_of
     from jaxcnn.photos.server.app import create_app
     from jaxcnn.photos.server.overlay import make_explain
 
     command_line.prepare()
-    labeller = load_labeller(index.network.source, batch_size=1)
-    if labeller.network.fingerprint != index.network.fingerprint:
-        raise ValueError(
-            f"the network {index.network.name} is no longer the one that labelled {index.path}; "
-            "run `jaxcnn photos index --rebuild`."
-        )
+    labeller = load_labeller_of(index, batch_size=1)
     return create_app(index, labeller, make_explain(labeller.classifier))
