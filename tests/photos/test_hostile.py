@@ -26,7 +26,7 @@ REASONS = {  # beside those of the decoder's own list
     "nowhere.jpg": "a link to a file that does not exist",
     "itself.jpg": "too many levels of symbolic links",
     "sparse.jpg": "larger than 256 MiB",
-    "phone.heic": "HEIC photos cannot be decoded here; keep a JPEG copy beside it",
+    "phone.heic": "a JPEG copy beside it",
 }
 
 
