@@ -58,7 +58,7 @@ def decode_image(data: bytes | np.ndarray, *, num_channels: int = 3) -> np.ndarr
 
 
 def decode_and_resize(
-    data: bytes | np.ndarray,
+    data: bytes | np.ndarray | Image.Image,
     size_px: int,
     mode: str = "crop",
     *,
@@ -79,7 +79,7 @@ def decode_and_resize(
     sharpest edges, where they overshoot.
 
     Args:
-      data: an encoded image's bytes, or an array; see `decode_image`.
+      data: an encoded image's bytes, an array, see `decode_image`, or a Pillow image.
       size_px: side of the square, in pixels.
       mode: "crop" scales the shorter side to size_px and keeps the centre; "squash" scales both
         sides to size_px; "pad" scales the longer side to size_px and fills up with black.
@@ -114,7 +114,9 @@ def _check_channels(num_channels: int) -> None:
         raise ValueError(f"num_channels is {num_channels}; expected 1 (grey) or 3 (RGB).")
 
 
-def _decode(data: bytes | np.ndarray, num_channels: int, draft_px: int | None) -> Image.Image:
+def _decode(
+    data: bytes | np.ndarray | Image.Image, num_channels: int, draft_px: int | None
+) -> Image.Image:
     """Decode to mode L or RGB, upright; a JPEG to not less than draft_px on its shorter side."""
     _check_channels(num_channels)
     target = "L" if num_channels == 1 else "RGB"
@@ -124,9 +126,9 @@ def _decode(data: bytes | np.ndarray, num_channels: int, draft_px: int | None) -
     if not data:
         raise DecodeError("the file is empty (0 bytes).")
     try:
-        image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = data if isinstance(data, Image.Image) else _open(data)
         _check_size(image.size)
-        if draft_px is not None:
+        if draft_px is not None and image is not data:
             image.draft("L" if target == "L" else None, (draft_px, draft_px))
         image.load()
         orientation = resize.orientation_of(image)
@@ -138,6 +140,10 @@ def _decode(data: bytes | np.ndarray, num_channels: int, draft_px: int | None) -
     if orientation == resize.UPRIGHT:
         return image
     return Image.fromarray(np.ascontiguousarray(resize.turn_array(np.asarray(image), orientation)))
+
+
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
 def _reason(error: Exception) -> str:

@@ -3,14 +3,17 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
 from jaxcnn import pretrained
 from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.data.given_photos import Photo, read_given, split_photos
+from jaxcnn.host.text import printable
 from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config, preset_of_weights
@@ -19,8 +22,6 @@ from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore, finger
 from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.training.eval_step import make_predict
 from jaxcnn.types import PyTree
-
-Photo = Path | str | bytes | np.ndarray
 
 
 class Prediction(NamedTuple):
@@ -41,7 +42,7 @@ class Classifier:
 
     Example:
       classifier = Classifier.load("runs/my_pets")
-      answer = classifier.predict(["photo.jpg"])[0]
+      answer = classifier.predict("photo.jpg")
       print(answer.label, answer.probability)
     """
 
@@ -127,32 +128,71 @@ class Classifier:
         config = config_lib.resolve(given, preset_of_weights(found))
         return cls(config, found.class_names, found.variables)
 
-    def predict(self, photos: Iterable[Photo], *, batch_size: int = 32) -> list[Prediction]:
-        """Label photos.
+    @overload
+    def predict(self, photos: Photo, *, batch_size: int = ...) -> Prediction: ...  # type: ignore[overload-overlap]  # a str is one photo
+
+    @overload
+    def predict(self, photos: Iterable[Photo], *, batch_size: int = ...) -> list[Prediction]: ...
+
+    def predict(
+        self, photos: Photo | Iterable[Photo], *, batch_size: int = 32
+    ) -> Prediction | list[Prediction]:
+        """Label one photo, or many.
 
         Args:
-          photos: paths, encoded files, or (H, W, C) uint8 arrays.
+          photos: a photo: its path, its file's bytes, an open file, a Pillow image, or an array
+            (JAX's too) of shape (H, W) or (H, W, C), uint8 or floats in [0, 1]. Or many of them: a
+            list or any iterable, or an array of shape (B, H, W, C).
           batch_size: photos classified together; no effect on results.
 
         Returns:
-          A prediction for each photo, in order.
+          A prediction for one photo; for many a list of them, in order.
 
         Raises:
           DecodeError: if a photo cannot be decoded.
           OSError: if a file cannot be read.
+          TypeError: if it is nothing of the kind.
         """
-        images = map(self.preprocess, photos)
-        answers: list[Prediction] = []
+        is_one, each = split_photos(photos)
+        if is_one:
+            return next(self.predict_each(each, batch_size=1))
+        return list(self.predict_each(each, batch_size=batch_size))
+
+    def predict_each(
+        self, photos: Iterable[Photo], *, batch_size: int = 32
+    ) -> Iterator[Prediction]:
+        """Label any number of photos, of which one batch at a time is held in memory.
+
+        Args:
+          photos: see `predict`.
+          batch_size: photos classified together; no effect on results.
+
+        Yields:
+          A prediction for each photo, in order, as soon as its batch is done.
+
+        Raises:
+          DecodeError, OSError, TypeError: as `predict` does; the answers before have been given.
+        """
+        images = (self._preprocess_named(photo, i) for i, photo in enumerate(photos))
         while batch := list(itertools.islice(images, batch_size)):
             rows = self.probabilities(fill_up(np.stack(batch), batch_size))
-            answers += map(self._answer, rows[: len(batch)])
-        return answers
+            yield from map(self._answer, rows[: len(batch)])
+
+    def _preprocess_named(self, photo: Photo, number: int) -> np.ndarray:
+        """Preprocess; an error says which photo it is about."""
+        try:
+            return self.preprocess(photo)
+        except DecodeError as error:
+            name = f"photo {number}, counted from 0"
+            if isinstance(photo, (str, os.PathLike)):
+                name = printable(photo)
+            raise DecodeError(f"{name}: {error}") from error
 
     def preprocess(self, photo: Photo) -> np.ndarray:
         """Decode a photo to the square that the network takes its view from.
 
         Args:
-          photo: path, encoded file, or (H, W, C) uint8 array.
+          photo: one photo, see `predict`.
 
         Returns:
           (S, S, C) uint8, as `preprocessing.decoding` says.
@@ -160,9 +200,9 @@ class Classifier:
         Raises:
           DecodeError: if the photo cannot be decoded.
           OSError: if the file cannot be read.
+          TypeError: if it is no photo.
         """
-        data = Path(photo).read_bytes() if isinstance(photo, (str, Path)) else photo
-        return decode_and_resize(data, **self.preprocessing.decoding._asdict())
+        return decode_and_resize(read_given(photo), **self.preprocessing.decoding._asdict())
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Classify preprocessed images.

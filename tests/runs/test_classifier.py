@@ -1,13 +1,19 @@
 """A trained network labels photos from its checkpoint alone, exactly as its run tested it."""
 
+import io
+import itertools
 import json
+import os
 import shutil
+import types
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config
 from jaxcnn.runs.train_and_evaluate import evaluate_classifier, load_data
@@ -57,6 +63,118 @@ def test_a_path_bytes_and_pixels_are_the_same_photo(tiny_run, drawings, tmp_path
     classifier = Classifier.load(tiny_run)
     first, *others = classifier.predict([path, str(path), path.read_bytes(), drawings[0]])
     assert all(other == first for other in others)
+
+
+def in_memory(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file  # it stands at its end
+
+
+def grey(pixels):
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+ONE = {
+    "open file": in_memory,
+    "bytes": lambda pixels: in_memory(pixels).getvalue(),
+    "bytearray": lambda pixels: bytearray(in_memory(pixels).getvalue()),
+    "Pillow": Image.fromarray,
+    "Pillow, opened": lambda pixels: Image.open(in_memory(pixels)),
+    "Pillow, RGBA": lambda pixels: Image.fromarray(pixels).convert("RGBA"),
+    "uint8": lambda pixels: pixels,
+    "RGBA": lambda pixels: np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)]),
+    "JAX": jnp.asarray,
+    "float32": lambda pixels: pixels.astype(np.float32) / 255,
+    "float64": lambda pixels: pixels / 255,
+    "JAX float": lambda pixels: jnp.asarray(pixels, jnp.float32) / 255,
+}
+
+
+@pytest.mark.parametrize("kind", ONE)
+def test_one_photo_gives_one_prediction(seeing, drawings, kind):
+    photo, expected = ONE[kind](drawings[0]), seeing.preprocess(drawings[0])
+    assert seeing.predict(photo) == expected.sum()
+    assert seeing.predict([ONE[kind](drawings[0])] * 2) == [expected.sum()] * 2
+
+
+@pytest.mark.parametrize("shape", [lambda g: g, lambda g: g[..., None], Image.fromarray])
+def test_grey_is_one_photo_too(seeing, drawings, shape):
+    expected = seeing.preprocess(np.dstack([grey(drawings[0])] * 3))
+    assert seeing.predict(shape(grey(drawings[0]))) == expected.sum()
+
+
+@pytest.mark.parametrize("gather", [list, tuple, iter, np.asarray, jnp.asarray, lambda x: x / 255])
+def test_many_photos_give_a_list(seeing, drawings, gather):
+    expected = [seeing.preprocess(each).sum() for each in drawings[:5]]
+    assert seeing.predict(gather(drawings[:5]), batch_size=2) == expected
+
+
+def test_many_paths_are_many_photos_and_one_is_one(seeing, drawings, tmp_path):
+    Image.fromarray(drawings[0]).save(tmp_path / "a.png")
+    path, expected = str(tmp_path / "a.png"), seeing.preprocess(drawings[0]).sum()
+    assert seeing.predict(path) == seeing.predict(tmp_path / "a.png") == expected
+    assert seeing.predict(np.array([path, path])) == [expected] * 2
+    assert seeing.predict(tmp_path.glob("*.png")) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("photo", "error", "said"),
+    [
+        (None, TypeError, "got NoneType; expected a path"),
+        (7, TypeError, "got int; expected a path"),
+        ([None], TypeError, "got NoneType for a photo; expected a path"),
+        ([[1, 2]], TypeError, "got list for a photo"),
+        (io.StringIO("x"), TypeError, "opened as text"),
+        (np.zeros((3, 8, 7), np.uint8), DecodeError, r"\(3, 8, 7\), uint8; expected \(H, W\)"),
+        (np.zeros((2, 2, 8, 7, 3), np.uint8), DecodeError, r"\(2, 2, 8, 7, 3\)"),
+        (np.zeros(5), DecodeError, r"\(5,\), float64"),
+        (np.zeros((0, 4, 3), np.uint8), DecodeError, r"\(0, 4, 3\)"),
+        (np.full((4, 4, 3), 200.0), DecodeError, "from 200 to 200; expected uint8"),
+        (np.full((4, 4, 3), np.nan), DecodeError, "from nan to nan"),
+        (np.zeros((4, 4, 3), np.int64), DecodeError, "int64; expected uint8"),
+        (np.zeros((4, 4, 3), bool), DecodeError, "bool; expected uint8"),
+        (b"", DecodeError, "empty"),
+        ("/", OSError, "/ is a folder; give the photos in it"),
+    ],
+)
+def test_what_is_no_photo_is_refused_by_what_it_is(seeing, photo, error, said):
+    with pytest.raises(error, match=said):
+        seeing.predict(photo)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(seeing, tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(OSError, match="not a file"):
+        seeing.predict(tmp_path / "a.jpg")
+
+
+def test_of_any_number_of_photos_one_batch_is_held(seeing, drawings):
+    given = []
+    photos = (given.append(i) or drawings[0] for i in itertools.count())
+    answers = seeing.predict_each(photos, batch_size=4)
+    for number in range(1, 10):
+        next(answers)
+        assert len(given) <= number + 4
+
+
+class Seeing(Classifier):
+    """Answers with the sum of what it sees, by no network."""
+
+    def __init__(self):
+        decoding = Decoding(8)
+        self.preprocessing = types.SimpleNamespace(decoding=decoding)
+
+    def probabilities(self, images):
+        return images.astype(int).sum((1, 2, 3))
+
+    def _answer(self, row):
+        return row
+
+
+@pytest.fixture
+def seeing():
+    return Seeing()
 
 
 def test_what_cannot_be_decoded_is_an_error_of_its_own(tiny_run, tmp_path):
