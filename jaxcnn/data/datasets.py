@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from jaxcnn.data.image_splits import (
     decode_split,
 )
 from jaxcnn.data.preprocessing import Decoding
-from jaxcnn.data.source import Source, Splits, SubsetSource
+from jaxcnn.data.source import Source, Splits, SubsetSource, example_digests, example_names
 from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicates
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
 from jaxcnn.data.tfds_source import find_feature_keys, load_tfds
@@ -41,6 +41,7 @@ class ImageSplits(NamedTuple):
     test: ImageSplit
     skipped: list[SkippedFile]  # files that could not be read, left out of all splits
     duplicates: list[DuplicatePair]  # equal images in two splits
+    digests: list[list[bytes]] | None = None  # of the images of each split; None if not compared
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -182,7 +183,10 @@ def load_images(
     Raises:
       ValueError: if too many files are bad or an option is out of range.
     """
-    duplicates = find_duplicates(splits) if look_for_duplicates else []
+    are_known = all(getattr(source, "digests", None) is not None for source in splits)
+    compares = look_for_duplicates or are_known
+    digests = [example_digests(source) for source in splits] if compares else None
+    duplicates = find_duplicates(splits, digests) if digests and look_for_duplicates else []
     if duplicates:
         first = duplicates[0]
         logger.warning(
@@ -199,7 +203,7 @@ def load_images(
     if needed <= memory_limit_bytes:
         decoded = _decoded(splits, decoding, cache=cache, **options)
         skipped = [file for split in decoded for file in split.skipped]
-        return ImageSplits(decoded[0], decoded[1], decoded[2], skipped, duplicates)
+        return _with_digests(splits, decoded, skipped, duplicates, digests)
     limit = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they "
     over = limit if memory_limit_bytes else ""
     logger.info(
@@ -209,13 +213,32 @@ def load_images(
     checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
     if check_beforehand:
         checked = [check_source(source, **options) for source in splits]
-    train, validation, test = (
+    streamed = [
         StreamedSplit(good, decoding, num_threads=workers, max_bad_share=max_bad_share)
         for good, _ in checked
-    )
-    return ImageSplits(
-        train, validation, test, [file for _, bad in checked for file in bad], duplicates
-    )
+    ]
+    skipped = [file for _, bad in checked for file in bad]
+    return _with_digests(splits, streamed, skipped, duplicates, digests)
+
+
+def _with_digests(
+    sources: Splits,
+    found: Sequence[ImageSplit],
+    skipped: list[SkippedFile],
+    duplicates: list[DuplicatePair],
+    digests: list[list[bytes]] | None,
+) -> ImageSplits:
+    """Put the splits together, with the digests of the images that are left in them."""
+    if digests is not None:
+        known = [
+            dict(zip(example_names(source), each, strict=True))
+            for source, each in zip(sources, digests, strict=True)
+        ]
+        digests = [
+            [by_name[name] for name in split.names]
+            for split, by_name in zip(found, known, strict=True)
+        ]
+    return ImageSplits(found[0], found[1], found[2], skipped, duplicates, digests)
 
 
 def _decoded(

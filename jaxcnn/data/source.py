@@ -5,7 +5,7 @@ A source is anything with `class_names`, a length and `source[i] -> Example`, su
 spare a read of every image where a source knows them beforehand: `names` and `labels`, sequences as
 long as the source. So is a method `fingerprint(indices) -> str | None`: a text that changes
 whenever one of these examples may have changed, found without reading them; decoded images are
-cached between runs by it.
+cached between runs by it. So is `digests`, what `example_digests` gives.
 """
 
 import functools
@@ -84,6 +84,30 @@ def example_labels(source: Source) -> np.ndarray:
     return np.asarray(labels, np.int32)
 
 
+def example_digests(source: Source) -> list[bytes]:
+    """Digest each image, so that equal ones are found in other splits and by later runs.
+
+    Args:
+      source: any source; its `digests` are taken if it has them, else every example is read once.
+
+    Returns:
+      len(source) times 16 bytes, equal where files or pixels are; b"" for what cannot be read.
+    """
+    known = getattr(source, "digests", None)
+    return [_digest(source, i) for i in range(len(source))] if known is None else list(known)
+
+
+def _digest(source: Source, i: int) -> bytes:
+    try:
+        image = source[i].image
+    except OSError:
+        return b""
+    if isinstance(image, bytes):
+        return hashlib.sha256(image).digest()[:16]
+    shape = repr(image.shape).encode()  # a row of pixels is not a column of them
+    return hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest()[:16]
+
+
 def source_fingerprint(source: Source, indices: np.ndarray | None = None) -> str | None:
     """Identify by a text what a source holds, without reading its images.
 
@@ -146,6 +170,12 @@ class SubsetSource:
         """The chosen examples' names."""
         names = example_names(self._source)
         return [names[i] for i in self._indices]
+
+    @property
+    def digests(self) -> list[bytes] | None:
+        """The chosen examples' digests, where they are known without reading; else None."""
+        known = getattr(self._source, "digests", None)
+        return None if known is None else [known[i] for i in self._indices]
 
     @functools.cached_property
     def labels(self) -> np.ndarray:

@@ -6,7 +6,7 @@ to another, and neither the order of the files nor the machine matters.
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxcnn.data.source import (
     Splits,
     SubsetSource,
     check_same_classes,
+    example_digests,
     example_labels,
     example_names,
 )
@@ -90,14 +91,17 @@ def complete_splits(
     return _checked(parts._replace(**given))
 
 
-def find_duplicates(splits: Splits) -> list[DuplicatePair]:
+def find_duplicates(
+    splits: Splits, digests: Sequence[Sequence[bytes]] | None = None
+) -> list[DuplicatePair]:
     """Find photos that are in more than one split, byte for byte or pixel for pixel.
 
-    Such a photo makes the measured accuracy too good. Every example is read once; one that cannot
-    be read is passed over, since decoding reports it.
+    Such a photo makes the measured accuracy too good. One that cannot be read is passed over, since
+    decoding reports it.
 
     Args:
       splits: the three splits.
+      digests: of the examples of each, see `example_digests`; None to read every example once.
 
     Returns:
       One pair for each example of validation and test whose image is in an earlier split too, in
@@ -105,25 +109,13 @@ def find_duplicates(splits: Splits) -> list[DuplicatePair]:
     """
     first: dict[bytes, tuple[str, str]] = {}
     pairs: list[DuplicatePair] = []
-    for split, source in zip(_SPLIT_NAMES, splits, strict=True):
-        for i in range(len(source)):
-            try:
-                example = source[i]
-            except OSError:
-                continue
-            other_name, other_split = first.setdefault(
-                _digest(example.image), (example.name, split)
-            )
-            if other_split != split:
-                pairs.append(DuplicatePair(example.name, split, other_name, other_split))
+    digests = digests or [example_digests(source) for source in splits]
+    for split, source, each in zip(_SPLIT_NAMES, splits, digests, strict=True):
+        for name, digest in zip(example_names(source), each, strict=True):
+            other_name, other_split = first.setdefault(digest, (name, split))
+            if digest and other_split != split:
+                pairs.append(DuplicatePair(name, split, other_name, other_split))
     return pairs
-
-
-def _digest(image: bytes | np.ndarray) -> bytes:
-    if isinstance(image, bytes):
-        return hashlib.sha256(image).digest()
-    shape = repr(image.shape).encode()  # a row of pixels is not a column of them
-    return hashlib.sha256(shape + np.ascontiguousarray(image).tobytes()).digest()
 
 
 def _unit_interval(name: str, seed: int) -> float:

@@ -18,7 +18,7 @@ from jaxcnn import pretrained
 from jaxcnn.host import text
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.summary import class_rows
+from jaxcnn.runs.summary import about_test, class_rows
 
 _MOST_CLASSES = 100  # with more, the table holds those found least often
 _FEWEST = 30
@@ -127,6 +127,7 @@ def write_card(
         run=run,
         rows=rows if len(rows) <= _MOST_CLASSES else by_recall[:_FEWEST],
         num_rows=len(rows),
+        about_test=about_test(summary) if summary else "",
         by_recall=by_recall,
         seldom_tested=[row.name for row in rows if row.labels is not None and row.labels < 50],
         weights=weights_row(classifier),

@@ -271,7 +271,7 @@ def load_best(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
     Raises:
       CheckpointError: if there is no checkpoint, or it is damaged.
     """
-    with contextlib.closing(CheckpointStore(_checkpoint_folder(workdir))) as store:
+    with contextlib.closing(CheckpointStore(checkpoint_folder(workdir))) as store:
         metadata = store.metadata()
         try:
             config = config_lib.from_json(metadata["config"])
@@ -292,7 +292,8 @@ def _member_folders(path: Path) -> list[Path]:
     return [folder for folder in found if folder.name.isdecimal()]
 
 
-def _checkpoint_folder(path: Path) -> Path:
+def checkpoint_folder(path: Path) -> Path:
+    """Find the best checkpoints of a run of one network: in its folder, or the folder itself."""
     if members := _member_folders(path):
         raise CheckpointError(
             f"{path} holds {len(members)} networks where one is wanted; give the folder of one, "

@@ -8,7 +8,8 @@ test_answers.npz    the network's answer to each test photo, by name
 report_photos.npz   some test photos, with the maps of what the network looked at
 report.html      the page that explains the run
 tensorboard/     the same rows as TensorBoard events
-checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with
+checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with,
+                 and seen_photos.npz: digests of the photos that its weights have seen
 features/        what a frozen backbone gave, where one is used
 pictures/
 members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
@@ -20,12 +21,16 @@ export/          what an export made of it; never removed with the run
 
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.host.files import write_json
+import numpy as np
+
+from jaxcnn.host.files import write_arrays, write_json
 from jaxcnn.runs.config import completed
+
+SEEN_PHOTOS = "seen_photos.npz"
 
 
 class WorkdirError(ValueError):
@@ -150,6 +155,27 @@ def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
             "with, so it cannot go on with them. Bring them back, or start "
             "again with overwrite=True."
         )
+
+
+def note_seen_photos(
+    folders: Iterable[Path], own: Iterable[bytes], *, before: Iterable[bytes], unknown: list[str]
+) -> None:
+    """Write beside the best checkpoints which photos their weights see, before they see them.
+
+    Args:
+      folders: of the best checkpoints of each network.
+      own: digests of the run's training photos, see `data.source.example_digests`.
+      before: of the photos that the weights saw in the runs that they come from.
+      unknown: names of the weights of which it is not known what they saw.
+    """
+    digests = sorted({*own, *before} - {b""})
+    arrays = {
+        "digests": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16),
+        "unknown": np.array(unknown, np.str_),
+    }
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_arrays(folder / SEEN_PHOTOS, arrays)
 
 
 def _remove_run(workdir: Workdir) -> None:

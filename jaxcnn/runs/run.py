@@ -25,6 +25,7 @@ from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phase_training import Training, prepare_phase
 from jaxcnn.runs.phases import Phase, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
+from jaxcnn.runs.seen_photos import count_seen
 from jaxcnn.runs.summary import Tested
 from jaxcnn.training import callbacks, features
 from jaxcnn.training.checkpointing import Checkpoint, member_names
@@ -87,6 +88,11 @@ class Run:
             progress=progress,
         )
 
+    @property
+    def best_folders(self) -> list[Path]:
+        """The folders of the best checkpoints of each network."""
+        return [each.best_checkpoints for each in self._folders]
+
     def train(self) -> Progress:
         """Train all phases, resuming where an earlier start stopped."""
         config, phases, progress = self.config, plan_phases(self.config), None
@@ -136,7 +142,7 @@ class Run:
                 last.parent,
                 every_steps=config.run.checkpoint_every_steps,
                 last=last.name,
-                best=[each.best_checkpoints for each in self._folders],
+                best=self.best_folders,
                 metadata=[
                     {"config": config_lib.to_json(each), "class_names": class_names} for each in own
                 ],
@@ -213,6 +219,7 @@ class Run:
             "num_test": len(data.test),
             "num_skipped_files": len(data.skipped),
             "num_duplicates_across_splits": len(data.duplicates),
+            **self._seen(),
             "versions": versions(("jaxcnn", "jax", "flax", "optax")),
             "device": self.context.layout.describe(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -237,9 +244,14 @@ class Run:
         """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
         members, tested = self.test_members()
         scores = summary_lib.split_scores(tested)
+        seen = self._seen()
         if len(members) == 1:
-            return {"step": self.best_step(), **scores}
-        return {"members": [summary_lib.split_scores(each) for each in members], **scores}
+            return {"step": self.best_step(), **scores, **seen}
+        return {"members": [summary_lib.split_scores(each) for each in members], **scores, **seen}
+
+    def _seen(self) -> dict[str, Any]:
+        """Count the photos of validation and test that the weights saw in training."""
+        return count_seen(self.data, self.best_folders[0], str(self.folder.path))
 
     def write_page_again(self) -> None:
         """Test the best variables again, and write the page of a run that ended from that."""

@@ -186,7 +186,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     low, high = summary["test_accuracy_interval"]
     test = (
         f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "
-        f"on {summary['num_test']:,} images never trained on"
+        f"on {summary['num_test']:,} images {about_test(summary)}"
     )
     measured = [
         f"  {name:<32} {value:.4f} on the test images"
@@ -213,6 +213,29 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         f"ensemble: {test}, loss {summary['test_loss']:.3f}, calibration error "
         f"{summary['test_calibration_error']:.1%}",
     ]
+
+
+def about_test(summary: Mapping[str, Any]) -> str:
+    """Say of the test images what is known of whether the weights saw them in training.
+
+    Args:
+      summary: as written to `summary.json`; one of an older version did not compare the images.
+
+    Returns:
+      What stands behind the word "images" or "photos".
+
+    Example:
+      >>> about_test({"num_test": 60, "num_test_seen": 15})
+      'of which 15 of 60 were seen in training'
+      >>> about_test({"num_test": 60, "num_test_seen": 0, "seen_unknown": []})
+      'never trained on'
+    """
+    if seen := summary.get("num_test_seen"):
+        return f"of which {seen:,} of {summary['num_test']:,} were seen in training"
+    older = [summary["weights"]] if summary.get("weights") else []
+    if unknown := summary.get("seen_unknown", older):
+        return f"that this run did not train on (what {' and '.join(unknown)} saw is unknown)"
+    return "never trained on"
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

@@ -16,9 +16,10 @@ from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
-from jaxcnn.runs.folder import Workdir, check_origin, open_workdir
+from jaxcnn.runs.folder import Workdir, check_origin, note_seen_photos, open_workdir
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
+from jaxcnn.runs.seen_photos import check_unseen
 from jaxcnn.runs.transfer import Start, find_start
 from jaxcnn.runs.tuning import search
 from jaxcnn.training.checkpoints import fingerprint
@@ -138,6 +139,8 @@ def train_classifier(
     )
     folder = Workdir(workdir)
     data = load_data(config, progress=progress)
+    if start:
+        check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
     if data.skipped:
         write_skipped_csv(folder.skipped_files, data.skipped)
         logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
@@ -145,9 +148,22 @@ def train_classifier(
     if config.run.searches:
         config = search.choose(config, folder, data, start=start, progress=progress)
     run = Run(config, folder, data, start=start, progress=progress)
+    on_first(lambda: _note_seen(run, start))
     summary = run.finish(run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
+
+
+def _note_seen(run: Run, start: Start | None) -> None:
+    """Note what the weights of a run will have seen: its own photos, and its ancestors'."""
+    own, name = run.data.digests, str(run.folder.path)
+    before, unknown = (start.seen.digests, start.seen.unknown) if start else ((), ())
+    note_seen_photos(
+        run.best_folders,
+        own[0] if own else (),
+        before=before,
+        unknown=[*unknown, *(() if own else (name,))],
+    )
 
 
 def _on_one_device(config: TrainConfig) -> TrainConfig:

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxcnn import pretrained
 from jaxcnn.models import HEAD, StagedNetwork
-from jaxcnn.runs.classifier import load_best
+from jaxcnn.runs.classifier import checkpoint_folder, load_best
 from jaxcnn.runs.config import (
     MODEL_OPTIONS,
     TrainConfig,
@@ -20,6 +20,7 @@ from jaxcnn.runs.config import (
     preset_of_weights,
     starts_from_weights,
 )
+from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.types import PyTree
 
@@ -32,6 +33,7 @@ class Start(NamedTuple):
     variables: PyTree  # {"params": ..., "batch_stats": ...}, the old head among them
     preset: Mapping[str, Any]  # settings that suit them
     name: str
+    seen: SeenPhotos  # in the training that they come from
 
 
 def find_start(config: TrainConfig) -> Start | None:
@@ -63,7 +65,7 @@ def find_start(config: TrainConfig) -> Start | None:
         model_options=config.network.model_options or "",
     )
     logger.info(f"weights: {found.name}, {len(found.class_names)} classes")
-    return Start(found.variables, preset, found.name)
+    return Start(found.variables, preset, found.name, SeenPhotos(unknown=(found.name,)))
 
 
 def _from_run(workdir: str, config: TrainConfig) -> Start:
@@ -81,7 +83,11 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     preset |= preset_of_preprocessing(there.preprocessing, size_px, num_channels)
     given = (there.network.model_options, config.network.model_options)
     preset["model_options"] = ",".join(filter(None, given))
-    return Start(variables, {k: v for k, v in preset.items() if v is not None}, workdir)
+    preset = {k: v for k, v in preset.items() if v is not None}
+    split = ("split_seed", "validation_fraction", "test_fraction")
+    about = ", ".join(f"{name}={there.flat()[name]}" for name in split)
+    seen = load_seen(checkpoint_folder(Path(workdir)), workdir)._replace(split=about)
+    return Start(variables, preset, workdir, seen)
 
 
 def transfer_variables(

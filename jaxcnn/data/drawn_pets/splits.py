@@ -53,6 +53,15 @@ class DrawnPetsSource:
         first = FIRST_INDEX[self.split]
         return np.array([draw_label(self.seed, first + i) for i in range(len(self))], np.int32)
 
+    @functools.cached_property
+    def digests(self) -> list[bytes]:
+        """What tells each picture from all others, found without drawing it, at any size."""
+        first = FIRST_INDEX[self.split]
+        return [
+            bytes.fromhex(digest_of("drawn pet", self.seed, first + i))[:16]
+            for i in range(len(self))
+        ]
+
     def fingerprint(self, indices: np.ndarray) -> str:
         """Identify the pictures at (M,) indices by a text: the draws, and the code that draws."""
         about = (self.split, self.size_px, self.seed)

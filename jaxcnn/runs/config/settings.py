@@ -73,6 +73,11 @@ class DataSettings:
     test_fraction: float = _setting(
         0.15, "share of examples for the test where the data set has no such split, in (0, 1)."
     )
+    allow_seen_test_photos: bool = _setting(
+        False,
+        "test on photos too that the weights saw in the training of the run that they come from; "
+        "the result then says how many.",
+    )
     memory_limit_gib: float = _setting(
         2.0, "decoded images are kept in memory up to this size, GiB; above it they are streamed."
     )

@@ -21,7 +21,7 @@ from jaxcnn.runs.report.facts import RunFacts, gather
 from jaxcnn.runs.report.judgements import judge_calibration, judge_fit
 from jaxcnn.runs.report.page import render_page, write_page
 from jaxcnn.runs.report.shown_photos import cache_photos, make_gallery, map_maker
-from jaxcnn.runs.summary import ClassRow, by_class, class_rows
+from jaxcnn.runs.summary import ClassRow, about_test, by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
 
@@ -89,6 +89,7 @@ def run_page(facts: RunFacts) -> str:
         config=facts.config,
         summary=facts.summary,
         install=install,
+        about_test=about_test(facts.summary),
         **_result(facts),
         **_training(facts),
         **_classes(facts),

@@ -1,0 +1,94 @@
+"""Which photos a network's weights have seen in training: digests, kept beside the weights.
+
+A run writes its own training photos and those of the runs that its weights come from, before it
+trains. What is tested is compared with them, photo by photo.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.runs.folder import SEEN_PHOTOS
+
+
+class SeenPhotos(NamedTuple):
+    """What weights have seen in training, as far as it is known.
+
+    Attributes:
+      digests: of each photo, see `data.source.example_digests`.
+      unknown: names of the weights among the ancestors whose photos are not known.
+      split: the settings that split the photos of the run that had these weights; "" for none.
+    """
+
+    digests: frozenset[bytes] = frozenset()
+    unknown: tuple[str, ...] = ()
+    split: str = ""
+
+    def among(self, digests: Sequence[bytes]) -> np.ndarray:
+        """Give the (M,) positions of the photos that were seen."""
+        return np.flatnonzero([digest in self.digests for digest in digests])
+
+
+def load_seen(best: Path, name: str) -> SeenPhotos:
+    """Read what the weights in a folder of best checkpoints have seen.
+
+    Args:
+      best: the folder, `checkpoints/best` of a run.
+      name: what to call the weights where it is not known, since an older version trained them.
+
+    Returns:
+      What is known.
+    """
+    if not (best / SEEN_PHOTOS).is_file():
+        return SeenPhotos(unknown=(name,))
+    with np.load(best / SEEN_PHOTOS, allow_pickle=False) as arrays:
+        digests, unknown = arrays["digests"], arrays["unknown"]
+    return SeenPhotos(frozenset(map(bytes, digests)), tuple(unknown.tolist()))
+
+
+def check_unseen(data: ImageSplits, before: SeenPhotos, *, allowed: bool = False) -> None:
+    """Refuse to test on photos that the weights saw in the training of another run.
+
+    Args:
+      data: the photos, those of the test among them.
+      before: what the weights have seen.
+      allowed: whether the user wants that test all the same.
+
+    Raises:
+      ValueError: if test photos were seen; the message counts them, and says what to do.
+    """
+    if data.digests is None or allowed:
+        return
+    found = before.among(data.digests[2])
+    if found.size:
+        split = f" ({before.split})" if before.split else ""
+        raise ValueError(
+            f"{found.size} of {len(data.test)} test photos, e.g. {data.test.names[found[0]]}, were "
+            "seen in the training that these weights come from, so the test would say too much. "
+            f"Split the photos as that run did{split}, give others, or test all the same with "
+            "allow_seen_test_photos=True."
+        )
+
+
+def count_seen(data: ImageSplits, best: Path, name: str) -> dict[str, Any]:
+    """Count the photos of the validation and of the test that a run's weights have seen.
+
+    Args:
+      data: the photos.
+      best: the folder of the best checkpoints.
+      name: of the run.
+
+    Returns:
+      JSON values: two counts, None where the photos were not compared, and the names of the
+      weights of which it is not known what they saw.
+    """
+    seen = load_seen(best, name)
+    if data.digests is None:  # what this run learned is not in its own test, by name
+        unknown = [each for each in seen.unknown if each != name]
+        return {"num_validation_seen": None, "num_test_seen": None, "seen_unknown": unknown}
+    validation, test = (seen.among(digests).size for digests in data.digests[1:])
+    unknown = list(seen.unknown)
+    return {"num_validation_seen": validation, "num_test_seen": test, "seen_unknown": unknown}
