@@ -139,7 +139,7 @@ class IndexWriter:
         """Take out a folder, and what lies in it and in none of the others; count the photos."""
 
         def only_here(path: bytes) -> bool:
-            return not any(path == other or path.startswith(_inside(other)) for other in others)
+            return not any(path == other or path.startswith(inside(other)) for other in others)
 
         photos = [row.path for row in self.rows_below(folder) if only_here(row.path)]
         for path in (*photos, *filter(only_here, self.troubles_below(folder))):
@@ -255,9 +255,10 @@ class IndexWriter:
 
 def _range_below(folder: bytes) -> tuple[bytes, bytes]:
     """Give the least path below a folder, and the least one after all of them."""
-    inside = _inside(folder)
-    return inside, inside[:-1] + bytes([inside[-1] + 1])
+    least = inside(folder)
+    return least, least[:-1] + bytes([least[-1] + 1])
 
 
-def _inside(folder: bytes) -> bytes:
+def inside(folder: bytes) -> bytes:
+    """Give what the paths of all that lies in a folder begin with."""
     return folder.rstrip(os.fsencode(os.sep)) + os.fsencode(os.sep)

@@ -108,7 +108,7 @@ class FolderIndexer:
         missing = [row for row in rows if row.photo_id not in self._met and is_gone(row.path)]
         forget_none = not forget_all and 2 * len(missing) > len(rows)
         for row in missing:
-            if forget_none or (not forget_all and _may_be_unmounted(row.path)):
+            if forget_none or (not forget_all and may_be_unmounted(row.path)):
                 self.report.missing += 1
             else:
                 self.writer.forget(row.path)
@@ -223,7 +223,7 @@ def is_gone(path: bytes) -> bool:
     return False
 
 
-def _may_be_unmounted(path: bytes) -> bool:
+def may_be_unmounted(path: bytes) -> bool:
     """Tell whether the nearest folder above that is there is empty, as a mount point would be."""
     folder = os.path.dirname(path)
     while is_gone(folder) and folder != os.path.dirname(folder):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jaxcnn.data.photo_files import Seen, walk
 from jaxcnn.data.workers import usable_cores
+from jaxcnn.host.text import printable
 from jaxcnn.photos.index_file import (
     ForeignFileError,
     connect,
@@ -20,8 +21,8 @@ from jaxcnn.photos.index_file import (
 )
 from jaxcnn.photos.index_format import UnusableIndexError, read_network
 from jaxcnn.photos.index_reader import PhotoIndex
-from jaxcnn.photos.index_writer import REPLACE_HINT, IndexWriter
-from jaxcnn.photos.indexing import FolderIndexer, IndexReport, is_gone
+from jaxcnn.photos.index_writer import REPLACE_HINT, IndexWriter, inside
+from jaxcnn.photos.indexing import FolderIndexer, IndexReport, is_gone, may_be_unmounted
 
 if TYPE_CHECKING:
     from jaxcnn.photos.labelling import Labeller  # brings the networks, which searches do without
@@ -115,8 +116,8 @@ def update_index(
     if rebuild:
         target = path.with_name(f"{path.name}.rebuilt")
         folders = list(dict.fromkeys([*folders, *known]))
-        if not forget_missing:
-            _check_there(folders)
+        if _is_index(path) and not forget_missing:
+            _check_there(path, known)
         _drop_damaged(target)
     stopped = threading.Event()
     with IndexWriter(target, lock=path) as writer:
@@ -183,7 +184,7 @@ def forget_folder(path: Path, name: str) -> int:
     folder = given if given in known else real_folder(name)
     with IndexWriter(path) as writer:
         if folder not in known and not (is_gone(folder) and writer.rows_below(folder)):
-            held = ", ".join(os.fsdecode(each) for each in known)
+            held = ", ".join(map(printable, known))
             raise ValueError(f"{name} is no folder of the index; it has {held or 'none'}.")
         others = [] if folder not in known else [each for each in known if each != folder]
         return writer.forget_folder(folder, others)
@@ -201,14 +202,23 @@ def _drop_damaged(target: Path) -> None:
         remove(target)
 
 
-def _check_there(folders: Sequence[bytes]) -> None:
+def _check_there(path: Path, folders: Sequence[bytes]) -> None:
     """Refuse to make an index again without the photos of a drive that is not mounted."""
-    for folder in folders:
-        if is_gone(folder) or not os.listdir(folder):
-            raise ValueError(
-                f"{os.fsdecode(folder)} is not there now, or empty, and an index made again "
-                "would lose its photos: mount it, `forget` it, or give forget_missing=True."
-            )
+    away = tuple(inside(folder) for folder in folders if is_gone(folder))
+    lost = None
+    with (
+        contextlib.suppress(UnusableIndexError),
+        telling(path),
+        contextlib.closing(connect(path, "ro")) as connection,
+    ):
+        photos = (row[0] for row in connection.execute("SELECT path FROM photos"))
+        missing = filter(is_gone, photos)
+        lost = next((p for p in missing if p.startswith(away) or may_be_unmounted(p)), None)
+    if lost is not None:
+        raise ValueError(
+            f"{printable(os.path.dirname(lost))} is not there now, or empty, and an index made "
+            "again would lose its photos: mount it, `forget` it, or give forget_missing=True."
+        )
 
 
 def _is_index(path: Path) -> bool:

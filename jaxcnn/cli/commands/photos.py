@@ -22,6 +22,7 @@ Labels lie in one file, see --index; photos are only read. A word finds all that
 "dog" every breed, "fruit" the lemons. Search ends with status 1 where it finds nothing.
 """
 
+import contextlib
 import itertools
 import json
 import logging
@@ -41,6 +42,7 @@ from jaxcnn.cli import command_line, help_formatter, photo_listing as listing
 from jaxcnn.data.photo_files import digest, read_file, reason_of
 from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.outputs import PAGE, Output
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.host.text import counted
 from jaxcnn.photos.dates import parse_since
@@ -67,7 +69,7 @@ _REBUILD = flags.DEFINE_bool(
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite",
     False,
-    "replace the file of the index, once all is labelled, where it is something else.",
+    "replace the file of the index, or of --html, where another program wrote it.",
 )
 _FORGET_MISSING = flags.DEFINE_bool(
     "forget_missing",
@@ -116,7 +118,6 @@ _FLAGS = {
         "weights",
         "model",
         "rebuild",
-        "overwrite",
         "forget_missing",
         "batch_size",
         "num_workers",
@@ -126,6 +127,7 @@ _FLAGS = {
     ),
     "serve": help_formatter.group("serve", "port"),
 }
+help_formatter.group("index and search", "overwrite")
 
 
 def main(words: list[str]) -> None:
@@ -146,6 +148,8 @@ def main(words: list[str]) -> None:
     if name not in commands:
         raise unknown_name("command", name, commands)
     _refuse_flags_of_others(name)
+    if _OVERWRITE.value and name != "index" and not _HTML.value:
+        raise ValueError("--overwrite goes with index, or with --html.")
     if more and name in ("serve", "about"):
         raise ValueError(f"unexpected words {' '.join(more)!r} after {name}.")
     sys.exit(commands[name](more))
@@ -199,39 +203,43 @@ def _set_total(bar: tqdm, total: int) -> None:
 
 def _search(words: list[str]) -> int:
     text = " ".join(words)
-    if _HTML.value and _JSON.value:
-        raise ValueError("--html and --json exclude each other; give one.")
     if not text.strip() and not _LIKE.value:
         raise ValueError("say what to look for: words, or --like=photo.jpg.")
     if not text.strip() and flags.FLAGS["min_probability"].present:
         raise ValueError("--min_probability is about words; give some beside --like.")
+    if _HTML.value:
+        _check_gallery()
     since = None if _SINCE.value is None else parse_since(_SINCE.value)
-    if _HTML.value:
-        _check_gallery(_HTML.value)
     index = PhotoIndex(_index_path())
-    query = Query(
-        words=text,
-        like=None if _LIKE.value is None else _vector_of(Path(_LIKE.value), index),
-        min_probability=_MIN_PROBABILITY.value,
-        since=since,
-        limit=_LIMIT.value or (_GALLERY_LIMIT if _HTML.value else DEFAULT_LIMIT),
-    )
-    found = search(index, query)
-    if _HTML.value:
-        from jaxcnn.photos.server.gallery import write_gallery
+    with contextlib.ExitStack() as stack:
+        output = None
+        if _HTML.value:  # before the work
+            output = stack.enter_context(Output(_HTML.value, PAGE, overwrite=_OVERWRITE.value))
+        query = Query(
+            words=text,
+            like=None if _LIKE.value is None else _vector_of(Path(_LIKE.value), index),
+            min_probability=_MIN_PROBABILITY.value,
+            since=since,
+            limit=_LIMIT.value or (_GALLERY_LIMIT if output else DEFAULT_LIMIT),
+        )
+        found = search(index, query)
+        if output:
+            from jaxcnn.photos.server.gallery import write_gallery
 
-        like = Path(_LIKE.value or "").name
-        count = write_gallery(Path(_HTML.value), index, query, found, like=like)
+            like = Path(_LIKE.value or "").name
+            count = write_gallery(output, index, query, found, like=like)
+    if output:
         print(f"{count} of {found.total:,} photos written to {_HTML.value}")
     else:
         _show(found)
     return 0 if found.hits else 1
 
 
-def _check_gallery(path: str) -> None:
+def _check_gallery() -> None:
     from jaxcnn.photos.server.gallery import MAX_PHOTOS
 
-    command_line.check_folder_of(path)
+    if _JSON.value:
+        raise ValueError("--html and --json exclude each other; give one.")
     if (_LIMIT.value or 0) > MAX_PHOTOS:
         raise ValueError(f"--limit={_LIMIT.value} is above {MAX_PHOTOS}, the most in one page.")
 

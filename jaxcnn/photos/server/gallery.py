@@ -3,27 +3,28 @@
 from pathlib import Path
 
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.host.outputs import Output
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Query
 from jaxcnn.photos.server.answers import make_tiles, summarize
 from jaxcnn.photos.server.library import make_thumbnail
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
-from jaxcnn.runs.report.page import embed_picture, render_page, write_page
+from jaxcnn.runs.report.page import embed_picture, render_page
 
 MAX_PHOTOS = 500  # some 8 MB
 _SIZE_PX = 224
 
 
 def write_gallery(
-    path: Path | str, index: PhotoIndex, query: Query, found: Found, *, like: str = ""
+    output: Output, index: PhotoIndex, query: Query, found: Found, *, like: str = ""
 ) -> int:
     """Write photos that were found as a page of one file, small pictures included.
 
     A photo that cannot be read any more is named, without a picture.
 
     Args:
-      path: the file; its folder exists.
+      output: the file, open.
       index: where the photos were found.
       query: what was looked for.
       found: the answer; of more than MAX_PHOTOS photos the first are written, and the page says so.
@@ -50,7 +51,7 @@ def write_gallery(
         classes=found.class_names,
         photos=list(zip(tiles, pictures, strict=True)),
     )
-    write_page(path, page)
+    output.write(page.encode("utf-8", "replace").decode())  # names need not be text
     return len(tiles)
 
 

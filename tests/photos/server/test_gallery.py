@@ -5,6 +5,7 @@ import re
 import pytest
 from programs import try_words
 
+from jaxcnn.host.outputs import PAGE, Output
 from jaxcnn.photos.ranking import Query, search
 from jaxcnn.photos.server import gallery
 from jaxcnn.photos.server.gallery import write_gallery
@@ -13,7 +14,8 @@ from .test_app import Reader
 
 
 def written(tmp_path, index, query, **more):
-    count = write_gallery(tmp_path / "g.html", index, query, search(index, query), **more)
+    with Output(tmp_path / "g.html", PAGE) as output:
+        count = write_gallery(output, index, query, search(index, query), **more)
     text = (tmp_path / "g.html").read_text("utf-8")
     return count, text, Reader(text)
 
