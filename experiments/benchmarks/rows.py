@@ -89,7 +89,7 @@ def parse_networks(text: str) -> list[tuple[str, int]]:
         if colon and not (size.isdecimal() and int(size)):
             raise ValueError(f"networks has {part!r}; expected name:size_px such as resnet50:224.")
         if name not in list_models():
-            raise unknown_name("network", name, list_models())
+            raise unknown_name("network", name, list_models(), all_by="list_models()")
         networks.append((name, int(size) if colon else _default("size_px", 224, network=name)))
     if not networks:
         raise ValueError("networks is empty; expected name:size_px, comma-separated.")

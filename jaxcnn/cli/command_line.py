@@ -52,7 +52,7 @@ def whole_numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise ValueError(
-            f"expected whole numbers separated by commas, e.g. 256,128; got {text!r}."
+            f"expected whole numbers separated by commas, e.g. 256,128, got {text!r}."
         ) from None
 
 
@@ -67,10 +67,16 @@ def numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(
-            f"expected numbers separated by commas, e.g. 0.5,0.4,0.3; got {text!r}."
+            f"expected numbers separated by commas, e.g. 0.5,0.4,0.3, got {text!r}."
         ) from None
 
 
+# The commands that list what functions of the library list.
+_LISTED_BY = {
+    "list_weights()": "`jaxcnn predict --list_weights`",
+    "list_models()": "`jaxcnn train --helpfull`",
+    "list_optimizers()": "`jaxcnn train --helpfull`",
+}
 # Settings that are neither text nor one number.
 _PARSERS = {"dense_widths": whole_numbers, "pixel_mean": numbers, "pixel_std": numbers}
 
@@ -137,7 +143,10 @@ def read_settings() -> TrainConfig:
     values: dict[str, Any] = {name: flags.FLAGS[name].value for name in setting_fields()}
     for name, parse in _PARSERS.items():
         if isinstance(values[name], str):
-            values[name] = parse(values[name])
+            try:
+                values[name] = parse(values[name])
+            except ValueError as error:
+                raise ValueError(f"--{name}: {error}") from None
     return make_config(**values)
 
 
@@ -229,7 +238,26 @@ def in_flags(message: str, known: Sequence[str] | None = None) -> str:
         message = re.sub(rf"{before}=False\b", f"--no{name}", message)
         rule = r"\b(?!=|\.\w)" if "_" in name else r"(?= \(=| must be| is empty)"
         message = re.sub(rf"{before}(?:(?==[^=\s])|{rule})", f"--{name}", message)
+    for function, command in _LISTED_BY.items():
+        choices = choices.replace(function, command)
     return message + listed + choices
+
+
+def _illegal_value(message: str) -> str:
+    """Say what a flag takes in place of absl's text, which has Python's own words in it."""
+    found = re.fullmatch(r"flag --(\w+)=(.*?): (.*)", message, re.DOTALL)
+    if not found or found[1] not in flags.FLAGS:
+        return message
+    name, value, reason = found.groups()
+    parser = flags.FLAGS[name].parser
+    expected = parser.syntactic_help.replace("an integer", "a whole number").replace(
+        "integer", "whole number"
+    )
+    if isinstance(parser, flags.EnumParser):
+        expected = f"one of {', '.join(parser.enum_values)}"
+    elif isinstance(parser, flags.BooleanParser):
+        expected = "true or false"
+    return f"--{name} must be {expected or reason}, got {value!r}."
 
 
 @contextlib.contextmanager
@@ -271,6 +299,8 @@ def running(
         if words and not takes_words:
             raise ValueError(f"unexpected words {' '.join(words)!r}; every option is a --flag.")
         yield words
+    except flags.IllegalFlagValueError as error:
+        refuse(_illegal_value(str(error)))
     except flags.Error as error:
         refuse(f"{error} (--help lists the flags)")
     except BrokenPipeError:  # the reader of the output has what it wanted

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcnn.data.resize import UPRIGHT, orientation_of, placement, turn_array
-from jaxcnn.host.extras import require
+from jaxcnn.host.extras import install, require
 from jaxcnn.host.names import unknown_name
 
 # A larger image is refused: it is the size from which Pillow warns of a decompression bomb.
@@ -58,7 +58,7 @@ def describe_decoder(name: str = "auto") -> str:
     """Name what decodes JPEGs, for a person; the arguments are `choose_decoder`'s."""
     if choose_decoder(name) == FAST:
         return "simplejpeg"
-    return "Pillow" if is_installed() else "Pillow (jaxcnn[fast] is twice as fast)"
+    return "Pillow" if is_installed() else f"Pillow ({install('fast')} is twice as fast)"
 
 
 @functools.cache

@@ -4,7 +4,6 @@ Source: Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.0399
 headings, as far as a run knows them).
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from markupsafe import Markup
 
 from jaxcnn import pretrained
 from jaxcnn.host import text
+from jaxcnn.host.files import read_json
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.summary import about_test, class_rows
@@ -55,22 +55,14 @@ def read_run(workdir: Path | None) -> RunFacts:
     if workdir is None:
         return RunFacts(None, None, None)
     folder = Workdir(workdir)
-    origin = _read_json(folder.origin) or {}
+    origin = _read_if_there(folder.origin) or {}
     metrics = folder.metrics
     epochs = len(metrics.read_text(encoding="utf-8").splitlines()) if metrics.exists() else None
-    return RunFacts(_read_json(folder.summary), epochs or None, origin.get("data"))
+    return RunFacts(_read_if_there(folder.summary), epochs or None, origin.get("data"))
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); export from the run's checkpoints/best."
-        ) from (error)
-    return found
+def _read_if_there(path: Path) -> dict[str, Any] | None:
+    return read_json(path) if path.exists() else None
 
 
 def weights_row(classifier: Classifier) -> pretrained.Weights | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxcnn.host.text import first_line
+
 if TYPE_CHECKING:
     from filelock import AcquireReturnProxy
 
@@ -64,14 +66,44 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Read an object of JSON.
+
+    Args:
+      path: the file.
+      *keys: what the object has to hold.
+
+    Raises:
+      ValueError: in one line that names the file, if it is damaged or holds something else.
+    """
+    return _parsed(path, path.read_bytes(), path, keys)
+
+
+def _parsed(path: Path, text: bytes, place: object, keys: Sequence[str] = ()) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+        problem = "" if isinstance(found, dict) else f"it holds a {type(found).__name__}"
+    except ValueError as error:
+        found, problem = {}, first_line(error)
+    if missing := [key for key in keys if key not in found] if not problem else []:
+        problem = f"{missing[0]} is missing"
+    if problem:
+        raise ValueError(
+            f"{place} is damaged ({problem}); bring {path.name} back from a copy, or train the run "
+            "again."
+        )
+    return dict(found)
+
+
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one row of JSON per line, all at once."""
     write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read what `write_rows` wrote."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+def read_rows(path: Path, *keys: str) -> list[dict[str, Any]]:
+    """Read what `write_rows` wrote; as `read_json` reads an object."""
+    lines = path.read_bytes().splitlines()
+    return [_parsed(path, line, f"line {i} of {path}", keys) for i, line in enumerate(lines, 1)]
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

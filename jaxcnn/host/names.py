@@ -3,6 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from jaxcnn.host.text import listed
+
+_FEW = 5
+
 
 def nearest_first(name: str, known: Iterable[str]) -> list[str]:
     """Sort the known names by likeness to `name`, the most alike first.
@@ -24,13 +28,15 @@ def nearest_first(name: str, known: Iterable[str]) -> list[str]:
     )
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
+def unknown_name(kind: str, name: str, known: Iterable[str], *, all_by: str = "") -> ValueError:
     """Make the error for a name that is not known; the caller raises it.
 
     Args:
       kind: what the name should have named, e.g. "optimizer".
       name: what was typed.
       known: the names that would have been understood.
+      all_by: the function that lists them all, e.g. "list_models()", where they are many: then the
+        message lists the nearest few.
 
     Returns:
       A ValueError that lists the known names, nearest first.
@@ -39,5 +45,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ValueError:
       >>> str(unknown_name("schedule", "cosin", ["constant", "cosine"]))
       "unknown schedule 'cosin'; known, nearest first: cosine, constant."
     """
-    listed = ", ".join(nearest_first(name, known))
-    return ValueError(f"unknown {kind} {name!r}; known, nearest first: {listed}.")
+    nearest = nearest_first(name, known)
+    most = _FEW if all_by and len(nearest) > 2 * _FEW else len(nearest)
+    more = f"; {all_by} lists all" if most < len(nearest) else ""
+    return ValueError(
+        f"unknown {kind} {name!r}; known, nearest first: {listed(nearest, most)}{more}."
+    )

@@ -186,7 +186,7 @@ def model_options(name: str) -> dict[str, Any]:
       'softmax'
     """
     if name not in _MODELS:
-        raise unknown_name("model", name, list_models())
+        raise unknown_name("model", name, list_models(), all_by="list_models()")
     parameters = inspect.signature(_MODELS[name]).parameters
     # Folding takes the variables too, and a rest is cut from a network that is there.
     internal = ("num_classes", "parent", "name", "folded_batch_norm", "starts_after")

@@ -58,7 +58,7 @@ def default_learning_rate(name: str) -> float:
       0.003
     """
     if name not in _DEFAULT_LEARNING_RATES:
-        raise unknown_name("optimizer", name, list_optimizers())
+        raise unknown_name("optimizer", name, list_optimizers(), all_by="list_optimizers()")
     return _DEFAULT_LEARNING_RATES[name]
 
 
@@ -203,7 +203,7 @@ def make_optimizer(
     2012, lecture 6.5; clipping Pascanu et al. 2013, arXiv:1211.5063.
     """
     if name not in _DEFAULT_LEARNING_RATES:
-        raise unknown_name("optimizer", name, list_optimizers())
+        raise unknown_name("optimizer", name, list_optimizers(), all_by="list_optimizers()")
     if not callable(learning_rate):
         check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
     check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")

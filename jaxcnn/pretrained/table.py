@@ -69,7 +69,7 @@ def find_weights(name: str) -> Weights:
     for row in _rows():
         if row.name == name:
             return row
-    raise unknown_name("weights", name, [row.name for row in _rows()])
+    raise unknown_name("weights", name, [row.name for row in _rows()], all_by="list_weights()")
 
 
 def default_weights(model: str) -> Weights:
@@ -81,7 +81,7 @@ def default_weights(model: str) -> Weights:
     rows = list_weights(model)
     if not rows:
         known = sorted({row.model for row in _rows()})
-        raise unknown_name("network with published weights", model, known)
+        raise unknown_name("network with published weights", model, known, all_by="list_weights()")
     return rows[0]
 
 

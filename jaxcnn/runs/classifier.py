@@ -299,6 +299,9 @@ def checkpoint_folder(path: Path) -> Path:
             f"{path} holds {len(members)} networks where one is wanted; give the folder of one, "
             f"such as {members[0]}."
         )
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise CheckpointError(f"{path} {what}; give the folder of a run.")
     for folder in (path / "checkpoints" / "best", path):
         if folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir()):
             return folder

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.host.files import write_arrays, write_json
+from jaxcnn.host.files import read_json, write_arrays, write_json
 from jaxcnn.runs.config import completed
 
 SEEN_PHOTOS = "seen_photos.npz"
@@ -85,6 +85,20 @@ class Workdir:
         return Workdir(folder)
 
 
+def check_run(path: Path) -> None:
+    """Refuse what is no run's folder.
+
+    Raises:
+      WorkdirError: if it does not exist, is no folder, or holds no run.
+    """
+    if not path.exists():
+        raise WorkdirError(f"{path} does not exist; give the folder of a run.")
+    if not path.is_dir():
+        raise WorkdirError(f"{path} is a file; give the folder of a run.")
+    if not Workdir(path).config.is_file():
+        raise WorkdirError(f"{path} holds no run (there is no config.json); train one first.")
+
+
 def open_workdir(
     path: Path | str,
     settings: Mapping[str, Any],
@@ -120,7 +134,7 @@ def open_workdir(
                 f"{workdir.path} already holds a run. Continue it with resume=True, start it "
                 "again with overwrite=True, or choose another workdir."
             )
-        there = completed(json.loads(workdir.config.read_text()))
+        there = completed(read_json(workdir.config))
         kept = {name: value for name, value in there.items() if name in free}
         _check_same(there, {**settings, **kept}, workdir.path)
         return workdir
@@ -147,7 +161,7 @@ def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
     if not workdir.origin.exists():
         write_json(workdir.origin, origin)
         return
-    there = json.loads(workdir.origin.read_text())
+    there = read_json(workdir.origin)
     changed = sorted(name for name in origin if there.get(name) != origin[name])
     if changed:
         raise WorkdirError(

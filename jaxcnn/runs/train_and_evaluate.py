@@ -16,7 +16,13 @@ from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
-from jaxcnn.runs.folder import Workdir, check_origin, note_seen_photos, open_workdir
+from jaxcnn.runs.folder import (
+    Workdir,
+    check_origin,
+    check_run,
+    note_seen_photos,
+    open_workdir,
+)
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.seen_photos import check_unseen
@@ -210,8 +216,7 @@ def load_run(workdir: Path | str) -> Run:
       ValueError: if the folder holds no run, or its data cannot be used.
     """
     folder = Workdir(Path(workdir))
-    if not folder.config.exists():
-        raise ValueError(f"{workdir} holds no run (there is no config.json); train one first.")
+    check_run(folder.path)
     config = config_lib.load_config(folder.config)
     return Run(config, folder, load_data(config))
 

@@ -54,17 +54,7 @@ def parse_mesh(text: str, num_devices: int, *, batch_size: int = 0) -> dict[str,
     if text == "auto":
         ways = (n for n in range(num_devices, 0, -1) if batch_size % n == 0)
         return {DATA: next(ways), FSDP: 1}
-    sizes: dict[str, int] = {}
-    for part in text.split(","):
-        name, _, size = (word.strip() for word in part.partition(":"))
-        if name not in (DATA, FSDP):
-            raise unknown_name("mesh axis", name, (DATA, FSDP))
-        if not size.isdecimal() or int(size) < 1 or name in sizes:
-            raise ValueError(
-                f"mesh must be auto or axes with sizes, each once, such as data:4,fsdp:2; "
-                f"got {text!r}."
-            )
-        sizes[name] = int(size)
+    sizes = mesh_sizes(text)
     fsdp = sizes.get(FSDP, 1)
     sizes = {DATA: sizes.get(DATA, max(1, num_devices // fsdp)), FSDP: fsdp}
     if sizes[DATA] * fsdp > num_devices:
@@ -72,6 +62,28 @@ def parse_mesh(text: str, num_devices: int, *, batch_size: int = 0) -> dict[str,
             f"mesh={text} needs {sizes[DATA] * fsdp} devices, there are {num_devices}; lower a "
             "size, or use mesh=auto."
         )
+    return sizes
+
+
+def mesh_sizes(text: str) -> dict[str, int]:
+    """Read the sizes that a setting `mesh` gives, whatever devices there are; "auto" gives none.
+
+    Raises:
+      ValueError: if an axis is unknown, or a size no number above 0.
+    """
+    sizes: dict[str, int] = {}
+    if text == "auto":
+        return sizes
+    for part in text.split(","):
+        name, _, size = (word.strip() for word in part.partition(":"))
+        if name not in (DATA, FSDP):
+            raise ValueError(f"mesh={text}: {unknown_name('axis', name, (DATA, FSDP))}")
+        if not size.isdecimal() or int(size) < 1 or name in sizes:
+            raise ValueError(
+                f"mesh must be auto or axes with sizes, each once, such as data:4,fsdp:2; "
+                f"got {text!r}."
+            )
+        sizes[name] = int(size)
     return sizes
 
 

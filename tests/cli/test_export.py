@@ -46,7 +46,7 @@ def test_a_run_becomes_a_folder_that_labels_photos(tiny_run, tmp_path):
     [
         ([], "--workdir"),
         (["runs/x"], "is no flag"),
-        (["--workdir=/no/such/run"], "holds no trained network"),
+        (["--workdir=/no/such/run"], "/no/such/run does not exist"),
         (["--workdir=runs/x", "--pretrained"], "exclude each other"),
         (["--workdir=runs/x", "--model=resnet18"], "a run knows its network"),
         (["--workdir=runs/x", "--format=stablehl"], "nearest first: stablehlo"),

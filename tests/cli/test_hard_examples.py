@@ -85,7 +85,7 @@ def test_published_weights_judge_in_the_networks_stead(run):
     ("words", "named"),
     [
         ([], "--workdir is missing"),
-        (["--workdir=/no/such/run"], "holds no run"),
+        (["--workdir=/no/such/run"], "/no/such/run does not exist"),
         (["--workdir=RUN", "--score=los"], "nearest first: loss"),
         (["--workdir=RUN", "--weights=nothing_like_it"], "nothing_like_it"),
         (["photo.jpg"], "unexpected words"),

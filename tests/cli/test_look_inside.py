@@ -38,7 +38,7 @@ def test_a_run_is_looked_into_with_its_photos_and_its_data(tmp_path, tiny_config
     [
         (["--pretrained"], "no photo to look at"),
         (["--pretrained", "/no/such.jpg"], "/no/such.jpg does not exist"),
-        (["--workdir=/no/such/run"], "holds no trained network"),
+        (["--workdir=/no/such/run"], "/no/such/run does not exist"),
         (["--workdir=/no/such/run", "--method=umap"], "unknown method 'umap'"),
     ],
 )

@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 from programs import try_words
 
+from jaxcnn.host.extras import install
+
 
 @pytest.mark.parametrize(
     ("words", "module", "extra"),
@@ -33,4 +35,4 @@ def test_a_missing_extra_is_named(tiny_run, tmp_path, words, module, extra):
     assert done.returncode == 2
     line = done.stderr.splitlines()[-1]
     assert line.startswith("error: ")
-    assert line.endswith(f'{module}, which is not installed; run pip install "jaxcnn[{extra}]".')
+    assert line.endswith(f"{module}, which is not installed; run {install(extra)}.")

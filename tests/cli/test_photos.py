@@ -106,7 +106,7 @@ def test_about(home):
     [
         (["serch"], "unknown command 'serch'; known, nearest first: search"),
         (["index", "/no/such/folder"], "/no/such/folder does not exist"),
-        (["index"], "/no/such/run holds no trained network"),
+        (["index"], "/no/such/run does not exist"),
         (["index"], "index again with --workdir=RUN or --weights=FILE, where it is now"),
         (["search"], "say what to look for"),
         (["search", "dgo"], "did you mean dog"),

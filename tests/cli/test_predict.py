@@ -56,7 +56,7 @@ def test_unreadable_files_are_listed_and_the_others_labelled(tiny_run, photos):
     [
         (["README.md"], "--workdir"),
         (["--workdir=/no/such/run", str(ROOT / "experiments")], "holds no photo"),
-        (["--workdir=/no/such/run", str(ROOT / "README.md")], "holds no trained network"),
+        (["--workdir=/no/such/run", str(ROOT / "README.md")], "/no/such/run does not exist"),
         (["--workdir=/no/such/run", "/no/such/photo.jpg"], "does not exist"),
         (["--workdir=/no/such/run"], "no photo to label"),
         (["--batch_size=0", "x"], "batch_size"),

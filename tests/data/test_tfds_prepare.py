@@ -154,7 +154,7 @@ def test_builder_that_needs_tensorflow_says_how_to_prepare(tmp_path, monkeypatch
         load_tfds("dmlab", data_dir=str(tmp_path))
     for said in (
         "'dmlab' cannot do without TensorFlow (tf.",
-        'pip install "jaxcnn[tensorflow]"',
+        "pip install tensorflow",
         preparation_command("dmlab", str(tmp_path)),
     ):
         assert said in str(caught.value)

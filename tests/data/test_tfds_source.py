@@ -341,7 +341,7 @@ class TestDamage:
         for said in (
             f"stored in {folder} as tfrecord",
             f"mv {folder} {folder}.tfrecord",
-            'pip install "jaxcnn[tensorflow]"',
+            "pip install tensorflow",
             f'tfds.builder("pngs", data_dir="{own_copy}", file_format="array_record")'
             ".download_and_prepare()",
         ):

@@ -141,7 +141,11 @@ def test_a_wrong_shape_is_named(tmp_path):
     ("weights", "model", "message"),
     [
         ("resnet21.akamaster", None, "nearest first: resnet20.akamaster"),
-        ("nowhere.pth", "resnet20", r"neither a file nor .* of resnet20 \(resnet20.akamaster\)"),
+        (
+            "nowhere.pth",
+            "resnet20",
+            r"of resnet20 \(and no such file\) 'nowhere.pth'; .* resnet20.ak",
+        ),
         ("resnet20.akamaster", "resnet32", "are of resnet20, not of resnet32"),
     ],
 )
@@ -153,7 +157,7 @@ def test_what_is_not_there_is_told(weights, model, message):
 def test_a_file_needs_a_network_that_has_names(file):
     with pytest.raises(ValueError, match="which network"):
         pretrained.load(file)
-    with pytest.raises(ValueError, match="no weights of six_conv can be read"):
+    with pytest.raises(ValueError, match="unknown model that reads weights 'six_conv'"):
         pretrained.load(file, model="six_conv")
 
 

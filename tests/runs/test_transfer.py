@@ -308,7 +308,7 @@ def test_another_image_size_keeps_the_share_that_is_seen(config, first_run, tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"init_from": "nowhere"}, "holds no trained network"),
+        ({"init_from": "nowhere"}, "nowhere does not exist"),
         ({"model": "lenet5"}, "holds a six_conv, but model=lenet5"),
         ({"freeze": "9"}, "a number of stages up to 2"),
         ({"init_from": ""}, "init_from is empty"),

@@ -28,7 +28,7 @@ from jaxcnn.interpret.likeness import METHODS
 from jaxcnn.runs import train_and_evaluate
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config
-from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.folder import Workdir, check_run
 from jaxcnn.runs.look_inside import MAX_PHOTOS, look_at_data, look_at_photos
 
 _OUT = flags.DEFINE_string(
@@ -119,10 +119,8 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
     if workdir is None or not _DATA.value:
         return None
     try:
-        config_file = Workdir(Path(workdir)).config
-        if not config_file.exists():
-            raise ValueError(f"{workdir} has no config.json; give the run's folder.")
-        return train_and_evaluate.load_data(load_config(config_file))
+        check_run(Path(workdir))
+        return train_and_evaluate.load_data(load_config(Workdir(Path(workdir)).config))
     except (ValueError, OSError) as error:
         if not has_photos:
             raise

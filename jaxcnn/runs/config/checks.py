@@ -8,6 +8,7 @@ from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.host.names import unknown_name
 from jaxcnn.runs.config.settings import DataSettings, TrainingSettings
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
+from jaxcnn.training.sharding import mesh_sizes
 
 _SHARE = "a share in [0, 1)"
 _POSITIVE = "a number above 0"
@@ -69,6 +70,7 @@ def check_values(config: TrainConfig) -> None:
     for name, known in _CHOICES.items():
         if given[name] not in known:
             raise unknown_name(name, given[name], known)
+    mesh_sizes(config.run.mesh)
     _check_images(config.data)
     _check_start(config)
     _check_mixing(config)
@@ -115,16 +117,17 @@ def _check_images(data: DataSettings) -> None:
 def _check_start(config: TrainConfig) -> None:
     network, training = config.network, config.training
     if network.init_from and (network.pretrained or network.weights):
-        raise ValueError("init_from and published weights exclude each other; give one.")
+        raise ValueError("init_from and pretrained or weights=NAME exclude each other; give one.")
     if training.fine_tune and network.freeze == "backbone":
         raise ValueError("freeze=backbone leaves nothing to fine-tune; give fewer stages, or none.")
     if training.layer_decay is not None and training.layer_decay > 1:
         raise ValueError(f"layer_decay must be in (0, 1], got {training.layer_decay}.")
     needs_weights = training.fine_tune or network.freeze not in (None, "none")
     if not starts_from_weights(config) and needs_weights:
+        given = "fine_tune=True" if training.fine_tune else f"freeze={network.freeze}"
         raise ValueError(
-            "fine_tune and freeze need weights to start from: give pretrained=True, weights or "
-            "init_from."
+            f"{given} needs weights to start from: give pretrained=True, weights=NAME or "
+            "init_from=RUN."
         )
 
 

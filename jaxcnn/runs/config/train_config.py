@@ -2,13 +2,13 @@
 
 import dataclasses
 import functools
-import json
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
+from jaxcnn.host.files import read_json
 from jaxcnn.host.names import unknown_name
 from jaxcnn.runs.config.settings import (
     DataSettings,
@@ -150,6 +150,6 @@ def load_config(path: Path) -> TrainConfig:
       ValueError: if the file does not hold settings of this version.
     """
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, json.JSONDecodeError) as error:
+        return from_json(read_json(path, "num_epochs"))
+    except TypeError as error:
         raise ValueError(f"{path} does not hold the settings of a run ({error}).") from error

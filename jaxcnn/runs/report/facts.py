@@ -1,14 +1,13 @@
 """Read what a run's folder keeps, as the facts that its page is made of."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.host.files import read_rows
+from jaxcnn.host.files import read_json, read_rows
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.folder import Workdir, WorkdirError
+from jaxcnn.runs.folder import Workdir, WorkdirError, check_run
 from jaxcnn.runs.report.answers import CachedAnswers, read_arrays
 from jaxcnn.runs.report.shown_photos import CachedPhotos
 from jaxcnn.training.history import make_rank
@@ -67,10 +66,9 @@ def check_finished(workdir: Path | str) -> Workdir:
       WorkdirError: if it holds no run, or one that is unfinished; the message says what to do.
     """
     folder = Workdir(Path(workdir))
-    if not folder.config.is_file():
-        raise WorkdirError(f"{workdir} holds no run (there is no config.json); train one first.")
-    if not folder.summary.is_file() or not folder.metrics.is_file():
-        done = len(read_rows(folder.metrics)) if folder.metrics.is_file() else 0
+    check_run(folder.path)
+    done = len(read_rows(folder.metrics)) if folder.metrics.is_file() else 0
+    if not folder.summary.is_file() or not done:
         planned = config_lib.load_config(folder.config).training.num_epochs
         raise WorkdirError(
             f"{workdir} holds a run that has not ended ({done} of {planned} epochs, no "
@@ -98,12 +96,12 @@ def gather(workdir: Path | str) -> RunFacts:
                 f"{workdir} keeps no {path.name}, since an older version trained it; "
                 "test the run again for its report."
             )
-    chosen = json.loads(folder.best_trial.read_text("utf-8")) if folder.best_trial.is_file() else {}
+    chosen = read_json(folder.best_trial) if folder.best_trial.is_file() else {}
     return RunFacts(
         workdir=str(workdir),
         config=config_lib.load_config(folder.config),
-        summary=json.loads(folder.summary.read_text("utf-8")),
-        history=read_rows(folder.metrics),
+        summary=read_json(folder.summary, "num_parameters"),
+        history=read_rows(folder.metrics, "epoch", "step"),
         answers=CachedAnswers(*read_arrays(folder.test_answers, CachedAnswers._fields)),
         photos=CachedPhotos(*read_arrays(folder.report_photos, CachedPhotos._fields)),
         chosen=chosen,

@@ -1,11 +1,10 @@
 """Before a run's training: find the hyper-parameters it asks for, once, and write them down."""
 
-import json
 import logging
 from pathlib import Path
 
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.host.files import write_json
+from jaxcnn.host.files import read_json, write_json
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
@@ -57,8 +56,8 @@ def go_on(workdir: Path, config: TrainConfig) -> TrainConfig:
     if not folder.best_trial.exists():
         return config
     before = config_lib.to_json(config)
-    config = config.replace(**json.loads(folder.best_trial.read_text()))
-    if json.loads(folder.config.read_text()) == before:  # stopped between the two files
+    config = config.replace(**read_json(folder.best_trial))
+    if read_json(folder.config) == before:  # stopped between the two files
         write_json(folder.config, config_lib.to_json(config))
     return config
 

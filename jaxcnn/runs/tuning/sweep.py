@@ -63,7 +63,7 @@ def parse_sweep(text: str) -> list[Axis]:
     axes = [_parse_part(part.strip()) for part in text.split(",")]
     names = [axis.name for axis in axes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"sweep names {twice[0]} twice; give each hyper-parameter once.")
+        raise ValueError(f"sweep={text}: names {twice[0]} twice; give each hyper-parameter once.")
     return axes
 
 
@@ -74,20 +74,20 @@ def _parse_part(part: str) -> Axis:
         count = int(count_text)
     except ValueError:
         raise ValueError(
-            f"sweep: {part!r} must be {_FORM}, with numbers low and high and a whole count, parts "
+            f"sweep={part}: must be {_FORM}, with numbers low and high and a whole count, parts "
             "separated by commas."
         ) from None
     if name not in HYPERPARAMETERS:
-        raise unknown_name("hyper-parameter of the sweep", name, HYPERPARAMETERS)
+        raise ValueError(f"sweep={part}: {unknown_name('hyper-parameter', name, HYPERPARAMETERS)}")
     if scale not in _SPACES:
-        raise unknown_name(f"scale in the sweep's {part!r}:", scale, _SPACES)
+        raise ValueError(f"sweep={part}: {unknown_name('scale', scale, _SPACES)}")
     expected, holds = _RANGES[name]
     if not all(math.isfinite(end) and holds(end) for end in (low, high)):
-        raise ValueError(f"sweep: {part!r} must have low and high {expected}.")
+        raise ValueError(f"sweep={part}: must have low and high {expected}.")
     if not low < high or count < 2:
-        raise ValueError(f"sweep: {part!r} must have low below high and a count of at least 2.")
+        raise ValueError(f"sweep={part}: must have low below high and a count of at least 2.")
     if scale == "log" and low <= 0:
-        raise ValueError(f"sweep: {part!r} must start above 0 for log; use linear, or another low.")
+        raise ValueError(f"sweep={part}: must start above 0 for log; use linear, or another low.")
     values = _SPACES[scale](low, high, count)
     return Axis(name, scale, tuple(float(f"{value:.4g}") for value in values))
 
@@ -173,7 +173,7 @@ def run_sweep(run: RunContext, variables: PyTree) -> dict[str, float]:
     for line in table(trials):
         logger.info(line)
     if not math.isfinite(trials[0].history[-1]["validation_loss"]):
-        raise ValueError("sweep: every trial diverged; lower the values of the grid.")
+        raise ValueError("every trial of the sweep diverged; lower the values of the grid.")
     return trials[0].values
 
 

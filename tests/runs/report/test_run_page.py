@@ -123,7 +123,7 @@ def test_several_networks_are_told_one_by_one(make_run):
     ("privacy", "says"),
     [
         ({"epsilon": 3.21, "epsilon_if_poisson": 2.0}, "Epsilon is 3.2 for delta 1e-05"),
-        ({"epsilon": None, "epsilon_if_poisson": None}, 'needs pip install "jaxcnn[privacy]"'),
+        ({"epsilon": None, "epsilon_if_poisson": None}, "needs pip install dp-accounting"),
         ({"epsilon": None, "noise_multiplier": 0.0}, "Without noise epsilon has no bound"),
     ],
 )
@@ -165,6 +165,20 @@ def test_unfinished_and_older_runs_are_refused_clearly(make_run, missing, says):
     with pytest.raises(WorkdirError, match=says):
         write_report(folder.path)
     assert not folder.report.exists()
+
+
+@pytest.mark.parametrize("content", ["", '{"epoch": 1', "[]", "3", "{}", "\xff\x00"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "summary.json", "metrics.jsonl", "best_trial.json"]
+)
+def test_a_damaged_file_of_a_run_is_named_in_one_line(make_run, name, content):
+    folder = make_run()
+    (folder.path / name).write_bytes(content.encode("latin-1"))
+    if (name, content) == ("best_trial.json", "{}"):
+        return  # where no trial was chosen
+    with pytest.raises(ValueError, match=rf"{name} is damaged|has not ended") as caught:
+        write_report(folder.path)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_the_page_shows_the_metrics_that_were_asked_for(make_run):
