@@ -18,7 +18,6 @@ import contextlib
 import logging
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -37,6 +36,8 @@ from experiments.benchmarks.rows import (
 from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.host.files import write_json
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.outputs import GENERATOR, JSON, PICTURE, Mark, Output
+from jaxcnn.host.text import counted
 from jaxcnn.models import list_models
 
 logger = logging.getLogger("experiments.benchmark")  # as a program its __name__ is __main__
@@ -79,9 +80,11 @@ _LIMIT_MINUTES = flags.DEFINE_float(
 )
 _JSON = flags.DEFINE_string("json", None, "file for all figures.")
 _CHART = flags.DEFINE_string("chart", None, "PNG file for a bar chart.")
+_OVERWRITE = command_line.define_overwrite()
 _NAMES = (
     *("networks", "modes", "batch_sizes", "dtype", "contestants", "rounds", "seconds", "scaling"),
     *("pipelines", "photos", "peaks", "torch_python", "limit_minutes", "json", "chart"),
+    "overwrite",
 )
 help_formatter.group("benchmark", *_NAMES)
 
@@ -100,22 +103,25 @@ def main() -> None:
         limit_seconds=60 * _LIMIT_MINUTES.value,
     )
     try:
-        report = _measure(settings)
+        with _output(_JSON.value, JSON) as figures, _output(_CHART.value, PICTURE) as bars:
+            report = _measure(settings, figures, bars)
     except KeyboardInterrupt:
         sys.exit("stopped.")
     print(table.report_text(report, grows=_SCALING.value))
 
 
-def _measure(settings: Settings) -> dict[str, Any]:
+def _output(path: str | None, mark: Mark) -> contextlib.AbstractContextManager[Output | None]:
+    return Output(path, mark, overwrite=_OVERWRITE.value) if path else contextlib.nullcontext()
+
+
+def _measure(settings: Settings, figures: Output | None, bars: Output | None) -> dict[str, Any]:
     """Measure all that the flags say; the report's file is written again after each row."""
     networks = None if _NETWORKS.value is None else parse_networks(_NETWORKS.value)
     modes, batch_sizes = _choices("modes", MODES), _batch_sizes()
     grows, growing = _SCALING.value, networks or SCALING_NETWORKS
     rows = scaling_rows(growing, modes) if grows else make_rows(networks, modes, batch_sizes)
-    for path in filter(None, (_JSON.value, _CHART.value)):
-        if not Path(path).resolve().parent.is_dir():
-            raise ValueError(f"{path} cannot be written: {Path(path).parent} is not a folder.")
     report: dict[str, Any] = {
+        "generator": GENERATOR,
         "machine": machine.describe_machine(),
         "settings": settings._asdict(),
         "rows": [],
@@ -130,29 +136,30 @@ def _measure(settings: Settings) -> dict[str, Any]:
             logger.info(f"row {number}/{len(rows)}: {row.title()}")
             found = contest.compare(row, settings, num_parameters=count["num_parameters"])
             report["rows"].append({**row._asdict(), **count, "contestants": found})
-            _write(report)
+            _write(report, figures)
         if photos is not None:
             logger.info("loading photos")
             report["pipelines"] = loading.measure_pipelines(photos, settings)
     if grows and "train" in modes:
         report["epochs"] = alone.measure_epochs(growing, settings)
-    _write(report)
-    if _CHART.value is not None and any(map(speeds_of, report["rows"])):
+    _write(report, figures)
+    if bars is not None and any(map(speeds_of, report["rows"])):
         line = f"{report['machine']['cpu']}, {report['machine']['cores']} cores"
         devices = [name for name in report["devices"] if name != "cpu"]
         about = f"{', '.join([line, *devices])}; {settings.dtype}"
-        chart.plot_speeds(_CHART.value, report["rows"], machine=about)
+        chart.plot_speeds(bars.part, report["rows"], machine=about)
     return report
 
 
-def _write(report: dict[str, Any]) -> None:
-    """Write the report's file whole, or leave what was there."""
+def _write(report: dict[str, Any], figures: Output | None) -> None:
+    """Write the report's file again, each time whole."""
     tried = [*report["rows"], *filter(None, [report.get("pipelines")])]
     told = [entry for row in tried for entry in row["contestants"].values()]
     report["versions"] = dict(pair for each in told for pair in each.get("versions", {}).items())
     report["devices"] = list(dict.fromkeys(each["device"] for each in told if "device" in each))
-    if _JSON.value is not None:
-        write_json(Path(_JSON.value), report)
+    if figures is not None:
+        write_json(figures.part, report)
+        figures.holds = f"figures of {counted(len(report['rows']), 'row')}"
 
 
 def _batch_sizes() -> tuple[int, ...] | None:

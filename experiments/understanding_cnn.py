@@ -21,6 +21,7 @@ from experiments.lessons.page import make_page
 from jaxcnn import pretrained
 from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.outputs import PAGE, check_file
 from jaxcnn.host.text import duration
 
 _KNOWN = [lesson.name for lesson in LESSONS]
@@ -47,7 +48,8 @@ _ONLY = flags.DEFINE_list(
     f"{', '.join(_KNOWN)}.",
 )
 
-_NAMES = ("out", "data_dir", "weights", "seed", "only")
+_OVERWRITE = command_line.define_overwrite()
+_NAMES = ("out", "overwrite", "data_dir", "weights", "seed", "only")
 help_formatter.group("lessons", *_NAMES)
 
 
@@ -60,7 +62,9 @@ def main() -> None:
         if name not in _KNOWN:
             raise unknown_name("figure", name, _KNOWN)
     command_line.prepare()
-    folder = Path(_OUT.value)
+    folder = Path(_OUT.value).expanduser()
+    if folder.exists():
+        check_file(folder / "index.html", PAGE, overwrite=_OVERWRITE.value)
     if _WEIGHTS.value not in (None, "none"):
         pretrained.describe(_WEIGHTS.value)  # refuses a name that is unknown
     course = Course(

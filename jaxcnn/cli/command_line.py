@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import faulthandler
 import io
 import logging
@@ -11,7 +12,6 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from absl import flags, logging as absl_logging
@@ -20,12 +20,15 @@ from tqdm import tqdm
 from jaxcnn.cli import help_formatter
 from jaxcnn.host.processes import end_processes, is_first, start_processes
 from jaxcnn.host.start import prepare_process
+from jaxcnn.host.text import printable
 from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
 
 logger = logging.getLogger(__name__)
 
 _USAGE_STATUS = 2
 _INTERRUPTED_STATUS = 130
+_BROKEN_PIPE_STATUS = 128 + 13  # SIGPIPE, by which other programs end; Windows does not have it
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # no mistake of a flag
 _REUSE_MEMORY = flags.DEFINE_bool(
     "reuse_memory",
     True,
@@ -194,19 +197,31 @@ def _show_log(stream: TextIO) -> None:
         logger.handlers = [_Lines(stream)]
 
 
-def check_folder_of(path: Path | str) -> None:
-    """Refuse a file to write whose folder is not there, before any work is done.
-
-    Raises:
-      ValueError: if it is not.
-    """
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"{path} cannot be written: {Path(path).parent} is not a folder.")
+def define_overwrite() -> "flags.FlagHolder[bool]":
+    """Define the flag by which a result may take the place of what other programs wrote."""
+    text = "write results where another program's file is, too; our own are replaced without it."
+    return flags.DEFINE_bool("overwrite", False, text)
 
 
-def refuse(message: object) -> NoReturn:
+def refuse(message: object, status: int = _USAGE_STATUS) -> NoReturn:
     """End the program for a mistake that its user can mend: one line, status 2."""
-    end_processes(f"error: {in_flags(str(message))}", _USAGE_STATUS)
+    end_processes(f"error: {in_flags(str(message))}", status)
+
+
+def _in_words(error: OSError) -> str:
+    """Write the system's error without its number, after the file that it is about."""
+    if not error.strerror:
+        return str(error)
+    named = "" if error.filename is None else f"{printable(os.fspath(error.filename))}: "
+    return f"{named}{error.strerror.lower()}."
+
+
+def _end_output() -> None:
+    """Write no more to standard output where it takes no more, as at a full disk."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_flags(message: str, known: Sequence[str] | None = None) -> str:
@@ -285,7 +300,8 @@ def running(
       The words of the command line that are no flags.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log file shows each line as it comes
+        # A log file shows each line as it comes; what a screen cannot show is escaped.
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
     with contextlib.suppress(RuntimeError):  # where standard error is closed
@@ -304,9 +320,12 @@ def running(
     except flags.Error as error:
         refuse(f"{error} (--help lists the flags)")
     except BrokenPipeError:  # the reader of the output has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except (ValueError, OSError) as mistake:
+        _end_output()
+        sys.exit(_BROKEN_PIPE_STATUS)
+    except OSError as mistake:
+        _end_output()
+        refuse(_in_words(mistake), 1 if mistake.errno in _FULL else _USAGE_STATUS)
+    except ValueError as mistake:
         refuse(mistake)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED_STATUS)

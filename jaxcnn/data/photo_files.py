@@ -11,7 +11,7 @@ import hashlib
 import importlib.util
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 MAX_BYTES = 256 * 2**20  # of a file; threads hold one each
@@ -197,3 +197,37 @@ def read_file(path: bytes | str | os.PathLike[str]) -> tuple[bytes, PhotoFile]:
             raise OSError(f"larger than {MAX_BYTES // 2**20} MiB")
         data = opened.read(found.st_size)
     return data, PhotoFile(os.fsencode(path), found.st_size, found.st_mtime_ns)
+
+
+def find_named(words: Sequence[str]) -> Iterator[PhotoFile | Trouble]:
+    """Find the photos that a user named, each file once.
+
+    Args:
+      words: paths of files, taken whatever their ending, or of folders, searched through.
+
+    Yields:
+      Photos and troubles, in the order given, as `walk` does within a folder.
+
+    Raises:
+      ValueError: if a path does not exist, or a folder holds no photo; the message says so.
+    """
+    seen: Seen = set()
+    paths = [os.fsencode(word) for word in words]
+    # What is named itself stands where it is named, and not in its folder too.
+    files = {os.path.abspath(path) for path in paths if not os.path.isdir(path)}
+    for path in dict.fromkeys(paths):
+        count = 0
+        if os.path.isdir(path):
+            others: set[bytes] = set()
+            for found in walk(path, seen, on_other=others.add):
+                count += 1
+                if not files or os.path.abspath(found.path) not in files:
+                    yield found
+            # None may be left where a folder is named twice.
+            if not count and not any(True for _ in walk(path)):
+                held = f"{len(others):,} files that are no photos" if others else "nothing"
+                raise ValueError(f"{os.fsdecode(path)!r} holds no photo: it holds {held}.")
+        elif not os.path.lexists(path):
+            raise ValueError(f"{os.fsdecode(path)!r} does not exist.")
+        else:
+            yield about_file(path) or PhotoFile(path, 0, 0)

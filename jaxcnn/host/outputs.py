@@ -66,7 +66,7 @@ class Output:
             is_special = _is_special(self._path)
             self.part = self._path if is_special else Path(f"{self._path}.part")
             for each in () if is_special else (self._path, self.part):
-                _check_file(each, mark, overwrite=overwrite)
+                check_file(each, mark, overwrite=overwrite)
             self._file: TextIO = self.part.open("w", encoding="utf-8", newline="")
         except OSError as error:
             raise OutputError(self._cannot(error)) from error
@@ -164,7 +164,17 @@ def _is_special(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _check_file(path: Path, mark: Mark, *, overwrite: bool) -> None:
+def check_file(path: Path, mark: Mark, *, overwrite: bool) -> None:
+    """Refuse a place where a file may not be written.
+
+    Args:
+      path: the file.
+      mark: how files of its kind begin that this program wrote.
+      overwrite: whether what is there may be replaced, whoever wrote it.
+
+    Raises:
+      OutputError: if it is a folder, lies in none, may only be read, or is a file of others.
+    """
     name = printable(path)
     if path.is_dir():
         raise OutputError(f"{name} is a folder; name a file, for instance one in it.")

@@ -129,14 +129,14 @@ def _escape(character: str) -> str:
 def table_cell(name: str) -> str:
     r"""Write a name for a table, so that any reader can read it and the name can be got back.
 
-    Nearly all names stay as they are. One that UTF-8 cannot hold, or with NUL, becomes a JSON
-    string, which begins with a quote, and so does one that begins with a quote itself.
+    Nearly all names stay as they are. One that UTF-8 cannot hold, or with NUL or a carriage return,
+    becomes a JSON string, which begins with a quote; so does one that begins with a quote itself.
 
     Example:
       >>> table_cell("=1,2\n"), table_cell("f\udcff.jpg")
       ('=1,2\n', '"f\\udcff.jpg"')
     """
-    is_odd = name.startswith('"') or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in name)
+    is_odd = name.startswith('"') or any(c in "\0\r" or "\ud800" <= c <= "\udfff" for c in name)
     return json.dumps(name) if is_odd else name
 
 

@@ -175,8 +175,22 @@ class Classifier:
         """
         images = (self._preprocess_named(photo, i) for i, photo in enumerate(photos))
         while batch := list(itertools.islice(images, batch_size)):
-            rows = self.probabilities(fill_up(np.stack(batch), batch_size))
-            yield from map(self._answer, rows[: len(batch)])
+            yield from self.answer_images(batch, batch_size=batch_size)
+
+    def answer_images(self, images: Sequence[np.ndarray], *, batch_size: int) -> list[Prediction]:
+        """Label preprocessed images, by a program that is compiled for `batch_size` of them.
+
+        Args:
+          images: (S, S, C) uint8, as `preprocess` gives each; at most `batch_size`.
+          batch_size: as many as the network is given at once.
+
+        Returns:
+          A prediction for each image, in order.
+        """
+        if not images:
+            return []
+        rows = self.probabilities(fill_up(np.stack(images), batch_size))
+        return list(map(self._answer, rows[: len(images)]))
 
     def _preprocess_named(self, photo: Photo, number: int) -> np.ndarray:
         """Preprocess; an error says which photo it is about."""

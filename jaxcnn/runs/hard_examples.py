@@ -22,6 +22,8 @@ from jaxcnn import losses, plots
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.outputs import Output, table
+from jaxcnn.host.text import table_cell
 from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, train_and_evaluate
@@ -46,6 +48,7 @@ _COLUMNS = (
     *("rank", "name", "label", "most_probable_class", "probability_of_label", "loss"),
     *("gradient_norm", "score", "suspected_label"),
 )
+TABLE = table(*_COLUMNS)  # how `write_csv` begins
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,27 +153,26 @@ def _judge(split: features.FeatureSplit, num_classes: int) -> tuple[np.ndarray, 
     return unseen, suspected
 
 
-def write_csv(path: Path | str, found: HardExamples) -> None:
+def write_csv(file: Output, found: HardExamples) -> None:
     """Write one row per photo, the most suspicious first.
 
     Args:
-      path: the file.
+      file: marked as `TABLE`.
       found: as `find_hard_examples` gives.
     """
-    with Path(path).open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for rank, i in enumerate(found.order, start=1):
-            label, seems = found.labels[i], found.suspected[i]
-            writer.writerow(
-                [
-                    *(rank, found.names[i], found.class_names[label]),
-                    found.class_names[found.probabilities[i].argmax()],
-                    f"{found.probabilities[i, label]:.6f}",
-                    *(f"{x[i]:.6g}" for x in (found.losses, found.gradient_norms, found.scores)),
-                    found.class_names[seems] if seems >= 0 else "",
-                ]
-            )
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for rank, i in enumerate(found.order, start=1):
+        label, seems = found.labels[i], found.suspected[i]
+        writer.writerow(
+            [
+                *(rank, table_cell(found.names[i]), table_cell(found.class_names[label])),
+                table_cell(found.class_names[found.probabilities[i].argmax()]),
+                f"{found.probabilities[i, label]:.6f}",
+                *(f"{x[i]:.6g}" for x in (found.losses, found.gradient_norms, found.scores)),
+                table_cell(found.class_names[seems]) if seems >= 0 else "",
+            ]
+        )
 
 
 def draw_first(path: Path | str, found: HardExamples, split: ImageSplit, count: int) -> Path:

@@ -77,7 +77,7 @@ def test_the_command_alone_lists_its_commands_and_names_the_nearest():
 
 
 def test_a_reader_that_leaves_and_an_interrupt_end_quietly(tmp_path):
-    for error, status in (("BrokenPipeError()", 0), ("KeyboardInterrupt()", 130)):
+    for error, status in (("BrokenPipeError()", 141), ("KeyboardInterrupt()", 130)):
         script = tmp_path / "ends.py"
         script.write_text(
             "from jaxcnn.cli import command_line\n"

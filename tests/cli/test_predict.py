@@ -3,7 +3,11 @@
 import csv
 import io
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +40,8 @@ def test_a_folder_becomes_a_table_csv_and_json(tiny_run, photos, tmp_path):
     rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text("utf-8"))))
     assert [Path(row["path"]).name for row in rows] == ["a Ünï.jpg", "b.png", "c.png"]
     for row, record in zip(rows, json.loads((tmp_path / "o.json").read_text()), strict=True):
-        assert float(row["cat"]) + float(row["dog"]) == pytest.approx(1, abs=1e-5)
+        each = float(row["probability:cat"]), float(row["probability:dog"])
+        assert sum(each) == pytest.approx(1, abs=1e-5)
         assert record["label"] == row["label"]
         assert record["probability"] == float(row["probability"]) >= 0.5
 
@@ -58,6 +63,8 @@ def test_unreadable_files_are_listed_and_the_others_labelled(tiny_run, photos):
         (["--workdir=/no/such/run", str(ROOT / "experiments")], "holds no photo"),
         (["--workdir=/no/such/run", str(ROOT / "README.md")], "/no/such/run does not exist"),
         (["--workdir=/no/such/run", "/no/such/photo.jpg"], "does not exist"),
+        (["--top=0", "x"], "top"),
+        (["--top=-1", "x"], "top"),
         (["--workdir=/no/such/run"], "no photo to label"),
         (["--batch_size=0", "x"], "batch_size"),
     ],
@@ -118,3 +125,138 @@ def test_a_poisoned_file_is_refused_and_not_run(photos, tmp_path):
 
 def _packed(text):
     return len(text).to_bytes(4, "little") + text.encode()
+
+
+STUB = Path(__file__).with_name("stub_predict.py")
+ODD = ('=b,"c".jpg', "d\n.jpg", os.fsdecode(b"e\xff.jpg"), "f\u202egpj.jpg", '"g.jpg', "h\r.jpg")
+COLUMNS = ["error", "path", "label", "probability", '=a,"b"\n', "-c", "@d", "nul\0", "\ud800"]
+
+
+def start(*words, seconds=0.0, classes=("cat", "dog", "owl"), **options):
+    """Start `jaxcnn predict` with a network that answers after a while."""
+    variables = {"SECONDS": str(seconds), "CLASSES": json.dumps(classes), "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, STUB, *map(str, words)],
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+        env=os.environ | variables,
+        **options,
+    )
+
+
+def run_stub(*words, **options):
+    process = start(*words, **options)
+    out, err = process.communicate(timeout=120)
+    assert b"Traceback" not in err
+    return process.returncode, (out or b"").decode(), err.decode()
+
+
+@pytest.fixture
+def many(tmp_path):
+    (tmp_path / "many").mkdir()
+    for number in range(40):
+        Image.new("RGB", (16, 16)).save(tmp_path / f"many/{number:02d}.jpg")
+    return tmp_path / "many"
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def name_of(cell):
+    return json.loads(cell) if cell.startswith('"') else cell
+
+
+def test_odd_names_and_classes_can_be_got_back_and_do_not_collide(tmp_path):
+    folder = tmp_path / "odd"
+    (folder / "x.jpg").mkdir(parents=True)
+    for name in ODD:
+        Image.new("RGB", (16, 16)).save(folder / name)
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "._a.jpg").write_bytes(b"AppleDouble")
+    (folder / "p.heic").write_bytes(b"")
+    (folder / "notes.txt").write_text("no photo")
+    table, records = tmp_path / "o.csv", tmp_path / "o.json"
+    words = (folder, folder / "notes.txt", f"--csv={table}", f"--json={records}", "--top=1")
+    status, out, err = run_stub(*words, classes=COLUMNS)
+    assert status == 1
+    head, *rows = rows_of(table)
+    assert len(set(head)) == len(head) == len(COLUMNS) + 4
+    named = [name_of(column) for column in head]
+    assert named == [
+        *("path", "label", "probability"),
+        *(f"probability:{name}" for name in COLUMNS),
+        "error",
+    ]
+    good = [row for row in rows if not row[-1]]
+    assert {os.path.basename(name_of(row[0])) for row in good} == set(ODD)
+    found = json.loads(records.read_text("utf-8"))
+    assert [record["path"] for record in found] == [name_of(row[0]) for row in rows]
+    assert list(found[0]["probabilities"]) == COLUMNS
+    assert len(out.splitlines()) == len(ODD)
+    assert all(line.isprintable() for line in out.splitlines())
+    for name in ("pipe.jpg", "p.heic", "notes.txt"):
+        assert len([line for line in err.splitlines() if f"{name}: " in line]) == 1
+    assert "3 of 9 files could not be read" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_done_is_kept_where_it_is_interrupted(number, many, tmp_path):
+    table = tmp_path / "o.csv"
+    process = start(many, f"--csv={table}", "--batch_size=4", "--top=1", seconds=0.2)
+    first = process.stdout.readline()  # answers come as they are done
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    count = len((first + out).splitlines())
+    assert 4 <= count < 40
+    assert len(rows_of(tmp_path / "o.csv.part")) == count + 1
+    assert f"answers of {count} photos so far: {table}.part" in err.decode()
+    assert "Traceback" not in err.decode()
+    assert not table.exists()
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(many, tmp_path):
+    process = start(many, f"--csv={tmp_path}/o.csv", "--batch_size=4", "--top=1", seconds=0.1)
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr:
+        err = process.stderr.read().decode()
+    assert process.wait(60) == 141
+    assert re.fullmatch(r"answers of \d+ photos so far: \S+o\.csv\.part\n", err)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_told_in_one_line(many, tmp_path):
+    status, _, err = run_stub(many, "--csv=/dev/full", "--batch_size=4")
+    assert (status, err) == (1, "error: /dev/full cannot be written: no space left on device.\n")
+    with open("/dev/full", "w") as full:
+        status, _, err = run_stub(many, f"--csv={tmp_path}/o.csv", stdout=full)
+    assert status == 1
+    assert err.splitlines()[-1] == "error: no space left on device."
+
+
+@pytest.mark.parametrize("flag", ["csv", "json"])
+def test_outputs_are_refused_before_the_work(flag, many, tmp_path):
+    photo = many / "00.jpg"
+    before = photo.read_bytes()
+    for path, said in (
+        (photo, "this program did not write it; name another file, or replace it with --overwrite"),
+        (many, "is a folder; name a file"),
+        (tmp_path / "no/such", "is not a folder"),
+    ):
+        done = try_words("predict", "--workdir=/no/such/run", f"--{flag}={path}", photo)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert photo.read_bytes() == before
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_own_answers_are_replaced_and_a_photo_named_twice_counts_once(many, tmp_path):
+    words = (many, many / "00.jpg", many, f"--csv={tmp_path}/o.csv", f"--json={tmp_path}/o.json")
+    for _ in range(2):
+        status, _, err = run_stub(*words)
+        assert status == 0, err
+    assert len(rows_of(tmp_path / "o.csv")) == 1 + 40

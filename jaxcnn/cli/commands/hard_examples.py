@@ -15,6 +15,8 @@ from pathlib import Path
 from absl import flags
 
 from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.host.outputs import Output
+from jaxcnn.host.text import printable
 from jaxcnn.metrics.per_example_gradients import explain_noise_scale
 from jaxcnn.runs import hard_examples
 from jaxcnn.runs.folder import Workdir
@@ -44,7 +46,10 @@ _WEIGHTS = flags.DEFINE_string(
 _CSV = flags.DEFINE_string(
     "csv", None, "where the table goes; RUN/hard_examples.csv if it is not given."
 )
-_NAMES = help_formatter.group("ranking", "workdir", "score", "weights", "gradients", "count", "csv")
+_OVERWRITE = command_line.define_overwrite()
+_NAMES = help_formatter.group(
+    "ranking", "workdir", "score", "weights", "gradients", "count", "csv", "overwrite"
+)
 
 
 def main() -> None:
@@ -53,19 +58,21 @@ def main() -> None:
         raise ValueError("--workdir is missing: give the folder of a run.")
     command_line.prepare()
     folder = Workdir(Path(_WORKDIR.value))
+    table = _CSV.value or folder.path / "hard_examples.csv"
     started = time.perf_counter()
-    found, split = hard_examples.find_hard_examples(
-        folder.path, score=_SCORE.value, gradients=_GRADIENTS.value, weights=_WEIGHTS.value
-    )
-    table = Path(_CSV.value) if _CSV.value else folder.path / "hard_examples.csv"
-    hard_examples.write_csv(table, found)
+    with Output(table, hard_examples.TABLE, overwrite=_OVERWRITE.value) as file:
+        found, split = hard_examples.find_hard_examples(
+            folder.path, score=_SCORE.value, gradients=_GRADIENTS.value, weights=_WEIGHTS.value
+        )
+        hard_examples.write_csv(file, found)
     picture = folder.pictures / "hard_examples.png"
     hard_examples.draw_first(picture, found, split, _COUNT.value)
     seconds = time.perf_counter() - started
     for rank, i in enumerate(found.order[:10], start=1):
         seems = found.suspected[i]
         said = f"looks like {found.class_names[seems]}" if seems >= 0 else "hard to tell"
-        print(f"{rank:>4}  {found.names[i]}  labelled {found.class_names[found.labels[i]]}, {said}")
+        label = printable(found.class_names[found.labels[i]])
+        print(f"{rank:>4}  {printable(found.names[i])}  labelled {label}, {printable(said)}")
     wrong = int((found.suspected >= 0).sum())
     print(f"{wrong:,} of {len(found.names):,} labels look wrong; {seconds:.0f} s in all")
     print(explain_noise_scale(found.noise, found.batch_size))

@@ -13,17 +13,21 @@ the data: calibration.png and .json, most_confident_errors.png, nearest_training
 photo_map.png, and excitations_STAGE.png, what excites the channels of each stage.
 """
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from jaxcnn.cli import command_line, help_formatter, network_flags
-from jaxcnn.cli.commands.predict import find_photos
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.data.photo_files import Trouble, find_named
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.outputs import JSON, PICTURE, check_folder
+from jaxcnn.host.text import printable
 from jaxcnn.interpret.likeness import METHODS
 from jaxcnn.runs import train_and_evaluate
 from jaxcnn.runs.classifier import Classifier
@@ -50,18 +54,28 @@ _MAX_PHOTOS = flags.DEFINE_integer(
 _METHOD = flags.DEFINE_string(
     "method", "auto", f"how to lay out the map of photos. Known: {', '.join(METHODS)}."
 )
+_OVERWRITE = command_line.define_overwrite()
 _NAMES = help_formatter.group(
-    "pictures", "out", "class_name", "stage", "steps", "data", "max_photos", "method"
+    "pictures", "out", "overwrite", "class_name", "stage", "steps", "data", "max_photos", "method"
 )
 
 
 def main(words: list[str]) -> None:
     """Look at the photos that the command line names, and at the run's data."""
-    paths = list(find_photos(words))
+    paths = list(_find_photos(words))
     _check(paths)
+    folder = _folder()
     classifier = network_flags.load_classifier()
-    made = _look(classifier, paths, _folder())
+    made = _look(classifier, paths, folder)
     print(f"{len(made)} files in {made[0].parent}: {', '.join(path.name for path in made)}")
+
+
+def _find_photos(words: list[str]) -> Iterator[Path]:
+    for found in find_named(words):
+        if isinstance(found, Trouble):
+            print(f"{printable(found.path)} is left out: {found.reason}", file=sys.stderr)
+        else:
+            yield Path(os.fsdecode(found.path))
 
 
 def _check(paths: list[Path]) -> None:
@@ -76,7 +90,9 @@ def _check(paths: list[Path]) -> None:
 
 def _folder() -> Path:
     workdir = network_flags.WORKDIR.value
-    folder = Path(_OUT.value) if _OUT.value else Path(workdir or "") / "look_inside"
+    if _OUT.value:
+        return check_folder(_OUT.value, PICTURE, JSON, overwrite=_OVERWRITE.value)
+    folder = Path(workdir or "") / "look_inside"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

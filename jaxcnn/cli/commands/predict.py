@@ -7,15 +7,22 @@
     jaxcnn predict --list_weights
         lists the published weights.
 
-Folders are searched for photos, sub-folders included. Photos that cannot be read are listed and do
-not stop the others; then the exit status is 1.
+Folders are searched for photos, sub-folders included. Answers are printed, and written to --csv and
+--json, as they come; a file is written as FILE.part until it is whole. The table's columns are
+path, label, probability, probability:CLASS for each class, and error. Photos that cannot be read
+are told and do not stop the others; then the exit status is 1.
 """
 
+import contextlib
 import csv
+import io
+import itertools
 import json
+import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from absl import flags
@@ -24,7 +31,10 @@ from tqdm import tqdm
 from jaxcnn import pretrained
 from jaxcnn.cli import command_line, help_formatter, network_flags
 from jaxcnn.data.decode import DecodeError
-from jaxcnn.data.photo_files import IMAGE_SUFFIXES
+from jaxcnn.data.photo_files import PhotoFile, Trouble, find_named, reason_of
+from jaxcnn.host.outputs import Mark, Output
+from jaxcnn.host.signals import SignalWatch
+from jaxcnn.host.text import counted, printable, table_cell
 from jaxcnn.runs.classifier import Classifier, Prediction
 
 _LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")
@@ -34,15 +44,28 @@ _JSON = flags.DEFINE_string("json", None, "file to write the answers to, as JSON
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "photos classified together; no effect on results.", lower_bound=1
 )
-help_formatter.group("answers", "top", "csv", "json", "batch_size", "list_weights")
+_OVERWRITE = command_line.define_overwrite()
+_NAMES = help_formatter.group(
+    "answers", "top", "csv", "json", "overwrite", "batch_size", "list_weights"
+)
 
 
 class Answer(NamedTuple):
     """What became of one file."""
 
-    path: str
+    path: str  # bytes that are no text are surrogates
     prediction: Prediction | None
     error: str  # "" where there is a prediction
+
+
+class Form(NamedTuple):
+    """A form of a file of answers; they are joined by `between`."""
+
+    mark: Mark
+    head: Callable[[Sequence[str]], str]  # of the classes' names
+    write: Callable[[Answer, Sequence[str]], str]
+    between: str
+    end: str
 
 
 def main(words: list[str]) -> None:
@@ -52,18 +75,16 @@ def main(words: list[str]) -> None:
         return
     if not words:
         raise ValueError("no photo to label: name files or folders after the flags.")
-    paths = list(find_photos(words))
-    for output in filter(None, (_CSV.value, _JSON.value)):
-        command_line.check_folder_of(output)
-    classifier = network_flags.load_classifier()
-    batch_size = min(_BATCH_SIZE.value, len(paths))
-    answers = list(label(classifier, paths, batch_size=batch_size))
-    show(answers, top=_TOP.value)
-    if _CSV.value:
-        write_csv(Path(_CSV.value), answers, classifier.class_names)
-    if _JSON.value:
-        Path(_JSON.value).write_text(json.dumps([_record(a) for a in answers], indent=2) + "\n")
-    sys.exit(1 if any(answer.error for answer in answers) else 0)
+    count = sum(1 for _ in find_named(words))
+    with contextlib.ExitStack() as stack:
+        files = [
+            (stack.enter_context(Output(path, form.mark, overwrite=_OVERWRITE.value)), form)
+            for path, form in ((_CSV.value, TABLE), (_JSON.value, RECORDS))
+            if path
+        ]
+        classifier = network_flags.load_classifier()
+        bad = _label_all(classifier, words, count, files)
+    sys.exit(1 if bad else 0)
 
 
 def _list_weights() -> None:
@@ -73,108 +94,138 @@ def _list_weights() -> None:
     print(pretrained.format_table(pretrained.list_weights(model)))
 
 
-def find_photos(words: Sequence[str]) -> Iterator[Path]:
-    """Find the photos that words of the command line name.
+def _label_all(
+    classifier: Classifier, words: list[str], count: int, files: list[tuple[Output, Form]]
+) -> int:
+    """Label, print and write batch by batch; return how many files could not be read."""
+    names, batch_size = classifier.class_names, min(_BATCH_SIZE.value, count)
+    found, done, bad, width, started = find_named(words), 0, 0, 0, time.perf_counter()
+    for file, form in files:
+        file.write(form.head(names))
+    bar = tqdm(total=count, unit="photo", disable=None if count > batch_size else True)
+    with SignalWatch() as watch, bar:
+        while batch := list(itertools.islice(found, batch_size)):
+            answers = label(classifier, batch, batch_size=batch_size)
+            for file, form in files:
+                start = form.between if done else ""
+                file.write(start + form.between.join(form.write(each, names) for each in answers))
+                file.flush()
+                file.holds = f"answers of {counted(done + len(answers), 'photo')}"
+            width = max(width, *(len(printable(each.path)) for each in answers))
+            for each in answers:
+                is_bad = each.prediction is None
+                for line in lines_of(each, top=_TOP.value, width=0 if is_bad else width):
+                    bar.write(line, file=sys.stderr if is_bad else sys.stdout)
+                bad += is_bad
+            done += len(answers)
+            bar.update(len(answers))
+            if watch.received is not None and done < count:
+                print(f"stopped after {done:,} of {counted(count, 'photo')}", file=sys.stderr)
+                sys.exit(128 + watch.received)
+    for file, form in files:
+        file.write(form.end)
+    if bad:
+        print(f"{bad:,} of {counted(done, 'file')} could not be read", file=sys.stderr)
+    if done > batch_size:
+        seconds = time.perf_counter() - started
+        print(
+            f"{done:,} photos in {seconds:.0f} s, {done / seconds:.1f} per second", file=sys.stderr
+        )
+    return bad
 
-    Args:
-      words: paths of files, taken as they are, or of folders, searched through.
 
-    Yields:
-      Paths, in the order given, within a folder by name.
-
-    Raises:
-      ValueError: if a path does not exist or a folder holds no photo.
-    """
-    for word in words:
-        path = Path(word)
-        if path.is_dir():
-            inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in IMAGE_SUFFIXES]
-            if not inside:
-                raise ValueError(f"{word} holds no photo ({', '.join(sorted(IMAGE_SUFFIXES))}).")
-            yield from inside
-        elif path.exists():
-            yield path
-        else:
-            raise ValueError(f"{word} does not exist.")
-
-
-def label(classifier: Classifier, paths: Sequence[Path], *, batch_size: int) -> Iterator[Answer]:
-    """Label files a batch at a time, passing over what cannot be read.
+def label(
+    classifier: Classifier, batch: Sequence[PhotoFile | Trouble], *, batch_size: int
+) -> list[Answer]:
+    """Label files, passing over what cannot be read.
 
     Args:
       classifier: a trained network.
-      paths: files.
-      batch_size: photos classified together.
+      batch: files; at most `batch_size`.
+      batch_size: photos that the network is given at once.
 
-    Yields:
-      An answer for each path, in order.
+    Returns:
+      An answer for each file, in order.
     """
-    with tqdm(total=len(paths), unit="photo", disable=len(paths) <= batch_size) as bar:
-        for start in range(0, len(paths), batch_size):
-            images, errors = {}, {}
-            part = paths[start : start + batch_size]
-            for path in part:
-                try:
-                    images[path] = classifier.preprocess(path)
-                except (DecodeError, OSError) as error:
-                    errors[path] = str(error)
-            found = classifier.predict(images.values(), batch_size=batch_size)
-            predictions = dict(zip(images, found, strict=True))
-            for path in part:
-                yield Answer(str(path), predictions.get(path), errors.get(path, ""))
-            bar.update(len(part))
+    images: dict[int, Any] = {}
+    errors: dict[int, str] = {}
+    for i, file in enumerate(batch):
+        try:
+            if isinstance(file, Trouble):
+                errors[i] = file.reason
+            else:
+                images[i] = classifier.preprocess(os.fsdecode(file.path))
+        except DecodeError as error:
+            errors[i] = str(error)
+        except OSError as error:
+            errors[i] = reason_of(error)
+        except MemoryError:
+            errors[i] = "not enough memory to decode it"
+    answers = classifier.answer_images(list(images.values()), batch_size=batch_size)
+    found = dict(zip(images, answers, strict=True))
+    return [
+        Answer(os.fsdecode(file.path), found.get(i), errors.get(i, ""))
+        for i, file in enumerate(batch)
+    ]
 
 
-def show(answers: Sequence[Answer], *, top: int = 5) -> None:
-    """Print the answers, the most probable classes of each, and below what could not be read."""
-    good = [answer for answer in answers if answer.prediction is not None]
-    width = max((len(answer.path) for answer in good), default=0)
-    for path, prediction, _ in good:
-        assert prediction is not None
-        if len(prediction.probabilities) == 2:  # the second one's probability is the rest
-            print(f"{path:<{width}}  {prediction.label}  {prediction.probability:.1%}")
-            continue
+def lines_of(answer: Answer, *, top: int, width: int) -> Iterator[str]:
+    """Write an answer as a person reads it: the most probable classes, or the error."""
+    path, prediction, error = answer
+    shown = f"{printable(path):<{width}}"
+    if prediction is None:
+        yield f"{shown}: {printable(error.rstrip('.'))}"
+    elif len(prediction.probabilities) == 2:  # the second one's probability is the rest
+        yield f"{shown}  {printable(prediction.label)}  {prediction.probability:.1%}"
+    else:
         for number, (name, probability) in enumerate(prediction.top(top)):
-            print(f"{'' if number else path:<{width}}  {probability:6.1%}  {name}")
-    bad = [answer for answer in answers if answer.error]
-    if bad:
-        print(f"{len(bad)} of {len(answers)} files could not be read:", file=sys.stderr)
-        for answer in bad:
-            print(f"  {answer.path}: {answer.error}", file=sys.stderr)
+            yield f"{'' if number else shown:<{width}}  {probability:6.1%}  {printable(name)}"
 
 
-def write_csv(path: Path, answers: Sequence[Answer], class_names: Sequence[str]) -> None:
-    """Write a row a file: path, label, probability, the probability of each class, error."""
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "label", "probability", *class_names, "error"])
-        for answer in answers:
-            writer.writerow(_row(answer, class_names))
+def _line(cells: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(
+        [table_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    )
+    return text.getvalue()
 
 
-def _row(answer: Answer, class_names: Sequence[str]) -> list[Any]:
+def _header(class_names: Sequence[str]) -> str:
+    each = [f"probability:{name}" for name in class_names]  # no class has the name of a column
+    return _line(["path", "label", "probability", *each, "error"])
+
+
+def _row(answer: Answer, class_names: Sequence[str]) -> str:
     found = answer.prediction
     if found is None:
-        return [answer.path, "", "", *[""] * len(class_names), answer.error]
+        return _line([answer.path, "", "", *[""] * len(class_names), answer.error])
     each = [found.probabilities[name] for name in class_names]
-    return [answer.path, found.label, found.probability, *each, ""]
+    return _line([answer.path, found.label, found.probability, *each, ""])
 
 
-def _record(answer: Answer) -> dict[str, Any]:
+def _record(answer: Answer, class_names: Sequence[str]) -> str:
+    del class_names  # the probabilities have them
     found = answer.prediction
     if found is None:
-        return {"path": answer.path, "error": answer.error}
-    return {
-        "path": answer.path,
-        "label": found.label,
-        "probability": found.probability,
-        "top": [{"label": n, "probability": p} for n, p in found.top(_TOP.value)],
-        "probabilities": found.probabilities,
-    }
+        return json.dumps({"path": answer.path, "error": answer.error})
+    top = [{"label": n, "probability": p} for n, p in found.top(_TOP.value)]
+    about = {"path": answer.path, "label": found.label, "probability": found.probability}
+    return json.dumps({**about, "top": top, "probabilities": found.probabilities})
+
+
+TABLE = Form(re.compile(rb'path,label,probability,"?probability:'), _header, _row, "", "")
+_PATH = rb'\s*\[\s*\{\s*"path": "(\\.|[^"\\])*",\s*'
+RECORDS = Form(
+    re.compile(_PATH + rb'"(error|label": "(\\.|[^"\\])*",\s*"probability)": '),
+    lambda class_names: "[\n",
+    _record,
+    ",\n",
+    "\n]\n",
+)
 
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    common = (*network_flags.NAMES, "top", "csv", "json", "list_weights")
+    common = (*network_flags.NAMES, *_NAMES)
     with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
         main(words)

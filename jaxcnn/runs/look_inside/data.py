@@ -16,6 +16,7 @@ from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.files import write_json
+from jaxcnn.host.outputs import GENERATOR
 from jaxcnn.interpret import (
     Excitation,
     cut_field,
@@ -170,6 +171,7 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[
         temperature=found.temperature,
     )
     numbers = {
+        "generator": GENERATOR,
         "expected_calibration_error": found.curve.error,
         "temperature": found.temperature,
         "expected_calibration_error_with_temperature": found.scaled.error,
