@@ -1,12 +1,17 @@
 """A network labels as it predicts, and its features are what its last layer saw."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import SixConv
-from jaxcnn.photos.labelling import Labeller
+from jaxcnn.photos import labelling
+from jaxcnn.photos.index_format import NetworkRecord, PhotoIndexError
+from jaxcnn.photos.labelling import Labeller, load_labeller, load_labeller_of
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.training.features import make_answer_step
@@ -78,3 +83,70 @@ def test_an_index_notes_whose_labels_it_holds():
     assert network.wordnet_ids == ()
     assert type(network).from_json(network.to_json()) == network
     assert network.name == "/run"
+
+
+class Loading:
+    """Stands for what loads networks: notes what it was asked for, in place of a network."""
+
+    def __init__(self, monkeypatch, made_by="one"):
+        self.asked = []
+        self.class_names = ("cat", "dog")
+        self.fingerprint = lambda: made_by
+        monkeypatch.setattr(labelling, "Classifier", self)
+
+    def load(self, workdir):
+        if not Path(workdir).is_dir():
+            raise ValueError(f"{workdir} holds no trained network.")
+        self.asked.append(workdir)
+        return self
+
+    def from_pretrained(self, weights, *, model):
+        if weights and "/" in weights and not Path(weights).is_file():
+            raise ValueError(f"{weights} is no file.")
+        self.asked.append((weights, model))
+        network = SimpleNamespace(weights=weights or "its default", model=model or "found")
+        self.config = SimpleNamespace(network=network)
+        return self
+
+
+def test_networks_are_noted_by_absolute_paths(monkeypatch, tmp_path):
+    loading = Loading(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.pth").write_bytes(b"x")
+    file = str(tmp_path / "a.pth")
+    for name in ("a.pth", "~/a.pth", file):
+        network = load_labeller({"weights": name, "model": "net"}).network
+        assert network.source == {"weights": file, "model": "net"}
+    assert load_labeller({"weights": file}).network.source["model"] == "found"
+    assert load_labeller({"workdir": "~"}).network.source == {"workdir": str(tmp_path)}
+    assert load_labeller({}).network.source == {"weights": "its default"}
+    assert loading.asked[-1] == (None, None)
+
+
+def test_a_file_in_another_place_is_of_the_network_that_the_index_knows(monkeypatch, tmp_path):
+    loading = Loading(monkeypatch)
+    (tmp_path / "b.pth").write_bytes(b"x")
+    held = {"weights": "/gone/a.pth", "model": "net"}
+    found = load_labeller({"weights": str(tmp_path / "b.pth")}, held=held).network.source
+    assert found == {"weights": str(tmp_path / "b.pth"), "model": "net"}
+    load_labeller({"weights": "efficientnet_lite0.lukemelas"}, held=held)  # which says its own
+    assert loading.asked[-1] == ("efficientnet_lite0.lukemelas", None)
+
+
+@pytest.mark.parametrize("held", [{"weights": "/gone/a.pth"}, {"workdir": "/gone/run"}])
+def test_a_network_that_is_nowhere_says_what_to_give(monkeypatch, held):
+    Loading(monkeypatch)
+    with pytest.raises(
+        PhotoIndexError, match=r"\(/gone/.*\): index again with workdir=RUN or"
+    ) as at:
+        load_labeller({}, held=held)
+    assert "\n" not in str(at.value)
+
+
+def test_a_network_that_became_another_labels_no_photo_of_the_index(monkeypatch, tmp_path):
+    Loading(monkeypatch, made_by="another")
+    network = NetworkRecord("one", ("cat", "dog"), (), {"workdir": str(tmp_path)})
+    index = SimpleNamespace(path=tmp_path / "i.sqlite", network=network)
+    with pytest.raises(PhotoIndexError, match="is no longer the network that labelled"):
+        load_labeller_of(index)

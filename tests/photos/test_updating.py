@@ -1,5 +1,6 @@
 """From the words of a user to an index: which folders, which network, made again or continued."""
 
+import dataclasses
 import os
 
 import pytest
@@ -117,3 +118,26 @@ def test_an_index_by_another_network_says_what_to_do(filled):
     update(filled, str(filled.photos))
     with pytest.raises(PhotoIndexError, match=r"not by what that is now.*rebuild=True"):
         update(filled, stub=stub_of(filled, "retrained"))
+
+
+def moved(album, place, fingerprint="stub"):
+    """The album's network, or another one, loaded from a place."""
+    stub = stub_of(album, fingerprint)
+    stub.network = dataclasses.replace(stub.network, source={"weights": place, "model": "net"})
+    return stub
+
+
+def test_a_network_that_is_given_where_it_lies_now_is_noted_there(filled):
+    update(filled, str(filled.photos))
+    report, _ = update(filled, stub=moved(filled, "/new/place.pth"))
+    assert (report.unchanged, filled.labeller.num_labelled) == (6, 6)
+    report, source = update(filled, stub=moved(filled, "/new/place.pth"))
+    assert source == {"weights": "/new/place.pth", "model": "net"}
+    assert PhotoIndex(filled.path).network.name == "/new/place.pth"
+
+
+def test_another_network_does_not_take_the_place_of_the_first(filled):
+    update(filled, str(filled.photos))
+    with pytest.raises(PhotoIndexError, match=r"labels by stub, not by /new/place\.pth"):
+        update(filled, stub=moved(filled, "/new/place.pth", "another"))
+    assert PhotoIndex(filled.path).network.source == {"weights": "stub"}

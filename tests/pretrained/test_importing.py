@@ -1,5 +1,6 @@
 """A name or a file becomes a network's variables, or one error says why not."""
 
+import dataclasses
 import logging
 import shutil
 
@@ -159,6 +160,13 @@ def test_a_file_needs_a_network_that_has_names(file):
         pretrained.load(file)
     with pytest.raises(ValueError, match="unknown model that reads weights 'six_conv'"):
         pretrained.load(file, model="six_conv")
+
+
+def test_a_published_file_says_of_which_network_it_is(file, monkeypatch):
+    row = pretrained.find_weights("resnet50.torchvision_v1")
+    row = dataclasses.replace(row, sha256=pretrained.sha256_of(file))
+    monkeypatch.setattr(unlisted, "list_weights", lambda model=None: [row])
+    assert pretrained.describe(file).model == "resnet50"
 
 
 def test_offline_says_where_the_file_belongs(cache):

@@ -98,6 +98,13 @@ def test_a_request_without_a_host_is_refused(app):
         ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, "/tiles", 200),
         ({"Origin": "http://127.0.0.1:8500", **HOST}, "/tiles", 200),
         ({"Origin": "http://127.0.0.1:8501", **HOST}, "/tiles", 403),
+        # What begins as we do, or as which we begin, is somebody else.
+        ({"Origin": "http://127.0.0.1:85000", **HOST}, "/tiles", 403),
+        ({"Origin": "http://127.0.0.1:8500.evil.example", **HOST}, "/tiles", 403),
+        ({"Origin": "http://127.0.0.1:850", **HOST}, "/tiles", 403),
+        ({"Origin": "http://127.0.0.1", **HOST}, "/tiles", 403),
+        ({"Origin": "https://127.0.0.1:8500", **HOST}, "/tiles", 403),
+        ({"Origin": "", **HOST}, "/tiles", 403),
         ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}, "/photo/1", 200),
     ],
 )
