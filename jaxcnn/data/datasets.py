@@ -26,7 +26,7 @@ from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicate
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
 from jaxcnn.data.tfds_source import find_feature_keys, load_tfds
 from jaxcnn.data.workers import usable_cores
-from jaxcnn.host.text import counted
+from jaxcnn.host.text import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +103,24 @@ def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:
             left_out.setdefault(reason, []).append(name)
     for reason, names in left_out.items():
         logger.warning(f"{counted(len(names), 'file')} left out, e.g. {names[0]}: {reason}")
+
+
+def load_test_photos(data_dir: Path | str) -> Source:
+    """List the photos of a folder that serves as a test alone: its test/, or all that it holds.
+
+    Args:
+      data_dir: a folder with one sub-folder per class, or with test/ above these.
+
+    Returns:
+      The photos.
+
+    Raises:
+      ValueError: if there is no such folder, or it holds splits and no test.
+    """
+    found = load_folder(data_dir)
+    if not found.keys() & {"all", "test"}:
+        raise ValueError(f"{data_dir} holds {listed(list(found))}, but no test/; add one.")
+    return found["test"] if "test" in found else found["all"]
 
 
 def count_classes_and_examples(

@@ -25,6 +25,10 @@ from jaxcnn.host.names import unknown_name
 _SPLIT_NAMES = ("train", "validation", "test")
 
 
+class SplitError(ValueError):
+    """What is there cannot be split in three; the message says why and what to do."""
+
+
 class DuplicatePair(NamedTuple):
     """Two examples with the same bytes or pixels, in two splits."""
 
@@ -148,12 +152,12 @@ def _checked(splits: Splits) -> Splits:
     for name, source in zip(_SPLIT_NAMES, splits, strict=True):
         if not len(source):
             sizes = ", ".join(f"{n} {len(s)}" for n, s in zip(_SPLIT_NAMES, splits, strict=True))
-            raise ValueError(
+            raise SplitError(
                 f"the {name} split is empty ({sizes}); add photos, raise its fraction, or "
                 f"give it a folder of its own."
             )
     held = set(example_labels(splits.train).tolist())
     lacking = [name for i, name in enumerate(splits.train.class_names) if i not in held]
     if lacking:
-        raise ValueError(f"no example to train on for {', '.join(lacking)}; add photos of it.")
+        raise SplitError(f"no example to train on for {', '.join(lacking)}; add photos of it.")
     return splits

@@ -161,14 +161,31 @@ def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
     if not workdir.origin.exists():
         write_json(workdir.origin, origin)
         return
-    there = read_json(workdir.origin)
-    changed = sorted(name for name in origin if there.get(name) != origin[name])
-    if changed:
+    if changed := changed_origin(workdir, origin):
         raise WorkdirError(
             f"the {' and the '.join(changed)} are not those that the run in {workdir.path} began "
             "with, so it cannot go on with them. Bring them back, or start "
             "again with overwrite=True."
         )
+
+
+def changed_origin(workdir: Workdir, origin: Mapping[str, str]) -> list[str]:
+    """Tell what is not as it was when the run began.
+
+    Photos that are the same, byte for byte, are the same data, wherever they lie and however this
+    machine decodes and holds them.
+
+    Args:
+      workdir: the run's folder, with its origin.
+      origin: fingerprints by what they are of; "photos" where each was read and compared.
+
+    Returns:
+      Names of those that differ, sorted.
+    """
+    there = read_json(workdir.origin)
+    same_photos = "photos" in origin and there.get("photos") == origin["photos"]
+    names = origin.keys() - {"photos"} - ({"data"} if same_photos else set())
+    return sorted(name for name in names if there.get(name) != origin[name])
 
 
 def note_seen_photos(

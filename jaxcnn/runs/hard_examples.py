@@ -79,6 +79,7 @@ def find_hard_examples(
     score: str = "cross_validation",
     gradients: str = "auto",
     weights: str | None = None,
+    data_dir: Path | str | None = None,
 ) -> tuple[HardExamples, ImageSplit]:
     """Judge every training photo of a finished run.
 
@@ -90,6 +91,7 @@ def find_hard_examples(
         the last layer alone; "auto", the network unless the run trained the last layer alone.
       weights: published weights whose features judge the labels, by name or as a file; None for
         the run's own network.
+      data_dir: where the run's photos lie now; None for where they lay.
 
     Returns:
       The findings, and the photos themselves.
@@ -103,7 +105,7 @@ def find_hard_examples(
         if name not in known:
             raise unknown_name(kind, name, known)
     start = find_start(_settings_of(weights)) if weights else None  # before data is read
-    run = train_and_evaluate.load_run(workdir)
+    run = train_and_evaluate.load_run(workdir, data_dir=data_dir)
     if run.config.run.num_seeds > 1:
         raise ValueError(
             f"{workdir} holds {run.config.run.num_seeds} networks, and photos are judged by "

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxcnn import plots
 from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.source import check_same_classes
 from jaxcnn.host.extras import versions
 from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first
@@ -25,7 +26,7 @@ from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phase_training import Training, prepare_phase
 from jaxcnn.runs.phases import Phase, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
-from jaxcnn.runs.seen_photos import count_seen
+from jaxcnn.runs.seen_photos import check_unseen, count_seen, load_seen
 from jaxcnn.runs.summary import Tested
 from jaxcnn.training import callbacks, features
 from jaxcnn.training.checkpointing import Checkpoint, member_names
@@ -243,11 +244,34 @@ class Run:
     def test_again(self) -> dict[str, Any]:
         """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
         members, tested = self.test_members()
-        scores = summary_lib.split_scores(tested)
-        seen = self._seen()
+        scores = summary_lib.split_scores(tested._asdict())
+        seen = {"data": self.config.data.data_dir or self.config.data.dataset, **self._seen()}
         if len(members) == 1:
             return {"step": self.best_step(), **scores, **seen}
-        return {"members": [summary_lib.split_scores(each) for each in members], **scores, **seen}
+        return {
+            "members": [summary_lib.split_scores(each._asdict()) for each in members],
+            **scores,
+            **seen,
+        }
+
+    def test_others(self, *, allow_seen: bool = False) -> dict[str, Any]:
+        """Test on photos that are not the run's, see `evaluate_classifier`."""
+        check_same_classes(self._classes_there(), self.data.class_names, expected_in="the run")
+        best = self.best_folders[0]
+        check_unseen(self.data, load_seen(best, str(self.folder.path)), allowed=allow_seen)
+        found = [
+            self.evaluate(self.data.test, self.best_variables(member=number))
+            for number in range(len(self._seeds))
+        ]
+        both = found[0] if len(found) == 1 else summary_lib.average(found, self.context.metrics)
+        scores = summary_lib.split_scores({"test": both})
+        seen = {k: v for k, v in self._seen().items() if k != "num_validation_seen"}
+        return {"data": self.config.data.data_dir, **scores, **seen}
+
+    def _classes_there(self) -> list[str]:
+        """Read the classes that the best checkpoint knows."""
+        with contextlib.closing(CheckpointStore(self.best_folders[0])) as store:
+            return list(store.metadata()["class_names"])
 
     def _seen(self) -> dict[str, Any]:
         """Count the photos of validation and test that the weights saw in training."""

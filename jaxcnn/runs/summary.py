@@ -72,11 +72,11 @@ def average(
     return first._replace(metrics=others | measured, probabilities=probabilities)
 
 
-def split_scores(tested: Tested) -> dict[str, dict[str, Any]]:
+def split_scores(tested: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:
     """Write how well each split was classified.
 
     Args:
-      tested: a network's answers.
+      tested: a network's answers, by split.
 
     Returns:
       By split: loss (nats), accuracy (share), its 95 % Wilson interval, and the count of examples.
@@ -88,7 +88,7 @@ def split_scores(tested: Tested) -> dict[str, dict[str, Any]]:
             "interval": list(wilson_interval(found.correct, found.num_examples)),
             "count": found.num_examples,
         }
-        for name, found in tested._asdict().items()
+        for name, found in tested.items()
     }
 
 

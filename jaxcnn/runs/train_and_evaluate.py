@@ -8,9 +8,21 @@ from typing import Any
 import jax
 
 from jaxcnn.data.bad_files import write_skipped_csv
-from jaxcnn.data.datasets import DRAWN_PETS, ImageSplits, load_images, load_splits
+from jaxcnn.data.datasets import (
+    DRAWN_PETS,
+    FOLDER,
+    ImageSplits,
+    load_images,
+    load_splits,
+    load_test_photos,
+)
+from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_cache import ImageCache
-from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
+from jaxcnn.data.source import example_digests
+from jaxcnn.data.splitting import SplitError
+from jaxcnn.data.workers import usable_cores
+from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder
 from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed
@@ -18,6 +30,7 @@ from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
 from jaxcnn.runs.folder import (
     Workdir,
+    changed_origin,
     check_origin,
     check_run,
     note_seen_photos,
@@ -133,6 +146,7 @@ def train_classifier(
     """
     workdir = Path(workdir)
     started = time.perf_counter()
+    config = _anchored(config)
     start = find_start(config) if starts_from_weights(config) else None
     config = check(config, start)
     if config.run.searches and resume:
@@ -140,7 +154,11 @@ def train_classifier(
     settings = config_lib.to_json(config)
     on_first(
         lambda: open_workdir(
-            workdir, settings, resume=resume, overwrite=overwrite, free=MACHINE_SETTINGS
+            workdir,
+            settings,
+            resume=resume,
+            overwrite=overwrite,
+            free=(*MACHINE_SETTINGS, *_PLACES),
         )
     )
     folder = Workdir(workdir)
@@ -150,7 +168,8 @@ def train_classifier(
     if data.skipped:
         write_skipped_csv(folder.skipped_files, data.skipped)
         logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
-    on_first(lambda: check_origin(folder, _origin(data, start)))
+    on_first(lambda: check_origin(folder, _origin(config, data, start)))
+    on_first(lambda: _remember_places(folder, config))
     if config.run.searches:
         config = search.choose(config, folder, data, start=start, progress=progress)
     run = Run(config, folder, data, start=start, progress=progress)
@@ -186,46 +205,122 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
     return config.replace(mesh="data:1")
 
 
-def evaluate_classifier(workdir: Path | str) -> dict[str, Any]:
+def evaluate_classifier(
+    workdir: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    allow_seen_test_photos: bool = False,
+    **machine: Any,
+) -> dict[str, Any]:
     """Evaluate the best checkpoint of a run on its validation and test splits again.
 
     Args:
       workdir: the folder of a run.
+      data_dir: other photos to test on, in one sub-folder per class or with test/ above these; the
+        run's own where they lie now; None for where they lay.
+      allow_seen_test_photos: test on other photos though some were seen in training.
+      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
 
     Returns:
-      {"step": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval and count; of
-      several networks "members", a list of {"validation": {...}, "test": {...}}, in the place of
-      "step".
+      {"step": ..., "data": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval
+      and count, and the counts of photos that were seen in training; of several networks
+      "members", a list of {"validation": {...}, "test": {...}}, in the place of "step"; of other
+      photos "test" alone.
 
     Raises:
-      ValueError: if the folder holds no run that can be evaluated.
+      ValueError: if the folder holds no run that can be evaluated, the classes of other photos are
+        not its own, or they were seen in training.
     """
-    return load_run(workdir).test_again()
+    try:
+        return load_run(workdir, data_dir=data_dir, **machine).test_again()
+    except OtherDataError:
+        config = _settings_there(workdir).replace(**machine)
+    source = load_test_photos(data_dir or "")
+    threads = config.data.num_workers or usable_cores()
+    split = StreamedSplit(source, config.preprocessing.decoding, num_threads=threads)
+    digests = [example_digests(source)] * 3
+    data = ImageSplits(split, split, split, [], [], digests)
+    run = Run(config.replace(data_dir=str(data_dir)), Workdir(Path(workdir)), data)
+    return run.test_others(allow_seen=allow_seen_test_photos)
 
 
-def load_run(workdir: Path | str) -> Run:
+class OtherDataError(ValueError):
+    """A folder holds other photos than those of the run."""
+
+
+def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machine: Any) -> Run:
     """Open a run that was trained before, with its data.
 
     Args:
       workdir: the folder of a run.
+      data_dir: where its photos lie now; None for where they lay.
+      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
 
     Returns:
       The run; its checkpoints are not read yet.
 
     Raises:
+      OtherDataError: if other photos lie in `data_dir`.
       ValueError: if the folder holds no run, or its data cannot be used.
     """
+    folder, config = Workdir(Path(workdir)), _settings_there(workdir).replace(**machine)
+    if data_dir is None:
+        place = config.data.data_dir
+        if config.data.dataset == FOLDER and not Path(place or "").is_dir():
+            raise ValueError(
+                f"the photos of the run in {workdir} lay in {place}, which is no folder (any "
+                "more); give their place of now as data_dir."
+            )
+        return Run(config, folder, load_data(config))
+    refusal = (
+        f"the photos in {data_dir} are not those of the run in {workdir}; give the place of these "
+        "as data_dir."
+    )
+    if config.data.dataset == DRAWN_PETS:
+        raise OtherDataError(refusal)
+    config = config.replace(data_dir=str(data_dir))
+    try:
+        data = load_data(config)
+    except (FolderError, SplitError) as error:
+        raise OtherDataError(f"{refusal} ({error})") from error
+    if not folder.origin.exists() or changed_origin(folder, _origin(config, data, None)):
+        raise OtherDataError(refusal)
+    return Run(config, folder, data)
+
+
+def _settings_there(workdir: Path | str) -> TrainConfig:
     folder = Workdir(Path(workdir))
     check_run(folder.path)
-    config = config_lib.load_config(folder.config)
-    return Run(config, folder, load_data(config))
+    return config_lib.load_config(folder.config)
 
 
-def _origin(data: ImageSplits, start: Start | None) -> dict[str, str]:
+# Settings that say where something lies; what lies there is known by its digest.
+_PLACES = ("data_dir", "init_from")
+
+
+def _anchored(config: TrainConfig) -> TrainConfig:
+    """Write places in full, so that the run finds them from any other folder."""
+    places = {name: value for name in _PLACES if (value := config.flat()[name])}
+    local = {name: value for name, value in places.items() if "://" not in value}
+    return config.replace(**{k: str(Path(v).expanduser().absolute()) for k, v in local.items()})
+
+
+def _remember_places(folder: Workdir, config: TrainConfig) -> None:
+    """Write down where a resumed run's data and first weights lie now."""
+    there = read_json(folder.config)
+    now = {name: config.flat()[name] for name in _PLACES}
+    if any(there.get(name) != place for name, place in now.items()):
+        write_json(folder.config, there | now)
+
+
+def _origin(config: TrainConfig, data: ImageSplits, start: Start | None) -> dict[str, str]:
     """Fingerprint what a run begins with: names, labels and kept pixels, and weights."""
     splits = (data.train, data.validation, data.test)
     pixels = [split.images for split in splits if isinstance(split, DecodedSplit)]
     labels = [split.labels for split in splits]
     named = [list(split.names) for split in splits]
     origin = {"data": fingerprint([*pixels, *labels], named)}
+    if data.digests and config.data.dataset != DRAWN_PETS:  # a drawing's digest is not of pixels
+        each = [b"".join(digests).hex() for digests in data.digests]
+        origin["photos"] = fingerprint(labels, named, each)
     return origin if start is None else origin | {"weights": fingerprint(start.variables)}

@@ -22,6 +22,9 @@ from jaxcnn.runs import hard_examples
 from jaxcnn.runs.folder import Workdir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "where the run's photos lie now, if they were moved."
+)
 _COUNT = flags.DEFINE_integer(
     "count", 40, "how many photos to draw.", lower_bound=1, upper_bound=400
 )
@@ -48,7 +51,8 @@ _CSV = flags.DEFINE_string(
 )
 _OVERWRITE = command_line.define_overwrite()
 _NAMES = help_formatter.group(
-    "ranking", "workdir", "score", "weights", "gradients", "count", "csv", "overwrite"
+    *("ranking", "workdir", "data_dir", "score", "weights", "gradients", "count", "csv"),
+    "overwrite",
 )
 
 
@@ -62,7 +66,11 @@ def main() -> None:
     started = time.perf_counter()
     with Output(table, hard_examples.TABLE, overwrite=_OVERWRITE.value) as file:
         found, split = hard_examples.find_hard_examples(
-            folder.path, score=_SCORE.value, gradients=_GRADIENTS.value, weights=_WEIGHTS.value
+            folder.path,
+            score=_SCORE.value,
+            gradients=_GRADIENTS.value,
+            weights=_WEIGHTS.value,
+            data_dir=_DATA_DIR.value,
         )
         hard_examples.write_csv(file, found)
     picture = folder.pictures / "hard_examples.png"

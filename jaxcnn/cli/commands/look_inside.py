@@ -31,8 +31,6 @@ from jaxcnn.host.text import printable
 from jaxcnn.interpret.likeness import METHODS
 from jaxcnn.runs import train_and_evaluate
 from jaxcnn.runs.classifier import Classifier
-from jaxcnn.runs.config import load_config
-from jaxcnn.runs.folder import Workdir, check_run
 from jaxcnn.runs.look_inside import MAX_PHOTOS, look_at_data, look_at_photos
 
 _OUT = flags.DEFINE_string(
@@ -48,6 +46,9 @@ _STAGE = flags.DEFINE_string(
 )
 _STEPS = flags.DEFINE_integer("steps", 64, "steps of integrated gradients.", lower_bound=1)
 _DATA = flags.DEFINE_bool("data", True, "with --workdir: look at the run's data, too.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "where the run's photos lie now, if they were moved."
+)
 _MAX_PHOTOS = flags.DEFINE_integer(
     "max_photos", 2000, "photos to take of each split, evenly spaced.", lower_bound=1
 )
@@ -56,7 +57,8 @@ _METHOD = flags.DEFINE_string(
 )
 _OVERWRITE = command_line.define_overwrite()
 _NAMES = help_formatter.group(
-    "pictures", "out", "overwrite", "class_name", "stage", "steps", "data", "max_photos", "method"
+    *("pictures", "out", "overwrite", "class_name", "stage", "steps", "data", "data_dir"),
+    *("max_photos", "method"),
 )
 
 
@@ -133,10 +135,11 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
     """Load the run's data; None without a run, or where they are gone and there are photos."""
     workdir = network_flags.WORKDIR.value
     if workdir is None or not _DATA.value:
+        if _DATA_DIR.value:
+            raise ValueError("--data_dir has no effect: no run's data are looked at.")
         return None
     try:
-        check_run(Path(workdir))
-        return train_and_evaluate.load_data(load_config(Workdir(Path(workdir)).config))
+        return train_and_evaluate.load_run(workdir, data_dir=_DATA_DIR.value).data
     except (ValueError, OSError) as error:
         if not has_photos:
             raise

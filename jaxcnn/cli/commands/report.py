@@ -20,7 +20,10 @@ from jaxcnn.runs.report.run_page import write_report
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run.")
 _RETEST = flags.DEFINE_bool("retest", False, "read the photos and test the network again first.")
-help_formatter.group("report", "workdir", "retest")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "with --retest, where the run's photos lie now, if they were moved."
+)
+_NAMES = help_formatter.group("report", "workdir", "retest", "data_dir")
 
 
 def main() -> None:
@@ -28,12 +31,14 @@ def main() -> None:
     started = time.perf_counter()
     if not _WORKDIR.value:
         raise ValueError("--workdir is missing: give the folder of a run.")
+    if _DATA_DIR.value and not _RETEST.value:
+        raise ValueError("--data_dir has no effect without --retest, for no photo is read.")
     folder = check_finished(Path(_WORKDIR.value))
     if _RETEST.value:
         from jaxcnn.runs import train_and_evaluate  # a page from what is cached needs none of it
 
         command_line.prepare()
-        train_and_evaluate.load_run(folder.path).write_page_again()
+        train_and_evaluate.load_run(folder.path, data_dir=_DATA_DIR.value).write_page_again()
     else:
         write_report(folder.path)
     size = folder.report.stat().st_size
@@ -43,5 +48,5 @@ def main() -> None:
 
 def run() -> None:
     """Parse the flags and do as they say."""
-    with command_line.running(__doc__, common=("workdir", "retest")):
+    with command_line.running(__doc__, common=_NAMES):
         main()

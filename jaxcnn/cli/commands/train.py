@@ -7,7 +7,7 @@
     jaxcnn train --dataset=cifar10 --model=resnet20
         a data set of tensorflow-datasets by its name, and another network.
     jaxcnn train --mode=evaluate --workdir=RUN
-        tests the best checkpoint of a run again.
+        tests the best checkpoint of a run again, with --data_dir on other photos.
 
 Photos are only read. What a run makes goes into its folder.
 """
@@ -34,7 +34,7 @@ from jaxcnn.host.processes import PeerLostError, end_processes, is_first
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.models import list_models, model_options
 from jaxcnn.runs import config as config_lib, recipes, train_and_evaluate
-from jaxcnn.runs.config import TrainConfig, setting_fields
+from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, setting_fields
 from jaxcnn.training.loop import NonFiniteLossError
 
 logger = logging.getLogger(__name__)
@@ -245,10 +245,29 @@ def _for_this_machine(config: TrainConfig) -> TrainConfig:
 
 def _evaluate() -> None:
     workdir = flags.FLAGS.workdir
+    _refuse_unused()
     if not workdir:
         raise ValueError("--mode=evaluate needs --workdir, the folder of a run.")
     command_line.prepare()
-    print(json.dumps(train_and_evaluate.evaluate_classifier(workdir), indent=2))
+    given: dict[str, Any] = {
+        name: flags.FLAGS[name].value for name in _TAKEN if flags.FLAGS[name].present
+    }
+    print(json.dumps(train_and_evaluate.evaluate_classifier(workdir, **given), indent=2))
+
+
+# What may be given to test a run again; all else is as it was trained.
+_TAKEN = (*MACHINE_SETTINGS, "data_dir", "allow_seen_test_photos")
+
+
+def _refuse_unused() -> None:
+    own = ["resume", "overwrite", "recipe", "plan", *PLAN_FLAGS["plan_"]]
+    names = {*setting_fields(), *own} - {*_TAKEN}
+    unused = [name for name in sorted(names) if name in flags.FLAGS and flags.FLAGS[name].present]
+    if unused:
+        raise ValueError(
+            f"--{unused[0]} has no effect with --mode=evaluate, which tests a run as it was "
+            "trained; leave it out."
+        )
 
 
 def _new_workdir(dataset: str) -> str:
