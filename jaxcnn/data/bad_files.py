@@ -3,11 +3,12 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxcnn.data.source import Source, example_labels, example_names
+from jaxcnn.host.files import replacing
 
 
 class SkippedFile(NamedTuple):
@@ -77,7 +78,8 @@ def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
       skipped: the bad examples.
     """
     # Names on disk need not be valid Unicode; a backslash escape keeps them readable.
-    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    options: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace"}
+    with replacing(Path(path)) as part, part.open("w", newline="", **options) as file:
         csv.writer(file, lineterminator="\n").writerows([SkippedFile._fields, *skipped])
 
 

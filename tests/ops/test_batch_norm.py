@@ -45,6 +45,17 @@ def test_values_and_gradients_equal_the_definition(shape, name):
             np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-5)
 
 
+def test_flat_channels_have_no_variance_below_zero():
+    """The mean of squares less the square of the mean falls below zero by rounding."""
+    levels = jnp.asarray(np.random.default_rng(0).uniform(50, 5000, 64), jnp.float32)
+    x, ones = jnp.broadcast_to(levels, (7, 5, 3, 64)), jnp.ones(64)
+    found, _, variance = batch_norm(x, ones, ones, epsilon=1e-5)
+    assert (variance >= 0).all()
+    assert np.isfinite(found).all()
+    gradient = jax.grad(lambda x: batch_norm(x, ones, ones, epsilon=1e-5)[0].sum())(x)
+    assert np.isfinite(gradient).all()
+
+
 def test_vmap_equals_a_loop():
     x, scale, bias = draw(3, 4, 5, 5, 2), draw(3, 2, seed=1), draw(3, 2, seed=2)
 

@@ -121,6 +121,15 @@ def test_epsilon_shows_on_gradients_of_its_size(name, epsilon):
     np.testing.assert_allclose(updates, [-expected], rtol=1e-4)
 
 
+@pytest.mark.parametrize(("second", "sign"), [(-0.08, 1), (-0.1, -1)])
+def test_momentum_of_lion_keeps_99_parts_of_100(second, sign):
+    """After a gradient of 1 the sign of 0.9 m + 0.1 g turns where g is -0.09."""
+    optimizer, params = make_optimizer("lion", 1.0), jnp.ones(1)
+    _, state = optimizer.update(jnp.ones(1), optimizer.init(params), params)
+    updates, _ = optimizer.update(jnp.full(1, second), state, params)
+    assert updates.tolist() == [-sign]
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_decay_alone_moves_kernels_alone(name):
     params = make_params()

@@ -88,6 +88,29 @@ def test_a_flipped_byte_falls_back_and_says_so(store, said, inside):
     assert store.restore(make_state()).step == 2
 
 
+def test_a_manifest_that_still_reads_but_was_changed_falls_back(store):
+    store.save(1, make_state(1.0), {"accuracy": 0.5})
+    store.save(2, make_state(2.0), {"accuracy": 0.5})
+    changed = 0
+    for file in (store.directory / "2" / "manifest").iterdir():
+        data = file.read_bytes()
+        file.write_bytes(data.replace(b'"accuracy": 0.5', b'"accuracy": 0.9'))
+        changed += file.read_bytes() != data
+    assert changed
+    with pytest.raises(CheckpointError, match="checksum of its manifest"):
+        store.metadata(2)
+    assert store.restore(make_state()).step == 1
+
+
+def test_a_second_damaged_save_of_a_step_is_put_beside_the_first(store):
+    store.save(1, make_state(1.0), {})
+    for _ in range(2):
+        store.save(2, make_state(2.0), {})
+        flip_a_byte(store.directory / "2", inside="state")
+        assert store.restore(make_state()).step == 1
+    assert sorted(p.name for p in (store.directory / "damaged").iterdir()) == ["2-0", "2-1"]
+
+
 def test_every_checkpoint_damaged_is_an_error(store):
     store.save(1, make_state(1.0), {})
     flip_a_byte(store.directory / "1", inside="state")

@@ -3,8 +3,10 @@
 import io
 import os
 import signal
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from loop_trials import STEPS, TRAIN_STEP, crash, make_loop, stop_at, without_timings
@@ -95,6 +97,44 @@ def test_the_best_checkpoint_holds_the_best_variables(tiny_split, tmp_path):
     metadata = keeper.best[0].metadata(progress.best_step)
     assert metadata["class_names"] == ["dark", "bright"]
     assert metadata["validation"] == progress.history[progress.best_step // STEPS - 1]
+
+
+def test_a_row_has_the_rate_of_its_last_update_counted_from_the_phase(tiny_split):
+    def step(state, batch, key):
+        return state._replace(step=state.step + 1), {
+            "loss": {"sum": jnp.float32(8), "count": jnp.int32(8)}
+        }
+
+    options = {"train_step": step, "metrics": {}, "best": "-loss", "evaluate": None}
+    options |= {"num_epochs": 2, "learning_rate": lambda step: 100.0 + step}
+    first = make_loop(tiny_split, **options)
+    _, progress = first.run()
+    assert [row["learning_rate"] for row in progress.history] == [107, 115]
+    second = make_loop(tiny_split, **options)
+    second.progress = progress.next_phase()
+    second.__post_init__()
+    _, progress = second.run()
+    assert [row["step"] for row in progress.history] == [8, 16, 24, 32]
+    assert [row["learning_rate"] for row in progress.history] == [107, 115, 107, 115]
+
+
+def test_early_stopping_looks_at_its_own_phase():
+    def told(*accuracies, first_epoch):
+        rows = [
+            {"step": 8 * i, "validation_accuracy": accuracy, "validation_loss": 1.0}
+            for i, accuracy in enumerate(accuracies, start=1)
+        ]
+        progress = SimpleNamespace(first_epoch=first_epoch)
+        view = SimpleNamespace(
+            history=rows, progress=progress, best="accuracy", measures=["accuracy"]
+        )
+        return EarlyStopping(2).on_epoch_end(view)
+
+    better_before = (0.9, 0.9, 0.5, 0.6)
+    assert told(*better_before, first_epoch=0)
+    assert told(*better_before, first_epoch=2) is None
+    assert told(*better_before, 0.4, 0.4, first_epoch=2).endswith("the best was at step 32")
+    assert told(*better_before, first_epoch=4) is None
 
 
 @pytest.mark.parametrize("epochs", [1, 2])

@@ -4,6 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from jaxcnn.training.callbacks import TensorBoard
 
 CODE = """
 import sys; from types import SimpleNamespace; from jaxcnn.training.callbacks import TensorBoard
@@ -30,3 +35,13 @@ def test_events_are_written_without_torch(tmp_path):
     (events,) = (tmp_path / "tensorboard").glob("events.*")
     assert b"train_loss" in events.read_bytes()
     assert b"train_f1" not in events.read_bytes()  # a number of each class is no curve
+
+
+@pytest.mark.parametrize(("step", "purged"), [(0, None), (8, 9)])
+def test_events_after_the_step_of_a_resumed_run_are_void(step, purged, monkeypatch, tmp_path):
+    given = {}
+    monkeypatch.setattr(
+        "tensorboardX.SummaryWriter", lambda folder, **options: given.update(options)
+    )
+    TensorBoard(tmp_path).on_train_begin(SimpleNamespace(step=step))
+    assert given["purge_step"] == purged

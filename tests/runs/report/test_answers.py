@@ -55,6 +55,15 @@ def test_the_temperature_undoes_what_made_answers_too_sure(found):
     assert float(after.temperature) == pytest.approx(3 * float(before.temperature), rel=1e-2)
 
 
+def test_the_temperature_is_fitted_on_validation_alone(found):
+    squares = found.probabilities**2
+    surer = found._replace(probabilities=squares / squares.sum(axis=1, keepdims=True))
+    names = [f"photo {i}" for i in range(found.num_examples)]
+    own, other = (shorten_answers(test, found, names).temperature for test in (found, surer))
+    assert other == own
+    assert shorten_answers(found, surer, names).temperature > 1.5 * own
+
+
 def test_answers_are_read_as_they_were_written(found, tmp_path):
     answers = kept(found)._replace(names=np.array(["a ☀", "b\udce9"] * (found.num_examples // 2)))
     write_arrays(tmp_path / "a.npz", answers._asdict())
