@@ -102,6 +102,7 @@ IN_PLACE = {
     "export/exporting.py": "in a folder that takes its place as a whole",
     "export/standalone.py": "a program by itself",
     "cli/commands/predict.py": "answers, as they come",
+    "host/outputs.py": "what is written as it comes, and marked until it is whole",
 }
 
 
