@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,8 +78,10 @@ def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
       skipped: the bad examples.
     """
     # Names on disk need not be valid Unicode; a backslash escape keeps them readable.
-    options: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace"}
-    with replacing(Path(path)) as part, part.open("w", newline="", **options) as file:
+    with (
+        replacing(Path(path)) as part,
+        part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         csv.writer(file, lineterminator="\n").writerows([SkippedFile._fields, *skipped])
 
 
