@@ -23,7 +23,7 @@ INTERNAL = {
         "batches.epoch_order",
         "cats_vs_dogs.recode_jpeg",
         "fast_jpeg.reduction",
-        "resize.turn_array",
+        "opening.turn_array",
         "resize.placement",
         "source.check_same_classes",
         "source.digest_of",

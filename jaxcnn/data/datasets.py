@@ -230,7 +230,9 @@ def load_images(
     )
     checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
     if check_beforehand:
-        checked = [check_source(source, **options) for source in splits]
+        checked = [
+            check_source(source, max_pixels=decoding.max_pixels, **options) for source in splits
+        ]
     streamed = [
         StreamedSplit(good, decoding, num_threads=workers, max_bad_share=max_bad_share)
         for good, _ in checked

@@ -13,14 +13,12 @@ import math
 from importlib import metadata
 
 import numpy as np
-from PIL import Image
 
-from jaxcnn.data.resize import UPRIGHT, orientation_of, placement, turn_array
+from jaxcnn.data.opening import MAX_PIXELS, UPRIGHT, open_image, orientation_of, turn_array
+from jaxcnn.data.resize import placement
 from jaxcnn.host.extras import install, require
 from jaxcnn.host.names import unknown_name
 
-# A larger image is refused: it is the size from which Pillow warns of a decompression bomb.
-MAX_PIXELS = 89_478_485
 PILLOW, FAST = "pillow", "fast"
 DECODERS = ("auto", PILLOW, FAST)
 
@@ -68,13 +66,16 @@ def decoder_version(name: str = "auto") -> str:
     return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
 
 
-def decode_jpeg(data: bytes, *, num_channels: int, least_px: int) -> np.ndarray | None:
+def decode_jpeg(
+    data: bytes, *, num_channels: int, least_px: int, max_pixels: int = MAX_PIXELS
+) -> np.ndarray | None:
     """Decode an ordinary JPEG, upright, at a reduced size if that is still large enough.
 
     Args:
       data: an encoded image's bytes.
       num_channels: 3 for RGB, 1 for grey.
       least_px: the shorter side is not reduced below this.
+      max_pixels: a larger image is left to Pillow.
 
     Returns:
       (H, W, num_channels) uint8; None if Pillow is to decode it, or to report what is wrong.
@@ -83,7 +84,7 @@ def decode_jpeg(data: bytes, *, num_channels: int, least_px: int) -> np.ndarray 
 
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours not in _ORDINARY or height * width > MAX_PIXELS:
+        if colours not in _ORDINARY or height * width > max_pixels:
             return None
         factor = reduction(min(height, width), least_px)
         pixels = simplejpeg.decode_jpeg(
@@ -152,5 +153,4 @@ def _orientation(data: bytes) -> int:
     # Most photos of data sets were stripped of it, and opening one again takes time.
     if b"Exif\0" not in data and b"tiff:Orientation" not in data:
         return UPRIGHT
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        return orientation_of(image)
+    return orientation_of(open_image(io.BytesIO(data)))

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from jaxcnn.data.bad_files import SkippedFile, check_bad_share, sort_out
-from jaxcnn.data.decode import DecodeError, decode_and_resize
+from jaxcnn.data.decode import MAX_PIXELS, DecodeError, decode_and_resize
 from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
 from jaxcnn.data.image_cache import CachedImages, ImageCache
 from jaxcnn.data.preprocessing import Decoding
@@ -207,8 +207,8 @@ def decode_split(
     if cache is None or fingerprint is None:
         found = decode_all()
     else:
-        options = (shape, decoding.mode, decoding.interpolation, decoder_version(decoding.decoder))
-        about = json.dumps([fingerprint, *options])
+        pixels = decoding.mode, decoding.interpolation, decoder_version(decoding.decoder)
+        about = json.dumps([fingerprint, shape, *pixels, decoding.max_pixels])
         found = cache.get(about, len(source), math.prod(shape), decode_all)
     images, reasons, _, from_disk = found
     good, skipped = sort_out(source, reasons, max_bad_share)
@@ -223,6 +223,7 @@ def check_source(
     *,
     num_workers: int = 2,
     max_bad_share: float = 0.05,
+    max_pixels: int = MAX_PIXELS,
     progress: bool = True,
 ) -> tuple[SubsetSource, list[SkippedFile]]:
     """Find the bad examples of a source that is too large to hold decoded.
@@ -231,6 +232,7 @@ def check_source(
       source: the examples; each is read and decoded once.
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
+      max_pixels: images that take more pixels in memory are bad, see `decode_and_resize`.
       progress: show a bar with the images per second, where standard error is a terminal.
 
     Returns:
@@ -241,10 +243,11 @@ def check_source(
         class.
       ValueError: if the source is empty, or `num_workers` < 1.
     """
+    # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
+    decoding = Decoding(1, max_pixels=max_pixels)
 
     def decode(i: int) -> str | None:
-        # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
-        return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i, Decoding(size_px=1))
+        return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i, decoding)
 
     reasons = list(in_threads(decode, len(source), num_workers, progress))
     good, skipped = sort_out(source, reasons, max_bad_share)

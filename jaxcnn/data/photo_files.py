@@ -153,7 +153,9 @@ def _why_foreign(suffix: str) -> str:
     if suffix in _FOREIGN:
         return f"{name} photos cannot be decoded here; keep a JPEG copy beside it"
     if suffix in HEIC_SUFFIXES and not importlib.util.find_spec("pillow_heif"):
-        return f"{name} photos need pillow-heif (the extra heic), or a JPEG copy beside it"
+        return (
+            f"{name} photos need the extra heic (pip install pillow-heif) or a JPEG copy beside it"
+        )
     return ""
 
 

@@ -16,6 +16,12 @@ class Decoding(NamedTuple):
     num_channels: int = 3
     interpolation: str = "bilinear"
     decoder: str = "auto"
+    max_pixels: int = 89_478_485  # `data.opening` has the same, but needs Pillow
+
+    def __repr__(self) -> str:
+        # Fingerprints are made of it, and this decides which photos are taken, not their pixels.
+        fields = self._asdict().items()
+        return f"Decoding({', '.join(f'{n}={v!r}' for n, v in fields if n != 'max_pixels')})"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -14,6 +14,7 @@ class MissingExtraError(ValueError):
 EXTRAS = {  # their packages, as pyproject.toml has them; published weights are asked for one by one
     "export": "flatbuffers",
     "fast": "cykooz-resizer simplejpeg",
+    "heic": "pillow-heif",
     "onnx": "einops equinox onnx onnx-ir onnxruntime",
     "pretrained": "h5py safetensors",
     "privacy": "dp-accounting",

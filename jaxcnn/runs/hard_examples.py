@@ -208,7 +208,8 @@ def _settings_of(weights: str | None, config: TrainConfig | None = None) -> Trai
     """Give the settings to look at a run's photos by published weights."""
     data = ("dataset", "data_dir", "max_train_examples", "validation_fraction", "test_fraction")
     seeds = ("seed", "split_seed")
-    same = (*data, *seeds, "memory_limit_gib", "decoder", "image_cache_gib", "max_bad_share")
+    limits = ("memory_limit_gib", "image_cache_gib", "max_bad_share", "max_pixels")
+    same = (*data, *seeds, *limits, "decoder")
     kept = {} if config is None else {name: config.flat()[name] for name in same}
     return make_config(**kept, weights=weights, augment="flip", flip_average=False)
 

@@ -69,7 +69,8 @@ def test_what_is_no_photo_is_listed(tmp_path):
     assert dict(source.troubles) == {
         "3.jpg": "in no folder of a class",
         "a/2.NEF": "NEF photos cannot be decoded here; keep a JPEG copy beside it",
-        "a/photo.heic": "HEIC photos need pillow-heif (the extra heic), or a JPEG copy beside it",
+        "a/photo.heic": "HEIC photos need the extra heic (pip install pillow-heif) or a JPEG copy "
+        "beside it",
         "b/gone.jpg": "a link to a file that does not exist",
         "b/pipe.jpg": "a named pipe (FIFO), not a photo",
     }

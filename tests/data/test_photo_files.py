@@ -114,7 +114,7 @@ def test_photos_that_no_decoder_here_reads_are_told(tmp_path):
     write(tmp_path / "IMG_1.HEIC", tmp_path / "2.nef")
     found, troubles = search(tmp_path)
     assert found == []
-    assert troubles["IMG_1.HEIC"].startswith("HEIC photos need pillow-heif")
+    assert troubles["IMG_1.HEIC"].startswith("HEIC photos need the extra heic")
     assert troubles["2.nef"].startswith("NEF photos")
 
 

@@ -26,6 +26,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("image_size_px", "stored_size_px", "num_epochs", "batch_size", "eval_batch_size"),
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
+        "max_pixels",
         *("head_learning_rate", "layer_decay", "accumulate_steps"),
         *("validation_fraction", "test_fraction", "num_seeds", "sweep_epochs"),
     ),

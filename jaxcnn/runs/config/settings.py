@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from jaxcnn.data.preprocessing import Decoding
+
 
 def _setting(default: Any, text: str, *, model_option: bool = False) -> Any:
     about = {"help": text, "model_option": model_option}
@@ -96,6 +98,11 @@ class DataSettings:
     )
     max_bad_share: float = _setting(
         0.05, "stop where more than this share of the files cannot be read, in [0, 1]."
+    )
+    max_pixels: int = _setting(
+        Decoding._field_defaults["max_pixels"],
+        "photos that take more pixels in memory are left out as unreadable; of most JPEGs the "
+        "pixels count that are left when it is decoded at an eighth of its size.",
     )
     check_files: bool = _setting(
         True,

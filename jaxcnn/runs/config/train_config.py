@@ -65,6 +65,7 @@ class TrainConfig:
                 num_channels=data.num_channels,
                 interpolation=data.interpolation,
                 decoder=data.decoder,
+                max_pixels=data.max_pixels,
             ),
             image_size_px=data.image_size_px,
             mean=data.pixel_mean,
