@@ -11,6 +11,8 @@ from jaxcnn.training.sharding import fetch
 from jaxcnn.training.state import evaluation_variables
 from jaxcnn.types import PyTree
 
+_LOADER = "that of a loader"  # as checkpoints have it in the place of a number of examples
+
 
 class Checkpoint(Callback):
     """Saves training, so that it can go on where it was cut short, and the best variables.
@@ -108,6 +110,17 @@ class Checkpoint(Callback):
             for name, value in self._about.items()
             if name in there and there[name] != value
         ]
+        counts = [each.get("number of examples") for each in (there, self._about)]
+        if counts[0] != counts[1] and _LOADER in counts:
+            one, other = (
+                "a loader" if count == _LOADER else f"arrays of {count} examples"
+                for count in counts
+            )
+            raise CheckpointError(
+                f"{self.last.directory} holds checkpoints of a run on {one}, and the data "
+                f"are now {other}: their places in the data cannot be matched. Give data of the "
+                "same kind, or another folder."
+            )
         if changed:
             raise CheckpointError(
                 f"{self.last.directory} holds checkpoints of another run ({'; '.join(changed)}). "

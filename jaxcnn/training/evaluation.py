@@ -32,8 +32,16 @@ class Evaluation(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """Share of the examples."""
-        return self.metrics["accuracy"]
+        """Share of the examples whose most probable class is the label.
+
+        Raises:
+          ValueError: if the labels are no classes.
+        """
+        if "accuracy" in self.metrics:
+            return float(self.metrics["accuracy"])
+        if self.labels.ndim != 1 or self.probabilities.ndim != 2:
+            raise ValueError("accuracy is of labels that are classes, and these are none.")
+        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
     @property
     def num_examples(self) -> int:

@@ -174,6 +174,15 @@ def check_images(
         )
 
 
+def check_same_kind(image: Any, trained: Any) -> None:
+    """Raise for floating-point images where training had uint8 ones, or the other way round."""
+    if (image.dtype == np.uint8) != (trained.dtype == np.uint8):
+        raise ValueError(
+            f"these images are {image.dtype}, and training had {trained.dtype}; give the same: "
+            "uint8 is scaled and normalised, floating point is taken as it is."
+        )
+
+
 def make_layout(mesh: str | Layout, batch_size: int, num_members: int) -> Layout:
     """Lay out the devices; several networks share one device."""
     if num_members > 1 and mesh == "auto":

@@ -28,6 +28,7 @@ from jaxcnn.training.fit_arguments import (
     check_loss,
     check_options,
     check_phase,
+    check_same_kind,
     constant_or,
     first_variables,
     make_layout,
@@ -234,7 +235,8 @@ def fit(
     train_input, validation_input = open_inputs(train, validation, preprocessing, num_epochs)
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
-    if prepare is None and views is None:
+    is_prepared_here = prepare is None and views is None
+    if is_prepared_here:
         check_images(batch, validation_input, preprocessing)
     layout = make_layout(mesh, batch_size, num_members)
     scaling = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
@@ -344,7 +346,10 @@ def fit(
         if variables is None:
             has_best = bool(progress.history)
             variables = best_variables(0) if has_best else evaluation_variables(states[0])
-        return evaluator(open_input(data, preprocessing), variables)
+        found = open_input(data, preprocessing)
+        if is_prepared_here:
+            check_same_kind(found.shapes(eval_batch_size or batch_size).image, batch.image)
+        return evaluator(found, variables)
 
     def predict(images: Any, variables: PyTree | None = None) -> np.ndarray:
         label = np.zeros((len(images), *batch.label.shape[1:]), batch.label.dtype)

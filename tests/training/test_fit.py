@@ -482,6 +482,23 @@ def test_checkpoints_of_other_data_are_refused(arrays, tmp_path):
         run(fewer, callbacks=[Checkpoint(tmp_path)])
 
 
+def test_checkpoints_of_a_loader_are_no_place_in_arrays(arrays, tmp_path):
+    images, labels = arrays
+    loader = [(images[:8], labels[:8]), (images[8:16], labels[8:16])]
+    run(loader, num_epochs=1, callbacks=[Checkpoint(tmp_path)])
+    with pytest.raises(CheckpointError, match=r"of a run on a loader.* now arrays of 66 examples"):
+        run(arrays, callbacks=[Checkpoint(tmp_path)])
+
+
+def test_a_result_knows_its_accuracy_and_refuses_images_of_another_kind(arrays):
+    images, labels = arrays
+    found = run(arrays, num_epochs=1, metrics={}, best="-loss")
+    answers = found.evaluate(arrays)
+    assert answers.accuracy == (answers.probabilities.argmax(1) == labels[answers.index]).mean()
+    with pytest.raises(ValueError, match=r"images are float32, and training had uint8"):
+        found.evaluate((images / np.float32(255), labels))
+
+
 def test_two_checkpoints_are_refused(arrays, tmp_path):
     two = [Checkpoint(tmp_path / name) for name in "ab"]
     with pytest.raises(ValueError, match=r"two Checkpoints"):
