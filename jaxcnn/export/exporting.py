@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import platform
-import shutil
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Any
 
 import jax
 
-from jaxcnn.export import card, onnx_program, program
+from jaxcnn.data import photo_files
+from jaxcnn.export import card, onnx_program, program, standalone
 from jaxcnn.export.program import ExportError
 from jaxcnn.export.standalone import ABOUT, LOADERS, NAMES, sha256_of_values
+from jaxcnn.host import outputs, text as host_text
 from jaxcnn.host.extras import require, versions
 from jaxcnn.host.files import write_json
 from jaxcnn.host.names import unknown_name
@@ -27,6 +29,12 @@ from jaxcnn.runs.classifier import Classifier
 logger = logging.getLogger(__name__)
 
 FORMATS = ("stablehlo", "onnx")
+_PROGRAM = {
+    "predict.py": standalone,
+    "photo_files.py": photo_files,
+    "outputs.py": outputs,
+    "text.py": host_text,
+}
 _FILES = {"stablehlo": "classifier.jax_export", "onnx": "classifier.onnx"}
 
 
@@ -128,7 +136,11 @@ def _write_program(form: str, classifier: Classifier, fresh: Path) -> dict[str, 
 
 def _write_companions(classifier: Classifier, fresh: Path, formats: Sequence[str]) -> None:
     write_json(fresh / NAMES, classifier.class_names)
-    shutil.copyfile(Path(__file__).with_name("standalone.py"), fresh / "predict.py")
+    for name, module in _PROGRAM.items():
+        source = Path(module.__file__ or "").read_text(encoding="utf-8")
+        # What this package has in rooms lies side by side there.
+        plain = re.sub(r"(?m)^from jaxcnn\.\w+\.(\w+) import", r"from \1 import", source)
+        (fresh / name).write_text(plain, encoding="utf-8")
     packages = ["numpy", "pillow"]
     if "stablehlo" in formats:
         packages += ["jax", "flatbuffers"]

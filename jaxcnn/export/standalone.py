@@ -3,25 +3,36 @@
     pip install -r requirements.txt
     python predict.py photo.jpg folder/ ...
 
-Photos that cannot be read are listed and do not stop the others; then the exit status is 1. It is 2
-for a mistake of the command line, and where a file of this folder is missing or damaged.
+Answers are printed, and written to --json, as they come. Photos that cannot be read are told and do
+not stop the others; then the exit status is 1. It is 2 for a mistake of the command line, and where
+a file of this folder is missing or damaged.
 """
 
 import argparse
+import contextlib
 import hashlib
+import io
+import itertools
 import json
+import logging
+import os
+import re
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
+# In an export these lie beside this file.
+from jaxcnn.data.photo_files import PhotoFile, Trouble, find_named, read_file, reason_of
+from jaxcnn.host.outputs import Output
+from jaxcnn.host.text import printable
+
 ABOUT, NAMES = "export.json", "class_names.json"
-SUFFIXES = {".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe"} | {
-    *(".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
-}
+RECORDS = re.compile(rb'\s*\[\s*\{\s*"path": "(\\.|[^"\\])*",\s*"(error|probabilities)": ')
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO"]
 MAX_PIXELS = 89_478_485  # more may be a decompression bomb
 
@@ -51,7 +62,7 @@ def sha256_of_values(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def read_file(folder: Path, name: str, about: dict[str, Any]) -> bytes:
+def read_own(folder: Path, name: str, about: dict[str, Any]) -> bytes:
     """Read a file of the folder and verify it."""
     data = (folder / name).read_bytes()
     found, expected = hashlib.sha256(data).hexdigest(), about["files"][name]["sha256"]
@@ -69,7 +80,7 @@ def load_program(folder: Path, about: dict[str, Any], form: str | None = None) -
     form = form or next(iter(programs))
     if form not in programs:
         raise ValueError(f"this folder holds no {form} program, only {', '.join(programs)}.")
-    data = read_file(folder, programs[form]["file"], about)
+    data = read_own(folder, programs[form]["file"], about)
     try:
         return LOADERS[form](data)
     except ImportError as error:
@@ -94,11 +105,11 @@ def _load_onnx(data: bytes) -> Program:
 LOADERS = {"stablehlo": _load_stablehlo, "onnx": _load_onnx}
 
 
-def read_photo(path: Path, about: dict[str, Any]) -> np.ndarray:
+def read_photo(path: bytes, about: dict[str, Any]) -> np.ndarray:
     """Decode a photo upright and resize it to the (S, S, C) uint8 that the program takes."""
     size_px, _, num_channels = about["input"]["shape"][1:]
     mode = "L" if num_channels == 1 else "RGB"
-    with Image.open(path, formats=FORMATS) as image:
+    with Image.open(io.BytesIO(read_file(path)[0]), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"too large: {image.width} x {image.height} pixels.")
         # A large JPEG is decoded at half its size or less, never below thrice what is wanted.
@@ -162,69 +173,116 @@ def _to_square(image: Image.Image, size_px: int, *, mode: str, interpolation: st
     return padded
 
 
-def find_photos(words: list[str]) -> Iterator[Path]:
-    """Find the files that words of the command line name, those in folders by their suffix."""
-    for path in map(Path, words):
-        if not path.exists():
-            raise ValueError(f"{path} does not exist.")
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (p for p in inside if p == path or p.suffix.lower() in SUFFIXES)
-
-
 def label(
-    program: Program, paths: list[Path], about: dict[str, Any], *, batch_size: int
-) -> Iterator[tuple[Path, np.ndarray | str]]:
-    """Give each file's (K,) probabilities, or why it could not be read."""
-    batch_size = min(batch_size, len(paths))
-    for start in range(0, len(paths), batch_size):
-        found: dict[Path, np.ndarray | str] = {}
-        for path in paths[start : start + batch_size]:
-            try:
-                found[path] = read_photo(path, about)
-            except Exception as error:  # noqa: BLE001 - decoders raise what hostile bytes lead to
-                found[path] = f"{error or type(error).__name__}"
-        images = [photo for photo in found.values() if isinstance(photo, np.ndarray)]
+    program: Program,
+    files: Iterator[PhotoFile | Trouble],
+    about: dict[str, Any],
+    *,
+    batch_size: int,
+) -> Iterator[list[tuple[str, np.ndarray | str]]]:
+    """Give each file's (K,) probabilities, or why it could not be read, batch by batch."""
+    while batch := list(itertools.islice(files, batch_size)):
+        photos = [_try(file, about) for file in batch]
+        images = [photo for photo in photos if isinstance(photo, np.ndarray)]
         # Filled up, so that the program is compiled for one size alone.
         images += [np.zeros(about["input"]["shape"][1:], np.uint8)] * (batch_size - len(images))
         rows = iter(program(np.stack(images)))
-        for path, photo in found.items():
-            yield path, photo if isinstance(photo, str) else next(rows)
+        yield [
+            (os.fsdecode(file.path), photo if isinstance(photo, str) else next(rows))
+            for file, photo in zip(batch, photos, strict=True)
+        ]
+
+
+def _try(file: PhotoFile | Trouble, about: dict[str, Any]) -> np.ndarray | str:
+    if isinstance(file, Trouble):
+        return file.reason
+    try:
+        return read_photo(file.path, about)
+    except OSError as error:
+        return reason_of(error)
+    except Exception as error:  # noqa: BLE001 - decoders raise what hostile bytes lead to
+        return f"{error or type(error).__name__}"
 
 
 def main(words: list[str] | None = None) -> int:
-    """Label the photos that the command line names."""
+    """Label the photos that the command line names; return the exit status."""
+    flags = _parser().parse_args(words)
+    logging.basicConfig(format="%(message)s")
+    try:
+        return _run(flags, Path(__file__).resolve().parent)
+    except BrokenPipeError:  # the reader has what it wanted
+        status = 128 + 13
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    except (ValueError, OSError) as mistake:
+        said = reason_of(mistake) if isinstance(mistake, OSError) else mistake
+        print(f"error: {said}", file=sys.stderr)
+        status = 2
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Label photos with the classifier in this folder.")
     parser.add_argument("photos", nargs="+", help="files, or folders that are searched through")
-    parser.add_argument("--top", type=int, default=5, help="classes to name for each photo")
-    parser.add_argument("--batch_size", type=int, default=32, help="photos classified together")
+    parser.add_argument("--top", type=_count, default=5, help="classes to name for each photo")
+    parser.add_argument("--batch_size", type=_count, default=32, help="photos classified together")
     parser.add_argument("--format", help="stablehlo or onnx, where this folder holds both")
     parser.add_argument("--json", type=Path, help="file to write all probabilities to")
-    flags = parser.parse_args(words)
-    folder = Path(__file__).resolve().parent
-    try:
-        paths = list(dict.fromkeys(find_photos(flags.photos)))
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write it where another program's file is, too"
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _run(flags: argparse.Namespace, folder: Path) -> int:
+    count = sum(1 for _ in find_named(flags.photos))
+    with contextlib.ExitStack() as stack:
+        output = flags.json and Output(flags.json, RECORDS, overwrite=flags.overwrite)
+        stack.enter_context(output or contextlib.nullcontext())
         about = read_about(folder)
-        names = json.loads(read_file(folder, NAMES, about))
+        names = json.loads(read_own(folder, NAMES, about))
         program = load_program(folder, about, flags.format)
-    except (ValueError, OSError) as mistake:
-        print(f"error: {mistake}", file=sys.stderr)
-        return 2
-    answers = list(label(program, paths, about, batch_size=max(1, flags.batch_size)))
-    for path, row in answers:
-        if isinstance(row, str):
-            print(f"{path}: {row}", file=sys.stderr)
-            continue
-        for place, number in enumerate(np.argsort(-row, kind="stable")[: flags.top]):
-            print(f"{'' if place else path}\t{row[number]:6.1%}\t{names[number]}")
-    if flags.json:
-        flags.json.write_text(json.dumps([_record(*each, names) for each in answers], indent=2))
-    return 1 if any(isinstance(row, str) for _, row in answers) else 0
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        done = bad = 0
+        batch_size = min(flags.batch_size, count)
+        for answers in label(program, find_named(flags.photos), about, batch_size=batch_size):
+            if output:
+                lines = (json.dumps(_record(*each, names)) for each in answers)
+                output.write((",\n" if done else "[\n") + ",\n".join(lines))
+                output.flush()
+                output.holds = f"answers of {done + len(answers):,} photos"
+            for path, row in answers:
+                _show(path, row, names, flags.top)
+            done += len(answers)
+            bad += sum(isinstance(row, str) for _, row in answers)
+        if output:
+            output.write("\n]\n")
+    return 1 if bad else 0
 
 
-def _record(path: Path, row: np.ndarray | str, names: list[str]) -> dict[str, Any]:
+def _show(path: str, row: np.ndarray | str, names: Sequence[str], top: int) -> None:
     if isinstance(row, str):
-        return {"path": str(path), "error": row}
-    return {"path": str(path), "probabilities": dict(zip(names, map(float, row), strict=True))}
+        print(f"{printable(path)}: {printable(row)}", file=sys.stderr)
+        return
+    for place, number in enumerate(np.argsort(-row, kind="stable")[:top]):
+        shown = "" if place else printable(path)
+        print(f"{shown}\t{row[number]:6.1%}\t{printable(names[number])}", flush=True)
+
+
+def _record(path: str, row: np.ndarray | str, names: Sequence[str]) -> dict[str, Any]:
+    if isinstance(row, str):
+        return {"path": path, "error": row}
+    return {"path": path, "probabilities": dict(zip(names, map(float, row), strict=True))}
 
 
 if __name__ == "__main__":

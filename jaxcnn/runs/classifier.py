@@ -285,7 +285,7 @@ def load_best(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
     Raises:
       CheckpointError: if there is no checkpoint, or it is damaged.
     """
-    with contextlib.closing(CheckpointStore(checkpoint_folder(workdir))) as store:
+    with contextlib.closing(CheckpointStore(checkpoint_folder(workdir), read_only=True)) as store:
         metadata = store.metadata()
         try:
             config = config_lib.from_json(metadata["config"])

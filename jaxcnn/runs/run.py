@@ -320,7 +320,8 @@ class Run:
           CheckpointError: if there is no checkpoint, or none that can be read.
         """
         shapes = self.context.layout.state_shapes(self.context.shapes)
-        with contextlib.closing(CheckpointStore(self._folders[member].best_checkpoints)) as store:
+        folder = self._folders[member].best_checkpoints
+        with contextlib.closing(CheckpointStore(folder, read_only=True)) as store:
             found = store.restore(shapes, step=step)
             if found is None:
                 raise CheckpointError(f"{store.directory} holds no checkpoint to evaluate.")

@@ -77,10 +77,14 @@ class CheckpointStore:
     Args:
       directory: the folder; made when the first checkpoint is saved.
       max_to_keep: how many steps stay; older ones are removed after a save.
+      read_only: change nothing in the folder, whatever is found in it.
     """
 
-    def __init__(self, directory: Path | str, *, max_to_keep: int = 3) -> None:
+    def __init__(
+        self, directory: Path | str, *, max_to_keep: int = 3, read_only: bool = False
+    ) -> None:
         self.directory = Path(directory).absolute()
+        self._read_only = read_only
         _quiet_orbax()
         # Saves are synchronous: these networks take a tenth of a second, and a run then never
         # reports a checkpoint that is not yet on disk.
@@ -89,7 +93,8 @@ class CheckpointStore:
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=max_to_keep,
                 enable_async_checkpointing=False,
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
             ),
         )
 
@@ -125,8 +130,8 @@ class CheckpointStore:
     def restore(self, target: PyTree, *, step: int | None = None) -> Checkpoint | None:
         """Read the newest good checkpoint, or the one of a given step.
 
-        A checkpoint that fails its checksums is moved to the folder `damaged` and the one before it
-        is tried, saying so.
+        A checkpoint that fails its checksums is moved to the folder `damaged`, unless the store is
+        read-only, and the one before it is tried, saying so.
 
         Args:
           target: a tree of arrays or `jax.ShapeDtypeStruct` with the structure that is expected.
@@ -151,9 +156,10 @@ class CheckpointStore:
                     ) from damage
                 self._put_aside(candidate, str(damage))
         if steps:
+            moved = "" if self._read_only else f"; they were moved to {self.directory / _DAMAGED}"
             raise CheckpointError(
-                f"every checkpoint in {self.directory} is damaged ({steps}); they were moved to "
-                f"{self.directory / _DAMAGED}. Start the run again with overwrite=True."
+                f"every checkpoint in {self.directory} is damaged ({listed(steps)}){moved}. Copy "
+                "the run again from where it was trained, or train again with overwrite=True."
             )
         return None
 
@@ -214,6 +220,9 @@ class CheckpointStore:
         return manifest
 
     def _put_aside(self, step: int, reason: str) -> None:
+        if self._read_only:
+            logger.warning(f"checkpoint {step} is damaged: {reason}. The one before it is read.")
+            return
         aside = self.directory / _DAMAGED
 
         def move() -> None:

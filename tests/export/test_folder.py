@@ -20,7 +20,7 @@ def test_what_was_written_is_read_back_and_verified(tmp_path):
     about = standalone.read_about(tmp_path / "out")
     assert about["name"] == "Ünï"
     assert about["files"]["a.bin"]["bytes"] == 3
-    assert standalone.read_file(tmp_path / "out", "a.bin", about) == b"abc"
+    assert standalone.read_own(tmp_path / "out", "a.bin", about) == b"abc"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
@@ -30,7 +30,7 @@ def test_a_damaged_file_is_found_by_its_checksum(tmp_path, name):
     path = tmp_path / "out" / name
     path.write_bytes(path.read_bytes().replace(b"a", b"b", 1))
     with pytest.raises(standalone.DamagedError, match=name.replace(".", r"\.")):
-        standalone.read_file(tmp_path / "out", "a.bin", standalone.read_about(tmp_path / "out"))
+        standalone.read_own(tmp_path / "out", "a.bin", standalone.read_about(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"sha256": 3', '{"sha256": "0"}'])

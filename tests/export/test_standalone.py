@@ -1,6 +1,7 @@
 """The script in an export labels photos without this package, as this package would."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,12 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decode import decode_and_resize
+from jaxcnn.data.photo_files import Trouble, find_named
 from jaxcnn.export import export_classifier, standalone
 
 # Run in a process in which this package cannot be imported, from a folder that is not its own.
 ALONE = """
-import runpy, sys
+import os, runpy, sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
@@ -24,6 +26,7 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))  # as Python does for a script
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -91,7 +94,7 @@ def test_photos_are_labelled_and_what_cannot_be_read_is_listed(classifier, expor
     good = [record for record in records if "probabilities" in record]
     assert [Path(record["path"]).name for record in good] == ["a Ünï.png", "b.png"]
     assert list(good[0]["probabilities"]) == ["cat", "<b>dog</b>", "Ünï owl"]
-    expected = classifier.predict([tmp_path / "photos" / "a Ünï.png"])[0].probabilities
+    expected = classifier.predict(tmp_path / "photos" / "a Ünï.png").probabilities
     assert good[0]["probabilities"] == pytest.approx(expected, abs=1e-5)
 
 
@@ -117,8 +120,62 @@ def test_mistakes_end_with_one_line(exported, monkeypatch, capsys, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     assert standalone.main([str(tmp_path / "a.png"), "--format=onnx"]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert "missing.jpg does not exist" in said[0]
+    assert "missing.jpg' does not exist" in said[0]
     assert "holds no onnx program" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["empty"], "'empty' holds no photo"),
+        (["a.png", "--top=0"], "expected a whole number above 0, got '0'"),
+        (["a.png", "--top=-1"], "expected a whole number above 0, got '-1'"),
+        (["a.png", "--batch_size=0"], "expected a whole number above 0, got '0'"),
+        (["a.png", "--json=a.png"], "a.png is there, and this program did not write it"),
+        (["a.png", "--json=empty"], "empty is a folder"),
+    ],
+)
+def test_mistakes_of_words_have_status_2(exported, monkeypatch, capsys, tmp_path, words, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(standalone, "__file__", str(exported / "predict.py"))
+    (tmp_path / "empty").mkdir()
+    Image.new("RGB", (8, 8)).save("a.png")
+    before = Path("a.png").read_bytes()
+    try:
+        status = standalone.main(words)
+    except SystemExit as ended:  # by argparse
+        status = ended.code
+    assert status == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert Path("a.png").read_bytes() == before
+
+
+def test_it_takes_the_photos_that_the_library_takes(classifier, exported, tmp_path):
+    tree, far = tmp_path / "tree", tmp_path / "far"
+    (tree / "folder.jpg" / "in").mkdir(parents=True)
+    (tree / "@eaDir").mkdir()
+    far.mkdir()
+    names = ["b.png", "folder.jpg/in/c.JPG", "@eaDir/d.jpg", "../far/e.jpg"]
+    for name in (*names, os.fsdecode(b"f\xff.jpg"), "g\u202egpj.png"):
+        Image.new("RGB", (30, 20), (9, 200, 90)).save(tree / name)
+    (tree / "link").symlink_to(far)
+    os.mkfifo(tree / "pipe.jpg")
+    (tree / "._b.png").write_bytes(b"AppleDouble")
+    (tree / "raw.NEF").write_bytes(b"raw")
+    words = [str(tree), str(tree / "b.png")]
+    done = alone(tmp_path, exported / "predict.py", *words, "--json=o.json", "--top=1")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 2), done.stderr
+    records = {record["path"]: record for record in json.loads((tmp_path / "o.json").read_text())}
+    expected = list(find_named(words))
+    assert list(records) == [os.fsdecode(file.path) for file in expected]
+    assert all(line.replace("\t", " ").isprintable() for line in done.stdout.splitlines())
+    for file in expected:
+        record = records[os.fsdecode(file.path)]
+        if isinstance(file, Trouble):
+            assert record["error"] == file.reason
+        else:
+            found = classifier.predict(os.fsdecode(file.path)).probabilities
+            assert record["probabilities"] == pytest.approx(found, abs=1e-5)
 
 
 def photo(kind, path):

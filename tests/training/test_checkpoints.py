@@ -118,6 +118,29 @@ def test_every_checkpoint_damaged_is_an_error(store):
         store.restore(make_state())
 
 
+def tree(folder):
+    return {p: p.is_file() and p.read_bytes() for p in sorted(folder.rglob("*"))}
+
+
+@pytest.mark.parametrize("damaged", [[], [2], [1, 2]])
+def test_a_reader_changes_nothing(store, said, damaged):
+    for step in (1, 2):
+        store.save(step, make_state(float(step)), {})
+    for step in damaged:
+        flip_a_byte(store.directory / str(step), inside="state")
+    (store.directory / "3.orbax-checkpoint-tmp-7").mkdir()  # being written by a run
+    before = tree(store.directory)
+    reader = CheckpointStore(store.directory, read_only=True)
+    if len(damaged) == 2:
+        with pytest.raises(CheckpointError, match=r"damaged \(1, 2\)\. Copy the run again"):
+            reader.restore(make_state())
+    else:
+        assert reader.restore(make_state()).step == 2 - len(damaged)
+    reader.close()
+    assert len(said) == len(damaged)
+    assert tree(store.directory) == before
+
+
 def test_a_damaged_step_asked_for_by_number_is_an_error_and_stays(store):
     store.save(1, make_state(1.0), {})
     store.save(2, make_state(2.0), {})
