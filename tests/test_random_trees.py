@@ -160,7 +160,8 @@ def test_an_index_holds_each_photo_once_and_a_second_run_changes_nothing(tree):
         again = update_index(path, [folder], lambda held: _STUB.StubLabeller())
         assert (again.added, again.unchanged) == (0, first.added)
         assert again.unreadable == first.unreadable
-        rebuilt = update_index(path, [folder], lambda held: _STUB.StubLabeller(), rebuild=True)
+        again_whole = {"rebuild": True, "forget_missing": True}
+        rebuilt = update_index(path, [folder], lambda held: _STUB.StubLabeller(), **again_whole)
         assert rebuilt.added == first.added
         assert {held.name for held in Path(elsewhere).iterdir()} <= {path.name, f"{path.name}.lock"}
 

@@ -1,7 +1,8 @@
 """Examples that cannot be used: listed while they are few, an error when there are many."""
 
 import csv
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,66 +13,81 @@ from jaxcnn.host.files import replacing
 
 
 class SkippedFile(NamedTuple):
-    """An example that could not be used, and why."""
+    """An example that could not be used, why, and where it belonged."""
 
     name: str
     reason: str
+    label: str = ""  # the name of its class
+    split: str = ""
 
 
 class BadFilesError(ValueError):
     """Too many examples could not be read or decoded."""
 
 
+class BadFiles:
+    """The bad examples of a whole data set, counted against what may be bad; for many threads.
+
+    Args:
+      count: of all examples, of every split and class.
+      max_share: share of them in [0, 1] that may be bad.
+    """
+
+    def __init__(self, count: int, max_share: float) -> None:
+        self._count, self._max_share = count, max_share
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str], SkippedFile] = {}
+
+    @property
+    def skipped(self) -> list[SkippedFile]:
+        """Those found so far, each once, by split and name."""
+        with self._lock:
+            return [self._found[key] for key in sorted(self._found)]
+
+    def add(self, skipped: Iterable[SkippedFile]) -> None:
+        """Note bad examples; one that is known already counts once.
+
+        Raises:
+          BadFilesError: if they are too many now.
+        """
+        with self._lock:
+            self._found |= {(each.split, each.name): each for each in skipped}
+            found = list(self._found.values())
+        if len(found) > self._max_share * self._count:
+            raise BadFilesError(
+                f"{len(found)} of {self._count} images are bad, more than max_bad_share "
+                f"(={self._max_share}): {_first(found)}. Repair or remove them, or raise "
+                "max_bad_share."
+            )
+
+
 def sort_out(
-    source: Source, reasons: Sequence[str | None], max_bad_share: float
+    source: Source, reasons: Sequence[str | None], split: str = ""
 ) -> tuple[np.ndarray, list[SkippedFile]]:
-    """Separate the good examples from the bad, if those are few enough.
+    """Separate the good examples from the bad.
 
     Args:
       source: the examples.
       reasons: for each, why it cannot be used; None where it can.
-      max_bad_share: share of the examples in [0, 1] that may be bad.
+      split: what the split is called.
 
     Returns:
       The good examples' positions, and the list of the bad.
-
-    Raises:
-      BadFilesError: if more than `max_bad_share` are bad, or all examples of a class.
     """
-    good = np.array([reason is None for reason in reasons])
+    good = np.array([reason is None for reason in reasons], bool)
     if good.all():
         return np.arange(len(source)), []
-    names = example_names(source)
-    skipped = [SkippedFile(name, why) for name, why in zip(names, reasons, strict=True) if why]
-    check_bad_share(skipped, len(source), max_bad_share)
-    labels = example_labels(source)
-    lost = sorted(set(labels.tolist()) - set(labels[good].tolist()))
-    if lost:
-        classes = ", ".join(source.class_names[label] for label in lost)
-        raise BadFilesError(f"every image of {classes} is bad: {_first(skipped)}.")
+    names, labels = example_names(source), example_labels(source)
+    skipped = [
+        SkippedFile(names[i], reason, source.class_names[labels[i]], split)
+        for i, reason in enumerate(reasons)
+        if reason is not None
+    ]
     return np.flatnonzero(good), skipped
 
 
-def check_bad_share(skipped: Sequence[SkippedFile], count: int, max_bad_share: float) -> None:
-    """Check that the bad examples are few.
-
-    Args:
-      skipped: the bad examples.
-      count: of all examples.
-      max_bad_share: share of them in [0, 1] that may be bad.
-
-    Raises:
-      BadFilesError: if there are more.
-    """
-    if len(skipped) > max_bad_share * count:
-        raise BadFilesError(
-            f"{len(skipped)} of {count} images are bad, more than max_bad_share "
-            f"(={max_bad_share}): {_first(skipped)}. Repair or remove them, or raise max_bad_share."
-        )
-
-
 def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
-    """Write the list of bad files, with the header name,reason; an empty list gives the header.
+    """Write the list of bad files, under a header; an empty list gives the header.
 
     Args:
       path: file to write, UTF-8; replaced if there.
@@ -86,4 +102,7 @@ def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
 
 
 def _first(skipped: Sequence[SkippedFile]) -> str:
-    return "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in skipped[:3])
+    return "; ".join(
+        f"{each.name}{f' ({each.split})' if each.split else ''}: {each.reason.rstrip('.')}"
+        for each in skipped[:3]
+    )

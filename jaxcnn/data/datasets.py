@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxcnn.data.bad_files import SkippedFile
+from jaxcnn.data.bad_files import BadFiles, SkippedFile
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.folder import FolderSource, load_folder
@@ -21,8 +21,21 @@ from jaxcnn.data.image_splits import (
     decode_split,
 )
 from jaxcnn.data.preprocessing import Decoding
-from jaxcnn.data.source import Source, Splits, SubsetSource, example_digests, example_names
-from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicates
+from jaxcnn.data.source import (
+    Source,
+    Splits,
+    SubsetSource,
+    example_digests,
+    example_labels,
+    example_names,
+)
+from jaxcnn.data.splitting import (
+    SPLIT_NAMES,
+    DuplicatePair,
+    check_classes,
+    complete_splits,
+    find_duplicates,
+)
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
 from jaxcnn.data.tfds_source import find_feature_keys, load_tfds
 from jaxcnn.data.workers import usable_cores
@@ -39,8 +52,8 @@ class ImageSplits(NamedTuple):
     train: ImageSplit
     validation: ImageSplit
     test: ImageSplit
-    skipped: list[SkippedFile]  # files that could not be read, left out of all splits
-    duplicates: list[DuplicatePair]  # equal images in two splits
+    skipped: list[SkippedFile]  # files that could not be read, left out
+    duplicates: list[DuplicatePair]  # equal images
     digests: list[list[bytes]] | None = None  # of the images of each split; None if not compared
 
     @property
@@ -187,7 +200,7 @@ def load_images(
       splits: sources of the three splits.
       decoding: size of the square images, and how they are made.
       num_workers: threads that decode; None takes one for each core of this process.
-      max_bad_share: share of unreadable examples in a split above which this raises.
+      max_bad_share: share of the examples of all splits that may be unreadable.
       memory_limit_bytes: above this size of all decoded images together, they are streamed.
       cache: where decoded images are cached between runs; None caches none.
       look_for_duplicates: compare the splits for equal images, reading each file once more.
@@ -199,46 +212,60 @@ def load_images(
       The images, and the files that were skipped.
 
     Raises:
-      ValueError: if too many files are bad or an option is out of range.
+      ValueError: if too many files are bad, a class has no photo to train on, or an option is out
+        of range.
     """
     are_known = all(getattr(source, "digests", None) is not None for source in splits)
     compares = look_for_duplicates or are_known
     digests = [example_digests(source) for source in splits] if compares else None
     duplicates = find_duplicates(splits, digests) if digests and look_for_duplicates else []
-    if duplicates:
-        first = duplicates[0]
-        logger.warning(
-            f"warning: {len(duplicates)} images are in two splits, which flatters the result, e.g. "
-            f"{first.name} ({first.split}) = {first.other_name} ({first.other_split})."
-        )
+    _tell_of_duplicates(duplicates)
     needed = sum(map(len, splits)) * decoding.size_px**2 * decoding.num_channels
     workers = num_workers or usable_cores()
-    options: dict[str, Any] = {
-        "num_workers": workers,
-        "max_bad_share": max_bad_share,
-        "progress": progress,
-    }
+    # The bad are counted over all splits together, so each alone may have any number.
+    options: dict[str, Any] = {"num_workers": workers, "max_bad_share": 1.0, "progress": progress}
+    bad_files = BadFiles(sum(map(len, splits)), max_bad_share)
+    found: Sequence[ImageSplit]
     if needed <= memory_limit_bytes:
-        decoded = _decoded(splits, decoding, cache=cache, **options)
-        skipped = [file for split in decoded for file in split.skipped]
-        return _with_digests(splits, decoded, skipped, duplicates, digests)
-    limit = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they "
-    over = limit if memory_limit_bytes else ""
-    logger.info(
-        f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed "
-        f"{_by(splits, decoding, workers)}."
-    )
-    checked: list[tuple[Source, list[SkippedFile]]] = [(source, []) for source in splits]
-    if check_beforehand:
-        checked = [
-            check_source(source, max_pixels=decoding.max_pixels, **options) for source in splits
+        found = decoded = _decoded(splits, decoding, cache=cache, **options)
+        bad_files.add(file for split in decoded for file in split.skipped)
+    else:
+        limit = f"exceed the limit of {memory_limit_bytes / 2**30:.1f} GiB; they "
+        over = limit if memory_limit_bytes else ""
+        logger.info(
+            f"{needed / 2**30:.1f} GiB of images {over}are decoded as they are needed "
+            f"{_by(splits, decoding, workers)}."
+        )
+        named = list(zip(SPLIT_NAMES, splits, strict=True))
+        sources: list[Source] = list(splits)
+        if check_beforehand:
+            options["max_pixels"] = decoding.max_pixels
+            checked = [check_source(source, split=name, **options) for name, source in named]
+            bad_files.add(file for _, bad in checked for file in bad)
+            sources = [good for good, _ in checked]
+        found = [
+            StreamedSplit(good, decoding, num_threads=workers, bad_files=bad_files, split=name)
+            for name, good in zip(SPLIT_NAMES, sources, strict=True)
         ]
-    streamed = [
-        StreamedSplit(good, decoding, num_threads=workers, max_bad_share=max_bad_share)
-        for good, _ in checked
-    ]
-    skipped = [file for _, bad in checked for file in bad]
-    return _with_digests(splits, streamed, skipped, duplicates, digests)
+    skipped = bad_files.skipped
+    check_classes(found, " once unreadable files are left out" if skipped else "")
+    return _with_digests(splits, found, skipped, duplicates, digests)
+
+
+def _tell_of_duplicates(pairs: Sequence[DuplicatePair]) -> None:
+    across = [pair for pair in pairs if pair.is_across]
+    conflicts = [pair for pair in pairs if pair.is_conflict]
+    if across:
+        logger.warning(
+            f"{counted(len(across), 'photo')} in two splits, which flatters the result, e.g. "
+            f"{across[0].name} ({across[0].split}) = {across[0].other_name} "
+            f"({across[0].other_split})"
+        )
+    if conflicts:
+        logger.warning(
+            f"{counted(len(conflicts), 'photo')} in two classes, so one label is wrong, e.g. "
+            f"{conflicts[0].name} = {conflicts[0].other_name}"
+        )
 
 
 def _with_digests(
@@ -267,7 +294,8 @@ def _decoded(
     """Decode three splits into memory, and say how long it took."""
     started = time.perf_counter()
     decoded = [
-        decode_split(source, decoding, num_workers=num_workers, **options) for source in splits
+        decode_split(source, decoding, num_workers=num_workers, split=name, **options)
+        for name, source in zip(SPLIT_NAMES, splits, strict=True)
     ]
     seconds, count = time.perf_counter() - started, sum(map(len, decoded))
     if all(split.from_disk for split in decoded):
@@ -289,8 +317,21 @@ def _by(splits: Splits, decoding: Decoding, num_workers: int) -> str:
 
 
 def _at_most(source: Source, count: int, *, seed: int) -> Source:
-    """Choose examples so that a larger count keeps all that a smaller one has."""
+    """Choose of each class its share, so that a larger count keeps all that a smaller one has."""
     if not count or count >= len(source):
         return source
-    order = np.random.default_rng(seed).permutation(len(source))
+    labels = example_labels(source)
+    sizes = np.bincount(labels, minlength=len(source.class_names))
+    if count < np.count_nonzero(sizes):
+        raise ValueError(
+            f"max_train_examples (={count}) is less than the number of classes, {len(sizes)}; each "
+            "needs one photo at least."
+        )
+    draws = np.random.default_rng(seed).permutation(len(source))
+    # The place of each example in its class, as a share of it; the first of each class come first.
+    turn = np.empty(len(source))
+    for label in np.flatnonzero(sizes):
+        own = draws[labels[draws] == label]
+        turn[own] = np.arange(len(own)) / len(own)
+    order = draws[np.argsort(turn[draws], kind="stable")]
     return SubsetSource(source, np.sort(order[:count]))

@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.data.photo_files import (
     PhotoFile,
     Seen,
@@ -33,7 +32,7 @@ from jaxcnn.data.photo_files import (
     reason_of,
     walk,
 )
-from jaxcnn.data.source import Example, check_same_classes, digest_of
+from jaxcnn.data.source import Example, digest_of
 from jaxcnn.host.text import listed
 
 _SPLIT_WORDS = {
@@ -73,7 +72,7 @@ class FolderSource:
     files: tuple[str, ...]
     labels: np.ndarray
     ignored: tuple[str, ...] = ()
-    troubles: tuple[SkippedFile, ...] = ()
+    troubles: tuple[tuple[str, str], ...] = ()
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -113,9 +112,9 @@ def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
 
     Raises:
       FolderError: if the folder is missing or cannot be read, holds fewer than two classes, a class
-        without a photo, two classes of one name, a mixture of split and class folders, two folders
-        for one split, no train/, or folders that can only be splits under other names.
-      ValueError: if the classes differ from split to split.
+        without a photo to train on, two classes of one name, a mixture of split and class folders,
+        two folders for one split, no train/, a class that is not in train/, or folders that can
+        only be splits under other names.
     """
     root = os.fsencode(data_dir)
     if not os.path.isdir(root):
@@ -127,17 +126,13 @@ def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
             source = _load_classes(root, root, [root])
             _check_no_splits(source)
             return {"all": source}
-        sources = {
-            split: _load_classes(root, path, [root, path] if split == "train" else [path])
-            for split, path in split_dirs.items()
-        }
+        train = split_dirs.pop("train")
+        sources = {"train": _load_classes(root, train, [root, train])}
+        for split, path in split_dirs.items():
+            sources[split] = _load_classes(root, path, [path], sources["train"].class_names)
     except OSError as error:
         where = _quoted(os.fsencode(error.filename or root))
         raise FolderError(f"{where} cannot be read: {reason_of(error)}.") from error
-    for split, source in sources.items():
-        check_same_classes(
-            sources["train"].class_names, source.class_names, expected_in="train", got_in=split
-        )
     return sources
 
 
@@ -192,33 +187,44 @@ class _Found(NamedTuple):
 
     photos: list[str]
     ignored: list[str]
-    troubles: list[SkippedFile]
+    troubles: list[tuple[str, str]]
 
 
-def _load_classes(root: bytes, folder: bytes, loose_in: Sequence[bytes]) -> FolderSource:
-    """List the photos of the classes in a folder, and what lies loose in some folders."""
-    class_dirs = _class_folders(folder)
+def _load_classes(
+    root: bytes, folder: bytes, loose_in: Sequence[bytes], trained: Sequence[str] = ()
+) -> FolderSource:
+    """List the photos of the classes in a folder, and what lies loose in some folders.
+
+    The classes are `trained` where they are given, and need not all have photos here.
+    """
+    class_dirs = _class_folders(folder, at_least=1 if trained else 2)
+    class_names = tuple(trained or class_dirs)
+    if others := [name for name in class_dirs if name not in class_names]:
+        raise FolderError(
+            f"{_quoted(folder)} holds classes that are not in train/: {listed(others)}; add them "
+            "there, or move them away."
+        )
     files: list[str] = []
     labels: list[int] = []
     ignored, troubles = _find_loose(root, loose_in)
     classes = {folder: identity_of(folder), **{p: identity_of(p) for p in class_dirs.values()}}
-    for label, (name, class_dir) in enumerate(class_dirs.items()):
+    for name, class_dir in class_dirs.items():
         # A link to another class, or back up, is passed over.
         seen = {*classes.values(), *_all_above(class_dir)} - {classes[class_dir]}
         found = _search(root, class_dir, seen)
-        if not found.photos:
+        if not found.photos and not trained:
             held = [*found.ignored, *(f"{path} ({why})" for path, why in found.troubles)]
             raise FolderError(
                 f"class {name!r} has no photo in {_quoted(class_dir)}; it holds "
                 f"{listed(held) or 'nothing'}. Add photos or remove the folder."
             )
         files += found.photos
-        labels += [label] * len(found.photos)
+        labels += [class_names.index(name)] * len(found.photos)
         ignored += found.ignored
         troubles += found.troubles
     return FolderSource(
         Path(os.fsdecode(root)),
-        tuple(class_dirs),
+        class_names,
         tuple(files),
         np.array(labels, np.int32),
         tuple(ignored),
@@ -232,11 +238,11 @@ def _search(root: bytes, folder: bytes, seen: Seen) -> _Found:
         if isinstance(each, PhotoFile):
             found.photos.append(_relative(each.path, root))
         else:
-            found.troubles.append(SkippedFile(_said(each.path, root), each.reason))
+            found.troubles.append((_said(each.path, root), each.reason))
     return found
 
 
-def _find_loose(root: bytes, folders: Sequence[bytes]) -> tuple[list[str], list[SkippedFile]]:
+def _find_loose(root: bytes, folders: Sequence[bytes]) -> tuple[list[str], list[tuple[str, str]]]:
     """List the files that lie directly in some folders, and so in no class."""
     ignored, troubles = [], []
     for path in (path for folder in folders for path in list_folder(folder)[1]):
@@ -245,18 +251,18 @@ def _find_loose(root: bytes, folders: Sequence[bytes]) -> tuple[list[str], list[
             ignored.append(_said(path, root))
         else:
             why = found.reason if isinstance(found, Trouble) else "in no folder of a class"
-            troubles.append(SkippedFile(_said(path, root), why))
+            troubles.append((_said(path, root), why))
     return ignored, troubles
 
 
-def _class_folders(folder: bytes) -> dict[str, bytes]:
+def _class_folders(folder: bytes, at_least: int) -> dict[str, bytes]:
     """Find the folders of the classes by their names, sorted by these."""
     folders, _ = list_folder(folder)
-    if len(folders) < 2:
+    if len(folders) < at_least:
         inner = [path for path in folders if len(list_folder(path)[0]) > 1]
         hint = f" Did you mean {_quoted(inner[0])}?" if inner else ""
         raise FolderError(
-            f"{_quoted(folder)} holds {_listed(folders) or 'no folder'}; expected two classes or "
+            f"{_quoted(folder)} holds {_listed(folders) or 'no folder'}; expected classes, two or "
             f"more. Overall, {_EXPECTED}{hint}"
         )
     by_name: dict[str, bytes] = {}

@@ -9,14 +9,13 @@ them; reading on demand gives blank images marked as missing, and `check_source`
 
 import json
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from jaxcnn.data.bad_files import SkippedFile, check_bad_share, sort_out
+from jaxcnn.data.bad_files import BadFiles, SkippedFile, sort_out
 from jaxcnn.data.decode import MAX_PIXELS, DecodeError, decode_and_resize
 from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
 from jaxcnn.data.image_cache import CachedImages, ImageCache
@@ -109,6 +108,8 @@ class StreamedSplit:
       decoding: size of the square images, and how they are made.
       num_threads: threads that batches are made with, best one per core.
       max_bad_share: share of bad examples in [0, 1] above which `gather` raises.
+      bad_files: counts the bad examples of several splits together, in place of `max_bad_share`.
+      split: what the split is called there.
 
     Raises:
       BadFilesError: by `gather`, once more than `max_bad_share` of the examples proved bad.
@@ -123,6 +124,8 @@ class StreamedSplit:
         *,
         num_threads: int = 2,
         max_bad_share: float = 0.05,
+        bad_files: BadFiles | None = None,
+        split: str = "",
     ) -> None:
         self.num_threads = num_threads
         self.class_names = source.class_names
@@ -131,15 +134,13 @@ class StreamedSplit:
         self.image_shape = (decoding.size_px, decoding.size_px, decoding.num_channels)
         self._source = source
         self._decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
-        self._max_bad_share = max_bad_share
-        self._bad: dict[int, str] = {}
-        self._lock = threading.Lock()
+        self._bad_files = bad_files or BadFiles(len(source), max_bad_share)
+        self._split = split
 
     @property
     def skipped(self) -> list[SkippedFile]:
         """The examples that proved bad so far."""
-        with self._lock:
-            return [SkippedFile(self.names[i], self._bad[i]) for i in sorted(self._bad)]
+        return [each for each in self._bad_files.skipped if each.split == self._split]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -151,11 +152,11 @@ class StreamedSplit:
             _decode_into(image, self._source, int(i), self._decoding)
             for image, i in zip(images, indices, strict=True)
         ]
-        bad = {int(i): reason for i, reason in zip(indices, reasons, strict=True) if reason}
-        if bad:
-            with self._lock:
-                self._bad |= bad
-            check_bad_share(self.skipped, len(self), self._max_bad_share)
+        self._bad_files.add(
+            SkippedFile(self.names[i], reason, self.class_names[self.labels[i]], self._split)
+            for i, reason in zip(indices, reasons, strict=True)
+            if reason
+        )
         return images, np.array([reason is None for reason in reasons], bool)
 
 
@@ -165,6 +166,7 @@ def decode_split(
     *,
     num_workers: int = 2,
     max_bad_share: float = 0.05,
+    split: str = "",
     cache: ImageCache | None = None,
     progress: bool = True,
 ) -> DecodedSplit:
@@ -177,6 +179,7 @@ def decode_split(
       decoding: size of the square images, and how they are made.
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
+      split: what the split is called in the list of the bad.
       cache: where decoded images are cached between runs, if the source can say whether it changed.
       progress: show a bar with the images per second, where standard error is a terminal.
 
@@ -184,8 +187,7 @@ def decode_split(
       The good examples in the source's order, and the list of the bad.
 
     Raises:
-      BadFilesError: if more than `max_bad_share` of the examples are bad, or all examples of a
-        class.
+      BadFilesError: if more than `max_bad_share` of the examples are bad.
       ValueError: if the source is empty, or an option is out of range.
     """
     check_resize(decoding.size_px, decoding.mode, decoding.interpolation)
@@ -211,7 +213,8 @@ def decode_split(
         about = json.dumps([fingerprint, shape, *pixels, decoding.max_pixels])
         found = cache.get(about, len(source), math.prod(shape), decode_all)
     images, reasons, _, from_disk = found
-    good, skipped = sort_out(source, reasons, max_bad_share)
+    good, skipped = sort_out(source, reasons, split)
+    BadFiles(len(source), max_bad_share).add(skipped)
     names, labels = example_names(source), example_labels(source)
     if skipped:
         images, labels, names = images[good], labels[good], [names[i] for i in good]
@@ -224,6 +227,7 @@ def check_source(
     num_workers: int = 2,
     max_bad_share: float = 0.05,
     max_pixels: int = MAX_PIXELS,
+    split: str = "",
     progress: bool = True,
 ) -> tuple[SubsetSource, list[SkippedFile]]:
     """Find the bad examples of a source that is too large to hold decoded.
@@ -233,14 +237,14 @@ def check_source(
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
       max_pixels: images that take more pixels in memory are bad, see `decode_and_resize`.
+      split: what the split is called in the list of the bad.
       progress: show a bar with the images per second, where standard error is a terminal.
 
     Returns:
       The good examples in the source's order, and the list of the bad.
 
     Raises:
-      BadFilesError: if more than `max_bad_share` of the examples are bad, or all examples of a
-        class.
+      BadFilesError: if more than `max_bad_share` of the examples are bad.
       ValueError: if the source is empty, or `num_workers` < 1.
     """
     # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
@@ -250,7 +254,8 @@ def check_source(
         return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i, decoding)
 
     reasons = list(in_threads(decode, len(source), num_workers, progress))
-    good, skipped = sort_out(source, reasons, max_bad_share)
+    good, skipped = sort_out(source, reasons, split)
+    BadFiles(len(source), max_bad_share).add(skipped)
     return SubsetSource(source, good), skipped
 
 

@@ -4,10 +4,13 @@ A hash of the name, not its position, decides. So adding photos moves no other p
 to another, and neither the order of the files nor the machine matters.
 """
 
+import csv
 import hashlib
+import logging
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +24,11 @@ from jaxcnn.data.source import (
     example_names,
 )
 from jaxcnn.host.names import unknown_name
+from jaxcnn.host.text import listed
 
-_SPLIT_NAMES = ("train", "validation", "test")
+logger = logging.getLogger(__name__)
+
+SPLIT_NAMES = ("train", "validation", "test")
 
 
 class SplitError(ValueError):
@@ -30,12 +36,24 @@ class SplitError(ValueError):
 
 
 class DuplicatePair(NamedTuple):
-    """Two examples with the same bytes or pixels, in two splits."""
+    """Two examples with the same bytes or pixels."""
 
     name: str
     split: str
+    label: str  # the name of its class
     other_name: str
     other_split: str
+    other_label: str
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether one image has two labels."""
+        return self.label != self.other_label
+
+    @property
+    def is_across(self) -> bool:
+        """Whether the image lies in two splits."""
+        return self.split != self.other_split
 
 
 def complete_splits(
@@ -77,8 +95,8 @@ def complete_splits(
       [78, 12, 10]
     """
     for name in sources:
-        if name not in (*_SPLIT_NAMES, "all"):
-            raise unknown_name("split", name, (*_SPLIT_NAMES, "all"))
+        if name not in (*SPLIT_NAMES, "all"):
+            raise unknown_name("split", name, (*SPLIT_NAMES, "all"))
     if ("all" in sources) == ("train" in sources) or ("all" in sources and len(sources) > 1):
         raise ValueError(f"got the splits {sorted(sources)}; expected 'all' alone, or 'train'.")
     pool = sources["all" if "all" in sources else "train"]
@@ -92,34 +110,85 @@ def complete_splits(
     given = {name: sources[name] for name in ("validation", "test") if name in sources}
     for name, source in given.items():
         check_same_classes(pool.class_names, source.class_names, expected_in="train", got_in=name)
-    return _checked(parts._replace(**given))
+    splits = parts._replace(**given)
+    check_classes(splits, tell=False)
+    return splits
 
 
 def find_duplicates(
     splits: Splits, digests: Sequence[Sequence[bytes]] | None = None
 ) -> list[DuplicatePair]:
-    """Find photos that are in more than one split, byte for byte or pixel for pixel.
+    """Find photos that are there twice, byte for byte or pixel for pixel.
 
-    Such a photo makes the measured accuracy too good. One that cannot be read is passed over, since
-    decoding reports it.
+    In two splits they make the measured accuracy too good; in two classes one label is wrong. A
+    photo that cannot be read is passed over, since decoding reports it.
 
     Args:
       splits: the three splits.
       digests: of the examples of each, see `example_digests`; None to read every example once.
 
     Returns:
-      One pair for each example of validation and test whose image is in an earlier split too, in
-      the order of the splits; the other is the first example that has the image.
+      One pair for each example whose image came before, in the order of the splits; the other is
+      the first example that has the image.
     """
-    first: dict[bytes, tuple[str, str]] = {}
+    first: dict[bytes, tuple[str, str, str]] = {}
     pairs: list[DuplicatePair] = []
     digests = digests or [example_digests(source) for source in splits]
-    for split, source, each in zip(_SPLIT_NAMES, splits, digests, strict=True):
-        for name, digest in zip(example_names(source), each, strict=True):
-            other_name, other_split = first.setdefault(digest, (name, split))
-            if digest and other_split != split:
-                pairs.append(DuplicatePair(name, split, other_name, other_split))
+    for split, source, each in zip(SPLIT_NAMES, splits, digests, strict=True):
+        labels = example_labels(source)
+        for name, label, digest in zip(example_names(source), labels, each, strict=True):
+            own = name, split, source.class_names[label]
+            other = first.setdefault(digest, own)
+            if digest and other is not own:
+                pairs.append(DuplicatePair(*own, *other))
     return pairs
+
+
+def write_duplicates_csv(path: str | Path, pairs: Sequence[DuplicatePair]) -> None:
+    """Write the list of photos that are there twice, with a header.
+
+    Args:
+      path: file to write, UTF-8; replaced if there.
+      pairs: as `find_duplicates` gives; the column `conflict` is 1 where the labels differ.
+    """
+    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*DuplicatePair._fields, "conflict"])
+        rows.writerows([*pair, int(pair.is_conflict)] for pair in pairs)
+
+
+def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -> None:
+    """Check that each class has photos where it needs them: the one rule for all ways of splitting.
+
+    A class without a photo to train on is refused. One without a photo in another split is told in
+    a line, since its figures say nothing then.
+
+    Args:
+      splits: train, validation and test: sources, or splits of images.
+      what: where photos went, for the message, such as " once unreadable files are left out".
+      tell: warn of classes that validation or test lacks.
+
+    Raises:
+      SplitError: if a class has no example to train on, or a split has none at all.
+    """
+    sizes = ", ".join(f"{name} {len(s)}" for name, s in zip(SPLIT_NAMES, splits, strict=True))
+    for name, split in zip(SPLIT_NAMES, splits, strict=True):
+        if not len(split):
+            raise SplitError(
+                f"the {name} split is empty{what} ({sizes}); add photos, raise its fraction, or "
+                "give it a folder of its own."
+            )
+        held = set(example_labels(split).tolist())
+        lacking = [each for i, each in enumerate(split.class_names) if i not in held]
+        if lacking and name == "train":
+            raise SplitError(
+                f"no photo to train on{what} for {listed(lacking)}; add photos of it, or leave the "
+                "class out."
+            )
+        if lacking and tell:
+            logger.warning(
+                f"the {name} split has no photo{what} of {listed(lacking)}; it says nothing of it"
+            )
 
 
 def _unit_interval(name: str, seed: int) -> float:
@@ -146,18 +215,3 @@ def _check_fractions(**fractions: float) -> None:
     if sum(fractions.values()) >= 1:
         found = " and ".join(f"{name} (={fraction})" for name, fraction in fractions.items())
         raise ValueError(f"{found} leave nothing to train on; expected a sum below 1.")
-
-
-def _checked(splits: Splits) -> Splits:
-    for name, source in zip(_SPLIT_NAMES, splits, strict=True):
-        if not len(source):
-            sizes = ", ".join(f"{n} {len(s)}" for n, s in zip(_SPLIT_NAMES, splits, strict=True))
-            raise SplitError(
-                f"the {name} split is empty ({sizes}); add photos, raise its fraction, or "
-                f"give it a folder of its own."
-            )
-    held = set(example_labels(splits.train).tolist())
-    lacking = [name for i, name in enumerate(splits.train.class_names) if i not in held]
-    if lacking:
-        raise SplitError(f"no example to train on for {', '.join(lacking)}; add photos of it.")
-    return splits

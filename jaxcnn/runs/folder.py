@@ -15,7 +15,8 @@ pictures/
 members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
 sweep/           with a sweep: its trials
 best_trial.json  with a sweep or the learning-rate finder: the values of the best trial
-skipped_files.csv
+skipped_files.csv   what could not be read, and why
+duplicates.csv   photos that are there twice, with both splits and labels
 export/          what an export made of it; never removed with the run
 """
 
@@ -54,6 +55,7 @@ class Workdir:
         self.report_photos = path / "report_photos.npz"
         self.report = path / "report.html"
         self.skipped_files = path / "skipped_files.csv"
+        self.duplicates = path / "duplicates.csv"
         self.last_checkpoints = path / "checkpoints" / "last"
         self.best_checkpoints = path / "checkpoints" / "best"
         self.features = path / "features"
@@ -220,6 +222,7 @@ def _remove_run(workdir: Workdir) -> None:
         workdir.report_photos,
         workdir.report,
         workdir.skipped_files,
+        workdir.duplicates,
         workdir.origin,
         workdir.best_trial,
         workdir.config,

@@ -20,7 +20,7 @@ from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
 from jaxcnn.data.source import example_digests
-from jaxcnn.data.splitting import SplitError
+from jaxcnn.data.splitting import SplitError, write_duplicates_csv
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder
@@ -168,6 +168,9 @@ def train_classifier(
     if data.skipped:
         write_skipped_csv(folder.skipped_files, data.skipped)
         logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
+    if data.duplicates:
+        write_duplicates_csv(folder.duplicates, data.duplicates)
+        logger.warning(f"photos that are there twice: see {folder.duplicates}")
     on_first(lambda: check_origin(folder, _origin(config, data, start)))
     on_first(lambda: _remember_places(folder, config))
     if config.run.searches:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.data.bad_files import BadFilesError
 from jaxcnn.data.datasets import load_images, load_splits
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.image_cache import ImageCache
@@ -46,6 +47,71 @@ def test_fewer_training_examples_are_part_of_more(photos):
     assert len(few.train) == 5
     assert names(few.train) < names(more.train) < names(whole.train)
     assert names(few.test) == names(whole.test)
+
+
+def test_each_class_gets_its_share_of_few_training_examples(tmp_path):
+    draws = np.random.default_rng(0)
+    for number, count in enumerate([60, 6, *[20] * 10]):
+        (tmp_path / f"{number}").mkdir()
+        for i in range(count):
+            pixels = draws.integers(0, 256, (2, 2, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{number}" / f"{i:02d}.png")
+
+    def load(count):
+        return load_splits("folder", data_dir=tmp_path, size_px=8, max_train_examples=count).train
+
+    assert sorted(load(12).labels) == list(range(12))
+    whole, half = (np.bincount(load(count).labels) for count in (0, 110))
+    np.testing.assert_allclose(half, whole / 2, atol=3)
+    assert set(load(12).names) < set(load(13).names) < set(load(110).names)
+    with pytest.raises(ValueError, match=r"max_train_examples \(=11\) is less than .*classes, 12"):
+        load(11)
+
+
+def test_bad_files_are_counted_over_all_splits_and_classes(photos):
+    splits = load_splits("folder", data_dir=photos, size_px=8)
+    bad = [splits.test.names[0], splits.train.names[0], splits.train.names[1]]
+    for name in bad:
+        (photos / name).write_bytes(b"")
+    # Of the test alone one is more than a twentieth; of all, three are just that.
+    for limit in (2**31, 0):
+        options = {"memory_limit_bytes": limit, "progress": False}
+        found = load_images(splits, Decoding(8), **options)
+        assert [(each.split, each.name) for each in found.skipped] == [
+            ("test", bad[0]),
+            *(("train", name) for name in bad[1:]),
+        ]
+        assert all(each.label == each.name[0] for each in found.skipped)
+        with pytest.raises(BadFilesError, match=rf"3 of 60 images .* {bad[0]} \(test\)"):
+            load_images(splits, Decoding(8), max_bad_share=0.04, **options)
+
+
+def test_bad_files_found_while_streaming_are_counted_over_all_splits(photos):
+    splits = load_splits("folder", data_dir=photos, size_px=8)
+    for split in splits:
+        (photos / split.names[0]).write_bytes(b"")
+    options = {"memory_limit_bytes": 0, "check_beforehand": False, "progress": False}
+    found = load_images(splits, Decoding(8), max_bad_share=0.04, **options)
+    for split in found[:2]:
+        assert not split.gather(np.array([0]))[1].any()
+    assert [len(split.skipped) for split in found[:3]] == [1, 1, 0]
+    with pytest.raises(BadFilesError, match="3 of 60"):
+        found.test.gather(np.array([0]))
+
+
+def test_a_class_that_unreadable_files_leave_empty_is_named(photos, said):
+    splits = load_splits("folder", data_dir=photos, size_px=8)
+    options = {"max_bad_share": 1, "progress": False}
+    for name, label in zip(splits.test.names, splits.test.labels, strict=True):
+        if label == 1:
+            (photos / name).write_bytes(b"")
+    load_images(splits, Decoding(8), **options)
+    assert "the test split has no photo once unreadable files are left out of b" in said[-1]
+    for name in splits.train.names:
+        if name.startswith("b/"):
+            (photos / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no photo to train on once unreadable .* for b"):
+        load_images(splits, Decoding(8), **options)
 
 
 def test_files_that_are_no_photos_are_told(photos, said):

@@ -172,8 +172,8 @@ def test_links_are_followed_once(tmp_path):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (["readme.txt"], "holds no folder; expected two classes or more"),
-        (["a/1.jpg"], "holds a; expected two classes or more"),
+        (["readme.txt"], "holds no folder; expected classes, two or more"),
+        (["a/1.jpg"], "holds a; expected classes, two or more"),
         (["a/1.jpg", "b/notes.txt"], r"class 'b' has no photo in .*; it holds b/notes.txt"),
         (["train/a/1.jpg", "train/b/1.jpg", "extra/1.jpg"], r"\(train\) and others .*\(extra\)"),
         ([f"{s}/{c}/1.jpg" for s in ("train", "val", "valid") for c in "ab"], "'val' and 'valid'"),
@@ -190,13 +190,20 @@ def test_links_are_followed_once(tmp_path):
         (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], "test' holds no folder"),
         (
             ["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"],
-            "only in train: b; only in test: c",
+            r"test' holds classes that are not in train/: c; add them there",
         ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, paths, message):
     with pytest.raises(ValueError, match=message):
         load_folder(_fill(tmp_path, *paths))
+
+
+def test_a_class_needs_no_photo_in_the_test_split(tmp_path):
+    _fill(tmp_path, *(f"train/{name}/1.jpg" for name in "abc"), "test/c/1.jpg", "test/b/notes.txt")
+    sources = load_folder(tmp_path)
+    assert sources["test"].class_names == ("a", "b", "c")
+    assert sources["test"].labels.tolist() == [2]
 
 
 def test_an_empty_class_is_named(tmp_path):

@@ -1,3 +1,4 @@
+import csv
 import unicodedata
 
 import numpy as np
@@ -5,7 +6,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from jaxcnn.data.source import Example, Splits
-from jaxcnn.data.splitting import DuplicatePair, complete_splits, find_duplicates
+from jaxcnn.data.splitting import (
+    DuplicatePair,
+    check_classes,
+    complete_splits,
+    find_duplicates,
+    write_duplicates_csv,
+)
 
 CLASSES = ("cat", "dog")
 
@@ -125,7 +132,7 @@ def test_missing_splits_are_taken_out_of_train(given, kept, taken):
         ),
         (
             lambda: _split_all(_Named(_numbered(60).names, class_names=tuple("abcdefgh") * 9)),
-            "no example to train on for",
+            "no photo to train on for",
         ),
         (lambda: complete_splits({"training": _numbered(9)}), "unknown split 'training'.*: train"),
         (lambda: complete_splits({"test": _numbered(9)}), r"\['test'\]; expected 'all' alone"),
@@ -153,31 +160,71 @@ def test_what_is_wrong_is_named(call, message):
         call()
 
 
-def _pixels(values, prefix):
-    images = [np.full((1, 2, 3), value, np.uint8) for value in values]
-    return [Example(image, 0, f"{prefix}{i}") for i, image in enumerate(images)]
+class _Images:
+    """Images of a list, with labels; None cannot be read."""
+
+    class_names = ("cat", "dog")
+
+    def __init__(self, images, prefix, labels=None):
+        self.images, self.labels = images, labels or [0] * len(images)
+        self.names = [f"{prefix}{i}" for i in range(len(images))]
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        if self.images[i] is None:
+            raise FileNotFoundError
+        return Example(self.images[i], self.labels[i], self.names[i])
 
 
-def test_duplicates_across_splits_are_paired():
-    splits = Splits(_pixels([1, 2, 2], "a"), _pixels([3, 2], "b"), _pixels([4, 3, 1, 4], "c"))
-    assert find_duplicates(splits) == [
-        DuplicatePair("b1", "validation", "a1", "train"),
-        DuplicatePair("c1", "test", "b0", "validation"),
-        DuplicatePair("c2", "test", "a0", "train"),
+def _pixels(values, prefix, labels=None):
+    return _Images([np.full((1, 2, 3), value, np.uint8) for value in values], prefix, labels)
+
+
+def test_duplicates_are_paired_across_splits_and_within(tmp_path):
+    splits = Splits(
+        _pixels([1, 2, 2], "a"), _pixels([3, 2], "b"), _pixels([4, 3, 1, 4], "c", [0, 0, 1, 1])
+    )
+    pairs = find_duplicates(splits)
+    assert pairs == [
+        DuplicatePair("a2", "train", "cat", "a1", "train", "cat"),
+        DuplicatePair("b1", "validation", "cat", "a1", "train", "cat"),
+        DuplicatePair("c1", "test", "cat", "b0", "validation", "cat"),
+        DuplicatePair("c2", "test", "dog", "a0", "train", "cat"),
+        DuplicatePair("c3", "test", "dog", "c0", "test", "cat"),
     ]
+    assert [pair.is_across for pair in pairs] == [False, True, True, True, False]
+    write_duplicates_csv(tmp_path / "pairs.csv", pairs)
+    with (tmp_path / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row.pop("conflict") for row in rows] == ["0", "0", "0", "1", "1"]
+    assert [DuplicatePair(**row) for row in rows] == pairs
 
 
 def test_the_shape_of_pixels_counts():
-    tall = [Example(np.zeros((2, 1, 3), np.uint8), 0, "tall")]
+    tall = _Images([np.zeros((2, 1, 3), np.uint8)], "tall")
     assert find_duplicates(Splits(tall, _pixels([0], "b"), _pixels([9], "c"))) == []
 
 
 def test_duplicate_files_are_found_and_lost_ones_passed_over():
-    class Files(_Named):
-        def __getitem__(self, i):
-            if self.names[i] == "lost":
-                raise FileNotFoundError
-            return Example(b"same bytes", 0, self.names[i])
+    splits = Splits(
+        _Images([None, b"same"], "a"), _Images([b"same"], "b"), _Images([None, None], "c")
+    )
+    assert find_duplicates(splits) == [
+        DuplicatePair("b0", "validation", "cat", "a1", "train", "cat")
+    ]
 
-    splits = Splits(Files(["lost", "a"]), Files(["b"]), Files(["lost"]))
-    assert find_duplicates(splits) == [DuplicatePair("b", "validation", "a", "train")]
+
+def test_a_class_needs_photos_to_train_on_and_its_lack_elsewhere_is_told(caplog):
+    whole, cats = _pixels([1, 2], "a", [0, 1]), _pixels([3], "b", [0])
+    check_classes(Splits(whole, whole, whole))
+    assert not caplog.text
+    check_classes(Splits(whole, cats, whole), " left")
+    assert caplog.messages == [
+        "the validation split has no photo left of dog; it says nothing of it"
+    ]
+    with pytest.raises(ValueError, match="no photo to train on for dog; add photos"):
+        check_classes(Splits(cats, whole, whole))
+    with pytest.raises(ValueError, match=r"test split is empty left \(train 2, .* test 0\)"):
+        check_classes(Splits(whole, whole, _pixels([], "c")), " left")

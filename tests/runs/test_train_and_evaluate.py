@@ -1,7 +1,9 @@
 """Settings in, a tested classifier out; the test split is read once, at the end."""
 
+import csv
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -62,6 +64,7 @@ def test_bad_files_and_images_in_two_splits_are_listed_and_do_not_stop_the_run(
         (photo_folder / "dunkel" / os.fsdecode(b"copy\xe9%d.png" % i)).write_bytes(
             (photo_folder / "dunkel" / "00.png").read_bytes()
         )
+    shutil.copy(photo_folder / "dunkel" / "00.png", photo_folder / "hell ☀" / "zz.png")
     # Names that are no UTF-8 are escaped in all that a run writes.
     (photo_folder / "hell ☀").rename(photo_folder / os.fsdecode(b"hell\xe9"))
     photos = photo_folder.rename(tmp_path / os.fsdecode(b"photos\xe9"))
@@ -73,7 +76,14 @@ def test_bad_files_and_images_in_two_splits_are_listed_and_do_not_stop_the_run(
     assert "dunkel/empty.jpg" in (tmp_path / "run" / "skipped_files.csv").read_text()
     assert any("1 files could not be read" in line for line in said)
     assert summary["num_duplicates_across_splits"] > 0
-    assert any("images are in two splits" in line for line in said)
+    assert any("photos in two splits" in line for line in said)
+    assert summary["num_label_conflicts"] == 1
+    assert any("1 photo in two classes" in line for line in said)
+    with (tmp_path / "run" / "duplicates.csv").open(newline="", encoding="utf-8") as file:
+        pairs = list(csv.DictReader(file))
+    assert len(pairs) == 13
+    conflict = [row for row in pairs if row["conflict"] == "1"]
+    assert {conflict[0]["label"], conflict[0]["other_label"]} == set(summary["class_names"])
 
 
 def test_too_many_bad_files_stop_the_run_before_training(folder_config, photo_folder, tmp_path):
