@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         apply_temperature as apply_temperature,
         calibrate as calibrate,
         calibration_curve as calibration_curve,
+        choose_temperature as choose_temperature,
         expected_calibration_error as expected_calibration_error,
         fit_temperature as fit_temperature,
         most_confident_errors as most_confident_errors,

@@ -10,6 +10,7 @@ import numpy as np
 from jaxcnn.metrics.classification import check_classes, check_same_length, wilson_interval
 
 _LEAST, _MOST = 0.05, 20.0  # temperatures; beyond them answers are surer or vaguer than is of use
+_LEAST_GAIN = 1.92  # half of the 95 % point of chi-squared with one degree of freedom
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a float32 probability of 0 is not quite 0
 
 
@@ -34,7 +35,7 @@ class Calibration(NamedTuple):
 
     curve: CalibrationCurve  # as it is
     scaled: CalibrationCurve  # with its logits divided by the temperature
-    temperature: float  # fitted on validation; above 1 the network was too sure
+    temperature: float  # chosen on validation; above 1 the network was too sure
 
 
 def expected_calibration_error(
@@ -155,6 +156,41 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(np.clip(1 / low, _LEAST, _MOST))
 
 
+def choose_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Fit a temperature, and keep it only where it tells more than chance: else it is 1.
+
+    Of few examples the likeliest temperature may be far from the best one for others. It is kept
+    where the likelihood-ratio test rejects a temperature of 1 at 5 %: where it lowers the sum of
+    the log losses by more than 1.92. Where all predictions are right nothing says how sure to be.
+
+    Args:
+      probabilities: (N, K), rows that sum to 1.
+      labels: (N,) integers in [0, K).
+
+    Returns:
+      The temperature, see `fit_temperature`; or 1.
+
+    Raises:
+      ValueError: as `fit_temperature`.
+
+    Example:
+      >>> few = np.array([[0.9, 0.1]] * 4), np.array([0, 0, 0, 1])
+      >>> choose_temperature(*few), choose_temperature(*(np.repeat(a, 50, axis=0) for a in few)) > 1
+      (1.0, True)
+
+    Source: Wilks 1938, doi:10.1214/aoms/1177732360.
+    """
+    temperature = fit_temperature(probabilities, labels)
+    probabilities, labels = _checked(probabilities, labels)
+    if (probabilities.argmax(axis=1) == labels).all():
+        return 1.0
+    before, after = (
+        np.log(np.maximum(p[np.arange(len(labels)), labels], _SMALLEST)).sum()
+        for p in (probabilities, apply_temperature(probabilities, temperature))
+    )
+    return temperature if after - before > _LEAST_GAIN else 1.0
+
+
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Divide the logits behind probabilities by a temperature.
 
@@ -196,7 +232,7 @@ def calibrate(
     Raises:
       ValueError: if shapes differ, there is no example or a label is out of range.
     """
-    temperature = fit_temperature(*validation)
+    temperature = choose_temperature(*validation)
     probabilities, labels = test
     scaled = apply_temperature(probabilities, temperature)
     curve, after = calibration_curve(probabilities, labels), calibration_curve(scaled, labels)

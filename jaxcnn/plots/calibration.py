@@ -39,6 +39,8 @@ def plot_calibration(
     total = int(np.sum(curve.count))
     if not total:
         raise ValueError("the calibration curve counts no example; expected at least 1.")
+    if temperature == 1:
+        scaled = None  # none was better than chance
     note = f"Expected calibration error {points(curve.error)} over {counted(total, 'photo')}"
     if scaled is not None:
         at = f" of {temperature:.2f}" if temperature is not None else ""

@@ -5,6 +5,7 @@ from jaxcnn.metrics.calibration import (
     apply_temperature,
     calibrate,
     calibration_curve,
+    choose_temperature,
     expected_calibration_error,
     fit_temperature,
     most_confident_errors,
@@ -86,6 +87,27 @@ def test_two_classes_of_a_sigmoid_head_are_scaled_by_their_log_odds():
 )
 def test_a_temperature_stays_within_bounds(probabilities, labels, expected):
     assert fit_temperature(np.array(probabilities), np.array(labels)) == pytest.approx(expected)
+
+
+def log_loss(probabilities, labels):
+    return -np.log(np.take_along_axis(probabilities, labels[:, None], 1)).mean()
+
+
+@pytest.mark.parametrize("count", [8, 20, 60])
+def test_few_photos_change_hardly_any_network_that_is_calibrated(count):
+    worse = []
+    for seed in range(40):
+        temperature = choose_temperature(*drawn(count, 3, sharpness=1.0, seed=seed))
+        probabilities, labels = drawn(2000, 3, sharpness=1.0, seed=1000 + seed)
+        scaled = log_loss(apply_temperature(probabilities, temperature), labels)
+        worse.append(scaled > log_loss(probabilities, labels) + 1e-6)
+    assert np.mean(worse) <= 0.15  # the test errs at 5 %; without it nearly all are worse
+
+
+def test_a_temperature_is_kept_where_photos_show_it():
+    assert choose_temperature(*drawn(300, 3, sharpness=2.0)) == pytest.approx(2, rel=0.3)
+    right = np.array([[0.9, 0.1]] * 500), np.zeros(500, int)
+    assert choose_temperature(*right) == 1.0  # nothing says how sure to be
 
 
 def test_scaling_heals_a_network_that_is_too_sure():

@@ -180,10 +180,15 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[
     }
     written = folder / "calibration.json"
     write_json(written, numbers)
+    scaled = "no temperature that validation gives is better than chance"
+    if found.temperature != 1:
+        scaled = (
+            f"with the temperature {found.temperature:.2f}, fitted on validation, "
+            f"{found.scaled.error:.1%}"
+        )
     logger.info(
         f"expected calibration error {found.curve.error:.1%} on {len(test.labels):,} test photos; "
-        f"with the temperature {found.temperature:.2f}, fitted on validation, "
-        f"{found.scaled.error:.1%}"
+        f"{scaled}"
     )
     return [picture, written]
 

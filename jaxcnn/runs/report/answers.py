@@ -87,7 +87,7 @@ def shorten_answers(
     most = min(MOST_CLASSES, table.shape[1])
     # Stable, so that among equals the lower class comes first, as in argmax.
     classes = np.argsort(-table, axis=1, kind="stable")[:, :most].astype(np.int32)
-    temperature = calibration.fit_temperature(*_thinned(validation))
+    temperature = calibration.choose_temperature(*_thinned(validation))
     thinned, thinned_labels = _thinned(test)
     scaled = calibration.apply_temperature(thinned, temperature)
     return CachedAnswers(

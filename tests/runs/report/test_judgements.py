@@ -67,6 +67,12 @@ def test_the_length_of_training_is_judged(best, says):
     assert ("more epochs" in said, "fewer" in said) == (best == 8, best == 4)
 
 
+def test_a_temperature_that_was_not_kept_is_told():
+    bins = [Bin(100, 0.9, 0.7, 0.5, 1.0)]
+    _, sentences = told("calibration", judge_calibration(bins, bins, 1.0))
+    assert "none is applied" in sentences[1]
+
+
 @pytest.mark.parametrize(
     ("accuracy", "word", "says"),
     [
