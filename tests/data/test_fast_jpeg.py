@@ -241,12 +241,24 @@ def test_without_the_extra_pillow_decodes(monkeypatch):
     monkeypatch.setattr(fast_jpeg, "is_installed", lambda: False)
     monkeypatch.setitem(sys.modules, "simplejpeg", None)
     assert choose_decoder("auto") == "pillow"
-    assert "pip install cykooz-resizer" in describe_decoder("auto")
-    with pytest.raises(ValueError, match=r"decoder=fast needs simplejpeg.*jaxcnn\[fast\]"):
+    assert "pip install cykooz-resizer simplejpeg" in describe_decoder("auto")
+    with pytest.raises(ValueError, match=r"decoder=fast needs simplejpeg.*pip install cykooz"):
         choose_decoder("fast")
     data = _jpeg(_photo(30, 40))
     expected = resize_image(decode_image(data), 16)
     np.testing.assert_array_equal(decode_and_resize(data, 16), expected)
+
+
+@pytest.mark.parametrize("module", ["simplejpeg", "cykooz_resizer"])
+def test_half_of_the_extra_is_none(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    fast_jpeg.is_installed.cache_clear()
+    try:
+        assert choose_decoder("auto") == "pillow"
+        with pytest.raises(ValueError, match=f"decoder=fast needs {module}, which is not"):
+            choose_decoder("fast")
+    finally:
+        fast_jpeg.is_installed.cache_clear()
 
 
 def test_settings_name_an_unknown_decoder():

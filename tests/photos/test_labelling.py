@@ -1,12 +1,16 @@
 """A network labels as it predicts, and its features are what its last layer saw."""
 
+import io
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
+from jaxcnn.data import fast_jpeg
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import SixConv
 from jaxcnn.photos import labelling
@@ -62,6 +66,15 @@ def test_the_head_makes_the_probabilities_of_the_features():
     logits = vectors @ dense["kernel"] + dense["bias"]
     shares = np.exp(logits - logits.max(1, keepdims=True))
     np.testing.assert_allclose(probabilities, shares / shares.sum(1, keepdims=True), atol=1e-5)
+
+
+def test_a_network_trained_by_the_fast_decoder_answers_without_it(monkeypatch):
+    monkeypatch.setattr(fast_jpeg, "is_installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    photo = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(photo, "JPEG")
+    (found,) = classifier_of(decoder="fast").predict([photo.getvalue()])
+    assert found.probability > 0
 
 
 def test_a_network_is_known_by_weights_classes_and_view():
