@@ -43,6 +43,7 @@ from jaxcnn.host.text import counted, listed
 
 logger = logging.getLogger(__name__)
 
+_FRACTION = 0.15  # of the examples, where nothing is said
 DRAWN_PETS, FOLDER = "drawn_pets", "folder"
 
 
@@ -100,6 +101,10 @@ def load_splits(
         found: dict[str, Source] = dict(folders)
     else:
         found = dict(load_tfds(name, data_dir=str(data_dir) if data_dir else None))
+    fractions = {"validation": validation_fraction, "test": test_fraction}
+    for split, fraction in fractions.items():
+        if split in found and fraction != _FRACTION:
+            logger.info(f"{split}_fraction has no effect: the data set has a {split} split.")
     splits = complete_splits(
         found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
     )

@@ -148,7 +148,9 @@ def train_classifier(
     started = time.perf_counter()
     config = _anchored(config)
     start = find_start(config) if starts_from_weights(config) else None
-    config = check(config, start)
+    given, config = config, check(config, start)
+    for line in config_lib.without_effect(given, config):
+        logger.warning(line)
     if config.run.searches and resume:
         config = search.go_on(workdir, config)
     settings = config_lib.to_json(config)

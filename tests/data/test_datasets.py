@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -171,3 +172,13 @@ def test_drawings_are_no_jpegs(said):
     splits = drawn_pets_splits(size_px=16, num_train=4, num_validation=2, num_test=2)
     load_images(splits, Decoding(16))
     assert "JPEG" not in said[-1]
+
+
+def test_a_fraction_of_a_split_that_is_given_is_said_to_have_no_effect(photos, said):
+    for name in ("train", "test"):
+        for label in "ab":
+            shutil.copytree(photos / label, photos / "given" / name / label)
+    load_splits("folder", data_dir=photos / "given", size_px=8, test_fraction=0.2)
+    assert [line for line in said if "fraction" in line] == [
+        "test_fraction has no effect: the data set has a test split."
+    ]

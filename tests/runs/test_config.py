@@ -11,6 +11,7 @@ from jaxcnn.runs.config import (
     resolve,
     setting_fields,
     to_json,
+    without_effect,
 )
 
 
@@ -147,7 +148,7 @@ def test_mixing_goes_wherever_photos_are_trained_on(changes):
 def test_json_round_trip(tmp_path):
     config = resolve(make_config(dense_widths=(64, 32)))
     assert from_json(to_json(config)) == config
-    (tmp_path / "config.json").write_text('{"no_such_setting": 1}')
+    (tmp_path / "config.json").write_text('{"no_such_setting": 1, "num_epochs": 3}')
     with pytest.raises(ValueError, match="does not hold the settings"):
         load_config(tmp_path / "config.json")
 
@@ -162,3 +163,24 @@ def test_a_folder_of_photos_is_the_data_set_and_is_never_left_unused():
 def test_a_run_of_an_older_version_keeps_the_split_of_its_seed():
     older = {k: v for k, v in to_json(make_config(seed=7)).items() if k != "split_seed"}
     assert from_json(older).data.split_seed == 7
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({}, []),
+        ({"num_seeds": 2, "member_order": "shared", "dataset": "mnist"}, []),
+        ({"test_fraction": 0.3, "max_bad_share": 0.5}, ["test_fraction", "max_bad_share"]),
+        ({"test_fraction": 0.3, "data_dir": "photos"}, []),
+        ({"head_epochs": 3, "layer_decay": 0.5}, ["head_epochs", "layer_decay"]),
+        ({"cache_features": True, "feature_views": 2}, ["cache_features", "feature_views"]),
+        ({"sweep_epochs": 2, "members_mode": "vmap"}, ["sweep_epochs", "members_mode"]),
+        ({"pretrained": True, "freeze": "backbone", "rematerialize": True}, ["rematerialize"]),
+        ({"pretrained": True, "fine_tune": True, "head_epochs": 3, "layer_decay": 0.5}, []),
+    ],
+)
+def test_a_setting_that_decides_nothing_is_named(settings, named):
+    given = make_config(**settings)
+    lines = without_effect(given, resolve(given))
+    assert sorted(line.split()[0] for line in lines) == sorted(named)
+    assert all("has no effect: " in line for line in lines)

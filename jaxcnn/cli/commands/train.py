@@ -216,6 +216,8 @@ def _train(program: Program) -> None:
     given = flags.FLAGS
     if (given.resume or given.overwrite) and not given.workdir:
         raise ValueError("--resume and --overwrite need --workdir, the folder of the run.")
+    if unused := [name for name in PLAN_FLAGS["plan_"] if given[name].present]:
+        raise ValueError(f"--{unused[0]} has no effect without --plan; leave it out.")
     if given.resume and given.overwrite:
         raise ValueError("--resume and --overwrite exclude each other; give one.")
     config = read_config(program)

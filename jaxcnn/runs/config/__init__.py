@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.runs.config.checks import check_values as check_values, count_frozen as count_frozen
+    from jaxcnn.runs.config.checks import (
+        check_values as check_values,
+        count_frozen as count_frozen,
+        without_effect as without_effect,
+    )
     from jaxcnn.runs.config.presets import (
         PRESETS as PRESETS,
         num_channels_of as num_channels_of,

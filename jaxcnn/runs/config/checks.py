@@ -190,6 +190,52 @@ def _check_privacy(training: TrainingSettings) -> None:
         )
 
 
+def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
+    """Tell which of the settings that were given decide nothing in a run, and why.
+
+    Args:
+      given: settings as they were given, some of them None.
+      config: the same, complete.
+
+    Returns:
+      A line for each, in the order of the settings.
+    """
+    training, network = config.training, config.network
+    is_drawn, is_all_frozen = config.data.dataset == "drawn_pets", network.freeze == "backbone"
+    drawn = ("validation_fraction", "test_fraction", "max_bad_share", "decoder", "resize_mode")
+    cases: list[tuple[bool, str, tuple[str, ...]]] = [
+        (is_drawn, "drawn_pets are drawn as they are wanted", (*drawn, "interpolation")),
+        (not training.fine_tune, "fine_tune is off", ("head_epochs", "head_learning_rate")),
+        (
+            not starts_from_weights(config),
+            "the run starts from random weights",
+            ("layer_decay", "head_init"),
+        ),
+        (
+            not is_all_frozen and not (training.fine_tune and training.head_epochs),
+            "the last layer is at no time trained alone",
+            ("cache_features", "feature_views"),
+        ),
+        (not training.cache_features, "cache_features is off", ("feature_views",)),
+        (
+            is_all_frozen and training.cache_features,
+            "the last layer learns from cached features",
+            ("rematerialize", "drop_path_rate"),
+        ),
+        (not config.run.sweep, "sweep is not given", ("sweep_epochs",)),
+        (config.run.num_seeds == 1, "num_seeds is 1", ("member_order", "members_mode")),
+    ]
+    values, plain, used = given.flat(), TrainConfig().flat(), config.flat()
+    why = {
+        name: reason
+        for applies, reason, names in reversed(cases)
+        for name in names
+        # False and 0 ask for nothing.
+        if applies and used[name] and values[name] not in (None, plain[name])
+    }
+    return [f"{name} has no effect: {why[name]}." for name in values if name in why]
+
+
 def count_frozen(freeze: str, num_stages: int) -> int:
     """Turn the setting `freeze` into a number of stages.
 
