@@ -44,7 +44,12 @@ class PhotoFile(NamedTuple):
 
     path: bytes
     size: int  # bytes
-    mtime_ns: int
+    mtime_ns: int  # within 64 bits, whatever the clock was
+
+    @classmethod
+    def of(cls, path: bytes, found: os.stat_result) -> "PhotoFile":
+        """Give a file by its status."""
+        return cls(path, found.st_size, max(-(2**63), min(found.st_mtime_ns, 2**63 - 1)))
 
 
 class Trouble(NamedTuple):
@@ -144,7 +149,7 @@ def about_file(path: bytes) -> PhotoFile | Trouble | None:
     if not stat.S_ISREG(found.st_mode):
         return Trouble(path, f"{_KINDS.get(stat.S_IFMT(found.st_mode), 'no file')}, not a photo")
     why = _why_foreign(suffix)
-    return Trouble(path, why) if why else PhotoFile(path, found.st_size, found.st_mtime_ns)
+    return Trouble(path, why) if why else PhotoFile.of(path, found)
 
 
 def _why_foreign(suffix: str) -> str:
@@ -198,7 +203,7 @@ def read_file(path: bytes | str | os.PathLike[str]) -> tuple[bytes, PhotoFile]:
         if found.st_size > MAX_BYTES:
             raise OSError(f"larger than {MAX_BYTES // 2**20} MiB")
         data = opened.read(found.st_size)
-    return data, PhotoFile(os.fsencode(path), found.st_size, found.st_mtime_ns)
+    return data, PhotoFile.of(os.fsencode(path), found)
 
 
 def find_named(words: Sequence[str]) -> Iterator[PhotoFile | Trouble]:

@@ -71,7 +71,7 @@ class UnusableIndexError(PhotoIndexError):
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
-            f"the index {path} cannot be used: {why}; label the photos again with rebuild=True."
+            f"the index {path} cannot be used: {why}; index the photos again with rebuild=True."
         )
 
 

@@ -53,6 +53,8 @@ def check_folders(
     known, _ = _held_by(Path(index_path).absolute(), rebuild=rebuild, overwrite=overwrite)
     if not names and not known:
         raise ValueError("name the folders whose photos to label: index ~/Pictures.")
+    if "" in names:
+        raise ValueError("the name of a folder is empty; for the current one give '.'.")
     folders = [real_folder(name) for name in names]
     for name, folder in zip(names, folders, strict=True):
         if not os.path.isdir(folder) and folder not in known:

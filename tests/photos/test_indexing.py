@@ -5,6 +5,7 @@ import dataclasses
 import os
 import shutil
 import sqlite3
+import sys
 import threading
 import time
 
@@ -369,3 +370,13 @@ def test_results_come_in_order_and_no_more_are_made_than_asked_for():
         -i for i in range(20)
     ]
     assert list(in_order_ahead(work, [], num_workers=3, num_ahead=2)) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="few file systems keep such times")
+def test_photos_of_wrong_clocks_are_labelled_once(album):
+    for seed, seconds in enumerate((0, -(10**9), 4 * 10**9, 2 * 10**11)):
+        photo = album.write(f"{seed}.png", seed=seed)
+        with contextlib.suppress(OSError):
+            os.utime(photo, (seconds, seconds))
+    assert counts(album.update()) == {"added": 4}
+    assert counts(album.update()) == {"unchanged": 4}

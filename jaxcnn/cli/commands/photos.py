@@ -147,7 +147,7 @@ def main(words: list[str]) -> None:
     name, *more = words
     if name not in commands:
         raise unknown_name("command", name, commands)
-    _refuse_flags_of_others(name)
+    _check_flags(name)
     if _OVERWRITE.value and name != "index" and not _HTML.value:
         raise ValueError("--overwrite goes with index, or with --html.")
     if more and name in ("serve", "about"):
@@ -155,7 +155,10 @@ def main(words: list[str]) -> None:
     sys.exit(commands[name](more))
 
 
-def _refuse_flags_of_others(command: str) -> None:
+def _check_flags(command: str) -> None:
+    for flag in (_INDEX, _WORKDIR, _WEIGHTS, _MODEL, _LIKE, _SINCE, _HTML):
+        if flag.value == "":  # such as "$FOLDER" where that is not set
+            raise ValueError(f"--{flag.name} is empty; give a value, or leave it out.")
     for other, names in _FLAGS.items():
         for name in names:
             if other != command and flags.FLAGS[name].present:
