@@ -184,7 +184,8 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if is_first():  # of several processes one speaks
-            tqdm.write(in_flags(record.getMessage()), file=self._stream)
+            lines = in_flags(record.getMessage()).split("\n")
+            tqdm.write("\n".join(map(printable, lines)), file=self._stream)
             self._stream.flush()
 
 
@@ -205,7 +206,7 @@ def define_overwrite() -> "flags.FlagHolder[bool]":
 
 def refuse(message: object, status: int = _USAGE_STATUS) -> NoReturn:
     """End the program for a mistake that its user can mend: one line, status 2."""
-    end_processes(f"error: {in_flags(str(message))}", status)
+    end_processes(f"error: {printable(in_flags(str(message)))}", status)
 
 
 def _in_words(error: OSError) -> str:

@@ -3,10 +3,14 @@
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 NONE = "n/a"
+_ISOLATES = "\u2066\u2067\u2068\u2069"
+# Classes of characters that Unicode writes from right to left, or that turn the direction.
+_TURNING = ("R", "AL", "AN", "RLE", "RLO", "LRE", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI")
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -124,6 +128,29 @@ def printable(name: str | bytes | os.PathLike[str]) -> str:
 def _escape(character: str) -> str:
     is_byte = "\udc80" <= character <= "\udcff"  # one that is no UTF-8, as Python holds it
     return f"\\x{ord(character) - 0xDC00:02x}" if is_byte else ascii(character)[1:-1]
+
+
+def isolated(value: Any) -> Any:
+    r"""Keep a name from turning the direction of what is written beside it on a page.
+
+    Works in attributes and SVG too, where `<bdi>` cannot stand.
+
+    Args:
+      value: a text; anything else, and HTML that is escaped already, stays as it is.
+
+    Returns:
+      The text; between Unicode's isolates where any of it is written from right to left.
+
+    Example:
+      >>> isolated("a\u202egpj.exe"), isolated("cat.jpg")
+      ('\u2068a\u202egpj.exe\u2069', 'cat.jpg')
+    """
+    if not isinstance(value, str) or value.isascii() or hasattr(value, "__html__"):
+        return value
+    if not any(unicodedata.bidirectional(c) in _TURNING for c in value):
+        return value
+    inner = "".join(_escape(c) if c in _ISOLATES else c for c in value)  # they could end ours
+    return f"\u2068{inner}\u2069"
 
 
 def table_cell(name: str) -> str:

@@ -140,10 +140,11 @@ def _environment(package: str | None) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
         autoescape=True,  # always: the names of our templates say nothing that could decide it
+        finalize=text.isolated,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    written = (text.counted, text.duration, text.interval, text.listed, text.number, text.percent)
-    environment.filters |= {function.__name__: function for function in written}
+    names = ("counted", "duration", "interval", "isolated", "listed", "number", "percent")
+    environment.filters |= {name: getattr(text, name) for name in names}
     return environment

@@ -27,6 +27,23 @@ def test_facts_are_text():
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (
+            "a\u202egpj.exe",
+            "\u2068a\u202egpj.exe\u2069",
+        ),  # shows as aexe.jpg, and turns nothing else
+        ("\u05d7\u05ea\u05d5\u05dc", "\u2068\u05d7\u05ea\u05d5\u05dc\u2069"),
+        ("a\u2069\u202eb", "\u2068a\\u2069\u202eb\u2069"),  # would end the isolation
+        ("K\u00e4tzchen", "K\u00e4tzchen"),
+    ],
+)
+def test_a_name_does_not_turn_what_stands_beside_it(name, shown):
+    page = render_page("base.html.jinja", title=name, subtitle=name, sections=[("a", name)])
+    assert page.count(shown) == page.count(shown.strip("\u2068\u2069")) == 4
+
+
 def test_a_missing_fact_is_an_error():
     with pytest.raises(jinja2.UndefinedError, match="title"):
         render_page("base.html.jinja")
