@@ -1,8 +1,95 @@
-"""Where files are kept: what can be fetched or made again, and what a user would miss."""
+"""Where files are kept, and how a folder is made and kept for one program alone."""
 
+import contextlib
+import itertools
 import os
+import socket
 import sys
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+
+LOCK_NAME = "in_use.lock"
+
+
+class InUseError(ValueError):
+    """Another program uses the folder; the message names it and says what to do."""
+
+
+@contextlib.contextmanager
+def making(path: Path, *, is_new: bool = False) -> Iterator[Path]:
+    """Make a folder, and those above it; those made here go again where they stay empty.
+
+    Args:
+      path: the folder.
+      is_new: take the first of PATH, PATH-2, PATH-3, ... that is not there.
+
+    Yields:
+      The folder.
+
+    Raises:
+      OSError: if it cannot be made.
+    """
+    missing = [each for each in path.parents if not each.exists()]
+    name = path.name
+    for number in itertools.count(1):
+        path = path.with_name(name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+            missing.insert(0, path)
+            break
+        except FileExistsError:
+            if not is_new:
+                path.mkdir(exist_ok=True)  # raises where it is a file
+                break
+    try:
+        yield path
+    finally:
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
+
+
+@contextlib.contextmanager
+def in_sole_use(folder: Path) -> Iterator[None]:
+    """Keep other programs that ask for the same out of a folder; made as by `making`.
+
+    A file in it names this process, so that it works on network drives too. One that was left by a
+    process of this machine that ended is taken over.
+
+    Args:
+      folder: the folder.
+
+    Raises:
+      InUseError: if another program has it.
+      OSError: if the folder cannot be made or written to.
+    """
+    import filelock  # here, so that networks and steps can be imported without it
+
+    with making(folder):
+        lock = filelock.SoftFileLock(folder / LOCK_NAME)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise InUseError(_in_use(folder)) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _in_use(folder: Path) -> str:
+    """Say who uses a folder."""
+    who, host = "another program", ""
+    with contextlib.suppress(OSError, ValueError):
+        file = folder / LOCK_NAME
+        process, host, *_ = file.read_text("utf-8").splitlines()
+        since = datetime.fromtimestamp(file.stat().st_mtime)
+        who = f"process {process} on {host} since {since:%Y-%m-%d %H:%M:%S}"
+    wait = "wait until it ends, or choose another folder"
+    if host != socket.gethostname():
+        wait += f"; if it runs no more, remove {folder / LOCK_NAME}"
+    return f"{folder} is in use by {who}: {wait}."
 
 
 def cache_folder() -> Path:

@@ -13,7 +13,7 @@ from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import make_mixing
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
 from jaxcnn.metrics.registry import get_metric, parse_metrics
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.optim import schedules
@@ -227,6 +227,17 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
         found[best] = get_metric(best)
     check_best(config.training.best_metric, found, argument="best_metric")
     return found
+
+
+def check_metrics(config: TrainConfig, num_classes: int) -> None:
+    """Try the metrics of a run on the shapes of an example.
+
+    Raises:
+      ValueError: if one does not fit the number of classes.
+    """
+    shapes = ((1, num_classes), np.float32), ((1,), np.int32), ((1,), bool), ((1,), np.float32)
+    parts: Any = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
+    jax.eval_shape(lambda outputs: batch_sums(build_metrics(config), outputs), Outputs(*parts))
 
 
 def build_eval_step(

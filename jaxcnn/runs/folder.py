@@ -18,9 +18,11 @@ best_trial.json  with a sweep or the learning-rate finder: the values of the bes
 skipped_files.csv   what could not be read, and why
 duplicates.csv   photos that are there twice, with both splits and labels
 export/          what an export made of it; never removed with the run
+in_use.lock      while a program writes there: its process and machine
 """
 
 import json
+import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -29,9 +31,17 @@ from typing import Any
 import numpy as np
 
 from jaxcnn.host.files import read_json, write_arrays, write_json
+from jaxcnn.host.text import listed
 from jaxcnn.runs.config import completed
 
 SEEN_PHOTOS = "seen_photos.npz"
+# What a run writes beside config.json, and what is removed with it.
+_FOLDERS = ("checkpoints", "pictures", "tensorboard", "features", "members", "sweep", "look_inside")
+_FILES = (
+    *("origin.json", "metrics.jsonl", "summary.json", "test_answers.npz", "report_photos.npz"),
+    *("report.html", "skipped_files.csv", "duplicates.csv", "hard_examples.csv"),
+    *("best_trial.json", "chosen.json"),
+)
 
 
 class WorkdirError(ValueError):
@@ -46,7 +56,7 @@ class Workdir:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.expanduser()
         self.config = path / "config.json"
         self.origin = path / "origin.json"
         self.metrics = path / "metrics.jsonl"
@@ -59,6 +69,23 @@ class Workdir:
         self.last_checkpoints = path / "checkpoints" / "last"
         self.best_checkpoints = path / "checkpoints" / "best"
         self.features = path / "features"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is a `config.json` of a run."""
+        try:
+            there = json.loads(self.config.read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(there, dict) and {"num_epochs", "data_dir"} <= there.keys()
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether there is something to resume, to test or to lose: a checkpoint, or a trial."""
+        there = ("checkpoints/*/[0-9]*", "members/*/checkpoints/*/[0-9]*", "sweep/*")
+        files = (self.summary, self.best_trial)
+        has = any(file.exists() for file in files) or any(any(self.path.glob(x)) for x in there)
+        return self.is_ours and has
 
     @property
     def pictures(self) -> Path:
@@ -101,6 +128,73 @@ def check_run(path: Path) -> None:
         raise WorkdirError(f"{path} holds no run (there is no config.json); train one first.")
 
 
+def check_places(workdir: Workdir, data_dir: str | None) -> None:
+    """Refuse a run's folder among the photos, and photos in a folder that the run writes to.
+
+    Raises:
+      WorkdirError: if one lies there, or if the run's folder is a file or in one.
+    """
+    above = next(p for p in (workdir.path, *workdir.path.parents) if os.path.lexists(p))
+    if not above.is_dir():
+        raise WorkdirError(
+            f"workdir (={workdir.path}) must be the name of a folder, but {above} is a file."
+        )
+    if data_dir is None:
+        return
+    run, photos = workdir.path.resolve(), Path(data_dir).expanduser().resolve()
+    if photos in (run, *run.parents):
+        raise WorkdirError(
+            f"workdir (={workdir.path}) lies in data_dir (={data_dir}), so that the run's pictures "
+            "would count as photos; choose a workdir outside of it."
+        )
+    if any((run / name) in (photos, *photos.parents) for name in _FOLDERS):
+        raise WorkdirError(
+            f"data_dir (={data_dir}) lies where the run in workdir (={workdir.path}) writes "
+            "its own files; choose another workdir."
+        )
+
+
+def check_workdir(
+    path: Path | str,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    free: Collection[str] = (),
+) -> None:
+    """Refuse a folder where a run would mix with another, or with what is the user's own.
+
+    Args:
+      path: the folder; it need not be there.
+      settings: the run's settings as JSON values; a resumed run must have the same.
+      resume: the run that is there shall go on; where there is none, one begins.
+      overwrite: the run that is there shall be removed first.
+      free: settings that a resumed run may change.
+
+    Raises:
+      WorkdirError: if the folder holds a run and neither option is given, if it holds a run with
+        other settings, or files named like a run's that are not of one.
+    """
+    workdir = Workdir(Path(path))
+    if not workdir.is_ours:
+        if there := [
+            name for name in (*_FOLDERS, *_FILES, "config.json") if (workdir.path / name).exists()
+        ]:
+            raise WorkdirError(
+                f"{workdir.path} holds {listed(there)}, and no config.json of a run, so they "
+                "may be your own. Move them away, or choose another workdir."
+            )
+    elif workdir.holds_run and not overwrite:
+        if not resume:
+            raise WorkdirError(
+                f"{workdir.path} already holds a run. Continue it with resume=True, start it "
+                "again with overwrite=True, or choose another workdir."
+            )
+        there_now = _settings(workdir)
+        kept = {name: value for name, value in there_now.items() if name in free}
+        _check_same(there_now, {**settings, **kept}, workdir.path)
+
+
 def open_workdir(
     path: Path | str,
     settings: Mapping[str, Any],
@@ -109,44 +203,25 @@ def open_workdir(
     overwrite: bool = False,
     free: Collection[str] = (),
 ) -> Workdir:
-    """Prepare a run's folder, refusing to mix two runs.
+    """Prepare a run's folder, refusing what `check_places` and `check_workdir` refuse.
 
-    Args:
-      path: the folder; made if it is not there.
-      settings: the run's settings as JSON values; a resumed run must have the same.
-      resume: continue the run that is there, or start one where there is none.
-      overwrite: remove the run that is there first.
-      free: settings that a resumed run may change.
+    What was left by a run that ended before its first checkpoint is removed, unless the same run
+    is resumed.
 
     Returns:
-      The folder, holding `config.json`.
-
-    Raises:
-      WorkdirError: if the path is a file, if the folder holds a run and neither option is given, or
-        if it holds a run with other settings.
+      The folder, made if it was not there, holding `config.json`.
     """
     workdir = Workdir(Path(path))
-    if workdir.path.exists() and not workdir.path.is_dir():
-        raise WorkdirError(f"{workdir.path} is a file; workdir must be the name of a folder.")
-    if overwrite:
-        _remove_run(workdir)
-    if workdir.config.exists():
-        if not resume:
-            raise WorkdirError(
-                f"{workdir.path} already holds a run. Continue it with resume=True, start it "
-                "again with overwrite=True, or choose another workdir."
-            )
-        there = completed(read_json(workdir.config))
-        kept = {name: value for name, value in there.items() if name in free}
-        _check_same(there, {**settings, **kept}, workdir.path)
-        return workdir
-    if (workdir.path / "checkpoints").exists():
-        raise WorkdirError(
-            f"{workdir.path} holds checkpoints but no config.json to say of what. Start again with "
-            "overwrite=True, or choose another workdir."
-        )
-    workdir.path.mkdir(parents=True, exist_ok=True)
-    write_json(workdir.config, settings)
+    check_places(workdir, settings.get("data_dir"))
+    check_workdir(path, settings, resume=resume, overwrite=overwrite, free=free)
+    goes_on = resume and workdir.is_ours
+    if goes_on and not workdir.holds_run:
+        goes_on = _settings(workdir) == json.loads(json.dumps(settings))
+    if not goes_on:
+        if workdir.is_ours:
+            _remove_run(workdir)
+        workdir.path.mkdir(parents=True, exist_ok=True)
+        write_json(workdir.config, settings)
     return workdir
 
 
@@ -211,23 +286,19 @@ def note_seen_photos(
         write_arrays(folder / SEEN_PHOTOS, arrays)
 
 
+def _settings(workdir: Workdir) -> dict[str, Any]:
+    return completed(json.loads(workdir.config.read_text("utf-8")))
+
+
 def _remove_run(workdir: Workdir) -> None:
     """Remove what a run writes, and nothing else that a user may keep there."""
-    for folder in ("checkpoints", "pictures", "tensorboard", "features", "members", "sweep"):
-        shutil.rmtree(workdir.path / folder, ignore_errors=True)
-    for file in (
-        workdir.metrics,
-        workdir.summary,
-        workdir.test_answers,
-        workdir.report_photos,
-        workdir.report,
-        workdir.skipped_files,
-        workdir.duplicates,
-        workdir.origin,
-        workdir.best_trial,
-        workdir.config,
-    ):
-        file.unlink(missing_ok=True)
+    parts = workdir.path.glob(f".*.{'[0-9a-f]' * 8}.part*")  # of a process that was killed
+    for path in (*parts, *(workdir.path / name for name in (*_FOLDERS, *_FILES))):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    workdir.config.unlink()  # last: what is left by a kill is still known as a run's
 
 
 def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:

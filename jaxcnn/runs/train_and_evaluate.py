@@ -1,13 +1,16 @@
 """A whole run, from settings to a tested classifier: data, training, test, pictures, summary."""
 
+import contextlib
 import logging
 import time
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxcnn.data.bad_files import write_skipped_csv
+from jaxcnn.data.batches import steps_per_epoch
 from jaxcnn.data.datasets import (
     DRAWN_PETS,
     FOLDER,
@@ -19,11 +22,11 @@ from jaxcnn.data.datasets import (
 from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
-from jaxcnn.data.source import example_digests
+from jaxcnn.data.source import Source, example_digests
 from jaxcnn.data.splitting import SplitError, write_duplicates_csv
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.host.files import read_json, write_json
-from jaxcnn.host.folders import cache_folder
+from jaxcnn.host.folders import cache_folder, in_sole_use
 from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import duration, listed
 from jaxcnn.runs import build, config as config_lib
@@ -32,7 +35,9 @@ from jaxcnn.runs.folder import (
     Workdir,
     changed_origin,
     check_origin,
+    check_places,
     check_run,
+    check_workdir,
     note_seen_photos,
     open_workdir,
 )
@@ -74,11 +79,14 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     return config
 
 
-def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
+def load_data(
+    config: TrainConfig, *, for_training: bool = False, progress: bool = True
+) -> ImageSplits:
     """Load the images that the settings name.
 
     Args:
       config: complete settings.
+      for_training: check settings that depend on the data, before any image is decoded.
       progress: show a bar while images are decoded.
 
     Returns:
@@ -98,6 +106,8 @@ def load_data(config: TrainConfig, *, progress: bool = True) -> ImageSplits:
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")
+    if for_training:
+        _check_data(config, splits.train)
     gib = config.data.image_cache_gib
     cache = ImageCache(cache_folder() / "decoded", round(gib * 2**30)) if gib else None
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
@@ -144,44 +154,54 @@ def train_classifier(
       signals.Interrupted: on SIGTERM or Ctrl-C, after saving.
       processes.PeerLostError: if another process of the job is lost.
     """
-    workdir = Path(workdir)
-    started = time.perf_counter()
+    folder, started = Workdir(Path(workdir)), time.perf_counter()
     config = _anchored(config)
     start = find_start(config) if starts_from_weights(config) else None
     given, config = config, check(config, start)
     for line in config_lib.without_effect(given, config):
         logger.warning(line)
-    if config.run.searches and resume:
-        config = search.go_on(workdir, config)
-    settings = config_lib.to_json(config)
-    on_first(
-        lambda: open_workdir(
-            workdir,
-            settings,
-            resume=resume,
-            overwrite=overwrite,
-            free=(*MACHINE_SETTINGS, *_PLACES),
-        )
-    )
-    folder = Workdir(workdir)
-    data = load_data(config, progress=progress)
-    if start:
-        check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
-    if data.skipped:
-        write_skipped_csv(folder.skipped_files, data.skipped)
-        logger.warning(f"{len(data.skipped)} files could not be read; see {folder.skipped_files}")
-    if data.duplicates:
-        write_duplicates_csv(folder.duplicates, data.duplicates)
-        logger.warning(f"photos that are there twice: see {folder.duplicates}")
-    on_first(lambda: check_origin(folder, _origin(config, data, start)))
-    on_first(lambda: _remember_places(folder, config))
-    if config.run.searches:
-        config = search.choose(config, folder, data, start=start, progress=progress)
-    run = Run(config, folder, data, start=start, progress=progress)
-    on_first(lambda: _note_seen(run, start))
-    summary = run.finish(run.train())
+    check_places(folder, config.data.data_dir)
+    with contextlib.ExitStack() as held:
+        on_first(lambda: held.enter_context(in_sole_use(folder.path)))
+        if config.run.searches and resume:
+            config = search.go_on(folder.path, config)
+        options: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
+        options["free"] = (*MACHINE_SETTINGS, *_PLACES)
+        settings = config_lib.to_json(config)
+        on_first(lambda: check_workdir(folder.path, settings, **options))
+        data = load_data(config, for_training=True, progress=progress)
+        if start:
+            check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
+        # All that is the user's to mend was found by now; the first call leaves no run behind.
+        on_first(lambda: open_workdir(folder.path, settings, **options))
+        on_first(lambda: check_origin(folder, _origin(config, data, start)))
+        on_first(lambda: _remember_places(folder, config))
+        if data.skipped:
+            write_skipped_csv(folder.skipped_files, data.skipped)
+            logger.warning(
+                f"{len(data.skipped)} files could not be read; see {folder.skipped_files}"
+            )
+        if data.duplicates:
+            write_duplicates_csv(folder.duplicates, data.duplicates)
+            logger.warning(f"photos that are there twice: see {folder.duplicates}")
+        if config.run.searches:
+            config = search.choose(config, folder, data, start=start, progress=progress)
+        run = Run(config, folder, data, start=start, progress=progress)
+        on_first(lambda: _note_seen(run, start))
+        summary = run.finish(run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
+
+
+def _check_data(config: TrainConfig, train: Source) -> None:
+    """Refuse batches larger than the training split, and settings that do not fit the classes."""
+    steps = steps_per_epoch(len(train), config.training.batch_size)
+    num_classes = len(train.class_names)
+    labels = getattr(train, "labels", np.arange(num_classes))  # some data sets' are not known yet
+    counts = np.bincount(labels, minlength=num_classes).tolist()
+    for phase in plan_phases(config):
+        build.build_parts(config, phase, class_counts=counts, steps_per_epoch=steps)
+    build.check_metrics(config, num_classes)
 
 
 def _note_seen(run: Run, start: Start | None) -> None:

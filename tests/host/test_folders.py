@@ -1,6 +1,9 @@
-"""Each platform's folders for what can be had again, and for what a user would miss."""
+"""Each platform's folders for what can be had again; folders made, and kept for one program."""
 
 import os
+import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +13,14 @@ from platformdirs import windows
 from platformdirs.macos import MacOS
 from platformdirs.unix import Unix
 
-from jaxcnn.host.folders import cache_folder, data_folder
+from jaxcnn.host.folders import (
+    LOCK_NAME,
+    InUseError,
+    cache_folder,
+    data_folder,
+    in_sole_use,
+    making,
+)
 
 PLATFORMS = {"linux": Unix, "darwin": MacOS, "win32": windows.Windows}
 
@@ -70,3 +80,51 @@ def test_cache_folder(on, platform, variables, expected):
 def test_data_folder(on, platform, variables, expected):
     on(platform, variables)
     assert data_folder() == Path(expected)
+
+
+def test_a_new_folder_takes_the_first_name_that_is_free_and_goes_where_it_stays_empty(tmp_path):
+    with making(tmp_path / "runs" / "a", is_new=True) as first:
+        with making(tmp_path / "runs" / "a", is_new=True) as second:
+            assert (first.name, second.name) == ("a", "a-2")
+            (second / "kept").write_text("")
+        with making(tmp_path / "runs" / "a", is_new=True) as third:
+            assert third.name == "a-3"
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["a-2"]
+    with making(tmp_path / "x" / "y"):
+        assert (tmp_path / "x" / "y").is_dir()
+    assert not (tmp_path / "x").exists()
+    with making(tmp_path / "runs"):  # what was there stays
+        pass
+    assert (tmp_path / "runs").is_dir()
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from jaxcnn.host.folders import in_sole_use
+with in_sole_use(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_for_one_program_until_that_ends_even_by_a_kill(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        says = rf"process {other.pid} on \S+ since 2\d+-"
+        with pytest.raises(InUseError, match=says) as error, in_sole_use(tmp_path):
+            pass
+        assert "remove" not in str(error.value)
+        assert [p.name for p in tmp_path.iterdir()] == [LOCK_NAME]
+        os.kill(other.pid, signal.SIGKILL)
+    with in_sole_use(tmp_path):
+        assert (tmp_path / LOCK_NAME).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_another_machine_stands_and_the_error_says_how_to_remove_it(tmp_path):
+    (tmp_path / LOCK_NAME).write_text("7\nelsewhere\n12\n")
+    says = f"process 7 on elsewhere.*if it runs no more, remove {re.escape(str(tmp_path))}"
+    with pytest.raises(InUseError, match=says), in_sole_use(tmp_path):
+        pass

@@ -13,8 +13,15 @@ def test_a_new_folder_holds_the_settings(tmp_path):
     assert json.loads(workdir.config.read_text()) == {**SETTINGS, "dense_widths": [1, 2]}
 
 
+def begin(path, settings=SETTINGS):
+    """Open a folder, and leave a checkpoint as a run does."""
+    workdir = open_workdir(path, settings)
+    (workdir.last_checkpoints / "3").mkdir(parents=True)
+    return workdir
+
+
 def test_a_folder_with_a_run_is_refused(tmp_path):
-    open_workdir(tmp_path, SETTINGS)
+    begin(tmp_path)
     with pytest.raises(WorkdirError, match=r"resume=True.*overwrite=True"):
         open_workdir(tmp_path, SETTINGS)
 
@@ -25,32 +32,67 @@ def test_resume_takes_the_same_settings_and_starts_where_there_is_none(tmp_path)
 
 
 def test_resume_shows_the_difference(tmp_path):
-    open_workdir(tmp_path, SETTINGS)
+    begin(tmp_path)
     with pytest.raises(WorkdirError, match="num_epochs: 3 there, 4 now") as error:
         open_workdir(tmp_path, SETTINGS | {"num_epochs": 4}, resume=True)
     assert "dense_widths" not in str(error.value)
 
 
-def test_overwrite_removes_the_run_and_nothing_else(tmp_path):
-    workdir = open_workdir(tmp_path, SETTINGS)
-    (tmp_path / "checkpoints").mkdir()
-    workdir.summary.write_text("{}")
+def test_overwrite_removes_all_of_the_run_and_nothing_else(tmp_path):
+    workdir = begin(tmp_path)
+    for folder in ("pictures", "tensorboard", "features", "members/00", "sweep", "look_inside"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in vars(workdir).values():
+        if file.suffix and not file.exists():
+            file.write_text("{}")
+    for name in ("duplicates.csv", "hard_examples.csv", "best_trial.json", "chosen.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / ".summary.0123abcd.part.json").write_text("of a process that was killed")
+    (tmp_path / "export").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
     open_workdir(tmp_path, SETTINGS | {"num_epochs": 9}, overwrite=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "notes.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "export", "notes.txt"]
     assert json.loads(workdir.config.read_text())["num_epochs"] == 9
 
 
-def test_checkpoints_of_unknown_settings_are_not_taken_over(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(WorkdirError, match=r"no config\.json"):
-        open_workdir(tmp_path, SETTINGS, resume=True)
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_folder_without_a_checkpoint_is_no_run(tmp_path, options):
+    open_workdir(tmp_path, SETTINGS).metrics.write_text("")
+    workdir = open_workdir(tmp_path, SETTINGS | {"num_epochs": 9}, **options)
+    assert json.loads(workdir.config.read_text())["num_epochs"] == 9
+    assert not workdir.metrics.exists()
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+@pytest.mark.parametrize("name", ["pictures/me.jpg", "checkpoints/3", "report.html", "config.json"])
+def test_what_is_named_like_a_run_but_is_none_is_left_alone(tmp_path, options, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text('{"mine": 1}')
+    with pytest.raises(WorkdirError, match=f"{name.split('/')[0]}.*[Mm]ove them away"):
+        open_workdir(tmp_path, SETTINGS, **options)
+    assert (tmp_path / name).read_text() == '{"mine": 1}'
 
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(WorkdirError, match="is a file"):
-        open_workdir(tmp_path / "file", SETTINGS)
+    for name in ("file", "file/x"):
+        with pytest.raises(WorkdirError, match="file is a file"):
+            open_workdir(tmp_path / name, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("run", "photos", "says"),
+    [
+        ("photos/runs/a", "photos", "lies in data_dir"),
+        ("photos", "photos", "lies in data_dir"),
+        ("run", "run/pictures", "writes its own files"),
+    ],
+)
+def test_a_run_among_photos_and_photos_in_a_run_are_refused(tmp_path, run, photos, says):
+    (tmp_path / photos).mkdir(parents=True)
+    with pytest.raises(WorkdirError, match=says):
+        open_workdir(tmp_path / run, SETTINGS | {"data_dir": str(tmp_path / photos)})
+    assert not (tmp_path / run / "config.json").exists()
 
 
 def test_writing_leaves_no_part_behind(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.host.folders import InUseError, in_sole_use
 from jaxcnn.runs.build import build_metrics
 from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 from jaxcnn.training import evaluation, feed
@@ -213,3 +214,42 @@ def test_the_seed_of_the_weights_moves_no_photo_to_another_split(folder_config):
         for seeds in ({}, {"seed": 9}, {"split_seed": 9})
     )
     assert list(first.test.names) == list(again.test.names) != list(other.test.names)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        ({"batch_size": 4000}, "batch_size .=4000. exceeds"),
+        ({"metrics": "top5"}, "top5 needs at least 5 classes, got 2"),
+        ({"class_weights": "1,2,3"}, "class_weights must be"),
+        ({"data_dir": "{photos}/dunkel"}, "two classes or more"),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_mistake_that_the_data_show_leaves_no_run_behind_and_removes_none(
+    folder_config, photo_folder, tmp_path, monkeypatch, mistake, says, overwrite
+):
+    def decode(*_, **__):
+        raise AssertionError("no image needs to be decoded for this")
+
+    monkeypatch.setattr("jaxcnn.runs.train_and_evaluate.load_images", decode)
+    mistake = {
+        k: str(v).format(photos=photo_folder) if k == "data_dir" else v for k, v in mistake.items()
+    }
+    before = tmp_path / "run"
+    if overwrite:
+        (before / "checkpoints" / "last" / "3").mkdir(parents=True)
+        (before / "config.json").write_text('{"num_epochs": 3, "data_dir": null}')
+    with pytest.raises(ValueError, match=says):
+        train_classifier(folder_config.replace(**mistake), before, overwrite=overwrite)
+    left = sorted(p.name for p in before.iterdir()) if before.exists() else []
+    assert left == (["checkpoints", "config.json"] if overwrite else [])
+    assert before.exists() == overwrite
+
+
+def test_a_folder_in_use_is_refused_before_anything_is_read(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxcnn.runs.train_and_evaluate.load_data", pytest.fail)
+    for options in ({}, {"resume": True}, {"overwrite": True}):
+        with in_sole_use(tmp_path), pytest.raises(InUseError, match="is in use by process"):
+            train_classifier(tiny_config, tmp_path, **options)
+    assert list(tmp_path.iterdir()) == []

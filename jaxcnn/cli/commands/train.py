@@ -17,6 +17,7 @@ import dataclasses
 import datetime
 import json
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -29,8 +30,9 @@ from absl import flags
 from jaxcnn import optim
 from jaxcnn.augment import list_policies
 from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.host.folders import making
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.processes import PeerLostError, end_processes, is_first
+from jaxcnn.host.processes import PeerLostError, end_processes, find_cluster, is_first
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.models import list_models, model_options
 from jaxcnn.runs import config as config_lib, recipes, train_and_evaluate
@@ -221,8 +223,18 @@ def _train(program: Program) -> None:
     if given.resume and given.overwrite:
         raise ValueError("--resume and --overwrite exclude each other; give one.")
     config = read_config(program)
-    workdir = given.workdir or _new_workdir(config.data.dataset)
-    given["workdir"].value = workdir
+    with contextlib.ExitStack() as made:
+        if not given.workdir:
+            # Processes that train together share the name.
+            is_alone = given.num_processes is None and find_cluster(os.environ) is None
+            name = _new_workdir(config.data.dataset)
+            folder = made.enter_context(making(name, is_new=is_alone))
+            given["workdir"].value = str(folder)
+        _train_in(program, config, given.workdir)
+
+
+def _train_in(program: Program, config: TrainConfig, workdir: str) -> None:
+    given = flags.FLAGS
     command_line.prepare(f"run folder: {workdir}")
     config = _for_this_machine(config)
     summary = train_and_evaluate.train_classifier(
@@ -272,10 +284,10 @@ def _refuse_unused() -> None:
         )
 
 
-def _new_workdir(dataset: str) -> str:
+def _new_workdir(dataset: str) -> Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     name = dataset.replace("/", "-").replace(":", "-")
-    return str(Path("runs") / f"{name}-{stamp}")
+    return Path("runs") / f"{name}-{stamp}"
 
 
 def _resume_command(program: Program) -> str:
