@@ -222,7 +222,7 @@ def test_the_seed_of_the_weights_moves_no_photo_to_another_split(folder_config):
         ({"batch_size": 4000}, "batch_size .=4000. exceeds"),
         ({"metrics": "top5"}, "top5 needs at least 5 classes, got 2"),
         ({"class_weights": "1,2,3"}, "class_weights must be"),
-        ({"data_dir": "{photos}/dunkel"}, "two classes or more"),
+        ({"data_dir": "{photos}/dunkel"}, "holds no folder"),
     ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])
