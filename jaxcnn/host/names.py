@@ -45,7 +45,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, all_by: str = ""
       >>> str(unknown_name("schedule", "cosin", ["constant", "cosine"]))
       "unknown schedule 'cosin'; known, nearest first: cosine, constant."
     """
-    nearest = nearest_first(name, known)
+    nearest = list(dict.fromkeys(nearest_first(name, known)))
     most = _FEW if all_by and len(nearest) > 2 * _FEW else len(nearest)
     more = f"; {all_by} lists all" if most < len(nearest) else ""
     return ValueError(

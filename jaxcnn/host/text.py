@@ -101,12 +101,14 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as m:ss or h:mm:ss.
+    """Write a duration as m:ss or h:mm:ss, one below a second as such.
 
     Example:
-      >>> duration(75), duration(3725)
-      ('1:15', '1:02:05')
+      >>> duration(0.42), duration(75), duration(3725)
+      ('0.4 s', '1:15', '1:02:05')
     """
+    if 0 < seconds < 1:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-_CURES = (
+CURES = (
     "more photos, stronger augmentation, a higher dropout_rate or weight_decay, "
     "or a smaller network (width_multiplier, depth)"
 )
@@ -17,17 +17,20 @@ class Overfitting(NamedTuple):
     epoch: int  # counted from 1, the epoch at which it was seen
     gap: float  # train accuracy - validation accuracy, as a share, over the last epochs
     gap_before: float  # the same over as many epochs before those
+    cures: str = CURES  # what may help, in words
 
     def __str__(self) -> str:
         """Say it in words, with the cures."""
         return (
             f"Overfitting: the network does {self.gap:.1%} better on the photos it trains on than "
             f"on validation photos, up from {self.gap_before:.1%}: it begins to memorise. "
-            f"Cures: {_CURES}."
+            f"Cures: {self.cures}."
         )
 
 
-def find_overfitting(history: Sequence[Mapping[str, Any]]) -> Overfitting | None:
+def find_overfitting(
+    history: Sequence[Mapping[str, Any]], *, cures: str = CURES
+) -> Overfitting | None:
     """Tell whether the newest epoch shows a network that memorises.
 
     It does where, over the last three epochs compared with the three before them, the gap in
@@ -37,6 +40,7 @@ def find_overfitting(history: Sequence[Mapping[str, Any]]) -> Overfitting | None
 
     Args:
       history: rows with epoch, train_loss, train_accuracy, validation_accuracy.
+      cures: what may help this network, in words.
 
     Returns:
       What was found, or None.
@@ -55,4 +59,4 @@ def find_overfitting(history: Sequence[Mapping[str, Any]]) -> Overfitting | None
     is_learning = mean(recent, "train_loss") < mean(before, "train_loss")
     if not (is_learning and gap >= _LEAST_GAP and gap - gap_before >= _LEAST_GROWTH):
         return None
-    return Overfitting(history[-1]["epoch"], gap, gap_before)
+    return Overfitting(history[-1]["epoch"], gap, gap_before, cures)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from jaxcnn.models import model_options
 from jaxcnn.runs.config import TrainConfig, starts_from_weights
 
 HEAD, FINE_TUNE = "head", "fine-tune"
@@ -53,3 +54,32 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
         on_features=config.training.cache_features,
     )
     return [head, main]
+
+
+def augments(config: TrainConfig) -> bool:
+    """Tell whether augmentation has an effect: not on features of photos that were cached once."""
+    on_photos = not plan_phases(config)[-1].on_features
+    return config.training.augment != "none" and (on_photos or config.training.feature_views > 0)
+
+
+def cures(config: TrainConfig) -> str:
+    """Say in words what may keep the network of a run from memorising, of what it can change.
+
+    Args:
+      config: complete settings.
+    """
+    network, options = config.network, model_options(config.network.model)
+    found = ["more photos"]
+    if not plan_phases(config)[-1].on_features:
+        found.append("stronger augmentation")
+    elif not augments(config):
+        found.append("augmented views (feature_views)")
+    found.append("a higher weight_decay")
+    if "dropout_rate" in options:
+        found.append("a higher dropout_rate")
+    sizes = [name for name in ("width_multiplier", "depth") if name in options]
+    if sizes and not starts_from_weights(config):
+        found.append(f"a smaller network ({', '.join(sizes)})")
+    elif not sizes and network.freeze != "backbone":
+        found.append("a smaller network")
+    return f"{', '.join(found[:-1])} or {found[-1]}"

@@ -24,7 +24,7 @@ from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phase_training import Training, prepare_phase
-from jaxcnn.runs.phases import Phase, plan_phases
+from jaxcnn.runs.phases import Phase, cures, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
 from jaxcnn.runs.seen_photos import check_unseen, count_seen, load_seen
 from jaxcnn.runs.summary import Tested
@@ -156,7 +156,7 @@ class Run:
             found.append(figures.SamplePictures(self.context, training))
         if self.context.progress:
             found.append(ProgressBar())
-        found.append(callbacks.OverfittingWarning())
+        found.append(callbacks.OverfittingWarning(cures(config)))
         if config.training.early_stopping_epochs is not None:
             found.append(callbacks.EarlyStopping(config.training.early_stopping_epochs))
         return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jaxcnn.host.files import write_rows
 from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.metric import GatheredMetric, Metric, add_sums, values
-from jaxcnn.metrics.overfitting import find_overfitting
+from jaxcnn.metrics.overfitting import CURES, find_overfitting
 from jaxcnn.training.history import Progress, Row, epochs_without_gain, make_rank
 from jaxcnn.types import TrainState
 
@@ -154,16 +154,20 @@ class EarlyStopping(Callback):
 
 
 class OverfittingWarning(Callback):
-    """Warns in the log when the network begins to memorise, once for each time it begins."""
+    """Warns in the log when the network begins to memorise, once for each time it begins.
 
-    def __init__(self) -> None:
-        self._warned = False
+    Args:
+      cures: what may help this network, in words.
+    """
+
+    def __init__(self, cures: str = CURES) -> None:
+        self._cures, self._warned = cures, False
 
     def on_epoch_end(self, view: View) -> None:
         """Look at the history, see `metrics.find_overfitting`."""
         if not {"train_accuracy", "validation_accuracy"} <= view.history[-1].keys():
             return
-        found = find_overfitting(view.history)
+        found = find_overfitting(view.history, cures=self._cures)
         if found is not None and not self._warned:
             logger.warning(str(found))
         self._warned = found is not None

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxcnn.runs.config import count_frozen, make_config, resolve
-from jaxcnn.runs.phases import plan_phases
+from jaxcnn.runs.phases import cures, plan_phases
 
 
 def phases(**settings):
@@ -72,8 +72,8 @@ def test_augmentation_beyond_flips_is_cached_as_views():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fine_tune": True}, "need weights to start from"),
-        ({"freeze": "backbone"}, "need weights to start from"),
+        ({"fine_tune": True}, "needs weights to start from"),
+        ({"freeze": "backbone"}, "needs weights to start from"),
         ({"pretrained": True, "init_from": "runs/x"}, "exclude each other"),
         ({"pretrained": True, "fine_tune": True, "freeze": "backbone"}, "nothing to fine-tune"),
         ({"pretrained": True, "pixel_mean": (0.5, 0.5)}, "one per channel \\(3\\)"),
@@ -92,3 +92,26 @@ def test_settings_that_contradict_each_other(settings, message):
 def test_freeze_takes_names_or_numbers(text):
     with pytest.raises(ValueError, match="a number of stages up to 7"):
         count_frozen(text, 7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "has", "lacks"),
+    [
+        ({"model": "six_conv"}, ["stronger augmentation", "dropout_rate", "(width_m"], []),
+        ({"model": "vgg16"}, ["a smaller network"], ["width_multiplier", "depth"]),
+        (
+            {"model": "efficientnet_lite0", "weights": "x", "freeze": "backbone"},
+            ["more photos", "feature_views", "weight_decay"],
+            ["stronger augmentation", "smaller network"],
+        ),
+        (
+            {"model": "efficientnet_lite0", "weights": "x", "feature_views": 3, "augment": "strong"},
+            ["more photos"],
+            ["feature_views", "stronger augmentation"],
+        ),
+    ],
+)
+def test_cures_are_what_the_run_can_change(settings, has, lacks):
+    said = cures(resolve(make_config(dataset="mnist", **settings)))
+    assert all(each in said for each in has), said
+    assert not any(each in said for each in lacks), said

@@ -5,12 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.metrics.overfitting import find_overfitting
+from jaxcnn.metrics.overfitting import CURES, find_overfitting
 from jaxcnn.runs.report.answers import Bin, calibration_error
 
 
 def judge_fit(
-    history: Sequence[Mapping[str, Any]], *, best_epoch: int, is_mixed: bool = False
+    history: Sequence[Mapping[str, Any]],
+    *,
+    best_epoch: int,
+    is_mixed: bool = False,
+    is_augmented: bool = True,
+    stops_early: bool = False,
+    cures: str = CURES,
 ) -> dict[str, Any]:
     """Judge whether the network learned or memorised, see `fit.html.jinja`.
 
@@ -19,6 +25,9 @@ def judge_fit(
       best_epoch: the epoch whose parameters were tested, counted from 1.
       is_mixed: whether training photos were blended or patched with others, so that the accuracy
         on them is no measure.
+      is_augmented: whether training photos were augmented.
+      stops_early: whether early stopping is on.
+      cures: what may keep this network from memorising, in words.
 
     Returns:
       What the template calls `fit`.
@@ -36,7 +45,10 @@ def judge_fit(
         "is_mixed": is_mixed,
         "train": train,
         "validation": validation,
-        "overfitting": find_overfitting(history),
+        "overfitting": find_overfitting(history, cures=cures),
+        "cures": cures,
+        "is_augmented": is_augmented,
+        "stops_early": stops_early,
         "since": since,
     }
 

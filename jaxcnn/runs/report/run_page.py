@@ -14,6 +14,7 @@ from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.phases import augments, cures
 from jaxcnn.runs.report import charts
 from jaxcnn.runs.report.answers import filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
@@ -114,6 +115,7 @@ def _result(facts: RunFacts) -> dict[str, Any]:
         ],
         "num_right": num_right,
         "num_tested": num_tested,
+        "num_right_classes": len(set(answers.labels[answers.right].tolist())),
         "right_interval": wilson_interval(num_right, num_tested),
         "top_5": answers.top_k_accuracy(5),
         "chance": most / num_tested,
@@ -126,13 +128,26 @@ def _training(facts: RunFacts) -> dict[str, Any]:
     return {
         "accuracy_chart": charts.epoch_chart("accuracy", history, tested=facts.best_epoch),
         "loss_chart": charts.epoch_chart("loss", history, tested=facts.best_epoch),
-        "epoch_rows": history[:: -(-len(history) // _MOST_EPOCHS)],
+        "epoch_rows": _some_rows(history, facts.best_epoch),
         "fit": judge_fit(
             history,
             best_epoch=facts.best_epoch,
             is_mixed=training.mixup > 0 or training.cutmix > 0,
+            is_augmented=augments(facts.config),
+            stops_early=training.early_stopping_epochs is not None,
+            cures=cures(facts.config),
         ),
     }
+
+
+def _some_rows(history: list[dict[str, Any]], best_epoch: int) -> list[dict[str, Any]]:
+    """Take rows at equal distances, the best and the last among them."""
+    every = -(-len(history) // _MOST_EPOCHS)
+    return [
+        row
+        for i, row in enumerate(history, start=1)
+        if (i - 1) % every == 0 or i == len(history) or row["epoch"] == best_epoch
+    ]
 
 
 def _classes(facts: RunFacts) -> dict[str, Any]:

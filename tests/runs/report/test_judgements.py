@@ -52,6 +52,16 @@ def test_curves_are_told_apart(train, validation, word, says):
     assert says in " ".join(sentences)
 
 
+def test_the_advice_is_what_this_run_can_change():
+    rising = rows([0.6, 0.7, 0.7], [0.6, 0.7, 0.7])
+    _, said = told("fit", judge_fit(rising, best_epoch=1, is_augmented=False, stops_early=True))
+    assert "weaker augmentation" not in " ".join(said)
+    assert "early stopping" not in " ".join(said)
+    memorised = rows(GROWING[5:] * 2, [0.9] * 6)
+    _, said = told("fit", judge_fit(memorised, best_epoch=1, cures="more photos or fewer dogs"))
+    assert "Cures: more photos or fewer dogs." in " ".join(said)
+
+
 def test_mixed_photos_are_no_measure():
     history = rows([0.3] * 4, [0.9] * 4)
     _, sentences = told("fit", judge_fit(history, best_epoch=3, is_mixed=True))

@@ -8,7 +8,7 @@ import pytest
 from jaxcnn.host.files import write_json, write_rows
 from jaxcnn.runs.folder import WorkdirError
 from jaxcnn.runs.report.facts import gather
-from jaxcnn.runs.report.run_page import run_page, write_report
+from jaxcnn.runs.report.run_page import _some_rows, run_page, write_report
 
 HOSTILE = "<script>alert(1)</script>"
 QUOTED = "\" onerror='alert(1)' x=\"'<img src=x>"
@@ -198,3 +198,10 @@ def test_the_page_shows_the_metrics_that_were_asked_for(make_run):
     for words in ("Metrics", "0.9125", "0.8875", "0.8100", "highest auroc"):
         assert words in page
     assert "[0.4, 0.6]" not in page
+
+
+def test_the_table_of_many_epochs_holds_the_best_and_the_last():
+    history = [{"epoch": epoch} for epoch in range(1, 133)]
+    shown = [row["epoch"] for row in _some_rows(history, 77)]
+    assert shown == sorted({*range(1, 133, 3), 77, 132})
+    assert len(_some_rows(history[:60], 7)) == 60
