@@ -10,7 +10,7 @@ from jaxcnn.host.text import counted, in_columns, listed, printable
 from jaxcnn.photos.dates import format_taken
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.indexing import IndexReport
-from jaxcnn.photos.ranking import Found, Hit
+from jaxcnn.photos.ranking import Found, Hit, Query
 
 _TROUBLES_SHOWN = 20
 
@@ -31,14 +31,16 @@ def table_lines(found: Found) -> Iterator[str]:
     yield from in_columns(list(zip(*columns, strict=True)))
 
 
-def notes(found: Found) -> Iterator[str]:
+def notes(found: Found, query: Query) -> Iterator[str]:
     """Say which classes the words meant, and what the table does not show."""
     if found.class_names:
         yield f"looked for {listed(found.class_names)}"
     if found.unwanted_names:
         yield f"left out {listed(found.unwanted_names)}"
     if not found.hits:
-        yield "no photo fits; a lower --min_probability finds less certain ones"
+        is_low = not query.words or query.min_probability == 0
+        more = "" if is_low else "; a lower --min_probability finds less certain ones"
+        yield f"no photo fits{' since then' * (query.since is not None)}{more}"
     elif found.total > len(found.hits):
         yield f"{len(found.hits)} of {found.total:,} photos; --limit shows more"
     if any(hit.vanished for hit in found.hits):

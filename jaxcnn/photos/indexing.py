@@ -8,6 +8,7 @@ moved. A stop at any moment loses the batch under way at most: the next run goes
 import contextlib
 import dataclasses
 import os
+import stat
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ class FolderIndexer:
           forget_missing: forget all that is gone, however many they are.
         """
         self.writer.add_folder(folder)
-        if is_gone(folder) and not forget_missing:
+        if is_no_folder(folder) and not forget_missing:
             self.report.absent[folder] = len(self.writer.rows_below(folder))
             self.writer.forget_trouble(folder)
             self.writer.commit()
@@ -223,10 +224,20 @@ def is_gone(path: bytes) -> bool:
     return False
 
 
+def is_no_folder(path: bytes) -> bool:
+    """Tell whether no folder is at a path; not where that cannot be found out."""
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
 def may_be_unmounted(path: bytes) -> bool:
     """Tell whether the nearest folder above that is there is empty, as a mount point would be."""
     folder = os.path.dirname(path)
-    while is_gone(folder) and folder != os.path.dirname(folder):
+    while is_no_folder(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
     try:
         with os.scandir(folder) as entries:

@@ -22,7 +22,13 @@ from jaxcnn.photos.index_file import (
 from jaxcnn.photos.index_format import UnusableIndexError, read_network
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.index_writer import REPLACE_HINT, IndexWriter, inside
-from jaxcnn.photos.indexing import FolderIndexer, IndexReport, is_gone, may_be_unmounted
+from jaxcnn.photos.indexing import (
+    FolderIndexer,
+    IndexReport,
+    is_gone,
+    is_no_folder,
+    may_be_unmounted,
+)
 
 if TYPE_CHECKING:
     from jaxcnn.photos.labelling import Labeller  # brings the networks, which searches do without
@@ -59,7 +65,7 @@ def check_folders(
     for name, folder in zip(names, folders, strict=True):
         if not os.path.isdir(folder) and folder not in known:
             what = "is not a folder" if os.path.exists(folder) else "does not exist"
-            raise ValueError(f"{name} {what}.")
+            raise ValueError(f"{printable(name)} {what}.")
     return list(dict.fromkeys(folders or known))
 
 
@@ -158,7 +164,7 @@ def _count(
     """Count the photos ahead of their reading, so that the time left can be told."""
     total, seen = 0, Seen()
     for folder in folders:
-        for _ in walk(folder, seen) if not is_gone(folder) else ():
+        for _ in walk(folder, seen) if not is_no_folder(folder) else ():
             total += 1
             if stopped.is_set():
                 return
@@ -187,7 +193,9 @@ def forget_folder(path: Path, name: str) -> int:
     with IndexWriter(path) as writer:
         if folder not in known and not (is_gone(folder) and writer.rows_below(folder)):
             held = ", ".join(map(printable, known))
-            raise ValueError(f"{name} is no folder of the index; it has {held or 'none'}.")
+            raise ValueError(
+                f"{printable(name)} is no folder of the index; it has {held or 'none'}."
+            )
         others = [] if folder not in known else [each for each in known if each != folder]
         return writer.forget_folder(folder, others)
 
@@ -206,7 +214,7 @@ def _drop_damaged(target: Path) -> None:
 
 def _check_there(path: Path, folders: Sequence[bytes]) -> None:
     """Refuse to make an index again without the photos of a drive that is not mounted."""
-    away = tuple(inside(folder) for folder in folders if is_gone(folder))
+    away = tuple(inside(folder) for folder in folders if is_no_folder(folder))
     lost = None
     with (
         contextlib.suppress(UnusableIndexError),

@@ -71,3 +71,14 @@ def test_a_link_to_a_folder_is_the_folder(two):
     link = two.photos.parent / "link"
     link.symlink_to(two.photos)
     assert forget_folder(two.path, str(link)) == 3
+
+
+def test_a_folder_that_became_a_file_is_there_no_more(two):
+    shutil.rmtree(two.other)
+    two.other.write_text("a file")
+    report = two.update(two.photos, two.other)
+    assert list(report.absent.values()) == [1]
+    assert report.unreadable == 1  # bad.jpg
+    shutil.rmtree(two.photos / "in" / "deep")
+    (two.photos / "in" / "deep").write_text("a file")
+    assert two.update(two.photos).removed == 1

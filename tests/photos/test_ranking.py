@@ -12,7 +12,7 @@ from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.index_format import NetworkRecord, unpack_labels
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.index_writer import IndexWriter
-from jaxcnn.photos.ranking import Query, search
+from jaxcnn.photos.ranking import Found, Query, search
 from jaxcnn.photos.reading import ReadPhoto
 from jaxcnn.photos.words import UnknownWordError
 from jaxcnn.pretrained.labels import label_names, wordnet_ids
@@ -212,7 +212,7 @@ def test_photos_that_are_gone_are_marked(album):
     assert {hit.path.name: hit.vanished for hit in found.hits} == {"a.png": True, "b.png": False}
     lines = list(listing.table_lines(found))
     assert [line.endswith("(gone)") for line in lines if "a.png" in line] == [True]
-    assert any("no longer there" in line for line in listing.notes(found))
+    assert any("no longer there" in line for line in listing.notes(found, Query()))
 
 
 def test_the_stored_labels_are_all_that_is_probable():
@@ -221,3 +221,16 @@ def test_the_stored_labels_are_all_that_is_probable():
     for row in PROBABILITIES:
         kept = dict(unpack_labels(pack_labels(row)))
         assert sum(kept.values()) > 0.98
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (Query(words="dog"), "no photo fits; a lower --min_probability finds less certain ones"),
+        (Query(words="dog", min_probability=0, since=1), "no photo fits since then"),
+        (Query(since=1), "no photo fits since then"),
+    ],
+    ids=str,
+)
+def test_advice_for_nothing_found_is_what_would_help(query, said):
+    assert list(listing.notes(Found((), 0, ()), query)) == [said]

@@ -234,7 +234,7 @@ def _search(words: list[str]) -> int:
     if output:
         print(f"{count} of {found.total:,} photos written to {_HTML.value}")
     else:
-        _show(found)
+        _show(found, query)
     return 0 if found.hits else 1
 
 
@@ -247,13 +247,13 @@ def _check_gallery() -> None:
         raise ValueError(f"--limit={_LIMIT.value} is above {MAX_PHOTOS}, the most in one page.")
 
 
-def _show(found: Found) -> None:
+def _show(found: Found, query: Query) -> None:
     if _JSON.value:
         print(json.dumps([listing.as_record(hit) for hit in found.hits], indent=2))
         return
     for line in listing.table_lines(found):
         print(line)
-    for line in listing.notes(found):
+    for line in listing.notes(found, query):
         print(line, file=sys.stderr)
 
 
