@@ -11,6 +11,7 @@ import re
 import sys
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TextIO
 
@@ -18,6 +19,7 @@ from absl import flags, logging as absl_logging
 from tqdm import tqdm
 
 from jaxcnn.cli import help_formatter
+from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.host.processes import end_processes, is_first, start_processes
 from jaxcnn.host.start import prepare_process
 from jaxcnn.host.text import printable
@@ -42,6 +44,18 @@ _COMPILATION_CACHE = flags.DEFINE_bool(
     "JAX_COMPILATION_CACHE_DIR names, so that the next start need not compile them.",
 )
 help_formatter.group("machine", "reuse_memory", "compilation_cache")
+
+
+def define_max_pixels() -> flags.FlagHolder[int | None]:
+    """Define the flag of the programs that read photos of a size that nobody foresees."""
+    return flags.DEFINE_integer(
+        "max_pixels",
+        None,
+        "photos that take more pixels in memory are left out as unreadable; of most JPEGs the "
+        f"pixels count that are left at a reduced size. Default {Decoding(1).max_pixels:,}, or "
+        "what the run was trained with.",
+        lower_bound=1,
+    )
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -305,6 +319,8 @@ def running(
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
+    # Pillow warns of oddities in photos that it reads well enough.
+    warnings.filterwarnings("ignore", module="PIL")
     with contextlib.suppress(RuntimeError):  # where standard error is closed
         faulthandler.enable()
     _show_log(sys.stderr if answers else sys.stdout)

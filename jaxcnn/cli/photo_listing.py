@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxcnn.cli.command_line import in_flags
 from jaxcnn.data.photo_files import Trouble
 from jaxcnn.host.text import counted, in_columns, listed, printable
 from jaxcnn.photos.dates import format_taken
@@ -93,7 +94,7 @@ def _trouble_lines(troubles: Sequence[Trouble], count: int) -> Iterator[str]:
     if troubles:
         yield f"{count:,} could not be read:"
     for trouble in troubles:
-        yield f"  {printable(trouble.path)}: {trouble.reason.rstrip('.')}"
+        yield f"  {printable(trouble.path)}: {in_flags(trouble.reason.rstrip('.'))}"
 
 
 def about_lines(index: PhotoIndex) -> Iterator[str]:

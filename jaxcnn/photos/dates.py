@@ -11,11 +11,10 @@ import io
 import re
 import time
 
-from PIL import Image
+from jaxcnn.data.opening import open_image
 
 _EXIF_FOLDER = 0x8769
 _TAKEN, _CHANGED = 0x9003, 0x0132  # DateTimeOriginal, DateTime
-_FORMATS = ("JPEG", "TIFF", "WEBP", "PNG", "AVIF")  # those with EXIF data
 _SPAN = re.compile(r"(\d+)\s*([dwmy])", re.IGNORECASE)
 _DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d", "%Y-%m", "%Y")
 
@@ -41,11 +40,11 @@ def taken_at(data: bytes, mtime_ns: int) -> tuple[int, bool]:
 
 def _noted_in(data: bytes) -> datetime.datetime | None:
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.format == "PNG" and b"eXIf" not in data:
-                return None  # Pillow would decode all of it to look behind the pixels
-            exif = image.getexif()
-            texts = [exif.get_ifd(_EXIF_FOLDER).get(_TAKEN), exif.get(_CHANGED)]
+        image = open_image(io.BytesIO(data))
+        if image.format == "PNG" and b"eXIf" not in data:
+            return None  # Pillow would decode all of it to look behind the pixels
+        exif = image.getexif()
+        texts = [exif.get_ifd(_EXIF_FOLDER).get(_TAKEN), exif.get(_CHANGED)]
     except Exception:  # noqa: BLE001 - a photo with broken EXIF data is still a photo
         return None
     return next(filter(None, map(_parse_exif, texts)), None)

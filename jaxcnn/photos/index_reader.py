@@ -111,6 +111,10 @@ class PhotoIndex:
             found = {row[0]: _photo(row) for row in rows}
         return [found[photo_id] for photo_id in ids if photo_id in found]
 
+    def holds(self, content: bytes) -> bool:
+        """Tell whether a photo has these bytes, by their digest."""
+        return bool(self._rows("SELECT 1 FROM photos WHERE content = ? LIMIT 1", content))
+
     def find_vector(self, content: bytes) -> np.ndarray | None:
         """Read the vector of a photo by the digest of its file, see `data.photo_files.digest`."""
         rows = self._rows(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.data.decode import DecodeError
+from jaxcnn.data.opening import DecodeError, TooManyPixelsError
 from jaxcnn.data.photo_files import PhotoFile, digest, read_file, reason_of
 from jaxcnn.photos.dates import taken_at
 
@@ -42,6 +42,8 @@ def read_photo(
         content = digest(data)
         taken = taken_at(data, file.mtime_ns)
         pixels = None if is_known(content) else preprocess(data)
+    except TooManyPixelsError as error:  # another time more may be allowed
+        return ReadPhoto(file, b"", None, 0, False, str(error))
     except DecodeError as error:
         return ReadPhoto(file, content, None, 0, False, str(error) or "cannot be decoded")
     except OSError as error:

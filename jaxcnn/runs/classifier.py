@@ -77,6 +77,11 @@ class Classifier:
         self._answer_step = features.make_answer_step(model, self.preprocessing)
         self._compiled: dict[tuple[object, ...], CompiledStep] = {}
 
+    def limit_pixels(self, max_pixels: int) -> None:
+        """Refuse photos by another number of pixels from now on, see `decode_and_resize`."""
+        decoding = self.preprocessing.decoding._replace(max_pixels=max_pixels)
+        self.preprocessing = dataclasses.replace(self.preprocessing, decoding=decoding)
+
     @property
     def model(self) -> Any:
         """The network, a Flax module, with every BatchNorm folded into its convolution."""

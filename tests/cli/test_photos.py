@@ -167,6 +167,16 @@ def test_a_folder_is_indexed_by_a_run_and_searched(tiny_run, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_what_is_too_large_is_told_with_the_flag_that_takes_it(tiny_run, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("L", (40, 30)).save(tmp_path / "photos" / "a.png")
+    index = (f"--index={tmp_path / 'i.db'}", "index", str(tmp_path / "photos"))
+    small = photos("--workdir", tiny_run, "--max_pixels=1199", *index, home=tmp_path)
+    assert "a.png: too large: 40 x 30 = 1200 pixels, more than --max_pixels (=1199)" in small.stdout
+    again = photos("--max_pixels=1200", *index, home=tmp_path)
+    assert "1 new" in again.stdout
+
+
 def test_ctrl_c_ends_it_with_what_is_done(tiny_run, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (3000, 4, 4, 3), np.uint8)
     (tmp_path / "many").mkdir()

@@ -3,6 +3,7 @@
 import calendar
 import datetime
 import io
+import struct
 import time
 
 import pytest
@@ -31,6 +32,13 @@ def test_exif_tells_when_a_photo_was_taken(file_format):
     taken, by_exif = taken_at(photo(file_format, "2019:07:05 18:30:09"), 0)
     assert by_exif
     assert format_taken(taken) == "2019-07-05 18:30"
+
+
+def test_a_huge_photo_is_dated_too():
+    data = bytearray(photo(taken="2019:07:05 18:30:09"))
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 20_000, 20_000)  # which Pillow would refuse
+    assert taken_at(bytes(data), 0)[1]
 
 
 def test_the_time_of_taking_goes_before_that_of_changing():

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from jaxcnn.data.decode import DecodeError
+from jaxcnn.data.opening import DecodeError, TooManyPixelsError
 from jaxcnn.data.photo_files import PhotoFile, digest
 from jaxcnn.photos.reading import read_photo
 
@@ -12,6 +12,8 @@ from jaxcnn.photos.reading import read_photo
 def preprocess(data):
     if data == b"bad":
         raise DecodeError("cut off")
+    if data == b"vast":
+        raise TooManyPixelsError("too large")
     if data == b"huge":
         raise MemoryError
     return data.upper()
@@ -24,6 +26,7 @@ def preprocess(data):
         (b"good", (b"good",), None, ""),
         (b"bad", (), None, "cut off"),
         (b"huge", (), None, "not enough memory"),
+        (b"vast", (), None, "too large"),
         (None, (), None, "no such file"),
     ],
 )
@@ -36,4 +39,4 @@ def test_what_comes_of_a_file(tmp_path, data, known, pixels, error):
     assert found.pixels == pixels
     assert found.error.startswith(error)
     assert bool(found.error) == bool(error)
-    assert found.content == (b"" if data is None else digest(data))
+    assert found.content == (b"" if data in (None, b"vast") else digest(data))

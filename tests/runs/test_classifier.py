@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.data.encode import encode_image
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config
@@ -189,3 +190,15 @@ def test_what_cannot_be_decoded_is_an_error_of_its_own(tiny_run, tmp_path):
 def test_a_folder_without_a_network_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="holds no trained network"):
         Classifier.load(tmp_path)
+
+
+def test_the_limit_of_pixels_decides_what_is_taken_and_no_answer(tiny_run, drawings):
+    classifier = Classifier.load(tiny_run)
+    image, known = drawings[0], classifier.fingerprint()
+    pixels = classifier.preprocess(encode_image(image, "PNG"))
+    classifier.limit_pixels(image.shape[0] * image.shape[1] - 1)
+    with pytest.raises(DecodeError, match="more than max_pixels"):
+        classifier.preprocess(encode_image(image, "PNG"))
+    assert classifier.fingerprint() == known
+    classifier.limit_pixels(image.shape[0] * image.shape[1])
+    np.testing.assert_array_equal(classifier.preprocess(encode_image(image, "PNG")), pixels)

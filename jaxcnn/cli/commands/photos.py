@@ -29,7 +29,6 @@ import logging
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +81,7 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _WORKERS = flags.DEFINE_integer(
     "num_workers", None, "threads that decode; default one a core.", lower_bound=1
 )
+_MAX_PIXELS = command_line.define_max_pixels()
 _LIKE = flags.DEFINE_string("like", None, "find photos that look like this one.")
 _MIN_PROBABILITY = flags.DEFINE_float(
     "min_probability",
@@ -121,6 +121,7 @@ _FLAGS = {
         "forget_missing",
         "batch_size",
         "num_workers",
+        "max_pixels",
     ),
     "search": help_formatter.group(
         "search", "like", "since", "min_probability", "limit", "json", "html"
@@ -140,8 +141,6 @@ def main(words: list[str]) -> None:
         "about": _about,
         "forget": _forget,
     }
-    # Pillow warns of oddities in photos that it reads well enough.
-    warnings.filterwarnings("ignore", module="PIL")
     if not words:
         raise ValueError(f"say what to do: {', '.join(commands)} (--help tells more).")
     name, *more = words
@@ -170,7 +169,10 @@ def _index_path() -> Path:
 
 
 def _index(words: list[str]) -> int:
-    from jaxcnn.photos.labelling import load_labeller  # not for searches, which are to be quick
+    from jaxcnn.photos.labelling import (  # not for searches, which are to be quick
+        Labeller,
+        load_labeller,
+    )
     from jaxcnn.photos.updating import check_folders, update_index
 
     if _WORKDIR.value and (_WEIGHTS.value or _MODEL.value):
@@ -180,13 +182,20 @@ def _index(words: list[str]) -> int:
     command_line.prepare()
     named = {"workdir": _WORKDIR.value, "weights": _WEIGHTS.value, "model": _MODEL.value}
     given = {name: value for name, value in named.items() if value}
+
+    def load(held: Mapping[str, str]) -> Labeller:
+        labeller = load_labeller(given, held=held, batch_size=_BATCH_SIZE.value)
+        if _MAX_PIXELS.value:
+            labeller.classifier.limit_pixels(_MAX_PIXELS.value)
+        return labeller
+
     bar = tqdm(unit="photo", desc="index", disable=None, smoothing=0.1)
     started = time.perf_counter()
     with SignalWatch() as watch, bar:
         report = update_index(
             _index_path(),
             folders,
-            lambda held: load_labeller(given, held=held, batch_size=_BATCH_SIZE.value),
+            load,
             **replacing,
             num_workers=_WORKERS.value,
             forget_missing=_FORGET_MISSING.value,

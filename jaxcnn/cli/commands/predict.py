@@ -44,9 +44,10 @@ _JSON = flags.DEFINE_string("json", None, "file to write the answers to, as JSON
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "photos classified together; no effect on results.", lower_bound=1
 )
+_MAX_PIXELS = command_line.define_max_pixels()
 _OVERWRITE = command_line.define_overwrite()
 _NAMES = help_formatter.group(
-    "answers", "top", "csv", "json", "overwrite", "batch_size", "list_weights"
+    "answers", "top", "csv", "json", "overwrite", "batch_size", "max_pixels", "list_weights"
 )
 
 
@@ -83,6 +84,8 @@ def main(words: list[str]) -> None:
             if path
         ]
         classifier = network_flags.load_classifier()
+        if _MAX_PIXELS.value:
+            classifier.limit_pixels(_MAX_PIXELS.value)
         bad = _label_all(classifier, words, count, files)
     sys.exit(1 if bad else 0)
 
@@ -174,7 +177,7 @@ def lines_of(answer: Answer, *, top: int, width: int) -> Iterator[str]:
     path, prediction, error = answer
     shown = f"{printable(path):<{width}}"
     if prediction is None:
-        yield f"{shown}: {printable(error.rstrip('.'))}"
+        yield f"{shown}: {printable(command_line.in_flags(error.rstrip('.')))}"
     elif len(prediction.probabilities) == 2:  # the second one's probability is the rest
         yield f"{shown}  {printable(prediction.label)}  {prediction.probability:.1%}"
     else:

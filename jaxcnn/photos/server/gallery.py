@@ -36,7 +36,7 @@ def write_gallery(
     hits = found.hits[:MAX_PHOTOS]
     tiles = make_tiles(index, hits, query.words)
     folders = index.folders()
-    pictures = [_picture(hit.path, folders) for hit in hits]
+    pictures = [_picture(hit.path, folders, index) for hit in hits]
     title = query.words or "Photos"
     page = render_page(
         "search.html.jinja",
@@ -55,9 +55,9 @@ def write_gallery(
     return len(tiles)
 
 
-def _picture(path: Path, folders: list[Path]) -> str:
+def _picture(path: Path, folders: list[Path], index: PhotoIndex) -> str:
     try:
-        with open_inside(path, folders) as file:
+        with open_inside(path, folders, index.holds) as file:
             thumbnail = make_thumbnail(file.read(), size_px=_SIZE_PX)
     except (PhotoGoneError, DecodeError, OSError):
         return ""

@@ -8,10 +8,10 @@ import threading
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image
 from jaxcnn.data.encode import encode_image
+from jaxcnn.data.opening import open_image
 from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.index_reader import Columns, Photo, PhotoIndex
 from jaxcnn.photos.labelling import Labeller
@@ -39,7 +39,6 @@ _SHOWN = {
     "AVIF": "image/avif",
     "BMP": "image/bmp",
 }
-_OPENED_AS = [name for name in _SHOWN if name != "MPO"]  # the JPEG reader tells that one
 
 
 class NetworkChangedError(RuntimeError):
@@ -241,7 +240,8 @@ class PhotoLibrary:
             )
 
     def _open(self, photo_id: int) -> BinaryIO:
-        return open_inside(self.photo(photo_id).path, self.index.folders())
+        path = self.photo(photo_id).path
+        return open_inside(path, self.index.folders(), self.index.holds)
 
     def _read(self, photo_id: int) -> bytes:
         with self._open(photo_id) as file:
@@ -281,8 +281,7 @@ def as_text(name: str) -> str:
 def _content_type(file: BinaryIO) -> str | None:
     """Find what a file is by its bytes, not its name; None where browsers would not show it."""
     try:
-        with Image.open(file, formats=_OPENED_AS) as image:  # reads the header alone
-            return _SHOWN.get(str(image.format))
+        return _SHOWN.get(str(open_image(file).format))
     except Exception:  # noqa: BLE001 - hostile bytes; the decoder will say what is wrong
         return None
     finally:

@@ -3,14 +3,17 @@
 A path is trusted only as far as the folders that were indexed: between indexing and now a file may
 have become a link to something private, and a folder on the way to it may have too, even while it
 is being opened. So the path is resolved, compared with the folders, and then walked from the folder
-down without following any link.
+down without following any link. What a link leads to elsewhere is shown if its bytes are those of a
+photo of the index.
 """
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
+
+from jaxcnn.data.photo_files import MAX_BYTES, digest
 
 # A FIFO must not block the server, nor a terminal become its own.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -24,12 +27,18 @@ class PhotoGoneError(ValueError):
     """A photo of the index cannot be shown any more; the message says why, without its path."""
 
 
-def open_inside(path: Path | str, roots: Iterable[Path | str]) -> BinaryIO:
+def open_inside(
+    path: Path | str,
+    roots: Iterable[Path | str],
+    is_indexed: Callable[[bytes], object] = lambda content: False,
+) -> BinaryIO:
     """Open a regular file that lies under one of the folders, for reading.
 
     Args:
-      path: the file, absolute; links on the way are followed only where they end under a folder.
+      path: the file, absolute; links on the way are followed only where they end under a folder,
+        or at a photo that is indexed.
       roots: the folders, absolute.
+      is_indexed: whether a digest is that of a photo of the index, see `data.photo_files.digest`.
 
     Returns:
       The open file, to be closed by the caller.
@@ -43,12 +52,23 @@ def open_inside(path: Path | str, roots: Iterable[Path | str]) -> BinaryIO:
             folder = Path(os.path.realpath(root))
             if real != folder and real.is_relative_to(folder):
                 return _regular(_walk(folder, real.relative_to(folder).parts))
+        return _known(real, is_indexed)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if isinstance(error, PhotoGoneError):
             raise
         raise PhotoGoneError(
             "this photo is not where it was indexed; index its folder again."
         ) from error
+
+
+def _known(real: Path, is_indexed: Callable[[bytes], object]) -> BinaryIO:
+    """Open a file that lies elsewhere, if its bytes are known."""
+    file = _regular(os.open(real, _READ | _NO_LINK))
+    size = os.fstat(file.fileno()).st_size
+    if size <= MAX_BYTES and is_indexed(digest(file.read(size))):
+        file.seek(0)
+        return file
+    file.close()
     raise PhotoGoneError("this photo no longer lies in an indexed folder; index it again.")
 
 

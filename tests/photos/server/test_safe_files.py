@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from jaxcnn.data.photo_files import digest
 from jaxcnn.photos.server import safe_files
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 
@@ -39,6 +40,22 @@ def test_a_folder_may_itself_be_named_through_a_link(root):
     (root.parent / "album").symlink_to(root)
     album = root.parent / "album"
     assert read(album / "inner" / "a.jpg", album) == b"a photo"
+
+
+def test_a_link_to_a_photo_elsewhere_is_followed_where_its_bytes_are_indexed(root):
+    elsewhere = root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "c.jpg").write_bytes(b"another photo")
+    (root / "link.jpg").symlink_to(elsewhere / "c.jpg")
+    (root / "album").symlink_to(elsewhere)
+    known = {digest(b"another photo")}
+    for path in (root / "link.jpg", root / "album" / "c.jpg"):
+        with open_inside(path, [root], known.__contains__) as file:
+            assert file.read() == b"another photo"
+    (elsewhere / "c.jpg").write_bytes(b"a secret")
+    for path in (root / "link.jpg", root / "album" / "c.jpg"):
+        with pytest.raises(PhotoGoneError, match="no longer lies in an indexed folder"):
+            open_inside(path, [root], known.__contains__)
 
 
 def to_secret(root):
