@@ -32,6 +32,7 @@ _IRREGULAR = (  # beside those of the table, which are WordNet's
     "bacteria bacterium, vertebrae vertebra, antennae antenna, data datum, criteria criterion, "
     "crises crisis, oases oasis, matrices matrix, vertices vertex, indices index"
 )
+_PLAIN = re.compile("[a-z0-9]+( [a-z0-9]+)*")
 _ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic; other marks are letters
 
 
@@ -44,6 +45,8 @@ class Synset(NamedTuple):
 
 def plain(text: str) -> str:
     """Write a name in small letters without accents, in words with single spaces between them."""
+    if _PLAIN.fullmatch(text):  # nearly all that is read
+        return text
     humps = zip(" " + text, text, strict=False)
     text = "".join(f" {c}" if before.islower() and c.isupper() else c for before, c in humps)
     text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())

@@ -180,6 +180,21 @@ def test_classes_of_ones_own_are_found(text, names):
     assert found(text, WordTable(OWN), OWN) == [names]
 
 
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("fruits", ("mangoes", "grapes", "cherries", "pear")),
+        ("animal", ("cows", "butterflies", "salmon", "red_panda", "tigers")),
+        ("people", ("children", "women", "teacher")),
+        ("flower", ("daisies", "sunflowers")),
+        ("vehicles", ("bicycles", "cars", "trucks")),
+    ],
+)
+def test_a_kind_finds_every_class_of_it_that_imagenet_lacks_too(kind, names):
+    table = WordTable((*names, "glass", "my house"))
+    assert table.find(kind) == ((tuple(range(len(names))),), ())
+
+
 @pytest.mark.parametrize("name", ["fireEngine", "fire-engine", "FIRE ENGINES", "fireengines"])
 def test_however_a_class_is_written(name):
     assert (

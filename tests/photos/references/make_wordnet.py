@@ -1,4 +1,7 @@
-"""Write jaxcnn/photos/wordnet.tsv: what WordNet 3.0 says above ImageNet's 1,000 classes.
+"""Write jaxcnn/photos/wordnet.tsv: what WordNet 3.0 says above what photos show.
+
+Those are ImageNet's 1,000 classes and, for networks with classes of their own, animals, plants,
+food, things and people, see `shown`.
 
     python tests/photos/references/make_wordnet.py /usr/share/wordnet jaxcnn/photos/wordnet.tsv
 
@@ -25,9 +28,16 @@ from jaxcnn.pretrained.labels import wordnet_ids
 _LEAST_SHARE = 0.1  # of the count of a word's most frequent sense
 _LEAST_COUNT = 5  # of such a sense, if it is not in the table
 
+# Subjects, by their numbers in lexnames(5WN), of which all ordinary words are taken: animals, food
+# and plants; and those of which only words that were met: things, natural objects and people.
+_ALL_WORDS = ("05", "13", "20")
+_PEOPLE = "18"
+_MET_WORDS = ("06", "17", _PEOPLE)
+
 _HEADER = """\
-A part of WordNet 3.0: the classes of ImageNet (ILSVRC 2012) and all their hypernyms. A line is an
-id, the ids of its hypernyms, and its words; or "plural", an irregular plural and its singular.
+A part of WordNet 3.0: the classes of ImageNet (ILSVRC 2012), animals, plants, food, things and
+people with ordinary names, and all their hypernyms. A line is an id, the ids of its hypernyms, and
+its words; or "plural", an irregular plural and its singular.
 Changed: taken out of data.noun and noun.exc by tests/photos/references/make_wordnet.py, which tells
 what it leaves out; underscores are spaces.
 """
@@ -39,6 +49,7 @@ class Synset(NamedTuple):
     words: tuple[str, ...]
     counts: tuple[int, ...]
     parents: tuple[str, ...]
+    subject: str  # number of its file
 
 
 def read_counts(folder: Path) -> dict[str, int]:
@@ -70,6 +81,7 @@ def parse_synset(line: str, counts: dict[str, int]) -> tuple[str, Synset]:
         tuple(word.replace("_", " ") for word in words),
         tuple(counts.get(key, 0) for key in keys),
         tuple(parents),
+        lex_file,
     )
 
 
@@ -83,6 +95,14 @@ def closure(synsets: dict[str, Synset], leaves: Iterable[str]) -> dict[str, Syns
             found[synset_id] = synsets[synset_id]
             waiting += synsets[synset_id].parents
     return dict(sorted(found.items()))
+
+
+def shown(synset: Synset) -> bool:
+    """Whether photos may show it, by a name that people use: one word, and no scientific one."""
+    is_ordinary = any(word.islower() and word.isalpha() for word in synset.words)
+    return is_ordinary and (
+        synset.subject in _ALL_WORDS or (synset.subject in _MET_WORDS and sum(synset.counts) > 0)
+    )
 
 
 def frequent(found: dict[str, Synset], synsets: dict[str, Synset]) -> dict[str, list[str]]:
@@ -103,6 +123,19 @@ def frequent(found: dict[str, Synset], synsets: dict[str, Synset]) -> dict[str, 
     return {
         synset_id: kept(synset) or list(synset.words[: synset_id in classes])
         for synset_id, synset in found.items()
+    }
+
+
+def without_nicknames(
+    found: dict[str, Synset], words: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """Leave out of the people those who are called as something else is: a tiger, a nut."""
+    others = {
+        word for name, held in words.items() if found[name].subject != _PEOPLE for word in held
+    }
+    return {
+        name: [word for word in held if found[name].subject != _PEOPLE or word not in others]
+        for name, held in words.items()
     }
 
 
@@ -143,6 +176,8 @@ def main() -> None:
     nouns = read_synsets(given.dict, read_counts(given.dict))
     found = closure(nouns, wordnet_ids())
     words = frequent(found, nouns)
+    found = closure(nouns, [*found, *(name for name, synset in nouns.items() if shown(synset))])
+    words = without_nicknames(found, frequent(found, nouns)) | words
     lines = [f"# {line}".rstrip() for line in (_HEADER + "\n" + licence(given.dict)).splitlines()]
     for synset_id, synset in found.items():
         lines.append(f"{synset_id}\t{' '.join(synset.parents)}\t{';'.join(words[synset_id])}")
