@@ -19,6 +19,7 @@ from jaxcnn.data.tfds_internals import fewer_retries, plain_reason
 from jaxcnn.data.without_tensorflow import NeedsTensorFlowError, without_tensorflow
 from jaxcnn.host.extras import install
 from jaxcnn.host.names import nearest_first, unknown_name
+from jaxcnn.host.network import network_as_allowed
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
@@ -165,7 +166,12 @@ def _write(builder: "DatasetBuilder") -> None:
     import tensorflow_datasets as tfds
 
     config = tfds.download.DownloadConfig(try_download_gcs=False)  # that bucket holds tfrecord only
-    with fewer_retries(), contextlib.nullcontext() if _has_tensorflow() else without_tensorflow():
+    allowed = network_as_allowed()
+    with (
+        allowed,
+        fewer_retries(),
+        contextlib.nullcontext() if _has_tensorflow() else without_tensorflow(),
+    ):
         builder.download_and_prepare(file_format="array_record", download_config=config)
 
 

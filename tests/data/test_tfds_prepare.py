@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core.download.checksums import compute_url_info
 
-from jaxcnn.data import tfds_prepare
+from jaxcnn.data import tfds_internals, tfds_prepare
 from jaxcnn.data.tfds_prepare import (
     TfdsError,
     find_builder,
@@ -205,6 +205,16 @@ def test_failures_are_explained(tmp_path, monkeypatch, error, said):
     with pytest.raises(TfdsError, match=said) as caught:
         prepare_tfds("cifar10", str(tmp_path))
     assert caught.value.__cause__ is error
+
+
+def test_nothing_is_fetched_where_the_network_is_forbidden(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds_internals, "_RETRIES", 1)
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", lambda *a, **o: pytest.fail("sent"))
+    monkeypatch.setenv("JAXCNN_OFFLINE", "1")
+    with pytest.raises(TfdsError, match=r"could not download .*JAXCNN_OFFLINE .* forbids"):
+        prepare_tfds("cifar10", str(tmp_path))
+    seed(monkeypatch, tmp_path, "cifar10", {"cifar-10-binary.tar.gz": CIFAR})
+    assert len(load_tfds("cifar10", data_dir=str(tmp_path))["train"]) == 20
 
 
 def test_long_lists_of_downloads_are_cut(tmp_path, monkeypatch):

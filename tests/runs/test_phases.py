@@ -105,7 +105,7 @@ def test_freeze_takes_names_or_numbers(text):
             ["stronger augmentation", "smaller network"],
         ),
         (
-            {"model": "efficientnet_lite0", "weights": "x", "feature_views": 3, "augment": "strong"},
+            {"pretrained": True, "feature_views": 3, "augment": "strong"},
             ["more photos"],
             ["feature_views", "stronger augmentation"],
         ),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jaxcnn.host.files import locked, sha256_of, write_text
 from jaxcnn.host.folders import cache_folder
+from jaxcnn.host.network import is_offline
 from jaxcnn.pretrained.download.connection import DownloadError
 from jaxcnn.pretrained.download.transfer import Transfer, discard, fetch, format_bytes
 
@@ -22,17 +23,9 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["DownloadError", "OfflineError", "cache_folder", "download", "is_offline", "sha256_of"]
 
-_YES = ("1", "true", "yes", "on")
-
 
 class OfflineError(DownloadError):
     """A file is not in the cache and the network must not be used."""
-
-
-def is_offline() -> bool:
-    """Tell whether `JAXCNN_OFFLINE` or `HF_HUB_OFFLINE` forbids the network (1, true, yes, on)."""
-    switches = ("JAXCNN_OFFLINE", "HF_HUB_OFFLINE")
-    return any(os.environ.get(name, "").strip().lower() in _YES for name in switches)
 
 
 def download(url: str, path: Path, *, sha256: str | None, offline: bool | None = None) -> Path:
