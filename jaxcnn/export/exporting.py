@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from jaxcnn.data import photo_files
+from jaxcnn.data import opening, photo_files
 from jaxcnn.export import card, onnx_program, program, standalone
 from jaxcnn.export.program import ExportError
 from jaxcnn.export.standalone import ABOUT, LOADERS, NAMES, sha256_of_values
@@ -32,6 +32,7 @@ FORMATS = ("stablehlo", "onnx")
 _PROGRAM = {
     "predict.py": standalone,
     "photo_files.py": photo_files,
+    "opening.py": opening,
     "outputs.py": outputs,
     "text.py": host_text,
 }

@@ -11,7 +11,6 @@ a file of this folder is missing or damaged.
 import argparse
 import contextlib
 import hashlib
-import io
 import itertools
 import json
 import logging
@@ -24,18 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 # In an export these lie beside this file.
+from jaxcnn.data.opening import MAX_PIXELS, open_upright
 from jaxcnn.data.photo_files import PhotoFile, Trouble, find_named, read_file, reason_of
 from jaxcnn.host.outputs import Output
 from jaxcnn.host.text import printable
 
 ABOUT, NAMES = "export.json", "class_names.json"
 RECORDS = re.compile(rb'\s*\[\s*\{\s*"path": "(\\.|[^"\\])*",\s*"(error|probabilities)": ')
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO"]
-MAX_PIXELS = 89_478_485  # more may be a decompression bomb
-
 Program = Callable[[np.ndarray], np.ndarray]  # (B, S, S, C) uint8 -> (B, K) float32
 
 
@@ -105,53 +102,17 @@ def _load_onnx(data: bytes) -> Program:
 LOADERS = {"stablehlo": _load_stablehlo, "onnx": _load_onnx}
 
 
-def read_photo(path: bytes, about: dict[str, Any]) -> np.ndarray:
+def read_photo(path: bytes, about: dict[str, Any], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a photo upright and resize it to the (S, S, C) uint8 that the program takes."""
     size_px, _, num_channels = about["input"]["shape"][1:]
-    mode = "L" if num_channels == 1 else "RGB"
-    with Image.open(io.BytesIO(read_file(path)[0]), formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"too large: {image.width} x {image.height} pixels.")
-        # A large JPEG is decoded at half its size or less, never below thrice what is wanted.
-        image.draft("L" if mode == "L" else None, (3 * size_px, 3 * size_px))
-        image.load()
-        photo = _to_mode(_upright(image), mode)
+    photo = open_upright(
+        read_file(path)[0],
+        "L" if num_channels == 1 else "RGB",
+        least_px=3 * size_px,  # a large JPEG is decoded at half its size or less
+        max_pixels=max_pixels,
+    )
     square = _to_square(photo, size_px, **about["resize"])
     return np.asarray(square).reshape(size_px, size_px, num_channels)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - a photo with broken EXIF data is still a photo
-        return image
-
-
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Convert any Pillow image to grey or RGB, transparent pixels over white."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = Image.fromarray(_to_8_bits(np.asarray(image).astype(np.float64), image.mode))
-    elif image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image).convert("RGB")
-    elif image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
-    return image.convert(mode)
-
-
-def _to_8_bits(values: np.ndarray, mode: str) -> np.ndarray:
-    """Scale grey of 16 or 32 bits or float; what lies out of the usual range is stretched."""
-    low, high = values.min(), values.max()
-    if not np.isfinite(high - low):
-        raise ValueError("the image holds values that are not finite.")
-    if mode == "F":
-        scale, inside = (255.0 if high <= 1 else 1.0), low >= 0 and high <= 255
-    else:
-        scale, inside = 255.0 / 65535.0, low >= 0 and high <= 65535
-    if not inside:
-        values, scale = values - low, 255.0 / (high - low or 1.0)
-    return np.rint(values * scale).astype(np.uint8)
 
 
 def _to_square(image: Image.Image, size_px: int, *, mode: str, interpolation: str) -> Image.Image:
@@ -179,10 +140,11 @@ def label(
     about: dict[str, Any],
     *,
     batch_size: int,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[list[tuple[str, np.ndarray | str]]]:
     """Give each file's (K,) probabilities, or why it could not be read, batch by batch."""
     while batch := list(itertools.islice(files, batch_size)):
-        photos = [_try(file, about) for file in batch]
+        photos = [_try(file, about, max_pixels) for file in batch]
         images = [photo for photo in photos if isinstance(photo, np.ndarray)]
         # Filled up, so that the program is compiled for one size alone.
         images += [np.zeros(about["input"]["shape"][1:], np.uint8)] * (batch_size - len(images))
@@ -193,14 +155,14 @@ def label(
         ]
 
 
-def _try(file: PhotoFile | Trouble, about: dict[str, Any]) -> np.ndarray | str:
+def _try(file: PhotoFile | Trouble, about: dict[str, Any], max_pixels: int) -> np.ndarray | str:
     if isinstance(file, Trouble):
         return file.reason
     try:
-        return read_photo(file.path, about)
+        return read_photo(file.path, about, max_pixels=max_pixels)
     except OSError as error:
         return reason_of(error)
-    except Exception as error:  # noqa: BLE001 - decoders raise what hostile bytes lead to
+    except (ValueError, MemoryError) as error:
         return f"{error or type(error).__name__}"
 
 
@@ -230,6 +192,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("photos", nargs="+", help="files, or folders that are searched through")
     parser.add_argument("--top", type=_count, default=5, help="classes to name for each photo")
     parser.add_argument("--batch_size", type=_count, default=32, help="photos classified together")
+    parser.add_argument(
+        "--max_pixels", type=_count, default=MAX_PIXELS, help="larger photos are refused"
+    )
     parser.add_argument("--format", help="stablehlo or onnx, where this folder holds both")
     parser.add_argument("--json", type=Path, help="file to write all probabilities to")
     parser.add_argument(
@@ -254,8 +219,8 @@ def _run(flags: argparse.Namespace, folder: Path) -> int:
         program = load_program(folder, about, flags.format)
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         done = bad = 0
-        batch_size = min(flags.batch_size, count)
-        for answers in label(program, find_named(flags.photos), about, batch_size=batch_size):
+        sizes = {"batch_size": min(flags.batch_size, count), "max_pixels": flags.max_pixels}
+        for answers in label(program, find_named(flags.photos), about, **sizes):
             if output:
                 lines = (json.dumps(_record(*each, names)) for each in answers)
                 output.write((",\n" if done else "[\n") + ",\n".join(lines))

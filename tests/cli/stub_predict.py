@@ -4,12 +4,11 @@ import json
 import os
 import sys
 import time
-import types
 
 import numpy as np
 
 from jaxcnn.cli import main, network_flags
-from jaxcnn.data.preprocessing import Decoding
+from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.runs.classifier import Classifier
 
 
@@ -18,7 +17,7 @@ class Stub(Classifier):
 
     def __init__(self):
         self.class_names = tuple(json.loads(os.environ.get("CLASSES", '["cat", "dog", "owl"]')))
-        self.preprocessing = types.SimpleNamespace(decoding=Decoding(8))
+        self.preprocessing = Preprocessing(decoding=Decoding(8))
 
     def probabilities(self, images):
         time.sleep(float(os.environ.get("SECONDS", "0")))

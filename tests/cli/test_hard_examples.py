@@ -89,6 +89,8 @@ def test_published_weights_judge_in_the_networks_stead(run):
         (["--workdir=RUN", "--score=los"], "nearest first: loss"),
         (["--workdir=RUN", "--weights=nothing_like_it"], "nothing_like_it"),
         (["photo.jpg"], "unexpected words"),
+        (["--workdir=RUN", "--csv=RUN"], "is a folder; name a file"),
+        (["--workdir=RUN", "--csv=RUN/config.json"], "replace it with --overwrite"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -37,7 +37,9 @@ def test_a_run_is_looked_into_with_its_photos_and_its_data(tmp_path, tiny_config
     ("words", "message"),
     [
         (["--pretrained"], "no photo to look at"),
-        (["--pretrained", "/no/such.jpg"], "/no/such.jpg does not exist"),
+        (["--pretrained", "--csv=o.csv", "/no/such.jpg"], "Unknown command line flag 'csv'"),
+        (["--pretrained", "--top=3", "/no/such.jpg"], "Unknown command line flag 'top'"),
+        (["--pretrained", "/no/such.jpg"], "'/no/such.jpg' does not exist"),
         (["--workdir=/no/such/run"], "/no/such/run does not exist"),
         (["--workdir=/no/such/run", "--method=umap"], "unknown method 'umap'"),
     ],
@@ -48,6 +50,18 @@ def test_mistakes_end_with_one_line_and_status_2(words, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("out", "said"), [("", "which this program did not write"), ("a Ünï.png", "it is a file")]
+)
+def test_pictures_go_into_no_folder_of_others(photo, out, said):
+    before = photo.read_bytes()
+    done = try_words("look_inside", "--pretrained", f"--out={photo.parent / out}", photo)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert said in done.stderr
+    assert photo.read_bytes() == before
+    assert len(list(photo.parent.iterdir())) == 1
 
 
 def test_a_file_that_is_no_photo_ends_with_one_line(tmp_path):

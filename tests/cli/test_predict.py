@@ -260,3 +260,11 @@ def test_own_answers_are_replaced_and_a_photo_named_twice_counts_once(many, tmp_
         status, _, err = run_stub(*words)
         assert status == 0, err
     assert len(rows_of(tmp_path / "o.csv")) == 1 + 40
+
+
+def test_the_bound_on_pixels_can_be_moved(tmp_path):
+    Image.new("1", (10_000, 9_000)).save(tmp_path / "large.png")
+    status, _, err = run_stub(tmp_path)
+    assert status == 1
+    assert "raise --max_pixels" in err
+    assert run_stub(tmp_path, "--max_pixels=90000000")[0] == 0

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from programs import run_program, try_words
+from programs import ROOT, run_program, try_words
 
 from experiments.benchmarks import chart, contest, loading, machine, results, rows, table
 from experiments.benchmarks.workers import Worker, WorkerError
@@ -324,6 +324,8 @@ def test_a_step_of_pytorch_trains_or_only_infers(mode):
         (["--json=/no/such/folder/speed.json"], "is not a folder"),
         (["--photos=/no/such/folder"], "holds no .jpg"),
         (["resnet50"], "unexpected words 'resnet50'"),
+        ([f"--json={ROOT}"], "is a folder; name a file"),
+        ([f"--chart={ROOT}/README.md"], "this program did not write it"),
     ],
     ids=lambda value: str(value)[:30],
 )
