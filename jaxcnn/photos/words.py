@@ -25,6 +25,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from jaxcnn.host.text import listed
 from jaxcnn.photos.wordnet import above, plain, read_wordnet, senses_by_name, singulars
 
 _PASSED_OVER = frozenset(
@@ -61,10 +62,12 @@ class UnknownWordError(ValueError):
       suggestions: names that the first may be a misspelling of, the most alike first; may be empty.
     """
 
-    def __init__(self, words: Sequence[str], suggestions: Sequence[str]) -> None:
+    def __init__(
+        self, words: Sequence[str], suggestions: Sequence[str], class_names: Sequence[str] = ()
+    ) -> None:
         self.words = tuple(words)
         self.suggestions = tuple(suggestions)
-        meant = "no name that the network knows is like it"
+        meant = f"its classes are {listed(class_names)}"
         if suggestions:
             meant = f"did you mean {_alternatives(suggestions)}?"
         named = _alternatives([repr(word) for word in words])
@@ -113,6 +116,7 @@ class WordTable:
                 meant[plain(name)].add(class_id)
         self._meant = {word: tuple(sorted(ids)) for word, ids in meant.items() if word and ids}
         self._parts_of = parts
+        self._class_names = class_names
 
     def find(self, text: str) -> Meaning:
         """Find the classes that a text means.
@@ -205,7 +209,7 @@ class WordTable:
             )
             if alike:
                 return UnknownWordError(words, alike)
-        return UnknownWordError(words, ())
+        return UnknownWordError(words, (), self._class_names)
 
 
 def _runs(text: str) -> Iterator[tuple[list[str], bool, bool]]:

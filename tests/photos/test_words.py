@@ -88,6 +88,11 @@ def test_what_means_nothing_is_refused(text):
         IMAGENET.find(text)
 
 
+def test_where_nothing_is_like_it_the_classes_are_listed():
+    with pytest.raises(UnknownWordError, match="nothing called 'xqzt'; its classes are cat, dog$"):
+        PETS.find("xqzt")
+
+
 def test_short_words_suggest_too():
     with pytest.raises(UnknownWordError, match="did you mean dog"):
         PETS.find("dgo")

@@ -96,7 +96,7 @@ def test_what_stands_before_all_names_is_told(tmp_path, caplog, prefix, beside, 
     kernel = pretrained.load(path, model=MODEL).variables["params"]["head"]["linear"]["kernel"]
     np.testing.assert_array_equal(kernel, arrays_of()["linear.weight"].T)
     (line,) = caplog.messages
-    assert f"named {prefix}... (left out: {left_out}" in line
+    assert f"behind {prefix!r} (left out: {left_out}" in line
 
 
 @pytest.mark.parametrize(("count", "told"), [(10, "10 outputs as cifar10"), (7, "7 outputs as cl")])
