@@ -89,7 +89,7 @@ def test_what_means_nothing_is_refused(text):
 
 
 def test_where_nothing_is_like_it_the_classes_are_listed():
-    with pytest.raises(UnknownWordError, match="nothing called 'xqzt'; its classes are cat, dog$"):
+    with pytest.raises(UnknownWordError, match=r"nothing called 'xqzt'; its classes are cat, dog$"):
         PETS.find("xqzt")
 
 
