@@ -198,8 +198,20 @@ def test_random_cutout_paints_what_it_says():
 def test_random_affine_without_its_chance_is_the_centre_crop():
     image = jnp.asarray(noise(12, 12, 3))
     options = {"output_size_px": 8, "probability": 0.0, "max_rotation_radians": 1.0}
+    options |= {"flip_probability": 1.0}
     result = augment.random_affine(jax.random.key(0), image, **options)
     np.testing.assert_allclose(result, augment.center_crop(image, 8), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(6, 18), (20, 5)])
+def test_a_box_has_the_shape_of_the_output(size):
+    y, x = np.meshgrid(np.arange(40.0), np.arange(50.0), indexing="ij")
+    ramp = jnp.asarray(np.stack([x, y], -1), jnp.float32)
+    options = {"output_size_px": size, "scale": (0.1, 0.3), "flip_probability": 0.0}
+    for seed in range(3):
+        found = augment.random_affine(jax.random.key(seed), ramp, **options)
+        right, down = found[2, 3, 0] - found[2, 2, 0], found[3, 2, 1] - found[2, 2, 1]
+        np.testing.assert_allclose(right, down, rtol=1e-3)
 
 
 def test_random_affine_keeps_to_its_area_and_inside():

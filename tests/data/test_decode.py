@@ -145,6 +145,22 @@ def test_32_bit_and_float_outside_their_range_are_stretched():
     assert flat[0, :, 0].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+@pytest.mark.parametrize("least", [-1, -40])
+def test_pixels_below_zero_do_not_wrap_around(dtype, least):
+    values = np.linspace(least, -least, 5).astype(dtype)[None]
+    stretched = np.rint(255 * (values + -least) / (-2 * least)).astype(np.uint8)
+    np.testing.assert_array_equal(decode_image(_tiff(values), num_channels=1)[..., 0], stretched)
+
+
+def test_each_level_of_16_bits_goes_to_the_nearest_of_8():
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "PNG")
+    found = decode_image(file.getvalue(), num_channels=1)[..., 0]
+    np.testing.assert_array_equal(found, np.rint(levels / 257).astype(np.uint8))
+
+
 def test_float_pixels_that_are_no_numbers_are_refused():
     for value in (np.nan, np.inf):
         with pytest.raises(DecodeError, match="not finite"):

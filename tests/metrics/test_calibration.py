@@ -26,6 +26,12 @@ def drawn(num_examples, num_classes, *, sharpness, seed=0):
     return softmax(sharpness * logits), labels
 
 
+def test_a_confidence_on_an_edge_is_in_the_bin_below():
+    table = np.array([[0.5, 0.5], [1.0, 0.0], [0.75, 0.25]])
+    curve = calibration_curve(table, np.array([0, 0, 1]), num_bins=4)
+    assert curve.count.tolist() == [0, 1, 1, 1]
+
+
 @pytest.mark.parametrize("num_bins", [1, 4, 15])
 def test_the_curve_is_scikit_learns(num_bins):
     theirs = pytest.importorskip("sklearn.calibration", reason="scikit-learn is not installed")

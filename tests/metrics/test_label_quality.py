@@ -1,8 +1,11 @@
 """Scores of suspicion on answers whose wrong labels are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from jaxcnn.metrics import label_quality
 from jaxcnn.metrics.label_quality import (
     cross_validated_probabilities,
     error_norms,
@@ -24,6 +27,24 @@ def test_losses_are_those_of_the_label():
 def test_error_norms_lie_between_0_and_the_root_of_2():
     expected = [np.sqrt(0.3**2 + 0.2**2 + 0.1**2), np.sqrt(0.1**2 + 0.8**2 + 0.9**2), np.sqrt(1.5)]
     np.testing.assert_allclose(error_norms(ANSWERS, LABELS), expected)
+
+
+def test_folds_have_the_classes_evenly_and_statistics_of_their_own(monkeypatch):
+    seen = []
+
+    def fit(inputs, labels, **options):
+        seen.append((inputs, np.bincount(labels, minlength=3)))
+        return SimpleNamespace(weights=np.zeros((2, 3)), bias=np.zeros(3))
+
+    monkeypatch.setattr(label_quality, "fit_logistic_regression", fit)
+    labels = np.repeat([0, 1, 2], [20, 10, 5])[np.random.default_rng(0).permutation(35)]
+    features = np.random.default_rng(1).exponential(1 + labels[:, None], (35, 2))
+    cross_validated_probabilities(features.astype(np.float32), labels, num_classes=3)
+    assert len(seen) == 5
+    for inputs, counts in seen:
+        assert counts.tolist() == [16, 8, 4]
+        np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-6)
+        np.testing.assert_allclose(inputs.std(axis=0), 1, atol=1e-5)
 
 
 def drawn_clusters(*, count=200, num_classes=3, num_flipped=10, seed=0):

@@ -1,6 +1,7 @@
 """The loop: what it saves, when it stops, and that a stopped run goes on as if it never had."""
 
 import io
+import math
 import os
 import signal
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from jaxcnn.host.signals import Interrupted
 from jaxcnn.training.callbacks import EarlyStopping
 from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import fingerprints
-from jaxcnn.training.history import Progress
+from jaxcnn.training.history import Progress, make_rank
 from jaxcnn.training.loop import NonFiniteLossError
 from jaxcnn.training.progress_bar import ProgressBar
 
@@ -116,6 +117,37 @@ def test_a_row_has_the_rate_of_its_last_update_counted_from_the_phase(tiny_split
     _, progress = second.run()
     assert [row["step"] for row in progress.history] == [8, 16, 24, 32]
     assert [row["learning_rate"] for row in progress.history] == [107, 115, 107, 115]
+
+
+@pytest.mark.parametrize(
+    ("best", "better", "worse"),
+    [
+        ("accuracy", {"accuracy": 0.9, "loss": 2.0}, {"accuracy": 0.8, "loss": 1.0}),
+        ("accuracy", {"accuracy": 0.9, "loss": 1.0}, {"accuracy": 0.9, "loss": 2.0}),
+        ("-loss", {"accuracy": 0.8, "loss": 1.0}, {"accuracy": 0.9, "loss": 2.0}),
+        ("accuracy", {"accuracy": 0.1, "loss": 9.0}, {"accuracy": math.nan, "loss": 1.0}),
+    ],
+)
+def test_which_of_two_epochs_is_better(best, better, worse):
+    rank = make_rank(best, ["accuracy"])
+    for split in ("validation", "train"):
+        rows = [{f"{split}_{k}": v for k, v in row.items()} for row in (better, worse)]
+        assert rank(rows[0]) > rank(rows[1])
+    assert rank({f"validation_{k}": v for k, v in better.items()} | {"train_loss": 99.0}) > rank(
+        {f"validation_{k}": v for k, v in worse.items()} | {"train_loss": 0.0}
+    )
+
+
+def test_a_step_that_ends_an_epoch_is_saved_once(tmp_path, monkeypatch):
+    keeper, saved = Checkpoint(tmp_path, every_steps=4), []
+    monkeypatch.setattr(keeper, "_save", lambda view: saved.append(view.step))
+    for step in range(1, 17):
+        progress = SimpleNamespace(step_in_epoch=(step - 1) % 8 + 1, members=[])
+        view = SimpleNamespace(step=step, steps_per_epoch=8, progress=progress)
+        keeper.on_step_end(view)
+        if step % 8 == 0:
+            keeper.on_epoch_end(view)
+    assert saved == [4, 8, 12, 16]
 
 
 def test_early_stopping_looks_at_its_own_phase():
