@@ -10,7 +10,8 @@ From a data set's name to batches (`datasets` does the first four):
                   cats_vs_dogs is the builder of that set, label_cache caches names and labels
     splitting     which example is for training, validation, test
     preprocessing how a photo becomes what a network takes, as one value
-    decode        from a file's bytes to upright pixels; resize and fast_jpeg are its parts
+    decode        from a file's bytes to upright pixels; opening, resize and fast_jpeg are its
+                  parts
     image_splits  a split's images at one size: in memory, or decoded when requested;
                   image_cache caches the decoded, bad_files lists the unreadable
     array_split   arrays and sequences of examples as splits

@@ -24,7 +24,7 @@ FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "J
 MAX_PIXELS = 89_478_485  # by default; the size from which Pillow warns of a decompression bomb
 UPRIGHT = 1
 
-_ORIENTATION = 0x0112
+_ORIENTATION, _LAST_UNTURNED = 0x0112, 4  # beyond, width and height change places
 _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _12_BITS, _16_BITS = 4095, 65535
@@ -180,6 +180,19 @@ def orientation_of(image: Image.Image) -> int:
         return image.getexif().get(_ORIENTATION, UPRIGHT)
     except Exception:  # noqa: BLE001 - a photo with broken EXIF data is still a photo
         return UPRIGHT
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Read a photo's width and height, turned as its EXIF data say; its pixels stay undecoded.
+
+    Raises:
+      Exception: whatever Pillow raises because of broken bytes.
+    """
+    image = open_image(io.BytesIO(data))
+    width, height = image.size
+    # Pillow turns TIFF by itself, and tells the size after that.
+    lies = image.format != "TIFF" and orientation_of(image) > _LAST_UNTURNED
+    return (height, width) if lies else (width, height)
 
 
 def turn_array(array: np.ndarray, orientation: int) -> np.ndarray:

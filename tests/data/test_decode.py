@@ -188,6 +188,7 @@ def test_exif_orientation_is_applied(orientation, file_format):
     image = Image.fromarray(np.ascontiguousarray(stored))
     data = _encode(image, file_format, exif=exif, **options.get(file_format, {}))
     np.testing.assert_allclose(decode_image(data).astype(int), upright, atol=4)
+    assert opening.upright_size(data) == upright.shape[1::-1]
     expected = resize_image(upright, 8, "squash").astype(int)
     for decoder in ("auto", "pillow"):
         resized = decode_and_resize(data, 8, "squash", decoder=decoder)

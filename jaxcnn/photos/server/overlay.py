@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.data.decode import decode_image
 from jaxcnn.data.encode import encode_image
+from jaxcnn.data.opening import upright_size
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.interpret.class_activation import evidence_maps
 from jaxcnn.interpret.place import locate, name_place
@@ -159,7 +159,7 @@ def make_explain(classifier: Classifier) -> Explain:
         image = classifier.preprocess(data)
         # Where the photo is cropped its shape does not matter.
         is_cropped = preprocessing.decoding.mode == "crop"
-        height, width = (1, 1) if is_cropped else decode_image(data).shape[:2]
+        width, height = (1, 1) if is_cropped else upright_size(data)
         share = view_share(width, height, preprocessing)
         chosen = jnp.asarray(class_id, jnp.int32)
         with lock:
