@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -291,6 +292,20 @@ def test_size_is_checked_without_a_digest(server, get, tmp_path, few_tries, answ
     with pytest.raises(DownloadError, match=message):
         get(sha256=None)
     assert "weights.bin" not in names(tmp_path)
+
+
+@pytest.mark.parametrize(("count", "message"), [(9, "closed early"), (11, "more than the 10")])
+def test_bytes_are_counted_even_where_the_connection_ends_well(
+    tmp_path, monkeypatch, count, message
+):
+    chunks = iter([b"x" * count, b""])
+    monkeypatch.setattr(transfer, "read_arrived", lambda response: next(chunks))
+    wanted = SimpleNamespace(
+        path=tmp_path / "w", part=tmp_path / "w.part", sha256="0", address="https://a/w"
+    )
+    response = SimpleNamespace(status_code=200, headers={"Content-Length": "10"})
+    with pytest.raises(transfer.InterruptedTryError, match=message):
+        transfer._receive(wanted, response, 0)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 400])

@@ -205,3 +205,13 @@ def test_settings_suit_the_weights(file):
     assert settings["padding"] == "same"
     assert settings["stored_size_px"] == 48
     assert settings["pixel_mean"] == pytest.approx([(0.485 + 0.456 + 0.406) / 3])
+
+
+def test_blue_green_red_turns_the_channels_of_first_kernels_alone():
+    kernel = np.arange(3 * 3 * 3 * 2, dtype=np.float32).reshape(3, 3, 3, 2)
+    others = {"deep": np.arange(36.0).reshape(3, 3, 4, 1), "dense": np.eye(3), "bias": np.arange(3)}
+    found = importing._swap_red_and_blue({"first": kernel, **others})
+    for channel in range(3):
+        np.testing.assert_array_equal(found["first"][:, :, channel], kernel[:, :, 2 - channel])
+    for name, array in others.items():
+        np.testing.assert_array_equal(found[name], array)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from jaxcnn.host.files import write_json, write_rows
-from jaxcnn.runs.folder import WorkdirError, open_workdir
+from jaxcnn.runs.folder import WorkdirError, check_origin, open_workdir
 
 SETTINGS = {"num_epochs": 3, "dense_widths": (1, 2), "data_dir": None}
 
@@ -101,3 +101,12 @@ def test_writing_leaves_no_part_behind(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["x"] == 0.1 + 0.2
     assert [json.loads(r)["n"] for r in (tmp_path / "b.jsonl").read_text().splitlines()] == [1, 2]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_run_goes_on_with_what_it_began_with_alone(tmp_path):
+    workdir, origin = begin(tmp_path), {"data": "a", "weights": "b"}
+    for _ in range(2):
+        check_origin(workdir, origin)
+    for name in origin:
+        with pytest.raises(WorkdirError, match=f"the {name} are not those"):
+            check_origin(workdir, {**origin, name: "other"})

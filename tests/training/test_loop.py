@@ -150,6 +150,23 @@ def test_a_step_that_ends_an_epoch_is_saved_once(tmp_path, monkeypatch):
     assert saved == [4, 8, 12, 16]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "saved"),
+    [("stopped", [8, 11]), ("interrupted", [8, 11]), ("failed", [8]), ("finished", [8])],
+)
+def test_the_end_of_a_run_is_saved_once_and_not_after_a_failure(
+    tmp_path, monkeypatch, outcome, saved
+):
+    keeper, steps = Checkpoint(tmp_path), []
+    monkeypatch.setattr(keeper.last, "save", lambda step, *_: steps.append(step))
+    for step in (8, 11, 11):
+        view = SimpleNamespace(
+            step=step, progress=Progress(step=step), data_state={}, states=[{}], outcome=outcome
+        )
+        keeper.on_epoch_end(view) if step == 8 else keeper.on_train_end(view)
+    assert steps == saved
+
+
 def test_early_stopping_looks_at_its_own_phase():
     def told(*accuracies, first_epoch):
         rows = [
