@@ -100,7 +100,7 @@ def test_the_published_weights_are_listed(photos):
     ("flags", "message"),
     [
         (["--pretrained", "--model=efficientnet_lit0"], "nearest first: efficientnet_lite0"),
-        (["--weights=nowhere.pth", "--model=resnet18"], "neither a file nor the name of weights"),
+        (["--weights=nowhere.pth", "--model=resnet18"], "no such file"),
         (["--pretrained", "--workdir=runs/x"], "exclude each other"),
         ([], "Give --workdir, the folder of a run"),
     ],
@@ -140,6 +140,7 @@ def start(*words, seconds=0.0, classes=("cat", "dog", "owl"), **options):
         stdout=options.pop("stdout", subprocess.PIPE),
         stderr=subprocess.PIPE,
         env=os.environ | variables,
+        bufsize=0,  # so that `communicate` gets all that comes after a line
         **options,
     )
 
