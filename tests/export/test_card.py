@@ -122,6 +122,17 @@ def test_the_card_tells_the_runs_figures_and_limits(make_classifier):
     assert 'open("classifier.jax_export", "rb")' in plain
 
 
+def test_the_card_claims_no_more_of_the_test_than_is_known(make_classifier):
+    summary = summary_of(["a", "b"])
+    for seen, unknown, words in (
+        (0, [], "never trained on"),
+        (7, [], "7 of 200 were seen in training"),
+        (0, ["W"], "what W saw is unknown"),
+    ):
+        known = {"num_test_seen": seen, "seen_unknown": unknown}
+        assert words in write(make_classifier, ["a", "b"], summary | known)
+
+
 def test_of_many_classes_the_worst_are_shown(make_classifier):
     names = [f"class {n}" for n in range(150)]
     text = write(make_classifier, names, summary_of(names))

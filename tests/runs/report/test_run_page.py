@@ -138,6 +138,17 @@ def test_what_flatters_is_told(make_run):
     assert "1 file could not be read" in text
 
 
+@pytest.mark.parametrize(
+    ("known", "says"),
+    [
+        ({"num_test_seen": 4}, "were seen in training"),
+        ({"num_test_seen": 0, "seen_unknown": ["W"]}, "what W saw is unknown"),
+    ],
+)
+def test_the_page_claims_no_more_of_the_test_than_is_known(make_run, known, says):
+    assert says in read(make_run(**known)).text
+
+
 def test_another_accuracy_than_the_runs_own_is_told(make_run):
     assert "tested again" not in read(make_run()).text
     assert "noted 12.3%" in read(make_run(name="other", test_accuracy=0.1234)).text
