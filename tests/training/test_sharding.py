@@ -28,11 +28,11 @@ def test_axes_are_read(text, devices, batch_size, sizes):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model:2", "unknown mesh axis 'model'; known, nearest first: "),
+        ("model:2", "mesh=model:2: unknown axis 'model'; known, nearest first: "),
         ("data", "mesh must be auto or axes with sizes"),
         ("data:0", "mesh must be auto or axes with sizes"),
         ("data:2,data:2", "each once"),
-        ("", "unknown mesh axis ''"),
+        ("", "mesh=: unknown axis ''"),
         ("data:4,fsdp:4", "needs 16 devices, there are 8; lower a size, or use mesh=auto"),
     ],
 )
