@@ -39,7 +39,7 @@ from jaxcnn.data.splitting import (
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
 from jaxcnn.data.tfds_source import find_feature_keys, load_tfds
 from jaxcnn.data.workers import usable_cores
-from jaxcnn.host.text import counted, listed
+from jaxcnn.host.text import counted, listed, printable
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,9 @@ def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:
         for name, reason in folder.troubles:
             left_out.setdefault(reason, []).append(name)
     for reason, names in left_out.items():
-        logger.warning(f"{counted(len(names), 'file')} left out, e.g. {names[0]}: {reason}")
+        logger.warning(
+            f"{counted(len(names), 'file')} left out, e.g. {printable(names[0])}: {reason}"
+        )
 
 
 def load_test_photos(data_dir: Path | str) -> Source:

@@ -33,7 +33,7 @@ from jaxcnn.data.photo_files import (
     walk,
 )
 from jaxcnn.data.source import Example, digest_of
-from jaxcnn.host.text import listed
+from jaxcnn.host.text import listed, printable
 
 _SPLIT_WORDS = {
     "train": "train training trn",
@@ -201,7 +201,7 @@ def _load_classes(
     class_names = tuple(trained or class_dirs)
     if others := [name for name in class_dirs if name not in class_names]:
         raise FolderError(
-            f"{_quoted(folder)} holds classes that are not in train/: {listed(others)}; add them "
+            f"{_quoted(folder)} holds classes that are not in train/: {listed(map(printable, others))}; add them "
             "there, or move them away."
         )
     files: list[str] = []
@@ -216,7 +216,7 @@ def _load_classes(
             held = [*found.ignored, *(f"{path} ({why})" for path, why in found.troubles)]
             raise FolderError(
                 f"class {name!r} has no photo in {_quoted(class_dir)}; it holds "
-                f"{listed(held) or 'nothing'}. Add photos or remove the folder."
+                f"{listed(map(printable, held)) or 'nothing'}. Add photos or remove the folder."
             )
         files += found.photos
         labels += [class_names.index(name)] * len(found.photos)
@@ -322,7 +322,7 @@ def _quoted(path: bytes) -> str:
 
 
 def _listed(folders: Sequence[bytes]) -> str:
-    return listed(map(_name, folders))
+    return listed(printable(os.path.basename(path)) for path in folders)
 
 
 def _readable(path: str) -> str:

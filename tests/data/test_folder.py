@@ -186,6 +186,7 @@ def test_links_are_followed_once(tmp_path):
             r"\(Test, train\), and these no folders",
         ),
         (["photos/a/1.jpg", "photos/b/1.jpg"], "holds photos; .* Did you mean '.*photos'"),
+        (["a/1.jpg", "b/x\ny.txt"], r"holds b/x\\ny.txt\. Add"),
         (["test/a/1.jpg", "test/b/1.jpg"], "holds test, but no train/"),
         (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], "test' holds no folder"),
         (
