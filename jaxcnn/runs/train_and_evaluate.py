@@ -301,7 +301,7 @@ def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machi
         f"the photos in {data_dir} are not those of the run in {workdir}; give the place of these "
         "as data_dir."
     )
-    if config.data.dataset == DRAWN_PETS:
+    if not _may_lie_in(config.data.dataset, Path(data_dir)):
         raise OtherDataError(refusal)
     config = config.replace(data_dir=str(data_dir))
     try:
@@ -311,6 +311,13 @@ def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machi
     if not folder.origin.exists() or changed_origin(folder, _origin(config, data, None)):
         raise OtherDataError(refusal)
     return Run(config, folder, data)
+
+
+def _may_lie_in(dataset: str, folder: Path) -> bool:
+    """Tell whether a folder can hold a data set; one of tensorflow-datasets lies under its name."""
+    return dataset == FOLDER or (
+        dataset != DRAWN_PETS and (folder / dataset.split(":")[0].split("/")[0]).is_dir()
+    )
 
 
 def _settings_there(workdir: Path | str) -> TrainConfig:

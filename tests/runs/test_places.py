@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.runs.config import make_config
 from jaxcnn.runs.hard_examples import find_hard_examples
-from jaxcnn.runs.train_and_evaluate import evaluate_classifier, load_run, train_classifier
+from jaxcnn.runs.train_and_evaluate import (
+    OtherDataError,
+    check,
+    evaluate_classifier,
+    load_run,
+    train_classifier,
+)
 
 
 def _photos(folder, count, *, seed=0, names=("dark", "light")):
@@ -95,3 +102,11 @@ def test_photos_that_are_gone_are_told_with_what_to_give(run, home):
             load_run(run)
     finally:
         (home / "away").rename(home / "photos")
+
+
+@pytest.mark.parametrize("dataset", ["drawn_pets", "mnist"])
+def test_photos_are_not_taken_for_a_set_that_has_a_name(dataset, tmp_path, monkeypatch):
+    there = "jaxcnn.runs.train_and_evaluate._settings_there"
+    monkeypatch.setattr(there, lambda _: check(make_config(dataset=dataset)))
+    with pytest.raises(OtherDataError, match="are not those of the run"):
+        load_run(tmp_path / "run", data_dir=tmp_path)
