@@ -199,9 +199,9 @@ def _load_classes(
     """
     class_dirs = _class_folders(folder, at_least=1 if trained else 2)
     class_names = tuple(trained or class_dirs)
-    if others := [name for name in class_dirs if name not in class_names]:
+    if others := [printable(name) for name in class_dirs if name not in class_names]:
         raise FolderError(
-            f"{_quoted(folder)} holds classes that are not in train/: {listed(map(printable, others))}; add them "
+            f"{_quoted(folder)} holds classes that are not in train/: {listed(others)}; add them "
             "there, or move them away."
         )
     files: list[str] = []
@@ -294,7 +294,7 @@ def _check_no_splits(source: FolderSource) -> None:
         if len(names) > 1 and "" not in names and other != folder:
             raise FolderError(
                 f"{other!r} and {folder!r} hold folders of the same names "
-                f"({listed(sorted(names))}). If those are the classes, call the folders above them "
+                f"({listed(map(printable, sorted(names)))}). If those are the classes, call the folders above them "
                 f"train, validation and test; if {other} and {folder} are classes, put "
                 "their photos straight into them."
             )
