@@ -33,6 +33,12 @@ def test_a_run_is_looked_into_with_its_photos_and_its_data(tmp_path, tiny_config
     assert "the run's data are not looked at" in alone.stderr
 
 
+def test_a_run_that_is_not_there_is_not_made(tmp_path):
+    done = try_words("look-inside", f"--workdir={tmp_path / 'typo'}")
+    assert "typo does not exist; give the folder of a run." in done.stderr
+    assert not (tmp_path / "typo").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

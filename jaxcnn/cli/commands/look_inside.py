@@ -95,7 +95,8 @@ def _folder() -> Path:
     if _OUT.value:
         return check_folder(_OUT.value, PICTURE, JSON, overwrite=_OVERWRITE.value)
     folder = Path(workdir or "") / "look_inside"
-    folder.mkdir(parents=True, exist_ok=True)
+    if workdir is None or Path(workdir).is_dir():  # else loading the network says what is wrong
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
