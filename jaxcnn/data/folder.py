@@ -292,11 +292,11 @@ def _check_no_splits(source: FolderSource) -> None:
     for folder, names in inner.items():
         other = first.setdefault(frozenset(names), folder)
         if len(names) > 1 and "" not in names and other != folder:
+            shared = listed(map(printable, sorted(names)))
             raise FolderError(
-                f"{other!r} and {folder!r} hold folders of the same names "
-                f"({listed(map(printable, sorted(names)))}). If those are the classes, call the folders above them "
-                f"train, validation and test; if {other} and {folder} are classes, put "
-                "their photos straight into them."
+                f"{other!r} and {folder!r} hold folders of the same names ({shared}). If those are "
+                f"the classes, call the folders above them train, validation and test; if {other} "
+                f"and {folder} are classes, put their photos straight into them."
             )
 
 
