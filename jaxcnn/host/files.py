@@ -1,6 +1,7 @@
 """Files that are written whole, so that none is ever read half; their digests and locks."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -45,6 +46,28 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+_DISK_TROUBLES = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EIO, errno.ESTALE),
+)
+
+
+def disk_trouble(error: BaseException | None) -> str:
+    """Tell what a disk that takes no more says in an error, or in one that led to it; "" if none.
+
+    Example:
+      >>> disk_trouble(RuntimeError("write failed [OS error 28: No space left on device]"))
+      'no space left on device'
+    """
+    while error is not None:
+        for number in _DISK_TROUBLES:
+            told = os.strerror(number)
+            if getattr(error, "errno", None) == number or told in str(error):
+                return told.lower()
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def write_bytes(path: Path, data: bytes) -> None:

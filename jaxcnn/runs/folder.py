@@ -21,16 +21,17 @@ export/          what an export made of it; never removed with the run
 in_use.lock      while a program writes there: its process and machine
 """
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxcnn.host.files import read_json, write_arrays, write_json
+from jaxcnn.host.files import disk_trouble, read_json, write_arrays, write_json
 from jaxcnn.host.text import listed
 from jaxcnn.runs.config import completed
 
@@ -46,6 +47,10 @@ _FILES = (
 
 class WorkdirError(ValueError):
     """A folder that this run may not write to; the message says why and what to do."""
+
+
+class CannotWriteError(RuntimeError):
+    """The run's folder takes no more, as on a full disk; the message says what is safe."""
 
 
 class Workdir:
@@ -126,6 +131,24 @@ def check_run(path: Path) -> None:
         raise WorkdirError(f"{path} is a file; give the folder of a run.")
     if not Workdir(path).config.is_file():
         raise WorkdirError(f"{path} holds no run (there is no config.json); train one first.")
+
+
+@contextlib.contextmanager
+def telling_what_is_safe(workdir: Workdir) -> Iterator[None]:
+    """Raise CannotWriteError in the place of what a full or closed disk makes of a run."""
+    try:
+        yield
+    except Exception as error:
+        trouble = disk_trouble(error)
+        if not trouble:
+            raise
+        found = workdir.path.glob("checkpoints/last*/[0-9]*")
+        steps = sorted(int(path.name) for path in found if path.name.isdecimal())
+        safe = f"all up to step {steps[-1]} is safe there" if steps else "no step was saved yet"
+        raise CannotWriteError(
+            f"{workdir.path} cannot be written to ({trouble}); {safe}. Make room or let it be "
+            "written to, then go on with resume=True."
+        ) from error
 
 
 def check_places(workdir: Workdir, data_dir: str | None) -> None:

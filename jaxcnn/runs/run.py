@@ -271,7 +271,7 @@ class Run:
 
     def _classes_there(self) -> list[str]:
         """Read the classes that the best checkpoint knows."""
-        with contextlib.closing(CheckpointStore(self.best_folders[0])) as store:
+        with contextlib.closing(CheckpointStore(self.best_folders[0], read_only=True)) as store:
             return list(store.metadata()["class_names"])
 
     def _seen(self) -> dict[str, Any]:
@@ -330,7 +330,9 @@ class Run:
 
     def best_step(self) -> int:
         """Give the step of the best variables of the first network."""
-        with contextlib.closing(CheckpointStore(self._folders[0].best_checkpoints)) as store:
+        with contextlib.closing(
+            CheckpointStore(self._folders[0].best_checkpoints, read_only=True)
+        ) as store:
             return store.steps()[-1]
 
     def evaluate(self, split: Any, variables: PyTree) -> Evaluation:

@@ -40,6 +40,7 @@ from jaxcnn.runs.folder import (
     check_workdir,
     note_seen_photos,
     open_workdir,
+    telling_what_is_safe,
 )
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
@@ -150,6 +151,7 @@ def train_classifier(
 
     Raises:
       ValueError: for settings, folders or data that cannot be used.
+      folder.CannotWriteError: if the folder takes no more, as on a full disk.
       loop.NonFiniteLossError: if training diverges.
       signals.Interrupted: on SIGTERM or Ctrl-C, after saving.
       processes.PeerLostError: if another process of the job is lost.
@@ -173,6 +175,7 @@ def train_classifier(
         if start:
             check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
         # All that is the user's to mend was found by now; the first call leaves no run behind.
+        held.enter_context(telling_what_is_safe(folder))
         on_first(lambda: open_workdir(folder.path, settings, **options))
         on_first(lambda: check_origin(folder, _origin(config, data, start)))
         on_first(lambda: _remember_places(folder, config))

@@ -270,8 +270,8 @@ def _as_it_shall_lie(leaf: Any) -> jax.ShapeDtypeStruct:
 
 
 def _quiet_orbax() -> None:
-    """Keep Orbax's and absl's running commentary off the user's screen."""
+    """Keep Orbax's and absl's commentary off the user's screen; what fails is raised as well."""
     for name in ("absl", "orbax"):
         logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < logging.ERROR:
-            logger.setLevel(logging.ERROR)
+        if logger.getEffectiveLevel() <= logging.ERROR:
+            logger.setLevel(logging.CRITICAL)

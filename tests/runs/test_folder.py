@@ -1,9 +1,17 @@
+import errno
 import json
+import os
 
 import pytest
 
 from jaxcnn.host.files import write_json, write_rows
-from jaxcnn.runs.folder import WorkdirError, check_origin, open_workdir
+from jaxcnn.runs.folder import (
+    CannotWriteError,
+    WorkdirError,
+    check_origin,
+    open_workdir,
+    telling_what_is_safe,
+)
 
 SETTINGS = {"num_epochs": 3, "dense_widths": (1, 2), "data_dir": None}
 
@@ -110,3 +118,20 @@ def test_a_run_goes_on_with_what_it_began_with_alone(tmp_path):
     for name in origin:
         with pytest.raises(WorkdirError, match=f"the {name} are not those"):
             check_origin(workdir, {**origin, name: "other"})
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_a_disk_that_takes_no_more_is_told_in_one_line_with_what_is_safe(tmp_path, number):
+    workdir = begin(tmp_path)
+    (workdir.last_checkpoints / "6").mkdir()
+    (workdir.last_checkpoints / "9.orbax-checkpoint-tmp").mkdir()
+    failure = OSError(number, os.strerror(number), "metrics.jsonl")
+    for error in (failure, RuntimeError(f"tensorstore: {os.strerror(number)} [source 1]")):
+        with pytest.raises(CannotWriteError) as told, telling_what_is_safe(workdir):
+            raise error
+        assert str(told.value) == (
+            f"{tmp_path} cannot be written to ({os.strerror(number).lower()}); all up to step 6 is "
+            "safe there. Make room or let it be written to, then go on with resume=True."
+        )
+    with pytest.raises(KeyError), telling_what_is_safe(workdir):
+        raise KeyError("no matter of disks")

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcnn.host.files import disk_trouble
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore, fingerprints
 
 # Noise does not compress, so the largest file of a checkpoint holds the arrays.
@@ -173,3 +174,22 @@ def test_shapes_alone_are_enough_to_restore(store):
     store.save(1, make_state(4.0), {})
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), make_state())
     assert float(store.restore(shapes).state["params"]["kernel"][0, 0]) == 4.0
+
+
+def test_a_full_disk_leaves_the_step_before_and_no_commentary(tmp_path, capfd):
+    resource = pytest.importorskip("resource")
+    store, (_, most) = CheckpointStore(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).random(100_000, np.float32)
+    store.save(1, {"w": np.zeros(3, np.float32)}, {})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
+    try:
+        with pytest.raises(Exception, match="File too large|EFBIG|OS error") as failure:
+            store.save(2, {"w": noise}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert disk_trouble(failure.value) == "file too large"
+    assert capfd.readouterr() == ("", "")
+    store = CheckpointStore(tmp_path)
+    assert store.steps() == [1]
+    store.save(2, {"w": noise}, {})
+    np.testing.assert_array_equal(store.restore({"w": noise}).state["w"], noise)

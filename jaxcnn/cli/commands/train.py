@@ -37,6 +37,7 @@ from jaxcnn.host.signals import Interrupted
 from jaxcnn.models import list_models, model_options
 from jaxcnn.runs import config as config_lib, recipes, train_and_evaluate
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, setting_fields
+from jaxcnn.runs.folder import CannotWriteError
 from jaxcnn.training.loop import NonFiniteLossError
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,9 @@ def _stops_explained(program: Program) -> Iterator[None]:
     except Interrupted as stop:
         status = 128 + stop.signal_number
         end_processes(f"{stop} Resume with:\n  {_resume_command(program)}", status)
+    except CannotWriteError as error:
+        said = command_line.in_flags(str(error)).replace(" --resume.", ":\n  ")
+        end_processes(f"error: {said}{_resume_command(program)}", 1)
     except (NonFiniteLossError, PeerLostError) as error:
         end_processes(f"error: {command_line.in_flags(str(error))}", 1)
     except KeyboardInterrupt:
