@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import jaxcnn
+from jaxcnn.host.signals import end_at_second_signal, end_interrupted
 
 # One line per command, in the order in which a user meets them.
 COMMANDS = {
@@ -35,6 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
       arguments: words of the command line after the program's name; None for the process's own.
     """
+    end_at_second_signal()
+    try:
+        _run(arguments)
+    except KeyboardInterrupt:  # while a command is imported; all else it sees to itself
+        end_interrupted()
+
+
+def _run(arguments: Sequence[str] | None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[0:1] == ["help"]:
         words = [*words[1:2], "--help"]

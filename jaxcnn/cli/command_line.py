@@ -21,6 +21,7 @@ from tqdm import tqdm
 from jaxcnn.cli import help_formatter
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.host.processes import end_processes, is_first, start_processes
+from jaxcnn.host.signals import end_at_second_signal, end_interrupted
 from jaxcnn.host.start import prepare_process
 from jaxcnn.host.text import printable
 from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
@@ -28,7 +29,6 @@ from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
 logger = logging.getLogger(__name__)
 
 _USAGE_STATUS = 2
-_INTERRUPTED_STATUS = 130
 _BROKEN_PIPE_STATUS = 128 + 13  # SIGPIPE, by which other programs end; Windows does not have it
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # no mistake of a flag
 _REUSE_MEMORY = flags.DEFINE_bool(
@@ -317,6 +317,7 @@ def running(
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A log file shows each line as it comes; what a screen cannot show is escaped.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    end_at_second_signal()
     absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.ERROR)  # other libraries' talk
     # Pillow warns of oddities in photos that it reads well enough.
@@ -345,4 +346,4 @@ def running(
     except ValueError as mistake:
         refuse(mistake)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED_STATUS)
+        end_interrupted()

@@ -1,10 +1,52 @@
-"""SIGTERM and Ctrl-C: noted when they come, acted on between two steps."""
+"""SIGTERM and Ctrl-C: noted when they come, acted on between two steps; a second one ends."""
 
+import os
 import signal
+import sys
 import threading
 from types import FrameType
+from typing import NoReturn
 
 _WATCHED = (signal.SIGTERM, signal.SIGINT)
+
+
+def end_at_second_signal() -> None:
+    """End this process at once at a second Ctrl-C or SIGTERM, with status 128 + the signal.
+
+    A thread waits for it: Python's own handlers do not run until compiled code comes back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if (before := signal.set_wakeup_fd(-1)) != -1:  # it is so already
+        signal.set_wakeup_fd(before)
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    # A child's signals are not this process's.
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_count_signals, args=(reading,), daemon=True).start()
+
+
+def _count_signals(reading: int) -> None:
+    received = 0
+    while True:
+        (number,) = os.read(reading, 1)
+        received += number in _WATCHED
+        if received == 2:
+            os._exit(128 + number)
+
+
+def end_interrupted(message: str = "") -> NoReturn:
+    """End after a Ctrl-C, with status 130 and no traceback, whatever other threads still do."""
+    if message:
+        print(message, file=sys.stderr, flush=True)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(128 + signal.SIGINT)
 
 
 class Interrupted(Exception):  # noqa: N818  it is a request, not a fault

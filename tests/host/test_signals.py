@@ -1,6 +1,9 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -49,3 +52,36 @@ def test_outside_the_main_thread_nothing_is_watched():
 
 def test_the_message_names_signal_and_step():
     assert str(Interrupted(signal.SIGTERM, step=12)) == "SIGTERM received; saved at step 12."
+
+
+BUSY = """
+import hashlib, signal, sys, time
+from jaxcnn.host.signals import end_at_second_signal, end_interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)
+end_at_second_signal()
+end_at_second_signal()
+print("busy", flush=True)
+try:
+    if sys.argv[1] == "python":
+        time.sleep(60)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**30)  # compiled code, as XLA's, for minutes
+except KeyboardInterrupt:
+    end_interrupted("stopped.")
+"""
+
+
+@pytest.mark.parametrize(
+    ("busy_in", "times", "says"), [("python", 1, b"stopped.\n"), ("c", 2, b"")]
+)
+def test_one_ctrl_c_ends_a_program_and_a_second_one_even_where_python_cannot_act(
+    busy_in, times, says
+):
+    command = [sys.executable, "-c", BUSY, busy_in]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as program:
+        program.stdout.readline()
+        for _ in range(times):
+            time.sleep(0.3)
+            program.send_signal(signal.SIGINT)
+        assert program.wait(timeout=60) == 130
+        assert program.stderr.read() == says

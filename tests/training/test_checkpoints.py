@@ -183,7 +183,7 @@ def test_a_full_disk_leaves_the_step_before_and_no_commentary(tmp_path, capfd):
     store.save(1, {"w": np.zeros(3, np.float32)}, {})
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
     try:
-        with pytest.raises(Exception, match="File too large|EFBIG|OS error") as failure:
+        with pytest.raises(Exception, match=r"File too large|EFBIG|OS error") as failure:
             store.save(2, {"w": noise}, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

@@ -33,7 +33,7 @@ from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.host.folders import making
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.processes import PeerLostError, end_processes, find_cluster, is_first
-from jaxcnn.host.signals import Interrupted
+from jaxcnn.host.signals import Interrupted, end_interrupted
 from jaxcnn.models import list_models, model_options
 from jaxcnn.runs import config as config_lib, recipes, train_and_evaluate
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, setting_fields
@@ -189,7 +189,8 @@ def _stops_explained(program: Program) -> Iterator[None]:
     except (NonFiniteLossError, PeerLostError) as error:
         end_processes(f"error: {command_line.in_flags(str(error))}", 1)
     except KeyboardInterrupt:
-        sys.exit(f"stopped. Go on with:\n  {_resume_command(program)}")
+        where = f" Go on with:\n  {_resume_command(program)}" if flags.FLAGS.workdir else ""
+        end_interrupted(f"stopped.{where}")
 
 
 def read_config(program: Program) -> TrainConfig:
