@@ -290,6 +290,14 @@ def _illegal_value(message: str) -> str:
     return f"--{name} must be {expected or reason}, got {value!r}."
 
 
+def _expand_home() -> None:
+    """Put the user's folder for the ~ that a flag's text begins with; shells leave it there."""
+    for name in flags.FLAGS:
+        flag = flags.FLAGS[name]
+        if flag.present and isinstance(flag.value, str) and flag.value.startswith("~"):
+            flag.value = os.path.expanduser(flag.value)
+
+
 @contextlib.contextmanager
 def running(
     doc: str | None,
@@ -330,6 +338,7 @@ def running(
             help_formatter.show(doc or "", () if asked == "--helpfull" else common, defaults())
             sys.exit(0)
         _, *words = flags.FLAGS(sys.argv)
+        _expand_home()
         if words and not takes_words:
             raise ValueError(f"unexpected words {' '.join(words)!r}; every option is a --flag.")
         yield words

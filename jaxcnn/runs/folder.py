@@ -214,7 +214,8 @@ def check_workdir(
                 "again with overwrite=True, or choose another workdir."
             )
         there_now = _settings(workdir)
-        kept = {name: value for name, value in there_now.items() if name in free}
+        names = {*free, *(("num_epochs",) if _is_longer(there_now, settings) else ())}
+        kept = {name: value for name, value in there_now.items() if name in names}
         _check_same(there_now, {**settings, **kept}, workdir.path)
 
 
@@ -240,6 +241,8 @@ def open_workdir(
     goes_on = resume and workdir.is_ours
     if goes_on and not workdir.holds_run:
         goes_on = _settings(workdir) == json.loads(json.dumps(settings))
+    if goes_on and _is_longer(_settings(workdir), settings):
+        write_json(workdir.config, _settings(workdir) | {"num_epochs": settings["num_epochs"]})
     if not goes_on:
         if workdir.is_ours:
             _remove_run(workdir)
@@ -313,6 +316,12 @@ def _settings(workdir: Workdir) -> dict[str, Any]:
     return completed(json.loads(workdir.config.read_text("utf-8")))
 
 
+def _is_longer(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether more epochs are wanted, of which the learning rate does not depend."""
+    is_constant = there.get("schedule") == "constant" and not there.get("fine_tune")
+    return bool(is_constant and wanted["num_epochs"] > there["num_epochs"])
+
+
 def _remove_run(workdir: Workdir) -> None:
     """Remove what a run writes, and nothing else that a user may keep there."""
     parts = workdir.path.glob(f".*.{'[0-9a-f]' * 8}.part*")  # of a process that was killed
@@ -334,6 +343,7 @@ def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> No
     ]
     if changed:
         raise WorkdirError(
-            f"{path} holds a run with other settings ({'; '.join(changed)}). Give the settings it "
-            "was made with to resume it, or choose another workdir."
+            f"{path} holds a run with other settings ({'; '.join(changed)}). To resume it, give "
+            "those that it was made with; to train its network on with others, give "
+            f"init_from={path} and another workdir; to replace it, give overwrite=True."
         )

@@ -66,3 +66,10 @@ def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "holds no run" in done.stderr
+
+
+def test_home_is_found_in_the_text_of_a_flag(tmp_path):
+    home = {"HOME": str(tmp_path)}
+    found = try_words("report", "--workdir=~/run", environment=home)
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"error: {tmp_path}/run does not exist")

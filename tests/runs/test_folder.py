@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 
 import pytest
 
@@ -135,3 +136,21 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line_with_what_is_safe(tmp_pat
         )
     with pytest.raises(KeyError), telling_what_is_safe(workdir):
         raise KeyError("no matter of disks")
+
+
+@pytest.mark.parametrize("there", [{}, {"schedule": "constant", "fine_tune": True}])
+def test_a_refused_resume_says_what_trains_on(tmp_path, there):
+    begin(tmp_path, SETTINGS | there)
+    says = f"num_epochs: 3 there, 9 now.*init_from={re.escape(str(tmp_path))}.*overwrite=True"
+    with pytest.raises(WorkdirError, match=says):
+        open_workdir(tmp_path, SETTINGS | there | {"num_epochs": 9}, resume=True)
+
+
+def test_a_run_of_constant_learning_rate_may_go_on_for_longer(tmp_path):
+    constant = SETTINGS | {"schedule": "constant"}
+    workdir = begin(tmp_path, constant)
+    open_workdir(tmp_path, constant | {"num_epochs": 9}, resume=True)
+    assert json.loads(workdir.config.read_text())["num_epochs"] == 9
+    assert (workdir.last_checkpoints / "3").exists()
+    with pytest.raises(WorkdirError, match="num_epochs: 9 there, 3 now"):
+        open_workdir(tmp_path, constant, resume=True)
