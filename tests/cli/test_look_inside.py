@@ -1,5 +1,7 @@
 """Look inside from the command line."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,6 +58,7 @@ def test_mistakes_end_with_one_line_and_status_2(words, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert not Path("/no").exists()  # nothing is made for a mistake
 
 
 @pytest.mark.parametrize(

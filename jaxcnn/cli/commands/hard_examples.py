@@ -19,7 +19,7 @@ from jaxcnn.host.outputs import Output
 from jaxcnn.host.text import printable
 from jaxcnn.metrics.per_example_gradients import explain_noise_scale
 from jaxcnn.runs import hard_examples
-from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.folder import Workdir, check_run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "folder of a run.")
 _DATA_DIR = flags.DEFINE_string(
@@ -60,8 +60,9 @@ def main() -> None:
     """Rank the training photos of the run that the flags name."""
     if not _WORKDIR.value:
         raise ValueError("--workdir is missing: give the folder of a run.")
-    command_line.prepare()
     folder = Workdir(Path(_WORKDIR.value))
+    check_run(folder.path)
+    command_line.prepare()
     table = _CSV.value or folder.path / "hard_examples.csv"
     started = time.perf_counter()
     with Output(table, hard_examples.TABLE, overwrite=_OVERWRITE.value) as file:

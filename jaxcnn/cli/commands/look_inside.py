@@ -66,9 +66,10 @@ def main(words: list[str]) -> None:
     """Look at the photos that the command line names, and at the run's data."""
     paths = list(_find_photos(words))
     _check(paths)
-    folder = _folder()
+    if _OUT.value:
+        check_folder(_OUT.value, PICTURE, JSON, overwrite=_OVERWRITE.value)
     classifier = network_flags.load_classifier()
-    made = _look(classifier, paths, folder)
+    made = _look(classifier, paths, _folder())
     print(f"{len(made)} files in {made[0].parent}: {', '.join(path.name for path in made)}")
 
 
@@ -92,11 +93,8 @@ def _check(paths: list[Path]) -> None:
 
 def _folder() -> Path:
     workdir = network_flags.WORKDIR.value
-    if _OUT.value:
-        return check_folder(_OUT.value, PICTURE, JSON, overwrite=_OVERWRITE.value)
-    folder = Path(workdir or "") / "look_inside"
-    if workdir is None or Path(workdir).is_dir():  # else loading the network says what is wrong
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(_OUT.value).expanduser() if _OUT.value else Path(workdir or "") / "look_inside"
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
