@@ -125,7 +125,7 @@ class Evaluator:
         """Compile the step for the batches of some data, unless that was done."""
         if isinstance(self._step, CompiledStep):
             return self._step
-        batch = data.shapes(self._batch_size)
+        batch = data.shapes(self._batch_size, self._layout.round_up(1))
         key = str(batch)
         if key not in self._compiled:
             self._compiled[key] = compile_evaluation(self._step, self._layout, variables, batch)
@@ -134,7 +134,9 @@ class Evaluator:
     def __call__(self, data: "Input", variables: PyTree) -> Evaluation:
         """Classify every example of some data once, see `evaluate`."""
         step = self.compile(data, variables)
-        batches = data.eval_batches(self._batch_size, self._layout.put_batch)
+        batches = data.eval_batches(
+            self._batch_size, self._layout.put_batch, self._layout.round_up(1)
+        )
         return evaluate(step, self._layout.put_state(variables), batches, self._metrics)
 
 

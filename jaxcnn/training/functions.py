@@ -38,6 +38,8 @@ class FunctionNetwork:
     def __init__(
         self, init: Callable[..., Any], apply: Callable[..., Any], images: jax.ShapeDtypeStruct
     ) -> None:
+        _check_takes(init, "init", "key, images, train", "(params, state)")
+        _check_takes(apply, "apply", "params, state, key, images, train", "(logits, state)")
         self._init, self._apply = init, apply
         key = jax.eval_shape(lambda: jax.random.key(0))
         self._impls: list[list[Any]] = []
@@ -64,7 +66,13 @@ class FunctionNetwork:
         """Compute logits, and the new state where it may change."""
         params, state = self.own_trees(variables)
         key = (rngs or {}).get("dropout")
-        logits, state = self._apply(params, state, key, images, train)
+        found = self._apply(params, state, key, images, train)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ValueError(
+                "apply must give (logits, state), the state {} where there is none; it gave "
+                "something else."
+            )
+        logits, state = found
         return (logits, {"batch_stats": self._to_dict(state, 1)}) if mutable else logits
 
     def own_trees(self, variables: PyTree) -> tuple[PyTree, PyTree]:
@@ -100,6 +108,15 @@ class FunctionNetwork:
             for (first, rest), impl in zip(self._paths[which], self._impls[which], strict=True)
         ]
         return jax.tree.unflatten(self._trees[which], leaves)
+
+
+def _check_takes(function: Callable[..., Any], name: str, arguments: str, gives: str) -> None:
+    try:
+        inspect.signature(function).bind(*arguments.split(", "))
+    except TypeError as error:
+        raise ValueError(f"{name} must be {name}({arguments}) -> {gives}; {error}.") from None
+    except ValueError:
+        pass  # a function that does not tell what it takes
 
 
 def _key_impl(leaf: Any) -> Any:
@@ -209,6 +226,11 @@ def as_network(
             "has no argument train. Add one, even where training and evaluation are alike."
         )
     logits = jax.eval_shape(lambda x: _first_logits(network, x), images)
+    if not hasattr(logits, "ndim"):
+        raise ValueError(
+            f"the network must give one array, its logits; got {type(logits).__name__}. Give the "
+            "logits alone, such as by a pair (init, apply)."
+        )
     head = getattr(network, "head", None)
     if loss is not None and not callable(loss):
         if loss not in LOSSES:

@@ -49,7 +49,7 @@ class SplitInput:
         """Count the full batches of an epoch."""
         return batches_lib.steps_per_epoch(len(self.split), batch_size)
 
-    def shapes(self, batch_size: int) -> Batch:
+    def shapes(self, batch_size: int, multiple: int = 1) -> Batch:
         """Give the shapes of a batch, to compile a step for."""
         split, nothing = self.split, np.zeros(0, np.int32)
         image = np.empty((0, *split.image_shape), split.dtype)
@@ -66,8 +66,8 @@ class SplitInput:
             self.split, batch_size=batch_size, seed=seeds[0], to_device=put, **_own_share()
         )
 
-    def eval_batches(self, batch_size: int, put: Put) -> Iterator[Batch]:
-        """Give each example once."""
+    def eval_batches(self, batch_size: int, put: Put, multiple: int = 1) -> Iterator[Batch]:
+        """Give each example once; `batch_size` is a multiple of that number already."""
         batches = batches_lib.eval_batches(self.split, batch_size=batch_size, **_own_share())
         return map(put, batches)
 
@@ -92,8 +92,8 @@ class IterableInput:
         """Give None: an epoch ends when the iterable does."""
         return None
 
-    def shapes(self, batch_size: int) -> Batch:
-        """Give the shapes of a batch by reading the first one."""
+    def shapes(self, batch_size: int, multiple: int = 1) -> Batch:
+        """Give the shapes of a batch by reading the first one, filled up to a multiple."""
         if self._first is None:
             iterator = iter(self._batches)
             first = next(iterator, None)
@@ -102,7 +102,8 @@ class IterableInput:
             self._first = as_batch(first, 0)
             if iterator is self._batches:  # it cannot be read again: put the first one back
                 self._batches = _Replayed(self._first, iterator)
-        return _shapes(self._first, len(self._first.mask) * jax.process_count())
+        count = len(self._first.mask) * jax.process_count()
+        return _shapes(self._first, -(-count // multiple) * multiple)
 
     def train_batches(self, batch_size: int, seeds: Sequence[int], put: Put) -> Any:
         """Make an iterator that ends with each epoch and then begins the next."""
@@ -112,9 +113,10 @@ class IterableInput:
             )
         return _Epochs(self._batches, len(self.shapes(0).mask) // jax.process_count(), put)
 
-    def eval_batches(self, batch_size: int, put: Put) -> Iterator[Batch]:
-        """Give each example once."""
-        return map(put, _padded(self._batches, len(self.shapes(0).mask) // jax.process_count()))
+    def eval_batches(self, batch_size: int, put: Put, multiple: int = 1) -> Iterator[Batch]:
+        """Give each example once; batches are filled up to a multiple of some number."""
+        size = len(self.shapes(0, multiple).mask) // jax.process_count()
+        return map(put, _padded(self._batches, size))
 
 
 Input: TypeAlias = SplitInput | IterableInput
@@ -145,7 +147,10 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
         raise TypeError("data is one array; give images and labels as one pair, (images, labels).")
     if hasattr(data, "gather"):
         return SplitInput(data)
-    if isinstance(data, Mapping) or (isinstance(data, tuple) and len(data) == 2):
+    is_pair = isinstance(data, (tuple, list)) and len(data) == 2
+    if isinstance(data, list):  # as a pair, or two batches of pairs
+        is_pair = is_pair and all(hasattr(part, "shape") for part in data)
+    if isinstance(data, Mapping) or is_pair:
         return SplitInput(ArraySplit(*image_and_label(data)))
     if hasattr(data, "class_names"):
         return SplitInput(decode_split(data, _decoding(data, preprocessing)))

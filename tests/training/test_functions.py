@@ -268,3 +268,46 @@ def test_a_network_may_keep_the_keys_of_its_dropout(data, tmp_path):
     with pytest.raises(RuntimeError, match="power cut"):
         run(tmp_path / "a", At(STEPS + 4, crash))
     assert fingerprints(run(tmp_path / "a").state) == fingerprints(run(tmp_path / "b").state)
+
+
+def _init(key, images, train):
+    return {"w": jnp.zeros((images[0].size, 2))}, {}
+
+
+def _apply(params, state, key, images, train):
+    return images.reshape(len(images), -1) @ params["w"], state
+
+
+def _logits_alone(params, state, key, images, train):
+    return _apply(params, state, key, images, train)[0]
+
+
+class _Twice(nn.Module):
+    @nn.compact
+    def __call__(self, images, train):
+        logits = nn.Dense(2)(images.reshape(len(images), -1))
+        return logits, logits
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (_Twice(), r"must give one array, its logits; got tuple"),
+        (
+            (lambda key, images: None, _apply),
+            r"init must be init\(key, images, train\)",
+        ),
+        ((_init, lambda params, images: None), r"apply must be apply\(params, state, key, images"),
+        ((_init, _logits_alone), r"apply must give \(logits, state\)"),
+        ((lambda key, images, train: 1, _apply), r"init must give \(params, state\).* got int"),
+    ],
+)
+def test_what_a_network_must_take_and_give_is_told(model, message):
+    images, label = jax.ShapeDtypeStruct((4, 8, 8, 3), jnp.float32), jnp.zeros(4, jnp.int32)
+    with pytest.raises(ValueError, match=message):
+        as_network(model, images, label, None)
+
+
+def test_a_pair_without_state_is_taken():
+    images, label = jax.ShapeDtypeStruct((4, 8, 8, 3), jnp.float32), jnp.zeros(4, jnp.int32)
+    assert as_network((_init, _apply), images, label, None)[2].shape == (4, 2)

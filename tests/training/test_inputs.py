@@ -335,3 +335,18 @@ def test_padding_repeats_rows_that_count_nowhere():
     np.testing.assert_array_equal(batch.label, [5, 6, 7, 5, 6, 7, 5])
     np.testing.assert_array_equal(batch.mask, [True] * 3 + [False] * 4)
     np.testing.assert_array_equal(batch.index, [8, 9, 10, -1, -1, -1, -1])
+
+
+def test_a_list_of_two_arrays_is_a_pair_and_one_of_two_batches_is_not(arrays):
+    images, labels = arrays
+    assert len(open_input([images, labels], None).split) == len(labels)
+    batches = [(images[:3], labels[:3]), (images[3:], labels[3:])]
+    assert isinstance(open_input(batches, None), IterableInput)
+
+
+def test_batches_to_evaluate_are_filled_up_to_what_the_devices_divide(arrays):
+    images, labels = arrays
+    found = IterableInput([(images[:3], labels[:3]), (images[3:5], labels[3:5])])
+    assert len(found.shapes(0, 4).mask) == 4
+    masks = [batch.mask.tolist() for batch in found.eval_batches(0, lambda batch: batch, 4)]
+    assert masks == [[True, True, True, False], [True, True, False, False]]
