@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxcnn.data.source import Source, example_labels, example_names
 from jaxcnn.host.files import replacing
+from jaxcnn.host.text import table_cell
 
 
 class SkippedFile(NamedTuple):
@@ -93,12 +94,12 @@ def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
       path: file to write, UTF-8; replaced if there.
       skipped: the bad examples.
     """
-    # Names on disk need not be valid Unicode; a backslash escape keeps them readable.
     with (
         replacing(Path(path)) as part,
-        part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        part.open("w", newline="", encoding="utf-8") as file,
     ):
-        csv.writer(file, lineterminator="\n").writerows([SkippedFile._fields, *skipped])
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerows(map(table_cell, row) for row in [SkippedFile._fields, *skipped])
 
 
 def _first(skipped: Sequence[SkippedFile]) -> str:

@@ -24,7 +24,7 @@ from jaxcnn.data.source import (
     example_names,
 )
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.text import listed
+from jaxcnn.host.text import listed, table_cell
 
 logger = logging.getLogger(__name__)
 
@@ -151,10 +151,10 @@ def write_duplicates_csv(path: str | Path, pairs: Sequence[DuplicatePair]) -> No
       path: file to write, UTF-8; replaced if there.
       pairs: as `find_duplicates` gives; the column `conflict` is 1 where the labels differ.
     """
-    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow([*DuplicatePair._fields, "conflict"])
-        rows.writerows([*pair, int(pair.is_conflict)] for pair in pairs)
+        rows.writerows([*map(table_cell, pair), int(pair.is_conflict)] for pair in pairs)
 
 
 def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -> None:

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import sys
 import threading
 
@@ -184,6 +185,7 @@ def test_skipped_files_as_csv(tmp_path):
     write_skipped_csv(path, skipped)
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert rows == [[*SkippedFile._fields], [*skipped[0]], ["\\udcff", "x", "", ""]]
+    assert rows == [[*SkippedFile._fields], [*skipped[0]], ['"\\udcff"', "x", "", ""]]
+    assert json.loads(rows[2][0]) == "\udcff"  # it can be got back
     write_skipped_csv(path, [])
     assert path.read_bytes() == b"name,reason,label,split\n"
