@@ -223,7 +223,13 @@ class HistoryFile(Callback):
     """
 
     def __init__(self, path: Path | str, members: Sequence[Path] = ()) -> None:
-        self._path, self._members = Path(path), members
+        self._path, self._members = Path(path).expanduser(), members
+
+    def on_train_begin(self, view: View) -> None:
+        """Refuse a folder that is not there before the first step."""
+        for path in (self._path, *self._members):
+            if not path.parent.is_dir():
+                raise ValueError(f"HistoryFile: {path.parent} is not a folder; make it first.")
 
     def on_epoch_end(self, view: View) -> None:
         """Write the rows."""

@@ -8,6 +8,8 @@ dtype of every array, and a restore compares them all.
 import hashlib
 import json
 import logging
+import os
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
 
+_REPLACED = "replaced"  # where one waits until another of its step is whole
 _DAMAGED = "damaged"  # where checkpoints that fail their checksums are put, beside the good ones
 
 
@@ -83,9 +86,14 @@ class CheckpointStore:
     def __init__(
         self, directory: Path | str, *, max_to_keep: int = 3, read_only: bool = False
     ) -> None:
-        self.directory = Path(directory).absolute()
+        self.directory = Path(directory).expanduser().absolute()
         self._read_only = read_only
         _quiet_orbax()
+        above = next(p for p in (self.directory, *self.directory.parents) if os.path.lexists(p))
+        if not above.is_dir():
+            raise CheckpointError(f"{self.directory} cannot be a folder, for {above} is a file.")
+        if not read_only:
+            on_first(self._bring_back)
         # Saves are synchronous: these networks take a tenth of a second, and a run then never
         # reports a checkpoint that is not yet on disk.
         self._manager = ocp.CheckpointManager(
@@ -110,8 +118,9 @@ class CheckpointStore:
           state: a tree of arrays.
           metadata: JSON values.
         """
-        if step in self._manager.all_steps():
-            self._manager.delete(step)
+        if step in self._manager.all_steps():  # kept until the new one is whole
+            on_first(lambda: self._move(self.directory / _REPLACED, str(step)))
+            self._manager.reload()
         # A host scalar fails on restore, so every leaf is an array.
         state = jax.tree.map(
             lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), state
@@ -126,6 +135,7 @@ class CheckpointStore:
             force=True,  # else a step below the newest one is left out silently
         )
         self._manager.wait_until_finished()
+        on_first(lambda: shutil.rmtree(self.directory / _REPLACED, ignore_errors=True))
 
     def restore(self, target: PyTree, *, step: int | None = None) -> Checkpoint | None:
         """Read the newest good checkpoint, or the one of a given step.
@@ -218,6 +228,17 @@ class CheckpointStore:
         if _digest(manifest) != expected:
             raise _DamagedError("the checksum of its manifest does not match")
         return manifest
+
+    def _move(self, folder: Path, name: str) -> None:
+        folder.mkdir(exist_ok=True)
+        (self.directory / name).rename(folder / name)
+
+    def _bring_back(self) -> None:
+        """Bring back a checkpoint whose replacement was cut short, as by a kill."""
+        for path in (self.directory / _REPLACED).glob("*"):
+            if not (self.directory / path.name).exists():
+                path.rename(self.directory / path.name)
+        shutil.rmtree(self.directory / _REPLACED, ignore_errors=True)
 
     def _put_aside(self, step: int, reason: str) -> None:
         if self._read_only:

@@ -193,3 +193,23 @@ def test_a_full_disk_leaves_the_step_before_and_no_commentary(tmp_path, capfd):
     assert store.steps() == [1]
     store.save(2, {"w": noise}, {})
     np.testing.assert_array_equal(store.restore({"w": noise}).state["w"], noise)
+
+
+def test_a_step_whose_replacement_is_cut_short_is_not_lost(tmp_path, monkeypatch):
+    store, state = CheckpointStore(tmp_path), {"w": np.ones(3, np.float32)}
+    store.save(1, state, {"which": "first"})
+    with monkeypatch.context() as patch:
+        patch.setattr(store._manager, "save", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.save(1, state, {"which": "second"})
+    store = CheckpointStore(tmp_path)
+    assert store.restore(state).metadata == {"which": "first"}
+    store.save(1, state, {"which": "third"})
+    assert CheckpointStore(tmp_path).restore(state).metadata == {"which": "third"}
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_a_folder_in_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="file is a file"):
+        CheckpointStore(tmp_path / "file" / "last")

@@ -15,6 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.host.folders import in_sole_use
 from jaxcnn.runs.report.facts import check_finished
 from jaxcnn.runs.report.run_page import write_report
 
@@ -38,7 +39,9 @@ def main() -> None:
         from jaxcnn.runs import train_and_evaluate  # a page from what is cached needs none of it
 
         command_line.prepare()
-        train_and_evaluate.load_run(folder.path, data_dir=_DATA_DIR.value).write_page_again()
+        with in_sole_use(folder.path):
+            run = train_and_evaluate.load_run(folder.path, data_dir=_DATA_DIR.value)
+            run.write_page_again()
     else:
         write_report(folder.path)
     size = folder.report.stat().st_size
