@@ -19,6 +19,7 @@ _HEADER = b"SQLite format 3\0"
 _MARKS = (b"what" + WHAT.encode(), b"taken_by_exif INTEGER NOT NULL")  # a row, and a table
 _HEAD_BYTES = 2**17  # two pages of the largest size; the marks are in the first two
 _COMPANIONS = ("-journal", "-wal", "-shm")
+_TIMEOUT_S = 30.0  # while another process writes
 _WITHOUT_LOCKS = "win32-none" if os.name == "nt" else "unix-none"
 _DAMAGE = {  # not, for instance, a full disk or a lock
     sqlite3.SQLITE_CONSTRAINT,
@@ -134,7 +135,7 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
         uri=True,
-        timeout=30.0,  # seconds, while another process writes
+        timeout=_TIMEOUT_S,
         check_same_thread=False,
         isolation_level=None,
     )
@@ -186,6 +187,7 @@ def _overwrite(path: Path, built: Path) -> None:
         telling(path, "written"),
     ):
         target.execute("PRAGMA journal_mode = WAL")  # who reads does not hinder
+        target.executescript("BEGIN IMMEDIATE; ROLLBACK")  # `backup` would wait for ever
         source.backup(target)
         with contextlib.suppress(sqlite3.Error):  # somebody reads; the next writer does it
             target.execute("PRAGMA journal_mode = DELETE")

@@ -135,6 +135,10 @@ class IndexWriter:
         """Note a folder that was asked for."""
         self._write("INSERT OR IGNORE INTO folders VALUES (?)", path)
 
+    def folders(self) -> list[bytes]:
+        """List the folders that were asked for."""
+        return [row[0] for row in self._read("SELECT path FROM folders")]
+
     def forget_folder(self, folder: bytes, others: Sequence[bytes]) -> int:
         """Take out a folder, and what lies in it and in none of the others; count the photos."""
 

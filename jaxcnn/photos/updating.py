@@ -133,6 +133,8 @@ def update_index(
         labeller = load(held.source if held else source)
         if rebuild and held and held.fingerprint != labeller.network.fingerprint:
             writer.clear()  # of a rebuilding that was stopped, with another network
+        for folder in set(writer.folders()) - set(folders) if rebuild else ():
+            writer.forget_folder(folder, folders)  # taken out of the old one meanwhile
         if rebuild and not source and _is_index(path):
             logger.info("what labelled %s is not known; now it is %s", path, labeller.network.name)
         writer.claim(labeller.network)

@@ -82,3 +82,13 @@ def test_a_folder_that_became_a_file_is_there_no_more(two):
     shutil.rmtree(two.photos / "in" / "deep")
     (two.photos / "in" / "deep").write_text("a file")
     assert two.update(two.photos).removed == 1
+
+
+def test_a_folder_does_not_come_back_with_a_rebuilding_that_was_stopped(two):
+    done = []
+    options = {"rebuild": True, "fingerprint": "new", "on_photo": lambda: done.append(1)}
+    two.update(two.other, two.photos, should_stop=lambda: len(done) >= 2, **options)
+    assert forget_folder(two.path, str(two.other)) == 1
+    two.update(two.photos, **options)
+    assert left(two) == {"a", "b", "c"}
+    assert two.index.folders() == [two.photos.resolve()]

@@ -209,8 +209,9 @@ install(built, path)
 
 
 @posix
+@pytest.mark.parametrize("apart", [61, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("state", ["sound", "wal", "damaged", "foreign"])
-def test_a_kill_while_it_is_replaced_leaves_the_old_or_the_new(album, tmp_path, state):
+def test_a_kill_while_it_is_replaced_leaves_the_old_or_the_new(album, tmp_path, state, apart):
     built, old, new = two_indexes(album, tmp_path)
     if state == "wal":
         leave_wal(album.path)
@@ -221,7 +222,7 @@ def test_a_kill_while_it_is_replaced_leaves_the_old_or_the_new(album, tmp_path, 
         write_foreign(album.path, "wal")
     start = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     seen = []
-    for calls in range(0, 4000, 7 if state == "sound" else 23):
+    for calls in range(0, 4000, apart):
         for path in tmp_path.iterdir():
             if path.is_file():
                 path.unlink()
@@ -432,3 +433,16 @@ def test_what_is_committed_outlasts_the_process_and_not_each_power_cut(album):
         held = writer._connection.execute
         assert held("PRAGMA synchronous").fetchone() == (1,)  # NORMAL: no fsync per commit
         assert held("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_rebuilding_does_not_wait_for_ever_for_another_program(album, tmp_path, monkeypatch):
+    built, old, _ = two_indexes(album, tmp_path)
+    monkeypatch.setattr(index_file, "_TIMEOUT_S", 0.05)
+    with contextlib.closing(sqlite3.connect(album.path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(PhotoIndexError, match="cannot be written: database is locked"):
+            install(built, album.path)
+        other.execute("ROLLBACK")
+    assert names(album.path) == old
+    assert built.exists()
