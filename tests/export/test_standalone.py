@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.decode import decode_and_resize
-from jaxcnn.data.photo_files import Trouble, find_named
+from jaxcnn.data.photo_files import PhotoFile, Trouble, find_named
 from jaxcnn.export import export_classifier, standalone
 
 # Run in a process in which this package cannot be imported, from a folder that is not its own.
@@ -231,3 +231,20 @@ def test_a_bomb_is_refused(tmp_path):
     about = {"input": {"shape": ["b", 8, 8, 3]}, "resize": {}}
     with pytest.raises((ValueError, Image.DecompressionBombWarning), match=r"too large|exceeds"):
         standalone.read_photo(path, about)
+
+
+def test_an_unreadable_photo_shifts_no_answer(monkeypatch):
+    def read(path, about, *, max_pixels):
+        if path.startswith(b"bad"):
+            raise ValueError("broken")
+        return np.full((2, 2, 1), int(path), np.uint8)
+
+    monkeypatch.setattr(standalone, "read_photo", read)
+    paths = [b"bad0", b"1", b"bad1", b"2", b"3", b"bad2", b"4"]
+    files = iter([*(PhotoFile(path, 1, 1) for path in paths), Trouble(b"bad3", "broken")])
+    about = {"input": {"shape": [None, 2, 2, 1]}}
+    found = standalone.label(lambda x: x[:, 0, 0].astype(float), files, about, batch_size=3)
+    answers = [answer for batch in found for answer in batch]
+    assert len(answers) == 8
+    for path, answer in answers:
+        assert answer == "broken" if path.startswith("bad") else answer.tolist() == [float(path)]

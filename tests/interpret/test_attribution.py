@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.interpret import class_scores, integrated_gradients, occlusion_maps
+from jaxcnn.interpret import class_scores, integrated_gradients, occlusion, occlusion_maps
 from jaxcnn.models import create_model
 
 KEY = jax.random.key(0)
@@ -137,3 +137,12 @@ def test_occlusion_is_of_each_image_its_own_class():
 def test_mistakes_are_told(call, message):
     with pytest.raises(ValueError, match=message):
         call(*network())
+
+
+@pytest.mark.parametrize(
+    ("side", "patch", "stride"), [(20, 5, 4), (20, 5, 5), (7, 7, 2), (9, 2, 2)]
+)
+def test_patches_reach_the_far_edge_and_leave_no_gap(side, patch, stride):
+    starts = occlusion._starts(side, patch, stride)
+    assert (starts[0], starts[-1]) == (0, side - patch)
+    assert (np.diff(starts) <= stride).all()
