@@ -62,12 +62,16 @@ class Output:
         self._named = printable(path)
         self._path = Path(path).expanduser()
         try:
-            self._path = Path(os.path.realpath(self._path))  # a link's target, not the link
-            is_special = _is_special(self._path)
+            # /dev/stdout is a link too, to a file where standard output goes to one.
+            is_special = "/dev" in map(str, self._path.parents) or _is_special(self._path)
+            if not is_special:
+                self._path = Path(os.path.realpath(self._path))  # a link's target, not the link
             self.part = self._path if is_special else Path(f"{self._path}.part")
             for each in () if is_special else (self._path, self.part):
                 check_file(each, mark, overwrite=overwrite)
-            self._file: TextIO = self.part.open("w", encoding="utf-8", newline="")
+            self._file: TextIO = self.part.open(
+                "a" if is_special else "w", encoding="utf-8", newline=""
+            )
         except OSError as error:
             raise OutputError(self._cannot(error)) from error
 

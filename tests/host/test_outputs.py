@@ -3,6 +3,8 @@
 import os
 import re
 import resource
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -142,3 +144,15 @@ def test_a_folder_of_others_is_refused(tmp_path):
     check_folder(tmp_path / "new/one", mark, overwrite=True)
     with pytest.raises(OutputError, match="it is a file"):
         check_folder(tmp_path / "new/one/b", mark)
+
+
+def test_standard_output_is_written_to_wherever_it_goes(tmp_path):
+    script = (
+        "from jaxcnn.host.outputs import Output, JSON\n"
+        "print('before', flush=True)\n"
+        "with Output('/dev/stdout', JSON) as out: out.write('{}')\n"
+    )
+    with (tmp_path / "o").open("w") as file:
+        subprocess.run([sys.executable, "-c", script], stdout=file, check=True)
+    assert (tmp_path / "o").read_text() == "before\n{}"
+    assert os.listdir(tmp_path) == ["o"]
