@@ -228,28 +228,32 @@ def _train(program: Program) -> None:
     if given.resume and given.overwrite:
         raise ValueError("--resume and --overwrite exclude each other; give one.")
     config = read_config(program)
-    with contextlib.ExitStack() as made:
-        if not given.workdir:
-            # Processes that train together share the name.
-            is_alone = given.num_processes is None and find_cluster(os.environ) is None
-            name = _new_workdir(config.data.dataset)
-            folder = made.enter_context(making(name, is_new=is_alone))
-            given["workdir"].value = str(folder)
-        _train_in(program, config, given.workdir)
+    with _run_folder(config) as workdir:
+        command_line.prepare(f"run folder: {workdir}")
+        config = _for_this_machine(config)
+        summary = train_and_evaluate.train_classifier(
+            config, workdir, resume=given.resume, overwrite=given.overwrite
+        )
+        if not is_first():
+            return
+        if program.report is not None:
+            program.report(Path(workdir), summary)
+        quoted = shlex.quote(workdir)
+        print(f"label your own photos:\n  jaxcnn predict --workdir={quoted} PHOTO...")
 
 
-def _train_in(program: Program, config: TrainConfig, workdir: str) -> None:
+@contextlib.contextmanager
+def _run_folder(config: TrainConfig) -> Iterator[str]:
+    """Give the folder that the user names, or a new one."""
     given = flags.FLAGS
-    command_line.prepare(f"run folder: {workdir}")
-    config = _for_this_machine(config)
-    summary = train_and_evaluate.train_classifier(
-        config, workdir, resume=given.resume, overwrite=given.overwrite
-    )
-    if not is_first():
+    if given.workdir:
+        yield given.workdir
         return
-    if program.report is not None:
-        program.report(Path(workdir), summary)
-    print(f"label your own photos:\n  jaxcnn predict --workdir={shlex.quote(workdir)} PHOTO...")
+    # Processes that train together share the name.
+    is_alone = given.num_processes is None and find_cluster(os.environ) is None
+    with making(_new_workdir(config.data.dataset), is_new=is_alone) as folder:
+        given["workdir"].value = str(folder)
+        yield given.workdir
 
 
 def _for_this_machine(config: TrainConfig) -> TrainConfig:
