@@ -34,6 +34,8 @@ from jaxcnn.data.splitting import (
     DuplicatePair,
     check_classes,
     complete_splits,
+    count_across,
+    count_conflicts,
     find_duplicates,
 )
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
@@ -264,14 +266,16 @@ def _tell_of_duplicates(pairs: Sequence[DuplicatePair]) -> None:
     conflicts = [pair for pair in pairs if pair.is_conflict]
     if across:
         logger.warning(
-            f"{counted(len(across), 'photo')} in two splits, which flatters the result, e.g. "
-            f"{across[0].name} ({across[0].split}) = {across[0].other_name} "
+            f"{counted(count_across(across), 'photo')} in two splits, which flatters the result, "
+            f"e.g. {across[0].name} ({across[0].split}) = {across[0].other_name} "
             f"({across[0].other_split})"
         )
     if conflicts:
+        photos = counted(count_conflicts(conflicts), "photo")
         logger.warning(
-            f"{counted(len(conflicts), 'photo')} in two classes, so one label is wrong, e.g. "
-            f"{conflicts[0].name} = {conflicts[0].other_name}"
+            f"{photos} in two classes, so one label is wrong, e.g. "
+            f"{conflicts[0].name} ({conflicts[0].label}) = {conflicts[0].other_name} "
+            f"({conflicts[0].other_label})"
         )
 
 

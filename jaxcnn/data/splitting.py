@@ -8,7 +8,7 @@ import csv
 import hashlib
 import logging
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,12 +23,14 @@ from jaxcnn.data.source import (
     example_labels,
     example_names,
 )
+from jaxcnn.host.files import replacing
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import listed, table_cell
 
 logger = logging.getLogger(__name__)
 
 SPLIT_NAMES = ("train", "validation", "test")
+_MOST_PAIRED = 32  # equal images that are paired each with each
 
 
 class SplitError(ValueError):
@@ -128,20 +130,50 @@ def find_duplicates(
       digests: of the examples of each, see `example_digests`; None to read every example once.
 
     Returns:
-      One pair for each example whose image came before, in the order of the splits; the other is
-      the first example that has the image.
+      Every pair, the earlier example last. Of more than 32 equal images, each is paired with the
+      first one of each split and class, so that no conflict is missed.
     """
-    first: dict[bytes, tuple[str, str, str]] = {}
-    pairs: list[DuplicatePair] = []
     digests = digests or [example_digests(source) for source in splits]
-    for split, source, each in zip(SPLIT_NAMES, splits, digests, strict=True):
-        labels = example_labels(source)
-        for name, label, digest in zip(example_names(source), labels, each, strict=True):
-            own = name, split, source.class_names[label]
-            other = first.setdefault(digest, own)
-            if digest and other is not own:
-                pairs.append(DuplicatePair(*own, *other))
-    return pairs
+    every = np.array([digest for each in digests for digest in each], "S16")
+    _, alike, count = np.unique(every, return_inverse=True, return_counts=True)
+    repeated = np.flatnonzero((count[alike] > 1) & (every != b"")).tolist()
+    groups: dict[int, list[tuple[str, str, str]]] = {}
+    if repeated:
+        about = [row for each in zip(SPLIT_NAMES, splits, strict=True) for row in _about(*each)]
+        for i in repeated:
+            groups.setdefault(int(alike[i]), []).append(about[i])
+    return [
+        DuplicatePair(*own, *other)
+        for group in groups.values()
+        for number, own in enumerate(group)
+        for other in _paired_with(group, number)
+    ]
+
+
+def _about(split: str, source: Source) -> Iterator[tuple[str, str, str]]:
+    """Give the name, the split and the class of each example."""
+    for name, label in zip(example_names(source), example_labels(source), strict=True):
+        yield name, split, source.class_names[label]
+
+
+def _paired_with(
+    group: Sequence[tuple[str, str, str]], number: int
+) -> Iterable[tuple[str, str, str]]:
+    """Choose the earlier ones of equal images that one of them is paired with."""
+    if len(group) <= _MOST_PAIRED:
+        return group[:number]
+    return {each[1:]: each for each in reversed(group[:number])}.values()
+
+
+def count_across(pairs: Iterable[DuplicatePair]) -> int:
+    """Count the photos that lie in an earlier split too."""
+    return len({(pair.split, pair.name) for pair in pairs if pair.is_across})
+
+
+def count_conflicts(pairs: Iterable[DuplicatePair]) -> int:
+    """Count the photos that lie in another class too."""
+    both = [(pair[:2], pair[3:5]) for pair in pairs if pair.is_conflict]
+    return len({photo for pair in both for photo in pair})
 
 
 def write_duplicates_csv(path: str | Path, pairs: Sequence[DuplicatePair]) -> None:
@@ -151,7 +183,10 @@ def write_duplicates_csv(path: str | Path, pairs: Sequence[DuplicatePair]) -> No
       path: file to write, UTF-8; replaced if there.
       pairs: as `find_duplicates` gives; the column `conflict` is 1 where the labels differ.
     """
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(Path(path)) as part,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow([*DuplicatePair._fields, "conflict"])
         rows.writerows([*map(table_cell, pair), int(pair.is_conflict)] for pair in pairs)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxcnn import plots
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.source import check_same_classes
+from jaxcnn.data.splitting import count_across, count_conflicts
 from jaxcnn.host.extras import versions
 from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first
@@ -219,8 +220,8 @@ class Run:
             "num_validation": len(data.validation),
             "num_test": len(data.test),
             "num_skipped_files": len(data.skipped),
-            "num_duplicates_across_splits": sum(pair.is_across for pair in data.duplicates),
-            "num_label_conflicts": sum(pair.is_conflict for pair in data.duplicates),
+            "num_duplicates_across_splits": count_across(data.duplicates),
+            "num_label_conflicts": count_conflicts(data.duplicates),
             **self._seen(),
             "versions": versions(("jaxcnn", "jax", "flax", "optax")),
             "device": self.context.layout.describe(),

@@ -28,7 +28,7 @@ from jaxcnn.data.workers import usable_cores
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder, in_sole_use
 from jaxcnn.host.processes import on_first, peers_watched
-from jaxcnn.host.text import duration, listed
+from jaxcnn.host.text import counted, duration, listed
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
 from jaxcnn.runs.folder import (
@@ -186,7 +186,11 @@ def train_classifier(
             )
         if data.duplicates:
             write_duplicates_csv(folder.duplicates, data.duplicates)
-            logger.warning(f"photos that are there twice: see {folder.duplicates}")
+            logger.warning(
+                f"{counted(len(data.duplicates), 'pair')} of equal photos, "
+                f"{sum(pair.is_conflict for pair in data.duplicates):,} with two labels; see "
+                f"{folder.duplicates}"
+            )
         if config.run.searches:
             config = search.choose(config, folder, data, start=start, progress=progress)
         run = Run(config, folder, data, start=start, progress=progress)

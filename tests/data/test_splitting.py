@@ -10,6 +10,8 @@ from jaxcnn.data.splitting import (
     DuplicatePair,
     check_classes,
     complete_splits,
+    count_across,
+    count_conflicts,
     find_duplicates,
     write_duplicates_csv,
 )
@@ -187,19 +189,39 @@ def test_duplicates_are_paired_across_splits_and_within(tmp_path):
         _pixels([1, 2, 2], "a"), _pixels([3, 2], "b"), _pixels([4, 3, 1, 4], "c", [0, 0, 1, 1])
     )
     pairs = find_duplicates(splits)
-    assert pairs == [
+    assert sorted(pairs) == [
         DuplicatePair("a2", "train", "cat", "a1", "train", "cat"),
         DuplicatePair("b1", "validation", "cat", "a1", "train", "cat"),
+        DuplicatePair("b1", "validation", "cat", "a2", "train", "cat"),
         DuplicatePair("c1", "test", "cat", "b0", "validation", "cat"),
         DuplicatePair("c2", "test", "dog", "a0", "train", "cat"),
         DuplicatePair("c3", "test", "dog", "c0", "test", "cat"),
     ]
-    assert [pair.is_across for pair in pairs] == [False, True, True, True, False]
+    assert (count_across(pairs), count_conflicts(pairs)) == (3, 4)
     write_duplicates_csv(tmp_path / "pairs.csv", pairs)
     with (tmp_path / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row.pop("conflict") for row in rows] == ["0", "0", "0", "1", "1"]
+    assert [row.pop("conflict") for row in rows] == [
+        "1" if pair.is_conflict else "0" for pair in pairs
+    ]
     assert [DuplicatePair(**row) for row in rows] == pairs
+
+
+def test_every_conflict_of_equal_images_is_paired():
+    splits = Splits(_pixels([7] * 3, "a", [0, 0, 1]), _pixels([8], "b"), _pixels([9], "c"))
+    pairs = find_duplicates(splits)
+    assert [(pair.name, pair.other_name) for pair in pairs if pair.is_conflict] == [
+        ("a2", "a0"),
+        ("a2", "a1"),
+    ]
+
+
+def test_many_equal_images_make_few_pairs_and_hide_no_conflict():
+    blank = _pixels([7] * 500, "a", [0] * 499 + [1])
+    pairs = find_duplicates(Splits(blank, _pixels([7], "b"), _pixels([8], "c")))
+    assert len(pairs) == 499 + 2
+    conflicts = {(pair.name, pair.other_name) for pair in pairs if pair.is_conflict}
+    assert conflicts == {("a499", "a0"), ("b0", "a499")}
 
 
 def test_the_shape_of_pixels_counts():

@@ -78,11 +78,12 @@ def test_bad_files_and_images_in_two_splits_are_listed_and_do_not_stop_the_run(
     assert any("1 files could not be read" in line for line in said)
     assert summary["num_duplicates_across_splits"] > 0
     assert any("photos in two splits" in line for line in said)
-    assert summary["num_label_conflicts"] == 1
-    assert any("1 photo in two classes" in line for line in said)
+    assert summary["num_label_conflicts"] == 14  # of the class, its copies, and the other class's
+    assert any("14 photos in two classes" in line for line in said)
     with (tmp_path / "run" / "duplicates.csv").open(newline="", encoding="utf-8") as file:
         pairs = list(csv.DictReader(file))
-    assert len(pairs) == 13
+    assert len(pairs) == 14 * 13 / 2
+    assert any("91 pairs of equal photos, 13 with two labels; see" in line for line in said)
     conflict = [row for row in pairs if row["conflict"] == "1"]
     assert {conflict[0]["label"], conflict[0]["other_label"]} == set(summary["class_names"])
 
