@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from jaxcnn.data.source import (
 from jaxcnn.data.splitting import (
     SPLIT_NAMES,
     DuplicatePair,
+    SplitError,
     check_classes,
     complete_splits,
     count_across,
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 _FRACTION = 0.15  # of the examples, where nothing is said
 DRAWN_PETS, FOLDER = "drawn_pets", "folder"
+_FEW = 200  # examples that are read at once
 
 
 class ImageSplits(NamedTuple):
@@ -107,10 +109,21 @@ def load_splits(
     for split, fraction in fractions.items():
         if split in found and fraction != _FRACTION:
             logger.info(f"{split}_fraction has no effect: the data set has a {split} split.")
-    splits = complete_splits(
-        found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
-    )
+    try:
+        splits = complete_splits(
+            found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
+        )
+    except SplitError:
+        _check_few(found)  # where files are unreadable, that is the reason to name
+        raise
     return splits._replace(train=_at_most(splits.train, max_train_examples, seed=seed))
+
+
+def _check_few(sources: Mapping[str, Source]) -> None:
+    """Raise BadFilesError where a few examples, too few to split, are unreadable besides."""
+    for name, source in sources.items():
+        if 0 < len(source) <= _FEW:
+            check_source(source, split="" if name == "all" else name, progress=False)
 
 
 def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:

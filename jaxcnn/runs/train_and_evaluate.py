@@ -182,7 +182,8 @@ def train_classifier(
         if data.skipped:
             write_skipped_csv(folder.skipped_files, data.skipped)
             logger.warning(
-                f"{len(data.skipped)} files could not be read; see {folder.skipped_files}"
+                f"{counted(len(data.skipped), 'file')} could not be read; "
+                f"see {folder.skipped_files}"
             )
         if data.duplicates:
             write_duplicates_csv(folder.duplicates, data.duplicates)

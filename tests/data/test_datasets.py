@@ -115,6 +115,14 @@ def test_a_class_that_unreadable_files_leave_empty_is_named(photos, said):
         load_images(splits, Decoding(8), **options)
 
 
+def test_few_unreadable_files_are_named_rather_than_an_empty_split(tmp_path):
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"text")
+    with pytest.raises(BadFilesError, match=r"4 of 4 images are bad, .*: a/1.png: not an image"):
+        load_splits("folder", data_dir=tmp_path, size_px=8)
+
+
 def test_files_that_are_no_photos_are_told(photos, said):
     (photos / "a" / "notes.txt").write_text("")
     load_splits("folder", data_dir=photos, size_px=8)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.ticker import MaxNLocator
 
+from jaxcnn.host.text import counted
 from jaxcnn.runs.report.answers import Bin
 
 _MOST_POINTS = 300  # a line of more is drawn through evenly spaced ones
@@ -111,7 +112,7 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
     return Chart(
         name=kind,
         title=kind.capitalize(),
-        summary=f"{kind.capitalize()} over {len(epochs)} epochs: {', '.join(said)}.",
+        summary=f"{kind.capitalize()} over {counted(len(epochs), 'epoch')}: {', '.join(said)}.",
         frame=_WIDE,
         x_ticks=[(place(t, 0)[0], f"{t:,.0f}") for t in x_ticks],
         y_ticks=[(place(low, t)[1], _tick_text(t, y_ticks, share)) for t in y_ticks],
