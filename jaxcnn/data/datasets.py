@@ -22,18 +22,18 @@ from jaxcnn.data.image_splits import (
 )
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import (
+    SPLIT_NAMES,
     Source,
+    SplitError,
     Splits,
     SubsetSource,
+    check_classes,
     example_digests,
     example_labels,
     example_names,
 )
 from jaxcnn.data.splitting import (
-    SPLIT_NAMES,
     DuplicatePair,
-    SplitError,
-    check_classes,
     complete_splits,
     count_across,
     count_conflicts,

@@ -10,10 +10,15 @@ cached between runs by it. So is `digests`, what `example_digests` gives.
 
 import functools
 import hashlib
+import logging
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+from jaxcnn.host.text import listed
+
+logger = logging.getLogger(__name__)
 
 
 class Example(NamedTuple):
@@ -36,6 +41,13 @@ class Source(Protocol):
 
     def __getitem__(self, i: int) -> Example:
         """Return example i, 0 <= i < len(self)."""
+
+
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+class SplitError(ValueError):
+    """What is there cannot be split in three; the message says why and what to do."""
 
 
 class Splits(NamedTuple):
@@ -218,3 +230,37 @@ def check_same_classes(
     found += [f"only in {got_in}: {', '.join(extra)}"] if extra else []
     found = found or [f"the same names in another order: {list(expected)} and {list(got)}"]
     raise ValueError(f"class names differ; {'; '.join(found)}. Give every split the same classes.")
+
+
+def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -> None:
+    """Check that each class has photos where it needs them: the one rule for all ways of splitting.
+
+    A class without a photo to train on is refused. One without a photo in another split is told in
+    a line, since its figures say nothing then.
+
+    Args:
+      splits: train, validation and test: sources, or splits of images.
+      what: where photos went, for the message, such as " once unreadable files are left out".
+      tell: warn of classes that validation or test lacks.
+
+    Raises:
+      SplitError: if a class has no example to train on, or a split has none at all.
+    """
+    sizes = ", ".join(f"{name} {len(s)}" for name, s in zip(SPLIT_NAMES, splits, strict=True))
+    for name, split in zip(SPLIT_NAMES, splits, strict=True):
+        if not len(split):
+            raise SplitError(
+                f"the {name} split is empty{what} ({sizes}); add photos, raise its fraction, or "
+                "give it a folder of its own."
+            )
+        held = set(example_labels(split).tolist())
+        lacking = [each for i, each in enumerate(split.class_names) if i not in held]
+        if lacking and name == "train":
+            raise SplitError(
+                f"no photo to train on{what} for {listed(lacking)}; add photos of it, or leave the "
+                "class out."
+            )
+        if lacking and tell:
+            logger.warning(
+                f"the {name} split has no photo{what} of {listed(lacking)}; it says nothing of it"
+            )

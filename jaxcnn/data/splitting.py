@@ -6,18 +6,19 @@ to another, and neither the order of the files nor the machine matters.
 
 import csv
 import hashlib
-import logging
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxcnn.data.source import (
+    SPLIT_NAMES,
     Source,
     Splits,
     SubsetSource,
+    check_classes,
     check_same_classes,
     example_digests,
     example_labels,
@@ -25,16 +26,9 @@ from jaxcnn.data.source import (
 )
 from jaxcnn.host.files import replacing
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.text import listed, table_cell
+from jaxcnn.host.text import table_cell
 
-logger = logging.getLogger(__name__)
-
-SPLIT_NAMES = ("train", "validation", "test")
 _MOST_PAIRED = 32  # equal images that are paired each with each
-
-
-class SplitError(ValueError):
-    """What is there cannot be split in three; the message says why and what to do."""
 
 
 class DuplicatePair(NamedTuple):
@@ -190,40 +184,6 @@ def write_duplicates_csv(path: str | Path, pairs: Sequence[DuplicatePair]) -> No
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow([*DuplicatePair._fields, "conflict"])
         rows.writerows([*map(table_cell, pair), int(pair.is_conflict)] for pair in pairs)
-
-
-def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -> None:
-    """Check that each class has photos where it needs them: the one rule for all ways of splitting.
-
-    A class without a photo to train on is refused. One without a photo in another split is told in
-    a line, since its figures say nothing then.
-
-    Args:
-      splits: train, validation and test: sources, or splits of images.
-      what: where photos went, for the message, such as " once unreadable files are left out".
-      tell: warn of classes that validation or test lacks.
-
-    Raises:
-      SplitError: if a class has no example to train on, or a split has none at all.
-    """
-    sizes = ", ".join(f"{name} {len(s)}" for name, s in zip(SPLIT_NAMES, splits, strict=True))
-    for name, split in zip(SPLIT_NAMES, splits, strict=True):
-        if not len(split):
-            raise SplitError(
-                f"the {name} split is empty{what} ({sizes}); add photos, raise its fraction, or "
-                "give it a folder of its own."
-            )
-        held = set(example_labels(split).tolist())
-        lacking = [each for i, each in enumerate(split.class_names) if i not in held]
-        if lacking and name == "train":
-            raise SplitError(
-                f"no photo to train on{what} for {listed(lacking)}; add photos of it, or leave the "
-                "class out."
-            )
-        if lacking and tell:
-            logger.warning(
-                f"the {name} split has no photo{what} of {listed(lacking)}; it says nothing of it"
-            )
 
 
 def _unit_interval(name: str, seed: int) -> float:

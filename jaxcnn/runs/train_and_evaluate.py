@@ -22,8 +22,8 @@ from jaxcnn.data.datasets import (
 from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
-from jaxcnn.data.source import Source, example_digests
-from jaxcnn.data.splitting import SplitError, write_duplicates_csv
+from jaxcnn.data.source import Source, SplitError, example_digests
+from jaxcnn.data.splitting import write_duplicates_csv
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder, in_sole_use

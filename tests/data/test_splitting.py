@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from jaxcnn.data.source import Example, Splits
+from jaxcnn.data.source import Example, Splits, check_classes
 from jaxcnn.data.splitting import (
     DuplicatePair,
-    check_classes,
     complete_splits,
     count_across,
     count_conflicts,
