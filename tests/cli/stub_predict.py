@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 
-from jaxcnn.cli import main, network_flags
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.runs.classifier import Classifier
 
@@ -25,5 +24,8 @@ class Stub(Classifier):
         return np.array([[0.5] + [share] * (len(self.class_names) - 1)] * len(images))
 
 
-network_flags.load_classifier = Stub
-main(["predict", *sys.argv[1:]])
+if __name__ == "__main__":  # its flags would meet those of other commands
+    from jaxcnn.cli import main, network_flags
+
+    network_flags.load_classifier = Stub
+    main(["predict", *sys.argv[1:]])
