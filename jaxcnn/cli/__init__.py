@@ -10,6 +10,7 @@ Imports everything below; nothing imports this package but `experiments`.
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -36,11 +37,22 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
       arguments: words of the command line after the program's name; None for the process's own.
     """
+    _open_closed_streams()
     end_at_second_signal()
     try:
         _run(arguments)
     except KeyboardInterrupt:  # while a command is imported; all else it sees to itself
         end_interrupted()
+
+
+def _open_closed_streams() -> None:
+    """Open the null device where a standard stream is closed, as some starters of services do.
+
+    The next file to be opened, such as an index, would get its number and all that is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  as long as we run
 
 
 def _run(arguments: Sequence[str] | None) -> NoReturn:

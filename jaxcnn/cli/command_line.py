@@ -227,6 +227,8 @@ def _in_words(error: OSError) -> str:
     """Write the system's error without its number, after the file that it is about."""
     if not error.strerror:
         return str(error)
+    if error.errno == errno.ENOENT and error.filename is None:  # a relative path has no start
+        return "the current folder does not exist any more; change to another."
     named = "" if error.filename is None else f"{printable(os.fspath(error.filename))}: "
     return f"{named}{error.strerror.lower()}."
 

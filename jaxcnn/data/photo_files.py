@@ -221,14 +221,14 @@ def find_named(words: Sequence[str]) -> Iterator[PhotoFile | Trouble]:
     seen: Seen = set()
     paths = [os.fsencode(word) for word in words]
     # What is named itself stands where it is named, and not in its folder too.
-    files = {os.path.abspath(path) for path in paths if not os.path.isdir(path)}
+    files = {_place(path): path for path in reversed(paths) if not os.path.isdir(path)}
     for path in dict.fromkeys(paths):
         count = 0
         if os.path.isdir(path):
             others: set[bytes] = set()
             for found in walk(path, seen, on_other=others.add):
                 count += 1
-                if not files or os.path.abspath(found.path) not in files:
+                if not files or _place(found.path) not in files:
                     yield found
             # None may be left where a folder is named twice.
             if not count and not any(True for _ in walk(path)):
@@ -236,5 +236,11 @@ def find_named(words: Sequence[str]) -> Iterator[PhotoFile | Trouble]:
                 raise ValueError(f"{os.fsdecode(path)!r} holds no photo: it holds {held}.")
         elif not os.path.lexists(path):
             raise ValueError(f"{os.fsdecode(path)!r} does not exist.")
-        else:
+        elif files[_place(path)] == path:  # not another spelling of one before
             yield about_file(path) or PhotoFile(path, 0, 0)
+
+
+def _place(path: bytes) -> bytes:
+    """Give what is the same for all ways to one entry of a folder; a link is an entry itself."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)

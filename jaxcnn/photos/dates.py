@@ -108,7 +108,7 @@ def format_taken(taken: int) -> str:
         moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=taken)
     except OverflowError:
         return ""
-    return moment.strftime("%Y-%m-%d %H:%M")
+    return moment.isoformat(" ", "minutes")
 
 
 def _seconds(moment: datetime.datetime) -> int:

@@ -50,8 +50,8 @@ class IndexWriter:
     """
 
     def __init__(self, path: Path, *, lock: Path | None = None) -> None:
-        self.path = Path(path).absolute()
-        self._file_lock = FileLock(f"{Path(lock or path).absolute()}.lock")
+        self.path = Path(os.path.realpath(path))
+        self._file_lock = FileLock(f"{os.path.realpath(lock or path)}.lock")
         self._lock = threading.Lock()  # threads that decode ask what is known
 
     def __enter__(self) -> "IndexWriter":

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,24 +69,29 @@ class FolderIndexer:
     _met: set[int] = dataclasses.field(default_factory=set)  # photos that are as the index has them
     _troubled: set[bytes] = dataclasses.field(default_factory=set)
 
-    def index_folder(self, folder: bytes, *, forget_missing: bool) -> None:
-        """Bring the index up to date with a folder.
+    def index_folders(self, folders: Sequence[bytes], *, forget_missing: bool) -> None:
+        """Bring the index up to date with folders.
 
         Args:
-          folder: absolute path.
+          folders: absolute paths.
           forget_missing: forget all that is gone, however many they are.
         """
-        self.writer.add_folder(folder)
-        if is_no_folder(folder) and not forget_missing:
-            self.report.absent[folder] = len(self.writer.rows_below(folder))
-            self.writer.forget_trouble(folder)
+        for folder in folders:
+            if self.report.interrupted:
+                return
+            self.writer.add_folder(folder)
+            if is_no_folder(folder) and not forget_missing:
+                self.report.absent[folder] = len(self.writer.rows_below(folder))
+                self.writer.forget_trouble(folder)
+            else:
+                self._label_new(folder)
             self.writer.commit()
-            return
-        self._label_new(folder)
-        self.report.interrupted = self.should_stop()
-        if not self.report.interrupted:
-            self._sort_out_missing(folder, forget_all=forget_missing)
-        self.writer.commit()
+            self.report.interrupted = self.should_stop()
+        # What is gone from one folder may have been found in another.
+        for folder in folders if not self.report.interrupted else ():
+            if folder not in self.report.absent:
+                self._sort_out_missing(folder, forget_all=forget_missing)
+            self.writer.commit()
 
     def _label_new(self, folder: bytes) -> None:
         preprocess, is_known = self.labeller.preprocess, self.writer.find_content

@@ -117,7 +117,7 @@ def update_index(
       ValueError: if the network cannot be had, or a rebuilding would lose photos of a folder that
         is not there now.
     """
-    path = Path(path).absolute()
+    path = Path(os.path.realpath(path))  # a link to an index stays one
     known, source = _held_by(path, rebuild=rebuild, overwrite=overwrite)
     rebuild = rebuild or (overwrite and not _is_index(path))
     target = path
@@ -148,9 +148,7 @@ def update_index(
         counting = threading.Thread(target=_count, args=(folders, on_total, stopped), daemon=True)
         counting.start()
         try:
-            for folder in folders:
-                if not indexer.report.interrupted:
-                    indexer.index_folder(folder, forget_missing=forget_missing)
+            indexer.index_folders(folders, forget_missing=forget_missing)
         finally:
             stopped.set()
             counting.join()

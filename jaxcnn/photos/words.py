@@ -22,6 +22,7 @@ import collections
 import difflib
 import functools
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ _OR = ["|"]
 _TOKENS = re.compile(r'(-?)"([^"]+)"|(\S+)')
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'))
 _MOST_SUGGESTIONS = 5
+_QUOTED = reprlib.Repr()
+_QUOTED.maxstring = 80  # of a page that was pasted a line is enough
 _LEAST_LIKENESS = 0.6  # of "dgo" and "dog" it is two thirds
 
 ClassIds = tuple[int, ...]
@@ -70,7 +73,7 @@ class UnknownWordError(ValueError):
         meant = f"its classes are {listed(class_names)}"
         if suggestions:
             meant = f"did you mean {_alternatives(suggestions)}?"
-        named = _alternatives([repr(word) for word in words])
+        named = _alternatives([_QUOTED.repr(word) for word in words])
         super().__init__(f"the network knows nothing called {named}; {meant}")
 
 

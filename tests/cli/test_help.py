@@ -92,3 +92,26 @@ def test_a_reader_that_leaves_and_an_interrupt_end_quietly(tmp_path):
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )
         assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_closed_standard_streams_stay_away_from_files(tmp_path):
+    code = (
+        "import os, sys, jaxcnn.cli as cli; cli._open_closed_streams(); "
+        "file = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR); os.write(2, b'log'); "
+        "sys.stderr.write('x'); sys.exit(0 if file > 2 else 3)"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "index"]
+    done = subprocess.run(
+        command, preexec_fn=lambda: (os.close(0), os.close(2)), check=False, timeout=60
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "index").read_bytes() == b""
+
+
+def test_a_folder_that_was_removed_under_the_shell_is_named(tmp_path):
+    (tmp_path / "gone").mkdir()
+    words = "import os; os.chdir('gone'); os.rmdir('../gone'); import jaxcnn.cli as c; c.main()"
+    command = [sys.executable, "-c", words, "photos", "about", "--index=i.sqlite"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: the current folder does not exist")

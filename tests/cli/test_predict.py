@@ -256,7 +256,9 @@ def test_outputs_are_refused_before_the_work(flag, many, tmp_path):
 
 
 def test_own_answers_are_replaced_and_a_photo_named_twice_counts_once(many, tmp_path):
-    words = (many, many / "00.jpg", many, f"--csv={tmp_path}/o.csv", f"--json={tmp_path}/o.json")
+    (tmp_path / "link").symlink_to(many)
+    again = [many / "00.jpg", f"{many}/./00.jpg", tmp_path / "link" / "00.jpg"]
+    words = (many, *again, many, f"--csv={tmp_path}/o.csv", f"--json={tmp_path}/o.json")
     for _ in range(2):
         status, _, err = run_stub(*words)
         assert status == 0, err

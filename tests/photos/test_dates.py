@@ -70,6 +70,7 @@ def test_else_the_file_tells(data):
 def test_a_time_that_no_calendar_has_is_the_beginning():
     assert taken_at(b"", 10**40) == (0, False)
     assert format_taken(10**15) == ""
+    assert format_taken(parse_since("0001")) == "0001-01-01 00:00"
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,33 @@ def test_another_network_does_not_take_the_place_of_the_first(filled):
     with pytest.raises(PhotoIndexError, match=r"labels by stub, not by /new/place\.pth"):
         update(filled, stub=moved(filled, "/new/place.pth", "another"))
     assert PhotoIndex(filled.path).network.source == {"weights": "stub"}
+
+
+def test_photos_that_went_to_another_folder_are_moved_and_none_is_missing(filled):
+    other = filled.photos.with_name("z_later_folder")
+    other.mkdir()
+    (filled.photos / "keep.png").write_bytes((filled.photos / "0.png").read_bytes() + b"other")
+    update(filled, str(filled.photos), str(other))
+    before = filled.index.columns().photo_ids
+    for i in range(6):
+        (filled.photos / f"{i}.png").rename(other / f"{i}.png")
+    report, _ = update(filled)
+    assert (report.moved, report.missing, report.removed, report.added) == (6, 0, 0, 0)
+    assert sorted(filled.index.columns().photo_ids) == sorted(before)
+
+
+@pytest.mark.parametrize("state", ["dangling", "damaged"])
+def test_a_link_to_an_index_stays_one(filled, tmp_path, state):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    filled.path.symlink_to(disk / "real.sqlite")
+    if state == "damaged":
+        update(filled, str(filled.photos))
+        (disk / "real.sqlite").write_bytes((disk / "real.sqlite").read_bytes()[:20_000])
+    options = {"rebuild": state == "damaged"}
+    folders = check_folders(filled.path, [str(filled.photos)], **options)
+    update_index(filled.path, folders, lambda source: filled.labeller, **options)
+    assert filled.path.is_symlink()
+    assert PhotoIndex(disk / "real.sqlite").count() == 6
+    assert sorted(path.name for path in disk.iterdir()) == ["real.sqlite", "real.sqlite.lock"]
+    assert not list(tmp_path.glob("*.lock"))  # who comes by the link and who does not, wait alike

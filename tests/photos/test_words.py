@@ -244,3 +244,9 @@ def test_all_words_of_no_class_are_named(text, words):
     with pytest.raises(UnknownWordError, match="nothing called") as caught:
         SEVERAL.find(text)
     assert caught.value.words == words
+
+
+def test_a_page_that_was_pasted_is_told_in_one_line():
+    with pytest.raises(UnknownWordError) as caught:
+        WordTable(["cat"]).find("x" * 20_000)
+    assert len(str(caught.value)) < 200
