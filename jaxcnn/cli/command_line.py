@@ -292,11 +292,15 @@ def _illegal_value(message: str) -> str:
     return f"--{name} must be {expected or reason}, got {value!r}."
 
 
-def _expand_home() -> None:
-    """Put the user's folder for the ~ that a flag's text begins with; shells leave it there."""
+def _complete_texts() -> None:
+    """Put the user's folder for the ~ that a flag's text begins with, and refuse empty texts."""
     for name in flags.FLAGS:
         flag = flags.FLAGS[name]
-        if flag.present and isinstance(flag.value, str) and flag.value.startswith("~"):
+        if not flag.present or not isinstance(flag.value, str):
+            continue
+        if not flag.value and name not in _PARSERS:  # such as "$FOLDER" where that is not set
+            raise ValueError(f"--{name} is empty; give a value, or leave it out.")
+        if flag.value.startswith("~"):  # shells leave it there
             flag.value = os.path.expanduser(flag.value)
 
 
@@ -340,7 +344,7 @@ def running(
             help_formatter.show(doc or "", () if asked == "--helpfull" else common, defaults())
             sys.exit(0)
         _, *words = flags.FLAGS(sys.argv)
-        _expand_home()
+        _complete_texts()
         if words and not takes_words:
             raise ValueError(f"unexpected words {' '.join(words)!r}; every option is a --flag.")
         yield words

@@ -240,6 +240,22 @@ def find_named(words: Sequence[str]) -> Iterator[PhotoFile | Trouble]:
             yield about_file(path) or PhotoFile(path, 0, 0)
 
 
+def count_named(words: Sequence[str], results: Sequence[str | None] = ()) -> int:
+    """Count the photos that `find_named` finds, and refuse a result in the place of one.
+
+    Raises:
+      ValueError: as `find_named`, and if one of `results`, paths of files, is a photo to label.
+    """
+    places = {os.path.realpath(os.fsencode(path)) for path in results if path}
+    count = 0
+    for count, (path, *_) in enumerate(find_named(words), 1):  # noqa: B007
+        if places and os.path.realpath(path) in places and about_file(path):
+            raise ValueError(
+                f"{os.fsdecode(path)!r} is a photo to label; name another file for the answers."
+            )
+    return count
+
+
 def _place(path: bytes) -> bytes:
     """Give what is the same for all ways to one entry of a folder; a link is an entry itself."""
     folder, name = os.path.split(path)

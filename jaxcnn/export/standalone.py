@@ -27,7 +27,14 @@ from PIL import Image
 
 # In an export these lie beside this file.
 from jaxcnn.data.opening import MAX_PIXELS, open_upright
-from jaxcnn.data.photo_files import PhotoFile, Trouble, find_named, read_file, reason_of
+from jaxcnn.data.photo_files import (
+    PhotoFile,
+    Trouble,
+    count_named,
+    find_named,
+    read_file,
+    reason_of,
+)
 from jaxcnn.host.outputs import Output
 from jaxcnn.host.text import printable
 
@@ -177,8 +184,10 @@ def main(words: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     except (ValueError, OSError) as mistake:
-        said = reason_of(mistake) if isinstance(mistake, OSError) else mistake
-        print(f"error: {said}", file=sys.stderr)
+        said = reason_of(mistake) if isinstance(mistake, OSError) else str(mistake)
+        about = getattr(mistake, "filename", None)  # as of a file of this folder that is missing
+        named = "" if about is None else f"{printable(about)}: "
+        print(f"error: {named}{said.replace('overwrite=True', '--overwrite')}", file=sys.stderr)
         status = 2
     try:
         sys.stdout.flush()
@@ -196,11 +205,17 @@ def _parser() -> argparse.ArgumentParser:
         "--max_pixels", type=_count, default=MAX_PIXELS, help="larger photos are refused"
     )
     parser.add_argument("--format", help="stablehlo or onnx, where this folder holds both")
-    parser.add_argument("--json", type=Path, help="file to write all probabilities to")
+    parser.add_argument("--json", type=_file, help="file to write all probabilities to")
     parser.add_argument(
         "--overwrite", action="store_true", help="write it where another program's file is, too"
     )
     return parser
+
+
+def _file(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a file, got ''")
+    return text
 
 
 def _count(text: str) -> int:
@@ -210,7 +225,7 @@ def _count(text: str) -> int:
 
 
 def _run(flags: argparse.Namespace, folder: Path) -> int:
-    count = sum(1 for _ in find_named(flags.photos))
+    count = count_named(flags.photos, [flags.json])
     with contextlib.ExitStack() as stack:
         output = flags.json and Output(flags.json, RECORDS, overwrite=flags.overwrite)
         stack.enter_context(output or contextlib.nullcontext())

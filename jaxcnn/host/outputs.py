@@ -16,6 +16,9 @@ from typing import TextIO
 
 from jaxcnn.host.text import printable
 
+with contextlib.suppress(ImportError):  # Windows has none
+    import fcntl
+
 logger = logging.getLogger(__name__)
 
 Mark = re.Pattern[bytes]
@@ -69,11 +72,24 @@ class Output:
             self.part = self._path if is_special else Path(f"{self._path}.part")
             for each in () if is_special else (self._path, self.part):
                 check_file(each, mark, overwrite=overwrite)
-            self._file: TextIO = self.part.open(
-                "a" if is_special else "w", encoding="utf-8", newline=""
-            )
+            self._file: TextIO = self.part.open("a", encoding="utf-8", newline="")
+            if not is_special:
+                self._claim()
+                self._file.truncate(0)
         except OSError as error:
             raise OutputError(self._cannot(error)) from error
+
+    def _claim(self) -> None:
+        """Refuse a file that another result goes to, of this program or another."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise OutputError(
+                f"{self._named} is being written already; name another file."
+            ) from None
+        except (NameError, OSError):  # on Windows, and on drives without locks
+            pass
 
     def write(self, text: str) -> int:
         """Write text, so far into memory."""

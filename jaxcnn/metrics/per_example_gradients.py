@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcnn.host.text import counted
 from jaxcnn.types import Array, PyTree
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> (B,) nats
@@ -151,7 +152,8 @@ def explain_noise_scale(noise: NoiseScale, batch_size: int) -> str:
       >>> explain_noise_scale(NoiseScale(1.0, 40.0, 40.0), 32)
       'gradient-noise scale: 40 photos at the end of training, so batches of 32 suit it well.'
     """
-    scale = f"gradient-noise scale: {noise.batch_size:,.0f} photos at the end of training, so"
+    size = counted(round(noise.batch_size), "photo") if noise.signal > 0 else ""
+    scale = f"gradient-noise scale: {size} at the end of training, so"
     if noise.signal <= 0:
         return (
             "gradient-noise scale: too large to be measured with these photos: their gradients "

@@ -151,20 +151,27 @@ def telling_what_is_safe(workdir: Workdir) -> Iterator[None]:
         ) from error
 
 
-def check_places(workdir: Workdir, data_dir: str | None) -> None:
+def check_places(workdir: Workdir, data_dir: str | None, init_from: str | None = None) -> None:
     """Refuse a run's folder among the photos, and photos in a folder that the run writes to.
 
     Raises:
-      WorkdirError: if one lies there, or if the run's folder is a file or in one.
+      WorkdirError: if one lies there, if the run's folder is a file or in one, or if the run to
+        start from is the one in it.
     """
     above = next(p for p in (workdir.path, *workdir.path.parents) if os.path.lexists(p))
     if not above.is_dir():
         raise WorkdirError(
             f"workdir (={workdir.path}) must be the name of a folder, but {above} is a file."
         )
+    run = workdir.path.resolve()
+    if init_from is not None and run in ((start := Path(init_from).resolve()), *start.parents):
+        raise WorkdirError(
+            f"init_from (={init_from}) lies in workdir (={workdir.path}), where it would be "
+            "replaced; choose another workdir."
+        )
     if data_dir is None:
         return
-    run, photos = workdir.path.resolve(), Path(data_dir).expanduser().resolve()
+    photos = Path(data_dir).expanduser().resolve()
     if photos in (run, *run.parents):
         raise WorkdirError(
             f"workdir (={workdir.path}) lies in data_dir (={data_dir}), so that the run's pictures "
@@ -236,7 +243,7 @@ def open_workdir(
       The folder, made if it was not there, holding `config.json`.
     """
     workdir = Workdir(Path(path))
-    check_places(workdir, settings.get("data_dir"))
+    check_places(workdir, settings.get("data_dir"), settings.get("init_from"))
     check_workdir(path, settings, resume=resume, overwrite=overwrite, free=free)
     goes_on = resume and workdir.is_ours
     if goes_on and not workdir.holds_run:

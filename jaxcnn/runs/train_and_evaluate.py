@@ -162,7 +162,7 @@ def train_classifier(
     given, config = config, check(config, start)
     for line in config_lib.without_effect(given, config):
         logger.warning(line)
-    check_places(folder, config.data.data_dir)
+    check_places(folder, config.data.data_dir, config.network.init_from)
     with contextlib.ExitStack() as held:
         on_first(lambda: held.enter_context(in_sole_use(folder.path)))
         if config.run.searches and resume:

@@ -102,7 +102,8 @@ def test_mistakes_end_with_one_line_and_status_2(words, named, run):
 
 
 @pytest.mark.parametrize(
-    ("scale", "words"), [(500.0, "mostly noise"), (30.0, "suit it well"), (4.0, "larger than")]
+    ("scale", "words"),
+    [(500.0, "mostly noise"), (30.0, "suit it well"), (4.0, "larger than"), (1.2, " 1 photo at")],
 )
 def test_the_noise_scale_is_put_in_words(scale, words):
     noise = NoiseScale(1.0, scale, scale)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from jaxcnn.data import photo_files
-from jaxcnn.data.photo_files import PhotoFile, Trouble, read_file, walk
+from jaxcnn.data.photo_files import PhotoFile, Trouble, count_named, find_named, read_file, walk
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links, pipes and bytes in names: POSIX")
 
@@ -172,3 +172,14 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeyp
     monkeypatch.setattr(photo_files, "MAX_BYTES", 2**20)
     with pytest.raises(OSError, match="larger than 1 MiB"):
         read_file(tmp_path / "sparse.jpg")
+
+
+def test_a_file_counts_once_however_it_is_written(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/1.jpg").touch()
+    (tmp_path / "b").symlink_to("a")
+    words = [str(tmp_path / name) for name in ("a/1.jpg", "a/../a/1.jpg", "b/1.jpg", "b", "a")]
+    assert [each.path for each in find_named(words)] == [os.fsencode(words[0])]
+    with pytest.raises(ValueError, match=r"'.*a/1\.jpg' is a photo to label"):
+        count_named(words, [None, str(tmp_path / "b/1.jpg")])
+    assert count_named(words, [None, str(tmp_path / "b/2.csv")]) == 1

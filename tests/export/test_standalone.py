@@ -124,6 +124,16 @@ def test_mistakes_end_with_one_line(exported, monkeypatch, capsys, tmp_path):
     assert "holds no onnx program" in said[1]
 
 
+def test_a_missing_file_of_an_export_is_named(exported, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "copy"
+    shutil.copytree(exported, folder)
+    (folder / "class_names.json").unlink()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(standalone, "__file__", str(folder / "predict.py"))
+    assert standalone.main([str(tmp_path / "a.png")]) == 2
+    assert "copy/class_names.json: no such file or directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -131,7 +141,10 @@ def test_mistakes_end_with_one_line(exported, monkeypatch, capsys, tmp_path):
         (["a.png", "--top=0"], "expected a whole number above 0, got '0'"),
         (["a.png", "--top=-1"], "expected a whole number above 0, got '-1'"),
         (["a.png", "--batch_size=0"], "expected a whole number above 0, got '0'"),
-        (["a.png", "--json=a.png"], "a.png is there, and this program did not write it"),
+        (["a.png", "--json=a.png", "--overwrite"], "'a.png' is a photo to label"),
+        (["empty/../a.png", "--json=a.png"], "is a photo to label; name another file"),
+        (["a.png", "--json=b.txt"], "or replace it with --overwrite."),
+        (["a.png", "--json="], "expected the name of a file"),
         (["a.png", "--json=empty"], "empty is a folder"),
     ],
 )
@@ -140,6 +153,7 @@ def test_mistakes_of_words_have_status_2(exported, monkeypatch, capsys, tmp_path
     monkeypatch.setattr(standalone, "__file__", str(exported / "predict.py"))
     (tmp_path / "empty").mkdir()
     Image.new("RGB", (8, 8)).save("a.png")
+    Path("b.txt").write_text("mine")
     before = Path("a.png").read_bytes()
     try:
         status = standalone.main(words)

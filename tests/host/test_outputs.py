@@ -102,6 +102,15 @@ def test_an_interrupted_file_says_what_it_holds(tmp_path, caplog):
     assert os.listdir(tmp_path) == ["o.csv"]
 
 
+def test_a_file_takes_one_result_at_a_time(tmp_path):
+    with Output(tmp_path / "a.csv", TABLE) as first:
+        first.write(OWN)
+        with pytest.raises(OutputError, match=r"a\.csv is being written already"):
+            Output(tmp_path / "a.csv", TABLE, overwrite=True)
+    assert (tmp_path / "a.csv").read_text() == OWN
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
 def test_of_nothing_nothing_stays(tmp_path):
     out = Output(tmp_path / "o.csv", TABLE)
     out.__exit__(ValueError, ValueError(), None)

@@ -104,6 +104,15 @@ def test_a_run_among_photos_and_photos_in_a_run_are_refused(tmp_path, run, photo
     assert not (tmp_path / run / "config.json").exists()
 
 
+@pytest.mark.parametrize("start", ["run", "run/members/00"])
+def test_a_run_is_not_replaced_by_one_that_starts_from_it(tmp_path, start):
+    there = begin(tmp_path / "run")
+    settings = SETTINGS | {"init_from": str(tmp_path / start)}
+    with pytest.raises(WorkdirError, match="where it would be replaced; choose another workdir"):
+        open_workdir(tmp_path / "run", settings, overwrite=True)
+    assert there.holds_run
+
+
 def test_writing_leaves_no_part_behind(tmp_path):
     write_json(tmp_path / "a.json", {"x": 0.1 + 0.2})
     write_rows(tmp_path / "b.jsonl", [{"n": 1}, {"n": 2}])

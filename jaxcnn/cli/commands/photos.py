@@ -155,9 +155,6 @@ def main(words: list[str]) -> None:
 
 
 def _check_flags(command: str) -> None:
-    for flag in (_INDEX, _WORKDIR, _WEIGHTS, _MODEL, _LIKE, _SINCE, _HTML):
-        if flag.value == "":  # such as "$FOLDER" where that is not set
-            raise ValueError(f"--{flag.name} is empty; give a value, or leave it out.")
     for other, names in _FLAGS.items():
         for name in names:
             if other != command and flags.FLAGS[name].present:

@@ -31,7 +31,7 @@ from tqdm import tqdm
 from jaxcnn import pretrained
 from jaxcnn.cli import command_line, help_formatter, network_flags
 from jaxcnn.data.decode import DecodeError
-from jaxcnn.data.photo_files import PhotoFile, Trouble, find_named, reason_of
+from jaxcnn.data.photo_files import PhotoFile, Trouble, count_named, find_named, reason_of
 from jaxcnn.host.outputs import Mark, Output
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.host.text import counted, printable, table_cell
@@ -76,7 +76,7 @@ def main(words: list[str]) -> None:
         return
     if not words:
         raise ValueError("no photo to label: name files or folders after the flags.")
-    count = sum(1 for _ in find_named(words))
+    count = count_named(words, [_CSV.value, _JSON.value])
     with contextlib.ExitStack() as stack:
         files = [
             (stack.enter_context(Output(path, form.mark, overwrite=_OVERWRITE.value)), form)
