@@ -169,6 +169,17 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or "").lower() or str(error) or type(error).__name__
 
 
+def is_gone(path: bytes) -> bool:
+    """Tell whether nothing is at a path; not where that cannot be found out."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it may be there, behind what cannot be read
+        return False
+    return False
+
+
 def identity_of(folder: bytes) -> tuple[int, int] | bytes:
     """Give what is the same for all paths of a folder; raises OSError if it is not there."""
     found = os.stat(folder)
@@ -234,7 +245,7 @@ def find_named(words: Sequence[str]) -> Iterator[PhotoFile | Trouble]:
             if not count and not any(True for _ in walk(path)):
                 held = f"{len(others):,} files that are no photos" if others else "nothing"
                 raise ValueError(f"{os.fsdecode(path)!r} holds no photo: it holds {held}.")
-        elif not os.path.lexists(path):
+        elif is_gone(path):
             raise ValueError(f"{os.fsdecode(path)!r} does not exist.")
         elif files[_place(path)] == path:  # not another spelling of one before
             yield about_file(path) or PhotoFile(path, 0, 0)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock, Timeout
 
-from jaxcnn.data.photo_files import PhotoFile, Trouble
+from jaxcnn.data.photo_files import PhotoFile, Trouble, reason_of
 from jaxcnn.photos.index_file import connect, holds_index, make, telling
 from jaxcnn.photos.index_format import (
     NetworkRecord,
@@ -65,7 +65,7 @@ class IndexWriter:
                 "file."
             ) from None
         except OSError as error:
-            raise PhotoIndexError(f"{self.path} cannot be written: {error}.") from error
+            raise PhotoIndexError(f"{self.path} cannot be written: {reason_of(error)}.") from error
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._file_lock.release)
             if not holds_index(self.path, hint=REPLACE_HINT):

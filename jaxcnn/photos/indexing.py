@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxcnn.data.photo_files import PhotoFile, Seen, Trouble, walk
+from jaxcnn.data.photo_files import PhotoFile, Seen, Trouble, is_gone, walk
 from jaxcnn.data.workers import in_order_ahead
 from jaxcnn.photos.index_writer import IndexWriter, Row
 from jaxcnn.photos.reading import ReadPhoto, read_photo
@@ -216,17 +216,6 @@ class FolderIndexer:
         if self._num_notes >= _COMMIT_EVERY:
             self.writer.commit()
             self._num_notes = 0
-
-
-def is_gone(path: bytes) -> bool:
-    """Tell whether nothing is at a path; not where that cannot be found out."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:  # it may be there, behind what cannot be read
-        return False
-    return False
 
 
 def is_no_folder(path: bytes) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcnn.data.photo_files import reason_of
 from jaxcnn.photos.index_format import NetworkRecord, PhotoIndexError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.pretrained.labels import label_names, wordnet_ids
@@ -77,9 +78,11 @@ def load_labeller(
     try:
         return _load(held, None, batch_size)
     except (ValueError, OSError) as error:
+        why = str(error).rstrip(".")
+        if isinstance(error, OSError):
+            why = f"{error.filename}: {reason_of(error)}"
         raise PhotoIndexError(
-            f"the network that labelled the index cannot be loaded ({str(error).rstrip('.')}): "
-            f"{_AGAIN}."
+            f"the network that labelled the index cannot be loaded ({why}): {_AGAIN}."
         ) from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcnn.data.photo_files import is_gone
 from jaxcnn.photos.index_reader import Columns, PhotoIndex
 from jaxcnn.photos.words import ClassIds, Meaning, word_table
 
@@ -134,7 +135,7 @@ def search(index: PhotoIndex, query: Query) -> Found:
             labels=tuple((network.class_names[i], p) for i, p in photo.labels[:_LABELS_SHOWN]),
             taken=photo.taken,
             taken_by_exif=photo.taken_by_exif,
-            vanished=not os.path.lexists(photo.path),
+            vanished=is_gone(os.fsencode(photo.path)),
         )
         hits.append(hit)
     named = [tuple(network.class_names[i] for i in ids) for ids in (wanted, unwanted)]

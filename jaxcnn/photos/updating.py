@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxcnn.data.photo_files import Seen, walk
+from jaxcnn.data.photo_files import Seen, is_gone, reason_of, walk
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.host.text import printable
 from jaxcnn.photos.index_file import (
@@ -25,7 +25,6 @@ from jaxcnn.photos.index_writer import REPLACE_HINT, IndexWriter, inside
 from jaxcnn.photos.indexing import (
     FolderIndexer,
     IndexReport,
-    is_gone,
     is_no_folder,
     may_be_unmounted,
 )
@@ -64,9 +63,18 @@ def check_folders(
     folders = [real_folder(name) for name in names]
     for name, folder in zip(names, folders, strict=True):
         if not os.path.isdir(folder) and folder not in known:
-            what = "is not a folder" if os.path.exists(folder) else "does not exist"
-            raise ValueError(f"{printable(name)} {what}.")
+            raise ValueError(f"{printable(name)} {_why_no_folder(folder)}.")
     return list(dict.fromkeys(folders or known))
+
+
+def _why_no_folder(path: bytes) -> str:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be reached: {reason_of(error)}"
+    return "is not a folder"
 
 
 def real_folder(name: str) -> bytes:
@@ -222,12 +230,13 @@ def _check_there(path: Path, folders: Sequence[bytes]) -> None:
         contextlib.closing(connect(path, "ro")) as connection,
     ):
         photos = (row[0] for row in connection.execute("SELECT path FROM photos"))
-        missing = filter(is_gone, photos)
+        missing = (p for p in photos if is_gone(p) or not os.access(os.path.dirname(p), os.R_OK))
         lost = next((p for p in missing if p.startswith(away) or may_be_unmounted(p)), None)
     if lost is not None:
         raise ValueError(
-            f"{printable(os.path.dirname(lost))} is not there now, or empty, and an index made "
-            "again would lose its photos: mount it, `forget` it, or give forget_missing=True."
+            f"{printable(os.path.dirname(lost))} is not there now, or empty, or may not be read, "
+            "and an index made again would lose its photos: mount it or let it be read, `forget` "
+            "it, or give forget_missing=True."
         )
 
 

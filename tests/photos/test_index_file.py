@@ -1,6 +1,7 @@
 """The file of an index: what is no index is left alone; what replaces one is whole or not there."""
 
 import contextlib
+import errno
 import os
 import signal
 import sqlite3
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from jaxcnn.data.photo_files import find_named
 from jaxcnn.photos import index_file
 from jaxcnn.photos.index_file import ForeignFileError, install
 from jaxcnn.photos.index_format import PhotoIndexError, UnusableIndexError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.index_writer import IndexWriter
+from jaxcnn.photos.ranking import Query, search
 from jaxcnn.photos.updating import check_folders
 
 ROOT = Path(__file__).parent.parent.parent
@@ -394,6 +397,38 @@ def test_a_rebuilding_waits_for_a_drive_that_is_away(album, tmp_path):
         album.photos.mkdir(exist_ok=True)  # an empty mount point
     album.update(rebuild=True, forget_missing=True)
     assert album.index.count() == 0
+
+
+def lock(monkeypatch, *functions):
+    """Have the system refuse what is asked about any file, as where a folder above is closed."""
+
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    for name in functions:
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+
+
+def test_a_rebuilding_waits_for_a_folder_that_may_not_be_read(album, monkeypatch):
+    fill(album, 4)
+    album.update()
+    with monkeypatch.context() as locked:
+        lock(locked, "scandir")
+        with pytest.raises(ValueError, match=r"or may not be read.*forget_missing"):
+            album.update(rebuild=True)
+    assert album.index.count() == 4
+
+
+def test_what_may_not_be_read_is_not_called_gone(album, monkeypatch):
+    fill(album, 1)
+    album.update()
+    found = search(album.index, Query(words="cat"))
+    assert not found.hits[0].vanished
+    with monkeypatch.context() as locked:
+        lock(locked, "lstat")
+        assert not search(album.index, Query(words="cat")).hits[0].vanished
+        assert [each.path for each in find_named(["x.jpg"])] == [b"x.jpg"]
 
 
 @posix

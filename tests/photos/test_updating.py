@@ -43,7 +43,12 @@ def test_folders_are_remembered(filled, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("none", "does not exist"), ("f", "is not a folder")]
+    ("name", "message"),
+    [
+        ("none", "does not exist"),
+        ("f", "is not a folder"),
+        ("n" * 300, "cannot be reached: file name"),
+    ],
 )
 def test_what_is_no_folder_is_refused(album, tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
