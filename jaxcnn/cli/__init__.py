@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     end_at_second_signal()
     try:
         _run(arguments)
-    except KeyboardInterrupt:  # while a command is imported; all else it sees to itself
+    except KeyboardInterrupt:  # while a command is imported; once it runs, it handles its own
         end_interrupted()
 
 

@@ -29,8 +29,14 @@ from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
 logger = logging.getLogger(__name__)
 
 _USAGE_STATUS = 2
-_BROKEN_PIPE_STATUS = 128 + 13  # SIGPIPE, by which other programs end; Windows does not have it
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # no mistake of a flag
+_BROKEN_PIPE_STATUS = 128 + 13  # as SIGPIPE ends other programs; Windows has no such name
+_FULL = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EIO,
+)  # the disk's, not the user's mistakes
 _REUSE_MEMORY = flags.DEFINE_bool(
     "reuse_memory",
     True,
@@ -47,13 +53,12 @@ help_formatter.group("machine", "reuse_memory", "compilation_cache")
 
 
 def define_max_pixels() -> flags.FlagHolder[int | None]:
-    """Define the flag of the programs that read photos of a size that nobody foresees."""
+    """Define the flag that limits the size of the photos that a program reads."""
     return flags.DEFINE_integer(
         "max_pixels",
         None,
-        "photos that take more pixels in memory are left out as unreadable; of most JPEGs the "
-        f"pixels count that are left at a reduced size. Default {Decoding(1).max_pixels:,}, or "
-        "what the run was trained with.",
+        "photos of more pixels are left out as unreadable; most JPEGs are decoded at a reduced "
+        f"size, which then counts. Default {Decoding(1).max_pixels:,}, or that of the run.",
         lower_bound=1,
     )
 
@@ -88,7 +93,7 @@ def numbers(text: str) -> tuple[float, ...]:
         ) from None
 
 
-# The commands that list what functions of the library list.
+# The commands that print the lists of the library's functions.
 _LISTED_BY = {
     "list_weights()": "`jaxcnn predict --list_weights`",
     "list_models()": "`jaxcnn train --helpfull`",
@@ -213,8 +218,8 @@ def _show_log(stream: TextIO) -> None:
 
 
 def define_overwrite() -> "flags.FlagHolder[bool]":
-    """Define the flag by which a result may take the place of what other programs wrote."""
-    text = "write results where another program's file is, too; our own are replaced without it."
+    """Define the flag that lets results replace the files of other programs."""
+    text = "replace files that another program wrote; those of jaxcnn are replaced without it."
     return flags.DEFINE_bool("overwrite", False, text)
 
 
@@ -224,7 +229,7 @@ def refuse(message: object, status: int = _USAGE_STATUS) -> NoReturn:
 
 
 def _in_words(error: OSError) -> str:
-    """Write the system's error without its number, after the file that it is about."""
+    """Write the file of a system's error and what is wrong, without the error's number."""
     if not error.strerror:
         return str(error)
     if error.errno == errno.ENOENT and error.filename is None:  # a relative path has no start
@@ -234,7 +239,7 @@ def _in_words(error: OSError) -> str:
 
 
 def _end_output() -> None:
-    """Write no more to standard output where it takes no more, as at a full disk."""
+    """Stop writing to standard output if that fails, as on a full disk."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -276,7 +281,7 @@ def in_flags(message: str, known: Sequence[str] | None = None) -> str:
 
 
 def _illegal_value(message: str) -> str:
-    """Say what a flag takes in place of absl's text, which has Python's own words in it."""
+    """Say what a flag takes; absl's own message has Python's words."""
     found = re.fullmatch(r"flag --(\w+)=(.*?): (.*)", message, re.DOTALL)
     if not found or found[1] not in flags.FLAGS:
         return message
@@ -293,7 +298,7 @@ def _illegal_value(message: str) -> str:
 
 
 def _complete_texts() -> None:
-    """Put the user's folder for the ~ that a flag's text begins with, and refuse empty texts."""
+    """Replace a ~ at the start of a flag's text by the user's home, and refuse empty texts."""
     for name in flags.FLAGS:
         flag = flags.FLAGS[name]
         if not flag.present or not isinstance(flag.value, str):
@@ -329,7 +334,7 @@ def running(
       The words of the command line that are no flags.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A log file shows each line as it comes; what a screen cannot show is escaped.
+        # A log file shows each line at once; characters that a screen lacks are escaped.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     end_at_second_signal()
     absl_logging.use_absl_handler()

@@ -27,7 +27,7 @@ class BadFilesError(ValueError):
 
 
 class BadFiles:
-    """The bad examples of a whole data set, counted against what may be bad; for many threads.
+    """The bad examples of a whole data set, and how many may be bad; safe for many threads.
 
     Args:
       count: of all examples, of every split and class.
@@ -46,10 +46,10 @@ class BadFiles:
             return [self._found[key] for key in sorted(self._found)]
 
     def add(self, skipped: Iterable[SkippedFile]) -> None:
-        """Note bad examples; one that is known already counts once.
+        """Add bad examples; each counts once.
 
         Raises:
-          BadFilesError: if they are too many now.
+          BadFilesError: if there are too many now.
         """
         with self._lock:
             self._found |= {(each.split, each.name): each for each in skipped}

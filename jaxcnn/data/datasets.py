@@ -114,13 +114,13 @@ def load_splits(
             found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
         )
     except SplitError:
-        _check_few(found)  # where files are unreadable, that is the reason to name
+        _check_few(found)  # if files are unreadable, that is the reason to name
         raise
     return splits._replace(train=_at_most(splits.train, max_train_examples, seed=seed))
 
 
 def _check_few(sources: Mapping[str, Source]) -> None:
-    """Raise BadFilesError where a few examples, too few to split, are unreadable besides."""
+    """Raise BadFilesError if examples that are too few to split are unreadable, too."""
     for name, source in sources.items():
         if 0 < len(source) <= _FEW:
             check_source(source, split="" if name == "all" else name, progress=False)
@@ -131,7 +131,7 @@ def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:
     left_out: dict[str, list[str]] = {}
     for folder in folders:
         for name in folder.ignored:
-            left_out.setdefault("no photo by its ending", []).append(name)
+            left_out.setdefault("not a photo by its file extension", []).append(name)
         for name, reason in folder.troubles:
             left_out.setdefault(reason, []).append(name)
     for reason, names in left_out.items():
@@ -141,7 +141,7 @@ def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:
 
 
 def load_test_photos(data_dir: Path | str) -> Source:
-    """List the photos of a folder that serves as a test alone: its test/, or all that it holds.
+    """List the photos of a folder that is used for testing alone: its test/, or all that it holds.
 
     Args:
       data_dir: a folder with one sub-folder per class, or with test/ above these.
@@ -150,7 +150,7 @@ def load_test_photos(data_dir: Path | str) -> Source:
       The photos.
 
     Raises:
-      ValueError: if there is no such folder, or it holds splits and no test.
+      ValueError: if there is no such folder, or it holds splits but no test/.
     """
     found = load_folder(data_dir)
     if not found.keys() & {"all", "test"}:
@@ -279,7 +279,7 @@ def _tell_of_duplicates(pairs: Sequence[DuplicatePair]) -> None:
     conflicts = [pair for pair in pairs if pair.is_conflict]
     if across:
         logger.warning(
-            f"{counted(count_across(across), 'photo')} in two splits, which flatters the result, "
+            f"{counted(count_across(across), 'photo')} in two splits, so the result is too good, "
             f"e.g. {across[0].name} ({across[0].split}) = {across[0].other_name} "
             f"({across[0].other_split})"
         )
@@ -341,7 +341,7 @@ def _by(splits: Splits, decoding: Decoding, num_workers: int) -> str:
 
 
 def _at_most(source: Source, count: int, *, seed: int) -> Source:
-    """Choose of each class its share, so that a larger count keeps all that a smaller one has."""
+    """Take the same share of each class; a larger count keeps all that a smaller one has."""
     if not count or count >= len(source):
         return source
     labels = example_labels(source)
@@ -349,7 +349,7 @@ def _at_most(source: Source, count: int, *, seed: int) -> Source:
     if count < np.count_nonzero(sizes):
         raise ValueError(
             f"max_train_examples (={count}) is less than the number of classes, {len(sizes)}; each "
-            "needs one photo at least."
+            "needs at least one photo."
         )
     draws = np.random.default_rng(seed).permutation(len(source))
     # The place of each example in its class, as a share of it; the first of each class come first.

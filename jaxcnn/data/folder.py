@@ -5,9 +5,9 @@
                               photos/test/cat/3.jpg ...
 
 Class names are the folders' names in Unicode's form C, sorted. Folders within a class folder belong
-to the class. Links are followed, each folder once and none back up. What is no photo, or cannot be
-used, is left out and listed, see `FolderSource`; what `data.photo_files` passes over is nothing.
-Names that are no UTF-8 are written with their odd bytes as backslash escapes.
+to the class. Links are followed, each folder once and none back up. What is not a photo, or
+cannot be used, is left out and listed, see `FolderSource`; what `data.photo_files` passes over is
+not. In names that are not UTF-8, the odd bytes are written as backslash escapes.
 """
 
 import dataclasses
@@ -60,7 +60,7 @@ class FolderSource:
       class_names: the classes' names, in the order of the labels.
       files: paths of the photos relative to `data_dir`, with forward slashes.
       labels: (N,) int32, index of each photo's class.
-      ignored: paths of what lay among the photos and is no image, relative to `data_dir`.
+      ignored: paths of files among the photos that are no images, relative to `data_dir`.
       troubles: photos and folders that cannot be used, and why.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Photos as users hold them in Python: paths, files, Pillow images, arrays; one, or many."""
+"""Photos as users give them in Python: paths, files, Pillow images, arrays; one or many."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -53,9 +53,9 @@ def read_given(photo: Any) -> bytes | np.ndarray | Image.Image:
       An encoded file's bytes, a Pillow image, or (H, W) or (H, W, C) uint8 with C of 1 to 4.
 
     Raises:
-      DecodeError: if an array is no photo.
+      DecodeError: if an array has another shape or type, or its floats lie outside [0, 1].
       OSError: if the file cannot be read.
-      TypeError: if it is nothing of the kind.
+      TypeError: if it is none of `KINDS`.
     """
     if isinstance(photo, Image.Image):
         return photo

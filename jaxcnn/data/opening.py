@@ -1,7 +1,7 @@
 """From a photo's file to an upright picture of Pillow, grey or RGB of 8 bits.
 
-Whatever is wrong with the bytes, the one error raised is DecodeError, and it says why. Numpy and
-Pillow only, so that a program without this library can have a copy of this file.
+Whatever is wrong with the bytes, the one error raised is DecodeError, and it says why. It needs
+numpy and Pillow only, since exported programs come with a copy of it.
 """
 
 import functools
@@ -49,7 +49,7 @@ class DecodeError(ValueError):
 
 
 class TooManyPixelsError(DecodeError):
-    """The image is sound as far as was read, but larger than was asked for."""
+    """The image has more pixels than is allowed; nothing else was found wrong with it."""
 
 
 def open_upright(
@@ -66,8 +66,8 @@ def open_upright(
       target: "L" for grey or "RGB".
       least_px: a JPEG may be decoded at a half, quarter or eighth of its size where its shorter
         side stays as long as this; None for the whole size.
-      max_pixels: of what decoding holds in memory: of a JPEG that is decoded at a reduced size,
-        and comes in one scan, the reduced size; else all pixels.
+      max_pixels: images of more are refused. All pixels count; of a JPEG in one scan that is
+        decoded at a reduced size, the reduced pixels.
 
     Returns:
       The picture, of mode `target`.
@@ -103,10 +103,10 @@ def open_upright(
 
 
 def open_image(file: BinaryIO) -> Image.Image:
-    """Read a photo's header as `Image.open` does, without a limit of its pixels.
+    """Read a photo's header as `Image.open` does, but of any number of pixels.
 
     Raises:
-      DecodeError: if it is of HEIC, and pillow-heif is not installed.
+      DecodeError: if it is HEIC, and pillow-heif is not installed.
       Exception: whatever Pillow raises because of broken bytes.
     """
     start = file.read(16)
@@ -148,7 +148,7 @@ def _check_pixels(size: tuple[int, ...], max_pixels: int) -> None:
 
 
 def _needs_whole(image: Image.Image, data: bytes) -> bool:
-    """Tell whether a JPEG comes in several scans, all of which are held until the last one."""
+    """Tell whether a JPEG comes in several scans, which decoders keep whole until the last."""
     if image.format not in ("JPEG", "MPO") or "progressive" in image.info:
         return True
     at = 2
@@ -174,7 +174,7 @@ def orientation_of(image: Image.Image) -> int:
       image: as Pillow opened it.
 
     Returns:
-      1 to 8 as EXIF defines them; 1, upright, where nothing readable is said.
+      1 to 8 as EXIF defines them; 1, upright, if there is none that can be read.
     """
     try:
         return image.getexif().get(_ORIENTATION, UPRIGHT)
@@ -250,7 +250,7 @@ def _is_wide(image: Image.Image) -> bool:
 
 
 def _declared_greatest(image: Image.Image, data: bytes) -> int:
-    """Find the value of white that a file of up to 15 bits in 16 says it has; 0 for none."""
+    """Read the value of white from a file with fewer than 16 bits in 16; 0 if it says none."""
     bits = 16
     if image.format == "PNG":
         at = data.find(b"sBIT", 0, max(0, data.find(b"IDAT")))
@@ -259,13 +259,13 @@ def _declared_greatest(image: Image.Image, data: bytes) -> int:
     elif image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         bits = max(tags.get(_BITS_PER_SAMPLE, (bits,)))
-        # What is the greatest value of one photo is of the same depth in all.
+        # The tag may hold this photo's own maximum; rounded up to bits it is the depth of all.
         bits = min(bits, *(int(v).bit_length() for v in tags.get(_MAX_SAMPLE_VALUE, (2**16 - 1,))))
     return 2**bits - 1 if bits < 16 else 0
 
 
 def _widen(image: Image.Image, greatest: int) -> Image.Image:
-    """Scale colours of 16 bits, of which Pillow keeps the upper 8, by their value of white."""
+    """Scale colours of 16 bits by their value of white; Pillow keeps their upper 8 bits alone."""
     bands = image.getbands()
     num_colours = len(bands) - (bands[-1] == "A")
     extrema = [band.getextrema() for band in image.split()[:num_colours]]
@@ -280,9 +280,9 @@ def _widen(image: Image.Image, greatest: int) -> Image.Image:
 
 @functools.cache
 def _warn_of_few_bits() -> None:
-    """Say once that photos come out nearly black."""
+    """Warn once that photos come out nearly black."""
     logger.warning(
-        "warning: photos of 16 bits hold values of 12 bits at most and do not say so, which makes "
-        "them nearly black; scale their values up to 65,535, or let them say their depth (sBIT in "
-        "PNG, MaxSampleValue in TIFF)."
+        "warning: photos stored with 16 bits have values of at most 12 bits and do not say so, so "
+        "they come out nearly black; scale their values up to 65,535, or write their depth into "
+        "the files (sBIT in PNG, MaxSampleValue in TIFF)."
     )

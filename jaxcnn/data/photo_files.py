@@ -20,12 +20,12 @@ IMAGE_SUFFIXES = frozenset(
     | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".ico"}
 )
 HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})  # photos where pillow-heif is installed
-# Photos too, but by no decoder here: their owner should hear of them.
+# Photos too, but no decoder here reads them: their owner should hear of it.
 _FOREIGN = frozenset(
     {".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".orf", ".rw2", ".raf"}
     | {".pef", ".srw", ".raw", ".x3f", ".3fr", ".erf", ".mrw", ".iiq", ".kdc", ".dcr", ".jxl"}
 )
-# What network drives, cameras and systems put into folders of photos, in lower case.
+# What network drives, cameras and systems leave in folders of photos, in lower case.
 _JUNK = frozenset(
     {b"@eadir", b"@tmp", b"@recycle", b"@__thumb", b"#recycle", b"#snapshot", b"$recycle.bin"}
     | {b"__macosx", b"lost+found", b"system volume information", b"thumbs.db", b"ehthumbs.db"}
@@ -44,7 +44,7 @@ class PhotoFile(NamedTuple):
 
     path: bytes
     size: int  # bytes
-    mtime_ns: int  # within 64 bits, whatever the clock was
+    mtime_ns: int  # clipped to 64 bits
 
     @classmethod
     def of(cls, path: bytes, found: os.stat_result) -> "PhotoFile":
@@ -243,8 +243,8 @@ def find_named(words: Sequence[str]) -> Iterator[PhotoFile | Trouble]:
                     yield found
             # None may be left where a folder is named twice.
             if not count and not any(True for _ in walk(path)):
-                held = f"{len(others):,} files that are no photos" if others else "nothing"
-                raise ValueError(f"{os.fsdecode(path)!r} holds no photo: it holds {held}.")
+                held = f", only other files ({len(others):,})" if others else ": it is empty"
+                raise ValueError(f"{os.fsdecode(path)!r} holds no photo{held}.")
         elif is_gone(path):
             raise ValueError(f"{os.fsdecode(path)!r} does not exist.")
         elif files[_place(path)] == path:  # not another spelling of one before

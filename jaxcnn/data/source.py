@@ -47,7 +47,7 @@ SPLIT_NAMES = ("train", "validation", "test")
 
 
 class SplitError(ValueError):
-    """What is there cannot be split in three; the message says why and what to do."""
+    """The data cannot be split in three; the message says why and what to do."""
 
 
 class Splits(NamedTuple):
@@ -233,14 +233,14 @@ def check_same_classes(
 
 
 def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -> None:
-    """Check that each class has photos where it needs them: the one rule for all ways of splitting.
+    """Check that each class has photos where it needs them, however the data was split.
 
-    A class without a photo to train on is refused. One without a photo in another split is told in
-    a line, since its figures say nothing then.
+    A class without a photo to train on is refused. A class without a photo in another split is
+    warned of, since the figures of that split leave it out.
 
     Args:
       splits: train, validation and test: sources, or splits of images.
-      what: where photos went, for the message, such as " once unreadable files are left out".
+      what: what happened to photos, for the message: " once unreadable files are left out".
       tell: warn of classes that validation or test lacks.
 
     Raises:
@@ -262,5 +262,6 @@ def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -
             )
         if lacking and tell:
             logger.warning(
-                f"the {name} split has no photo{what} of {listed(lacking)}; it says nothing of it"
+                f"the {name} split has no photo{what} of {listed(lacking)}; its figures leave "
+                "them out"
             )

@@ -114,9 +114,9 @@ def complete_splits(
 def find_duplicates(
     splits: Splits, digests: Sequence[Sequence[bytes]] | None = None
 ) -> list[DuplicatePair]:
-    """Find photos that are there twice, byte for byte or pixel for pixel.
+    """Find equal photos, byte for byte or pixel for pixel.
 
-    In two splits they make the measured accuracy too good; in two classes one label is wrong. A
+    In two splits they make the measured accuracy too good; in two classes, one label is wrong. A
     photo that cannot be read is passed over, since decoding reports it.
 
     Args:
@@ -124,8 +124,8 @@ def find_duplicates(
       digests: of the examples of each, see `example_digests`; None to read every example once.
 
     Returns:
-      Every pair, the earlier example last. Of more than 32 equal images, each is paired with the
-      first one of each split and class, so that no conflict is missed.
+      Every pair, the earlier example second. Of more than 32 equal images, each is paired with the
+      first of each split and class alone, which misses no conflict.
     """
     digests = digests or [example_digests(source) for source in splits]
     every = np.array([digest for each in digests for digest in each], "S16")
@@ -153,7 +153,7 @@ def _about(split: str, source: Source) -> Iterator[tuple[str, str, str]]:
 def _paired_with(
     group: Sequence[tuple[str, str, str]], number: int
 ) -> Iterable[tuple[str, str, str]]:
-    """Choose the earlier ones of equal images that one of them is paired with."""
+    """Choose which of the equal images before one it is paired with."""
     if len(group) <= _MOST_PAIRED:
         return group[:number]
     return {each[1:]: each for each in reversed(group[:number])}.values()
@@ -171,7 +171,7 @@ def count_conflicts(pairs: Iterable[DuplicatePair]) -> int:
 
 
 def write_duplicates_csv(path: str | Path, pairs: Sequence[DuplicatePair]) -> None:
-    """Write the list of photos that are there twice, with a header.
+    """Write the pairs of equal photos as a table, with a header.
 
     Args:
       path: file to write, UTF-8; replaced if there.

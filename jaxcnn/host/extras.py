@@ -11,7 +11,7 @@ class MissingExtraError(ValueError):
     """A feature cannot be used because a package is not installed; the message says what to do."""
 
 
-EXTRAS = {  # their packages, as pyproject.toml has them; published weights are asked for one by one
+EXTRAS = {  # their packages, as in pyproject.toml, but for those that hold published weights
     "export": "flatbuffers",
     "fast": "cykooz-resizer simplejpeg",
     "heic": "pillow-heif",
@@ -24,7 +24,7 @@ EXTRAS = {  # their packages, as pyproject.toml has them; published weights are 
 
 
 def install(extra: str) -> str:
-    """Give the command that installs an extra's packages, of a checkout too.
+    """Give the command that installs an extra's packages, in a clone of the repository too.
 
     Example:
       >>> install("serve")

@@ -55,7 +55,7 @@ _DISK_TROUBLES = (
 
 
 def disk_trouble(error: BaseException | None) -> str:
-    """Tell what a disk that takes no more says in an error, or in one that led to it; "" if none.
+    """Give the system's words where a full or read-only disk led to an error; else "".
 
     Example:
       >>> disk_trouble(RuntimeError("write failed [OS error 28: No space left on device]"))

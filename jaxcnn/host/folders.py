@@ -18,7 +18,7 @@ class InUseError(ValueError):
 
 @contextlib.contextmanager
 def making(path: Path, *, is_new: bool = False) -> Iterator[Path]:
-    """Make a folder, and those above it; those made here go again where they stay empty.
+    """Make a folder and those above it; at the end, those made here are removed if empty.
 
     Args:
       path: the folder.
@@ -52,10 +52,10 @@ def making(path: Path, *, is_new: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def in_sole_use(folder: Path) -> Iterator[None]:
-    """Keep other programs that ask for the same out of a folder; made as by `making`.
+    """Lock a folder against other programs that do the same; it is made as by `making`.
 
-    A file in it names this process, so that it works on network drives too. One that was left by a
-    process of this machine that ended is taken over.
+    The lock is a file that names this process, so it works on network drives too. The lock of a
+    process of this machine that has ended is taken over.
 
     Args:
       folder: the folder.
@@ -88,7 +88,7 @@ def _in_use(folder: Path) -> str:
         who = f"process {process} on {host} since {since:%Y-%m-%d %H:%M:%S}"
     wait = "wait until it ends, or choose another folder"
     if host != socket.gethostname():
-        wait += f"; if it runs no more, remove {folder / LOCK_NAME}"
+        wait += f"; if it no longer runs, remove {folder / LOCK_NAME}"
     return f"{folder} is in use by {who}: {wait}."
 
 

@@ -1,7 +1,7 @@
-"""Files and folders that a user names for results: opened before the work, nobody else's replaced.
+"""Files and folders that a user names for results: opened before the work, not those of others.
 
-A file of this program's own is known by how it begins, see `PAGE`, `PICTURE`, `JSON` and `table`,
-and is replaced without a question; what anybody else wrote only with `overwrite`.
+A file that this program wrote is recognised by how it begins, see `PAGE`, `PICTURE`, `JSON` and
+`table`, and is replaced. Any other file is replaced only with `overwrite`.
 """
 
 import contextlib
@@ -39,11 +39,11 @@ class OutputError(ValueError):
 
 
 class Output:
-    """A text file that a user named: opened at once, written as it goes, in place once it is whole.
+    """A text file for results: opened at once, written bit by bit, in place when complete.
 
-    In a `with` block. What is written goes to PATH.part, which takes the place of PATH at the end
-    of the block. Where the block raises, PATH stays as it was; PATH.part stays where `holds` says
-    what is in it, and a line is logged. A device or pipe, such as /dev/stdout, is written directly.
+    Use it in a `with` block. Text goes to PATH.part, which replaces PATH at the end of the block.
+    If the block raises, PATH stays as it was; if `holds` says what is in PATH.part, it stays too,
+    and a line is logged. A device or pipe, such as /dev/stdout, is written directly.
 
     Attributes:
       part: the file that is written.
@@ -56,10 +56,10 @@ class Output:
         Args:
           path: the file; its folder exists.
           mark: how files of its kind begin that this program wrote.
-          overwrite: replace what is there whoever wrote it.
+          overwrite: replace what is there, whoever wrote it.
 
         Raises:
-          OutputError: if it cannot be written, or others wrote what is there.
+          OutputError: if it cannot be written, or another program wrote what is there.
         """
         self.holds = ""
         self._named = printable(path)
@@ -92,14 +92,14 @@ class Output:
             pass
 
     def write(self, text: str) -> int:
-        """Write text, so far into memory."""
+        """Write text; until `flush` it may be in memory alone."""
         try:
             return self._file.write(text)
         except OSError as error:
             raise self._failed(error) from error
 
     def flush(self) -> None:
-        """Have the system keep what was written, so that nothing of it is lost when we end."""
+        """Give the system what was written, so that it outlives this process."""
         try:
             self._file.flush()
         except OSError as error:
@@ -114,7 +114,7 @@ class Output:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Put the file in its place, or keep what there is of it."""
+        """Put the file in its place, or keep what was written so far."""
         is_special = self.part == self._path
         if kind is None:
             try:
@@ -143,18 +143,18 @@ class Output:
 
 
 def check_folder(path: Path | str, *marks: Mark, overwrite: bool = False) -> Path:
-    """Refuse a folder for results that holds what others wrote, or make it.
+    """Make a folder for results; refuse one that holds files of other programs.
 
     Args:
       path: the folder.
       *marks: how the files begin that this program writes there.
-      overwrite: take it whatever it holds; files of the same names are replaced.
+      overwrite: take it, whatever it holds; files of the same names are replaced.
 
     Returns:
       The folder, which exists.
 
     Raises:
-      OutputError: if it cannot be made or written to, or holds a file of others.
+      OutputError: if it cannot be made or written to, or holds another program's file.
     """
     folder = Path(path).expanduser()
     try:
@@ -176,10 +176,10 @@ def check_folder(path: Path | str, *marks: Mark, overwrite: bool = False) -> Pat
 
 
 def _is_special(path: Path) -> bool:
-    """Tell whether something is there that is neither file nor folder: a device or a pipe."""
+    """Tell whether a path is a device or a pipe."""
     try:
         mode = path.stat().st_mode
-    except OSError:  # told when it is opened
+    except OSError:  # opening it will say so
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
@@ -193,7 +193,8 @@ def check_file(path: Path, mark: Mark, *, overwrite: bool) -> None:
       overwrite: whether what is there may be replaced, whoever wrote it.
 
     Raises:
-      OutputError: if it is a folder, lies in none, may only be read, or is a file of others.
+      OutputError: if it is a folder, its folder does not exist, it is read-only, or another
+        program wrote it.
     """
     name = printable(path)
     if path.is_dir():
@@ -203,10 +204,10 @@ def check_file(path: Path, mark: Mark, *, overwrite: bool) -> None:
     if not path.exists():
         return
     if not os.access(path, os.W_OK):
-        raise OutputError(f"{name} cannot be written: it is there and may only be read.")
+        raise OutputError(f"{name} cannot be written: it is read-only.")
     if not overwrite and not _is_own(path, [mark]):
         raise OutputError(
-            f"{name} is there, and this program did not write it; name another file, or replace it "
+            f"{name} exists, and this program did not write it; name another file, or replace it "
             "with overwrite=True."
         )
 

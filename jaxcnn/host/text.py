@@ -115,10 +115,10 @@ def duration(seconds: float) -> str:
 
 
 def printable(name: str | bytes | os.PathLike[str]) -> str:
-    r"""Write a name so that any screen shows it, and as what it is, on one line.
+    r"""Write a name on one line, so that any screen shows it and it cannot pass for another.
 
-    Bytes that are no UTF-8, control characters and those that turn the direction of writing are
-    escaped.
+    Bytes that are not UTF-8, control characters and characters that change the direction of writing
+    are escaped.
 
     Example:
       >>> printable("a\u202egpj.exe"), printable(b"f\xff.jpg"), printable("K\u00e4tzchen.jpg")
@@ -133,15 +133,15 @@ def _escape(character: str) -> str:
 
 
 def isolated(value: Any) -> Any:
-    r"""Keep a name from turning the direction of what is written beside it on a page.
+    r"""Keep a name from changing the direction of the text beside it on a page.
 
     Works in attributes and SVG too, where `<bdi>` cannot stand.
 
     Args:
-      value: a text; anything else, and HTML that is escaped already, stays as it is.
+      value: a text; anything else, such as HTML that is escaped already, stays as it is.
 
     Returns:
-      The text; between Unicode's isolates where any of it is written from right to left.
+      The text, between Unicode's isolates if any of it is written from right to left.
 
     Example:
       >>> isolated("a\u202egpj.exe"), isolated("cat.jpg")
@@ -156,10 +156,10 @@ def isolated(value: Any) -> Any:
 
 
 def table_cell(name: str) -> str:
-    r"""Write a name for a table, so that any reader can read it and the name can be got back.
+    r"""Write a name for a CSV table, so that any program reads it and nothing of it is lost.
 
-    Nearly all names stay as they are. One that UTF-8 cannot hold, or with NUL or a carriage return,
-    becomes a JSON string, which begins with a quote; so does one that begins with a quote itself.
+    Nearly all names stay as they are. A name that UTF-8 cannot hold, or that has NUL or a carriage
+    return or begins with a quote, becomes a JSON string, which begins with a quote.
 
     Example:
       >>> table_cell("=1,2\n"), table_cell("f\udcff.jpg")

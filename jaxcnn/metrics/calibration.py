@@ -157,18 +157,18 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def choose_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Fit a temperature, and keep it only where it tells more than chance: else it is 1.
+    """Fit a temperature, and keep it only if it is significantly better than 1; else give 1.
 
-    Of few examples the likeliest temperature may be far from the best one for others. It is kept
-    where the likelihood-ratio test rejects a temperature of 1 at 5 %: where it lowers the sum of
-    the log losses by more than 1.92. Where all predictions are right nothing says how sure to be.
+    Fitted on few examples, a temperature may be far from the best one for others. It is kept if the
+    likelihood-ratio test rejects a temperature of 1 at 5 %: if it lowers the sum of the log losses
+    by more than 1.92. If all predictions are right, nothing says how sure to be: it is 1.
 
     Args:
       probabilities: (N, K), rows that sum to 1.
       labels: (N,) integers in [0, K).
 
     Returns:
-      The temperature, see `fit_temperature`; or 1.
+      The temperature, see `fit_temperature`, or 1.
 
     Raises:
       ValueError: as `fit_temperature`.

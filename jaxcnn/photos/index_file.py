@@ -1,7 +1,7 @@
-"""The file of an index: what lies in its place, and how it is opened, made and replaced.
+"""The file of an index: what is at its path, and how it is opened, made and replaced.
 
-SQLite keeps what is not yet in the file in others beside it. They belong to that very file: beside
-another one they would be taken for its own, so they go where it goes.
+SQLite keeps what is not yet in the file in companions beside it. Beside another file they would be
+taken for its own, so they are removed with their file.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _DAMAGE = {  # not, for instance, a full disk or a lock
 
 
 class ForeignFileError(PhotoIndexError):
-    """Where an index is looked for lies what another program or a person made."""
+    """The file is not an index: another program or a person made it."""
 
 
 def holds_index(path: Path, *, hint: str = "") -> bool:
@@ -51,18 +51,20 @@ def holds_index(path: Path, *, hint: str = "") -> bool:
     """
     try:
         if path.is_dir():
-            raise ForeignFileError(f"{path} is a folder, no index of photos; name a file in it.")
+            raise ForeignFileError(
+                f"{path} is a folder, not an index of photos; name a file in it."
+            )
         if not path.exists():
             return False
         if not path.is_file():
-            raise ForeignFileError(f"{path} is no file; name another one.")
+            raise ForeignFileError(f"{path} is not a regular file; name another one.")
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise PhotoIndexError(f"{path} cannot be read: {error.strerror}.") from error
     if head and not any(mark in head for mark in _MARKS):
         raise ForeignFileError(
-            f"{path} is {_kind_of(path, head)}, no index of photos; name another file{hint}."
+            f"{path} is {_kind_of(path, head)}, not an index of photos; name another file{hint}."
         )
     return bool(head)
 
@@ -80,11 +82,11 @@ def _kind_of(path: Path, head: bytes) -> str:
 
 @contextlib.contextmanager
 def telling(path: Path, what: str = "read") -> Iterator[None]:
-    """Tell errors of SQLite, and of what is read from it, in one line.
+    """Raise errors of SQLite, and of what is read from it, as one line.
 
     Args:
       path: the index.
-      what: is done with it.
+      what: what is done with it, for the message.
 
     Raises:
       UnusableIndexError: if the file is damaged.
@@ -118,7 +120,9 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             connection.close()
             code = error.sqlite_errorcode & 0xFF
-            if code == sqlite3.SQLITE_READONLY:  # a kill left what has to be taken back first
+            if (
+                code == sqlite3.SQLITE_READONLY
+            ):  # a killed process left something to roll back first
                 with contextlib.closing(_open(path, "rw")) as writing:
                     writing.execute("SELECT 1 FROM sqlite_master")
                 return _open(path, mode)
@@ -142,14 +146,14 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def make(path: Path) -> None:
-    """Write an index that holds nothing, all at once."""
+    """Write an empty index, whole or not at all."""
     remove(path)
     with replacing(path) as part, contextlib.closing(_open(part, "rw")) as connection:
         connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
 
 
 def remove(path: Path) -> None:
-    """Remove a file and its companions: these last, so that they never meet another file."""
+    """Remove a file and its companions, these last, so that they never meet another file."""
     for name in ("", *_COMPANIONS):
         path.with_name(path.name + name).unlink(missing_ok=True)
 
@@ -157,15 +161,15 @@ def remove(path: Path) -> None:
 def install(built: Path, path: Path) -> None:
     """Put a finished index in the place of what lies at a path.
 
-    An index is overwritten by SQLite in one transaction, which a kill or a full disk takes back and
-    whoever reads it meanwhile does not see half. A damaged one, or another file, is replaced.
+    An index is overwritten by SQLite in one transaction: a kill or a full disk rolls it back, and
+    other readers see it whole. A damaged one, or another file, is replaced.
 
     Args:
       built: the finished index, closed; it is gone afterwards.
       path: the place.
 
     Raises:
-      PhotoIndexError: if that cannot be done; what lies there is then as it was.
+      PhotoIndexError: if that fails; what lies there is then unchanged.
     """
     with telling(path, "written"):
         try:
@@ -186,8 +190,8 @@ def _overwrite(path: Path, built: Path) -> None:
         contextlib.closing(connect(path, "rw")) as target,
         telling(path, "written"),
     ):
-        target.execute("PRAGMA journal_mode = WAL")  # who reads does not hinder
+        target.execute("PRAGMA journal_mode = WAL")  # readers do not block it
         target.executescript("BEGIN IMMEDIATE; ROLLBACK")  # `backup` would wait for ever
         source.backup(target)
-        with contextlib.suppress(sqlite3.Error):  # somebody reads; the next writer does it
+        with contextlib.suppress(sqlite3.Error):  # a reader is there; the next writer does it
             target.execute("PRAGMA journal_mode = DELETE")

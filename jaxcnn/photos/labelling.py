@@ -90,7 +90,7 @@ def load_labeller_of(index: PhotoIndex, *, batch_size: int = 32) -> Labeller:
     """Load the network that labelled an index.
 
     Raises:
-      PhotoIndexError: if it is no longer where it was, or another one is there now.
+      PhotoIndexError: if it is no longer where it was, or has changed.
     """
     network = index.network
     labeller = load_labeller({}, held=network.source, batch_size=batch_size)
@@ -102,11 +102,11 @@ def load_labeller_of(index: PhotoIndex, *, batch_size: int = 32) -> Labeller:
     return labeller
 
 
-_AGAIN = "index again with workdir=RUN or weights=FILE, where it is now (labels stay)"
+_AGAIN = "index again with workdir=RUN or weights=FILE, where it is now (labels are kept)"
 
 
 def _load(source: Mapping[str, str], model: str | None, batch_size: int) -> Labeller:
-    """Load a network; the model is that of a file that does not say it."""
+    """Load a network; `model` is the name of the network of an unpublished file."""
     if workdir := source.get("workdir"):
         folder = str(_absolute(workdir))
         return Labeller(Classifier.load(folder), {"workdir": folder}, batch_size=batch_size)

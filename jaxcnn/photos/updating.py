@@ -53,7 +53,7 @@ def check_folders(
 
     Raises:
       ValueError: if one is not a folder, or there is none.
-      PhotoIndexError: if the file is no index, or damaged, and may not be replaced.
+      PhotoIndexError: if the file is damaged or not an index, and may not be replaced.
     """
     known, _ = _held_by(Path(index_path).absolute(), rebuild=rebuild, overwrite=overwrite)
     if not names and not known:
@@ -108,7 +108,7 @@ def update_index(
       rebuild: label all again, the folders that were indexed before too, in a file beside, which
         takes the place of the old one when it is whole. A rebuilding that was stopped goes on when
         it is asked for again.
-      overwrite: replace what lies there, once all is labelled, where it is no index.
+      overwrite: if the file is not an index, replace it once all photos are labelled.
       num_workers: threads that read and decode; None for one per core.
       forget_missing: forget all that is gone, however many they are.
       on_photo: called once for each photo or trouble, when it is done with.
@@ -122,7 +122,7 @@ def update_index(
     Raises:
       PhotoIndexError: if the file is no index, damaged, holds another network's labels, is written
         by another process, or cannot be written (any more), such as on a full disk.
-      ValueError: if the network cannot be had, or a rebuilding would lose photos of a folder that
+      ValueError: if the network cannot be loaded, or rebuilding would lose photos of a folder that
         is not there now.
     """
     path = Path(os.path.realpath(path))  # a link to an index stays one
@@ -144,7 +144,11 @@ def update_index(
         for folder in set(writer.folders()) - set(folders) if rebuild else ():
             writer.forget_folder(folder, folders)  # taken out of the old one meanwhile
         if rebuild and not source and _is_index(path):
-            logger.info("what labelled %s is not known; now it is %s", path, labeller.network.name)
+            logger.info(
+                "which network labelled %s is not known; its photos are labelled by %s now",
+                path,
+                labeller.network.name,
+            )
         writer.claim(labeller.network)
         indexer = FolderIndexer(
             writer,
@@ -182,11 +186,11 @@ def _count(
 def forget_folder(path: Path, name: str) -> int:
     """Take a folder and its photos out of an index; the files stay as they are.
 
-    Photos that lie in another folder of the index too stay in it.
+    Photos that also lie in another folder of the index stay in it.
 
     Args:
       path: the index's file.
-      name: the folder, one that was indexed; or one in it that is there no more.
+      name: a folder that was indexed, or one below it that no longer exists.
 
     Returns:
       The number of photos that were taken out.
@@ -202,14 +206,14 @@ def forget_folder(path: Path, name: str) -> int:
         if folder not in known and not (is_gone(folder) and writer.rows_below(folder)):
             held = ", ".join(map(printable, known))
             raise ValueError(
-                f"{printable(name)} is no folder of the index; it has {held or 'none'}."
+                f"{printable(name)} is not a folder of the index; its folders: {held or 'none'}."
             )
         others = [] if folder not in known else [each for each in known if each != folder]
         return writer.forget_folder(folder, others)
 
 
 def _drop_damaged(target: Path) -> None:
-    """Have a rebuilding that was stopped begin again where its file is damaged."""
+    """Remove the file of a rebuilding that was stopped, if it is damaged."""
     if not _is_index(target):
         return
     try:
@@ -221,7 +225,7 @@ def _drop_damaged(target: Path) -> None:
 
 
 def _check_there(path: Path, folders: Sequence[bytes]) -> None:
-    """Refuse to make an index again without the photos of a drive that is not mounted."""
+    """Refuse to rebuild an index without the photos of a drive that is not mounted."""
     away = tuple(inside(folder) for folder in folders if is_no_folder(folder))
     lost = None
     with (
@@ -234,9 +238,9 @@ def _check_there(path: Path, folders: Sequence[bytes]) -> None:
         lost = next((p for p in missing if p.startswith(away) or may_be_unmounted(p)), None)
     if lost is not None:
         raise ValueError(
-            f"{printable(os.path.dirname(lost))} is not there now, or empty, or may not be read, "
-            "and an index made again would lose its photos: mount it or let it be read, `forget` "
-            "it, or give forget_missing=True."
+            f"{printable(os.path.dirname(lost))} is not there now, or empty, or may not be read, so "
+            "a new index would lose its photos: mount its drive or let it be read, `forget` it, or "
+            "give forget_missing=True."
         )
 
 
@@ -250,9 +254,9 @@ def _is_index(path: Path) -> bool:
 def _held_by(
     path: Path, *, rebuild: bool, overwrite: bool
 ) -> tuple[list[bytes], Mapping[str, str]]:
-    """Read the folders and the network of an index, none of either where there is no index.
+    """Read the folders and the network of an index; neither if there is no index.
 
-    Of one that cannot be used, and is to be made again, what can be read.
+    Of a damaged one that is to be rebuilt, read what can be read.
     """
     folders: list[bytes] = []
     source: Mapping[str, str] = {}

@@ -40,7 +40,7 @@ def plot_calibration(
     if not total:
         raise ValueError("the calibration curve counts no example; expected at least 1.")
     if temperature == 1:
-        scaled = None  # none was better than chance
+        scaled = None  # none was significantly better
     note = f"Expected calibration error {points(curve.error)} over {counted(total, 'photo')}"
     if scaled is not None:
         at = f" of {temperature:.2f}" if temperature is not None else ""

@@ -31,14 +31,14 @@ def row_of_file(digest: str, model: str | None = None) -> Weights | None:
 
 
 class Origin(NamedTuple):
-    """Whose names a file has, and what stands before each of them."""
+    """Whose names a file uses, and what stands before each of them."""
 
     name: str
     prefix: str  # "" or of a module around the network, such as "module."
 
 
 def guess_origin(model: str, arrays: Arrays, *origins: str) -> Origin:
-    """Choose the origin most of whose names the file has, all behind one prefix.
+    """Choose the origin most of whose names the file has, all after one prefix.
 
     Args:
       model: name of the network.
@@ -76,7 +76,7 @@ def _prefixes(arrays: Arrays, wanted: Mapping[str, Any]) -> list[str]:
 
 
 def take_network(prefix: str, arrays: Arrays) -> tuple[Arrays, list[str]]:
-    """Take the arrays behind a prefix, without it, and the names of all others."""
+    """Take the arrays whose names have a prefix, without it, and the names of all others."""
     taken = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
     return taken, [name for name in arrays if not name.startswith(prefix)]
 

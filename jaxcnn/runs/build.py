@@ -230,7 +230,7 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
 
 
 def check_metrics(config: TrainConfig, num_classes: int) -> None:
-    """Try the metrics of a run on the shapes of an example.
+    """Check the metrics of a run on the shapes of one example, computing nothing.
 
     Raises:
       ValueError: if one does not fit the number of classes.

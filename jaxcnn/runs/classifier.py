@@ -78,7 +78,7 @@ class Classifier:
         self._compiled: dict[tuple[object, ...], CompiledStep] = {}
 
     def limit_pixels(self, max_pixels: int) -> None:
-        """Refuse photos by another number of pixels from now on, see `decode_and_resize`."""
+        """Set the most pixels that a photo may have from now on, see `decode_and_resize`."""
         decoding = self.preprocessing.decoding._replace(max_pixels=max_pixels)
         self.preprocessing = dataclasses.replace(self.preprocessing, decoding=decoding)
 
@@ -156,7 +156,7 @@ class Classifier:
         Raises:
           DecodeError: if a photo cannot be decoded.
           OSError: if a file cannot be read.
-          TypeError: if it is nothing of the kind.
+          TypeError: if it is none of these.
         """
         is_one, each = split_photos(photos)
         if is_one:
@@ -176,18 +176,18 @@ class Classifier:
           A prediction for each photo, in order, as soon as its batch is done.
 
         Raises:
-          DecodeError, OSError, TypeError: as `predict` does; the answers before have been given.
+          DecodeError, OSError, TypeError: as `predict`, after the answers of the batches before.
         """
         images = (self._preprocess_named(photo, i) for i, photo in enumerate(photos))
         while batch := list(itertools.islice(images, batch_size)):
             yield from self.answer_images(batch, batch_size=batch_size)
 
     def answer_images(self, images: Sequence[np.ndarray], *, batch_size: int) -> list[Prediction]:
-        """Label preprocessed images, by a program that is compiled for `batch_size` of them.
+        """Label preprocessed images by a program compiled for `batch_size` of them.
 
         Args:
           images: (S, S, C) uint8, as `preprocess` gives each; at most `batch_size`.
-          batch_size: as many as the network is given at once.
+          batch_size: the number that the network is given at once; the rest is padding.
 
         Returns:
           A prediction for each image, in order.
@@ -198,7 +198,7 @@ class Classifier:
         return list(map(self._answer, rows[: len(images)]))
 
     def _preprocess_named(self, photo: Photo, number: int) -> np.ndarray:
-        """Preprocess; an error says which photo it is about."""
+        """Preprocess a photo; an error names it."""
         try:
             return self.preprocess(photo)
         except DecodeError as error:
@@ -219,7 +219,7 @@ class Classifier:
         Raises:
           DecodeError: if the photo cannot be decoded.
           OSError: if the file cannot be read.
-          TypeError: if it is no photo.
+          TypeError: if it is not a photo.
         """
         return decode_and_resize(read_given(photo), **self.preprocessing.decoding._asdict())
 

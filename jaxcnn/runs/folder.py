@@ -50,7 +50,7 @@ class WorkdirError(ValueError):
 
 
 class CannotWriteError(RuntimeError):
-    """The run's folder takes no more, as on a full disk; the message says what is safe."""
+    """The run's folder cannot be written to, as on a full disk; the message says what is saved."""
 
 
 class Workdir:
@@ -120,10 +120,10 @@ class Workdir:
 
 
 def check_run(path: Path) -> None:
-    """Refuse what is no run's folder.
+    """Refuse a path that is not the folder of a run.
 
     Raises:
-      WorkdirError: if it does not exist, is no folder, or holds no run.
+      WorkdirError: if it does not exist, is not a folder, or holds no run.
     """
     if not path.exists():
         raise WorkdirError(f"{path} does not exist; give the folder of a run.")
@@ -135,7 +135,7 @@ def check_run(path: Path) -> None:
 
 @contextlib.contextmanager
 def telling_what_is_safe(workdir: Workdir) -> Iterator[None]:
-    """Raise CannotWriteError in the place of what a full or closed disk makes of a run."""
+    """Raise CannotWriteError for whatever error a full or read-only disk leads to."""
     try:
         yield
     except Exception as error:
@@ -144,10 +144,10 @@ def telling_what_is_safe(workdir: Workdir) -> Iterator[None]:
             raise
         found = workdir.path.glob("checkpoints/last*/[0-9]*")
         steps = sorted(int(path.name) for path in found if path.name.isdecimal())
-        safe = f"all up to step {steps[-1]} is safe there" if steps else "no step was saved yet"
+        safe = f"step {steps[-1]} is saved" if steps else "no step was saved yet"
         raise CannotWriteError(
-            f"{workdir.path} cannot be written to ({trouble}); {safe}. Make room or let it be "
-            "written to, then go on with resume=True."
+            f"{workdir.path} cannot be written to ({trouble}); {safe}. Make room or make it "
+            "writable, then go on with resume=True."
         ) from error
 
 
@@ -155,8 +155,8 @@ def check_places(workdir: Workdir, data_dir: str | None, init_from: str | None =
     """Refuse a run's folder among the photos, and photos in a folder that the run writes to.
 
     Raises:
-      WorkdirError: if one lies there, if the run's folder is a file or in one, or if the run to
-        start from is the one in it.
+      WorkdirError: if one lies there, if the run's folder or one above it is a file, or if it holds
+        the run to start from.
     """
     above = next(p for p in (workdir.path, *workdir.path.parents) if os.path.lexists(p))
     if not above.is_dir():
@@ -174,7 +174,7 @@ def check_places(workdir: Workdir, data_dir: str | None, init_from: str | None =
     photos = Path(data_dir).expanduser().resolve()
     if photos in (run, *run.parents):
         raise WorkdirError(
-            f"workdir (={workdir.path}) lies in data_dir (={data_dir}), so that the run's pictures "
+            f"workdir (={workdir.path}) lies in data_dir (={data_dir}), so the run's pictures "
             "would count as photos; choose a workdir outside of it."
         )
     if any((run / name) in (photos, *photos.parents) for name in _FOLDERS):
@@ -192,18 +192,18 @@ def check_workdir(
     overwrite: bool = False,
     free: Collection[str] = (),
 ) -> None:
-    """Refuse a folder where a run would mix with another, or with what is the user's own.
+    """Refuse a folder where a run would mix with another run, or with files of the user.
 
     Args:
       path: the folder; it need not be there.
       settings: the run's settings as JSON values; a resumed run must have the same.
-      resume: the run that is there shall go on; where there is none, one begins.
-      overwrite: the run that is there shall be removed first.
+      resume: continue the run that is there; if there is none, begin one.
+      overwrite: replace the run that is there.
       free: settings that a resumed run may change.
 
     Raises:
-      WorkdirError: if the folder holds a run and neither option is given, if it holds a run with
-        other settings, or files named like a run's that are not of one.
+      WorkdirError: if the folder holds a run and neither option is given, a run with other
+        settings, or files named like a run's without a run.
     """
     workdir = Workdir(Path(path))
     if not workdir.is_ours:
@@ -211,8 +211,8 @@ def check_workdir(
             name for name in (*_FOLDERS, *_FILES, "config.json") if (workdir.path / name).exists()
         ]:
             raise WorkdirError(
-                f"{workdir.path} holds {listed(there)}, and no config.json of a run, so they "
-                "may be your own. Move them away, or choose another workdir."
+                f"{workdir.path} holds {listed(there)} but no config.json of a run, so they may be "
+                "your own. Move them away, or choose another workdir."
             )
     elif workdir.holds_run and not overwrite:
         if not resume:
@@ -236,8 +236,8 @@ def open_workdir(
 ) -> Workdir:
     """Prepare a run's folder, refusing what `check_places` and `check_workdir` refuse.
 
-    What was left by a run that ended before its first checkpoint is removed, unless the same run
-    is resumed.
+    What a run left that ended before its first checkpoint is removed, unless the same run is
+    resumed.
 
     Returns:
       The folder, made if it was not there, holding `config.json`.
@@ -280,14 +280,14 @@ def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
 
 
 def changed_origin(workdir: Workdir, origin: Mapping[str, str]) -> list[str]:
-    """Tell what is not as it was when the run began.
+    """List what has changed since the run began.
 
-    Photos that are the same, byte for byte, are the same data, wherever they lie and however this
-    machine decodes and holds them.
+    Photos that are the same byte for byte are the same data, wherever they lie and however this
+    machine decodes them.
 
     Args:
       workdir: the run's folder, with its origin.
-      origin: fingerprints by what they are of; "photos" where each was read and compared.
+      origin: fingerprints now, by name; "photos" if each photo's file was read.
 
     Returns:
       Names of those that differ, sorted.
@@ -301,13 +301,13 @@ def changed_origin(workdir: Workdir, origin: Mapping[str, str]) -> list[str]:
 def note_seen_photos(
     folders: Iterable[Path], own: Iterable[bytes], *, before: Iterable[bytes], unknown: list[str]
 ) -> None:
-    """Write beside the best checkpoints which photos their weights see, before they see them.
+    """Write beside the best checkpoints which photos their weights are trained on, beforehand.
 
     Args:
       folders: of the best checkpoints of each network.
       own: digests of the run's training photos, see `data.source.example_digests`.
-      before: of the photos that the weights saw in the runs that they come from.
-      unknown: names of the weights of which it is not known what they saw.
+      before: digests of the photos that the starting weights were trained on.
+      unknown: names of the starting weights whose training photos are not known.
     """
     digests = sorted({*own, *before} - {b""})
     arrays = {
@@ -324,7 +324,7 @@ def _settings(workdir: Workdir) -> dict[str, Any]:
 
 
 def _is_longer(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether more epochs are wanted, of which the learning rate does not depend."""
+    """Whether more epochs are wanted, and the learning rate does not depend on their number."""
     is_constant = there.get("schedule") == "constant" and not there.get("fine_tune")
     return bool(is_constant and wanted["num_epochs"] > there["num_epochs"])
 
@@ -337,7 +337,7 @@ def _remove_run(workdir: Workdir) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    workdir.config.unlink()  # last: what is left by a kill is still known as a run's
+    workdir.config.unlink()  # last, so that what a kill leaves is still known as a run's
 
 
 def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
@@ -351,6 +351,6 @@ def _check_same(there: dict[str, Any], wanted: dict[str, Any], path: Path) -> No
     if changed:
         raise WorkdirError(
             f"{path} holds a run with other settings ({'; '.join(changed)}). To resume it, give "
-            "those that it was made with; to train its network on with others, give "
+            "its own settings; to train its network further with these, give "
             f"init_from={path} and another workdir; to replace it, give overwrite=True."
         )

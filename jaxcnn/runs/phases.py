@@ -57,13 +57,13 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
 
 
 def augments(config: TrainConfig) -> bool:
-    """Tell whether augmentation has an effect: not on features of photos that were cached once."""
+    """Tell whether augmentation has an effect: it has none on features that were cached once."""
     on_photos = not plan_phases(config)[-1].on_features
     return config.training.augment != "none" and (on_photos or config.training.feature_views > 0)
 
 
 def cures(config: TrainConfig) -> str:
-    """Say in words what may keep the network of a run from memorising, of what it can change.
+    """Say what may keep the network of a run from memorising, of the settings that it has.
 
     Args:
       config: complete settings.

@@ -1,7 +1,7 @@
-"""Which photos a network's weights have seen in training: digests, kept beside the weights.
+"""Which photos a network's weights were trained on: digests, kept beside the weights.
 
-A run writes its own training photos and those of the runs that its weights come from, before it
-trains. What is tested is compared with them, photo by photo.
+Before it trains, a run writes down its own training photos and those of the runs that its weights
+come from. Test photos are compared with them, one by one.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from jaxcnn.runs.folder import SEEN_PHOTOS
 
 
 class SeenPhotos(NamedTuple):
-    """What weights have seen in training, as far as it is known.
+    """The photos that weights were trained on, as far as they are known.
 
     Attributes:
       digests: of each photo, see `data.source.example_digests`.
-      unknown: names of the weights among the ancestors whose photos are not known.
-      split: the settings that split the photos of the run that had these weights; "" for none.
+      unknown: names of the weights among the ancestors whose training photos are not known.
+      split: the settings by which the run that trained the weights split its photos, or "".
     """
 
     digests: frozenset[bytes] = frozenset()
@@ -28,16 +28,16 @@ class SeenPhotos(NamedTuple):
     split: str = ""
 
     def among(self, digests: Sequence[bytes]) -> np.ndarray:
-        """Give the (M,) positions of the photos that were seen."""
+        """Give the (M,) positions of the photos that the weights were trained on."""
         return np.flatnonzero([digest in self.digests for digest in digests])
 
 
 def load_seen(best: Path, name: str) -> SeenPhotos:
-    """Read what the weights in a folder of best checkpoints have seen.
+    """Read which photos the weights in a folder of best checkpoints were trained on.
 
     Args:
       best: the folder, `checkpoints/best` of a run.
-      name: what to call the weights where it is not known, since an older version trained them.
+      name: what to call the weights if that is not known, since an older version trained them.
 
     Returns:
       What is known.
@@ -50,15 +50,15 @@ def load_seen(best: Path, name: str) -> SeenPhotos:
 
 
 def check_unseen(data: ImageSplits, before: SeenPhotos, *, allowed: bool = False) -> None:
-    """Refuse to test on photos that the weights saw in the training of another run.
+    """Refuse to test on photos that the weights were trained on in another run.
 
     Args:
       data: the photos, those of the test among them.
-      before: what the weights have seen.
-      allowed: whether the user wants that test all the same.
+      before: what the weights were trained on.
+      allowed: test all the same.
 
     Raises:
-      ValueError: if test photos were seen; the message counts them, and says what to do.
+      ValueError: if there are such photos; the message counts them and says what to do.
     """
     if data.digests is None or allowed:
         return
@@ -67,14 +67,14 @@ def check_unseen(data: ImageSplits, before: SeenPhotos, *, allowed: bool = False
         split = f" ({before.split})" if before.split else ""
         raise ValueError(
             f"{found.size} of {len(data.test)} test photos, e.g. {data.test.names[found[0]]}, were "
-            "seen in the training that these weights come from, so the test would say too much. "
-            f"Split the photos as that run did{split}, give others, or test all the same with "
+            "seen in the training of these weights, so the test result would be too good. Split "
+            f"the photos as that run did{split}, give other test photos, or test all the same with "
             "allow_seen_test_photos=True."
         )
 
 
 def count_seen(data: ImageSplits, best: Path, name: str) -> dict[str, Any]:
-    """Count the photos of the validation and of the test that a run's weights have seen.
+    """Count the validation and test photos that a run's weights were trained on.
 
     Args:
       data: the photos.
@@ -82,11 +82,11 @@ def count_seen(data: ImageSplits, best: Path, name: str) -> dict[str, Any]:
       name: of the run.
 
     Returns:
-      JSON values: two counts, None where the photos were not compared, and the names of the
-      weights of which it is not known what they saw.
+      JSON values: two counts, None if the photos were not compared, and the names of the weights
+      whose training photos are not known.
     """
     seen = load_seen(best, name)
-    if data.digests is None:  # what this run learned is not in its own test, by name
+    if data.digests is None:  # the splits of this run share no photo by name
         unknown = [each for each in seen.unknown if each != name]
         return {"num_validation_seen": None, "num_test_seen": None, "seen_unknown": unknown}
     validation, test = (seen.among(digests).size for digests in data.digests[1:])

@@ -216,22 +216,22 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def about_test(summary: Mapping[str, Any]) -> str:
-    """Say of the test images what is known of whether the weights saw them in training.
+    """Say whether the weights were trained on the test images, as far as that is known.
 
     Args:
-      summary: as written to `summary.json`; one of an older version did not compare the images.
+      summary: as in `summary.json`; older versions did not compare the images.
 
     Returns:
-      What stands behind the word "images" or "photos".
+      The words that follow "images" or "photos".
 
     Example:
       >>> about_test({"num_test": 60, "num_test_seen": 15})
-      'of which 15 of 60 were seen in training'
+      'of which 15 were seen in training'
       >>> about_test({"num_test": 60, "num_test_seen": 0, "seen_unknown": []})
       'never trained on'
     """
     if seen := summary.get("num_test_seen"):
-        return f"of which {seen:,} of {summary['num_test']:,} were seen in training"
+        return f"of which {seen:,} were seen in training"
     older = [summary["weights"]] if summary.get("weights") else []
     if unknown := summary.get("seen_unknown", older):
         return f"that this run did not train on (what {' and '.join(unknown)} saw is unknown)"

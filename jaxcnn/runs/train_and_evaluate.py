@@ -87,7 +87,7 @@ def load_data(
 
     Args:
       config: complete settings.
-      for_training: check settings that depend on the data, before any image is decoded.
+      for_training: check the settings that depend on the data before any image is decoded.
       progress: show a bar while images are decoded.
 
     Returns:
@@ -174,7 +174,7 @@ def train_classifier(
         data = load_data(config, for_training=True, progress=progress)
         if start:
             check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
-        # All that is the user's to mend was found by now; the first call leaves no run behind.
+        # The user's mistakes were found above, so that none of them leaves a run behind.
         held.enter_context(telling_what_is_safe(folder))
         on_first(lambda: open_workdir(folder.path, settings, **options))
         on_first(lambda: check_origin(folder, _origin(config, data, start)))
@@ -213,7 +213,7 @@ def _check_data(config: TrainConfig, train: Source) -> None:
 
 
 def _note_seen(run: Run, start: Start | None) -> None:
-    """Note what the weights of a run will have seen: its own photos, and its ancestors'."""
+    """Note what the weights of a run are trained on: its own photos and its ancestors'."""
     own, name = run.data.digests, str(run.folder.path)
     before, unknown = (start.seen.digests, start.seen.unknown) if start else ((), ())
     note_seen_photos(
@@ -301,12 +301,12 @@ def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machi
         place = config.data.data_dir
         if config.data.dataset == FOLDER and not Path(place or "").is_dir():
             raise ValueError(
-                f"the photos of the run in {workdir} lay in {place}, which is no folder (any "
-                "more); give their place of now as data_dir."
+                f"the photos of the run in {workdir} lay in {place}, which is not a folder "
+                "now; give the folder where they are as data_dir."
             )
         return Run(config, folder, load_data(config))
     refusal = (
-        f"the photos in {data_dir} are not those of the run in {workdir}; give the place of these "
+        f"the photos in {data_dir} are not those of the run in {workdir}; give the folder of these "
         "as data_dir."
     )
     if not _may_lie_in(config.data.dataset, Path(data_dir)):
@@ -322,7 +322,7 @@ def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machi
 
 
 def _may_lie_in(dataset: str, folder: Path) -> bool:
-    """Tell whether a folder can hold a data set; one of tensorflow-datasets lies under its name."""
+    """Tell whether a folder may hold a data set; tensorflow-datasets uses a folder of its name."""
     return dataset == FOLDER or (
         dataset != DRAWN_PETS and (folder / dataset.split(":")[0].split("/")[0]).is_dir()
     )
@@ -339,7 +339,7 @@ _PLACES = ("data_dir", "init_from")
 
 
 def _anchored(config: TrainConfig) -> TrainConfig:
-    """Write places in full, so that the run finds them from any other folder."""
+    """Make paths absolute, so that the run finds them from any folder."""
     places = {name: value for name in _PLACES if (value := config.flat()[name])}
     local = {name: value for name, value in places.items() if "://" not in value}
     return config.replace(**{k: str(Path(v).expanduser().absolute()) for k, v in local.items()})

@@ -11,7 +11,7 @@ from jaxcnn.training.sharding import fetch
 from jaxcnn.training.state import evaluation_variables
 from jaxcnn.types import PyTree
 
-_LOADER = "that of a loader"  # as checkpoints have it in the place of a number of examples
+_LOADER = "that of a loader"  # in checkpoints, instead of a number of examples
 
 
 class Checkpoint(Callback):
@@ -117,9 +117,9 @@ class Checkpoint(Callback):
                 for count in counts
             )
             raise CheckpointError(
-                f"{self.last.directory} holds checkpoints of a run on {one}, and the data "
-                f"are now {other}: their places in the data cannot be matched. Give data of the "
-                "same kind, or another folder."
+                f"{self.last.directory} holds checkpoints of a run on {one}, and the data are now "
+                f"{other}, so its place in the data cannot be found. Give data of the same kind, "
+                "or another folder."
             )
         if changed:
             raise CheckpointError(

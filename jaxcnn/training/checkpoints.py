@@ -24,7 +24,7 @@ from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
 
-_REPLACED = "replaced"  # where one waits until another of its step is whole
+_REPLACED = "replaced"  # where a checkpoint waits until the one that replaces it is whole
 _DAMAGED = "damaged"  # where checkpoints that fail their checksums are put, beside the good ones
 
 
@@ -80,7 +80,7 @@ class CheckpointStore:
     Args:
       directory: the folder; made when the first checkpoint is saved.
       max_to_keep: how many steps stay; older ones are removed after a save.
-      read_only: change nothing in the folder, whatever is found in it.
+      read_only: change nothing in the folder.
     """
 
     def __init__(

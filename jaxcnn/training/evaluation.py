@@ -35,12 +35,15 @@ class Evaluation(NamedTuple):
         """Share of the examples whose most probable class is the label.
 
         Raises:
-          ValueError: if the labels are no classes.
+          ValueError: if the labels are not class indices.
         """
         if "accuracy" in self.metrics:
             return float(self.metrics["accuracy"])
         if self.labels.ndim != 1 or self.probabilities.ndim != 2:
-            raise ValueError("accuracy is of labels that are classes, and these are none.")
+            raise ValueError(
+                f"accuracy needs labels (N,) and probabilities (N, K), got {self.labels.shape} and "
+                f"{self.probabilities.shape}."
+            )
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 
     @property

@@ -178,7 +178,7 @@ def check_same_kind(image: Any, trained: Any) -> None:
     """Raise for floating-point images where training had uint8 ones, or the other way round."""
     if (image.dtype == np.uint8) != (trained.dtype == np.uint8):
         raise ValueError(
-            f"these images are {image.dtype}, and training had {trained.dtype}; give the same: "
+            f"these images are {image.dtype}, those of training {trained.dtype}; give the same: "
             "uint8 is scaled and normalised, floating point is taken as it is."
         )
 

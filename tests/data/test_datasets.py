@@ -126,7 +126,7 @@ def test_few_unreadable_files_are_named_rather_than_an_empty_split(tmp_path):
 def test_files_that_are_no_photos_are_told(photos, said):
     (photos / "a" / "notes.txt").write_text("")
     load_splits("folder", data_dir=photos, size_px=8)
-    assert said == ["1 file left out, e.g. a/notes.txt: no photo by its ending"]
+    assert said == ["1 file left out, e.g. a/notes.txt: not a photo by its file extension"]
 
 
 def test_a_folder_needs_its_path():

@@ -243,7 +243,7 @@ def test_a_class_needs_photos_to_train_on_and_its_lack_elsewhere_is_told(caplog)
     assert not caplog.text
     check_classes(Splits(whole, cats, whole), " left")
     assert caplog.messages == [
-        "the validation split has no photo left of dog; it says nothing of it"
+        "the validation split has no photo left of dog; its figures leave them out"
     ]
     with pytest.raises(ValueError, match="no photo to train on for dog; add photos"):
         check_classes(Splits(cats, whole, whole))

@@ -125,6 +125,6 @@ def test_a_folder_is_for_one_program_until_that_ends_even_by_a_kill(tmp_path):
 
 def test_a_lock_of_another_machine_stands_and_the_error_says_how_to_remove_it(tmp_path):
     (tmp_path / LOCK_NAME).write_text("7\nelsewhere\n12\n")
-    says = f"process 7 on elsewhere.*if it runs no more, remove {re.escape(str(tmp_path))}"
+    says = f"process 7 on elsewhere.*if it no longer runs, remove {re.escape(str(tmp_path))}"
     with pytest.raises(InUseError, match=says), in_sole_use(tmp_path):
         pass

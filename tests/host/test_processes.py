@@ -149,7 +149,7 @@ def test_a_mistake_ends_all_processes_with_status_2(photos, tmp_path):
     there.write_text("a file")
     assert wait(start_job(photos, there, 2), LIMIT_SECONDS) == [2, 2]
     for number in range(2):
-        assert "is a file; --workdir" in Path(f"{there}.{number}.log").read_text()
+        assert "must be the name of a folder" in Path(f"{there}.{number}.log").read_text()
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_what_cannot_be_taken_is_refused_in_one_line(tmp_path, change, message):
 
 def test_what_is_no_file_of_weights_is_asked_for_no_network(tmp_path):
     (tmp_path / "passwd").write_text("root:x:0:0\n")
-    with pytest.raises(pretrained.WeightsFileError, match="found a text; known formats"):
+    with pytest.raises(pretrained.WeightsFileError, match="found text; known formats"):
         pretrained.load(tmp_path / "passwd")
 
 

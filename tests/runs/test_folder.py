@@ -140,8 +140,8 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line_with_what_is_safe(tmp_pat
         with pytest.raises(CannotWriteError) as told, telling_what_is_safe(workdir):
             raise error
         assert str(told.value) == (
-            f"{tmp_path} cannot be written to ({os.strerror(number).lower()}); all up to step 6 is "
-            "safe there. Make room or let it be written to, then go on with resume=True."
+            f"{tmp_path} cannot be written to ({os.strerror(number).lower()}); step 6 is "
+            "saved. Make room or make it writable, then go on with resume=True."
         )
     with pytest.raises(KeyError), telling_what_is_safe(workdir):
         raise KeyError("no matter of disks")

@@ -52,7 +52,7 @@ def test_a_test_on_photos_that_an_ancestor_saw_is_refused_unless_it_is_wanted(da
 def test_the_claim_is_as_much_as_is_known():
     known = {"num_test": 60, "seen_unknown": []}
     assert about_test(known | {"num_test_seen": 0}) == "never trained on"
-    assert "15 of 60 were seen" in about_test(known | {"num_test_seen": 15})
+    assert "of which 15 were seen" in about_test(known | {"num_test_seen": 15})
     for unknown in ({"seen_unknown": ["W"], "num_test_seen": 0}, {"weights": "W"}):
         assert "what W saw is unknown" in about_test({"num_test": 60, **unknown})
 

@@ -495,7 +495,7 @@ def test_a_result_knows_its_accuracy_and_refuses_images_of_another_kind(arrays):
     found = run(arrays, num_epochs=1, metrics={}, best="-loss")
     answers = found.evaluate(arrays)
     assert answers.accuracy == (answers.probabilities.argmax(1) == labels[answers.index]).mean()
-    with pytest.raises(ValueError, match=r"images are float32, and training had uint8"):
+    with pytest.raises(ValueError, match=r"images are float32, those of training uint8"):
         found.evaluate((images / np.float32(255), labels))
 
 

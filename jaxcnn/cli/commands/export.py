@@ -8,8 +8,8 @@
         for ONNX's runtimes too (it tells what to install).
 
 The folder holds the program (StableHLO by jax.export: any number of images, on CPU, GPU and TPU),
-predict.py, which labels photos with it by the modules beside it, class_names.json,
-export.json (shapes, checksums, versions), requirements.txt and MODEL_CARD.md.
+predict.py and its modules, which label photos with it, class_names.json, export.json (shapes,
+checksums, versions), requirements.txt and MODEL_CARD.md.
 """
 
 from pathlib import Path

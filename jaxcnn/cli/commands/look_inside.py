@@ -135,7 +135,9 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
     workdir = network_flags.WORKDIR.value
     if workdir is None or not _DATA.value:
         if _DATA_DIR.value:
-            raise ValueError("--data_dir has no effect: no run's data are looked at.")
+            raise ValueError(
+                "--data_dir has no effect without --workdir, or with --nodata; leave it out."
+            )
         return None
     try:
         return train_and_evaluate.load_run(workdir, data_dir=_DATA_DIR.value).data

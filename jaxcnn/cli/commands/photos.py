@@ -8,7 +8,7 @@
     jaxcnn photos search --like=photo.jpg
         lists the photos that show it, or look like it; both may be combined.
     jaxcnn photos search dog -poodle
-        leaves out what "poodle" finds; "cat or dog" is either, a "name in quotes" one name.
+        leaves out what "poodle" finds; "cat or dog" finds either; quotes join words to one name.
     jaxcnn photos search dog --html=dogs.html
         writes them as a gallery, a page of one file.
     jaxcnn photos serve
@@ -60,7 +60,7 @@ _WEIGHTS = flags.DEFINE_string(
     "--list_weights` lists, or a file; default EfficientNet-Lite0's, or what the index has.",
 )
 _MODEL = flags.DEFINE_string(
-    "model", None, "name of the network, where --weights is a file that is not known."
+    "model", None, "name of the network of a --weights file that is not a published one."
 )
 _REBUILD = flags.DEFINE_bool(
     "rebuild", False, "label all photos again; the old index is replaced once that is done."
@@ -68,7 +68,7 @@ _REBUILD = flags.DEFINE_bool(
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite",
     False,
-    "replace the file of the index, or of --html, where another program wrote it.",
+    "replace a file at --index or --html that another program wrote.",
 )
 _FORGET_MISSING = flags.DEFINE_bool(
     "forget_missing",
@@ -110,7 +110,7 @@ _PORT = flags.DEFINE_integer(
     lower_bound=0,
     upper_bound=65535,
 )
-help_formatter.group("all", "index")
+help_formatter.group("all commands", "index")
 _FLAGS = {
     "index": help_formatter.group(
         "index",
@@ -250,7 +250,9 @@ def _check_gallery() -> None:
     if _JSON.value:
         raise ValueError("--html and --json exclude each other; give one.")
     if (_LIMIT.value or 0) > MAX_PHOTOS:
-        raise ValueError(f"--limit={_LIMIT.value} is above {MAX_PHOTOS}, the most in one page.")
+        raise ValueError(
+            f"--limit={_LIMIT.value} is above {MAX_PHOTOS}, the most that one page shows."
+        )
 
 
 def _show(found: Found, query: Query) -> None:
@@ -301,13 +303,13 @@ def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
     sys.argv[1:] = [word for argument in sys.argv[1:] for word in _words_of(argument)]
-    common = ("index", *itertools.chain(*_FLAGS.values()))
+    common = ("index", *itertools.chain(*_FLAGS.values()), "overwrite")
     with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
         main(words)
 
 
 def _words_of(argument: str) -> list[str]:
-    """Write "-poodle" as `words` reads it elsewhere too; it is no flag unless it names one."""
+    """Write "-poodle" as `not "poodle"`, unless it names a flag."""
     name = argument[1:]
     if argument[:1] != "-" or name[:1] in ("", "-") or "=" in name or name in flags.FLAGS:
         return [argument]

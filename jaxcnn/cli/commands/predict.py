@@ -8,9 +8,9 @@
         lists the published weights.
 
 Folders are searched for photos, sub-folders included. Answers are printed, and written to --csv and
---json, as they come; a file is written as FILE.part until it is whole. The table's columns are
+--json, batch by batch; a file is called FILE.part until it is complete. The columns of the CSV are
 path, label, probability, probability:CLASS for each class, and error. Photos that cannot be read
-are told and do not stop the others; then the exit status is 1.
+are reported and do not stop the others; then the exit status is 1.
 """
 
 import contextlib
@@ -54,18 +54,18 @@ _NAMES = help_formatter.group(
 class Answer(NamedTuple):
     """What became of one file."""
 
-    path: str  # bytes that are no text are surrogates
+    path: str  # bytes that are not UTF-8 are surrogates
     prediction: Prediction | None
     error: str  # "" where there is a prediction
 
 
 class Form(NamedTuple):
-    """A form of a file of answers; they are joined by `between`."""
+    """How a file of answers is written, and recognised."""
 
     mark: Mark
-    head: Callable[[Sequence[str]], str]  # of the classes' names
+    head: Callable[[Sequence[str]], str]  # class names to what the file begins with
     write: Callable[[Answer, Sequence[str]], str]
-    between: str
+    between: str  # two answers
     end: str
 
 
@@ -173,7 +173,7 @@ def label(
 
 
 def lines_of(answer: Answer, *, top: int, width: int) -> Iterator[str]:
-    """Write an answer as a person reads it: the most probable classes, or the error."""
+    """Write an answer for the screen: the most probable classes, or the error."""
     path, prediction, error = answer
     shown = f"{printable(path):<{width}}"
     if prediction is None:
@@ -194,7 +194,9 @@ def _line(cells: Sequence[Any]) -> str:
 
 
 def _header(class_names: Sequence[str]) -> str:
-    each = [f"probability:{name}" for name in class_names]  # no class has the name of a column
+    each = [
+        f"probability:{name}" for name in class_names
+    ]  # so no class is taken for another column
     return _line(["path", "label", "probability", *each, "error"])
 
 
@@ -207,7 +209,7 @@ def _row(answer: Answer, class_names: Sequence[str]) -> str:
 
 
 def _record(answer: Answer, class_names: Sequence[str]) -> str:
-    del class_names  # the probabilities have them
+    del class_names  # `probabilities` has them as keys
     found = answer.prediction
     if found is None:
         return json.dumps({"path": answer.path, "error": answer.error})

@@ -33,7 +33,7 @@ def main() -> None:
     if not _WORKDIR.value:
         raise ValueError("--workdir is missing: give the folder of a run.")
     if _DATA_DIR.value and not _RETEST.value:
-        raise ValueError("--data_dir has no effect without --retest, for no photo is read.")
+        raise ValueError("--data_dir has no effect without --retest; leave it out.")
     folder = check_finished(Path(_WORKDIR.value))
     if _RETEST.value:
         from jaxcnn.runs import train_and_evaluate  # a page from what is cached needs none of it

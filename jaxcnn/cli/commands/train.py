@@ -7,7 +7,7 @@
     jaxcnn train --dataset=cifar10 --model=resnet20
         a data set of tensorflow-datasets by its name, and another network.
     jaxcnn train --mode=evaluate --workdir=RUN
-        tests the best checkpoint of a run again, with --data_dir on other photos.
+        tests the best checkpoint of a run again; with --data_dir=PHOTOS, on those photos.
 
 Photos are only read. What a run makes goes into its folder.
 """
@@ -249,7 +249,7 @@ def _run_folder(config: TrainConfig) -> Iterator[str]:
     if given.workdir:
         yield given.workdir
         return
-    # Processes that train together share the name.
+    # Processes that train together use the same folder.
     is_alone = given.num_processes is None and find_cluster(os.environ) is None
     with making(_new_workdir(config.data.dataset), is_new=is_alone) as folder:
         given["workdir"].value = str(folder)
@@ -278,7 +278,7 @@ def _evaluate() -> None:
     print(json.dumps(train_and_evaluate.evaluate_classifier(workdir, **given), indent=2))
 
 
-# What may be given to test a run again; all else is as it was trained.
+# Settings that --mode=evaluate takes; all others are those of the run.
 _TAKEN = (*MACHINE_SETTINGS, "data_dir", "allow_seen_test_photos")
 
 

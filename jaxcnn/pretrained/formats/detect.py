@@ -85,7 +85,7 @@ def _describe(path: Path, head: bytes) -> str:
         if head.startswith(start):
             return what
     if head.isascii() and b"\0" not in head:
-        return "a text"
+        return "text"
     return f"a file that begins with the bytes {head[:8].hex(' ')}"
 
 

@@ -191,7 +191,7 @@ def _check_privacy(training: TrainingSettings) -> None:
 
 
 def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
-    """Tell which of the settings that were given decide nothing in a run, and why.
+    """List which of the given settings have no effect in a run, and why.
 
     Args:
       given: settings as they were given, some of them None.
@@ -204,7 +204,11 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
     is_drawn, is_all_frozen = config.data.dataset == "drawn_pets", network.freeze == "backbone"
     drawn = ("validation_fraction", "test_fraction", "max_bad_share", "decoder", "resize_mode")
     cases: list[tuple[bool, str, tuple[str, ...]]] = [
-        (is_drawn, "drawn_pets are drawn as they are wanted", (*drawn, "interpolation")),
+        (
+            is_drawn,
+            "drawn_pets are drawn at the size and number that are wanted",
+            (*drawn, "interpolation"),
+        ),
         (not training.fine_tune, "fine_tune is off", ("head_epochs", "head_learning_rate")),
         (
             not starts_from_weights(config),
@@ -213,7 +217,7 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
         ),
         (
             not is_all_frozen and not (training.fine_tune and training.head_epochs),
-            "the last layer is at no time trained alone",
+            "the last layer is never trained alone",
             ("cache_features", "feature_views"),
         ),
         (not training.cache_features, "cache_features is off", ("feature_views",)),
@@ -230,7 +234,7 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
         name: reason
         for applies, reason, names in reversed(cases)
         for name in names
-        # False and 0 ask for nothing.
+        # False and 0 switch nothing on.
         if applies and used[name] and values[name] not in (None, plain[name])
     }
     return [f"{name} has no effect: {why[name]}." for name in values if name in why]

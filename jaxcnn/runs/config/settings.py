@@ -40,9 +40,8 @@ class DataSettings:
         "folder with `data_dir`, else drawn_pets.",
     )
     data_dir: str | None = _open(
-        "your photos, `dataset=folder`: a folder with one sub-folder per class, or with train/, "
-        "validation/ and test/ above them; with a set of tensorflow-datasets, where "
-        "it is kept.",
+        "your photos: a folder with one sub-folder per class, or with train/, validation/ and "
+        "test/ above the classes; for a set of tensorflow-datasets, the folder that holds it.",
     )
     image_size_px: int = _open("side of the square that the network sees, pixels.")
     stored_size_px: int = _open(
@@ -62,12 +61,12 @@ class DataSettings:
         "standard deviation that pixels are then divided by, likewise."
     )
     max_train_examples: int = _open(
-        "number of training examples at most, chosen by `split_seed`; 0 is all."
+        "at most this many training examples, chosen by `split_seed`; 0 is all."
     )
     split_seed: int = _setting(
         0,
-        "whole number that decides which photos are for training, validation and test, and what is "
-        "drawn; runs that start from each other need the same.",
+        "whole number that decides which photos are for training, validation and test, and what "
+        "drawn_pets draws; with `init_from`, give that of the other run.",
     )
     validation_fraction: float = _setting(
         0.15, "share of examples for validation where the data set has no such split, in (0, 1)."
@@ -77,8 +76,8 @@ class DataSettings:
     )
     allow_seen_test_photos: bool = _setting(
         False,
-        "test on photos too that the weights saw in the training of the run that they come from; "
-        "the result then says how many.",
+        "test even on photos that the weights were trained on in an earlier run; the result says "
+        "how many they are.",
     )
     memory_limit_gib: float = _setting(
         2.0, "decoded images are kept in memory up to this size, GiB; above it they are streamed."
@@ -101,8 +100,8 @@ class DataSettings:
     )
     max_pixels: int = _setting(
         Decoding._field_defaults["max_pixels"],
-        "photos that take more pixels in memory are left out as unreadable; of most JPEGs the "
-        "pixels count that are left when it is decoded at an eighth of its size.",
+        "photos of more pixels are left out as unreadable; most JPEGs are decoded at a reduced "
+        "size, down to an eighth, which then counts.",
     )
     check_files: bool = _setting(
         True,
@@ -268,7 +267,7 @@ class RunSettings:
 
     seed: int = _setting(
         0,
-        "whole number that decides the first weights, the order of the photos, augmentation and "
+        "whole number that decides the initial weights, the order of the photos, augmentation and "
         "dropout; `split_seed` decides the data.",
     )
     num_seeds: int = _setting(

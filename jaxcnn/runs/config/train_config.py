@@ -140,7 +140,7 @@ def from_json(value: Mapping[str, Any]) -> TrainConfig:
 
 
 def completed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to what an older version wrote the settings that it had not: its seed split the data."""
+    """Add settings that older versions did not write: their `seed` split the data."""
     return {"split_seed": value["seed"], **value} if "seed" in value else dict(value)
 
 

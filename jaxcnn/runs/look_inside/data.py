@@ -180,7 +180,7 @@ def _draw_calibration(validation: _Looked, test: _Looked, folder: Path) -> list[
     }
     written = folder / "calibration.json"
     write_json(written, numbers)
-    scaled = "no temperature that validation gives is better than chance"
+    scaled = "no temperature improves it significantly on validation"
     if found.temperature != 1:
         scaled = (
             f"with the temperature {found.temperature:.2f}, fitted on validation, "

@@ -54,7 +54,7 @@ UNKNOWN = {
     "a web page": b"<!DOCTYPE html><html></html>",
     "a gzip archive": b"\x1f\x8b\x08\x00",
     "a damaged zip archive": b"PK\x03\x04 and no more",
-    "found a text": b"01",
+    "found text": b"01",
     "begins with the bytes ff 31": b"\xff1",
 }
 
