@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -77,6 +79,7 @@ class SignalWatch:
     def __init__(self) -> None:
         self.received: int | None = None
         self._previous: dict[int, object] = {}
+        self._raises = False
 
     def __enter__(self) -> "SignalWatch":
         """Begin to watch."""
@@ -88,9 +91,22 @@ class SignalWatch:
         """Give the signals back to whoever handled them before."""
         self._restore()
 
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt in the block at once, also for a signal noted before it."""
+        self._raises = True
+        try:
+            if self.received is not None:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raises = False
+
     def _note(self, number: int, _: FrameType | None) -> None:
         self.received = number
         self._restore()
+        if self._raises:
+            raise KeyboardInterrupt
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

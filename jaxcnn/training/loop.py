@@ -124,7 +124,7 @@ class Loop:
                 self._tell("on_train_begin", whole=True)
                 while progress.epoch < self._last_epoch and not progress.stop_reason:
                     self._train_epoch(signals)
-                    self._end_epoch()
+                    self._end_epoch(signals)
                 self._raise_if_interrupted(agree_on_signal(signals.received, 0))
                 outcome = "stopped" if progress.stop_reason else "finished"
             except Interrupted:
@@ -203,16 +203,14 @@ class Loop:
         is_pause = any(self.progress.step % every == 0 for every in self._pauses)
         self._tell("on_step_end", whole=is_pause)
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self, signals: SignalWatch) -> None:
         """Validate each network, write its row, and tell the callbacks."""
-        progress = self.progress
-        each_is_best = []
-        for number, state in enumerate(self.unpack(self.state)):
-            member, found = progress.members[number], None
-            if self.evaluate is not None:
-                found = self.evaluate(evaluation_variables(state))
-                self._check_finite(found.loss, number)  # the last update may break the parameters
-            each_is_best.append(member.end_epoch(self._row(member, state, found), self._rank))
+        progress, states = self.progress, self.unpack(self.state)
+        validated = self._validate(states, signals)
+        each_is_best = [
+            member.end_epoch(self._row(member, state, found), self._rank)
+            for member, state, found in zip(progress.members, states, validated, strict=True)
+        ]
         progress.epoch += 1
         progress.step_in_epoch = 0
         self._history = progress.history
@@ -220,6 +218,23 @@ class Loop:
         if len(each_is_best) > 1:
             self._is_best = all(self._rank(row) > self._rank(other) for other in before)
         self._tell("on_epoch_end", whole=True)
+
+    def _validate(self, states: list[PyTree], signals: SignalWatch) -> list[Evaluation | None]:
+        """Evaluate each network; a signal ends that at once, and a resumed run does it again."""
+        if self.evaluate is None:
+            return [None] * len(states)
+        found: list[Evaluation | None] = []
+        alone = jax.process_count() == 1  # others would wait for the answers of one that stops
+        try:
+            with signals.raising() if alone else contextlib.nullcontext():
+                for number, state in enumerate(states):
+                    found.append(evaluation := self.evaluate(evaluation_variables(state)))
+                    # The last update may break the parameters.
+                    self._check_finite(evaluation.loss, number)
+        except KeyboardInterrupt:
+            self._raise_if_interrupted(signals.received)
+            raise
+        return found
 
     def _row(self, member: Member, state: TrainState, validation: Evaluation | None) -> Row:
         row: Row = {"phase": self.phase} if self.phase else {}

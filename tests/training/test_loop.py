@@ -64,6 +64,29 @@ def test_a_signal_saves_in_mid_epoch_and_the_run_goes_on(tiny_split, tmp_path, u
     assert without_timings(progress.history) == without_timings(undisturbed[1].history)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_validation_at_once_and_the_run_goes_on(
+    tiny_split, tmp_path, undisturbed, number
+):
+    loop = make_loop(tiny_split, keeper=Checkpoint(tmp_path))
+    evaluate, asked = loop.evaluate, []
+
+    def ask(variables):
+        asked.append(len(asked))
+        if len(asked) == 2:
+            os.kill(os.getpid(), number)
+            pytest.fail("the validation went on")
+        return evaluate(variables)
+
+    loop.evaluate = ask
+    with pytest.raises(Interrupted) as stop:
+        loop.run()
+    assert (stop.value.step, stop.value.signal_number) == (2 * STEPS, number)
+    state, progress = run(tiny_split, tmp_path)
+    assert fingerprints(state) == fingerprints(undisturbed[0])
+    assert without_timings(progress.history) == without_timings(undisturbed[1].history)
+
+
 def test_checkpoints_between_epochs_change_nothing(tiny_split, tmp_path, undisturbed):
     keeper = Checkpoint(tmp_path, every_steps=5)
     with pytest.raises(RuntimeError):
