@@ -32,7 +32,13 @@ class Prediction(NamedTuple):
     probabilities: dict[str, float]  # of each class; they sum to 1
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """Name the most probable classes with their probabilities, most probable first."""
+        """Name the most probable classes with their probabilities, most probable first.
+
+        Raises:
+          ValueError: if `count` is not above 0.
+        """
+        if count < 1:
+            raise ValueError(f"count must be a whole number above 0, got {count}.")
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
         return ranked[:count]
 

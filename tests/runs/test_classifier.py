@@ -15,10 +15,16 @@ from PIL import Image
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.encode import encode_image
 from jaxcnn.data.preprocessing import Decoding
-from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.classifier import Classifier, Prediction
 from jaxcnn.runs.config import load_config
 from jaxcnn.runs.train_and_evaluate import evaluate_classifier, load_data
 from jaxcnn.training.checkpoints import CheckpointError
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_class_is_dropped_from_the_end(count):
+    with pytest.raises(ValueError, match="count must be a whole number above 0"):
+        Prediction("cat", 0.6, {"cat": 0.6, "dog": 0.4}).top(count)
 
 
 @pytest.fixture(scope="module")
