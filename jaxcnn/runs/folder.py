@@ -160,8 +160,9 @@ def check_places(workdir: Workdir, data_dir: str | None, init_from: str | None =
     """
     above = next(p for p in (workdir.path, *workdir.path.parents) if os.path.lexists(p))
     if not above.is_dir():
+        kind = "a file" if above.exists() else "a link to what is not there"
         raise WorkdirError(
-            f"workdir (={workdir.path}) must be the name of a folder, but {above} is a file."
+            f"workdir (={workdir.path}) must be the name of a folder, but {above} is {kind}."
         )
     run = workdir.path.resolve()
     if init_from is not None and run in ((start := Path(init_from).resolve()), *start.parents):

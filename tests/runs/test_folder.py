@@ -87,6 +87,9 @@ def test_a_file_is_no_folder(tmp_path):
     for name in ("file", "file/x"):
         with pytest.raises(WorkdirError, match="file is a file"):
             open_workdir(tmp_path / name, SETTINGS)
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(WorkdirError, match="link is a link to what is not there"):
+        open_workdir(tmp_path / "link", SETTINGS)
 
 
 @pytest.mark.parametrize(
