@@ -1,6 +1,5 @@
 """Examples that cannot be used: listed while they are few, an error when there are many."""
 
-import csv
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.data.source import Source, example_labels, example_names
-from jaxcnn.host.files import replacing
-from jaxcnn.host.text import table_cell
+from jaxcnn.host.files import write_text
+from jaxcnn.host.text import table_line
 
 
 class SkippedFile(NamedTuple):
@@ -94,12 +93,7 @@ def write_skipped_csv(path: str | Path, skipped: Sequence[SkippedFile]) -> None:
       path: file to write, UTF-8; replaced if there.
       skipped: the bad examples.
     """
-    with (
-        replacing(Path(path)) as part,
-        part.open("w", newline="", encoding="utf-8") as file,
-    ):
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerows(map(table_cell, row) for row in [SkippedFile._fields, *skipped])
+    write_text(Path(path), "".join(map(table_line, [SkippedFile._fields, *skipped])))
 
 
 def _first(skipped: Sequence[SkippedFile]) -> str:

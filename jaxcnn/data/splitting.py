@@ -4,7 +4,6 @@ A hash of the name, not its position, decides. So adding photos moves no other p
 to another, and neither the order of the files nor the machine matters.
 """
 
-import csv
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +23,9 @@ from jaxcnn.data.source import (
     example_labels,
     example_names,
 )
-from jaxcnn.host.files import replacing
+from jaxcnn.host.files import write_text
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.text import table_cell
+from jaxcnn.host.text import table_line
 
 _MOST_PAIRED = 32  # equal images that are paired each with each
 
@@ -177,13 +176,9 @@ def write_duplicates_csv(path: str | Path, pairs: Sequence[DuplicatePair]) -> No
       path: file to write, UTF-8; replaced if there.
       pairs: as `find_duplicates` gives; the column `conflict` is 1 where the labels differ.
     """
-    with (
-        replacing(Path(path)) as part,
-        part.open("w", newline="", encoding="utf-8") as file,
-    ):
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*DuplicatePair._fields, "conflict"])
-        rows.writerows([*map(table_cell, pair), int(pair.is_conflict)] for pair in pairs)
+    header = table_line([*DuplicatePair._fields, "conflict"])
+    rows = (table_line([*pair, int(pair.is_conflict)]) for pair in pairs)
+    write_text(Path(path), header + "".join(rows))
 
 
 def _unit_interval(name: str, seed: int) -> float:

@@ -1,5 +1,7 @@
 """Numbers, lists and errors as people read them: on the screen, on pages, in cards, in pictures."""
 
+import csv
+import io
 import json
 import math
 import os
@@ -167,6 +169,19 @@ def table_cell(name: str) -> str:
     """
     is_odd = name.startswith('"') or any(c in "\0\r" or "\ud800" <= c <= "\udfff" for c in name)
     return json.dumps(name) if is_odd else name
+
+
+def table_line(cells: Iterable[Any]) -> str:
+    r"""Write a row of a CSV table with its line end; names as `table_cell` does.
+
+    Example:
+      >>> table_line(["a,b.jpg", 0.5])
+      '"a,b.jpg",0.5\n'
+    """
+    text = io.StringIO()
+    row = [table_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    csv.writer(text, lineterminator="\n").writerow(row)
+    return text.getvalue()
 
 
 def first_line(error: Exception) -> str:

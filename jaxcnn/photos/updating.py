@@ -238,9 +238,9 @@ def _check_there(path: Path, folders: Sequence[bytes]) -> None:
         lost = next((p for p in missing if p.startswith(away) or may_be_unmounted(p)), None)
     if lost is not None:
         raise ValueError(
-            f"{printable(os.path.dirname(lost))} is not there now, or empty, or unreadable, so "
-            "a new index would lose its photos: mount its drive or let it be read, `forget` it, or "
-            "give forget_missing=True."
+            f"{printable(os.path.dirname(lost))} is not there now, or empty, or may not be read, "
+            "so a new index would lose its photos: mount its drive or let it be read, `forget` "
+            "it, or give forget_missing=True."
         )
 
 

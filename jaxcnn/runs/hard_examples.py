@@ -6,7 +6,6 @@ photos, so that each photo is judged by one that has not seen its label. The fea
 the run's own network, or of published weights where that network knows too little yet.
 """
 
-import csv
 import dataclasses
 import logging
 import time
@@ -23,7 +22,7 @@ from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.outputs import Output, table
-from jaxcnn.host.text import table_cell
+from jaxcnn.host.text import table_line
 from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, train_and_evaluate
@@ -162,18 +161,19 @@ def write_csv(file: Output, found: HardExamples) -> None:
       file: marked as `TABLE`.
       found: as `find_hard_examples` gives.
     """
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    file.write(table_line(_COLUMNS))
     for rank, i in enumerate(found.order, start=1):
         label, seems = found.labels[i], found.suspected[i]
-        writer.writerow(
-            [
-                *(rank, table_cell(found.names[i]), table_cell(found.class_names[label])),
-                table_cell(found.class_names[found.probabilities[i].argmax()]),
-                f"{found.probabilities[i, label]:.6f}",
-                *(f"{x[i]:.6g}" for x in (found.losses, found.gradient_norms, found.scores)),
-                table_cell(found.class_names[seems]) if seems >= 0 else "",
-            ]
+        file.write(
+            table_line(
+                [
+                    *(rank, found.names[i], found.class_names[label]),
+                    found.class_names[found.probabilities[i].argmax()],
+                    f"{found.probabilities[i, label]:.6f}",
+                    *(f"{x[i]:.6g}" for x in (found.losses, found.gradient_norms, found.scores)),
+                    found.class_names[seems] if seems >= 0 else "",
+                ]
+            )
         )
 
 

@@ -14,8 +14,6 @@ are reported and do not stop the others; then the exit status is 1.
 """
 
 import contextlib
-import csv
-import io
 import itertools
 import json
 import os
@@ -34,7 +32,7 @@ from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.photo_files import PhotoFile, Trouble, count_named, find_named, reason_of
 from jaxcnn.host.outputs import Mark, Output
 from jaxcnn.host.signals import SignalWatch
-from jaxcnn.host.text import counted, printable, table_cell
+from jaxcnn.host.text import counted, printable, table_line
 from jaxcnn.runs.classifier import Classifier, Prediction
 
 _LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")
@@ -185,27 +183,19 @@ def lines_of(answer: Answer, *, top: int, width: int) -> Iterator[str]:
             yield f"{'' if number else shown:<{width}}  {probability:6.1%}  {printable(name)}"
 
 
-def _line(cells: Sequence[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(
-        [table_cell(cell) if isinstance(cell, str) else cell for cell in cells]
-    )
-    return text.getvalue()
-
-
 def _header(class_names: Sequence[str]) -> str:
     each = [
         f"probability:{name}" for name in class_names
     ]  # so no class is taken for another column
-    return _line(["path", "label", "probability", *each, "error"])
+    return table_line(["path", "label", "probability", *each, "error"])
 
 
 def _row(answer: Answer, class_names: Sequence[str]) -> str:
     found = answer.prediction
     if found is None:
-        return _line([answer.path, "", "", *[""] * len(class_names), answer.error])
+        return table_line([answer.path, "", "", *[""] * len(class_names), answer.error])
     each = [found.probabilities[name] for name in class_names]
-    return _line([answer.path, found.label, found.probability, *each, ""])
+    return table_line([answer.path, found.label, found.probability, *each, ""])
 
 
 def _record(answer: Answer, class_names: Sequence[str]) -> str:
