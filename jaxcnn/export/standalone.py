@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", help="stablehlo or onnx, where this folder holds both")
     parser.add_argument("--json", type=_file, help="file to write all probabilities to")
     parser.add_argument(
-        "--overwrite", action="store_true", help="write it where another program's file is, too"
+        "--overwrite", action="store_true", help="replace a file that another program wrote"
     )
     return parser
 

@@ -243,7 +243,7 @@ def test_outputs_are_refused_before_the_work(flag, many, tmp_path):
     photo = many / "00.jpg"
     before = photo.read_bytes()
     for path, said in (
-        (photo, "this program did not write it; name another file, or replace it with --overwrite"),
+        (photo, "is a photo to label; name another file for the answers"),
         (many, "is a folder; name a file"),
         (tmp_path / "no/such", "is not a folder"),
     ):
