@@ -9,18 +9,24 @@ home folder. It must not be writable by others: what lies in it is run.
 import atexit
 import contextlib
 import hashlib
+import logging
 import math
 import os
 import platform
 import secrets
 import tempfile
 import time
+import warnings
 from pathlib import Path
+from typing import Any
 
 import filelock
 import jax
 
+from jaxcnn.host.files import disk_trouble
 from jaxcnn.host.folders import cache_folder
+
+logger = logging.getLogger(__name__)
 
 # Shorter compilations cost about as much to look up as to repeat.
 _LEAST_SECONDS = 0.05
@@ -31,6 +37,7 @@ _LOCK_SECONDS = 5
 # Names of ours. What JAX calls its files is its own affair: they go by their size and age alone.
 _PROGRAM, _LAST_USE = "-cache", "-atime"  # how JAX's files end
 _LOCK, _RUNNING = ".tidy.lock", ".running"
+_NOT_WRITTEN = "Error writing persistent compilation cache"
 
 
 def cache_compiled_programs(folder: Path | str | None = None) -> Path:
@@ -39,7 +46,8 @@ def cache_compiled_programs(folder: Path | str | None = None) -> Path:
     A folder that the user chose by `JAX_COMPILATION_CACHE_DIR` is used as it is, whatever `folder`
     says; its size is then for the user to bound. `JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS` and
     `JAX_COMPILATION_CACHE_MAX_SIZE` are kept to as well. Processes may share the folder. An entry
-    that cannot be read is compiled again, with a warning from JAX.
+    that cannot be read is compiled again, with a warning from JAX; that none can be written any
+    more, as on a full disk, is logged once.
 
     Args:
       folder: where programs are kept; None for the user's cache folder.
@@ -61,7 +69,27 @@ def cache_compiled_programs(folder: Path | str | None = None) -> Path:
         jax.config.update("jax_compilation_cache_dir", str(path))
         _update_unless_given("jax_compilation_cache_max_size", _MOST_BYTES)
     _update_unless_given("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
+    _tell_once_of_no_room(path)
     return path
+
+
+def _tell_once_of_no_room(folder: Path) -> None:
+    """Log one line in the place of JAX's warnings, two lines for each program not written."""
+    show, told = warnings.showwarning, False
+
+    def show_or_log(message: Warning | str, *about: Any, **options: Any) -> None:
+        nonlocal told
+        if not str(message).startswith(_NOT_WRITTEN):
+            show(message, *about, **options)
+        elif not told:
+            told = True
+            why = disk_trouble(Warning(message)) or str(message).rpartition(": ")[2]
+            logger.warning(
+                f"compiled programs cannot be cached in {folder} ({why}); the next start compiles "
+                "them again"
+            )
+
+    warnings.showwarning = show_or_log
 
 
 def _update_unless_given(option: str, value: float) -> None:
