@@ -24,7 +24,8 @@ from jaxcnn.host.signals import Interrupted
 from jaxcnn.plots import plot_comparison_curves
 from jaxcnn.runs import train_and_evaluate
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.folder import CannotWriteError, Workdir
+from jaxcnn.training.loop import NonFiniteLossError
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "all three": {},
@@ -51,6 +52,10 @@ def main() -> None:
     except Interrupted as stop:
         print(f"{stop} The same command goes on.", file=sys.stderr)
         sys.exit(128 + stop.signal_number)
+    except CannotWriteError as error:
+        command_line.refuse(str(error).replace("resume=True", "the same command"), 1)
+    except NonFiniteLossError as error:
+        command_line.refuse(error, 1)
     curves = {name: read_rows(run.metrics) for name, run in runs.items()}
     summaries = {name: json.loads(run.summary.read_text()) for name, run in runs.items()}
     print(table(summaries, {name: rows[-1] for name, rows in curves.items()}))

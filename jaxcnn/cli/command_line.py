@@ -29,6 +29,7 @@ from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
 logger = logging.getLogger(__name__)
 
 _USAGE_STATUS = 2
+_FULL_OF_SQLITE = ("SQLITE_FULL", "SQLITE_IOERR")
 _BROKEN_PIPE_STATUS = 128 + 13  # as SIGPIPE ends other programs; Windows has no such name
 _FULL = (
     errno.ENOSPC,
@@ -228,6 +229,15 @@ def refuse(message: object, status: int = _USAGE_STATUS) -> NoReturn:
     end_processes(f"error: {printable(in_flags(str(message)))}", status)
 
 
+def _status(error: Exception) -> int:
+    """Tell a mistake from a full or failing disk, also in what an error was raised from."""
+    for each in (error, error.__cause__):
+        of_sqlite = str(getattr(each, "sqlite_errorname", ""))
+        if getattr(each, "errno", None) in _FULL or of_sqlite.startswith(_FULL_OF_SQLITE):
+            return 1
+    return _USAGE_STATUS
+
+
 def _in_words(error: OSError) -> str:
     """Write the file of a system's error and what is wrong, without the error's number."""
     if not error.strerror:
@@ -362,8 +372,8 @@ def running(
         sys.exit(_BROKEN_PIPE_STATUS)
     except OSError as mistake:
         _end_output()
-        refuse(_in_words(mistake), 1 if mistake.errno in _FULL else _USAGE_STATUS)
+        refuse(_in_words(mistake), _status(mistake))
     except ValueError as mistake:
-        refuse(mistake)
+        refuse(mistake, _status(mistake))
     except KeyboardInterrupt:
         end_interrupted()

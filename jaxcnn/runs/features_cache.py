@@ -87,8 +87,11 @@ def split_features(
         _, num_views, num_features = found[0].shape
         logger.info(
             f"{network} ran once over {len(split):,} {name} images, {num_views} views of each: "
-            f"{num_views * len(split) / seconds:.0f} img/s; {num_features:,} features cached"
+            f"{num_views * len(split) / seconds:.0f} img/s; {num_features:,} features each"
         )
         if is_first():
-            features.save_features(path, *found, about)
+            try:
+                features.save_features(path, *found, about)
+            except OSError as error:
+                logger.warning(f"features of {name} cannot be cached in {path.parent}: {error}")
     return features.FeatureSplit(*found, split.labels, split.names, split.class_names)

@@ -1,5 +1,6 @@
 """Cached features are taken for what they were computed from, and for nothing else."""
 
+import contextlib
 import dataclasses
 from types import SimpleNamespace
 
@@ -65,3 +66,27 @@ def test_what_features_depend_on_makes_others(key_of, tiny_split):
         key_of(image_size_px=14),
     ]
     assert len(set(found)) == len(found)
+
+
+def test_features_that_cannot_be_cached_stop_no_run(
+    monkeypatch, tiny_config, tiny_split, tmp_path, caplog
+):
+    (tmp_path / "file").write_text("")
+    computed = np.zeros((66, 1, 4), np.float32), np.ones(66, bool)
+    parts = {"make_feature_step": None, "extract": computed, "load_features": None}
+    for name, value in parts.items():
+        monkeypatch.setattr(features_cache.features, name, lambda *_, v=value, **__: v)
+    monkeypatch.setattr(features_cache, "fold_batch_norm", lambda *both: both)
+    monkeypatch.setattr(features_cache, "compile_evaluation", lambda *_: None)
+    layout = SimpleNamespace(round_up=int, put_state=dict, put_key=list, put_batch=None)
+    bar = contextlib.nullcontext(SimpleNamespace(update=None))
+    run = SimpleNamespace(
+        config=tiny_config,
+        folder=SimpleNamespace(features=tmp_path / "file"),
+        key=(),
+        layout=layout,
+        bar=lambda *_, **__: bar,
+    )
+    found = features_cache.split_features(run, MODEL, None, "train", tiny_split, VARIABLES)
+    assert found.features is computed[0]
+    assert f"features of train cannot be cached in {tmp_path / 'file'}" in caplog.text

@@ -209,7 +209,7 @@ def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_pa
     for path, leaf in new.items():
         assert ("head" in path) != (leaf.tobytes() == old[path].tobytes()), path
     assert any(line.startswith("last layer of six_conv: 18 parameters") for line in said)
-    assert any("features cached" in line for line in said)
+    assert any("features each" in line for line in said)
     # What was chosen on kept features is what the whole network gives.
     best = next(row for row in rows(tmp_path / "run") if row["step"] == summary["best_step"])
     assert summary["validation_accuracy"] == best["validation_accuracy"]
