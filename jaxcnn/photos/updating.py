@@ -58,8 +58,6 @@ def check_folders(
     known, _ = _held_by(Path(index_path).absolute(), rebuild=rebuild, overwrite=overwrite)
     if not names and not known:
         raise ValueError("name the folders whose photos to label: index ~/Pictures.")
-    if "" in names:
-        raise ValueError("the name of a folder is empty; for the current one give '.'.")
     folders = [real_folder(name) for name in names]
     for name, folder in zip(names, folders, strict=True):
         if not os.path.isdir(folder) and folder not in known:
@@ -78,7 +76,13 @@ def _why_no_folder(path: bytes) -> str:
 
 
 def real_folder(name: str) -> bytes:
-    """Give a folder's path as an index notes it: absolute, without links."""
+    """Give a folder's path as an index notes it: absolute, without links.
+
+    Raises:
+      ValueError: if it is empty, such as "$FOLDER" where that is not set.
+    """
+    if not name:
+        raise ValueError("the name of a folder is empty; for the current one give '.'.")
     return os.path.realpath(os.fsencode(os.path.expanduser(name)))
 
 
@@ -200,8 +204,9 @@ def forget_folder(path: Path, name: str) -> int:
       PhotoIndexError: if it cannot be read or written.
     """
     known = [os.fsencode(folder) for folder in PhotoIndex(path).folders()]
-    given = os.path.abspath(os.fsencode(os.path.expanduser(name)))  # what was no link then
-    folder = given if given in known else real_folder(name)
+    folder = real_folder(name)
+    if (given := os.path.abspath(os.fsencode(os.path.expanduser(name)))) in known:
+        folder = given  # what was no link then
     with IndexWriter(path) as writer:
         if folder not in known and not (is_gone(folder) and writer.rows_below(folder)):
             held = ", ".join(map(printable, known))

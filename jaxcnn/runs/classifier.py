@@ -328,7 +328,8 @@ def checkpoint_folder(path: Path) -> Path:
         what = "is a file" if path.exists() else "does not exist"
         raise CheckpointError(f"{path} {what}; give the folder of a run.")
     for folder in (path / "checkpoints" / "best", path):
-        if folder.is_dir() and any(entry.name.isdecimal() for entry in folder.iterdir()):
+        # Photos lie in folders that are numbers too, one per year.
+        if any(each.parent.name.isdecimal() for each in folder.glob("*/manifest")):
             return folder
     raise CheckpointError(
         f"{path} holds no trained network: expected a run's folder with checkpoints/best/."

@@ -125,7 +125,7 @@ def test_about(home):
         (["about", "--port=3"], "--port is a flag of serve, not of about"),
         (["forget"], "name the folders"),
         (["index", ""], "the name of a folder is empty"),
-        (["forget", ""], "is not a folder of the index"),
+        (["forget", ""], "the name of a folder is empty"),
         (["search", "dog", "--index="], "--index is empty"),
         (["forget", "jaxcnn"], "jaxcnn is not a folder of the index; its folders: "),
         (["search", "dog", "--index=README.md"], "is a text file, not an index of photos"),
@@ -164,6 +164,9 @@ def test_a_folder_is_indexed_by_a_run_and_searched(tiny_run, tmp_path):
     first = json.loads(done.stdout)[0]
     assert Path(first["path"]).name == "a.png"
     assert first["similarity"] == pytest.approx(1, abs=1e-3)
+    done = photos("search", "--like=README.md", home=tmp_path)
+    assert done.returncode == 2
+    assert "error: --like (=README.md) cannot be read: not an image" in done.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")

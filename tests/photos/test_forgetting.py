@@ -94,3 +94,10 @@ def test_a_folder_does_not_come_back_with_a_rebuilding_that_was_stopped(two):
     two.update(two.photos, **options)
     assert left(two) == {"a", "b", "c"}
     assert two.index.folders() == [two.photos.resolve()]
+
+
+def test_an_empty_name_is_not_the_current_folder(two, monkeypatch):
+    monkeypatch.chdir(two.photos)
+    with pytest.raises(ValueError, match="the name of a folder is empty"):
+        forget_folder(two.path, "")
+    assert left(two) == {"a", "b", "c", "d"}

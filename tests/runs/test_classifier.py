@@ -194,6 +194,7 @@ def test_what_cannot_be_decoded_is_an_error_of_its_own(tiny_run, tmp_path):
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path):
+    (tmp_path / "2021" / "trip").mkdir(parents=True)  # photos by year are no checkpoints
     with pytest.raises(CheckpointError, match="holds no trained network"):
         Classifier.load(tmp_path)
 

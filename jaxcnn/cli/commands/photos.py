@@ -38,6 +38,7 @@ from absl import flags
 from tqdm import tqdm
 
 from jaxcnn.cli import command_line, help_formatter, photo_listing as listing
+from jaxcnn.data.opening import DecodeError
 from jaxcnn.data.photo_files import digest, read_file, reason_of
 from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
@@ -278,7 +279,11 @@ def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
 
     command_line.prepare()
     labeller = load_labeller_of(index, batch_size=1)
-    return labeller.label(labeller.preprocess(data)[None])[1][0]
+    try:
+        pixels = labeller.preprocess(data)
+    except DecodeError as error:
+        raise ValueError(f"like (={path}) cannot be read: {error}") from error
+    return labeller.label(pixels[None])[1][0]
 
 
 def _serve(_: list[str]) -> None:
