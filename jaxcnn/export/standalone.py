@@ -252,7 +252,8 @@ def _run(flags: argparse.Namespace, folder: Path) -> int:
 
 def _show(path: str, row: np.ndarray | str, names: Sequence[str], top: int) -> None:
     if isinstance(row, str):
-        print(f"{printable(path)}: {printable(row)}", file=sys.stderr)
+        said = printable(row).replace("max_pixels", "--max_pixels")
+        print(f"{printable(path)}: {said}", file=sys.stderr)
         return
     for place, number in enumerate(np.argsort(-row, kind="stable")[:top]):
         shown = "" if place else printable(path)

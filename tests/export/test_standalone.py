@@ -262,3 +262,9 @@ def test_an_unreadable_photo_shifts_no_answer(monkeypatch):
     assert len(answers) == 8
     for path, answer in answers:
         assert answer == "broken" if path.startswith("bad") else answer.tolist() == [float(path)]
+
+
+def test_a_photo_that_is_too_large_names_the_flag(capsys):
+    standalone._show("a.png", "too large: more than max_pixels (=9); raise max_pixels", [], 1)
+    said = "a.png: too large: more than --max_pixels (=9); raise --max_pixels\n"
+    assert capsys.readouterr().err == said
