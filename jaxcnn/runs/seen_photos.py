@@ -4,6 +4,8 @@ Before it trains, a run writes down its own training photos and those of the run
 come from. Test photos are compared with them, one by one.
 """
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,11 +43,21 @@ def load_seen(best: Path, name: str) -> SeenPhotos:
 
     Returns:
       What is known.
+
+    Raises:
+      ValueError: if the file that says so is damaged.
     """
-    if not (best / SEEN_PHOTOS).is_file():
+    path = best / SEEN_PHOTOS
+    if not path.is_file():
         return SeenPhotos(unknown=(name,))
-    with np.load(best / SEEN_PHOTOS, allow_pickle=False) as arrays:
-        digests, unknown = arrays["digests"], arrays["unknown"]
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            digests, unknown = arrays["digests"], arrays["unknown"]
+    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} is damaged; bring it back from a copy, or remove it: which photos the weights "
+            "saw then counts as unknown."
+        ) from error
     return SeenPhotos(frozenset(map(bytes, digests)), tuple(unknown.tolist()))
 
 

@@ -18,6 +18,13 @@ def data(tiny_split):
     return ImageSplits(tiny_split, tiny_split, tiny_split, [], [], letters)
 
 
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04"])
+def test_a_damaged_list_of_seen_photos_is_named(tmp_path, content):
+    (tmp_path / "seen_photos.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"seen_photos\.npz is damaged; bring it back from a copy"):
+        load_seen(tmp_path, "run")
+
+
 def test_a_run_notes_its_own_photos_and_its_ancestors(data, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     note_seen_photos(folders, data.digests[0], before=[b"g" * 16], unknown=["published"])
