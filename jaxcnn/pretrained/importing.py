@@ -152,7 +152,7 @@ def load(
     class_names = label_names(labels) if labels else _numbered(num_classes)
     preprocessing = row.preprocessing if row else unlisted.guess_preprocessing(model, origin)
     if row is None:
-        around = f"its arrays under {prefix!r} (left out: {listed(others, most=3) or 'none'}), "
+        around = f"its arrays behind {prefix!r} (left out: {listed(others, most=3) or 'none'}), "
         logger.info(
             f"{path} is no published file; taken as {model} of {origin}, {around if prefix else ''}"
             f"its {num_classes:,} outputs as {labels or 'classes without names'}, for photos of "
