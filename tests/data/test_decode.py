@@ -218,8 +218,8 @@ HOSTILE = {
     "truncated WebP": (_encode(Image.fromarray(NOISE), "WEBP")[:500], "decoder"),
     "truncated GIF": (_encode(Image.fromarray(NOISE), "GIF")[:2000], "truncated"),
     "first bytes of a JPEG": (_encode(Image.fromarray(NOISE), "JPEG")[:10], "Truncated"),
-    "so large that Pillow warns": (_png_header(10_000, 10_000), "too large: [0-9]+ x [0-9]+ = "),
-    "so large that Pillow refuses": (_png_header(50_000, 50_000), "too large: [0-9]+ x [0-9]+ = "),
+    "so large that Pillow warns": (_png_header(10_000, 10_000), "too large: "),
+    "so large that Pillow refuses": (_png_header(50_000, 50_000), "too large: "),
     "header alone": (_png_header(10, 10), "truncated"),
 }
 

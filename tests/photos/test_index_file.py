@@ -415,7 +415,7 @@ def test_a_rebuilding_waits_for_a_folder_that_may_not_be_read(album, monkeypatch
     album.update()
     with monkeypatch.context() as locked:
         lock(locked, "scandir")
-        with pytest.raises(ValueError, match=r"or may not be read.*forget_missing"):
+        with pytest.raises(ValueError, match=r"or unreadable.*forget_missing"):
             album.update(rebuild=True)
     assert album.index.count() == 4
 

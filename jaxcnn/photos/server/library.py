@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import math
 import os
 import threading
 from typing import BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.runs.report.page import embed_picture
 
 _MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
+_MOST_PIXELS = 2**28  # browsers show no more
 _THUMBNAIL_PX = 256
 _CACHED_THUMBNAILS = 4000  # of some 15 kB
 _CACHED_OVERLAYS = 500
@@ -281,7 +283,8 @@ def as_text(name: str) -> str:
 def _content_type(file: BinaryIO) -> str | None:
     """Find what a file is by its bytes, not its name; None where browsers would not show it."""
     try:
-        return _SHOWN.get(str(open_image(file).format))
+        image = open_image(file)
+        return _SHOWN.get(str(image.format)) if math.prod(image.size) <= _MOST_PIXELS else None
     except Exception:  # noqa: BLE001 - hostile bytes; the decoder will say what is wrong
         return None
     finally:

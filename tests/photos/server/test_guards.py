@@ -193,6 +193,8 @@ def test_what_has_changed_since_it_was_indexed_is_refused(client, ids, folder, h
     if how == "folder":
         (folder / "inner").rename(folder.parent / "elsewhere")
         (folder / "inner").symlink_to(folder.parent / "elsewhere")
+        # What lies elsewhere is shown while its bytes are those that were indexed.
+        file.write_bytes((folder.parent / "secret.jpg").read_bytes())
     else:
         file.unlink()
     if how == "link":

@@ -20,7 +20,7 @@ def test_a_grid_is_read():
 
 MISTAKES = [
     ("", "must be name:low..high"),
-    ("learning_rate", "'learning_rate' must be name:low..high"),
+    ("learning_rate", "sweep=learning_rate: must be name:low..high"),
     ("learning_rate:1e-3:log:3", "must be name:low..high"),
     ("learning_rate:a..b:log:3", "numbers low and high"),
     ("learning_rate:1e-3..1e-1:log:2.5", "a whole count"),
