@@ -100,10 +100,9 @@ def test_closed_standard_streams_stay_away_from_files(tmp_path):
         "file = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR); os.write(2, b'log'); "
         "sys.stderr.write('x'); sys.exit(0 if file > 2 else 3)"
     )
-    command = [sys.executable, "-c", code, tmp_path / "index"]
-    done = subprocess.run(
-        command, preexec_fn=lambda: (os.close(0), os.close(2)), check=False, timeout=60
-    )
+    closed = ["sh", "-c", 'exec "$@" <&- 2>&-', "sh"]
+    command = [*closed, sys.executable, "-c", code, tmp_path / "index"]
+    done = subprocess.run(command, check=False, timeout=60)
     assert done.returncode == 0
     assert (tmp_path / "index").read_bytes() == b""
 

@@ -126,7 +126,7 @@ def test_the_card_claims_no_more_of_the_test_than_is_known(make_classifier):
     summary = summary_of(["a", "b"])
     for seen, unknown, words in (
         (0, [], "never trained on"),
-        (7, [], "7 of 200 were seen in training"),
+        (7, [], "of which 7 were seen in training"),
         (0, ["W"], "what W saw is unknown"),
     ):
         known = {"num_test_seen": seen, "seen_unknown": unknown}
