@@ -123,8 +123,8 @@ def printable(name: str | bytes | os.PathLike[str]) -> str:
     are escaped.
 
     Example:
-      >>> printable("a\u202egpj.exe"), printable(b"f\xff.jpg"), printable("K\u00e4tzchen.jpg")
-      ('a\\u202egpj.exe', 'f\\xff.jpg', 'K\u00e4tzchen.jpg')
+      >>> printable("a\u202egpj.exe"), printable(b"f\xff.jpg"), printable("cat.jpg")
+      ('a\\u202egpj.exe', 'f\\xff.jpg', 'cat.jpg')
     """
     return "".join(c if c.isprintable() else _escape(c) for c in os.fsdecode(name))
 
