@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.cli import command_line, help_formatter, mistakes
 from jaxcnn.cli.commands import train
 from jaxcnn.host.files import read_rows
 from jaxcnn.host.signals import Interrupted
@@ -53,9 +53,9 @@ def main() -> None:
         print(f"{stop} The same command goes on.", file=sys.stderr)
         sys.exit(128 + stop.signal_number)
     except CannotWriteError as error:
-        command_line.refuse(str(error).replace("resume=True", "the same command"), 1)
+        mistakes.refuse(str(error).replace("resume=True", "the same command"), 1)
     except NonFiniteLossError as error:
-        command_line.refuse(error, 1)
+        mistakes.refuse(error, 1)
     curves = {name: read_rows(run.metrics) for name, run in runs.items()}
     summaries = {name: json.loads(run.summary.read_text()) for name, run in runs.items()}
     print(table(summaries, {name: rows[-1] for name, rows in curves.items()}))

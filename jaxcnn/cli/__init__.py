@@ -2,9 +2,9 @@
 
 - `commands/`: one module per command, imported only when it is called, so that it shows no flags
   but its own.
-- `command_line`: flags made from settings, the log on the screen, mistakes in one line.
+- `command_line`: flags made from settings, the log on the screen; `mistakes`: how a command ends.
 - `help_formatter`: the output of --help; `network_flags`: the flags that name a trained network.
-- `photo_listing`: what `jaxcnn photos` prints.
+- `photo_listing`, `photo_page`: what `jaxcnn photos` prints, and its local page.
 
 Imports everything below; nothing imports this package but `experiments`.
 """

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.cli.command_line import in_flags
+from jaxcnn.cli.mistakes import in_flags
 from jaxcnn.data.photo_files import Trouble
 from jaxcnn.host.text import counted, in_columns, listed, printable
 from jaxcnn.photos.dates import format_taken

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxcnn.data.bad_files import BadFiles, SkippedFile
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
@@ -26,23 +24,21 @@ from jaxcnn.data.source import (
     Source,
     SplitError,
     Splits,
-    SubsetSource,
     check_classes,
     example_digests,
-    example_labels,
     example_names,
 )
 from jaxcnn.data.splitting import (
     DuplicatePair,
+    at_most,
     complete_splits,
     count_across,
     count_conflicts,
     find_duplicates,
 )
-from jaxcnn.data.tfds_prepare import TfdsError, find_builder
-from jaxcnn.data.tfds_source import find_feature_keys, load_tfds
+from jaxcnn.data.tfds_source import load_tfds
 from jaxcnn.data.workers import usable_cores
-from jaxcnn.host.text import counted, listed, printable
+from jaxcnn.host.text import counted, printable
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +112,7 @@ def load_splits(
     except SplitError:
         _check_few(found)  # if files are unreadable, that is the reason to name
         raise
-    return splits._replace(train=_at_most(splits.train, max_train_examples, seed=seed))
+    return splits._replace(train=at_most(splits.train, max_train_examples, seed=seed))
 
 
 def _check_few(sources: Mapping[str, Source]) -> None:
@@ -138,70 +134,6 @@ def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:
         logger.warning(
             f"{counted(len(names), 'file')} left out, e.g. {printable(names[0])}: {reason}"
         )
-
-
-def load_test_photos(data_dir: Path | str) -> Source:
-    """List the photos of a folder that is used for testing alone: its test/, or all that it holds.
-
-    Args:
-      data_dir: a folder with one sub-folder per class, or with test/ above these.
-
-    Returns:
-      The photos.
-
-    Raises:
-      ValueError: if there is no such folder, or it holds splits but no test/.
-    """
-    found = load_folder(data_dir)
-    if not found.keys() & {"all", "test"}:
-        raise ValueError(f"{data_dir} holds {listed(list(found))}, but no test/; add one.")
-    return found["test"] if "test" in found else found["all"]
-
-
-def count_classes_and_examples(
-    name: str,
-    *,
-    data_dir: str | None = None,
-    validation_fraction: float = 0.15,
-    test_fraction: float = 0.15,
-) -> tuple[int, int]:
-    """Count classes and training examples by file names, or by what tfds knows of a set.
-
-    Args:
-      name: "drawn_pets", "folder", or the name of a tensorflow-datasets set.
-      data_dir: the folder of photos, or where tensorflow-datasets keeps its sets.
-      validation_fraction: share of the examples for validation where there is no such split.
-      test_fraction: share of the examples for the test where there is no such split.
-
-    Returns:
-      Number of classes, and of examples in the training split; of a tfds set whose validation or
-      test is still to be taken out of it, as many as are expected to be left.
-
-    Raises:
-      ValueError: if the set cannot be found.
-      TfdsError: if tfds does not know the numbers before the set is prepared.
-    """
-    if name in (DRAWN_PETS, FOLDER):
-        splits = load_splits(
-            name,
-            data_dir=data_dir,
-            size_px=32,  # no image is drawn or read
-            validation_fraction=validation_fraction,
-            test_fraction=test_fraction,
-        )
-        return len(splits.train.class_names), len(splits.train)
-    info = find_builder(name, data_dir=data_dir).info
-    counts = {split: found.num_examples for split, found in info.splits.items()}
-    if not counts.get("train"):
-        raise TfdsError(
-            f"tfds does not know how large the train split of {name!r} is before it is prepared; "
-            "give num_classes and num_examples."
-        )
-    left = 1.0
-    left -= 0 if "validation" in counts else validation_fraction
-    left -= 0 if "test" in counts else test_fraction
-    num_classes = info.features[find_feature_keys(info).label].num_classes
-    return num_classes, round(counts["train"] * left)
 
 
 def load_images(
@@ -338,24 +270,3 @@ def _by(splits: Splits, decoding: Decoding, num_workers: int) -> str:
     except (OSError, IndexError):
         holds_files = True
     return f"{by}, JPEGs by {describe_decoder(decoding.decoder)}" if holds_files else by
-
-
-def _at_most(source: Source, count: int, *, seed: int) -> Source:
-    """Take the same share of each class; a larger count keeps all that a smaller one has."""
-    if not count or count >= len(source):
-        return source
-    labels = example_labels(source)
-    sizes = np.bincount(labels, minlength=len(source.class_names))
-    if count < np.count_nonzero(sizes):
-        raise ValueError(
-            f"max_train_examples (={count}) is less than the number of classes, {len(sizes)}; each "
-            "needs at least one photo."
-        )
-    draws = np.random.default_rng(seed).permutation(len(source))
-    # The place of each example in its class, as a share of it; the first of each class come first.
-    turn = np.empty(len(source))
-    for label in np.flatnonzero(sizes):
-        own = draws[labels[draws] == label]
-        turn[own] = np.arange(len(own)) / len(own)
-    order = draws[np.argsort(turn[draws], kind="stable")]
-    return SubsetSource(source, np.sort(order[:count]))

@@ -10,12 +10,13 @@ cannot be used, is left out and listed, see `FolderSource`; what `data.photo_fil
 not. In names that are not UTF-8, the odd bytes are written as backslash escapes.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,24 +117,60 @@ def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
         two folders for one split, no train/, a class that is not in train/, or folders that can
         only be splits under other names.
     """
-    root = os.fsencode(data_dir)
-    if not os.path.isdir(root):
-        what = "is a file" if os.path.exists(root) else "does not exist"
-        raise FolderError(f"data_dir {_quoted(root)} {what}; {_EXPECTED}")
-    try:
+    with _reading(data_dir) as root:
         split_dirs = _split_folders(root)
         if not split_dirs:
             source = _load_classes(root, root, [root])
             _check_no_splits(source)
             return {"all": source}
+        if "train" not in split_dirs:
+            held = _listed(list(split_dirs.values()))
+            raise FolderError(f"{_quoted(root)} holds {held}, but no train/; add one.")
         train = split_dirs.pop("train")
         sources = {"train": _load_classes(root, train, [root, train])}
         for split, path in split_dirs.items():
             sources[split] = _load_classes(root, path, [path], sources["train"].class_names)
+    return sources
+
+
+def load_test_folder(data_dir: str | Path, class_names: Sequence[str]) -> FolderSource:
+    """List the photos of a folder that serves to test a network which is trained already.
+
+    Args:
+      data_dir: folder with sub-folders of classes, or with test/ above these.
+      class_names: the network's; those that are not there have no photo.
+
+    Returns:
+      The photos, labelled by their place in `class_names`.
+
+    Raises:
+      FolderError: as `load_folder`, or if the folder holds other classes, splits without a test, or
+        no photo.
+    """
+    with _reading(data_dir) as root:
+        split_dirs = _split_folders(root)
+        if split_dirs and "test" not in split_dirs:
+            held = _listed(list(split_dirs.values()))
+            raise FolderError(f"{_quoted(root)} holds {held}, but no test/; add one.")
+        folder = split_dirs.get("test", root)
+        source = _load_classes(root, folder, [folder], class_names, known_from="the network")
+        if not len(source):
+            raise FolderError(f"{_quoted(folder)} holds no photo of {listed(class_names)}.")
+    return source
+
+
+@contextlib.contextmanager
+def _reading(data_dir: str | Path) -> Iterator[bytes]:
+    """Give a folder's path; raise FolderError where it is none, or cannot be read in the block."""
+    root = os.fsencode(data_dir)
+    if not os.path.isdir(root):
+        what = "is a file" if os.path.exists(root) else "does not exist"
+        raise FolderError(f"data_dir {_quoted(root)} {what}; {_EXPECTED}")
+    try:
+        yield root
     except OSError as error:
         where = _quoted(os.fsencode(error.filename or root))
         raise FolderError(f"{where} cannot be read: {reason_of(error)}.") from error
-    return sources
 
 
 def _split_folders(root: bytes) -> dict[str, bytes]:
@@ -163,8 +200,6 @@ def _split_folders(root: bytes) -> dict[str, bytes]:
                 f"{split} split; keep one."
             )
         splits[split] = path
-    if "train" not in splits:
-        raise FolderError(f"{_quoted(root)} holds {_listed(named)}, but no train/; add one.")
     return splits
 
 
@@ -191,18 +226,23 @@ class _Found(NamedTuple):
 
 
 def _load_classes(
-    root: bytes, folder: bytes, loose_in: Sequence[bytes], trained: Sequence[str] = ()
+    root: bytes,
+    folder: bytes,
+    loose_in: Sequence[bytes],
+    known: Sequence[str] = (),
+    *,
+    known_from: str = "train/",
 ) -> FolderSource:
     """List the photos of the classes in a folder, and what lies loose in some folders.
 
-    The classes are `trained` where they are given, and need not all have photos here.
+    The classes are `known` where they are given, and need not all have photos here.
     """
-    class_dirs = _class_folders(folder, at_least=1 if trained else 2)
-    class_names = tuple(trained or class_dirs)
+    class_dirs = _class_folders(folder, at_least=1 if known else 2)
+    class_names = tuple(known or class_dirs)
     if others := [printable(name) for name in class_dirs if name not in class_names]:
         raise FolderError(
-            f"{_quoted(folder)} holds classes that are not in train/: {listed(others)}; add them "
-            "there, or move them away."
+            f"{_quoted(folder)} holds classes that {known_from} has not: {listed(others)}; move "
+            f"them away. Known are {listed(map(printable, class_names))}."
         )
     files: list[str] = []
     labels: list[int] = []
@@ -212,7 +252,7 @@ def _load_classes(
         # A link to another class, or back up, is passed over.
         seen = {*classes.values(), *_all_above(class_dir)} - {classes[class_dir]}
         found = _search(root, class_dir, seen)
-        if not found.photos and not trained:
+        if not found.photos and not known:
             held = [*found.ignored, *(f"{path} ({why})" for path, why in found.troubles)]
             raise FolderError(
                 f"class {name!r} has no photo in {_quoted(class_dir)}; it holds "

@@ -110,6 +110,27 @@ def complete_splits(
     return splits
 
 
+def at_most(source: Source, count: int, *, seed: int) -> Source:
+    """Take the same share of each class; a larger count keeps all that a smaller one has."""
+    if not count or count >= len(source):
+        return source
+    labels = example_labels(source)
+    sizes = np.bincount(labels, minlength=len(source.class_names))
+    if count < np.count_nonzero(sizes):
+        raise ValueError(
+            f"max_train_examples (={count}) is less than the number of classes, {len(sizes)}; each "
+            "needs at least one photo."
+        )
+    draws = np.random.default_rng(seed).permutation(len(source))
+    # The place of each example in its class, as a share of it; the first of each class come first.
+    turn = np.empty(len(source))
+    for label in np.flatnonzero(sizes):
+        own = draws[labels[draws] == label]
+        turn[own] = np.arange(len(own)) / len(own)
+    order = draws[np.argsort(turn[draws], kind="stable")]
+    return SubsetSource(source, np.sort(order[:count]))
+
+
 def find_duplicates(
     splits: Splits, digests: Sequence[Sequence[bytes]] | None = None
 ) -> list[DuplicatePair]:

@@ -48,10 +48,9 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-_DISK_TROUBLES = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.EIO, errno.ESTALE),
-)
+# The disk's own, no mistake of a user.
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_DISK_TROUBLES = (*FULL_DISK, errno.EACCES, errno.EPERM, errno.ESTALE)
 
 
 def disk_trouble(error: BaseException | None) -> str:

@@ -46,6 +46,7 @@ class Output:
     and a line is logged. A device or pipe, such as /dev/stdout, is written directly.
 
     Attributes:
+      name: the path as it was given, for the screen.
       part: the file that is written.
       holds: what it holds so far, e.g. "answers of 312 photos"; "" for nothing worth keeping.
     """
@@ -62,7 +63,7 @@ class Output:
           OutputError: if it cannot be written, or another program wrote what is there.
         """
         self.holds = ""
-        self._named = printable(path)
+        self.name = printable(path)
         self._path = Path(path).expanduser()
         try:
             # /dev/stdout is a link too, to a file where standard output goes to one.
@@ -85,9 +86,7 @@ class Output:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise OutputError(
-                f"{self._named} is being written already; name another file."
-            ) from None
+            raise OutputError(f"{self.name} is being written already; name another file.") from None
         except (NameError, OSError):  # on Windows, and on drives without locks
             pass
 
@@ -134,7 +133,7 @@ class Output:
             self.part.unlink(missing_ok=True)
 
     def _cannot(self, error: OSError) -> str:
-        return f"{self._named} cannot be written: {(error.strerror or str(error)).lower()}."
+        return f"{self.name} cannot be written: {(error.strerror or str(error)).lower()}."
 
     def _failed(self, error: OSError) -> OSError:
         failure = OSError(self._cannot(error))

@@ -4,12 +4,15 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 _WATCHED = (signal.SIGTERM, signal.SIGINT)
+# What starts programs may send one stop twice: to the process, and to its group.
+_ONE_STOP_S = 0.2
 
 
 def end_at_second_signal() -> None:
@@ -31,16 +34,20 @@ def end_at_second_signal() -> None:
 
 
 def _count_signals(reading: int) -> None:
-    received = 0
+    first = None
     while True:
         (number,) = os.read(reading, 1)
-        received += number in _WATCHED
-        if received == 2:
+        if number not in _WATCHED:
+            continue
+        first = first or time.monotonic()
+        if time.monotonic() - first > _ONE_STOP_S:
             os._exit(128 + number)
 
 
 def end_interrupted(message: str = "") -> NoReturn:
     """End after a Ctrl-C, with status 130 and no traceback, whatever other threads still do."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the same one may come twice
     if message:
         print(message, file=sys.stderr, flush=True)
     for stream in (sys.stdout, sys.stderr):
@@ -68,7 +75,7 @@ class Interrupted(Exception):  # noqa: N818  it is a request, not a fault
 
 
 class SignalWatch:
-    """Notes the first SIGTERM or Ctrl-C inside a `with` block; a second one acts as usual.
+    """Notes the first SIGTERM or Ctrl-C inside a `with` block; a later one acts as usual.
 
     Python delivers signals to the main thread alone, so in another thread nothing is watched.
 
@@ -79,6 +86,7 @@ class SignalWatch:
     def __init__(self) -> None:
         self.received: int | None = None
         self._previous: dict[int, object] = {}
+        self._first = 0.0
         self._raises = False
 
     def __enter__(self) -> "SignalWatch":
@@ -103,10 +111,13 @@ class SignalWatch:
             self._raises = False
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        self.received = number
-        self._restore()
-        if self._raises:
-            raise KeyboardInterrupt
+        if self.received is None:
+            self.received, self._first = number, time.monotonic()
+            if self._raises:
+                raise KeyboardInterrupt
+        elif time.monotonic() - self._first > _ONE_STOP_S:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -17,13 +17,13 @@ from jaxcnn.host.lazy import hand_out
 if TYPE_CHECKING:
     from jaxcnn.runs.classifier import Classifier as Classifier, Prediction as Prediction
     from jaxcnn.runs.config import TrainConfig as TrainConfig, load_config as load_config
+    from jaxcnn.runs.evaluate_again import (
+        evaluate_classifier as evaluate_classifier,
+        load_run as load_run,
+    )
     from jaxcnn.runs.folder import WorkdirError as WorkdirError
     from jaxcnn.runs.hard_examples import find_hard_examples as find_hard_examples
     from jaxcnn.runs.recipes import recipe_settings as recipe_settings
-    from jaxcnn.runs.train_and_evaluate import (
-        evaluate_classifier as evaluate_classifier,
-        load_run as load_run,
-        train_classifier as train_classifier,
-    )
+    from jaxcnn.runs.train_and_evaluate import train_classifier as train_classifier
 else:
     __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

@@ -75,13 +75,9 @@ def split_features(
         compiled = compile_evaluation(step, layout, folded, source.shapes(batch_size), key)
         started = time.perf_counter()
         with run.bar(len(split), f"features of {name}", unit="image", leave=True) as bar:
+            batches = source.eval_batches(batch_size, layout.put_batch)
             found = features.extract(
-                compiled,
-                folded,
-                source.eval_batches(batch_size, layout.put_batch),
-                len(split),
-                key=key,
-                on_batch=bar.update,
+                compiled, folded, batches, len(split), key=key, on_batch=bar.update
             )
         seconds = time.perf_counter() - started
         _, num_views, num_features = found[0].shape
@@ -93,5 +89,6 @@ def split_features(
             try:
                 features.save_features(path, *found, about)
             except OSError as error:
-                logger.warning(f"features of {name} cannot be cached in {path.parent}: {error}")
+                why = error.strerror or error
+                logger.warning(f"features of {name} cannot be cached in {path.parent}: {why}")
     return features.FeatureSplit(*found, split.labels, split.names, split.class_names)

@@ -25,7 +25,7 @@ from jaxcnn.host.outputs import Output, table
 from jaxcnn.host.text import table_line
 from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
-from jaxcnn.runs import build, train_and_evaluate
+from jaxcnn.runs import build, evaluate_again, train_and_evaluate
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.phases import plan_phases
@@ -104,7 +104,7 @@ def find_hard_examples(
         if name not in known:
             raise unknown_name(kind, name, known)
     start = find_start(_settings_of(weights)) if weights else None  # before data is read
-    run = train_and_evaluate.load_run(workdir, data_dir=data_dir)
+    run = evaluate_again.load_run(workdir, data_dir=data_dir)
     if run.config.run.num_seeds > 1:
         raise ValueError(
             f"{workdir} holds {run.config.run.num_seeds} networks, and photos are judged by "

@@ -1,11 +1,17 @@
 """The phases of a run's training: one, or the last layer first and then more."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from jaxcnn.models import model_options
 from jaxcnn.runs.config import TrainConfig, starts_from_weights
 
 HEAD, FINE_TUNE = "head", "fine-tune"
+# Settings of a network's size, and the next smaller one.
+_SIZES: dict[str, Callable[[float], float]] = {
+    "width_multiplier": lambda width: width / 2,
+    "depth": lambda depth: max(1, depth - 1),
+}
 
 
 class Phase(NamedTuple):
@@ -77,9 +83,10 @@ def cures(config: TrainConfig) -> str:
     found.append("a higher weight_decay")
     if "dropout_rate" in options:
         found.append("a higher dropout_rate")
-    sizes = [name for name in ("width_multiplier", "depth") if name in options]
+    sizes = {name: config.flat()[name] or options[name] for name in _SIZES if name in options}
     if sizes and not starts_from_weights(config):
-        found.append(f"a smaller network ({', '.join(sizes)})")
+        smaller = [f"{name}={_SIZES[name](size):g}" for name, size in sizes.items()]
+        found.append(f"a smaller network ({' or '.join(smaller)})")
     elif not sizes and network.freeze != "backbone":
         found.append("a smaller network")
     return f"{', '.join(found[:-1])} or {found[-1]}"

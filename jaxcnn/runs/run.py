@@ -3,22 +3,13 @@
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxcnn import plots
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.data.source import check_same_classes
-from jaxcnn.data.splitting import count_across, count_conflicts
-from jaxcnn.host.extras import versions
-from jaxcnn.host.files import write_json
-from jaxcnn.host.processes import is_first
-from jaxcnn.metrics.baselines import histogram_baselines
-from jaxcnn.optim import differential_privacy
 from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.context import RunContext
@@ -30,7 +21,7 @@ from jaxcnn.runs.report.run_page import cache_and_write
 from jaxcnn.runs.seen_photos import check_unseen, count_seen, load_seen
 from jaxcnn.runs.summary import Tested
 from jaxcnn.training import callbacks, features
-from jaxcnn.training.checkpointing import Checkpoint, member_names
+from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
 from jaxcnn.training.evaluation import Evaluation, Evaluator
 from jaxcnn.training.fitting import fit
@@ -38,7 +29,6 @@ from jaxcnn.training.history import Progress
 from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.progress_bar import ProgressBar
 from jaxcnn.training.sharding import Layout
-from jaxcnn.training.state import count_parameters
 from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
@@ -68,11 +58,11 @@ class Run:
         progress: bool = True,
     ) -> None:
         self.config, self.folder, self.data = config, folder, data
-        self._start = start
-        self._seeds = [config.run.seed + number for number in range(config.run.num_seeds)]
-        self._folders = [folder]
-        if len(self._seeds) > 1:
-            self._folders = [folder.member(number) for number in range(len(self._seeds))]
+        self.start = start
+        self.seeds = [config.run.seed + number for number in range(config.run.num_seeds)]
+        self.folders = [folder]
+        if len(self.seeds) > 1:
+            self.folders = [folder.member(number) for number in range(len(self.seeds))]
         num_classes = len(data.class_names)
         self._model = build.build_model(config, num_classes)
         layout = Layout.make(config.run.mesh, batch_size=config.training.batch_size)
@@ -93,7 +83,7 @@ class Run:
     @property
     def best_folders(self) -> list[Path]:
         """The folders of the best checkpoints of each network."""
-        return [each.best_checkpoints for each in self._folders]
+        return [each.best_checkpoints for each in self.folders]
 
     def train(self) -> Progress:
         """Train all phases, resuming where an earlier start stopped."""
@@ -136,9 +126,9 @@ class Run:
     def _callbacks(self, phase: Phase, training: Training) -> list[callbacks.Callback]:
         config, folder = self.config, self.folder
         class_names = list(self.data.class_names)
-        own = [config.replace(seed=seed, num_seeds=1) for seed in self._seeds]
+        own = [config.replace(seed=seed, num_seeds=1) for seed in self.seeds]
         last = self._last_folder(phase)
-        members = [each.metrics for each in self._folders if each is not folder]
+        members = [each.metrics for each in self.folders if each is not folder]
         found: list[callbacks.Callback] = [
             Checkpoint(
                 last.parent,
@@ -162,92 +152,11 @@ class Run:
             found.append(callbacks.EarlyStopping(config.training.early_stopping_epochs))
         return found
 
-    def finish(self, progress: Progress) -> dict[str, Any]:
-        """Test the parameters chosen on validation, once; write summary, pictures and page.
-
-        Args:
-          progress: as `train` gives.
-
-        Returns:
-          The summary, as written to `summary.json`.
-        """
-        steps = [member.best_step for member in progress.members]
-        members, tested = self.test_members(steps)
-        result = summary_lib.result(tested, self.data.class_names)
-        if len(members) == 1:
-            result |= {"best_step": steps[0], "stopped_early": bool(progress.stop_reason)}
-            result |= self._about_privacy(progress.step)
-        else:
-            result |= self._about_members(progress, members, tested)
-        return self._conclude(result, tested, progress)
-
-    def _about_members(
-        self, progress: Progress, members: Sequence[Tested], ensemble: Tested
-    ) -> dict[str, Any]:
-        """Write down how each of several networks did."""
-        names = member_names(len(members))
-        rows = []
-        for number, name in enumerate(names):
-            best_step = progress.members[number].best_step
-            row = {"member": name, "seed": self._seeds[number], "best_step": best_step}
-            rows.append(row | summary_lib.scores(members[number]))
-            write_json(self._folders[number].summary, rows[-1])
-        plots.plot_member_curves(
-            self.folder.pictures / "member_curves.png",
-            [member.history for member in progress.members],
-            ensemble_accuracy=ensemble.validation.accuracy,
-        )
-        return summary_lib.members_result(rows)
-
-    def _conclude(
-        self, result: dict[str, Any], tested: Tested, progress: Progress
-    ) -> dict[str, Any]:
-        """Write the summary, the pictures and the page, and tell the result."""
-        config, data, folder = self.config, self.data, self.folder
-        accuracies = self._baselines() | {config.network.model: tested.test.accuracy}
-        variables = self.best_variables(progress.best_step)  # all processes read together
-        seconds, steps = progress.train_seconds, progress.step
-        num_images = steps * config.training.batch_size * len(self._seeds)
-        summary = {
-            **result,
-            "num_parameters": count_parameters(self.context.shapes["params"]),
-            "train_seconds": seconds,
-            "images_per_second": num_images / seconds,
-            "steps": steps,
-            "weights": self._start.name if self._start else None,
-            "baseline_test_accuracies": accuracies,
-            "num_train": len(data.train),
-            "num_validation": len(data.validation),
-            "num_test": len(data.test),
-            "num_skipped_files": len(data.skipped),
-            "num_duplicates_across_splits": count_across(data.duplicates),
-            "num_label_conflicts": count_conflicts(data.duplicates),
-            **self._seen(),
-            "versions": versions(("jaxcnn", "jax", "flax", "optax")),
-            "device": self.context.layout.describe(),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        if is_first():
-            write_json(folder.summary, summary)
-            figures.draw_results(
-                folder.pictures, data.test, tested.test, progress.history, accuracies=accuracies
-            )
-            self._write_page(tested, variables)
-        for name, accuracy in accuracies.items():
-            if name != config.network.model:
-                logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
-        for line in summary_lib.result_lines(summary):
-            logger.info(line)
-        networks = "checkpoints/" if len(self._seeds) == 1 else "members/"
-        logger.info(f"results in {folder.path}: summary.json, pictures/, {networks}")
-        logger.info(f"look at it: {folder.report}")
-        return summary
-
     def test_again(self) -> dict[str, Any]:
         """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
         members, tested = self.test_members()
         scores = summary_lib.split_scores(tested._asdict())
-        seen = {"data": self.config.data.data_dir or self.config.data.dataset, **self._seen()}
+        seen = {"data": self.config.data.data_dir or self.config.data.dataset, **self.seen()}
         if len(members) == 1:
             return {"step": self.best_step(), **scores, **seen}
         return {
@@ -258,32 +167,27 @@ class Run:
 
     def test_others(self, *, allow_seen: bool = False) -> dict[str, Any]:
         """Test on photos that are not the run's, see `evaluate_classifier`."""
-        check_same_classes(self._classes_there(), self.data.class_names, expected_in="the run")
         best = self.best_folders[0]
         check_unseen(self.data, load_seen(best, str(self.folder.path)), allowed=allow_seen)
         found = [
             self.evaluate(self.data.test, self.best_variables(member=number))
-            for number in range(len(self._seeds))
+            for number in range(len(self.seeds))
         ]
         both = found[0] if len(found) == 1 else summary_lib.average(found, self.context.metrics)
         scores = summary_lib.split_scores({"test": both})
-        seen = {k: v for k, v in self._seen().items() if k != "num_validation_seen"}
+        seen = {k: v for k, v in self.seen().items() if k != "num_validation_seen"}
         return {"data": self.config.data.data_dir, **scores, **seen}
 
-    def _classes_there(self) -> list[str]:
-        """Read the classes that the best checkpoint knows."""
-        with contextlib.closing(CheckpointStore(self.best_folders[0], read_only=True)) as store:
-            return list(store.metadata()["class_names"])
-
-    def _seen(self) -> dict[str, Any]:
+    def seen(self) -> dict[str, Any]:
         """Count the photos of validation and test that the weights saw in training."""
         return count_seen(self.data, self.best_folders[0], str(self.folder.path))
 
     def write_page_again(self) -> None:
         """Test the best variables again, and write the page of a run that ended from that."""
-        self._write_page(self.test_members()[1], self.best_variables())
+        self.write_page(self.test_members()[1], self.best_variables())
 
-    def _write_page(self, tested: Tested, variables: PyTree) -> None:
+    def write_page(self, tested: Tested, variables: PyTree) -> None:
+        """Keep the answers to the test photos, and write the page from them."""
         cache_and_write(
             self.folder,
             self.config,
@@ -297,11 +201,11 @@ class Run:
     def start_variables(self) -> list[PyTree]:
         """Give the variables that each network of the run starts from."""
         start = self._make_start()  # compiled once for all
-        return [start(jax.random.split(jax.random.key(seed))[0]) for seed in self._seeds]
+        return [start(jax.random.split(jax.random.key(seed))[0]) for seed in self.seeds]
 
     def _make_start(self) -> Callable[[jax.Array], PyTree]:
         """Make the function from a key to the variables that training starts from."""
-        shape, start = self.config.preprocessing.image_shape, self._start
+        shape, start = self.config.preprocessing.image_shape, self.start
         if start is None:
             return make_initial(self._model, shape)
         return lambda key: transfer.transfer_variables(
@@ -322,7 +226,7 @@ class Run:
           CheckpointError: if there is no checkpoint, or none that can be read.
         """
         shapes = self.context.layout.state_shapes(self.context.shapes)
-        folder = self._folders[member].best_checkpoints
+        folder = self.folders[member].best_checkpoints
         with contextlib.closing(CheckpointStore(folder, read_only=True)) as store:
             found = store.restore(shapes, step=step)
             if found is None:
@@ -332,7 +236,7 @@ class Run:
     def best_step(self) -> int:
         """Give the step of the best variables of the first network."""
         with contextlib.closing(
-            CheckpointStore(self._folders[0].best_checkpoints, read_only=True)
+            CheckpointStore(self.folders[0].best_checkpoints, read_only=True)
         ) as store:
             return store.steps()[-1]
 
@@ -350,7 +254,7 @@ class Run:
           Each network's answers, and the ensemble's; with one network they are the same.
         """
         found = []
-        for number in range(len(self._seeds)):
+        for number in range(len(self.seeds)):
             variables = self.best_variables(steps[number] if steps else None, member=number)
             held_out = (self.data.validation, self.data.test)
             found.append(Tested(*(self.evaluate(split, variables) for split in held_out)))
@@ -381,29 +285,6 @@ class Run:
         last = self.folder.last_checkpoints
         is_last = phase == plan_phases(self.config)[-1]
         return last if is_last else last.with_name(f"{last.name}_{phase.name}")
-
-    def _baselines(self) -> dict[str, float]:
-        if not self.config.run.baselines:
-            return {}
-        splits = (self.data.train, self.data.validation, self.data.test)
-        pairs = [(s.gather(np.arange(len(s)))[0], s.labels) for s in splits]
-        found = histogram_baselines(*pairs, num_classes=len(self.data.class_names))
-        return {name: result.test_accuracy for name, result in found.items()}
-
-    def _about_privacy(self, num_steps: int) -> dict[str, Any]:
-        config = self.config
-        if not config.training.dp_clip_norm:
-            return {}
-        found, line = differential_privacy.report(
-            differential_privacy.Privacy(
-                config.training.dp_clip_norm, config.training.dp_noise_multiplier or 0.0
-            ),
-            num_examples=len(self.data.train),
-            batch_size=config.training.batch_size,
-            num_steps=num_steps,
-        )
-        logger.info(line)
-        return {"privacy": found}
 
 
 def make_initial(model: Any, image_shape: tuple[int, int, int]) -> Callable[[jax.Array], PyTree]:

@@ -215,6 +215,28 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def doubt(labels: np.ndarray, class_names: Sequence[str], low: float) -> str:
+    """Say so where a test does not show that a network is better than one fixed answer.
+
+    Args:
+      labels: (N,) int32, of the test images.
+      class_names: in the order of the labels.
+      low: lower end of the accuracy's 95 % interval.
+
+    Returns:
+      A sentence; "" where the network is better.
+
+    Example:
+      >>> doubt(np.array([0, 1, 1, 1, 1]), ("cat", "dog"), 0.376)
+      'which is not significantly better than always answering dog (80.0% right)'
+    """
+    counts = np.bincount(labels)
+    share, name = counts.max() / len(labels), class_names[int(counts.argmax())]
+    if low > share:
+        return ""
+    return f"which is not significantly better than always answering {name} ({share:.1%} right)"
+
+
 def about_test(summary: Mapping[str, Any]) -> str:
     """Say whether the weights were trained on the test images, as far as that is known.
 

@@ -13,30 +13,25 @@ from jaxcnn.data.bad_files import write_skipped_csv
 from jaxcnn.data.batches import steps_per_epoch
 from jaxcnn.data.datasets import (
     DRAWN_PETS,
-    FOLDER,
     ImageSplits,
     load_images,
     load_splits,
-    load_test_photos,
 )
-from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_cache import ImageCache
-from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
-from jaxcnn.data.source import Source, SplitError, example_digests
+from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.data.source import Source
 from jaxcnn.data.splitting import write_duplicates_csv
-from jaxcnn.data.workers import usable_cores
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder, in_sole_use
 from jaxcnn.host.processes import on_first, peers_watched
 from jaxcnn.host.text import counted, duration, listed
 from jaxcnn.runs import build, config as config_lib
+from jaxcnn.runs.conclusion import conclude
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
 from jaxcnn.runs.folder import (
     Workdir,
-    changed_origin,
     check_origin,
     check_places,
-    check_run,
     check_workdir,
     note_seen_photos,
     open_workdir,
@@ -177,7 +172,7 @@ def train_classifier(
         # The user's mistakes were found above, so that none of them leaves a run behind.
         held.enter_context(telling_what_is_safe(folder))
         on_first(lambda: open_workdir(folder.path, settings, **options))
-        on_first(lambda: check_origin(folder, _origin(config, data, start)))
+        on_first(lambda: check_origin(folder, origin_of(config, data, start)))
         on_first(lambda: _remember_places(folder, config))
         if data.skipped:
             write_skipped_csv(folder.skipped_files, data.skipped)
@@ -196,7 +191,7 @@ def train_classifier(
             config = search.choose(config, folder, data, start=start, progress=progress)
         run = Run(config, folder, data, start=start, progress=progress)
         on_first(lambda: _note_seen(run, start))
-        summary = run.finish(run.train())
+        summary = conclude(run, run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
 
@@ -238,102 +233,6 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
     return config.replace(mesh="data:1")
 
 
-def evaluate_classifier(
-    workdir: Path | str,
-    *,
-    data_dir: Path | str | None = None,
-    allow_seen_test_photos: bool = False,
-    **machine: Any,
-) -> dict[str, Any]:
-    """Evaluate the best checkpoint of a run on its validation and test splits again.
-
-    Args:
-      workdir: the folder of a run.
-      data_dir: other photos to test on, in one sub-folder per class or with test/ above these; the
-        run's own where they lie now; None for where they lay.
-      allow_seen_test_photos: test on other photos though some were seen in training.
-      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
-
-    Returns:
-      {"step": ..., "data": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval
-      and count, and the counts of photos that were seen in training; of several networks
-      "members", a list of {"validation": {...}, "test": {...}}, in the place of "step"; of other
-      photos "test" alone.
-
-    Raises:
-      ValueError: if the folder holds no run that can be evaluated, the classes of other photos are
-        not its own, or they were seen in training.
-    """
-    try:
-        return load_run(workdir, data_dir=data_dir, **machine).test_again()
-    except OtherDataError:
-        config = _settings_there(workdir).replace(**machine)
-    source = load_test_photos(data_dir or "")
-    threads = config.data.num_workers or usable_cores()
-    split = StreamedSplit(source, config.preprocessing.decoding, num_threads=threads)
-    digests = [example_digests(source)] * 3
-    data = ImageSplits(split, split, split, [], [], digests)
-    run = Run(config.replace(data_dir=str(data_dir)), Workdir(Path(workdir)), data)
-    return run.test_others(allow_seen=allow_seen_test_photos)
-
-
-class OtherDataError(ValueError):
-    """A folder holds other photos than those of the run."""
-
-
-def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machine: Any) -> Run:
-    """Open a run that was trained before, with its data.
-
-    Args:
-      workdir: the folder of a run.
-      data_dir: where its photos lie now; None for where they lay.
-      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
-
-    Returns:
-      The run; its checkpoints are not read yet.
-
-    Raises:
-      OtherDataError: if other photos lie in `data_dir`.
-      ValueError: if the folder holds no run, or its data cannot be used.
-    """
-    folder, config = Workdir(Path(workdir)), _settings_there(workdir).replace(**machine)
-    if data_dir is None:
-        place = config.data.data_dir
-        if config.data.dataset == FOLDER and not Path(place or "").is_dir():
-            raise ValueError(
-                f"the photos of the run in {workdir} lay in {place}, which is not a folder "
-                "now; give the folder where they are as data_dir."
-            )
-        return Run(config, folder, load_data(config))
-    refusal = (
-        f"the photos in {data_dir} are not those of the run in {workdir}; give the folder of these "
-        "as data_dir."
-    )
-    if not _may_lie_in(config.data.dataset, Path(data_dir)):
-        raise OtherDataError(refusal)
-    config = config.replace(data_dir=str(data_dir))
-    try:
-        data = load_data(config)
-    except (FolderError, SplitError) as error:
-        raise OtherDataError(f"{refusal} ({error})") from error
-    if not folder.origin.exists() or changed_origin(folder, _origin(config, data, None)):
-        raise OtherDataError(refusal)
-    return Run(config, folder, data)
-
-
-def _may_lie_in(dataset: str, folder: Path) -> bool:
-    """Tell whether a folder may hold a data set; tensorflow-datasets uses a folder of its name."""
-    return dataset == FOLDER or (
-        dataset != DRAWN_PETS and (folder / dataset.split(":")[0].split("/")[0]).is_dir()
-    )
-
-
-def _settings_there(workdir: Path | str) -> TrainConfig:
-    folder = Workdir(Path(workdir))
-    check_run(folder.path)
-    return config_lib.load_config(folder.config)
-
-
 # Settings that say where something lies; what lies there is known by its digest.
 _PLACES = ("data_dir", "init_from")
 
@@ -353,7 +252,7 @@ def _remember_places(folder: Workdir, config: TrainConfig) -> None:
         write_json(folder.config, there | now)
 
 
-def _origin(config: TrainConfig, data: ImageSplits, start: Start | None) -> dict[str, str]:
+def origin_of(config: TrainConfig, data: ImageSplits, start: Start | None) -> dict[str, str]:
     """Fingerprint what a run begins with: names, labels and kept pixels, and weights."""
     splits = (data.train, data.validation, data.test)
     pixels = [split.images for split in splits if isinstance(split, DecodedSplit)]

@@ -19,7 +19,7 @@ from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.epoch_scan import EPOCH_SCANS
 from jaxcnn.training.history import Progress, check_best
 from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
-from jaxcnn.training.members import choose_mode
+from jaxcnn.training.members import MEMBERS_MODES
 from jaxcnn.training.sharding import Layout
 from jaxcnn.types import Batch, PyTree
 
@@ -50,9 +50,12 @@ def check_options(
         least = 0 if name == "num_epochs" else 1
         if not isinstance(value, (int, np.integer)) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
-    if epoch_scan not in EPOCH_SCANS:
-        raise unknown_name("epoch_scan", epoch_scan, EPOCH_SCANS)
-    choose_mode(members_mode)
+    for name, word, known in (
+        ("epoch_scan", epoch_scan, EPOCH_SCANS),
+        ("members_mode", members_mode, MEMBERS_MODES),
+    ):
+        if word not in known:
+            raise unknown_name(name, word, known)
 
 
 def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metrics: Metrics) -> None:

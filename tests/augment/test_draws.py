@@ -17,7 +17,7 @@ from jaxcnn.augment.mixing import make_mixing
 from jaxcnn.types import Batch
 
 COUNT = 600
-# Without a relation, one correlation in 15,000 of so many draws is larger.
+# Of independent draws, one correlation in 15,000 is larger.
 MOST = 4 / COUNT**0.5
 HEIGHT, WIDTH = 24, 40
 # Each pixel of the ramp tells its place: x, y, in parts of the image; nothing is black.

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from jaxcnn.cli import command_line
+from jaxcnn.cli import mistakes
 
 
 def raised_from(error):
@@ -37,4 +37,4 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     ],
 )
 def test_a_full_disk_is_no_mistake_of_a_flag(error, status):
-    assert command_line._status(error) == status
+    assert mistakes._status(error) == status

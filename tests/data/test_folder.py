@@ -191,7 +191,7 @@ def test_links_are_followed_once(tmp_path):
         (["train/a/1.jpg", "train/b/1.jpg", "test/1.jpg"], "test' holds no folder"),
         (
             ["train/a/1.jpg", "train/b/1.jpg", "test/a/1.jpg", "test/c/1.jpg"],
-            r"test' holds classes that are not in train/: c; add them there",
+            r"test' holds classes that train/ has not: c; move them away",
         ),
     ],
 )

@@ -22,7 +22,7 @@ NOISE = np.random.default_rng(0).normal(size=3000).astype(np.float32)
 
 @contextlib.contextmanager
 def full_disk(num_bytes=1000):
-    """Let no file grow beyond so many bytes, as a full disk or a quota would."""
+    """Let no file grow beyond a number of bytes, as a full disk or a quota would."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:

@@ -17,7 +17,8 @@ from jaxcnn.data.encode import encode_image
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.runs.classifier import Classifier, Prediction
 from jaxcnn.runs.config import load_config
-from jaxcnn.runs.train_and_evaluate import evaluate_classifier, load_data
+from jaxcnn.runs.evaluate_again import evaluate_classifier
+from jaxcnn.runs.train_and_evaluate import load_data
 from jaxcnn.training.checkpoints import CheckpointError
 
 

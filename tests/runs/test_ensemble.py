@@ -8,8 +8,9 @@ import pytest
 from jaxcnn.metrics.metric import ACCURACY
 from jaxcnn.runs.classifier import Classifier, load_best
 from jaxcnn.runs.config import load_config
+from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.summary import average
-from jaxcnn.runs.train_and_evaluate import check, evaluate_classifier, load_data, train_classifier
+from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.evaluation import Evaluation
 

@@ -97,7 +97,11 @@ def test_freeze_takes_names_or_numbers(text):
 @pytest.mark.parametrize(
     ("settings", "has", "lacks"),
     [
-        ({"model": "six_conv"}, ["stronger augmentation", "dropout_rate", "(width_m"], []),
+        (
+            {"model": "six_conv"},
+            ["stronger augmentation", "dropout_rate", "(width_multiplier=0.5 or depth=5)"],
+            [],
+        ),
         ({"model": "vgg16"}, ["a smaller network"], ["width_multiplier", "depth"]),
         (
             {"model": "efficientnet_lite0", "weights": "x", "freeze": "backbone"},

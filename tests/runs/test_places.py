@@ -8,14 +8,9 @@ import pytest
 from PIL import Image
 
 from jaxcnn.runs.config import make_config
+from jaxcnn.runs.evaluate_again import OtherDataError, evaluate_classifier, load_run
 from jaxcnn.runs.hard_examples import find_hard_examples
-from jaxcnn.runs.train_and_evaluate import (
-    OtherDataError,
-    check,
-    evaluate_classifier,
-    load_run,
-    train_classifier,
-)
+from jaxcnn.runs.train_and_evaluate import check, train_classifier
 
 
 def _photos(folder, count, *, seed=0, names=("dark", "light")):
@@ -81,8 +76,17 @@ def test_a_run_is_tested_on_other_photos_of_its_classes(run, tmp_path):
     found = evaluate_classifier(run, data_dir=_photos(tmp_path / "new", 3, seed=1))
     assert (found["test"]["count"], found["num_test_seen"]) == (6, 0)
     assert "validation" not in found
-    with pytest.raises(ValueError, match="class names differ"):
+    with pytest.raises(ValueError, match=r"holds classes that the network has not: red"):
         evaluate_classifier(run, data_dir=_photos(tmp_path / "x", 3, names=("dark", "red")))
+
+
+def test_other_photos_need_neither_a_training_split_nor_every_class(run, tmp_path):
+    _photos(tmp_path / "new" / "test", 3, seed=1, names=("light",))
+    found = evaluate_classifier(run, data_dir=tmp_path / "new")
+    assert found["test"]["count"] == 3
+    (tmp_path / "new" / "test").rename(tmp_path / "new" / "val")
+    with pytest.raises(ValueError, match="holds val, but no test/; add one"):
+        evaluate_classifier(run, data_dir=tmp_path / "new")
 
 
 def test_other_photos_with_training_photos_among_them_are_refused(run, moved, tmp_path):
@@ -106,7 +110,7 @@ def test_photos_that_are_gone_are_told_with_what_to_give(run, home):
 
 @pytest.mark.parametrize("dataset", ["drawn_pets", "mnist"])
 def test_photos_are_not_taken_for_a_set_that_has_a_name(dataset, tmp_path, monkeypatch):
-    there = "jaxcnn.runs.train_and_evaluate._settings_there"
+    there = "jaxcnn.runs.evaluate_again._settings_there"
     monkeypatch.setattr(there, lambda _: check(make_config(dataset=dataset)))
     with pytest.raises(OtherDataError, match="are not those of the run"):
         load_run(tmp_path / "run", data_dir=tmp_path)

@@ -63,7 +63,7 @@ def in_batches(arrays, size=BATCH):
 
 
 class Generated:
-    """Runs a generator anew for each epoch."""
+    """Starts a generator again for each epoch."""
 
     def __init__(self, arrays):
         self.arrays = arrays

@@ -29,7 +29,7 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.host.outputs import JSON, PICTURE, check_folder
 from jaxcnn.host.text import printable
 from jaxcnn.interpret.likeness import METHODS
-from jaxcnn.runs import train_and_evaluate
+from jaxcnn.runs import evaluate_again
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.look_inside import MAX_PHOTOS, look_at_data, look_at_photos
 
@@ -140,7 +140,7 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
             )
         return None
     try:
-        return train_and_evaluate.load_run(workdir, data_dir=_DATA_DIR.value).data
+        return evaluate_again.load_run(workdir, data_dir=_DATA_DIR.value).data
     except (ValueError, OSError) as error:
         if not has_photos:
             raise

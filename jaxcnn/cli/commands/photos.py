@@ -25,13 +25,10 @@ Labels lie in one file, see --index; photos are only read. A word finds all that
 import contextlib
 import itertools
 import json
-import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
@@ -40,7 +37,6 @@ from tqdm import tqdm
 from jaxcnn.cli import command_line, help_formatter, photo_listing as listing
 from jaxcnn.data.opening import DecodeError
 from jaxcnn.data.photo_files import digest, read_file, reason_of
-from jaxcnn.host.extras import require
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.outputs import PAGE, Output
 from jaxcnn.host.signals import SignalWatch
@@ -287,6 +283,8 @@ def _vector_of(path: Path, index: PhotoIndex) -> np.ndarray:
 
 
 def _serve(_: list[str]) -> None:
+    from jaxcnn.cli.photo_page import serve
+
     serve(_index_path(), _PORT.value)
 
 
@@ -319,48 +317,3 @@ def _words_of(argument: str) -> list[str]:
     if argument[:1] != "-" or name[:1] in ("", "-") or "=" in name or name in flags.FLAGS:
         return [argument]
     return [argument] if name in ("h", "help", "helpfull") else ["not", f'"{name}"']
-
-
-if TYPE_CHECKING:
-    from flask import Flask
-
-
-def serve(index_path: Path, port: int) -> None:
-    """Serve an index to this machine until Ctrl-C or SIGTERM.
-
-    Args:
-      index_path: the index's file.
-      port: of 127.0.0.1; 0 lets the system choose.
-
-    Raises:
-      ValueError: if the port cannot be had, the index cannot be read, or its network not be loaded.
-    """
-    require("the photo page", "flask", "waitress", extra="serve")
-    from jaxcnn.photos.server.serving import HOST, bind, make_server
-
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue of pictures is no news
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores Ctrl-C for what runs behind it
-        signal.signal(number, signal.default_int_handler)
-    index = PhotoIndex(index_path)
-    with bind(port) as bound:
-        address = f"http://{HOST}:{bound.getsockname()[1]}/"
-        try:
-            print("loading the network ...", file=sys.stderr)
-            server = make_server(_make_app(index), bound)
-            print(f"{index.count():,} photos at {address} until Ctrl-C")
-            server.run()
-        except KeyboardInterrupt:
-            pass  # while the network was being loaded
-    index.close()
-    print("ended.", file=sys.stderr)
-
-
-def _make_app(index: PhotoIndex) -> "Flask":
-    """Make the application, with the network that the index was made by."""
-    from jaxcnn.photos.labelling import load_labeller_of
-    from jaxcnn.photos.server.app import create_app
-    from jaxcnn.photos.server.overlay import make_explain
-
-    command_line.prepare()
-    labeller = load_labeller_of(index, batch_size=1)
-    return create_app(index, labeller, make_explain(labeller.classifier))

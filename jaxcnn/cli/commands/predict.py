@@ -27,7 +27,7 @@ from absl import flags
 from tqdm import tqdm
 
 from jaxcnn import pretrained
-from jaxcnn.cli import command_line, help_formatter, network_flags
+from jaxcnn.cli import command_line, help_formatter, mistakes, network_flags
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.photo_files import PhotoFile, Trouble, count_named, find_named, reason_of
 from jaxcnn.host.outputs import Mark, Output
@@ -85,6 +85,8 @@ def main(words: list[str]) -> None:
         if _MAX_PIXELS.value:
             classifier.limit_pixels(_MAX_PIXELS.value)
         bad = _label_all(classifier, words, count, files)
+    for file, _ in files:
+        print(f"{file.holds} written to {file.name}", file=sys.stderr)
     sys.exit(1 if bad else 0)
 
 
@@ -175,7 +177,7 @@ def lines_of(answer: Answer, *, top: int, width: int) -> Iterator[str]:
     path, prediction, error = answer
     shown = f"{printable(path):<{width}}"
     if prediction is None:
-        yield f"{shown}: {printable(command_line.in_flags(error.rstrip('.')))}"
+        yield f"{shown}: {printable(mistakes.in_flags(error.rstrip('.')))}"
     elif len(prediction.probabilities) == 2:  # the second one's probability is the rest
         yield f"{shown}  {printable(prediction.label)}  {prediction.probability:.1%}"
     else:

@@ -36,11 +36,11 @@ def main() -> None:
         raise ValueError("--data_dir has no effect without --retest; leave it out.")
     folder = check_finished(Path(_WORKDIR.value))
     if _RETEST.value:
-        from jaxcnn.runs import train_and_evaluate  # a page from what is cached needs none of it
+        from jaxcnn.runs import evaluate_again  # a page from what is cached needs none of it
 
         command_line.prepare()
         with in_sole_use(folder.path):
-            run = train_and_evaluate.load_run(folder.path, data_dir=_DATA_DIR.value)
+            run = evaluate_again.load_run(folder.path, data_dir=_DATA_DIR.value)
             run.write_page_again()
     else:
         write_report(folder.path)

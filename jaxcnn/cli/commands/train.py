@@ -29,13 +29,13 @@ from absl import flags
 
 from jaxcnn import optim
 from jaxcnn.augment import list_policies
-from jaxcnn.cli import command_line, help_formatter
+from jaxcnn.cli import command_line, help_formatter, mistakes
 from jaxcnn.host.folders import making
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.processes import PeerLostError, end_processes, find_cluster, is_first
 from jaxcnn.host.signals import Interrupted, end_interrupted
 from jaxcnn.models import list_models, model_options
-from jaxcnn.runs import config as config_lib, recipes, train_and_evaluate
+from jaxcnn.runs import config as config_lib, evaluate_again, recipes, train_and_evaluate
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, setting_fields
 from jaxcnn.runs.folder import CannotWriteError
 from jaxcnn.training.loop import NonFiniteLossError
@@ -184,10 +184,10 @@ def _stops_explained(program: Program) -> Iterator[None]:
         status = 128 + stop.signal_number
         end_processes(f"{stop} Resume with:\n  {_resume_command(program)}", status)
     except CannotWriteError as error:
-        said = command_line.in_flags(str(error)).replace(" --resume.", ":\n  ")
+        said = mistakes.in_flags(str(error)).replace(" --resume.", ":\n  ")
         end_processes(f"error: {said}{_resume_command(program)}", 1)
     except (NonFiniteLossError, PeerLostError) as error:
-        end_processes(f"error: {command_line.in_flags(str(error))}", 1)
+        end_processes(f"error: {mistakes.in_flags(str(error))}", 1)
     except KeyboardInterrupt:
         where = f" Go on with:\n  {_resume_command(program)}" if flags.FLAGS.workdir else ""
         end_interrupted(f"stopped.{where}")
@@ -275,7 +275,7 @@ def _evaluate() -> None:
     given: dict[str, Any] = {
         name: flags.FLAGS[name].value for name in _TAKEN if flags.FLAGS[name].present
     }
-    print(json.dumps(train_and_evaluate.evaluate_classifier(workdir, **given), indent=2))
+    print(json.dumps(evaluate_again.evaluate_classifier(workdir, **given), indent=2))
 
 
 # Settings that --mode=evaluate takes; all others are those of the run.

@@ -20,7 +20,7 @@ from typing import NamedTuple, cast
 import jax
 from jax.sharding import AbstractMesh, Mesh
 
-from jaxcnn.data.datasets import count_classes_and_examples
+from jaxcnn.data.set_sizes import count_classes_and_examples
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.phases import plan_phases

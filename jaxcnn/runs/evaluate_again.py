@@ -1,0 +1,123 @@
+"""A run that was trained before: opened with its photos, and tested again or on others."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, ImageSplits
+from jaxcnn.data.folder import FolderError, load_test_folder
+from jaxcnn.data.image_splits import StreamedSplit
+from jaxcnn.data.source import SplitError, example_digests
+from jaxcnn.data.workers import usable_cores
+from jaxcnn.runs import config as config_lib
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.folder import Workdir, changed_origin, check_run
+from jaxcnn.runs.run import Run
+from jaxcnn.runs.train_and_evaluate import load_data, origin_of
+from jaxcnn.training.checkpoints import CheckpointStore
+
+
+def evaluate_classifier(
+    workdir: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    allow_seen_test_photos: bool = False,
+    **machine: Any,
+) -> dict[str, Any]:
+    """Evaluate the best checkpoint of a run on its validation and test splits again.
+
+    Args:
+      workdir: the folder of a run.
+      data_dir: other photos to test on, in one sub-folder per class or with test/ above these; the
+        run's own where they lie now; None for where they lay.
+      allow_seen_test_photos: test on other photos though some were seen in training.
+      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
+
+    Returns:
+      {"step": ..., "data": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval
+      and count, and the counts of photos that were seen in training; of several networks
+      "members", a list of {"validation": {...}, "test": {...}}, in the place of "step"; of other
+      photos "test" alone.
+
+    Raises:
+      ValueError: if the folder holds no run that can be evaluated, the classes of other photos are
+        not its own, or they were seen in training.
+    """
+    try:
+        return load_run(workdir, data_dir=data_dir, **machine).test_again()
+    except OtherDataError:
+        config = _settings_there(workdir).replace(**machine)
+    folder = Workdir(Path(workdir))
+    source = load_test_folder(data_dir or "", _classes_of(folder))
+    threads = config.data.num_workers or usable_cores()
+    split = StreamedSplit(source, config.preprocessing.decoding, num_threads=threads)
+    digests = [example_digests(source)] * 3
+    data = ImageSplits(split, split, split, [], [], digests)
+    run = Run(config.replace(data_dir=str(data_dir)), folder, data)
+    return run.test_others(allow_seen=allow_seen_test_photos)
+
+
+class OtherDataError(ValueError):
+    """A folder holds other photos than those of the run."""
+
+
+def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machine: Any) -> Run:
+    """Open a run that was trained before, with its data.
+
+    Args:
+      workdir: the folder of a run.
+      data_dir: where its photos lie now; None for where they lay.
+      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
+
+    Returns:
+      The run; its checkpoints are not read yet.
+
+    Raises:
+      OtherDataError: if other photos lie in `data_dir`.
+      ValueError: if the folder holds no run, or its data cannot be used.
+    """
+    folder, config = Workdir(Path(workdir)), _settings_there(workdir).replace(**machine)
+    if data_dir is None:
+        place = config.data.data_dir
+        if config.data.dataset == FOLDER and not Path(place or "").is_dir():
+            raise ValueError(
+                f"the photos of the run in {workdir} lay in {place}, which is not a folder "
+                "now; give the folder where they are as data_dir."
+            )
+        return Run(config, folder, load_data(config))
+    refusal = (
+        f"the photos in {data_dir} are not those of the run in {workdir}; give the folder of these "
+        "as data_dir."
+    )
+    if not _may_lie_in(config.data.dataset, Path(data_dir)):
+        raise OtherDataError(refusal)
+    config = config.replace(data_dir=str(data_dir))
+    try:
+        data = load_data(config)
+    except (FolderError, SplitError) as error:
+        raise OtherDataError(f"{refusal} ({error})") from error
+    if not folder.origin.exists() or changed_origin(folder, origin_of(config, data, None)):
+        raise OtherDataError(refusal)
+    return Run(config, folder, data)
+
+
+def _may_lie_in(dataset: str, folder: Path) -> bool:
+    """Tell whether a folder may hold a data set; tensorflow-datasets uses a folder of its name."""
+    return dataset == FOLDER or (
+        dataset != DRAWN_PETS and (folder / dataset.split(":")[0].split("/")[0]).is_dir()
+    )
+
+
+def _settings_there(workdir: Path | str) -> TrainConfig:
+    folder = Workdir(Path(workdir))
+    check_run(folder.path)
+    return config_lib.load_config(folder.config)
+
+
+def _classes_of(folder: Workdir) -> list[str]:
+    """Read the classes that the best checkpoint of a run knows."""
+    first = next(iter(sorted(folder.path.glob("members/[0-9]*"))), folder.path)
+    with contextlib.closing(
+        CheckpointStore(Workdir(first).best_checkpoints, read_only=True)
+    ) as store:
+        return list(store.metadata()["class_names"])
