@@ -37,6 +37,7 @@ def test_a_folder_becomes_a_table_csv_and_json(tiny_run, photos, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.strip().splitlines()) == 3
+    assert f"answers of 3 photos written to {tmp_path}/o.csv" in done.stderr
     rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text("utf-8"))))
     assert [Path(row["path"]).name for row in rows] == ["a Ünï.jpg", "b.png", "c.png"]
     for row, record in zip(rows, json.loads((tmp_path / "o.json").read_text()), strict=True):

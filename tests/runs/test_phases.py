@@ -99,7 +99,7 @@ def test_freeze_takes_names_or_numbers(text):
     [
         (
             {"model": "six_conv"},
-            ["stronger augmentation", "dropout_rate", "(width_multiplier=0.5 or depth=5)"],
+            ["stronger augmentation", "dropout_rate", "(width_multiplier=0.5 or depth=4)"],
             [],
         ),
         ({"model": "vgg16"}, ["a smaller network"], ["width_multiplier", "depth"]),

@@ -143,10 +143,10 @@ def test_a_taken_port_is_told():
 def serve(index, port=0):
     """Start the program's server with the network left out, which takes long to load."""
     code = (
-        "import sys, flask; from pathlib import Path; from jaxcnn.cli.commands import photos; "
-        "photos._make_app = lambda index: flask.Flask('none'); "
+        "import sys, flask; from pathlib import Path; from jaxcnn.cli import photo_page; "
+        "photo_page._make_app = lambda index: flask.Flask('none'); "
         "flask.Flask.default_config = {**flask.Flask.default_config, 'MAX_CONTENT_LENGTH': 9}; "
-        f"photos.serve(Path({str(index.path)!r}), {port})"
+        f"photo_page.serve(Path({str(index.path)!r}), {port})"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code],
