@@ -102,8 +102,3 @@ def test_packing_gives_back_the_members_and_keeps_what_it_was_given(steps, mode)
 )
 def test_the_way_follows_setting_and_platform(setting, platform, expected):
     assert members.choose_mode(setting, platform=platform) == expected
-
-
-def test_an_unknown_way_is_refused():
-    with pytest.raises(ValueError, match="nearest first: vmap"):
-        members.choose_mode("vmapp")
