@@ -1,7 +1,8 @@
 """Convolution with the semantics of `lax.conv_general_dilated`, and faster on the CPU.
 
-How it is computed is chosen when the program is lowered: on the CPU, in float32, as
-`jaxcnn.ops.cpu.convolution` says, on every other platform and in other precisions as XLA does.
+How it is computed is chosen when the program is lowered: on the CPU, in float32 and where oneDNN
+takes it in bfloat16, as `jaxcnn.ops.cpu.convolution` says, on every other platform and in other
+precisions as XLA does.
 """
 
 import functools
@@ -40,7 +41,7 @@ def conv2d(
 
     Returns:
       (B, H', W', features), dtype of `images`. Reverse-mode derivatives, `jit`, `vmap` and `scan`
-      are supported; forward mode is not in float32.
+      are supported; forward mode is not in float32, nor in bfloat16 by oneDNN.
 
     Raises:
       ValueError: if the ranks are not 4.
@@ -82,7 +83,8 @@ def conv_general_dilated(
 
     Args:
       images: (B, H, W, C) floating.
-      kernel: (height, width, C / feature_group_count, features).
+      kernel: (height, width, C / feature_group_count, features), dtype of `images`, or float32 for
+        images of half precision: then it is rounded to theirs, and its gradient on the CPU is not.
       strides: steps of the kernel, px.
       padding: "SAME", "VALID" or (before, after) for each of H and W, px.
       lhs_dilation: as in `lax`.
@@ -92,8 +94,9 @@ def conv_general_dilated(
       precision: as in `lax`.
 
     Returns:
-      (B, H', W', features). Values and gradients are `lax`'s to the rounding of float32. What the
-      CPU does not compute in its own way (see the module) is `lax`'s own operation.
+      (B, H', W', features), dtype of `images`. Values and gradients are `lax`'s to the rounding of
+      that dtype. What the CPU does not compute in its own way (see the module) is `lax`'s own
+      operation.
     """
     plain = functools.partial(
         lax.conv_general_dilated,
@@ -105,15 +108,17 @@ def conv_general_dilated(
         feature_group_count=feature_group_count,
         precision=precision,
     )
+    narrow = _rounded(kernel, images)
     is_plain = (
         uses_stock_ops()
         or any(step != 1 for step in lhs_dilation or ())
         or precision is not None
         or images.ndim != 4
-        or not images.dtype == kernel.dtype == jnp.float32
+        or images.dtype != narrow.dtype
+        or not _has_own_way(images.dtype)
     )
     if is_plain:
-        return plain(images, kernel)
+        return plain(images, narrow)
     dilation = _as_pair(rhs_dilation or 1)
     strides = _as_pair(strides)
     spans = tuple((n - 1) * d + 1 for n, d in zip(kernel.shape[:2], dilation, strict=True))
@@ -122,15 +127,26 @@ def conv_general_dilated(
     top, left = ((int(before), int(after)) for before, after in padding)
     room = [n + sum(p) - s for n, p, s in zip(images.shape[1:3], (top, left), spans, strict=True)]
     if min(*room, *top, *left) < 0 or 0 in images.shape:
-        return plain(images, kernel)
+        return plain(images, narrow)
     _check_channels(images, kernel, feature_group_count)
-    usable = onednn.is_usable()
+    usable = onednn.is_usable(images.dtype)
     geometry = Geometry(strides, (top, left), dilation, feature_group_count, usable)
     if geometry.is_pointwise(kernel) and strides == (1, 1):
         size = images.shape[:3]
         rows = pointwise.rows_of_pixels(images)
         return _conv_of_rows(rows, kernel[0, 0], size, usable).reshape(*size, kernel.shape[3])
     return _conv(images, kernel, geometry)
+
+
+def _rounded(kernel: jax.Array, images: jax.Array) -> jax.Array:
+    """Round a kernel to the dtype of images of half precision."""
+    is_wider = kernel.dtype == jnp.float32 and images.dtype in (jnp.bfloat16, jnp.float16)
+    return kernel.astype(images.dtype) if is_wider else kernel
+
+
+def _has_own_way(dtype: Any) -> bool:
+    """Tell whether the CPU computes this precision in its own way."""
+    return dtype == jnp.float32 or (dtype == jnp.bfloat16 and onednn.is_usable(dtype))
 
 
 def _as_pair(value: IntOrPair) -> tuple[int, int]:
@@ -152,6 +168,7 @@ def _check_channels(images: jax.Array, kernel: jax.Array, groups: int) -> None:
 def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     own = _over_batches(functools.partial(cpu_convolution.forward, geometry=geometry))
     stock = functools.partial(by_xla, geometry=geometry)
+    kernel = _rounded(kernel, images)
     return lax.platform_dependent(images, kernel, cpu=own, default=stock)
 
 
@@ -166,11 +183,13 @@ def _conv_backward(
     geometry: Geometry, residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = residuals
+    dtype, kernel = kernel.dtype, _rounded(kernel, images)
     of_images: dict[str, Any] = {"geometry": geometry, "image_shape": images.shape[1:]}
     shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
     of_kernel: dict[str, Any] = {"geometry": geometry, "kernel": shape}
     to_images = functools.partial(cpu_convolution.images_gradient, **of_images)
     to_kernel = functools.partial(cpu_convolution.kernel_gradient, **of_kernel)
+    stock_kernel = functools.partial(cpu_convolution.kernel_gradient_by_xla, **of_kernel)
     return (
         lax.platform_dependent(
             gradient,
@@ -181,8 +200,8 @@ def _conv_backward(
         lax.platform_dependent(
             images,
             gradient,
-            cpu=jax.custom_batching.sequential_vmap(to_kernel),
-            default=functools.partial(cpu_convolution.kernel_gradient_by_xla, **of_kernel),
+            cpu=jax.custom_batching.sequential_vmap(_in(dtype, to_kernel)),
+            default=_in(dtype, stock_kernel),
         ),
     )
 
@@ -196,8 +215,9 @@ def _conv_of_rows(
     rows: jax.Array, kernel: jax.Array, size: tuple[int, ...], by_onednn: bool
 ) -> jax.Array:
     """Convolve pixels in rows, (B * H * W, C), with a pointwise kernel, (C, features)."""
-    own = _over_batches(functools.partial(pointwise.product, by_onednn=by_onednn))
-    stock = functools.partial(_rows_by_xla, size=size)
+    product = functools.partial(pointwise.product, size=size, by_onednn=by_onednn)
+    own, stock = _over_batches(product), functools.partial(_rows_by_xla, size=size)
+    kernel = _rounded(kernel, rows)
     return lax.platform_dependent(rows, kernel, cpu=own, default=stock)
 
 
@@ -221,8 +241,9 @@ def _rows_backward(
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     rows, kernel = residuals
+    dtype, kernel = kernel.dtype, _rounded(kernel, rows)
     gradient = lax.optimization_barrier(gradient)
-    to_rows = functools.partial(pointwise.product_with_transposed, by_onednn=by_onednn)
+    to_rows = functools.partial(pointwise.product_with_transposed, size=size, by_onednn=by_onednn)
     to_kernel = functools.partial(pointwise.product_over_rows, by_onednn=by_onednn)
 
     def stock_rows(gradient: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -236,13 +257,18 @@ def _rows_backward(
         lax.platform_dependent(
             rows,
             gradient,
-            cpu=jax.custom_batching.sequential_vmap(to_kernel),
-            default=stock_kernel,
+            cpu=jax.custom_batching.sequential_vmap(_in(dtype, to_kernel)),
+            default=_in(dtype, stock_kernel),
         ),
     )
 
 
 _conv_of_rows.defvjp(_rows_forward, _rows_backward)
+
+
+def _in(dtype: Any, function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Cast what a function gives."""
+    return lambda *arrays: function(*arrays).astype(dtype)
 
 
 def _over_batches(

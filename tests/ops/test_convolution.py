@@ -25,7 +25,7 @@ def engine(request, monkeypatch):
 def use(engine, monkeypatch):
     if engine == "onednn" and not onednn.is_available():
         pytest.skip("jaxlib's oneDNN cannot be called on this machine")
-    monkeypatch.setattr(onednn, "is_usable", lambda: engine == "onednn")
+    monkeypatch.setattr(onednn, "is_usable", lambda dtype=None: engine == "onednn")
 
 
 def reference(images, kernel, strides, padding, dilation=(1, 1), groups=1):
@@ -218,13 +218,65 @@ def test_remat_and_scan(engine):
     assert_close(jax.grad(loss)(w), jax.grad(unrolled)(w))
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_bfloat16_equals_lax_in_float32_to_its_rounding(monkeypatch, case):
+    use("onednn", monkeypatch)
+    images, kernel, *options = case
+    x, w = draw(*images, dtype=jnp.bfloat16), draw(*kernel, seed=1, dtype=jnp.bfloat16)
+    found = with_gradients(ours, x, w, *options)
+    assert {a.dtype for a in found} == {jnp.dtype(jnp.bfloat16)}
+    expected = with_gradients(reference_in_bfloat16s_values, x, w, *options)
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one.astype(jnp.float32), other.astype(jnp.float32), 1e-2)
+
+
+def reference_in_bfloat16s_values(x, w, *options):
+    """In float32, but for the result, so that the gradients' weights are those of bfloat16."""
+    wide = reference(x.astype(jnp.float32), w.astype(jnp.float32), *options)
+    return wide.astype(jnp.bfloat16)
+
+
+@pytest.mark.parametrize("kernel", [*VMAPPED, (3, 3, 1, 6, 3)], ids=str)
+def test_the_gradient_of_a_float32_kernel_of_bfloat16_images_is_not_rounded(monkeypatch, kernel):
+    use("onednn", monkeypatch)
+    *shape, groups = kernel
+    x, w = draw(2, 12, 9, 3, dtype=jnp.bfloat16), draw(*shape, seed=1)
+    options = (1, 1), "SAME", (1, 1), groups
+    result, _, found = with_gradients(ours, x, w, *options)
+    _, _, expected = with_gradients(reference_in_bfloat16s_values, x, w, *options)
+    assert result.dtype == jnp.bfloat16
+    assert_close(found, expected, 1e-5)  # a mantissa of 8 bits would miss it by 1e-3
+
+
+@pytest.mark.parametrize("mapped", ["images", "kernels", "both"])
+def test_vmap_in_bfloat16_equals_a_loop(monkeypatch, mapped):
+    use("onednn", monkeypatch)
+    x = draw(*(3, 2, 6, 5, 3)[mapped == "kernels" :], dtype=jnp.bfloat16)
+    w = draw(*(3, 1, 1, 3, 5)[mapped == "images" :], seed=1)
+    axes = (None if mapped == "kernels" else 0, None if mapped == "images" else 0)
+
+    def of_one(x, w):
+        return ours(x, w, (1, 1), "SAME")
+
+    loop = [
+        of_one(x if axes[0] is None else x[i], w if axes[1] is None else w[i]) for i in range(3)
+    ]
+    assert_close(jax.vmap(of_one, axes)(x, w), jnp.stack(loop), 1e-2)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_is_laxs_own(engine, dtype):
-    del engine
+def test_half_precision_without_onednn_is_laxs_own(monkeypatch, dtype):
+    use("jax", monkeypatch)
     x, w = draw(2, 6, 6, 4, dtype=dtype), draw(3, 3, 4, 2, seed=1, dtype=dtype)
     found = with_gradients(ours, x, w, (1, 1), "SAME")
     for one, other in zip(found, with_gradients(reference, x, w, (1, 1), "SAME"), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert ours(x, w.astype(jnp.float32), (1, 1), "SAME").dtype == dtype
+
+
+def test_float16_is_laxs_own_beside_onednn(monkeypatch):
+    use("onednn", monkeypatch)
+    assert "onednn" not in lowered("cpu", jnp.float16)
 
 
 def test_conv2d_takes_ints_and_pairs():
@@ -262,7 +314,21 @@ def test_the_cpu_gets_its_own_way(engine):
     text = lowered("cpu")
     assert ("@__onednn$convolution" in text) == (engine == "onednn")
     assert "stablehlo.gather" in text
-    assert "onednn" not in lowered("cpu", jnp.bfloat16)
+    in_bfloat16 = lowered("cpu", jnp.bfloat16)
+    assert ("@__onednn$convolution" in in_bfloat16) == (engine == "onednn")
+    assert "stablehlo.gather" in in_bfloat16 or engine == "jax"
+
+
+def test_no_product_of_bfloat16_is_called_that_the_processor_would_emulate(monkeypatch):
+    use("onednn", monkeypatch)
+    shapes = [jax.ShapeDtypeStruct(s, jnp.bfloat16) for s in ((2, 8, 8, 6), (1, 1, 6, 5))]
+    for has, calls in ((False, 0), (True, 1)):
+        monkeypatch.setattr(onednn, "multiplies_bfloat16", lambda has=has: has)
+        jax.clear_caches()
+        gradient = jax.jit(jax.grad(lambda x, w: ours(x, w, (1, 1), "SAME").sum(), (0, 1)))
+        text = gradient.trace(*shapes).lower(lowering_platforms=("cpu",)).as_text()
+        assert text.count("@__onednn$matmul(") == calls
+    jax.clear_caches()
 
 
 def test_stock_ops_are_xlas_on_the_cpu_too(engine):

@@ -1,6 +1,6 @@
 """Convolution and its gradients on the CPU: which way of computing suits which kernel.
 
-By rule, for float32:
+By rule, for float32, and for bfloat16 where oneDNN takes it (added up in float32 throughout):
 
 - With jaxlib's oneDNN (`jaxcnn.ops.cpu.onednn`): every forward pass is one call of it. The
   gradient of the images is made of forward passes too, one for each of the kernel's phases
@@ -33,6 +33,7 @@ def kernel_gradient_by_xla(
     images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel: jax.ShapeDtypeStruct
 ) -> jax.Array:
     """Compute the gradient of a kernel of this shape as XLA does."""
+    kernel = jax.ShapeDtypeStruct(kernel.shape, images.dtype)
     return jax.linear_transpose(lambda w: by_xla(images, w, geometry), kernel)(gradient)[0]
 
 
@@ -67,7 +68,7 @@ def images_gradient(
 def kernel_gradient(
     images: jax.Array, gradient: jax.Array, geometry: Geometry, kernel: jax.ShapeDtypeStruct
 ) -> jax.Array:
-    """Compute the gradient of a kernel of this shape from that of the output."""
+    """Compute the gradient of a kernel of this shape, in float32, from that of the output."""
     size = (kernel.shape[0], kernel.shape[1])
     product = functools.partial(pointwise.product_over_rows, by_onednn=geometry.by_onednn)
     if geometry.is_pointwise(kernel):
@@ -78,7 +79,8 @@ def kernel_gradient(
         return depthwise.kernel_gradient(images, gradient, geometry, size)
     if geometry.dilation == (1, 1) and geometry.groups == 1:
         return row_windows.kernel_gradient(images, gradient, geometry, size, product)
-    return kernel_gradient_by_xla(images, gradient, geometry, kernel)
+    wide = (a.astype(jnp.float32) for a in (images, gradient))
+    return kernel_gradient_by_xla(*wide, geometry, kernel)
 
 
 def _images_gradient_by_phases(

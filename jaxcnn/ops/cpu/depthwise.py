@@ -94,7 +94,7 @@ def kernel_gradient(
       kernel_size: height and width, px.
 
     Returns:
-      (height, width, 1, C).
+      (height, width, 1, C) float32.
     """
     batch = images.shape[0]
     group = min(batch, _IMAGES_AT_ONCE)
@@ -149,7 +149,7 @@ def _sum_groups(
             for i, total in enumerate(sums)
         )
 
-    zeros = jnp.zeros((1, rows, gradient.shape[2], kernel_size[1], images.shape[3]), images.dtype)
+    zeros = jnp.zeros((1, rows, gradient.shape[2], kernel_size[1], images.shape[3]), jnp.float32)
     count = images.shape[0] // group * blocks
     sums = (zeros,) * kernel_size[0]
     sums = add(jnp.int32(0), sums) if count == 1 else lax.fori_loop(0, count, add, sums)
@@ -157,6 +157,7 @@ def _sum_groups(
 
 
 def _sum_images(total: jax.Array, seen: jax.Array, weight: jax.Array) -> jax.Array:
+    seen, weight = seen.astype(jnp.float32), weight.astype(jnp.float32)
     products = (seen[n : n + 1] * weight[n : n + 1] for n in range(seen.shape[0]))
     return functools.reduce(jnp.add, products, total)
 

@@ -16,6 +16,12 @@ repeated by the next process. Where the trial fails (no oneDNN, another processo
 the calls), the operations fall back to what JAX has. `JAXCNN_ONEDNN=0` turns them off, `1` on
 without a trial.
 
+In bfloat16, products are added up in float32. The calls are made where the processor multiplies
+bfloat16 (AVX-512 BF16 or AMX), after a trial of their own; `JAXCNN_ONEDNN_BFLOAT16=0` turns them
+off, `1` on without instructions or trial. Without the instructions oneDNN emulates convolutions,
+but its matrix product waits for threads of XLA's pool and hangs in about half of the runs: it is
+never called there.
+
 XLA cannot serialize these calls: a program that holds them must not be written to JAX's persistent
 compilation cache. They are therefore made only where that is off, or inside `not_serialized()`.
 
@@ -33,25 +39,28 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jaxlib
-import numpy as np
 
 from jaxcnn.host.files import write_json
 from jaxcnn.host.folders import cache_folder
-from jaxcnn.ops.cpu.geometry import Geometry, by_xla
+from jaxcnn.ops.cpu.geometry import Geometry
 
 _SWITCH = "JAXCNN_ONEDNN"
+_BFLOAT16_SWITCH = "JAXCNN_ONEDNN_BFLOAT16"
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of the processor
+_CPUINFO = Path("/proc/cpuinfo")
 _TRIAL_SECONDS = 120
 _CALL = "__onednn$"  # what the names of the calls begin with
 _TRIAL = """
 import sys, traceback
-from jaxcnn.ops.cpu import onednn
+from jaxcnn.ops.cpu import onednn_trial
 try:
-    onednn.check_against_lax()
+    onednn_trial.check_against_lax("{dtype}")
 except Exception:
     traceback.print_exc()
     sys.exit({failed})
@@ -108,9 +117,15 @@ def has_calls(lowered: jax.stages.Lowered) -> bool:
     return _CALL in lowered.as_text()
 
 
-def is_usable() -> bool:
-    """Tell whether oneDNN's calls may be made in what is being traced now."""
-    return (_NOT_SERIALIZED.get() or not _programs_are_cached()) and is_available()
+def is_usable(dtype: Any = jnp.float32) -> bool:
+    """Tell whether oneDNN's calls may be made in what is being traced now.
+
+    Args:
+      dtype: of their operands.
+    """
+    has_dtype = {jnp.dtype(jnp.float32): is_available, jnp.dtype(jnp.bfloat16): has_bfloat16}
+    has = has_dtype.get(jnp.dtype(dtype))
+    return has is not None and (_NOT_SERIALIZED.get() or not _programs_are_cached()) and has()
 
 
 def _programs_are_cached() -> bool:
@@ -126,12 +141,37 @@ def is_available() -> bool:
         return switch == "1"
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return False
+    return _has_passed_trial("float32")
+
+
+@functools.cache
+def has_bfloat16() -> bool:
+    """Tell whether oneDNN's calls are made in bfloat16; asks and tries as `is_available` does."""
+    switch = os.environ.get(_BFLOAT16_SWITCH, "")
+    if switch in ("0", "1"):
+        return switch == "1" and is_available()
+    return multiplies_bfloat16() and is_available() and _has_passed_trial("bfloat16")
+
+
+@functools.cache
+def multiplies_bfloat16() -> bool:
+    """Tell whether the processor has instructions for products of bfloat16."""
+    with contextlib.suppress(OSError):
+        for line in _CPUINFO.read_text().splitlines():
+            if line.startswith("flags"):
+                return not _BFLOAT16_FLAGS.isdisjoint(line.split())
+    return False
+
+
+def _has_passed_trial(dtype: str) -> bool:
     from jaxcnn.host.compilation_cache import machine  # which networks can do without
 
-    kept = cache_folder() / "onednn" / f"jaxlib-{jaxlib.__version__}-{machine()}.json"
+    of_dtype = "" if dtype == "float32" else f"-{dtype}"
+    name = f"jaxlib-{jaxlib.__version__}-{machine()}{of_dtype}.json"
+    kept = cache_folder() / "onednn" / name
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return bool(json.loads(kept.read_text())["works"])
-    works = _try_in_another_process()
+    works = _try_in_another_process(dtype)
     if works is None:
         return False
     with contextlib.suppress(OSError):
@@ -140,10 +180,11 @@ def is_available() -> bool:
     return works
 
 
-def _try_in_another_process() -> bool | None:
+def _try_in_another_process(dtype: str = "float32") -> bool | None:
     """Tell whether the calls work; None where the trial gives no verdict."""
-    code = _TRIAL.format(failed=_FAILED)
-    environment = dict(os.environ, JAX_PLATFORMS="cpu", **{_SWITCH: "1"})
+    code = _TRIAL.format(failed=_FAILED, dtype=dtype)
+    switches = {_SWITCH: "1", _BFLOAT16_SWITCH: "1"}
+    environment = dict(os.environ, JAX_PLATFORMS="cpu", **switches)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     for name in ("JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS"):
         environment.pop(name, None)
@@ -163,57 +204,18 @@ def _try_in_another_process() -> bool | None:
     return False if done.returncode in crashes else None
 
 
-def check_against_lax() -> None:
-    """Compare every kind of call with `lax` on small arrays.
-
-    Raises:
-      AssertionError: where they differ.
-    """
-    draws = np.random.default_rng(0)
-    cases = (  # channels, features, groups, kernel size, stride, dilation
-        (16, 24, 1, 3, 1, 1),
-        (3, 16, 1, 7, 2, 1),
-        (16, 16, 16, 3, 2, 1),
-        (16, 32, 4, 3, 1, 2),
-        (20, 16, 1, 1, 1, 1),
-    )
-    for channels, features, groups, size, stride, dilation in cases:
-        x = jnp.asarray(draws.normal(size=(2, 13, 12, channels)), jnp.float32)
-        w = jnp.asarray(draws.normal(size=(size, size, channels // groups, features)), jnp.float32)
-        pads = ((size // 2, size // 2), (0, size // 2))
-        geometry = Geometry((stride, stride), pads, (dilation, dilation), groups)
-        got = jax.jit(functools.partial(convolution, geometry=geometry))(x, w)
-        np.testing.assert_allclose(got, by_xla(x, w, geometry), rtol=1e-4, atol=1e-4)
-    _check_swapped_and_products(draws)
-
-
-def _check_swapped_and_products(draws: np.random.Generator) -> None:
-    x = jnp.asarray(draws.normal(size=(2, 6, 5, 4)), jnp.float32)
-    w = jnp.asarray(draws.normal(size=(3, 3, 7, 4)), jnp.float32)
-    plain = Geometry((1, 1), ((1, 1), (1, 1)))
-    got = jax.jit(lambda x, w: convolution(x, w, plain._replace(swap_channels=True)))(x, w)
-    expected = jax.jit(lambda x, w: convolution(x, jnp.swapaxes(w, 2, 3), plain))(x, w)
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
-    for ta, tb in ((False, False), (True, False), (False, True)):
-        a = jnp.asarray(draws.normal(size=(9, 40) if not ta else (40, 9)), jnp.float32)
-        b = jnp.asarray(draws.normal(size=(40, 7) if not tb else (7, 40)), jnp.float32)
-        product = functools.partial(matrix_product, transpose_a=ta, transpose_b=tb)
-        expected = (a.T if ta else a) @ (b.T if tb else b)
-        np.testing.assert_allclose(jax.jit(product)(a, b), expected, rtol=1e-4, atol=1e-4)
-
-
 def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve on the CPU; neither differentiable nor, by itself, fit for other platforms.
 
     Args:
-      images: (B, H, W, C) float32.
-      kernel: (height, width, C / groups, features) float32; (height, width, features, C) if
-        `swap_channels`.
+      images: (B, H, W, C) float32 or bfloat16.
+      kernel: (height, width, C / groups, features), dtype of `images`; (height, width, features, C)
+        if `swap_channels`.
       geometry: how the kernel goes over the images; its pads are at least 0, and its channels are
         swapped in one group alone.
 
     Returns:
-      (B, H', W', features) float32.
+      (B, H', W', features), dtype of `images`; added up in float32.
     """
     strides, pads, dilation, groups, *_ = geometry
     inputs, outputs = (3, 2) if geometry.swap_channels else (2, 3)
@@ -239,7 +241,8 @@ def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax
         "feature_groups": groups,
     }
     shape = (images.shape[0], height, width, kernel.shape[outputs])
-    return _custom_call("convolution", {"onednn_conv_config": config}, shape, images, kernel)
+    result = jax.ShapeDtypeStruct(shape, images.dtype)
+    return _custom_call("convolution", {"onednn_conv_config": config}, result, images, kernel)
 
 
 def matrix_product(
@@ -248,8 +251,8 @@ def matrix_product(
     """Multiply two matrices on the CPU.
 
     Args:
-      a: (M, K) float32, or (K, M) if `transpose_a`.
-      b: (K, N) float32, or (N, K) if `transpose_b`.
+      a: (M, K) float32, or (K, M) if `transpose_a`; bfloat16 only if `multiplies_bfloat16`.
+      b: (K, N), or (N, K) if `transpose_b`; dtype of `a`.
       transpose_a: whether to transpose `a` first.
       transpose_b: whether to transpose `b` first.
 
@@ -258,15 +261,15 @@ def matrix_product(
     """
     config = {"onednn_matmul_config": {"transpose_a": transpose_a, "transpose_b": transpose_b}}
     shape = (a.shape[1 if transpose_a else 0], b.shape[0 if transpose_b else 1])
-    return _custom_call("matmul", config, shape, a, b)
+    return _custom_call("matmul", config, jax.ShapeDtypeStruct(shape, jnp.float32), a, b)
 
 
 def _custom_call(
-    name: str, config: dict[str, Any], shape: tuple[int, ...], *operands: jax.Array
+    name: str, config: dict[str, Any], result: jax.ShapeDtypeStruct, *operands: jax.Array
 ) -> jax.Array:
     call = jax.ffi.ffi_call(
         f"{_CALL}{name}",
-        jax.ShapeDtypeStruct(shape, jnp.float32),
+        result,
         vmap_method="sequential",
         custom_call_api_version=2,
         legacy_backend_config=json.dumps(config),

@@ -13,7 +13,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.ops.cpu import onednn
-from jaxcnn.ops.cpu.geometry import Pair
+from jaxcnn.ops.cpu.geometry import Geometry, Pair
+
+_NO_PADS = ((0, 0), (0, 0))
 
 
 def pointwise_conv(images: jax.Array, kernel: jax.Array, strides: Pair) -> jax.Array:
@@ -45,7 +47,9 @@ def images_gradient(
     Returns:
       (B, H, W, C).
     """
-    rows = product_with_transposed(rows_of_pixels(gradient), kernel[0, 0], by_onednn=False)
+    rows = product_with_transposed(
+        rows_of_pixels(gradient), kernel[0, 0], size=gradient.shape[:3], by_onednn=False
+    )
     return spread(rows.reshape(*gradient.shape[:3], -1), strides, image_size)
 
 
@@ -74,20 +78,38 @@ def rows_of_pixels(images: jax.Array) -> jax.Array:
     return lax.optimization_barrier(images.reshape(-1, images.shape[-1]))
 
 
-def product(rows: jax.Array, kernel: jax.Array, *, by_onednn: bool) -> jax.Array:
-    """Mix the channels of pixels: (N, C) times (C, features)."""
+def product(
+    rows: jax.Array, kernel: jax.Array, *, size: tuple[int, ...], by_onednn: bool
+) -> jax.Array:
+    """Mix the channels of pixels: (N, C) times (C, features), N a multiple of images of `size`."""
+    if by_onednn and rows.dtype == jnp.bfloat16:
+        return _as_convolution(rows, kernel, size, Geometry((1, 1), _NO_PADS))
     return onednn.matrix_product(rows, kernel) if by_onednn else rows @ kernel
 
 
-def product_with_transposed(rows: jax.Array, kernel: jax.Array, *, by_onednn: bool) -> jax.Array:
+def product_with_transposed(
+    rows: jax.Array, kernel: jax.Array, *, size: tuple[int, ...], by_onednn: bool
+) -> jax.Array:
     """Mix the channels of gradients: (N, features) times the transpose of (C, features)."""
+    if by_onednn and rows.dtype == jnp.bfloat16:
+        swapped = Geometry((1, 1), _NO_PADS, swap_channels=True)
+        return _as_convolution(rows, kernel, size, swapped)
     if by_onednn:
         return onednn.matrix_product(rows, kernel, transpose_b=True)
     return lax.dot_general(rows, kernel, (((1,), (1,)), ((), ())))
 
 
 def product_over_rows(rows: jax.Array, gradient: jax.Array, *, by_onednn: bool) -> jax.Array:
-    """Sum over pixels: the transpose of (N, C) times (N, features)."""
-    if by_onednn:
+    """Sum over pixels, in float32: the transpose of (N, C) times (N, features)."""
+    if by_onednn and (rows.dtype == jnp.float32 or onednn.multiplies_bfloat16()):
         return onednn.matrix_product(rows, gradient, transpose_a=True)
-    return lax.dot_general(rows, gradient, (((0,), (0,)), ((), ())))
+    dimensions = (((0,), (0,)), ((), ()))
+    return lax.dot_general(rows, gradient, dimensions, preferred_element_type=jnp.float32)
+
+
+def _as_convolution(
+    rows: jax.Array, kernel: jax.Array, size: tuple[int, ...], geometry: Geometry
+) -> jax.Array:
+    """Multiply by oneDNN's convolution, whose bfloat16 works on every processor."""
+    images = rows.reshape(-1, *size[1:], rows.shape[1])
+    return onednn.convolution(images, kernel[None, None], geometry).reshape(rows.shape[0], -1)

@@ -40,7 +40,7 @@ def kernel_gradient(
       product: maps (rows, M) and (rows, N) to (M, N), the sum over rows.
 
     Returns:
-      (height, width, C, features).
+      (height, width, C, features), dtype of the product.
     """
 
     def of_part(images: jax.Array, gradient: jax.Array) -> jax.Array:

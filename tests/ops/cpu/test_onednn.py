@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.ops.convolution import conv2d
-from jaxcnn.ops.cpu import onednn
+from jaxcnn.ops.cpu import onednn, onednn_trial
 from jaxcnn.training.compilation import compile_step
 
 ROOT = Path(__file__).parents[3]
@@ -28,15 +28,29 @@ def fresh(monkeypatch, tmp_path):
     monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path))
     monkeypatch.setattr(onednn.platform, "system", lambda: "Linux")
     monkeypatch.setattr(onednn.platform, "machine", lambda: "x86_64")
-    onednn.is_available.cache_clear()
+    monkeypatch.delenv("JAXCNN_ONEDNN_BFLOAT16", raising=False)
+    forget()
     yield tmp_path
+    forget()
+
+
+def set_flags(folder, monkeypatch, flags):
+    info = folder / "cpuinfo"
+    info.write_text(f"processor : 0\nflags\t\t: {flags}\nbugs : none\n")
+    monkeypatch.setattr(onednn, "_CPUINFO", info)
+    forget()
+
+
+def forget():
     onednn.is_available.cache_clear()
+    onednn.has_bfloat16.cache_clear()
+    onednn.multiplies_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize("works", [True, False])
 def test_what_a_trial_finds_is_kept(fresh, monkeypatch, works):
     trials = []
-    monkeypatch.setattr(onednn, "_try_in_another_process", lambda: trials.append(1) or works)
+    monkeypatch.setattr(onednn, "_try_in_another_process", lambda _: trials.append(1) or works)
     assert onednn.is_available() is works
     (kept,) = fresh.rglob("*.json")
     assert jaxlib.__version__ in kept.name
@@ -47,7 +61,7 @@ def test_what_a_trial_finds_is_kept(fresh, monkeypatch, works):
 
 
 def test_a_damaged_finding_is_found_anew(fresh, monkeypatch):
-    monkeypatch.setattr(onednn, "_try_in_another_process", lambda: True)
+    monkeypatch.setattr(onednn, "_try_in_another_process", lambda _: True)
     onednn.is_available()
     (kept,) = fresh.rglob("*.json")
     for text in ("", "{}", "[", "null"):
@@ -75,8 +89,8 @@ def test_only_a_trial_that_ends_by_itself_gives_a_verdict(fresh, monkeypatch, en
     package.mkdir(parents=True)
     for folder in (package, package.parent, package.parent.parent):
         (folder / "__init__.py").touch()
-    body = f"import os, signal, time\ndef check_against_lax():\n    {end}\n"
-    (package / "onednn.py").write_text(body)
+    body = f"import os, signal, time\ndef check_against_lax(dtype):\n    {end}\n"
+    (package / "onednn_trial.py").write_text(body)
     monkeypatch.syspath_prepend(str(fresh))
     monkeypatch.chdir(fresh)
     monkeypatch.setattr(onednn, "_TRIAL_SECONDS", 3)
@@ -89,7 +103,7 @@ def test_a_trial_that_cannot_start_is_repeated(fresh, monkeypatch):
     monkeypatch.setattr(onednn.sys, "executable", str(fresh / "missing"))
     assert not onednn.is_available()
     onednn.is_available.cache_clear()
-    monkeypatch.setattr(onednn, "_try_in_another_process", lambda: True)
+    monkeypatch.setattr(onednn, "_try_in_another_process", lambda _: True)
     assert onednn.is_available()
 
 
@@ -202,3 +216,50 @@ def test_a_step_that_is_compiled_ahead_uses_the_calls():
         pytest.skip("jaxlib's oneDNN cannot be called on this machine")
     shapes = (jnp.ones((1, 8, 8, 4)), jnp.ones((3, 3, 4, 4)))
     assert "onednn" in compile_step(conv2d, *shapes).program.as_text()
+
+
+def test_bfloat16_has_a_trial_of_its_own_where_the_processor_multiplies_it(fresh, monkeypatch):
+    tried = []
+    monkeypatch.setattr(onednn, "_try_in_another_process", lambda of: tried.append(of) or True)
+    set_flags(fresh, monkeypatch, "fpu amx_bf16")
+    monkeypatch.setattr(onednn, "_programs_are_cached", lambda: False)
+    assert onednn.is_usable(jnp.bfloat16)
+    assert tried == ["float32", "bfloat16"]
+    assert len(list(fresh.rglob("*.json"))) == 2
+    assert not onednn.is_usable(jnp.float16)
+
+
+@pytest.mark.parametrize(("switch", "expected"), [("", False), ("0", False), ("1", True)])
+def test_without_instructions_bfloat16_is_a_matter_of_the_switch(
+    fresh, monkeypatch, switch, expected
+):
+    set_flags(fresh, monkeypatch, "fpu avx512f")
+    monkeypatch.setenv("JAXCNN_ONEDNN", "1")
+    monkeypatch.setenv("JAXCNN_ONEDNN_BFLOAT16", switch)
+    monkeypatch.setattr(onednn, "_try_in_another_process", pytest.fail)
+    assert onednn.has_bfloat16() is expected
+
+
+@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16"])
+def test_the_processors_flags_tell_what_it_multiplies(fresh, monkeypatch, flag):
+    for flags, expected in ((f"fpu avx512f {flag}", True), ("fpu avx512f", False)):
+        set_flags(fresh, monkeypatch, flags)
+        assert onednn.multiplies_bfloat16() is expected
+    monkeypatch.setattr(onednn, "_CPUINFO", fresh / "missing")
+    forget()
+    assert not onednn.multiplies_bfloat16()
+
+
+def test_the_trial_of_bfloat16_runs_where_it_is_emulated():
+    if not onednn.is_available():
+        pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    onednn_trial.check_against_lax("bfloat16")
+
+
+def test_the_trial_finds_a_wrong_result(monkeypatch):
+    if not onednn.is_available():
+        pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    right = onednn.convolution
+    monkeypatch.setattr(onednn, "convolution", lambda *a, **k: 1.05 * right(*a, **k))
+    with pytest.raises(AssertionError):
+        onednn_trial.check_against_lax("bfloat16")
