@@ -8,8 +8,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from tqdm import tqdm
-
 _AHEAD = 8192  # calls in waiting, of which each takes a kilobyte
 
 Item = TypeVar("Item")
@@ -77,6 +75,8 @@ def in_threads(
         raise ValueError("the source is empty; expected at least one example.")
     if num_workers < 1:
         raise ValueError(f"num_workers is {num_workers}; expected at least 1.")
+    from tqdm import tqdm  # here, so that cores can be counted without it
+
     hidden = None if progress else True  # None: only where nothing can move
     results = in_order_ahead(work, range(count), num_workers=num_workers, num_ahead=_AHEAD)
     with (

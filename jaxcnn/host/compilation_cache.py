@@ -20,7 +20,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import filelock
 import jax
 
 from jaxcnn.host.files import disk_trouble
@@ -109,6 +108,8 @@ def machine() -> str:
 
 def _mark_running(folder: Path) -> None:
     """Leave a locked file while this process lives, which a killed one leaves unlocked."""
+    import filelock  # here, so that networks and steps can be imported without it
+
     marker = folder / f"{_RUNNING}-{secrets.token_hex(8)}"
     lock = filelock.FileLock(marker)
 
@@ -127,6 +128,8 @@ def _tidy(folder: Path) -> None:
     JAX writes an entry in place and never again, so what a process wrote that was killed is not
     trusted: all that is younger than the process.
     """
+    import filelock  # here, so that networks and steps can be imported without it
+
     with (
         contextlib.suppress(OSError, filelock.Timeout),
         filelock.FileLock(folder / _LOCK, timeout=_LOCK_SECONDS),
@@ -159,6 +162,8 @@ def _newest(files: list[tuple[os.stat_result, Path]]) -> float:
 
 def _start_of_killed(marker: "os.DirEntry[str]") -> float:
     """Give when a process began that was killed; infinity for one that lives."""
+    import filelock  # here, so that networks and steps can be imported without it
+
     if not marker.name.startswith(_RUNNING):
         return math.inf
     began = marker.stat().st_mtime
