@@ -79,8 +79,8 @@ def kernel_gradient(
         return depthwise.kernel_gradient(images, gradient, geometry, size)
     if geometry.dilation == (1, 1) and geometry.groups == 1:
         return row_windows.kernel_gradient(images, gradient, geometry, size, product)
-    wide = (a.astype(jnp.float32) for a in (images, gradient))
-    return kernel_gradient_by_xla(*wide, geometry, kernel)
+    images, gradient = (a.astype(jnp.float32) for a in (images, gradient))
+    return kernel_gradient_by_xla(images, gradient, geometry, kernel)
 
 
 def _images_gradient_by_phases(
