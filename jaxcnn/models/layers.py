@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxcnn.models.batch_norm import ACTIVATIONS, BatchNorm, batch_norm
 from jaxcnn.ops.convolution import conv_general_dilated
+from jaxcnn.ops.dense import dot_general
 from jaxcnn.ops.pooling import avg_pool, max_pool
 
 POOLINGS: Mapping[str, Callable[..., jax.Array]] = {"max": max_pool, "avg": avg_pool}
@@ -19,6 +20,24 @@ PADDINGS = ("same", "valid")
 # With a stride of 2 these two differ: PyTorch pads both sides alike, TensorFlow so that the output
 # is the input over the stride, rounded up, with more at the end. Weights keep to what they had.
 PADDINGS_OF_ORIGINS = ("symmetric", "same")
+
+
+def _promote(
+    *arrays: jax.Array | None, dtype: Any = None, inexact: bool = True
+) -> list[jax.Array | None]:
+    """Cast inputs, kernel and bias to a dtype, but for a float32 kernel that would be rounded.
+
+    The operation rounds it, so that its gradient is added up in float32 and stays so.
+    """
+    kernel = arrays[1]
+    cast = nn.dtypes.promote_dtype(*arrays, dtype=dtype, inexact=inexact)
+    keeps = kernel is not None and kernel.dtype == jnp.float32 and cast[1].dtype.itemsize < 4
+    return [cast[0], kernel if keeps else cast[1], cast[2]]
+
+
+# Flax's layers, computed by this package's operations.
+Conv = functools.partial(nn.Conv, conv_general_dilated=conv_general_dilated, promote_dtype=_promote)
+Dense = functools.partial(nn.Dense, dot_general=dot_general, promote_dtype=_promote)
 
 
 def kernel_init(activation: str) -> nn.initializers.Initializer:
@@ -110,7 +129,7 @@ class ConvBlock(nn.Module, kw_only=True):
         height, width = np.broadcast_to(self.kernel_size, 2).tolist()
         folded = self.use_batch_norm and self.bn.folded
         use_bias = not self.use_batch_norm if self.use_bias is None else self.use_bias
-        x = nn.Conv(
+        x = Conv(
             self.width,
             (height, width),
             strides=self.strides,
@@ -119,7 +138,6 @@ class ConvBlock(nn.Module, kw_only=True):
             use_bias=use_bias or folded,
             kernel_init=self.kernel_init or kernel_init(self.activation),
             dtype=self.dtype,
-            conv_general_dilated=conv_general_dilated,
             name="conv",
         )(x)
         if self.use_batch_norm and not folded:
@@ -297,7 +315,7 @@ class HiddenLinear(nn.Module, kw_only=True):
         """Map (B, D) or (B, H, W, C), whose pixels are laid in a row, to (B, width)."""
         x = nn.Dropout(self.dropout_rate, deterministic=not train, name="dropout")(x)
         init = self.kernel_init or kernel_init(self.activation)
-        linear = nn.Dense(self.width, kernel_init=init, dtype=self.dtype, name="linear")
+        linear = Dense(self.width, kernel_init=init, dtype=self.dtype, name="linear")
         return ACTIVATIONS[self.activation](linear(x.reshape(x.shape[0], -1)))
 
 

@@ -97,7 +97,7 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
             head_width=6 * blocks[-1].width,
             activation="hard_swish",
         )
-        fc = nn.Dense(
+        fc = layers.Dense(
             self.scaled(FC_WIDTHS[self.size]),
             kernel_init=nn.initializers.normal(0.01),
             dtype=self.dtype,

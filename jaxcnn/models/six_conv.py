@@ -123,7 +123,7 @@ class SixConv(StagedNetwork, kw_only=True):
     @nn.nowrap
     def _dense(self, number: int, width: int) -> Callable[..., jax.Array]:
         init = layers.kernel_init(self.activation)
-        dense = nn.Dense(width, kernel_init=init, dtype=self.dtype, name=f"dense_{number}")
+        dense = layers.Dense(width, kernel_init=init, dtype=self.dtype, name=f"dense_{number}")
 
         def flatten(x: jax.Array) -> jax.Array:
             return self.pool(x) if x.ndim == 4 else x

@@ -1,7 +1,7 @@
 """Operations that networks are made of, each with the semantics of `lax`.
 
-`convolution`, `pooling` and `batch_norm` are the operations, `cpu` how the CPU computes them;
-`lowering` chooses between that and what `lax` has. Imports `host`.
+`convolution`, `dense`, `pooling` and `batch_norm` are the operations, `cpu` how the CPU computes
+them; `lowering` chooses between that and what `lax` has. Imports `host`.
 """
 
 from jaxcnn.ops.batch_norm import batch_norm

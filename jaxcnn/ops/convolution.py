@@ -108,7 +108,7 @@ def conv_general_dilated(
         feature_group_count=feature_group_count,
         precision=precision,
     )
-    narrow = _rounded(kernel, images)
+    narrow = rounded(kernel, images)
     is_plain = (
         uses_stock_ops()
         or any(step != 1 for step in lhs_dilation or ())
@@ -138,8 +138,16 @@ def conv_general_dilated(
     return _conv(images, kernel, geometry)
 
 
-def _rounded(kernel: jax.Array, images: jax.Array) -> jax.Array:
-    """Round a kernel to the dtype of images of half precision."""
+def rounded(kernel: jax.Array, images: jax.Array) -> jax.Array:
+    """Round a float32 kernel to the dtype of images of half precision.
+
+    Args:
+      kernel: floating.
+      images: floating.
+
+    Returns:
+      The kernel, in bfloat16 or float16 if it was float32 and the images are.
+    """
     is_wider = kernel.dtype == jnp.float32 and images.dtype in (jnp.bfloat16, jnp.float16)
     return kernel.astype(images.dtype) if is_wider else kernel
 
@@ -168,7 +176,7 @@ def _check_channels(images: jax.Array, kernel: jax.Array, groups: int) -> None:
 def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     own = _over_batches(functools.partial(cpu_convolution.forward, geometry=geometry))
     stock = functools.partial(by_xla, geometry=geometry)
-    kernel = _rounded(kernel, images)
+    kernel = rounded(kernel, images)
     return lax.platform_dependent(images, kernel, cpu=own, default=stock)
 
 
@@ -183,7 +191,7 @@ def _conv_backward(
     geometry: Geometry, residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     images, kernel = residuals
-    dtype, kernel = kernel.dtype, _rounded(kernel, images)
+    dtype, kernel = kernel.dtype, rounded(kernel, images)
     of_images: dict[str, Any] = {"geometry": geometry, "image_shape": images.shape[1:]}
     shape = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
     of_kernel: dict[str, Any] = {"geometry": geometry, "kernel": shape}
@@ -217,11 +225,13 @@ def _conv_of_rows(
     """Convolve pixels in rows, (B * H * W, C), with a pointwise kernel, (C, features)."""
     product = functools.partial(pointwise.product, size=size, by_onednn=by_onednn)
     own, stock = _over_batches(product), functools.partial(_rows_by_xla, size=size)
-    kernel = _rounded(kernel, rows)
+    kernel = rounded(kernel, rows)
     return lax.platform_dependent(rows, kernel, cpu=own, default=stock)
 
 
 def _rows_by_xla(rows: jax.Array, kernel: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    if size[:2] == (1, 1):  # a fully connected layer
+        return rows @ kernel
     geometry = Geometry((1, 1), ((0, 0), (0, 0)))
     images = rows.reshape(*size, rows.shape[1])
     return by_xla(images, kernel[None, None], geometry).reshape(rows.shape[0], -1)
@@ -241,7 +251,7 @@ def _rows_backward(
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     rows, kernel = residuals
-    dtype, kernel = kernel.dtype, _rounded(kernel, rows)
+    dtype, kernel = kernel.dtype, rounded(kernel, rows)
     gradient = lax.optimization_barrier(gradient)
     to_rows = functools.partial(pointwise.product_with_transposed, size=size, by_onednn=by_onednn)
     to_kernel = functools.partial(pointwise.product_over_rows, by_onednn=by_onednn)
