@@ -17,6 +17,7 @@ from jaxcnn.types import Array
 
 LossFn = Callable[[Array, Array], jax.Array]
 HEADS = ("softmax", "sigmoid")
+LOSSES = ("cross_entropy", "binary_cross_entropy")
 
 
 def _check_logits(logits: Array, width: int | None = None) -> None:
@@ -56,6 +57,8 @@ def make_loss(
     num_classes: int,
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | np.ndarray | None = None,
+    loss: str = "cross_entropy",
+    target_threshold: float = 0.0,
 ) -> LossFn:
     """Make the function that computes each example's cross entropy, for a head.
 
@@ -67,11 +70,18 @@ def make_loss(
     apply inside the sum, hence to each share of a mixed label. For "sigmoid", p_1 = sigmoid(logit)
     is the probability of class 1 and p_0 = 1 - p_1: the softmax loss of the logits (0, logit).
 
+    Binary cross-entropy asks of each of the K classes whether it is in the image. A class that a
+    mixed label names by a share above t is in it wholly, and y_k is then 1, else 0:
+
+        loss = -1/K sum_k w_k (q_k log s_k + (1 - q_k) log(1 - s_k))        s_k = sigmoid(logit_k)
+
     Args:
       head: "softmax" for K logits, or "sigmoid" for one logit on two classes.
       num_classes: K >= 2; exactly 2 for "sigmoid".
       label_smoothing: probability a, moved from the label to the uniform distribution; in [0, 1).
       class_weights: (K,) finite weights >= 0, not all 0, or None for ones.
+      loss: "cross_entropy", or "binary_cross_entropy" for the head "softmax".
+      target_threshold: t of binary cross-entropy, in [0, 1); smoothing comes after it.
 
     Returns:
       loss_fn(logits, label) -> (B,) float32 losses in nats. Logits are (B, K), or (B, 1) for
@@ -87,10 +97,20 @@ def make_loss(
       >>> [round(float(x), 4) for x in loss_fn(jnp.zeros((2, 2)), jnp.array([0, 1]))]
       [0.6931, 2.0794]
 
-    Source: smoothing after Szegedy et al. 2016, arXiv:1512.00567, section 7.
+    Source: smoothing after Szegedy et al. 2016, arXiv:1512.00567, section 7; binary cross-entropy
+    after Wightman et al. 2021, arXiv:2110.00476, section 3, averaged over classes as in timm.
     """
-    if head not in HEADS:
-        raise unknown_name("head", head, HEADS)
+    for name, value, known in (("head", head, HEADS), ("loss", loss, LOSSES)):
+        if value not in known:
+            raise unknown_name(name, value, known)
+    is_binary = loss == "binary_cross_entropy"
+    if is_binary and head == "sigmoid":
+        raise ValueError(
+            'loss "binary_cross_entropy" is for head "softmax"; head "sigmoid" has it already, '
+            'with loss "cross_entropy".'
+        )
+    if not 0.0 <= target_threshold < 1.0:
+        raise ValueError(f"target_threshold must lie in [0, 1), got {target_threshold}.")
     if num_classes < 2 or (head == "sigmoid" and num_classes != 2):
         expected = "2" if head == "sigmoid" else "at least 2"
         raise ValueError(f'num_classes must be {expected} for head "{head}", got {num_classes}.')
@@ -105,12 +125,19 @@ def make_loss(
             target = jax.nn.one_hot(label.astype(jnp.int32), num_classes, dtype=jnp.float32)
         else:
             target = jnp.asarray(label, jnp.float32)
+            if is_binary:
+                present = (target > target_threshold).astype(jnp.float32)
+                target = jnp.where(jnp.isnan(target), target, present)
         if label_smoothing:
             target = optax.smooth_labels(target, label_smoothing)
-        if weights is not None:
-            target = target * jnp.asarray(weights)[None, :]
         logits = jnp.asarray(logits, jnp.float32)
-        if head == "softmax":
+        class_weight = 1.0 if weights is None else jnp.asarray(weights)[None, :]
+        if weights is not None and not is_binary:
+            target = target * class_weight
+        if is_binary:
+            each = optax.sigmoid_binary_cross_entropy(logits, target)
+            losses = jnp.mean(class_weight * each, axis=1)
+        elif head == "softmax":
             # The safe form takes 0 log 0 as 0, where logits lie further apart than float32 reaches.
             losses = optax.safe_softmax_cross_entropy(logits, target)
         else:

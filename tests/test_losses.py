@@ -83,6 +83,43 @@ def test_value_and_gradient_match_numpy(head, label_kind, label_smoothing, weigh
     np.testing.assert_allclose(gradient, expected_gradient[:, -logits.shape[1] :], atol=1e-6)
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("label_kind", ["hard", "soft"])
+def test_binary_cross_entropy_matches_numpy(label_kind, weighted, label_smoothing):
+    logits, label, target = draw("softmax", label_kind)
+    weights = WEIGHTS[K] if weighted else None
+    found = softmax_cross_entropy(
+        jnp.asarray(logits),
+        jnp.asarray(label),
+        loss="binary_cross_entropy",
+        target_threshold=0.2,
+        label_smoothing=label_smoothing,
+        class_weights=weights,
+    )
+    q = (1 - label_smoothing) * (target > 0.2) + label_smoothing / K
+    z = logits.astype(np.float64)
+    each = q * np.logaddexp(0, -z) + (1 - q) * np.logaddexp(0, z)
+    expected = (each * (1.0 if weights is None else weights)).mean(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+def test_every_class_of_a_mixed_label_is_present_and_a_wrong_one_shows():
+    binary = make_loss("softmax", num_classes=3, loss="binary_cross_entropy")
+    logits = jnp.array([[2.0, -1.0, 0.0]])
+    mixed, both = (binary(logits, jnp.array([row])) for row in ([0.9, 0.1, 0.0], [1.0, 1.0, 0.0]))
+    np.testing.assert_array_equal(mixed, both)
+    assert jnp.isnan(binary(logits, jnp.full((1, 3), jnp.nan)))[0]
+    assert jnp.isnan(binary(logits, jnp.array([3])))[0]
+
+
+def test_binary_cross_entropy_is_for_one_logit_per_class():
+    with pytest.raises(ValueError, match='head "sigmoid" has it already'):
+        make_loss("sigmoid", num_classes=2, loss="binary_cross_entropy")
+    with pytest.raises(ValueError, match="target_threshold"):
+        make_loss("softmax", num_classes=2, target_threshold=1.0)
+
+
 def test_hand_computed_values():
     third = jnp.log(jnp.array([[1.0, 1.0, 2.0]]))  # probabilities 1/4, 1/4, 1/2
     plain = softmax_cross_entropy(third, jnp.array([2]))

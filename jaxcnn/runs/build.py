@@ -172,6 +172,8 @@ def build_parts(
         num_classes=len(class_counts),
         label_smoothing=config.training.label_smoothing,
         class_weights=parse_class_weights(config.training.class_weights, class_counts),
+        loss=config.training.loss,
+        target_threshold=config.training.target_threshold,
     )
     training, num_classes = config.training, len(class_counts)
     mixing = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.host.names import unknown_name
+from jaxcnn.losses import HEADS, LOSSES
 from jaxcnn.runs.config.settings import DataSettings, TrainingSettings
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 from jaxcnn.training.sharding import mesh_sizes
@@ -18,6 +19,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         "dropout_rate",
         "drop_path_rate",
         "label_smoothing",
+        "target_threshold",
         "ema_decay",
         "momentum",
         "max_bad_share",
@@ -42,7 +44,8 @@ _IN_RANGE = {
     _AT_LEAST_0: lambda value: value >= 0,
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "head": ("softmax", "sigmoid"),
+    "head": HEADS,
+    "loss": LOSSES,
     "resize_mode": RESIZE_MODES,
     "compute_dtype": ("float32", "bfloat16"),
     "interpolation": tuple(INTERPOLATIONS),
@@ -71,6 +74,11 @@ def check_values(config: TrainConfig) -> None:
     for name, known in _CHOICES.items():
         if given[name] not in known:
             raise unknown_name(name, given[name], known)
+    if config.network.head == "sigmoid" and config.training.loss == "binary_cross_entropy":
+        raise ValueError(
+            "loss=binary_cross_entropy is for head=softmax; head=sigmoid has it already: leave "
+            "loss out."
+        )
     mesh_sizes(config.run.mesh)
     _check_images(config.data)
     _check_start(config)
@@ -225,6 +233,11 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
             is_all_frozen and training.cache_features,
             "the last layer learns from cached features",
             ("rematerialize", "drop_path_rate"),
+        ),
+        (
+            training.loss != "binary_cross_entropy",
+            "loss is not binary_cross_entropy",
+            ("target_threshold",),
         ),
         (not config.run.sweep, "sweep is not given", ("sweep_epochs",)),
         (config.run.num_seeds == 1, "num_seeds is 1", ("member_order", "members_mode")),

@@ -193,6 +193,16 @@ class TrainingSettings:
     gradient_clip_norm: float | None = _open(
         "largest global norm of the gradient; without it, no clipping."
     )
+    loss: str = _setting(
+        "cross_entropy",
+        "loss to train by: cross_entropy, or binary_cross_entropy, which asks of each class by "
+        "itself whether it is in a photo, so that all classes of a mixed photo are.",
+    )
+    target_threshold: float = _setting(
+        0.0,
+        "with binary_cross_entropy, the share of a mixed photo above which its class is in it, in "
+        "[0, 1).",
+    )
     label_smoothing: float = _open("share of each label spread over all classes, in [0, 1).")
     class_weights: str = _setting(
         "none",
