@@ -43,6 +43,8 @@ from jaxcnn.runs.config import make_config
 
 # Found out once, for the processes too that tests start with cache folders of their own.
 os.environ.setdefault("JAXCNN_ONEDNN", "1" if onednn.is_available() else "0")
+# What a machine finds fastest is no matter of tests: their numbers are float32's everywhere.
+os.environ.setdefault("JAXCNN_AUTO_DTYPE", "float32")
 
 # These make fixtures, by reference implementations that no test needs.
 collect_ignore_glob = ["*/make_*.py", "*/references/*.py"]

@@ -1,7 +1,8 @@
 """Operations that networks are made of, each with the semantics of `lax`.
 
 `convolution`, `dense`, `pooling` and `batch_norm` are the operations, `cpu` how the CPU computes
-them; `lowering` chooses between that and what `lax` has. Imports `host`.
+them; `lowering` chooses between that and what `lax` has, `precision` between float32 and bfloat16.
+Imports `host`.
 """
 
 from jaxcnn.ops.batch_norm import batch_norm

@@ -12,9 +12,9 @@ function of JAX makes. Here they are made. Milliseconds forward on two cores wit
 What these calls look like is internal to XLA; checked with jaxlib 0.10.2. So each version of
 jaxlib is tried once, in a process of its own, since a call that XLA misreads ends the process. A
 verdict is kept in the user's cache folder; a trial that could not start or end gives none, and is
-repeated by the next process. Where the trial fails (no oneDNN, another processor, another form of
-the calls), the operations fall back to what JAX has. `JAXCNN_ONEDNN=0` turns them off, `1` on
-without a trial.
+repeated by the next process; but one of bfloat16 that hangs has failed. Where the trial fails (no
+oneDNN, another processor, another form of the calls), the operations fall back to what JAX has.
+`JAXCNN_ONEDNN=0` turns them off, `1` on without a trial.
 
 In bfloat16, products are added up in float32. The calls are made where the processor multiplies
 bfloat16 (AVX-512 BF16 or AMX), after a trial of their own; `JAXCNN_ONEDNN_BFLOAT16=0` turns them
@@ -34,9 +34,6 @@ import functools
 import json
 import os
 import platform
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,30 +41,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 
-from jaxcnn.host.files import write_json
-from jaxcnn.host.folders import cache_folder
 from jaxcnn.ops.cpu.geometry import Geometry
+from jaxcnn.ops.cpu.trial import TrialFailed, in_another_process, kept
 
 _SWITCH = "JAXCNN_ONEDNN"
 _BFLOAT16_SWITCH = "JAXCNN_ONEDNN_BFLOAT16"
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of the processor
 _CPUINFO = Path("/proc/cpuinfo")
 _TRIAL_SECONDS = 120
+SWITCHED_ON = {_SWITCH: "1", _BFLOAT16_SWITCH: "1"}  # in the environment of a trial
 _CALL = "__onednn$"  # what the names of the calls begin with
-_TRIAL = """
-import sys, traceback
-from jaxcnn.ops.cpu import onednn_trial
-try:
-    onednn_trial.check_against_lax("{dtype}")
-except Exception:
-    traceback.print_exc()
-    sys.exit({failed})
-"""
-_FAILED = 3  # exit status of a trial that ended with a wrong result or an error of XLA
-# Others, such as SIGKILL and SIGTERM, come from outside and say nothing of oneDNN.
-_CRASHES = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGTRAP"}
 _NOT_SERIALIZED = contextvars.ContextVar("jaxcnn_not_serialized", default=False)
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"  # of all threads
 
@@ -166,42 +150,31 @@ def multiplies_bfloat16() -> bool:
 def _has_passed_trial(dtype: str) -> bool:
     from jaxcnn.host.compilation_cache import machine  # which networks can do without
 
+    def find() -> dict[str, bool] | None:
+        works = _try_in_another_process(dtype)
+        return None if works is None else {"works": works}
+
     of_dtype = "" if dtype == "float32" else f"-{dtype}"
-    name = f"jaxlib-{jaxlib.__version__}-{machine()}{of_dtype}.json"
-    kept = cache_folder() / "onednn" / name
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return bool(json.loads(kept.read_text())["works"])
-    works = _try_in_another_process(dtype)
-    if works is None:
-        return False
-    with contextlib.suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_json(kept, {"works": works})
-    return works
+    found = kept("onednn", f"{machine()}{of_dtype}", find, "works")
+    return found is not None and bool(found["works"])
 
 
 def _try_in_another_process(dtype: str = "float32") -> bool | None:
     """Tell whether the calls work; None where the trial gives no verdict."""
-    code = _TRIAL.format(failed=_FAILED, dtype=dtype)
-    switches = {_SWITCH: "1", _BFLOAT16_SWITCH: "1"}
-    environment = dict(os.environ, JAX_PLATFORMS="cpu", **switches)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    for name in ("JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS"):
-        environment.pop(name, None)
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=environment,
-            capture_output=True,
-            timeout=_TRIAL_SECONDS,
-            check=False,
+        in_another_process(
+            "jaxcnn.ops.cpu.onednn_trial:check_against_lax",
+            dtype,
+            seconds=_TRIAL_SECONDS,
+            environment=SWITCHED_ON,
         )
-    except (OSError, subprocess.SubprocessError):
+    except TrialFailed:
+        return False
+    except TimeoutError:
+        return None if dtype == "float32" else False  # bfloat16's are known to hang
+    except OSError:
         return None
-    if done.returncode in (0, _FAILED):
-        return done.returncode == 0
-    crashes = [-number for number in signal.Signals if number.name in _CRASHES]
-    return False if done.returncode in crashes else None
+    return True
 
 
 def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:

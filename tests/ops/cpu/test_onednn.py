@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.ops.convolution import conv2d
-from jaxcnn.ops.cpu import onednn, onednn_trial
+from jaxcnn.ops.cpu import onednn, onednn_trial, trial
 from jaxcnn.training.compilation import compile_step
 
 ROOT = Path(__file__).parents[3]
@@ -99,8 +99,19 @@ def test_only_a_trial_that_ends_by_itself_gives_a_verdict(fresh, monkeypatch, en
     assert len(list(fresh.rglob("*.json"))) == (verdict is not None)
 
 
+def test_a_call_in_bfloat16_that_hangs_has_failed(fresh, monkeypatch):
+    del fresh
+
+    def hangs(*_, **__):
+        raise TimeoutError
+
+    monkeypatch.setattr(onednn, "in_another_process", hangs)
+    assert onednn._try_in_another_process("bfloat16") is False
+    assert onednn._try_in_another_process("float32") is None
+
+
 def test_a_trial_that_cannot_start_is_repeated(fresh, monkeypatch):
-    monkeypatch.setattr(onednn.sys, "executable", str(fresh / "missing"))
+    monkeypatch.setattr(trial.sys, "executable", str(fresh / "missing"))
     assert not onednn.is_available()
     onednn.is_available.cache_clear()
     monkeypatch.setattr(onednn, "_try_in_another_process", lambda _: True)
