@@ -14,6 +14,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxcnn.ops.cpu import sums
+from jaxcnn.ops.lowering import uses_stock_ops
+
 Activation = Callable[[jax.Array], jax.Array]
 
 
@@ -93,7 +96,15 @@ def _check(images: jax.Array, scale: jax.Array, bias: jax.Array) -> None:
 
 
 def _widen(x: jax.Array) -> jax.Array:
+    if _has_own_way(x):
+        stock = functools.partial(jax.lax.convert_element_type, new_dtype=jnp.float32)
+        return jax.lax.platform_dependent(x, cpu=sums.as_float32, default=stock)
     return x if x.dtype.itemsize >= 4 else x.astype(jnp.float32)
+
+
+def _has_own_way(x: jax.Array) -> bool:
+    """Tell whether the CPU reads this precision in its own way."""
+    return x.dtype == jnp.bfloat16 and not uses_stock_ops()
 
 
 def _wide(channels: jax.Array, images: jax.Array) -> jax.Array:
@@ -108,8 +119,16 @@ def _affine(
     return factor, bias - mean * factor
 
 
-def _sum_pixels(x: jax.Array) -> jax.Array:
-    return x.sum(tuple(range(x.ndim - 1)))
+def _sum_pixels(function: Callable[..., sums.Sums], *images: jax.Array) -> sums.Sums:
+    """Sum what a function makes of the pixels, in float32 or wider: (C,) each."""
+
+    def plain(*images: jax.Array) -> sums.Sums:
+        return tuple(x.sum(tuple(range(x.ndim - 1))) for x in function(*map(_widen, images)))
+
+    if all(map(_has_own_way, images)):
+        own = functools.partial(sums.sum_pixels, function)
+        return jax.lax.platform_dependent(*images, cpu=own, default=plain)
+    return plain(*images)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
@@ -118,8 +137,9 @@ def _batch_norm(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     wide = _widen(images)
     count = math.prod(images.shape[:-1])
-    mean = _sum_pixels(wide) / count
-    variance = jnp.maximum(0.0, _sum_pixels(jnp.square(wide)) / count - jnp.square(mean))
+    total, squares = _sum_pixels(lambda x: (x, jnp.square(x)), images)
+    mean = total / count
+    variance = jnp.maximum(0.0, squares / count - jnp.square(mean))
     factor, shift = _affine(scale, bias, mean, variance, epsilon)
     result = activation(wide * _wide(factor, wide) + _wide(shift, wide))
     return result.astype(images.dtype), mean, variance
@@ -144,10 +164,18 @@ def _backward(
     count = math.prod(images.shape[:-1])
     inverse = jax.lax.rsqrt(variance + epsilon)
     factor, shift = _affine(scale, bias, mean, variance, epsilon)
-    _, through_activation = jax.vjp(activation, wide * _wide(factor, wide) + _wide(shift, wide))
-    (gradient,) = through_activation(_widen(of_result))
-    to_bias = _sum_pixels(gradient)
-    to_scale = inverse * (_sum_pixels(gradient * wide) - mean * to_bias)
+
+    def before_activation(x: jax.Array, gradient: jax.Array) -> jax.Array:
+        normal = x * _wide(factor, x) + _wide(shift, x)
+        return jax.vjp(activation, normal)[1](gradient)[0]
+
+    def summands(x: jax.Array, gradient: jax.Array) -> sums.Sums:
+        gradient = before_activation(x, gradient)
+        return gradient, gradient * x
+
+    to_bias, to_scale = _sum_pixels(summands, images, of_result)
+    to_scale = inverse * (to_scale - mean * to_bias)
+    gradient = before_activation(wide, _widen(of_result))
     # factor * (gradient - (to_bias + normalised * to_scale) / count) is linear in the images.
     slope = (2 * of_variance - factor * inverse * to_scale) / count
     offset = (of_mean - factor * to_bias) / count - mean * slope

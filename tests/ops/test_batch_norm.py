@@ -80,6 +80,68 @@ def test_half_precision_is_normalised_in_float32():
     np.testing.assert_allclose(variance, wide.var((0, 1, 2)), rtol=1e-2)
 
 
+def loss_in(dtype):
+    """A loss of all three results, from images of a dtype, and its arguments."""
+
+    def loss(x, scale, bias, weights):
+        outputs = batch_norm(x.astype(dtype), scale, bias, epsilon=1e-3, activation=nn.relu)
+        wide = (a.astype(jnp.float32) * w for a, w in zip(outputs, weights, strict=True))
+        return sum(a.sum() for a in wide)
+
+    return loss
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (7, 7, 2), (11, 3), (2, 4, 4, 4, 1)], ids=str)
+def test_bfloat16_has_the_gradients_of_float32(shape):
+    x = (draw(*shape) * 3 + 1).astype(jnp.bfloat16)
+    scale, bias = draw(shape[-1], seed=1), draw(shape[-1], seed=2) + 1
+    of_result = draw(*shape, seed=3).astype(jnp.bfloat16).astype(jnp.float32)
+    weights = of_result, draw(shape[-1], seed=4), draw(shape[-1], seed=5)
+    found, expected = (
+        jax.jit(jax.grad(loss_in(dtype), (0, 1, 2)))(x, scale, bias, weights)
+        for dtype in (jnp.bfloat16, jnp.float32)
+    )
+    assert [a.dtype for a in found] == [jnp.bfloat16, jnp.float32, jnp.float32]
+    np.testing.assert_allclose(
+        found[0].astype(jnp.float32), expected[0].astype(jnp.float32), rtol=0.02, atol=0.02
+    )
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)  # added up in float32
+
+
+def test_bfloat16_over_a_mapped_axis_equals_a_loop():
+    x, scale, bias = draw(3, 4, 5, 5, 2), draw(3, 2, seed=1), draw(3, 2, seed=2)
+    weights = draw(4, 5, 5, 2, seed=3), jnp.ones(2), jnp.ones(2)
+    gradient = jax.grad(lambda *a: loss_in(jnp.bfloat16)(*a, weights), (0, 1, 2))
+    each = [gradient(*row) for row in zip(x, scale, bias, strict=True)]
+    for one, loop in zip(jax.vmap(gradient)(x, scale, bias), zip(*each, strict=True), strict=True):
+        np.testing.assert_allclose(one, jnp.stack(loop), rtol=1e-2, atol=1e-2)
+
+
+def gradient_of_bfloat16():
+    shapes = [jax.ShapeDtypeStruct(s, d) for s, d in (((16, 32, 32, 8), jnp.bfloat16), ((8,), "f"))]
+
+    def loss(x, scale):
+        result = batch_norm(x, scale, scale, epsilon=1e-3, activation=nn.relu)[0]
+        return jnp.vdot(result, x).astype(jnp.float32)
+
+    return jax.jit(jax.grad(loss)).trace(*shapes)
+
+
+def test_no_float32_copy_of_bfloat16_images_reaches_memory():
+    compiled = gradient_of_bfloat16().lower(lowering_platforms=("cpu",)).compile()
+    entry = compiled.as_text().split("ENTRY")[1]
+    assert "bf16[16,32,32,8]" in entry
+    assert "f32[16,32,32,8]" not in entry
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_other_platforms_sum_bfloat16_as_xla_does(platform):
+    text = gradient_of_bfloat16().lower(lowering_platforms=(platform,)).as_text()
+    assert "bitcast_convert" not in text
+    assert "bitcast_convert" in gradient_of_bfloat16().lower(lowering_platforms=("cpu",)).as_text()
+
+
 @pytest.mark.parametrize(("scale", "bias"), [((3,), (2,)), ((2,), (1, 2)), ((1,), (1,))], ids=str)
 def test_channels_must_fit(scale, bias):
     for function in (

@@ -22,6 +22,7 @@ gradients) into the loop and computes them again for each tap.
 """
 
 import functools
+import math
 from collections.abc import Iterator
 
 import jax
@@ -30,6 +31,7 @@ from jax import lax
 
 from jaxcnn.ops.cpu.geometry import Geometry, Pair
 from jaxcnn.ops.cpu.row_windows import row_windows
+from jaxcnn.ops.cpu.sums import sum_rows
 
 _IMAGES_AT_ONCE = 16  # added up in one expression
 _WHOLE_MAP_BYTES = 2**24  # smaller inputs are not cut into rows
@@ -180,6 +182,6 @@ def _cut(array: jax.Array, image: jax.Array, row: jax.Array, group: int, rows: i
 
 
 def _sum_pixels(total: jax.Array) -> jax.Array:
-    """Sum (1, H, W, width, C) over the pixels, as a product: (width, C)."""
-    pixels = lax.optimization_barrier(total.reshape(-1, total.shape[3] * total.shape[4]))
-    return (jnp.ones((1, pixels.shape[0]), pixels.dtype) @ pixels).reshape(total.shape[3:])
+    """Sum (1, H, W, width, C) over the pixels: (width, C)."""
+    width_and_channels = total.shape[3:]
+    return sum_rows(total.reshape(-1, math.prod(width_and_channels))).reshape(width_and_channels)
