@@ -2,9 +2,9 @@
 
 What is exported is the evaluation's own arithmetic: the centre crop, the normalisation, the mirror
 images where a run averages over them, the network with BatchNorm folded, the softmax or sigmoid,
-and the mean over an ensemble's members. The number of images stays open. It is traced with XLA's
-standard operations alone, so that it is the same program on every platform; what makes jaxcnn fast
-on a CPU stays behind.
+and the mean over an ensemble's members. The number of images stays open. One program holds the
+CPU's own way of computing and XLA's for every other platform, all of it in operations that XLA has
+everywhere; only the calls of oneDNN, which are internal to a version of XLA, stay behind.
 
 Decoding and resizing stay outside. `jax.export` could hold a resize of photos of any size, but it
 would be compiled again for each size, which takes longer than all else, and would not round to 8
@@ -18,14 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from jaxcnn.ops.lowering import stock_ops
+from jaxcnn.ops.lowering import portable_ops
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.training.eval_step import make_predict
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
 # Largest difference of a probability that rounding explains, by the arithmetic of the layers.
-TOLERANCES = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 5e-3}
+TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-2, "float16": 5e-3}
 
 
 class ExportError(ValueError):
@@ -74,7 +74,7 @@ def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
     def classify(images: jax.Array) -> jax.Array:  # a name of its own in the program's text
         return predict_function(classifier)(images)
 
-    with stock_ops():
+    with portable_ops():
         return jax_export.export(jax.jit(classify), platforms=PLATFORMS)(images)
 
 

@@ -15,7 +15,7 @@ from jax import lax
 
 from jaxcnn.ops.cpu import convolution as cpu_convolution, onednn, pointwise
 from jaxcnn.ops.cpu.geometry import DIMENSIONS, Geometry, by_xla
-from jaxcnn.ops.lowering import uses_stock_ops
+from jaxcnn.ops.lowering import uses_calls, uses_stock_ops
 
 IntOrPair = int | Sequence[int]
 
@@ -131,7 +131,8 @@ def conv_general_dilated(
     _check_channels(images, kernel, feature_group_count)
     usable = onednn.is_usable(images.dtype)
     geometry = Geometry(strides, (top, left), dilation, feature_group_count, usable)
-    if geometry.is_pointwise(kernel) and strides == (1, 1):
+    # Rows serve the gradient too; a program that leaves has none, and other platforms no rows.
+    if geometry.is_pointwise(kernel) and strides == (1, 1) and uses_calls():
         size = images.shape[:3]
         rows = pointwise.rows_of_pixels(images)
         return _conv_of_rows(rows, kernel[0, 0], size, usable).reshape(*size, kernel.shape[3])
@@ -154,6 +155,8 @@ def rounded(kernel: jax.Array, images: jax.Array) -> jax.Array:
 
 def _has_own_way(dtype: Any) -> bool:
     """Tell whether the CPU computes this precision in its own way."""
+    if not uses_calls():
+        return dtype in (jnp.float32, jnp.bfloat16, jnp.float16)
     return dtype == jnp.float32 or (dtype == jnp.bfloat16 and onednn.is_usable(dtype))
 
 

@@ -4,7 +4,7 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
-_OWN, _STOCK, _SLICES = "own", "stock", "slices"
+_OWN, _PORTABLE, _STOCK, _SLICES = "own", "portable", "stock", "slices"
 _LOWERING = contextvars.ContextVar("jaxcnn_lowering", default=_OWN)
 
 
@@ -12,9 +12,8 @@ _LOWERING = contextvars.ContextVar("jaxcnn_lowering", default=_OWN)
 def stock_ops(*, windows_as_slices: bool = False) -> Iterator[None]:
     """Trace every operation as `lax` has it, on every platform.
 
-    For comparisons, and for programs that leave this process: what is traced inside holds XLA's
-    standard operations alone. A function that `jit` has traced already keeps what it was traced
-    with.
+    For comparisons, and for converters: what is traced inside holds XLA's standard operations
+    alone. A function that `jit` has traced already keeps what it was traced with.
 
     Args:
       windows_as_slices: trace pooling as elementwise operations over strided slices instead, for
@@ -25,7 +24,30 @@ def stock_ops(*, windows_as_slices: bool = False) -> Iterator[None]:
       ...     uses_stock_ops()
       True
     """
-    token = _LOWERING.set(_SLICES if windows_as_slices else _STOCK)
+    with _lowering(_SLICES if windows_as_slices else _STOCK):
+        yield
+
+
+@contextlib.contextmanager
+def portable_ops() -> Iterator[None]:
+    """Trace every operation as jaxcnn has it, but without the calls that only this machine knows.
+
+    For programs that leave this process: traced inside, and exported for several platforms, one
+    program runs as the CPU likes it on a CPU, and as XLA has it elsewhere. The number of images may
+    be symbolic.
+
+    Example:
+      >>> with portable_ops():
+      ...     uses_stock_ops(), uses_calls()
+      (False, False)
+    """
+    with _lowering(_PORTABLE):
+        yield
+
+
+@contextlib.contextmanager
+def _lowering(mode: str) -> Iterator[None]:
+    token = _LOWERING.set(mode)
     try:
         yield
     finally:
@@ -34,7 +56,12 @@ def stock_ops(*, windows_as_slices: bool = False) -> Iterator[None]:
 
 def uses_stock_ops() -> bool:
     """Tell whether operations are traced as `lax` has them."""
-    return _LOWERING.get() != _OWN
+    return _LOWERING.get() in (_STOCK, _SLICES)
+
+
+def uses_calls() -> bool:
+    """Tell whether operations may be traced as calls that only this machine knows."""
+    return _LOWERING.get() == _OWN
 
 
 def uses_slices() -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.export import PLATFORMS, ExportError, to_stablehlo
-from jaxcnn.export.program import check_program, pattern_images
+from jaxcnn.export.program import TOLERANCES, check_program, pattern_images
 from jaxcnn.models import list_models
 
 # Checks that the number of images is at least 1; jax.export removes it when it compiles.
@@ -55,6 +55,15 @@ def test_the_answers_are_the_classifiers_for_any_number_of_images(make_classifie
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, classifier.probabilities(images), atol=1e-6)
         assert np.ptp(found, axis=1).min() > 0.01  # answers, and not all the same
+
+
+def test_in_half_precision_it_answers_to_the_rounding_of_that(make_classifier):
+    classifier = make_classifier(compute_dtype="bfloat16")
+    exported = to_stablehlo(classifier)
+    assert "xbf16>" in exported.mlir_module()
+    call = reload(exported)
+    assert check_program("stablehlo", call, classifier) <= TOLERANCES["bfloat16"]
+    assert np.ptp(np.asarray(call(pattern_images(classifier)))) > 0.1
 
 
 def test_an_ensemble_answers_by_the_mean(make_classifier):

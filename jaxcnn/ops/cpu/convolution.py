@@ -41,6 +41,9 @@ def forward(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arr
     """Convolve (B, H, W, C) with (height, width, C / groups, features)."""
     if geometry.by_onednn:
         return onednn.convolution(images, kernel, geometry)
+    if images.dtype.itemsize < 4:  # widened once here, not for each tap or product
+        wide = forward(images.astype(jnp.float32), kernel.astype(jnp.float32), geometry)
+        return wide.astype(images.dtype)
     if geometry.is_depthwise(kernel) and geometry.dilation == (1, 1):
         return depthwise.depthwise_conv(images, kernel, geometry)
     if geometry.is_pointwise(kernel):

@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcnn.ops.cpu.geometry import Geometry, Pair
+from jaxcnn.ops.cpu.geometry import Geometry, Pair, take_pixels
 from jaxcnn.ops.cpu.row_windows import row_windows
 from jaxcnn.ops.cpu.sums import sum_rows
 
@@ -118,8 +118,7 @@ def _shifts(
     )
     for i in range(kernel_size[0]):
         for j in range(kernel_size[1]):
-            stop = (i + (rows - 1) * strides[0] + 1, j + (columns - 1) * strides[1] + 1)
-            yield i, j, padded[:, i : stop[0] : strides[0], j : stop[1] : strides[1]]
+            yield i, j, take_pixels(padded, (i, j), (rows, columns), strides)
 
 
 def _sum_groups(

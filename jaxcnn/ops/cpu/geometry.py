@@ -41,3 +41,19 @@ def by_xla(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
         dimension_numbers=DIMENSIONS,
         feature_group_count=geometry.groups,
     )
+
+
+def take_pixels(x: jax.Array, start: Pair, counts: Pair, strides: Pair) -> jax.Array:
+    """Take so many rows and columns of (..., H, W, C) from a start on, strides apart.
+
+    By `lax`, since an index becomes a gather where the number of images is symbolic.
+    """
+    *batch, _, _, channels = x.shape
+    ends = (i + (n - 1) * step + 1 for i, n, step in zip(start, counts, strides, strict=True))
+    leading = len(batch)
+    return lax.slice(
+        x,
+        (*leading * (0,), *start, 0),
+        (*batch, *ends, channels),
+        (*leading * (1,), *strides, 1),
+    )

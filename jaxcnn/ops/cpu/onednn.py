@@ -44,6 +44,7 @@ import jax.numpy as jnp
 
 from jaxcnn.ops.cpu.geometry import Geometry
 from jaxcnn.ops.cpu.trial import TrialFailed, in_another_process, kept
+from jaxcnn.ops.lowering import uses_calls
 
 _SWITCH = "JAXCNN_ONEDNN"
 _BFLOAT16_SWITCH = "JAXCNN_ONEDNN_BFLOAT16"
@@ -109,7 +110,8 @@ def is_usable(dtype: Any = jnp.float32) -> bool:
     """
     has_dtype = {jnp.dtype(jnp.float32): is_available, jnp.dtype(jnp.bfloat16): has_bfloat16}
     has = has_dtype.get(jnp.dtype(dtype))
-    return has is not None and (_NOT_SERIALIZED.get() or not _programs_are_cached()) and has()
+    may_be_made = uses_calls() and (_NOT_SERIALIZED.get() or not _programs_are_cached())
+    return has is not None and may_be_made and has()
 
 
 def _programs_are_cached() -> bool:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.ops.cpu import onednn
-from jaxcnn.ops.cpu.geometry import Geometry, Pair
+from jaxcnn.ops.cpu.geometry import Geometry, Pair, take_pixels
 
 _NO_PADS = ((0, 0), (0, 0))
 
@@ -29,7 +29,8 @@ def pointwise_conv(images: jax.Array, kernel: jax.Array, strides: Pair) -> jax.A
     Returns:
       (B, ceil(H / strides[0]), ceil(W / strides[1]), features).
     """
-    seen = images[:, :: strides[0], :: strides[1]]
+    height, width = (-(-n // step) for n, step in zip(images.shape[1:3], strides, strict=True))
+    seen = take_pixels(images, (0, 0), (height, width), strides)
     return (rows_of_pixels(seen) @ kernel[0, 0]).reshape(*seen.shape[:3], -1)
 
 

@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxcnn.ops.cpu.geometry import take_pixels
+
 # Each position of the window is a slice and a compare in the compiled code; past this, XLA's loop.
 _MAX_AREA = 16
 
@@ -64,11 +66,8 @@ def pad_to_strides(x: jax.Array, windows: Windows, fill: float) -> jax.Array:
 
 def slices_of_windows(x: jax.Array, windows: Windows) -> list[jax.Array]:
     """Gather the pixels at each position of the windows, in row-major order."""
-    (rows, columns), (height, width) = windows.strides, windows.counts
-    last = ((height - 1) * rows + 1, (width - 1) * columns + 1)
     return [
-        x[..., i : i + last[0] : rows, j : j + last[1] : columns, :]
-        for i, j in np.ndindex(windows.size)
+        take_pixels(x, (i, j), windows.counts, windows.strides) for i, j in np.ndindex(windows.size)
     ]
 
 
