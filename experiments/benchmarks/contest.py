@@ -75,18 +75,19 @@ def count(rows: Sequence[Row], settings: Settings) -> list[dict[str, Any]]:
 
 def compare(row: Row, settings: Settings, *, num_parameters: int) -> dict[str, Entry]:
     """Let the contestants run a row's network in turn, see `run_row`."""
-
-    def launch(name: str) -> Worker:
-        spec = {**describe(row, settings), "contestant": name}
-        return start_worker("torch_worker" if name in TORCH else "jax_worker", spec, settings)
-
     return run_row(
         settings.contestants,
-        launch,
+        lambda name: launch(name, row, settings),
         rounds=settings.rounds,
         seconds=settings.seconds,
         num_parameters=num_parameters,
     )
+
+
+def launch(name: str, row: Row, settings: Settings) -> Worker:
+    """Start the worker of a contestant."""
+    spec = {**describe(row, settings), "contestant": name}
+    return start_worker("torch_worker" if name in TORCH else "jax_worker", spec, settings)
 
 
 def run_row(

@@ -37,6 +37,9 @@ def make_task(spec: dict[str, Any]) -> Task:
     torch.manual_seed(0)
     on_gpu = torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")
+    if on_gpu:  # as JAX has it by default: algorithms tried out, float32 products in TensorFloat-32
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
     batch_size, size_px = spec["batch_size"], spec["size_px"]
     model = create_network(spec["network"], size_px, spec["num_classes"], spec["options"])
     model = model.to(device, memory_format=torch.channels_last)

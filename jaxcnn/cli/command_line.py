@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from absl import flags, logging as absl_logging
-from tqdm import tqdm
 
 from jaxcnn.cli import help_formatter
 from jaxcnn.cli.mistakes import in_flags, told_plainly
@@ -188,7 +187,9 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if is_first():  # of several processes one speaks
             lines = in_flags(record.getMessage()).split("\n")
-            tqdm.write("\n".join(map(printable, lines)), file=self._stream)
+            bars = sys.modules.get("tqdm")  # where it was never imported, no bar stands there
+            write = bars.tqdm.write if bars else print
+            write("\n".join(map(printable, lines)), file=self._stream)
             self._stream.flush()
 
 

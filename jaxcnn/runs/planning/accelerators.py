@@ -50,9 +50,24 @@ TPU_V5P = Accelerator("TPU v5p", 459e12, 459e12, 95e9, 2765e9, 600e9)
 # NVIDIA's data sheet of the H100 SXM: 1,979 TFLOPS of bfloat16 and 989 of TensorFloat-32 with
 # sparsity, half of each without; 80 GB, 3.35 TB/s, NVLink 900 GB/s both ways.
 H100 = Accelerator("H100 SXM", 989e12, 494e12, 80e9, 3350e9, 450e9)
+# Its chip is the H100's; NVIDIA's data sheet of the H200 SXM: 141 GB, 4.8 TB/s.
+H200 = H100._replace(name="H200 SXM", memory_bytes=141e9, memory_bandwidth=4800e9)
 
 MACHINES = (
     Machine("v5e-8", TPU_V5E, 8),
     Machine("v5p-64", TPU_V5P, 32),  # the name counts cores, two per accelerator
     Machine("8 x H100", H100, 8),
 )
+
+
+def find_accelerator(device_kind: str) -> Accelerator | None:
+    """Look up the chip that JAX names so; None where its peaks are not known here.
+
+    Example:
+      >>> find_accelerator("NVIDIA H100 80GB HBM3").name
+      'H100 SXM'
+      >>> find_accelerator("cpu")
+    """
+    named = {"H100": H100, "H200": H200, "TPU v5 lite": TPU_V5E}
+    is_sxm = not any(word in device_kind for word in ("PCIe", "NVL"))  # those are slower
+    return next((chip for name, chip in named.items() if name in device_kind and is_sxm), None)
