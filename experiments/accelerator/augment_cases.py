@@ -19,7 +19,7 @@ _LEVELS = 0.02
 _TOLERANCE = 1e-4
 _BOX = (3.2, 4.1, 15.7, 17.3)
 
-# Of (image); amounts as `random_...` and RandAugment draw them.
+# Of (image); amounts as the random ones and RandAugment draw them.
 DETERMINISTIC: dict[str, Callable[[jax.Array], jax.Array]] = {
     "adjust_brightness": lambda image: augment.adjust_brightness(image, 0.13),
     "adjust_contrast": lambda image: augment.adjust_contrast(image, 1.3),
