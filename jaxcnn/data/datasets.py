@@ -264,9 +264,9 @@ def _decoded(
 
 def _by(splits: Splits, decoding: Decoding, num_workers: int) -> str:
     """Say what decodes: threads, and of encoded files the decoder."""
-    by = f"by {counted(num_workers, 'thread')}"
     try:  # images of a data set of arrays, or drawn, are no files
         holds_files = isinstance(splits.train[0].image, bytes)
     except (OSError, IndexError):
         holds_files = True
+    by = f"by {counted(num_workers, 'thread' if holds_files else 'worker')}"
     return f"{by}, JPEGs by {describe_decoder(decoding.decoder)}" if holds_files else by

@@ -26,6 +26,7 @@ from jaxcnn.data.source import (
     SubsetSource,
     example_labels,
     example_names,
+    opened,
     source_fingerprint,
 )
 from jaxcnn.data.workers import in_threads
@@ -197,10 +198,12 @@ def decode_split(
     def decode_all() -> CachedImages:
         images = np.zeros(shape, np.uint8)
 
-        def decode(i: int) -> str | None:
-            return _decode_into(images[i], source, i, decoding)
+        with opened(source, num_workers) as reader:
 
-        reasons = list(in_threads(decode, len(source), num_workers, progress))
+            def decode(i: int) -> str | None:
+                return _decode_into(images[i], reader, i, decoding)
+
+            reasons = list(in_threads(decode, len(source), num_workers, progress))
         # What is wrong with a file out of reach is not in its bytes.
         is_final = not any(reason and reason.startswith(_UNREADABLE) for reason in reasons)
         return CachedImages(images, reasons, is_final)

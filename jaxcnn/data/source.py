@@ -5,9 +5,11 @@ A source is anything with `class_names`, a length and `source[i] -> Example`, su
 spare a read of every image where a source knows them beforehand: `names` and `labels`, sequences as
 long as the source. So is a method `fingerprint(indices) -> str | None`: a text that changes
 whenever one of these examples may have changed, found without reading them; decoded images are
-cached between runs by it. So is `digests`, what `example_digests` gives.
+cached between runs by it. So is `digests`, what `example_digests` gives, and a method
+`opened(num_workers)`, a context manager that gives the source in a form that is read faster.
 """
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -94,6 +96,20 @@ def example_labels(source: Source) -> np.ndarray:
     if labels is None:
         labels = [source[i].label for i in range(len(source))]
     return np.asarray(labels, np.int32)
+
+
+def opened(source: Source, num_workers: int) -> contextlib.AbstractContextManager[Source]:
+    """Open a source that is to be read as a whole, by as many threads.
+
+    Args:
+      source: any source; its method `opened` is called if it has one.
+      num_workers: threads that will read it.
+
+    Returns:
+      A context manager that gives what to read: the same examples.
+    """
+    open_ = getattr(source, "opened", None)
+    return open_(num_workers) if open_ else contextlib.nullcontext(source)
 
 
 def example_digests(source: Source) -> list[bytes]:

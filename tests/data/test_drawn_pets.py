@@ -1,5 +1,6 @@
 import ast
 import concurrent.futures
+import contextlib
 import hashlib
 import pathlib
 
@@ -12,6 +13,7 @@ from jaxcnn.data.drawn_pets.anatomy import draw_anatomy
 from jaxcnn.data.drawn_pets.canvas import SCENE, Canvas, Frame
 from jaxcnn.data.drawn_pets.coat import smooth_noise
 from jaxcnn.data.drawn_pets.drawing import draw_label, render
+from jaxcnn.data.drawn_pets.processes import Drawers
 from jaxcnn.data.drawn_pets.random_draws import Draws
 from jaxcnn.data.drawn_pets.shapes import arc, capsule, curve, ellipse, polygon, union, within
 from jaxcnn.data.drawn_pets.splits import FIRST_INDEX
@@ -28,7 +30,7 @@ FINGERPRINTS = {
 # Exactly rounded, or integer, or no arithmetic at all: the same bits on every CPU.
 EXACT_NUMPY = {
     *("abs", "floor", "maximum", "minimum", "sqrt", "where"),
-    *("arange", "array", "ascontiguousarray", "zeros", "ndarray", "random"),
+    *("arange", "array", "ascontiguousarray", "frombuffer", "zeros", "ndarray", "random"),
     *("float32", "int32", "uint8", "uint64", "PCG64", "SeedSequence"),
 }
 
@@ -152,6 +154,43 @@ def test_a_larger_split_extends_a_smaller_one():
     for i in range(2):
         np.testing.assert_array_equal(few[i].image, many[i].image)
     np.testing.assert_array_equal(few[1].image, draw_pet(0, FIRST_INDEX["test"] + 1, 16)[0])
+
+
+def test_processes_draw_what_this_one_draws():
+    source = DrawnPetsSource("test", 300, size_px=16, seed=7)
+    with source.opened(2) as drawn, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert drawn is not source
+        assert len(drawn) == 300
+        for i, example in enumerate(pool.map(drawn.__getitem__, range(20))):
+            np.testing.assert_array_equal(example.image, source[i].image)
+            assert example[1:] == source[i][1:]
+        with pytest.raises(IndexError):
+            drawn[300]
+    with source.opened(1) as same:
+        assert same is source
+
+
+def test_threads_draw_by_themselves_where_processes_end_or_cannot_start(monkeypatch):
+    expected = draw_pet(0, 3, 16)[0]
+    with contextlib.closing(Drawers(1, 0, 16)) as drawers:
+        np.testing.assert_array_equal(drawers.draw(3), expected)
+        [process] = drawers.processes
+        process.kill()
+        process.wait()
+        for _ in range(2):
+            np.testing.assert_array_equal(drawers.draw(3), expected)
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with contextlib.closing(Drawers(1, 0, 16)) as drawers:
+        assert not drawers.processes
+        np.testing.assert_array_equal(drawers.draw(3), expected)
+
+
+def test_processes_end_with_the_one_that_asked():
+    drawers = Drawers(1, 0, 16)
+    [process] = drawers.processes
+    process.stdin.close()  # as the system does where the parent was killed
+    assert process.wait(timeout=60) == 0
+    process.stdout.close()
 
 
 def test_threads_read_what_one_reader_reads():

@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import io
 import json
@@ -189,3 +190,23 @@ def test_skipped_files_as_csv(tmp_path):
     assert json.loads(rows[2][0]) == "\udcff"  # it can be got back
     write_skipped_csv(path, [])
     assert path.read_bytes() == b"name,reason,label,split\n"
+
+
+def test_a_source_that_is_read_faster_as_a_whole_is_opened_for_that():
+    class Slow(list):
+        class_names = ("a",)
+        labels, names = np.zeros(2, np.int32), ("0", "1")
+
+        def __getitem__(self, i):
+            raise AssertionError("read by itself")
+
+        @contextlib.contextmanager
+        def opened(self, num_workers):
+            asked.append(num_workers)
+            yield [Example(np.full((4, 4, 3), i, np.uint8), 0, str(i)) for i in range(2)]
+            asked.append("closed")
+
+    asked = []
+    found = decode_split(Slow([0, 0]), Decoding(4), num_workers=3, progress=False)
+    assert found.images[:, 0, 0, 0].tolist() == [0, 1]
+    assert asked == [3, "closed"]

@@ -5,6 +5,7 @@ depend on the machine. Only shape distinguishes the classes: both draw their col
 poses and surroundings from the same distributions.
 
     splits               the pictures as sources
+    processes            several pictures at once
     drawing              one picture from (seed, index)
     random_draws         random numbers that are the same everywhere
     anatomy, coat        what is drawn of an animal: its shape, its colours

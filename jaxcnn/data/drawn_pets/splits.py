@@ -1,18 +1,22 @@
 """The drawn pets as sources: each picture is drawn when it is read."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from jaxcnn.data.drawn_pets.drawing import MIN_SIZE_PX, draw_label, draw_pet
-from jaxcnn.data.source import Example, Splits, digest_of
+from jaxcnn.data.drawn_pets.processes import Drawers
+from jaxcnn.data.source import Example, Source, Splits, digest_of
 from jaxcnn.host.names import unknown_name
 
 CLASS_NAMES = ("cat", "dog")
 # Where each split starts in the endless sequence of a seed's pictures, so far from the next that no
 # split ever reaches it: a larger split extends a smaller one.
 FIRST_INDEX = {"train": 0, "validation": 1 << 40, "test": 2 << 40}
+_MANY = 256  # pictures from which processes are worth their start, about 30 pictures' time each
 
 
 class DrawnPetsSource:
@@ -74,6 +78,30 @@ class DrawnPetsSource:
         i = range(len(self))[i]  # raises IndexError past the end, which ends a for loop
         image, label = draw_pet(self.seed, FIRST_INDEX[self.split] + i, self.size_px)
         return Example(image, label, self.names[i])
+
+    @contextlib.contextmanager
+    def opened(self, num_workers: int) -> Iterator[Source]:
+        """Give the same source for as many threads to read, drawn in a process for each."""
+        if num_workers < 2 or len(self) < _MANY:
+            yield self
+            return
+        with contextlib.closing(Drawers(num_workers, self.seed, self.size_px)) as drawers:
+            yield _DrawnElsewhere(self, drawers)
+
+
+class _DrawnElsewhere:
+    """A source of drawn pets whose pictures come from other processes."""
+
+    def __init__(self, source: DrawnPetsSource, drawers: Drawers) -> None:
+        self.class_names, self._source, self._drawers = source.class_names, source, drawers
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, i: int) -> Example:
+        source, i = self._source, range(len(self))[i]
+        image = self._drawers.draw(FIRST_INDEX[source.split] + i)
+        return Example(image, int(source.labels[i]), source.names[i])
 
 
 @functools.cache
