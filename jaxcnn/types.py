@@ -16,7 +16,8 @@ class Batch(NamedTuple):
     image: Array  # (B, H, W, C) uint8 from the host; float32 in [0, 1] once on the device
     label: Array  # (B,) int32, or (B, K) float32 after mixing
     mask: Array  # (B,) bool, False on the padding of the last batch
-    # (B,) int32, the example's position in its split; -1 on padding
+    # (B,) int32, the example's position in its split, for its r-th copy in the batch plus r times
+    # the split's length; -1 on padding
     index: Array  # type: ignore[assignment]
 
 

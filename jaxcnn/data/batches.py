@@ -73,6 +73,7 @@ def train_batches(
     batch_size: int,
     seed: int,
     num_epochs: int | None = None,
+    repeats: int = 1,
     process_index: int = 0,
     process_count: int = 1,
     num_threads: int | None = None,
@@ -80,15 +81,22 @@ def train_batches(
 ) -> grain.DatasetIterator:
     """Make an iterator over shuffled batches for training.
 
-    Each epoch has its own order and `steps_per_epoch` full batches. `get_state()` gives a dict of
-    plain numbers, `set_state` goes on after the batch at which it was taken; it holds for the same
-    data, batch size and seed. A missing image (see StreamedSplit) is masked as padding is.
+    Each epoch has its own order and `steps_per_epoch` full batches. Repeated augmentation leaves
+    the number of steps as it is: with R repeats an epoch shows the first 1 / R of its order, each
+    example R times in one batch. The r-th copy's index lies r times the split's length beyond the
+    first's, so that augmentation, which draws by the index, draws anew.
+
+    `get_state()` gives a dict of plain numbers, `set_state` goes on after the batch at which it was
+    taken; it holds for the same data, batch size and seed. A missing image (see StreamedSplit) is
+    masked as padding is.
 
     Args:
       data: the training split.
       batch_size: examples per step, of all processes together.
       seed: >= 0.
       num_epochs: epochs before the iterator ends; None: never.
+      repeats: copies of each example in a batch, at least 1; where they do not divide `batch_size`,
+        the last example's others open the next batch.
       process_index: which process this is, from 0.
       process_count: how many processes train together; divides `batch_size`.
       num_threads: threads that make batches ahead of their use, by default as many as suit the
@@ -101,6 +109,9 @@ def train_batches(
 
     Raises:
       ValueError: if there is not one full batch, or an option is out of range.
+
+    Source: Hoffer et al. 2019, arXiv:1901.09335; the length of an epoch is that of timm's and
+    torchvision's samplers.
     """
     share = _process_rows(batch_size, process_index, process_count)
     steps = steps_per_epoch(len(data), batch_size)
@@ -108,7 +119,7 @@ def train_batches(
         raise ValueError(
             f"seed is {seed}, num_epochs {num_epochs}; expected seed >= 0, num_epochs >= 1 or None."
         )
-    examples = _examples_of_steps(len(data), batch_size, seed)
+    examples = _examples_of_steps(len(data), batch_size, seed, repeats)
 
     def make_batch(step: int) -> Batch:
         return to_device(_gather(data, examples(step)[share]))
@@ -122,6 +133,7 @@ def member_batches(
     *,
     batch_size: int,
     seeds: Sequence[int],
+    repeats: int = 1,
     to_device: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> grain.DatasetIterator:
     """Make an iterator over the batches of several networks that train side by side.
@@ -130,6 +142,7 @@ def member_batches(
       data: the training split.
       batch_size: examples per step of each network.
       seeds: a seed for each, >= 0.
+      repeats: copies of each example in a batch.
       to_device: called with each batch by the thread that made it.
 
     Returns:
@@ -139,7 +152,7 @@ def member_batches(
     Raises:
       ValueError: if there is not one full batch, or an option is out of range.
     """
-    members = [_examples_of_steps(len(data), batch_size, seed) for seed in seeds]
+    members = [_examples_of_steps(len(data), batch_size, seed, repeats) for seed in seeds]
 
     def make_batches(step: int) -> tuple[Batch, ...]:
         return tuple(to_device(_gather(data, examples(step))) for examples in members)
@@ -185,9 +198,11 @@ def eval_batches(
 
 
 def _examples_of_steps(
-    num_examples: int, batch_size: int, seed: int
+    num_examples: int, batch_size: int, seed: int, repeats: int
 ) -> Callable[[int], np.ndarray]:
-    """Make a function from a step to the (batch_size,) positions of its examples."""
+    """Make a function from a step to the (batch_size,) indices of its examples."""
+    if not 1 <= repeats <= batch_size:
+        raise ValueError(f"repeats (={repeats}) must be from 1 to batch_size (={batch_size}).")
     steps = steps_per_epoch(num_examples, batch_size)
 
     @functools.lru_cache(maxsize=1)  # since steps mostly share their epoch
@@ -196,7 +211,10 @@ def _examples_of_steps(
 
     def examples(step: int) -> np.ndarray:
         epoch, i = divmod(step, steps)
-        return order(epoch)[i * batch_size : (i + 1) * batch_size]
+        places = np.arange(i * batch_size, (i + 1) * batch_size)
+        # All first copies, then all second ones: mixing takes neighbours, devices take parts.
+        places = places[np.argsort(places % repeats, kind="stable")]
+        return order(epoch)[places // repeats] + places % repeats * num_examples
 
     return examples
 
@@ -220,14 +238,15 @@ def _process_rows(batch_size: int, process_index: int, process_count: int) -> sl
 
 
 def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
-    """Make a batch of the examples at (B,) positions; -1 makes a row of padding."""
+    """Make a batch of the examples of (B,) indices; -1 makes a row of padding."""
+    positions = index % len(data)  # those of copies lie beyond the end
     image = np.zeros((len(index), *data.image_shape), data.dtype)
     mask = index >= 0
     if mask.all():
-        image, mask = data.gather(index)
+        image, mask = data.gather(positions)
     elif mask.any():
-        image[mask], mask[mask] = data.gather(index[mask])
-    label = as_label(data.labels[index])
+        image[mask], mask[mask] = data.gather(positions[mask])
+    label = as_label(data.labels[positions])
     label[~mask] = 0
     return Batch(image, label, mask, np.where(mask, index, -1).astype(np.int32))
 

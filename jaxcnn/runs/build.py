@@ -63,24 +63,43 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
         **options,
     )
     # Traces without computing, so that a size that does not fit is said before data is read.
-    variable_shapes(config, model)
+    _check_sizes(config, model)
     num_stages = len(stage_names(model, config.preprocessing.image_shape))
     return model.clone(frozen_stages=count_frozen(freeze, num_stages))
 
 
-def variable_shapes(config: TrainConfig, model: nn.Module) -> PyTree:
+def variable_shapes(
+    config: TrainConfig, model: nn.Module, image_shape: tuple[int, int, int] | None = None
+) -> PyTree:
     """Give the shapes of a network's variables, without computing any.
 
     Args:
       config: complete settings.
       model: as `build_model` gives.
+      image_shape: (H, W, C) of its images; None for that in evaluation.
 
     Returns:
       {"params": ..., "batch_stats": ...} of `jax.ShapeDtypeStruct`.
     """
-    images = jax.ShapeDtypeStruct((1, *config.preprocessing.image_shape), jnp.float32)
+    image_shape = image_shape or config.preprocessing.image_shape
+    images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
     return {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
+
+
+def _check_sizes(config: TrainConfig, model: nn.Module) -> None:
+    """Refuse sizes of images that the network cannot take, in training or in evaluation."""
+    seen, trained = (
+        variable_shapes(config, model, each.image_shape)
+        for each in (config.preprocessing, config.training_preprocessing)
+    )
+    if seen != trained:
+        data = config.data
+        raise ValueError(
+            f"{config.network.model} has weights for each pixel of an image, so eval_size_px "
+            f"(={data.eval_size_px}) must be image_size_px (={data.image_size_px}); leave it out, "
+            "or give global_pooling=average where the network has that."
+        )
 
 
 def parse_model_options(text: str) -> dict[str, Any]:
@@ -184,7 +203,7 @@ def build_parts(
     options = {
         "augment": make_augment(training.augment, image_size_px=config.data.image_size_px),
         "mixing": mixing,
-        "preprocessing": config.preprocessing,
+        "preprocessing": config.training_preprocessing,
         "ema_decay": training.ema_decay or None,
         # To report: cross-entropy as it is, as evaluation does.
         "reported_loss": losses.make_loss(config.network.head, num_classes=num_classes),

@@ -65,6 +65,7 @@ def _about_run(run: Run, progress: Progress) -> dict[str, Any]:
     num_images = progress.step * run.config.training.batch_size * len(run.seeds)
     return {
         "num_parameters": count_parameters(run.context.shapes["params"]),
+        "eval_size_px": run.config.data.seen_size_px,
         "train_seconds": seconds,
         "images_per_second": num_images / seconds,
         "steps": progress.step,
@@ -86,6 +87,8 @@ def _tell(run: Run, summary: dict[str, Any]) -> None:
     for name, accuracy in summary["baseline_test_accuracies"].items():
         if name != run.config.network.model:
             logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
+    if run.config.data.seen_size_px != run.config.data.image_size_px:
+        logger.info(f"images: {run.config.data.image_size()}")
     for line in summary_lib.result_lines(summary):
         logger.info(line)
     names, (low, _) = run.data.class_names, summary["test_accuracy_interval"]

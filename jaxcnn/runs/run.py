@@ -101,6 +101,7 @@ class Run:
                 training.validation,
                 optimizer=training.optimizer,
                 loss=training.loss_fn,
+                repeated_augmentation=config.training.repeated_augmentation,
                 num_epochs=phase.num_epochs,
                 batch_size=config.training.batch_size,
                 eval_batch_size=config.run.eval_batch_size,

@@ -40,9 +40,9 @@ def make_epoch_step(train_step: TrainStep) -> Callable[..., tuple[TrainState, Su
 
     Returns:
       epoch_step(state, data, order, key) to (state, sums). `data` is a whole split as one
-      batch of N rows, see `whole_split`; `order`, (steps, B) int32, the positions in it of each
-      step's examples, in [0, N). Leaves of the sums are (steps,). The result is that of
-      `train_step` on one batch after the other, up to rounding.
+      batch of N rows, see `whole_split`; `order`, (steps, B) int32, the indices of each step's
+      examples, whose positions in it are the remainders by N. Leaves of the sums are
+      (steps,). The result is that of `train_step` on one batch after the other, up to rounding.
 
     Example:
       epoch_step = jax.jit(make_epoch_step(train_step), donate_argnums=0)
@@ -52,9 +52,10 @@ def make_epoch_step(train_step: TrainStep) -> Callable[..., tuple[TrainState, Su
     def epoch_step(
         state: TrainState, data: Batch, order: Array, key: jax.Array
     ) -> tuple[TrainState, Sums]:
-        def step(state: TrainState, positions: jax.Array) -> tuple[TrainState, Sums]:
+        def step(state: TrainState, index: jax.Array) -> tuple[TrainState, Sums]:
+            positions = index % len(data.mask)
             batch = Batch(*(jnp.asarray(part)[positions] for part in data))
-            return train_step(state, batch, key)
+            return train_step(state, batch._replace(index=index), key)
 
         return jax.lax.scan(step, state, jnp.asarray(order))
 
@@ -116,13 +117,14 @@ class ScannedSteps:
         return self._programs[len(batches)](state, self._data, order, key)
 
 
-def position_batches(split: "ImageSplit", *, batch_size: int, seed: int) -> Any:
+def position_batches(split: "ImageSplit", *, batch_size: int, seed: int, repeats: int = 1) -> Any:
     """Make the iterator of `data.batches.train_batches`, with positions and without images.
 
     Args:
       split: the training split.
       batch_size: examples per step.
       seed: decides the order of the examples.
+      repeats: copies of each example in a batch.
 
     Returns:
       An iterator of Batch whose images are empty. Its state is that of the iterator with images:
@@ -138,7 +140,7 @@ def position_batches(split: "ImageSplit", *, batch_size: int, seed: int) -> Any:
         split.names,
         split.class_names,
     )
-    return train_batches(nothing, batch_size=batch_size, seed=seed, num_threads=0)
+    return train_batches(nothing, batch_size=batch_size, seed=seed, repeats=repeats, num_threads=0)
 
 
 def choose_steps(

@@ -143,6 +143,8 @@ def _feed_one(
             steps_per_epoch=data.steps_per_epoch(batch_size),
         )
         if scanned is not None:
-            batches = position_batches(data.split, batch_size=batch_size, seed=seed)
+            batches = position_batches(
+                data.split, batch_size=batch_size, seed=seed, repeats=data.repeats
+            )
             return feed(step=scanned, batches=batches, chunk_steps=scanned.chunk_steps)
     return feed(step=compiled.program, batches=make_batches())

@@ -18,7 +18,7 @@ from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.epoch_scan import EPOCH_SCANS
 from jaxcnn.training.history import Progress, check_best
-from jaxcnn.training.inputs import Input, iter_once, load_named, open_input
+from jaxcnn.training.inputs import Input, SplitInput, iter_once, load_named, open_input
 from jaxcnn.training.members import MEMBERS_MODES
 from jaxcnn.training.sharding import Layout
 from jaxcnn.types import Batch, PyTree
@@ -132,7 +132,11 @@ def check_phase(found: Progress, new: Progress, after: Any) -> None:
 
 
 def open_inputs(
-    train: Any, validation: Any, preprocessing: Preprocessing | None, num_epochs: int
+    train: Any,
+    validation: Any,
+    preprocessing: Preprocessing | None,
+    num_epochs: int,
+    repeated_augmentation: int,
 ) -> tuple[Input, Input | None]:
     """Open the training and the validation data; a name brings its own validation split."""
     if num_epochs > 1 and iter_once(train):
@@ -150,7 +154,15 @@ def open_inputs(
                 "loader, and not an iterator."
             )
         validation = open_input(validation, preprocessing)
-    return open_input(train, preprocessing), validation
+    train_input = open_input(train, preprocessing)
+    if repeated_augmentation != 1:
+        if not isinstance(train_input, SplitInput):
+            raise ValueError(
+                f"repeated_augmentation (={repeated_augmentation}) needs data with random access; "
+                "leave it at 1, or let your loader repeat."
+            )
+        train_input = SplitInput(train_input.split, repeated_augmentation)
+    return train_input, validation
 
 
 def check_images(

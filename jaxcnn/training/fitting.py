@@ -116,6 +116,7 @@ def fit(
     loss: str | LossFn | None = None,
     metrics: Metrics | Sequence[str] | None = None,
     augment: Augment | None = None,
+    repeated_augmentation: int = 1,
     mixing: Mixing | None = None,
     preprocessing: Preprocessing | None = None,
     num_epochs: int = 1,
@@ -162,6 +163,8 @@ def fit(
       metrics: what is measured beside the loss: names that `metrics.get_metric` knows, or a dict
         of such names and metrics of your own; None for the accuracy.
       augment: (key, image) to image, such as `augment.random_flip` or what `make_augment` makes.
+      repeated_augmentation: copies of each image in a batch, each augmented by itself; the steps of
+        an epoch stay as many, so it shows a part of the images.
       mixing: (key, batch) to a batch of mixed examples, as `augment.make_mixing` makes.
       preprocessing: how photos become squares, and pixels the network's input; None normalises
         uint8 by mean 0.5 and standard deviation 0.25, and leaves floating point as it is.
@@ -232,7 +235,9 @@ def fit(
     metrics, ema_decay = as_metrics(metrics), ema_decay or None
     best = best or ("accuracy" if "accuracy" in metrics else "-loss")
     make_rank(best, metrics)  # raises for a wrong name, before data are read
-    train_input, validation_input = open_inputs(train, validation, preprocessing, num_epochs)
+    train_input, validation_input = open_inputs(
+        train, validation, preprocessing, num_epochs, repeated_augmentation
+    )
     batch = train_input.shapes(batch_size)
     batch_size = len(batch.mask)
     is_prepared_here = prepare is None and views is None

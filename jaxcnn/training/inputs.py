@@ -36,14 +36,16 @@ class SplitInput:
 
     Args:
       split: as `data.image_splits.ImageSplit` describes.
+      repeats: copies of each example in a training batch, see `data.batches.train_batches`.
     """
 
-    def __init__(self, split: ImageSplit) -> None:
-        self.split = split
+    def __init__(self, split: ImageSplit, repeats: int = 1) -> None:
+        self.split, self.repeats = split, repeats
 
     def about(self) -> dict[str, Any]:
         """Give what a run that is resumed must share with the one before."""
-        return {"number of examples": str(len(self.split))}
+        count = str(len(self.split))
+        return {"number of examples": count, "repeated_augmentation": self.repeats}
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Count the full batches of an epoch."""
@@ -58,13 +60,14 @@ class SplitInput:
 
     def train_batches(self, batch_size: int, seeds: Sequence[int], put: Put) -> Any:
         """Make the endless iterator of shuffled batches; of several seeds, of tuples of batches."""
+        common: dict[str, Any] = {
+            "batch_size": batch_size,
+            "repeats": self.repeats,
+            "to_device": put,
+        }
         if len(seeds) > 1:
-            return batches_lib.member_batches(
-                self.split, batch_size=batch_size, seeds=seeds, to_device=put
-            )
-        return batches_lib.train_batches(
-            self.split, batch_size=batch_size, seed=seeds[0], to_device=put, **_own_share()
-        )
+            return batches_lib.member_batches(self.split, seeds=seeds, **common)
+        return batches_lib.train_batches(self.split, seed=seeds[0], **common, **_own_share())
 
     def eval_batches(self, batch_size: int, put: Put, multiple: int = 1) -> Iterator[Batch]:
         """Give each example once; `batch_size` is a multiple of that number already."""

@@ -94,6 +94,27 @@ def test_the_order_depends_on_seed_and_epoch():
     assert order(1)[3:] != order(2)[:3]
 
 
+def test_repeats_show_the_first_part_of_the_order_and_each_copy_has_its_own_index():
+    split = _split(24)
+    batches = list(train_batches(split, batch_size=6, seed=3, num_epochs=2, repeats=3))
+    assert len(batches) == 2 * steps_per_epoch(24, 6)
+    for number, batch in enumerate(batches):
+        epoch, i = divmod(number, 4)
+        two = epoch_order(24, seed=3, epoch=epoch)[2 * i : 2 * i + 2]
+        assert batch.index.tolist() == [*two, *(two + 24), *(two + 48)]
+        assert (batch.image == split.images[batch.index % 24]).all()
+        assert (batch.label == split.labels[batch.index % 24]).all()
+
+
+def test_repeats_that_do_not_divide_a_batch_go_on_in_the_next():
+    index = _indices(train_batches(_split(24), batch_size=4, seed=3, num_epochs=1, repeats=3))
+    counts = np.bincount(np.array(_flat(index)) % 24, minlength=24)
+    assert sorted(counts[counts > 0]) == [3] * 8
+    assert len(set(_flat(index))) == 24
+    with pytest.raises(ValueError, match=r"repeats \(=5\) must be from 1 to batch_size \(=4\)"):
+        train_batches(_split(24), batch_size=4, seed=3, repeats=5)
+
+
 def test_the_order_does_not_depend_on_batch_size():
     def order(batch_size):
         batches = train_batches(_split(24), batch_size=batch_size, seed=7, num_epochs=2)

@@ -106,6 +106,15 @@ def test_another_network_does_not_get_six_convs_options():
 def test_stored_images_leave_room_for_crops_unless_there_are_none():
     assert resolve(make_config(image_size_px=96, augment="standard")).data.stored_size_px == 112
     assert resolve(make_config(image_size_px=96, augment="none")).data.stored_size_px == 96
+    assert resolve(make_config(image_size_px=96, eval_size_px=120)).data.stored_size_px == 140
+
+
+def test_evaluation_may_see_larger_images_than_training():
+    config = resolve(make_config(image_size_px=48, eval_size_px=64))
+    assert config.preprocessing.image_shape == (64, 64, 3)
+    assert config.training_preprocessing.image_shape == (48, 48, 3)
+    assert config.data.image_size() == "48 x 48 x 3, 64 x 64 x 3 in evaluation"
+    assert resolve(make_config(image_size_px=48)).data.image_size() == "48 x 48 x 3"
 
 
 @pytest.mark.parametrize(
@@ -120,6 +129,13 @@ def test_stored_images_leave_room_for_crops_unless_there_are_none():
         ({"num_channels": 2}, "num_channels must be 1 or 3"),
         ({"validation_fraction": 0.6, "test_fraction": 0.5}, "leave nothing to train on"),
         ({"image_size_px": 96, "stored_size_px": 64}, "stored_size_px .* is smaller"),
+        ({"eval_size_px": 96, "stored_size_px": 80}, r"80\) is smaller than eval_size_px \(=96\)"),
+        ({"repeated_augmentation": 33}, "must be at most batch_size"),
+        (
+            {"repeated_augmentation": 2, "dp_clip_norm": 1.0, "mixup": 0.0},
+            "which dp_clip_norm does not bound",
+        ),
+        ({"head": "sigmoid", "loss": "binary_cross_entropy"}, "head=sigmoid has it already"),
         ({"mixup": -0.1}, "mixup must be a number of at least 0, got -0.1"),
         ({"cutmix": float("nan")}, "cutmix must be a number of at least 0, got nan"),
         ({"mixup": float("inf")}, "must be finite"),
@@ -172,6 +188,8 @@ def test_a_run_of_an_older_version_keeps_the_split_of_its_seed():
         ({"num_seeds": 2, "member_order": "shared", "dataset": "mnist"}, []),
         ({"test_fraction": 0.3, "max_bad_share": 0.5}, ["test_fraction", "max_bad_share"]),
         ({"test_fraction": 0.3, "data_dir": "photos"}, []),
+        ({"target_threshold": 0.2}, ["target_threshold"]),
+        ({"target_threshold": 0.2, "loss": "binary_cross_entropy"}, []),
         ({"head_epochs": 3, "layer_decay": 0.5}, ["head_epochs", "layer_decay"]),
         ({"cache_features": True, "feature_views": 2}, ["cache_features", "feature_views"]),
         ({"sweep_epochs": 2, "members_mode": "vmap"}, ["sweep_epochs", "members_mode"]),

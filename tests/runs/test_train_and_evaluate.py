@@ -11,6 +11,9 @@ from PIL import Image
 
 from jaxcnn.host.folders import InUseError, in_sole_use
 from jaxcnn.runs.build import build_metrics
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import make_config
+from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 from jaxcnn.training import evaluation, feed
 
@@ -55,6 +58,27 @@ def test_a_folder_of_photos_is_learned_and_each_step_traced_once(
     assert summary["num_skipped_files"] == 0
     # A compiled step refuses another shape, so one compilation each is all there is.
     assert sorted(compiled) == ["eval_step", "train_step"]
+
+
+def test_a_run_sees_larger_images_in_evaluation_and_several_views_in_a_batch(tiny_config, tmp_path):
+    config = tiny_config.replace(
+        **{"eval_size_px": 20, "stored_size_px": 22, "num_epochs": 1, "repeated_augmentation": 2},
+        **{"mixup": 0.2, "loss": "binary_cross_entropy", "target_threshold": 0.2},
+    )
+    summary = train_classifier(config, tmp_path / "run")
+    assert summary["eval_size_px"] == 20
+    assert summary["steps"] == 3
+    classifier = Classifier.load(tmp_path / "run")
+    test = load_data(classifier.config).test
+    assert classifier.preprocessing.image_shape == (20, 20, 3)
+    right = classifier.probabilities(test.images).argmax(1) == test.labels
+    assert right.mean() == summary["test_accuracy"]
+    assert evaluate_classifier(tmp_path / "run")["test"]["accuracy"] == summary["test_accuracy"]
+
+
+def test_a_network_with_weights_for_each_pixel_keeps_its_size(tiny_config):
+    with pytest.raises(ValueError, match="lenet5 has weights for each pixel"):
+        check(make_config(model="lenet5", eval_size_px=40))
 
 
 def test_bad_files_and_images_in_two_splits_are_listed_and_do_not_stop_the_run(

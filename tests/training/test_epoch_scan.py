@@ -72,6 +72,19 @@ def test_a_scan_is_its_steps_one_by_one(tiny_split):
     assert_close(sums, want_sums)
 
 
+def test_a_scan_of_repeats_is_their_batches(tiny_split):
+    options = {"batch_size": BATCH, "seed": 0, "repeats": 2}
+    batches = list(itertools.islice(train_batches(tiny_split, **options), 2))
+    bare = itertools.islice(position_batches(tiny_split, **options), 2)
+    order = np.stack([batch.index for batch in bare])
+    epoch_step = make_epoch_step(lambda state, batch, key: (state, batch))
+    _, got = epoch_step(0, whole_split(tiny_split), order, KEY)
+    for number, batch in enumerate(batches):
+        for part, whole in zip(batch, got, strict=True):
+            np.testing.assert_array_equal(part, whole[number])
+    assert len(set(order[0])) == 2 * len(set(order[0] % len(tiny_split))) == BATCH
+
+
 def test_positions_are_those_of_the_batches_and_either_goes_on_after_the_other(tiny_split):
     full = train_batches(tiny_split, batch_size=BATCH, seed=4)
     bare = position_batches(tiny_split, batch_size=BATCH, seed=4)

@@ -482,6 +482,25 @@ def test_checkpoints_of_other_data_are_refused(arrays, tmp_path):
         run(fewer, callbacks=[Checkpoint(tmp_path)])
 
 
+def test_repeated_augmentation_shows_an_image_several_times_and_is_kept_in_a_resumed_run(
+    arrays, tmp_path
+):
+    seen = []
+
+    def augment(key, image):
+        jax.debug.callback(lambda image: seen.append(image.tobytes()), image)
+        return image
+
+    run(arrays, num_epochs=1, repeated_augmentation=2, augment=augment, callbacks=[])
+    assert len(seen) == 2 * len(set(seen)) > 0
+    images, labels = arrays
+    with pytest.raises(ValueError, match="needs data with random access"):
+        run([(images[:8], labels[:8])], num_epochs=1, repeated_augmentation=2)
+    run(arrays, num_epochs=1, callbacks=[Checkpoint(tmp_path)])
+    with pytest.raises(CheckpointError, match="repeated_augmentation 1 there, 2 now"):
+        run(arrays, num_epochs=1, repeated_augmentation=2, callbacks=[Checkpoint(tmp_path)])
+
+
 def test_checkpoints_of_a_loader_are_no_place_in_arrays(arrays, tmp_path):
     images, labels = arrays
     loader = [(images[:8], labels[:8]), (images[8:16], labels[8:16])]

@@ -25,11 +25,12 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         "max_bad_share",
     ),
     _POSITIVE: (
-        *("image_size_px", "stored_size_px", "num_epochs", "batch_size", "eval_batch_size"),
+        *("image_size_px", "eval_size_px", "stored_size_px"),
+        *("num_epochs", "batch_size", "eval_batch_size"),
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
         "max_pixels",
-        *("head_learning_rate", "layer_decay", "accumulate_steps"),
+        *("head_learning_rate", "layer_decay", "accumulate_steps", "repeated_augmentation"),
         *("validation_fraction", "test_fraction", "num_seeds", "sweep_epochs"),
     ),
     _AT_LEAST_0: (
@@ -85,7 +86,12 @@ def check_values(config: TrainConfig) -> None:
     _check_mixing(config)
     _check_members(config)
     _check_privacy(config.training)
+    repeats = config.training.repeated_augmentation
     batch_size, parts = config.training.batch_size, config.training.accumulate_steps
+    if repeats > batch_size:
+        raise ValueError(
+            f"repeated_augmentation (={repeats}) must be at most batch_size (={batch_size})."
+        )
     if batch_size % parts:
         raise ValueError(f"accumulate_steps (={parts}) must divide batch_size (={batch_size}).")
 
@@ -99,12 +105,13 @@ def _check_images(data: DataSettings) -> None:
         )
     if data.num_channels not in (None, 1, 3):
         raise ValueError(f"num_channels must be 1 or 3, got {data.num_channels}.")
-    sizes = data.stored_size_px, data.image_size_px
-    if None not in sizes and sizes[0] < sizes[1]:
-        raise ValueError(
-            f"stored_size_px (={sizes[0]}) is smaller than image_size_px (={sizes[1]}); raise the "
-            "first or lower the second."
-        )
+    for name in ("image_size_px", "eval_size_px"):
+        stored, needed = data.stored_size_px, getattr(data, name)
+        if None not in (stored, needed) and stored < needed:
+            raise ValueError(
+                f"stored_size_px (={stored}) is smaller than {name} (={needed}); raise the "
+                "first or lower the second."
+            )
     for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
         values = getattr(data, name)
         if values is None:
@@ -191,6 +198,11 @@ def _check_privacy(training: TrainingSettings) -> None:
                 f"{name} mixes photos, so that no gradient is of one alone, as dp_clip_norm needs; "
                 "turn one of them off."
             )
+    if training.repeated_augmentation > 1:
+        raise ValueError(
+            f"repeated_augmentation (={training.repeated_augmentation}) shows a photo several "
+            "times in a step, which dp_clip_norm does not bound; leave it at 1."
+        )
     if training.accumulate_steps > 1:
         raise ValueError(
             f"accumulate_steps (={training.accumulate_steps}) adds up the gradients of "

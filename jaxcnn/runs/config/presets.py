@@ -119,7 +119,7 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
         "flip_average": policy.get("flip", 0) > 0,
         "feature_views": 4 if changes else 0,
         "freeze": "none",
-        "stored_size_px": round(filled["image_size_px"] * room),
+        "stored_size_px": round(max(filled["image_size_px"], filled["eval_size_px"] or 0) * room),
     }
     filled |= {k: v for k, v in defaults.items() if filled[k] is None}
     complete = make_config(**filled)

@@ -27,7 +27,16 @@ class DataSettings:
 
     def image_size(self) -> str:
         """Write the size of the images that the network sees, as in "64 x 64 x 3"."""
-        return f"{self.image_size_px} x {self.image_size_px} x {self.num_channels}"
+        trained, seen = (
+            f"{side} x {side} x {self.num_channels}"
+            for side in (self.image_size_px, self.seen_size_px)
+        )
+        return trained if seen == trained else f"{trained}, {seen} in evaluation"
+
+    @property
+    def seen_size_px(self) -> int:
+        """Side of the images in evaluation, prediction and export, pixels."""
+        return self.eval_size_px or self.image_size_px
 
     def __post_init__(self) -> None:
         """Take a folder of photos as the data set, where no other is named."""
@@ -44,9 +53,14 @@ class DataSettings:
         "test/ above the classes; for a set of tensorflow-datasets, the folder that holds it.",
     )
     image_size_px: int = _open("side of the square that the network sees, pixels.")
+    eval_size_px: int | None = _open(
+        "side of the square that the network sees in evaluation and prediction, pixels; a size "
+        "somewhat above that of random crops in training is often more accurate. Default "
+        "`image_size_px`.",
+    )
     stored_size_px: int = _open(
         "side of the square that photos are decoded to, from which augmentation takes its "
-        "crops, pixels; default 7/6 of `image_size_px`.",
+        "crops, pixels; default 7/6 of `image_size_px`, or of `eval_size_px` where that is larger.",
     )
     resize_mode: str = _open(
         "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
@@ -215,6 +229,11 @@ class TrainingSettings:
     augment: str = _open(
         "none, flip, standard, strong, or a comma list such as "
         "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'.",
+    )
+    repeated_augmentation: int = _setting(
+        1,
+        "copies of each photo in a batch, each augmented by itself; an epoch keeps its number of "
+        "steps and shows that part of the photos. 1 is off.",
     )
     mixup: float = _setting(
         0.0,

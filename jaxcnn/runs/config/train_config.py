@@ -56,7 +56,7 @@ class TrainConfig:
 
     @functools.cached_property
     def preprocessing(self) -> Preprocessing:
-        """How photos become what the network takes, by settings that are complete."""
+        """How photos become what the network takes in evaluation, by settings that are complete."""
         data = self.data
         return Preprocessing(
             decoding=Decoding(
@@ -67,11 +67,16 @@ class TrainConfig:
                 decoder=data.decoder,
                 max_pixels=data.max_pixels,
             ),
-            image_size_px=data.image_size_px,
+            image_size_px=data.seen_size_px,
             mean=data.pixel_mean,
             std=data.pixel_std,
             flip_average=self.run.flip_average,
         )
+
+    @property
+    def training_preprocessing(self) -> Preprocessing:
+        """The same in training, whose images may have another size."""
+        return dataclasses.replace(self.preprocessing, image_size_px=self.data.image_size_px)
 
 
 GROUPS: Mapping[str, type] = typing.get_type_hints(TrainConfig)
