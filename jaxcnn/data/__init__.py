@@ -15,6 +15,7 @@ From a data set's name to batches (`datasets` does the first four):
     image_splits  a split's images at one size: in memory, or decoded when requested;
                   image_cache caches the decoded, bad_files lists the unreadable
     array_split   arrays and sequences of examples as splits
+    random_crops  a split's images as crops of whole photos, drawn anew for each batch
     batches       shuffled for training, each example once for evaluation
     workers       threads that decode
     encode        from pixels to files, for pages
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     )
     from jaxcnn.data.decode import (
         DecodeError as DecodeError,
+        decode_and_crop as decode_and_crop,
         decode_and_resize as decode_and_resize,
         decode_image as decode_image,
     )
@@ -61,6 +63,11 @@ if TYPE_CHECKING:
         decode_split as decode_split,
     )
     from jaxcnn.data.preprocessing import Decoding as Decoding, Preprocessing as Preprocessing
+    from jaxcnn.data.random_crops import (
+        CropRange as CropRange,
+        RandomCrops as RandomCrops,
+        random_box as random_box,
+    )
     from jaxcnn.data.source import (
         Example as Example,
         Source as Source,

@@ -16,6 +16,7 @@ import grain
 import numpy as np
 
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.random_crops import RandomCrops
 from jaxcnn.types import Batch
 
 _MADE_AHEAD = 4  # batches, at least; each thread holds one more
@@ -122,7 +123,7 @@ def train_batches(
     examples = _examples_of_steps(len(data), batch_size, seed, repeats)
 
     def make_batch(step: int) -> Batch:
-        return to_device(_gather(data, examples(step)[share]))
+        return to_device(_gather(data, examples(step)[share], (seed, step)))
 
     num_steps = _ENDLESS if num_epochs is None else steps * num_epochs
     return _prefetched(data, num_steps, make_batch, num_threads)
@@ -152,10 +153,10 @@ def member_batches(
     Raises:
       ValueError: if there is not one full batch, or an option is out of range.
     """
-    members = [_examples_of_steps(len(data), batch_size, seed, repeats) for seed in seeds]
+    members = {seed: _examples_of_steps(len(data), batch_size, seed, repeats) for seed in seeds}
 
     def make_batches(step: int) -> tuple[Batch, ...]:
-        return tuple(to_device(_gather(data, examples(step))) for examples in members)
+        return tuple(to_device(_gather(data, members[seed](step), (seed, step))) for seed in seeds)
 
     return _prefetched(data, _ENDLESS, make_batches, None)
 
@@ -237,12 +238,17 @@ def _process_rows(batch_size: int, process_index: int, process_count: int) -> sl
     return slice(process_index * rows, (process_index + 1) * rows)
 
 
-def _gather(data: ImageSplit, index: np.ndarray) -> Batch:
-    """Make a batch of the examples of (B,) indices; -1 makes a row of padding."""
+def _gather(data: ImageSplit, index: np.ndarray, key: tuple[int, ...] = ()) -> Batch:
+    """Make a batch of the examples of (B,) indices; -1 makes a row of padding.
+
+    Where images are drawn anew for each batch, `key` and the index decide how.
+    """
     positions = index % len(data)  # those of copies lie beyond the end
     image = np.zeros((len(index), *data.image_shape), data.dtype)
     mask = index >= 0
-    if mask.all():
+    if key and isinstance(data, RandomCrops):
+        image, mask = data.draw(index, key)
+    elif mask.all():
         image, mask = data.gather(positions)
     elif mask.any():
         image[mask], mask[mask] = data.gather(positions[mask])

@@ -5,6 +5,9 @@ is DecodeError, and it says why. Nothing here changes the state of Pillow or of 
 number of threads may decode at once.
 """
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -15,6 +18,7 @@ from jaxcnn.data.opening import (
     DecodeError as DecodeError,
     open_upright,
     to_mode,
+    upright_size,
 )
 
 # Least ratio of the side of a reduced JPEG to the target's: at 2 the mean difference from a full
@@ -101,16 +105,97 @@ def decode_and_resize(
       (2, 2, 3)
     """
     resize.check_resize(size_px, mode, interpolation)
+    found = _decode_small(data, num_channels, decoder, max_pixels, _DRAFT_RATIO * size_px)
+    return _resized(found, size_px, mode, interpolation)
+
+
+def decode_and_crop(
+    data: bytes | np.ndarray,
+    size_px: int,
+    choose: Callable[[int, int], tuple[float, float, float, float]],
+    *,
+    num_channels: int = 3,
+    interpolation: str = "bilinear",
+    decoder: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
+    """Decode an image and resize a part of it to a square, with antialiasing.
+
+    A JPEG is decoded at a reduced size where the shorter side of the part stays three times the
+    target, see `decode_and_resize`.
+
+    Args:
+      data: an encoded image's bytes, or an array, see `decode_image`.
+      size_px: side of the square, in pixels.
+      choose: (width, height) of the upright image to left, top, right and bottom of the part, in
+        its pixels.
+      num_channels: as `decode_and_resize` takes.
+      interpolation: likewise.
+      decoder: likewise.
+      max_pixels: likewise.
+
+    Returns:
+      (size_px, size_px, num_channels) uint8.
+
+    Raises:
+      DecodeError: if the data are empty, cut off, no image, or of more than `max_pixels`.
+      ValueError: if an option is unknown or out of range, or `decoder` is not installed.
+
+    Example:
+      >>> left_half = lambda width, height: (0, 0, width / 2, height)
+      >>> decode_and_crop(np.zeros((4, 8, 3), np.uint8), 2, left_half).shape
+      (2, 2, 3)
+    """
+    resize.check_resize(size_px, "crop", interpolation)
+    width, height = _size_of(data, max_pixels)
+    left, top, right, bottom = choose(width, height)
+    share = min(right - left, bottom - top) / min(width, height)
+    least_px = math.ceil(_DRAFT_RATIO * size_px / share)
+    found = _decode_small(data, num_channels, decoder, max_pixels, least_px)
+    size = found.size if isinstance(found, Image.Image) else (found.shape[1], found.shape[0])
+    across, down = size[0] / width, size[1] / height
+    box = (left * across, top * down, right * across, bottom * down)
+    where = resize.Placement(box, (size_px, size_px), (0, 0))
+    return _resized(found, size_px, where, interpolation)
+
+
+def _size_of(data: bytes | np.ndarray, max_pixels: int) -> tuple[int, int]:
+    """Read the width and height of an upright image, if possible undecoded."""
+    if isinstance(data, bytes):
+        try:
+            return upright_size(data)
+        except Exception:  # noqa: BLE001 - decoding says what is wrong
+            data = decode_image(data, max_pixels=max_pixels)
+    return data.shape[1], data.shape[0]
+
+
+def _decode_small(
+    data: bytes | np.ndarray | Image.Image,
+    num_channels: int,
+    decoder: str,
+    max_pixels: int,
+    least_px: int,
+) -> np.ndarray | Image.Image:
+    """Decode to pixels by the fast decoder, else to a picture; JPEGs not below a shorter side."""
     _check_channels(num_channels)
-    least_px = _DRAFT_RATIO * size_px
     if choose_decoder(decoder) == FAST and isinstance(data, bytes):
         pixels = decode_jpeg(
             data, num_channels=num_channels, least_px=least_px, max_pixels=max_pixels
         )
         if pixels is not None:
-            return resize_fast(pixels, size_px, mode, interpolation)
-    image = _decode(data, num_channels, max_pixels, draft_px=least_px)
-    return resize.to_pixels(resize.resize_pillow(image, size_px, mode, interpolation))
+            return pixels
+    return _decode(data, num_channels, max_pixels, draft_px=least_px)
+
+
+def _resized(
+    found: np.ndarray | Image.Image,
+    size_px: int,
+    where: str | resize.Placement,
+    interpolation: str,
+) -> np.ndarray:
+    if isinstance(found, np.ndarray):
+        return resize_fast(found, size_px, where, interpolation)
+    return resize.to_pixels(resize.resize_pillow(found, size_px, where, interpolation))
 
 
 def _check_channels(num_channels: int) -> None:

@@ -15,7 +15,7 @@ from importlib import metadata
 import numpy as np
 
 from jaxcnn.data.opening import MAX_PIXELS, UPRIGHT, open_image, orientation_of, turn_array
-from jaxcnn.data.resize import placement
+from jaxcnn.data.resize import Placement, placed
 from jaxcnn.host.extras import install, require
 from jaxcnn.host.names import unknown_name
 
@@ -98,13 +98,15 @@ def decode_jpeg(
         return None
 
 
-def resize_fast(pixels: np.ndarray, size_px: int, mode: str, interpolation: str) -> np.ndarray:
+def resize_fast(
+    pixels: np.ndarray, size_px: int, where: str | Placement, interpolation: str
+) -> np.ndarray:
     """Resize as `resize_pillow` does; the pixels differ from its by rounding alone.
 
     Args:
       pixels: (H, W, C) uint8, C 1 or 3.
       size_px: side of the square.
-      mode: "crop", "squash" or "pad".
+      where: "crop", "squash", "pad", or a part of the image.
       interpolation: "bilinear", "bicubic" or "lanczos".
 
     Returns:
@@ -113,7 +115,7 @@ def resize_fast(pixels: np.ndarray, size_px: int, mode: str, interpolation: str)
     import cykooz_resizer as resizer
 
     height, width, channels = pixels.shape
-    (left, top, right, bottom), inner, corner = placement(width, height, size_px, mode)
+    (left, top, right, bottom), inner, corner = placed(where, width, height, size_px)
     kind = resizer.PixelType.U8 if channels == 1 else resizer.PixelType.U8x3
     resized = resizer.ImageData(*inner, kind)
     # The box may end a rounding error beyond the image, which is refused there.

@@ -7,9 +7,10 @@ Bad files never stop a run unless there are many: decoding beforehand leaves the
 them; reading on demand gives blank images marked as missing, and `check_source` finds them before.
 """
 
+import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +31,8 @@ from jaxcnn.data.source import (
     source_fingerprint,
 )
 from jaxcnn.data.workers import in_threads
+
+Decode = Callable[[bytes | np.ndarray], np.ndarray]  # to (S, S, C) uint8
 
 _UNREADABLE = "cannot be read"
 
@@ -79,6 +82,7 @@ class DecodedSplit:
     skipped: list[SkippedFile] = field(default_factory=list)  # left out of the above
     num_threads: int = 1  # with more, copying is slower: they wait for each other
     from_disk: bool = False  # whether an earlier run had decoded them
+    source: Source | None = None  # of the images, undecoded and in this order
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -133,7 +137,7 @@ class StreamedSplit:
         self.names = example_names(source)
         self.labels = example_labels(source)
         self.image_shape = (decoding.size_px, decoding.size_px, decoding.num_channels)
-        self._source = source
+        self.source = source
         self._decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
         self._bad_files = bad_files or BadFiles(len(source), max_bad_share)
         self._split = split
@@ -148,10 +152,19 @@ class StreamedSplit:
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode the images at (B,) indices; (B,) bool says which could be."""
+        return self._decode_all(indices, [self._whole] * len(indices))
+
+    def _whole(self, data: bytes | np.ndarray) -> np.ndarray:
+        return decode_and_resize(data, **self._decoding._asdict())
+
+    def _decode_all(
+        self, indices: np.ndarray, ways: Sequence[Decode]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decode the images at (B,) indices, each its own way."""
         images = np.zeros((len(indices), *self.image_shape), np.uint8)
         reasons = [
-            _decode_into(image, self._source, int(i), self._decoding)
-            for image, i in zip(images, indices, strict=True)
+            _decode_into(image, self.source, int(i), way)
+            for image, i, way in zip(images, indices, ways, strict=True)
         ]
         self._bad_files.add(
             SkippedFile(self.names[i], reason, self.class_names[self.labels[i]], self._split)
@@ -194,6 +207,7 @@ def decode_split(
     check_resize(decoding.size_px, decoding.mode, decoding.interpolation)
     decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
     shape = (len(source), decoding.size_px, decoding.size_px, decoding.num_channels)
+    way = functools.partial(decode_and_resize, **decoding._asdict())
 
     def decode_all() -> CachedImages:
         images = np.zeros(shape, np.uint8)
@@ -201,7 +215,7 @@ def decode_split(
         with opened(source, num_workers) as reader:
 
             def decode(i: int) -> str | None:
-                return _decode_into(images[i], reader, i, decoding)
+                return _decode_into(images[i], reader, i, way)
 
             reasons = list(in_threads(decode, len(source), num_workers, progress))
         # What is wrong with a file out of reach is not in its bytes.
@@ -221,7 +235,10 @@ def decode_split(
     names, labels = example_names(source), example_labels(source)
     if skipped:
         images, labels, names = images[good], labels[good], [names[i] for i in good]
-    return DecodedSplit(images, labels, names, source.class_names, skipped, from_disk=from_disk)
+        source = SubsetSource(source, good)
+    return DecodedSplit(
+        images, labels, names, source.class_names, skipped, from_disk=from_disk, source=source
+    )
 
 
 def check_source(
@@ -252,9 +269,10 @@ def check_source(
     """
     # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
     decoding = Decoding(1, max_pixels=max_pixels)
+    way = functools.partial(decode_and_resize, **decoding._asdict())
 
     def decode(i: int) -> str | None:
-        return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i, decoding)
+        return _decode_into(np.zeros((1, 1, 3), np.uint8), source, i, way)
 
     reasons = list(in_threads(decode, len(source), num_workers, progress))
     good, skipped = sort_out(source, reasons, split)
@@ -262,10 +280,10 @@ def check_source(
     return SubsetSource(source, good), skipped
 
 
-def _decode_into(pixels: np.ndarray, source: Source, i: int, decoding: Decoding) -> str | None:
+def _decode_into(pixels: np.ndarray, source: Source, i: int, way: Decode) -> str | None:
     """Decode example i into (S, S, C); return why it could not be done, None if it was."""
     try:
-        pixels[:] = decode_and_resize(source[i].image, **decoding._asdict())
+        pixels[:] = way(source[i].image)
     except DecodeError as error:
         return str(error)
     except OSError as error:

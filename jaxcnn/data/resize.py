@@ -58,6 +58,11 @@ def placement(width: int, height: int, size_px: int, mode: str) -> Placement:
     return Placement(whole, inner, ((size_px - inner[0]) // 2, (size_px - inner[1]) // 2))
 
 
+def placed(where: str | Placement, width: int, height: int, size_px: int) -> Placement:
+    """Take a placement as it is, and lay an image out by the name of a mode."""
+    return placement(width, height, size_px, where) if isinstance(where, str) else where
+
+
 def check_resize(size_px: int, mode: str, interpolation: str) -> None:
     """Check the options of a resize.
 
@@ -77,9 +82,11 @@ def check_resize(size_px: int, mode: str, interpolation: str) -> None:
         raise ValueError(f"size_px is {size_px}; expected at least 1 pixel.")
 
 
-def resize_pillow(image: Image.Image, size_px: int, mode: str, interpolation: str) -> Image.Image:
+def resize_pillow(
+    image: Image.Image, size_px: int, where: str | Placement, interpolation: str
+) -> Image.Image:
     """Resize a Pillow image to a square; see `decode_and_resize` for the options."""
-    box, inner, corner = placement(*image.size, size_px, mode)
+    box, inner, corner = placed(where, *image.size, size_px)
     resized = image.resize(inner, INTERPOLATIONS[interpolation], box=box)
     if inner == (size_px, size_px):
         return resized

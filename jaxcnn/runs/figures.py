@@ -11,6 +11,7 @@ import numpy as np
 from jaxcnn import plots
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.random_crops import RandomCrops
 from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.classification import confusion_matrix
 from jaxcnn.runs.context import RunContext
@@ -35,17 +36,17 @@ class SamplePictures(Callback):
     """
 
     def __init__(self, run: RunContext, training: Training) -> None:
-        self._run, self._options = run, training.options
+        self._run, self._training = run, training
 
     def on_train_begin(self, view: View) -> None:
         """Draw the photos, see `draw_samples`."""
         if is_first():
             draw_samples(
                 self._run.folder.pictures,
-                self._run.data.train,
-                self._options["augment"],
+                self._training.train,
+                self._training.options["augment"],
                 key=self._run.key,
-                mixing=self._options["mixing"],
+                mixing=self._training.options["mixing"],
             )
 
 
@@ -75,10 +76,15 @@ def draw_samples(
     )
     rows = in_turn(split.labels, shuffled=True)[:_SAMPLE_ROWS]
     originals, present = split.gather(rows)
-    batch = Batch(originals, split.labels[rows].astype(np.int32), present, rows.astype(np.int32))
+    labels, index = split.labels[rows].astype(np.int32), rows.astype(np.int32)
     draw = jax.jit(functools.partial(draw_view, augment=augment, mixing=mixing))
     keys = jax.random.split(key, _SAMPLE_VIEWS)
-    views = [jax.tree.map(np.asarray, draw(batch, key)) for key in keys]
+
+    def view(number: int, key: jax.Array) -> Batch:
+        images = split.draw(rows, (number,))[0] if isinstance(split, RandomCrops) else originals
+        return jax.tree.map(np.asarray, draw(Batch(images, labels, present, index), key))
+
+    views = [view(*each) for each in enumerate(keys)]
     shares = None
     if mixing is not None:
         shares = np.stack([view.label for view in views], axis=1)

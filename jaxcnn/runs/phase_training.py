@@ -7,11 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import optax
 
+from jaxcnn.augment import make_augment
+from jaxcnn.augment.policy import Augment, parse_policy
 from jaxcnn.data import batches
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.random_crops import CropRange, RandomCrops
+from jaxcnn.data.workers import usable_cores
 from jaxcnn.losses import LossFn
 from jaxcnn.models import HEAD, split_at_head
 from jaxcnn.runs import build
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.phases import Phase
@@ -59,15 +64,18 @@ def prepare_phase(
         steps_per_epoch=batches.steps_per_epoch(len(data.train), batch_size),
         injected=injected,
     )
+    train, options = data.train, parts.options
+    if run.config.crops_photos and not phase.on_features:
+        train, options["augment"] = _crops_of_photos(run.config, data.train)
     training = Training(
         model=parts.model,
-        train=data.train,
+        train=train,
         validation=data.validation,
         starts=list(starts),
         optimizer=parts.optimizer,
         schedule=parts.schedule,
         loss_fn=parts.loss_fn,
-        options={**parts.options, "metrics": run.metrics},
+        options={**options, "metrics": run.metrics},
     )
     if not phase.on_features:
         whole = run.evaluator.compile(SplitInput(data.validation), run.shapes)
@@ -91,3 +99,17 @@ def prepare_phase(
         options={**options, "prepare": features.pick_view, "views": features.all_views},
         export=export,
     )
+
+
+def _crops_of_photos(config: TrainConfig, split: ImageSplit) -> tuple[RandomCrops, Augment]:
+    """Make the split of random crops that the settings ask for, and the rest of augmentation."""
+    policy, training = parse_policy(config.training.augment), config.training_preprocessing
+    crops = RandomCrops(
+        split,
+        training.decoding,
+        CropRange(policy.pop("zoom"), policy.pop("aspect", 1.0)),
+        num_threads=config.data.num_workers or usable_cores(),
+        max_bad_share=config.data.max_bad_share,
+    )
+    rest = ",".join(f"{name}={amount}" for name, amount in policy.items())
+    return crops, make_augment(rest or "none", image_size_px=config.data.image_size_px)

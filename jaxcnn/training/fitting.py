@@ -242,7 +242,8 @@ def fit(
     batch_size = len(batch.mask)
     is_prepared_here = prepare is None and views is None
     if is_prepared_here:
-        check_images(batch, validation_input, preprocessing)
+        # An evaluation step of its own may take images of its own size.
+        check_images(batch, None if eval_step else validation_input, preprocessing)
     layout = make_layout(mesh, batch_size, num_members)
     scaling = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
     views = views or image_views(scaling)

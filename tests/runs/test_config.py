@@ -130,6 +130,11 @@ def test_evaluation_may_see_larger_images_than_training():
         ({"validation_fraction": 0.6, "test_fraction": 0.5}, "leave nothing to train on"),
         ({"image_size_px": 96, "stored_size_px": 64}, "stored_size_px .* is smaller"),
         ({"eval_size_px": 96, "stored_size_px": 80}, r"80\) is smaller than eval_size_px \(=96\)"),
+        ({"crop_from": "photo", "data_dir": "x", "augment": "flip"}, "add zoom"),
+        (
+            {"crop_from": "photo", "data_dir": "x", "epoch_scan": "on", "augment": "zoom=0.1"},
+            "leave one of them out",
+        ),
         ({"repeated_augmentation": 33}, "must be at most batch_size"),
         (
             {"repeated_augmentation": 2, "dp_clip_norm": 1.0, "mixup": 0.0},
@@ -189,6 +194,7 @@ def test_a_run_of_an_older_version_keeps_the_split_of_its_seed():
         ({"test_fraction": 0.3, "max_bad_share": 0.5}, ["test_fraction", "max_bad_share"]),
         ({"test_fraction": 0.3, "data_dir": "photos"}, []),
         ({"target_threshold": 0.2}, ["target_threshold"]),
+        ({"crop_from": "photo"}, ["crop_from"]),
         ({"target_threshold": 0.2, "loss": "binary_cross_entropy"}, []),
         ({"head_epochs": 3, "layer_decay": 0.5}, ["head_epochs", "layer_decay"]),
         ({"cache_features": True, "feature_views": 2}, ["cache_features", "feature_views"]),

@@ -5,13 +5,15 @@ import json
 import os
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcnn.data.random_crops import RandomCrops
 from jaxcnn.host.folders import InUseError, in_sole_use
 from jaxcnn.runs.build import build_metrics
-from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.classifier import Classifier, load_best
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
@@ -74,6 +76,30 @@ def test_a_run_sees_larger_images_in_evaluation_and_several_views_in_a_batch(tin
     right = classifier.probabilities(test.images).argmax(1) == test.labels
     assert right.mean() == summary["test_accuracy"]
     assert evaluate_classifier(tmp_path / "run")["test"]["accuracy"] == summary["test_accuracy"]
+
+
+def test_a_run_on_crops_of_whole_photos_goes_on_to_the_same_bits(
+    folder_config, tmp_path, monkeypatch
+):
+    config = folder_config.replace(
+        **{"crop_from": "photo", "augment": "flip,zoom=0.3,aspect=1.3333", "num_epochs": 2},
+    )
+    whole = train_classifier(config, tmp_path / "whole")
+    original = RandomCrops.draw
+
+    def cut_short(split, index, key):
+        if key == (0, 4):  # in the second epoch
+            raise RuntimeError("power cut")
+        return original(split, index, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RandomCrops, "draw", cut_short)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train_classifier(config, tmp_path / "run")
+    assert train_classifier(config, tmp_path / "run", resume=True)["steps"] == whole["steps"]
+    first, second = (load_best(tmp_path / name)[1] for name in ("whole", "run"))
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+    assert evaluate_classifier(tmp_path / "run")["test"]["accuracy"] == whole["test_accuracy"]
 
 
 def test_a_network_with_weights_for_each_pixel_keeps_its_size(tiny_config):

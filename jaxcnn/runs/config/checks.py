@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.host.names import unknown_name
@@ -46,6 +47,7 @@ _IN_RANGE = {
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "head": HEADS,
+    "crop_from": ("square", "photo"),
     "loss": LOSSES,
     "resize_mode": RESIZE_MODES,
     "compute_dtype": ("float32", "bfloat16"),
@@ -83,6 +85,8 @@ def check_values(config: TrainConfig) -> None:
     mesh_sizes(config.run.mesh)
     _check_images(config.data)
     _check_start(config)
+    if config.crops_photos:
+        _check_crops(config)
     _check_mixing(config)
     _check_members(config)
     _check_privacy(config.training)
@@ -127,6 +131,20 @@ def _check_images(data: DataSettings) -> None:
         raise ValueError(
             f"validation_fraction (={data.validation_fraction}) and test_fraction "
             f"(={data.test_fraction}) leave nothing to train on; their sum must be below 1."
+        )
+
+
+def _check_crops(config: TrainConfig) -> None:
+    policy = config.training.augment
+    if policy and "zoom" not in parse_policy(policy):
+        raise ValueError(
+            f"crop_from=photo needs an augment that says how large the crops are, got {policy!r}; "
+            "add zoom, e.g. zoom=0.08,aspect=1.3333."
+        )
+    if config.run.epoch_scan == "on":
+        raise ValueError(
+            "crop_from=photo decodes photos for each batch, but epoch_scan=on needs images in "
+            "memory; leave one of them out."
         )
 
 
@@ -251,6 +269,7 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
             "loss is not binary_cross_entropy",
             ("target_threshold",),
         ),
+        (is_drawn, "drawn_pets are square", ("crop_from",)),
         (not config.run.sweep, "sweep is not given", ("sweep_epochs",)),
         (config.run.num_seeds == 1, "num_seeds is 1", ("member_order", "members_mode")),
     ]

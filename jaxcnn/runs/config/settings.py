@@ -230,6 +230,11 @@ class TrainingSettings:
         "none, flip, standard, strong, or a comma list such as "
         "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'.",
     )
+    crop_from: str = _setting(
+        "square",
+        "what the random crops of `augment` (zoom and aspect) are cut from: square (the stored "
+        "one), or photo: the whole photo, decoded anew for each crop.",
+    )
     repeated_augmentation: int = _setting(
         1,
         "copies of each photo in a batch, each augmented by itself; an epoch keeps its number of "

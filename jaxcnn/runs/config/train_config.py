@@ -75,8 +75,16 @@ class TrainConfig:
 
     @property
     def training_preprocessing(self) -> Preprocessing:
-        """The same in training, whose images may have another size."""
-        return dataclasses.replace(self.preprocessing, image_size_px=self.data.image_size_px)
+        """The same in training, whose images may have another size, and come as crops."""
+        size_px, decoding = self.data.image_size_px, self.preprocessing.decoding
+        if self.crops_photos:
+            decoding = decoding._replace(size_px=size_px)
+        return dataclasses.replace(self.preprocessing, decoding=decoding, image_size_px=size_px)
+
+    @property
+    def crops_photos(self) -> bool:
+        """Whether random crops are cut from whole photos; drawings are square anyway."""
+        return self.training.crop_from == "photo" and self.data.dataset != "drawn_pets"
 
 
 GROUPS: Mapping[str, type] = typing.get_type_hints(TrainConfig)

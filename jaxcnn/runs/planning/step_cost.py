@@ -58,7 +58,7 @@ def measure_step(config: TrainConfig, num_classes: int, batch_size: int) -> Step
     started = time.perf_counter()
     parts = _parts(config, num_classes)
     step = make_train_step(parts.model, parts.optimizer, parts.loss_fn, **parts.options)
-    stored_shape = config.preprocessing.decoding.image_shape
+    stored_shape = config.training_preprocessing.decoding.image_shape
     pixels = jax.ShapeDtypeStruct((batch_size, *stored_shape), np.uint8)
     numbers = jax.ShapeDtypeStruct((batch_size,), np.int32)
     batch: Any = Batch(pixels, numbers, numbers.update(dtype=bool), numbers)  # type: ignore[arg-type]
