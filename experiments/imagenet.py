@@ -6,7 +6,8 @@
         any set, any network: a folder with train/ and validation/ above the classes, or a set's
         name; flags override the recipe.
     python -m experiments.imagenet --list_recipes
-        prints the recipes; jaxcnn/runs/recipes.py says what each publishes and how ours differ.
+        prints the recipes; jaxcnn/runs/recipes.py says what each publishes, and deviations.py
+        beside it where ours differ.
     python -m experiments.imagenet --plan
         tells what training costs in memory and hours on some machines, and reads no image.
 
