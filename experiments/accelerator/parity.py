@@ -21,7 +21,7 @@ from experiments.accelerator.children import Part, Result
 from jaxcnn.types import PyTree
 
 _HALF_FACTOR = 2.0
-_CORES_PER_CHILD, _MOST_CHILDREN = 4, 4  # one child's compilations leave most of a GPU idle
+_CORES_PER_CHILD, _MOST_CHILDREN = 2, 6  # one child's compilations leave most of a GPU idle
 
 
 def parts(*, tiny: bool, cores: int) -> list[Part]:

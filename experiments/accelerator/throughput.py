@@ -115,10 +115,7 @@ def _measure(row: Row, dtype: str, count: dict[str, Any], plan: Plan) -> Result:
         "most": row.batch_size << (1 if plan.tiny else _MOST_DOUBLINGS),
         "search_seconds": plan.left / 6,
     }
-    worker = Worker(
-        "experiments.accelerator.batch_search", search, limit_seconds=settings.limit_seconds
-    )
-    with worker:
+    with contest.start_worker("experiments.accelerator.batch_search", search, settings) as worker:
         found = worker.ready()
     row = row._replace(batch_size=found["batch_size"])
     entries = _contest(row, plan.settings(dtype), count["num_parameters"])

@@ -43,7 +43,7 @@ def start_worker(module: str, spec: Mapping[str, Any], settings: Settings) -> Wo
     """Start a worker with what all of them need.
 
     Args:
-      module: of `experiments.benchmarks`.
+      module: of `experiments.benchmarks`, or by its full name.
       spec: describes the task, as JSON values; a "contestant" of PyTorch's runs in its environment.
       settings: of the whole benchmark.
 
@@ -55,7 +55,7 @@ def start_worker(module: str, spec: Mapping[str, Any], settings: Settings) -> Wo
     # by default; what is in use is counted, not this.
     share = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.3"}
     return Worker(
-        f"{__package__}.{module}",
+        module if "." in module else f"{__package__}.{module}",
         spec,
         python=settings.torch_python if is_torch else sys.executable,
         environment={} if is_torch or share.keys() <= os.environ.keys() else share,

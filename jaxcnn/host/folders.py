@@ -102,9 +102,11 @@ def cache_folder() -> Path:
     Returns:
       The folder, absolute.
     """
-    import platformdirs  # here, so that networks and steps can be imported without it
+    platforms_own = Path(os.path.expanduser("~/.cache/jaxcnn"))
+    if sys.platform in ("darwin", "win32"):
+        import platformdirs  # here, so that networks and steps run without it elsewhere
 
-    platforms_own = platformdirs.user_cache_path("jaxcnn", appauthor=False)
+        platforms_own = platformdirs.user_cache_path("jaxcnn", appauthor=False)
     return _folder("JAXCNN_CACHE", "XDG_CACHE_HOME", platforms_own)
 
 

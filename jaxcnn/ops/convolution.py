@@ -134,7 +134,7 @@ def conv_general_dilated(
     # Rows serve the gradient too; a program that leaves has none, and other platforms no rows.
     if geometry.is_pointwise(kernel) and strides == (1, 1) and uses_calls():
         size = images.shape[:3]
-        rows = pointwise.rows_of_pixels(images)
+        rows = _apart(images.reshape(-1, images.shape[3]))
         return _conv_of_rows(rows, kernel[0, 0], size, usable).reshape(*size, kernel.shape[3])
     return _conv(images, kernel, geometry)
 
@@ -220,6 +220,12 @@ def _conv_backward(
 _conv.defvjp(_conv_forward, _conv_backward)
 
 
+@jax.jit
+def _apart(x: jax.Array) -> jax.Array:
+    """Keep what made an array out of the products that read it, on the CPU alone."""
+    return lax.platform_dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 @functools.partial(jax.jit, static_argnums=(2, 3))
 def _conv_of_rows(
@@ -255,7 +261,7 @@ def _rows_backward(
 ) -> tuple[jax.Array, jax.Array]:
     rows, kernel = residuals
     dtype, kernel = kernel.dtype, rounded(kernel, rows)
-    gradient = lax.optimization_barrier(gradient)
+    gradient = _apart(gradient)
     to_rows = functools.partial(pointwise.product_with_transposed, size=size, by_onednn=by_onednn)
     to_kernel = functools.partial(pointwise.product_over_rows, by_onednn=by_onednn)
 
