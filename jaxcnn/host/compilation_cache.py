@@ -96,6 +96,14 @@ def _update_unless_given(option: str, value: float) -> None:
         jax.config.update(option, value)
 
 
+def options_for_few_calls() -> dict[str, int]:
+    """Choose compiler options for a program that is called a few times, at `jax.jit` outermost.
+
+    On the CPU, LLVM's first level takes a third of the second's time; the code may be slower.
+    """
+    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
+
+
 def machine() -> str:
     """Digest what programs of the CPU depend on: its kind and what it can do."""
     about = [platform.system(), platform.machine(), platform.processor()]

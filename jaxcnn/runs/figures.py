@@ -12,6 +12,7 @@ from jaxcnn import plots
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.data.random_crops import RandomCrops
+from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.classification import confusion_matrix
 from jaxcnn.runs.context import RunContext
@@ -77,7 +78,10 @@ def draw_samples(
     rows = in_turn(split.labels, shuffled=True)[:_SAMPLE_ROWS]
     originals, present = split.gather(rows)
     labels, index = split.labels[rows].astype(np.int32), rows.astype(np.int32)
-    draw = jax.jit(functools.partial(draw_view, augment=augment, mixing=mixing))
+    draw = jax.jit(
+        functools.partial(draw_view, augment=augment, mixing=mixing),
+        compiler_options=options_for_few_calls(),
+    )
     keys = jax.random.split(key, _SAMPLE_VIEWS)
 
     def view(number: int, key: jax.Array) -> Batch:

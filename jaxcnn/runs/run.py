@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.context import RunContext
@@ -292,12 +293,11 @@ def make_initial(model: Any, image_shape: tuple[int, int, int]) -> Callable[[jax
     """Make the function from a key to a network's first variables, compiled once for all keys."""
     images = np.zeros((1, *image_shape), np.float32)
 
-    @jax.jit
     def initial(key: jax.Array) -> PyTree:
         variables = model.init(key, images, train=False)
         return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
-    return initial
+    return jax.jit(initial, compiler_options=options_for_few_calls())
 
 
 def _name(config: TrainConfig, phase: Phase) -> str:

@@ -1,9 +1,10 @@
 """Compile a step ahead of its first use: once, timed, for one shape of batch."""
 
 import contextlib
-import dataclasses
+import functools
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -11,12 +12,32 @@ import jax
 from jaxcnn.ops.cpu.onednn import has_calls, not_serialized
 
 
-@dataclasses.dataclass(frozen=True)
 class CompiledStep:
-    """A compiled pure function that takes arguments of one shape only."""
+    """A compiled pure function that takes arguments of one shape only.
 
-    program: Callable[..., Any]
-    seconds: float  # how long tracing and compiling took
+    A thread compiles it, so that the next step can be traced meanwhile; the first use waits.
+
+    Args:
+      compiling: gives the program.
+      seconds: how long tracing took.
+    """
+
+    def __init__(self, compiling: Future[Callable[..., Any]], seconds: float) -> None:
+        self._compiling, self._seconds = compiling, seconds
+
+    @functools.cached_property
+    def program(self) -> Callable[..., Any]:
+        """The program as JAX gives it."""
+        started = time.perf_counter()
+        program = self._compiling.result()
+        self._seconds += time.perf_counter() - started
+        return program
+
+    @property
+    def seconds(self) -> float:
+        """How long tracing took, and waiting for the compiler, which is done now."""
+        _ = self.program
+        return self._seconds
 
     def __call__(self, *args: Any) -> Any:
         """Run the step; arguments of another shape raise instead of compiling again."""
@@ -29,7 +50,7 @@ def compile_step(
     donate_argnums: int | tuple[int, ...] = (),
     out_shardings: Any = None,
 ) -> CompiledStep:
-    """Compile a pure function for the shapes of its arguments.
+    """Compile a pure function for the shapes of its arguments, in a thread.
 
     Args:
       step: a pure function of trees of arrays.
@@ -47,10 +68,17 @@ def compile_step(
       2
     """
     started = time.perf_counter()
-    with not_serialized():  # so that tracing may make oneDNN's calls
+    # Traced in this thread, whose settings of JAX hold; oneDNN's calls may be made.
+    with not_serialized():
         jitted = jax.jit(step, donate_argnums=donate_argnums, out_shardings=out_shardings)
         lowered = jitted.lower(*args)
-    # A program without them is kept for the next start, see `compilation_cache`.
-    with not_serialized() if has_calls(lowered) else contextlib.nullcontext():
-        compiled = lowered.compile()
-    return CompiledStep(compiled, time.perf_counter() - started)
+
+    def compiled() -> Callable[..., Any]:
+        # A program without them is kept for the next start, see `compilation_cache`.
+        with not_serialized() if has_calls(lowered) else contextlib.nullcontext():
+            return lowered.compile()
+
+    pool = ThreadPoolExecutor(1)
+    compiling = pool.submit(compiled)
+    pool.shutdown(wait=False)  # the thread ends with the compilation
+    return CompiledStep(compiling, time.perf_counter() - started)

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 
 from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs
@@ -242,5 +243,7 @@ def first_variables(
         # Copies, since the step takes over the memory of what it is given.
         return [jax.tree.map(jnp.copy, each) for each in given]
     zeros = jnp.zeros(images.shape, images.dtype)
-    init = jax.jit(lambda key: network.init(key, zeros, train=False))  # compiled once for all
+    init = jax.jit(  # compiled once for all
+        lambda key: network.init(key, zeros, train=False), compiler_options=options_for_few_calls()
+    )
     return [init(key) for key in keys]

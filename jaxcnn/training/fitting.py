@@ -284,6 +284,14 @@ def fit(
     starts = first_variables(variables, network, input_shape, init_keys)
     check_frozen(frozen, starts[0]["params"])
     states = [layout.put_state(start(each)) for each in starts]
+    eval_step = eval_step or make_eval_step_of_views(
+        network, reported_loss or loss_fn, views, metrics=metrics
+    )
+    evaluator = Evaluator(eval_step, metrics, layout, eval_batch_size)
+    evaluate = evaluation = None
+    if validation_input is not None:
+        evaluate = functools.partial(evaluator, validation_input)
+        evaluation = evaluator.compile(validation_input, evaluation_variables(states[0]))
     feed = make_feed(
         step,
         states,
@@ -296,14 +304,7 @@ def fit(
         mode=members_mode,
         shared=shared_batches,
     )
-    eval_step = eval_step or make_eval_step_of_views(
-        network, reported_loss or loss_fn, views, metrics=metrics
-    )
-    evaluator = Evaluator(eval_step, metrics, layout, eval_batch_size)
-    evaluate, seconds = None, feed.seconds
-    if validation_input is not None:
-        evaluate = functools.partial(evaluator, validation_input)
-        seconds += evaluator.compile(validation_input, evaluation_variables(states[0])).seconds
+    seconds = feed.seconds + (evaluation.seconds if evaluation else 0.0)
     steps_per_epoch = train_input.steps_per_epoch(batch_size)
     logger.info(
         f"{_about_networks(name or name_of(model), states, frozen, seeds, feed.about)}, "
