@@ -200,6 +200,10 @@ def test_a_run_of_an_older_version_keeps_the_split_of_its_seed():
         ({"cache_features": True, "feature_views": 2}, ["cache_features", "feature_views"]),
         ({"sweep_epochs": 2, "members_mode": "vmap"}, ["sweep_epochs", "members_mode"]),
         ({"pretrained": True, "freeze": "backbone", "rematerialize": True}, ["rematerialize"]),
+        (
+            {"pretrained": True, "data_dir": "x", "crop_from": "photo", "augment": "zoom=0.3"},
+            ["crop_from"],
+        ),
         ({"pretrained": True, "fine_tune": True, "head_epochs": 3, "layer_decay": 0.5}, []),
     ],
 )

@@ -262,7 +262,7 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
         (
             is_all_frozen and training.cache_features,
             "the last layer learns from cached features",
-            ("rematerialize", "drop_path_rate"),
+            ("rematerialize", "drop_path_rate", "crop_from"),
         ),
         (
             training.loss != "binary_cross_entropy",
