@@ -194,10 +194,9 @@ def _resumed(training: _Training, folder: Path) -> Iterator[Result]:
     yield {"digest": fingerprint(state)}
 
 
-_PARTS: dict[str, Callable[[_Training, Path], Iterator[Result]]] = {
-    "uninterrupted": _uninterrupted,
-    "killed": _killed,
-    "resumed": _resumed,
+_Do = Callable[[_Training, Path], Iterator[Result]]
+_PARTS: dict[str, _Do] = {
+    **{"uninterrupted": _uninterrupted, "killed": _killed, "resumed": _resumed},
 }
 
 
