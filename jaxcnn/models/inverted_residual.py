@@ -94,8 +94,12 @@ class InvertedResidual(nn.Module, kw_only=True):
         if block.is_separable:
             last = pointwise(width=block.width, activation=block.activation, name="pointwise")
             return last(x, train=train)
-        x = pointwise(width=block.width, activation="linear", name="project")(x, train=train)
-        if block.stride != 1 or x.shape[-1] != inputs.shape[-1]:
+        project = pointwise(width=block.width, activation="linear", name="project")
+        is_residual = block.stride == 1 and block.width == inputs.shape[-1]
+        if is_residual and self.bn.folded:
+            return project(x, train=train, addend=inputs)
+        x = project(x, train=train)
+        if not is_residual:
             return x
         return inputs + layers.DropPath(rate=block.drop_path_rate)(x, train=train)
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.models.batch_norm import ACTIVATIONS, BatchNorm, batch_norm
-from jaxcnn.ops.convolution import conv_general_dilated
-from jaxcnn.ops.dense import dot_general
+from jaxcnn.ops.conv_layer import ACTIVATIONS as FUSED, conv_layer
+from jaxcnn.ops.convolution import conv_general_dilated, dot_general
 from jaxcnn.ops.pooling import avg_pool, max_pool
 
 POOLINGS: Mapping[str, Callable[..., jax.Array]] = {"max": max_pool, "avg": avg_pool}
@@ -22,9 +22,7 @@ PADDINGS = ("same", "valid")
 PADDINGS_OF_ORIGINS = ("symmetric", "same")
 
 
-def _promote(
-    *arrays: jax.Array | None, dtype: Any = None, inexact: bool = True
-) -> list[jax.Array | None]:
+def _promote(*arrays: jax.Array | None, dtype: Any = None, inexact: bool = True) -> list[Any]:
     """Cast inputs, kernel and bias to a dtype, but for a float32 kernel that would be rounded.
 
     The operation rounds it, so that its gradient is added up in float32 and stays so.
@@ -35,9 +33,52 @@ def _promote(
     return [cast[0], kernel if keeps else cast[1], cast[2]]
 
 
-# Flax's layers, computed by this package's operations.
 Conv = functools.partial(nn.Conv, conv_general_dilated=conv_general_dilated, promote_dtype=_promote)
 Dense = functools.partial(nn.Dense, dot_general=dot_general, promote_dtype=_promote)
+
+
+class FoldedConv(nn.Module):
+    """A convolution that does BatchNorm's work, and its activation: for evaluation.
+
+    Attributes, with the variables of Flax's `nn.Conv`:
+      features: number of output channels.
+      kernel_size: height and width, px.
+      activation: a name in `ACTIVATIONS`.
+      strides: step of the kernel, px.
+      padding: as `conv_layer.conv_layer` takes it.
+      feature_group_count: number of groups of channels.
+      kernel_init: initial kernel.
+      dtype: of the computation; parameters are float32.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    activation: str
+    strides: int
+    padding: str | tuple[tuple[int, int], tuple[int, int]]
+    feature_group_count: int
+    kernel_init: nn.initializers.Initializer
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array, addend: jax.Array | None = None) -> jax.Array:
+        """Map (B, H, W, C), and what is added before the activation, to (B, H', W', features)."""
+        shape = (*self.kernel_size, x.shape[-1] // self.feature_group_count, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape[3:])
+        fused = self.activation if self.activation in FUSED else "linear"
+        x, kernel, bias = _promote(x, kernel, bias, dtype=self.dtype)
+        result = conv_layer(
+            x,
+            kernel,
+            bias,
+            self.strides,
+            self.padding,
+            groups=self.feature_group_count,
+            addend=addend,
+            activation=fused,
+        )
+        return result if fused == self.activation else ACTIVATIONS[self.activation](result)
 
 
 def kernel_init(activation: str) -> nn.initializers.Initializer:
@@ -124,33 +165,35 @@ class ConvBlock(nn.Module, kw_only=True):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Map (B, H, W, C) to (B, H', W', width)."""
+    def __call__(self, x: jax.Array, *, train: bool, addend: jax.Array | None = None) -> jax.Array:
+        """Map (B, H, W, C), and what is added before the activation, to (B, H', W', width)."""
         height, width = np.broadcast_to(self.kernel_size, 2).tolist()
-        folded = self.use_batch_norm and self.bn.folded
+        options: dict[str, Any] = {
+            "strides": self.strides,
+            "padding": conv_padding(self.padding, (height, width)),
+            "feature_group_count": self.groups,
+            "kernel_init": self.kernel_init or kernel_init(self.activation),
+            "dtype": self.dtype,
+            "name": "conv",
+        }
+        if self.use_batch_norm and self.bn.folded:
+            options["activation"] = self.activation
+            return FoldedConv(self.width, (height, width), **options)(x, addend)
         use_bias = not self.use_batch_norm if self.use_bias is None else self.use_bias
-        x = Conv(
-            self.width,
-            (height, width),
-            strides=self.strides,
-            padding=conv_padding(self.padding, (height, width)),
-            feature_group_count=self.groups,
-            use_bias=use_bias or folded,
-            kernel_init=self.kernel_init or kernel_init(self.activation),
-            dtype=self.dtype,
-            name="conv",
-        )(x)
-        if self.use_batch_norm and not folded:
-            scale_init = nn.initializers.zeros if self.zero_init_scale else nn.initializers.ones
-            return batch_norm(
+        x = Conv(self.width, (height, width), use_bias=use_bias, **options)(x)
+        activation = self.activation if addend is None else "linear"
+        if self.use_batch_norm:
+            x = batch_norm(
                 x,
                 train=train,
                 name="bn",
                 constants=self.bn,
-                activation=self.activation,
-                scale_init=scale_init,
+                activation=activation,
+                scale_init=nn.initializers.zeros if self.zero_init_scale else nn.initializers.ones,
             )
-        return ACTIVATIONS[self.activation](x)
+        else:
+            x = ACTIVATIONS[activation](x)
+        return x if addend is None else ACTIVATIONS[self.activation](x + addend)
 
 
 conv_bn = functools.partial(ConvBlock, use_batch_norm=True)

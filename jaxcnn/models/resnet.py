@@ -35,6 +35,7 @@ class ResidualBlock(nn.Module, kw_only=True):
       shortcut: how the input is brought to the shape of the result, see `ResNet`.
       drop_path_rate: probability that the convolutions' result is dropped in training.
       zero_init: whether the last BatchNorm's scale starts at zero.
+      is_folded: whether the convolutions do BatchNorm's work, see `models.folding`.
       conv_bn: makes a convolution with BatchNorm, `layers.ConvBlock` with its options set.
 
     Source: He et al. 2015, arXiv:1512.03385, figures 2 and 5.
@@ -46,21 +47,25 @@ class ResidualBlock(nn.Module, kw_only=True):
     shortcut: str = "projection"
     drop_path_rate: float = 0.0
     zero_init: bool = True
+    is_folded: bool = False
     conv_bn: Callable[..., layers.ConvBlock] = functools.partial(layers.conv_bn, **_CONV_OPTIONS)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', width * EXPANSIONS[kind])."""
-        branch = x
-        for convolution in self._convolutions():
-            branch = convolution(branch, train=train)
+        *convolutions, last = self._convolutions()
+        branch = layers.in_turn(*convolutions)(x, train=train)
+        if self.is_folded:
+            return last(branch, train=train, addend=self._shortcut(x, train=train))
+        branch = last(branch, train=train)
         branch = layers.DropPath(rate=self.drop_path_rate, name="drop_path")(branch, train=train)
         return nn.relu(branch + self._shortcut(x, train=train))
 
     @nn.nowrap
     def _convolutions(self) -> list[layers.ConvBlock]:
         conv, width = self.conv_bn, self.width
-        last = functools.partial(conv, activation="linear", zero_init_scale=self.zero_init)
+        activation = "relu" if self.is_folded else "linear"  # of the sum, or of the branch alone
+        last = functools.partial(conv, activation=activation, zero_init_scale=self.zero_init)
         if self.kind == "basic":
             return [
                 conv(width=width, strides=self.strides, name="conv_1"),
@@ -180,6 +185,7 @@ class ResNet(StagedNetwork, kw_only=True):
             width=self.widths[index],
             shortcut=self.shortcut,
             zero_init=self.zero_init_residual,
+            is_folded=self.folded_batch_norm,
             conv_bn=functools.partial(self.conv_bn, **_CONV_OPTIONS),
         )
         blocks = tuple(

@@ -1,6 +1,6 @@
 """Operations that networks are made of, each with the semantics of `lax`.
 
-`convolution`, `dense`, `pooling` and `batch_norm` are the operations, `cpu` how the CPU computes
+`convolution`, `conv_layer`, `pooling` and `batch_norm` are operations, `cpu` how the CPU computes
 them; `lowering` chooses between that and what `lax` has, `precision` between float32 and bfloat16.
 Imports `host`.
 """

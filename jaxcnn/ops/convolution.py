@@ -6,16 +6,17 @@ precisions as XLA does.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcnn.ops.cpu import convolution as cpu_convolution, onednn, pointwise
-from jaxcnn.ops.cpu.geometry import DIMENSIONS, Geometry, by_xla
-from jaxcnn.ops.lowering import uses_calls, uses_stock_ops
+from jaxcnn.ops.conv_of_rows import apart, conv_of_rows
+from jaxcnn.ops.cpu import convolution as cpu_convolution, onednn
+from jaxcnn.ops.cpu.geometry import DIMENSIONS, Geometry, by_xla, rounded
+from jaxcnn.ops.lowering import in_dtype, over_batches, uses_calls, uses_stock_ops
 
 IntOrPair = int | Sequence[int]
 
@@ -119,38 +120,95 @@ def conv_general_dilated(
     )
     if is_plain:
         return plain(images, narrow)
-    dilation = _as_pair(rhs_dilation or 1)
-    strides = _as_pair(strides)
+    geometry = find_geometry(
+        images, kernel, strides, padding, dilation=rhs_dilation or 1, groups=feature_group_count
+    )
+    if geometry is None:
+        return plain(images, narrow)
+    # Rows serve the gradient too; a program that leaves has none, and other platforms no rows.
+    if geometry.is_pointwise(kernel) and geometry.strides == (1, 1) and uses_calls():
+        size = images.shape[:3]
+        rows = apart(images.reshape(-1, images.shape[3]))
+        mixed = conv_of_rows(rows, kernel[0, 0], size, geometry.by_onednn)
+        return mixed.reshape(*size, kernel.shape[3])
+    return _conv(images, kernel, geometry)
+
+
+def dot_general(
+    inputs: jax.Array,
+    kernel: jax.Array,
+    dimension_numbers: Any,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> jax.Array:
+    """Multiply as `lax.dot_general` does; a drop-in for Flax's `nn.Dense`.
+
+    Args:
+      inputs: floating.
+      kernel: dtype of `inputs`, or float32 for inputs of half precision: then it is rounded.
+      dimension_numbers: as in `lax`.
+      precision: as in `lax`.
+      preferred_element_type: as in `lax`.
+
+    Returns:
+      As from `lax`. Where oneDNN takes bfloat16, (B, D) times (D, units) is a pointwise convolution
+      in bfloat16, which the CPU computes as the module says.
+    """
+    is_layer = inputs.ndim == kernel.ndim == 2 and dimension_numbers == (((1,), (0,)), ((), ()))
+    is_plain = uses_stock_ops() or precision is not None or preferred_element_type is not None
+    if (
+        is_layer
+        and not is_plain
+        and inputs.dtype == jnp.bfloat16
+        and onednn.is_usable(inputs.dtype)
+    ):
+        pixels = inputs[None, None]
+        return conv_general_dilated(pixels, kernel[None, None], (1, 1), "VALID")[0, 0]
+    return lax.dot_general(
+        inputs,
+        rounded(kernel, inputs),
+        dimension_numbers,
+        precision=precision,
+        preferred_element_type=preferred_element_type,
+    )
+
+
+def find_geometry(
+    images: jax.Array,
+    kernel: jax.Array,
+    strides: IntOrPair,
+    padding: str | Sequence[tuple[int, int]],
+    *,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> Geometry | None:
+    """Find out how a kernel goes over images, in px.
+
+    Args:
+      images: (B, H, W, C).
+      kernel: (height, width, C / groups, features).
+      strides: steps of the kernel, px.
+      padding: "SAME", "VALID" or (before, after) for each of H and W, px.
+      dilation: distance of the kernel's taps, px.
+      groups: number of groups of channels.
+
+    Returns:
+      The geometry; None where the CPU has no way of its own: nothing to convolve, or padding that
+      crops.
+
+    Raises:
+      TypeError: if the channels do not fit.
+    """
+    strides, dilation = _as_pair(strides), _as_pair(dilation)
     spans = tuple((n - 1) * d + 1 for n, d in zip(kernel.shape[:2], dilation, strict=True))
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(images.shape[1:3], spans, strides, padding)
     top, left = ((int(before), int(after)) for before, after in padding)
     room = [n + sum(p) - s for n, p, s in zip(images.shape[1:3], (top, left), spans, strict=True)]
     if min(*room, *top, *left) < 0 or 0 in images.shape:
-        return plain(images, narrow)
-    _check_channels(images, kernel, feature_group_count)
-    usable = onednn.is_usable(images.dtype)
-    geometry = Geometry(strides, (top, left), dilation, feature_group_count, usable)
-    # Rows serve the gradient too; a program that leaves has none, and other platforms no rows.
-    if geometry.is_pointwise(kernel) and strides == (1, 1) and uses_calls():
-        size = images.shape[:3]
-        rows = _apart(images.reshape(-1, images.shape[3]))
-        return _conv_of_rows(rows, kernel[0, 0], size, usable).reshape(*size, kernel.shape[3])
-    return _conv(images, kernel, geometry)
-
-
-def rounded(kernel: jax.Array, images: jax.Array) -> jax.Array:
-    """Round a float32 kernel to the dtype of images of half precision.
-
-    Args:
-      kernel: floating.
-      images: floating.
-
-    Returns:
-      The kernel, in bfloat16 or float16 if it was float32 and the images are.
-    """
-    is_wider = kernel.dtype == jnp.float32 and images.dtype in (jnp.bfloat16, jnp.float16)
-    return kernel.astype(images.dtype) if is_wider else kernel
+        return None
+    _check_channels(images, kernel, groups)
+    return Geometry(strides, (top, left), dilation, groups, onednn.is_usable(images.dtype))
 
 
 def _has_own_way(dtype: Any) -> bool:
@@ -177,7 +235,7 @@ def _check_channels(images: jax.Array, kernel: jax.Array, groups: int) -> None:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 @functools.partial(jax.jit, static_argnums=2)
 def _conv(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    own = _over_batches(functools.partial(cpu_convolution.forward, geometry=geometry))
+    own = over_batches(functools.partial(cpu_convolution.forward, geometry=geometry))
     stock = functools.partial(by_xla, geometry=geometry)
     kernel = rounded(kernel, images)
     return lax.platform_dependent(images, kernel, cpu=own, default=stock)
@@ -205,106 +263,16 @@ def _conv_backward(
         lax.platform_dependent(
             gradient,
             kernel,
-            cpu=_over_batches(to_images),
+            cpu=over_batches(to_images),
             default=functools.partial(cpu_convolution.images_gradient_by_xla, **of_images),
         ),
         lax.platform_dependent(
             images,
             gradient,
-            cpu=jax.custom_batching.sequential_vmap(_in(dtype, to_kernel)),
-            default=_in(dtype, stock_kernel),
+            cpu=jax.custom_batching.sequential_vmap(in_dtype(dtype, to_kernel)),
+            default=in_dtype(dtype, stock_kernel),
         ),
     )
 
 
 _conv.defvjp(_conv_forward, _conv_backward)
-
-
-@jax.jit
-def _apart(x: jax.Array) -> jax.Array:
-    """Keep what made an array out of the products that read it, on the CPU alone."""
-    return lax.platform_dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _conv_of_rows(
-    rows: jax.Array, kernel: jax.Array, size: tuple[int, ...], by_onednn: bool
-) -> jax.Array:
-    """Convolve pixels in rows, (B * H * W, C), with a pointwise kernel, (C, features)."""
-    product = functools.partial(pointwise.product, size=size, by_onednn=by_onednn)
-    own, stock = _over_batches(product), functools.partial(_rows_by_xla, size=size)
-    kernel = rounded(kernel, rows)
-    return lax.platform_dependent(rows, kernel, cpu=own, default=stock)
-
-
-def _rows_by_xla(rows: jax.Array, kernel: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    if size[:2] == (1, 1):  # a fully connected layer
-        return rows @ kernel
-    geometry = Geometry((1, 1), ((0, 0), (0, 0)))
-    images = rows.reshape(*size, rows.shape[1])
-    return by_xla(images, kernel[None, None], geometry).reshape(rows.shape[0], -1)
-
-
-def _rows_forward(
-    rows: jax.Array, kernel: jax.Array, size: tuple[int, ...], by_onednn: bool
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _conv_of_rows(rows, kernel, size, by_onednn), (rows, kernel)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _rows_backward(
-    size: tuple[int, ...],
-    by_onednn: bool,
-    residuals: tuple[jax.Array, jax.Array],
-    gradient: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    rows, kernel = residuals
-    dtype, kernel = kernel.dtype, rounded(kernel, rows)
-    gradient = _apart(gradient)
-    to_rows = functools.partial(pointwise.product_with_transposed, size=size, by_onednn=by_onednn)
-    to_kernel = functools.partial(pointwise.product_over_rows, by_onednn=by_onednn)
-
-    def stock_rows(gradient: jax.Array, kernel: jax.Array) -> jax.Array:
-        return jax.linear_transpose(lambda x: _rows_by_xla(x, kernel, size), rows)(gradient)[0]
-
-    def stock_kernel(rows: jax.Array, gradient: jax.Array) -> jax.Array:
-        return jax.linear_transpose(lambda w: _rows_by_xla(rows, w, size), kernel)(gradient)[0]
-
-    return (
-        lax.platform_dependent(gradient, kernel, cpu=_over_batches(to_rows), default=stock_rows),
-        lax.platform_dependent(
-            rows,
-            gradient,
-            cpu=jax.custom_batching.sequential_vmap(_in(dtype, to_kernel)),
-            default=_in(dtype, stock_kernel),
-        ),
-    )
-
-
-_conv_of_rows.defvjp(_rows_forward, _rows_backward)
-
-
-def _in(dtype: Any, function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """Cast what a function gives."""
-    return lambda *arrays: function(*arrays).astype(dtype)
-
-
-def _over_batches(
-    function: Callable[[jax.Array, jax.Array], jax.Array],
-) -> Callable[..., jax.Array]:
-    """Make `vmap` over images alone one larger batch, and over kernels one call after the other."""
-    mapped = jax.custom_batching.custom_vmap(function)
-
-    @mapped.def_vmap
-    def rule(
-        size: int, is_mapped: Sequence[bool], images: jax.Array, kernel: jax.Array
-    ) -> tuple[jax.Array, bool]:
-        if all(is_mapped):
-            return lax.map(lambda both: mapped(*both), (images, kernel)), True
-        if is_mapped[1]:
-            return lax.map(lambda kernel: mapped(images, kernel), kernel), True
-        result = mapped(images.reshape(-1, *images.shape[2:]), kernel)
-        return result.reshape(size, -1, *result.shape[1:]), True
-
-    return mapped

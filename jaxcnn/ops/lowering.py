@@ -2,7 +2,11 @@
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+from jax import lax
 
 _OWN, _PORTABLE, _STOCK, _SLICES = "own", "portable", "stock", "slices"
 _LOWERING = contextvars.ContextVar("jaxcnn_lowering", default=_OWN)
@@ -67,3 +71,28 @@ def uses_calls() -> bool:
 def uses_slices() -> bool:
     """Tell whether pooling is traced as slices where operations are traced as `lax` has them."""
     return _LOWERING.get() == _SLICES
+
+
+def in_dtype(dtype: Any, function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Cast what a function gives."""
+    return lambda *arrays: function(*arrays).astype(dtype)
+
+
+def over_batches(
+    function: Callable[[jax.Array, jax.Array], jax.Array],
+) -> Callable[..., jax.Array]:
+    """Make `vmap` over images alone one larger batch, and over kernels one call after the other."""
+    mapped = jax.custom_batching.custom_vmap(function)
+
+    @mapped.def_vmap
+    def rule(
+        size: int, is_mapped: Sequence[bool], images: jax.Array, kernel: jax.Array
+    ) -> tuple[jax.Array, bool]:
+        if all(is_mapped):
+            return lax.map(lambda both: mapped(*both), (images, kernel)), True
+        if is_mapped[1]:
+            return lax.map(lambda kernel: mapped(images, kernel), kernel), True
+        result = mapped(images.reshape(-1, *images.shape[2:]), kernel)
+        return result.reshape(size, -1, *result.shape[1:]), True
+
+    return mapped

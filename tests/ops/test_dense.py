@@ -8,8 +8,8 @@ import pytest
 from jax import lax
 
 from jaxcnn.models.layers import Dense
+from jaxcnn.ops.convolution import dot_general
 from jaxcnn.ops.cpu import onednn
-from jaxcnn.ops.dense import dot_general
 from jaxcnn.ops.lowering import stock_ops
 
 LAYER = (((1,), (0,)), ((), ()))

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -57,3 +58,17 @@ def take_pixels(x: jax.Array, start: Pair, counts: Pair, strides: Pair) -> jax.A
         (*batch, *ends, channels),
         (*leading * (1,), *strides, 1),
     )
+
+
+def rounded(kernel: jax.Array, images: jax.Array) -> jax.Array:
+    """Round a float32 kernel to the dtype of images of half precision.
+
+    Args:
+      kernel: floating.
+      images: floating.
+
+    Returns:
+      The kernel, in bfloat16 or float16 if it was float32 and the images are.
+    """
+    is_wider = kernel.dtype == jnp.float32 and images.dtype in (jnp.bfloat16, jnp.float16)
+    return kernel.astype(images.dtype) if is_wider else kernel

@@ -53,6 +53,8 @@ _CPUINFO = Path("/proc/cpuinfo")
 _TRIAL_SECONDS = 120
 SWITCHED_ON = {_SWITCH: "1", _BFLOAT16_SWITCH: "1"}  # in the environment of a trial
 _CALL = "__onednn$"  # what the names of the calls begin with
+# What oneDNN calls the operations that it does in the same pass, after the convolution.
+ACTIVATIONS = {"linear": (), "relu": ("RELU",), "relu6": ("RELU6",), "silu": ("SWISH",)}
 _NOT_SERIALIZED = contextvars.ContextVar("jaxcnn_not_serialized", default=False)
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"  # of all threads
 
@@ -156,8 +158,8 @@ def _has_passed_trial(dtype: str) -> bool:
         works = _try_in_another_process(dtype)
         return None if works is None else {"works": works}
 
-    of_dtype = "" if dtype == "float32" else f"-{dtype}"
-    found = kept("onednn", f"{machine()}{of_dtype}", find, "works")
+    # Another name where the trial tries more, so that what an earlier one found does not count.
+    found = kept("onednn", f"{machine()}-{dtype}-2", find, "works")
     return found is not None and bool(found["works"])
 
 
@@ -179,7 +181,15 @@ def _try_in_another_process(dtype: str = "float32") -> bool | None:
     return True
 
 
-def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+def convolution(
+    images: jax.Array,
+    kernel: jax.Array,
+    geometry: Geometry,
+    *,
+    bias: jax.Array | None = None,
+    addend: jax.Array | None = None,
+    activation: str = "linear",
+) -> jax.Array:
     """Convolve on the CPU; neither differentiable nor, by itself, fit for other platforms.
 
     Args:
@@ -188,6 +198,9 @@ def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax
         if `swap_channels`.
       geometry: how the kernel goes over the images; its pads are at least 0, and its channels are
         swapped in one group alone.
+      bias: (features,), dtype of `images` or float32; added in the same pass over memory.
+      addend: (B, H', W', features), dtype of `images`; likewise.
+      activation: a name in `ACTIVATIONS`, of the sum; likewise.
 
     Returns:
       (B, H', W', features), dtype of `images`; added up in float32.
@@ -201,7 +214,7 @@ def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax
     )
     layout = {"dims": 4, "data": {"batch_dim": 0, "feature_dim": 3, "spatial_dims": [1, 2]}}
     of_kernel = {"input_feature_dim": inputs, "output_feature_dim": outputs, "spatial_dims": [0, 1]}
-    config = {
+    config: dict[str, Any] = {
         "dims": 4,
         "input": layout,
         "output": layout,
@@ -215,9 +228,14 @@ def convolution(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax
         },
         "feature_groups": groups,
     }
+    candidates = {"BIAS": bias, "BINARY_ADD": addend}
+    added = {name: array for name, array in candidates.items() if array is not None}
+    if operations := [*added, *ACTIVATIONS[activation]]:
+        config["fusions"] = {"ops": operations}
     shape = (images.shape[0], height, width, kernel.shape[outputs])
     result = jax.ShapeDtypeStruct(shape, images.dtype)
-    return _custom_call("convolution", {"onednn_conv_config": config}, result, images, kernel)
+    operands = (images, kernel, *added.values())
+    return _custom_call("convolution", {"onednn_conv_config": config}, result, *operands)
 
 
 def matrix_product(

@@ -1,6 +1,7 @@
 """The trial of oneDNN's calls: each kind of them against what JAX has."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,23 @@ def check_against_lax(dtype: str = "float32") -> None:
         geometry = Geometry((stride, stride), pads, (dilation, dilation), groups)
         got = jax.jit(functools.partial(onednn.convolution, geometry=geometry))(x, w)
         _check_close(got, by_xla(x.astype(jnp.float32), w.astype(jnp.float32), geometry))
+    _check_what_follows(draws, dtype)
     _check_swapped_and_products(draws, dtype)
+
+
+def _check_what_follows(draws: np.random.Generator, dtype: str) -> None:
+    x = jnp.asarray(draws.normal(size=(2, 6, 5, 8)), dtype)
+    w = jnp.asarray(draws.normal(size=(3, 3, 8, 8)), dtype)
+    bias = jnp.asarray(draws.normal(size=8), jnp.float32)
+    same = Geometry((1, 1), ((1, 1), (1, 1)))
+    plain = by_xla(x.astype(jnp.float32), w.astype(jnp.float32), same) + bias.reshape(1, 1, 1, 8)
+    for name in onednn.ACTIVATIONS:
+        activation = getattr(jax.nn, name, lambda x: x)
+        for addend in (None, x):
+            options: dict[str, Any] = {"bias": bias, "addend": addend, "activation": name}
+            got = jax.jit(functools.partial(onednn.convolution, geometry=same, **options))(x, w)
+            total = plain if addend is None else plain + x.astype(jnp.float32)
+            _check_close(got, activation(total))
 
 
 def _check_swapped_and_products(draws: np.random.Generator, dtype: str) -> None:

@@ -1,0 +1,126 @@
+"""Convolution with what follows it, for inference: bias, addition and activation in one pass.
+
+oneDNN does them while its results are in registers, where XLA would read and write them again.
+Milliseconds on two busy cores, batch 16, float32, the best of ten, by two steps and by one:
+
+    image, channels, kernel, what follows                two      one
+    56 px,  24 -> 144, 1 x 1, bias and ReLU6             9.1      2.6
+    56 px, 144, depthwise 3 x 3, bias and ReLU6         31.8     13.7
+    56 px, 144 -> 24, 1 x 1, bias and addition          19.1     12.9
+    14 px,  96 -> 576, 1 x 1, bias and ReLU6             8.4      3.5
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+from jax import lax
+
+from jaxcnn.ops.convolution import conv_general_dilated, find_geometry
+from jaxcnn.ops.cpu import onednn
+from jaxcnn.ops.cpu.geometry import Geometry, rounded
+from jaxcnn.ops.lowering import uses_stock_ops
+
+ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
+    "linear": lambda x: x,
+    "relu": jax.nn.relu,
+    "relu6": jax.nn.relu6,
+    "silu": jax.nn.silu,
+}
+
+
+def conv_layer(
+    images: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array,
+    strides: int | Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    *,
+    groups: int = 1,
+    addend: jax.Array | None = None,
+    activation: str = "linear",
+) -> jax.Array:
+    """Compute activation(convolution + bias + addend).
+
+    Args:
+      images: (B, H, W, C) floating.
+      kernel: (height, width, C / groups, features), dtype of `images`, or float32 for images of
+        half precision.
+      bias: (features,), likewise.
+      strides: steps of the kernel, px.
+      padding: "SAME", "VALID" or (before, after) for each of H and W, px.
+      groups: number of groups of channels that are convolved apart.
+      addend: (B, H', W', features), dtype of `images`; None for nothing.
+      activation: a name in `ACTIVATIONS`.
+
+    Returns:
+      (B, H', W', features), dtype of `images`. Derivatives are those of the operations in turn.
+    """
+    geometry = None
+    if images.ndim == 4 and not uses_stock_ops() and onednn.is_usable(images.dtype):
+        geometry = find_geometry(images, kernel, strides, padding, groups=groups)
+    if geometry is not None:
+        return _conv_layer(images, kernel, bias, addend, geometry, activation)
+    steps = (strides, strides) if isinstance(strides, int) else strides
+    result = conv_general_dilated(images, kernel, steps, padding, feature_group_count=groups)
+    return _finish(result, bias, addend, activation)
+
+
+def _finish(
+    result: jax.Array, bias: jax.Array, addend: jax.Array | None, activation: str
+) -> jax.Array:
+    result = result + rounded(bias, result).reshape(1, 1, 1, -1)
+    return ACTIVATIONS[activation](result if addend is None else result + addend)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+@functools.partial(jax.jit, static_argnums=(4, 5))
+def _conv_layer(
+    images: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array,
+    addend: jax.Array | None,
+    geometry: Geometry,
+    activation: str,
+) -> jax.Array:
+    def own(
+        images: jax.Array, kernel: jax.Array, bias: jax.Array, addend: jax.Array | None
+    ) -> jax.Array:
+        return onednn.convolution(
+            images, kernel, geometry, bias=bias, addend=addend, activation=activation
+        )
+
+    stock = functools.partial(_in_turn, geometry=geometry, activation=activation)
+    kernel = rounded(kernel, images)
+    return lax.platform_dependent(images, kernel, bias, addend, cpu=own, default=stock)
+
+
+def _in_turn(
+    images: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array,
+    addend: jax.Array | None,
+    geometry: Geometry,
+    activation: str,
+) -> jax.Array:
+    strides, pads, dilation, groups, *_ = geometry
+    result = conv_general_dilated(
+        images, kernel, strides, pads, rhs_dilation=dilation, feature_group_count=groups
+    )
+    return _finish(result, bias, addend, activation)
+
+
+def _forward(*operands: Any) -> tuple[jax.Array, Any]:
+    *arrays, geometry, activation = operands
+    return jax.vjp(functools.partial(_in_turn, geometry=geometry, activation=activation), *arrays)
+
+
+def _backward(
+    geometry: Geometry, activation: str, transpose: Any, gradient: jax.Array
+) -> tuple[Any, ...]:
+    del geometry, activation
+    return tuple(transpose(gradient))
+
+
+_conv_layer.defvjp(_forward, _backward)
