@@ -7,7 +7,7 @@
     python -m experiments.benchmark --torch_python=OTHER/bin/python
         PyTorch from another environment.
     python -m experiments.benchmark --dtype=bfloat16
-        the same in half precision, as suits a GPU.
+        the same in half precision, PyTorch by autocast; auto takes what is fastest here.
 
 Each contestant compiles in a process of its own and then waits; they run in turn (A B A B), so that
 what else the machine does strikes all alike. Medians over the turns, and ratios of medians. Each is
@@ -17,6 +17,7 @@ as its user gets it without any setting, save that PyTorch keeps its images chan
 import contextlib
 import logging
 import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -57,7 +58,10 @@ _CONTESTANTS = flags.DEFINE_string("contestants", ",".join(CONTESTANTS), "who ta
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "turns of each contestant.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 5.0, "how long each turn runs, about.", lower_bound=0.01)
 _DTYPE = flags.DEFINE_string(
-    "dtype", "float32", "what the networks compute in: float32 or bfloat16; parameters are float32."
+    "dtype",
+    "float32",
+    "what the networks compute in: float32, bfloat16, or auto, as a run chooses on this machine; "
+    "parameters are float32.",
 )
 _PIPELINES = flags.DEFINE_bool("pipelines", True, "measure the loading of photos too.")
 _PHOTOS = flags.DEFINE_string(
@@ -97,7 +101,7 @@ def main() -> None:
         contestants=_choices("contestants", CONTESTANTS),
         rounds=_ROUNDS.value,
         seconds=_SECONDS.value,
-        dtype=_choice("dtype", _DTYPE.value, DTYPES),
+        dtype=_dtype(),
         reuse_memory=bool(flags.FLAGS["reuse_memory"].value),
         torch_python=_TORCH_PYTHON.value,
         limit_seconds=60 * _LIMIT_MINUTES.value,
@@ -108,6 +112,18 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("stopped.")
     print(table.report_text(report, grows=_SCALING.value))
+
+
+def _dtype() -> str:
+    """Give the precision; auto in another process, for one that starts a GPU takes its memory."""
+    dtype = _choice("dtype", _DTYPE.value, ("auto", *DTYPES))
+    if dtype != "auto":
+        return dtype
+    code = "from jaxcnn.ops.precision import fastest_dtype; print(fastest_dtype().dtype)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout.split()[-1]
 
 
 def _output(path: str | None, mark: Mark) -> contextlib.AbstractContextManager[Output | None]:

@@ -69,7 +69,7 @@ def export_classifier(
       ValueError: if a format is unknown, or its converter is not installed.
 
     Example:
-      classifier = Classifier.load("runs/my_pets")
+      classifier = Classifier.load("runs/my_pets", compute_dtype="float32")
       export_classifier(classifier, "my_pets", workdir="runs/my_pets")
     """
     formats = check_formats(formats)
@@ -158,6 +158,7 @@ def _about(
     packages = ("jaxcnn", "jax", "jaxlib", "flax", "numpy", "pillow")
     return {
         "model": classifier.config.network.model,
+        "compute_dtype": classifier.config.network.compute_dtype,
         "num_members": len(classifier.members),
         "num_parameters": sum(x.size for x in jax.tree.leaves(classifier.members[0]["params"])),
         "input": {"shape": ["b", *decoding.image_shape], "dtype": "uint8"},

@@ -64,7 +64,7 @@ def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
       ValueError: if the program would hold an operation of this machine alone.
 
     Example:
-      exported = to_stablehlo(Classifier.load("runs/my_pets"))
+      exported = to_stablehlo(Classifier.load("runs/my_pets", compute_dtype="float32"))
       probabilities = exported.call(images)
     """
     (batch,) = jax_export.symbolic_shape("b")

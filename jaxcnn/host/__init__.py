@@ -1,6 +1,6 @@
 """This machine: what of it a run uses, and how it speaks to the user.
 
-`start` prepares a process, by `memory` and `compilation_cache`; `processes` joins several of them,
+`start` prepares a process, by `compilation_cache` among others; `processes` joins several of them,
 `signals` watches for Ctrl-C; `folders` finds the user's, `files` writes whole files; `text` writes
 numbers, `names` errors about unknown names, `extras` those about packages that are missing; `lazy`
 imports a package's public names when they are used. Imports nothing of jaxcnn but its version.

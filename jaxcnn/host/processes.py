@@ -136,6 +136,17 @@ def on_first(act: Callable[[], object]) -> None:
         raise ValueError(said)
 
 
+def from_first(find: Callable[[], str]) -> str:
+    """Give every process what the first one finds.
+
+    Args:
+      find: makes a text of at most _LONGEST_MESSAGE bytes; called on the first process alone.
+    """
+    if jax.process_count() == 1:
+        return find()
+    return _broadcast(find() if is_first() else "")
+
+
 def agree_on_signal(number: int | None, step: int) -> int | None:
     """Find out whether any process was sent a signal, so that all stop at the same step.
 

@@ -84,7 +84,7 @@ class NetworkRecord:
       class_names: in the order of the labels.
       wordnet_ids: WordNet 3.0's id of each class, such as "n02123045"; () where they have none.
       source: what `labelling.load_labeller` takes to load it: {"weights": name} or
-        {"workdir": path}.
+        {"workdir": path}, and "compute_dtype", the precision of the labels.
     """
 
     fingerprint: str

@@ -118,10 +118,12 @@ class IndexWriter:
                 self.commit()
         else:
             asked = network.name if network.name != held.name else "what that is now"
+            dtypes = [each.source.get("compute_dtype") for each in (held, network)]
+            if network.name == held.name and dtypes[0] != dtypes[1]:
+                asked = f"it in {dtypes[1]}"
             raise PhotoIndexError(
-                f"{self.path} holds labels by {held.name}, not by {asked}, and labels of two "
-                "networks do not compare: label all photos again with rebuild=True, or keep both "
-                "in two files."
+                f"{self.path} holds labels by {held.name}, not by {asked}, and the two do not "
+                "compare: label all photos again with rebuild=True, or keep both in two files."
             )
 
     def clear(self) -> None:

@@ -63,6 +63,8 @@ def load_labeller(
     Args:
       source: {"weights": name or file} for published weights, with "model" where the file does not
         say of which network it is; {"workdir": folder} for a trained run; {} for that of `held`.
+        "compute_dtype" may say the precision of the layers; without it, it is that of `held`, so
+        that labels of one index are of one precision, or else what is fastest on this machine.
       held: the source that an index names; {} for EfficientNet-Lite0 by its default weights.
       batch_size: photos of each pass through the network; 1 for single photos.
 
@@ -73,10 +75,11 @@ def load_labeller(
       ValueError: if it cannot be had.
     """
     held = held or {}
-    if source or not held:
-        return _load(source, held.get("model"), batch_size)
+    dtype = source.get("compute_dtype") or (_dtype_of(held) if held else "auto")
+    if source.keys() - {"compute_dtype"} or not held:
+        return _load(source, held.get("model"), dtype, batch_size)
     try:
-        return _load(held, None, batch_size)
+        return _load(held, None, dtype, batch_size)
     except (ValueError, OSError) as error:
         why = str(error).rstrip(".")
         if isinstance(error, OSError):
@@ -105,19 +108,32 @@ def load_labeller_of(index: PhotoIndex, *, batch_size: int = 32) -> Labeller:
 _AGAIN = "index again with workdir=RUN or weights=FILE, where it is now (labels are kept)"
 
 
-def _load(source: Mapping[str, str], model: str | None, batch_size: int) -> Labeller:
+def _dtype_of(held: Mapping[str, str]) -> str | None:
+    """Tell the precision of an index's labels; an older one has its run's own, or float32."""
+    return held.get("compute_dtype", None if "workdir" in held else "float32")
+
+
+def _load(
+    source: Mapping[str, str], model: str | None, dtype: str | None, batch_size: int
+) -> Labeller:
     """Load a network; `model` is the name of the network of an unpublished file."""
     if workdir := source.get("workdir"):
         folder = str(_absolute(workdir))
-        return Labeller(Classifier.load(folder), {"workdir": folder}, batch_size=batch_size)
+        classifier = Classifier.load(folder, compute_dtype=dtype)
+        return _noting_dtype(classifier, {"workdir": folder}, batch_size)
     weights, named = source.get("weights"), source.get("model")
     is_file = weights is not None and weights not in {row.name for row in list_weights()}
     if weights is not None and is_file:
         weights, named = str(_absolute(weights)), named or model
-    classifier = Classifier.from_pretrained(weights, model=named)
+    classifier = Classifier.from_pretrained(weights, model=named, compute_dtype=dtype or "float32")
     network = classifier.config.network
     found = {"weights": str(network.weights)} | ({"model": str(network.model)} if is_file else {})
-    return Labeller(classifier, found, batch_size=batch_size)
+    return _noting_dtype(classifier, found, batch_size)
+
+
+def _noting_dtype(classifier: Classifier, source: Mapping[str, str], batch_size: int) -> Labeller:
+    dtype = classifier.config.network.compute_dtype
+    return Labeller(classifier, {**source, "compute_dtype": dtype}, batch_size=batch_size)
 
 
 def _absolute(path: str) -> Path:

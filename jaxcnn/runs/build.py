@@ -16,6 +16,7 @@ from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
 from jaxcnn.metrics.registry import get_metric, parse_metrics
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
+from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
@@ -35,6 +36,12 @@ class Parts(NamedTuple):
     options: dict[str, Any]  # those of `make_train_step`, which `fit` has too
 
 
+def settle_dtype(config: TrainConfig) -> TrainConfig:
+    """Replace `compute_dtype` auto by what is fastest on this machine, float32 or bfloat16."""
+    is_auto = config.network.compute_dtype == "auto"
+    return config.replace(compute_dtype=fastest_dtype().dtype) if is_auto else config
+
+
 def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") -> StagedNetwork:
     """Create the network that the settings name.
 
@@ -49,6 +56,7 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
     Raises:
       ValueError: if the network or an option is unknown, or does not fit the image size.
     """
+    config = settle_dtype(config)
     options: dict[str, Any] = {
         name: value
         for name in MODEL_OPTIONS

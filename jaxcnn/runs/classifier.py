@@ -13,10 +13,11 @@ import numpy as np
 from jaxcnn import pretrained
 from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.data.given_photos import Photo, read_given, split_photos
+from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import printable
 from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
-from jaxcnn.runs.config import TrainConfig, make_config, preset_of_weights
+from jaxcnn.runs.config import COMPUTE_DTYPES, TrainConfig, make_config, preset_of_weights
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore, fingerprint
 from jaxcnn.training.compilation import CompiledStep, compile_step
@@ -63,12 +64,12 @@ class Classifier:
         """Build the network; `load` is the usual way.
 
         Args:
-          config: complete settings of the run.
+          config: complete settings of the run; its `compute_dtype` may be auto.
           class_names: names in the order of the labels.
           variables: {"params": ..., "batch_stats": ...}.
           others: variables of further networks, whose probabilities are averaged with its own.
         """
-        self.config = config
+        self.config = config = build.settle_dtype(config)
         self.class_names = tuple(class_names)
         self.preprocessing = config.preprocessing
         decoding = self.preprocessing.decoding
@@ -99,25 +100,37 @@ class Classifier:
         return self._members
 
     @classmethod
-    def load(cls, workdir: Path | str) -> "Classifier":
+    def load(cls, workdir: Path | str, *, compute_dtype: str | None = "auto") -> "Classifier":
         """Load the best checkpoint of a run.
 
         Args:
           workdir: the run's folder, or its folder `checkpoints/best` alone.
+          compute_dtype: precision of the layers: "float32", "bfloat16", or "auto" for what is
+            fastest on this machine, so that all answers of a machine are of one precision; None
+            for that of the run. bfloat16 answers as float32 does for at least 99.5 % of photos.
 
         Returns:
           A classifier; of a run of several networks, one that averages their probabilities.
 
         Raises:
           CheckpointError: if there is no checkpoint, or it is damaged.
+          ValueError: if the precision is unknown.
         """
+        if compute_dtype not in (None, *COMPUTE_DTYPES):
+            raise unknown_name("compute_dtype", compute_dtype, COMPUTE_DTYPES)
         members = _member_folders(Path(workdir)) or [Path(workdir)]
         (config, variables, class_names), *others = [load_best(member) for member in members]
+        if compute_dtype is not None:
+            config = config.replace(compute_dtype=compute_dtype)
         return cls(config, class_names, variables, others=[each for _, each, _ in others])
 
     @classmethod
     def from_pretrained(
-        cls, weights: Path | str | None = None, *, model: str | None = None
+        cls,
+        weights: Path | str | None = None,
+        *,
+        model: str | None = None,
+        compute_dtype: str = "auto",
     ) -> "Classifier":
         """Load published weights, with the classes that they were trained on.
 
@@ -125,17 +138,20 @@ class Classifier:
           weights: a name that `pretrained.list_weights` lists, or the path of a file; None for the
             network's default.
           model: name of the network; None for that of the weights, or efficientnet_lite0.
+          compute_dtype: see `load`.
 
         Returns:
           A classifier.
 
         Raises:
-          ValueError: if the weights cannot be had, read or recognised.
+          ValueError: if the weights cannot be had, read or recognised, or the precision is unknown.
         """
         if weights is None:
             weights = pretrained.default_weights(model or "efficientnet_lite0").name
         found = pretrained.load(weights, model=model)
-        given = make_config(dataset="folder", weights=str(weights), augment="none")
+        given = make_config(
+            dataset="folder", weights=str(weights), augment="none", compute_dtype=compute_dtype
+        )
         config = config_lib.resolve(given, preset_of_weights(found))
         return cls(config, found.class_names, found.variables)
 

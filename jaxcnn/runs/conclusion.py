@@ -79,6 +79,7 @@ def _about_run(run: Run, progress: Progress) -> dict[str, Any]:
         **run.seen(),
         "versions": versions(("jaxcnn", "jax", "flax", "optax")),
         "device": run.context.layout.describe(),
+        "compute_dtype": run.config.network.compute_dtype,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -4,6 +4,8 @@ import dataclasses
 import logging
 import time
 
+import numpy as np
+
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.processes import is_first
@@ -55,6 +57,7 @@ def split_features(
     about = fingerprint(
         backbone,
         preprocessing,
+        np.dtype(model.dtype).name,
         num_views,
         config.training.augment,
         config.run.seed,

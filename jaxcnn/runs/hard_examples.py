@@ -209,7 +209,7 @@ def _settings_of(weights: str | None, config: TrainConfig | None = None) -> Trai
     data = ("dataset", "data_dir", "max_train_examples", "validation_fraction", "test_fraction")
     seeds = ("seed", "split_seed")
     limits = ("memory_limit_gib", "image_cache_gib", "max_bad_share", "max_pixels")
-    same = (*data, *seeds, *limits, "decoder")
+    same = (*data, *seeds, *limits, "decoder", "compute_dtype")
     kept = {} if config is None else {name: config.flat()[name] for name in same}
     return make_config(**kept, weights=weights, augment="flip", flip_average=False)
 

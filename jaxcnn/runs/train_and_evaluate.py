@@ -23,8 +23,9 @@ from jaxcnn.data.source import Source
 from jaxcnn.data.splitting import write_duplicates_csv
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder, in_sole_use
-from jaxcnn.host.processes import on_first, peers_watched
+from jaxcnn.host.processes import from_first, on_first, peers_watched
 from jaxcnn.host.text import counted, duration, listed
+from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.conclusion import conclude
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
@@ -63,7 +64,7 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     """
     if config.run.searches:
         search.check_search(config)
-    config = config_lib.resolve(config, start.preset if start else None)
+    config = _choose_dtype(config_lib.resolve(config, start.preset if start else None))
     # The classes are not known yet; two stand in for them, or as many as there are weights.
     num_classes = max(2, config.training.class_weights.count(",") + 1)
     if config.run.num_seeds > 1 or config.run.searches:
@@ -153,6 +154,8 @@ def train_classifier(
     """
     folder, started = Workdir(Path(workdir)), time.perf_counter()
     config = _anchored(config)
+    if resume:
+        config = _in_precision_there(folder, config)
     start = find_start(config) if starts_from_weights(config) else None
     given, config = config, check(config, start)
     for line in config_lib.without_effect(given, config):
@@ -163,7 +166,7 @@ def train_classifier(
         if config.run.searches and resume:
             config = search.go_on(folder.path, config)
         options: dict[str, Any] = {"resume": resume, "overwrite": overwrite}
-        options["free"] = (*MACHINE_SETTINGS, *_PLACES)
+        options["free"] = (*MACHINE_SETTINGS, *_PLACES, "compute_dtype")
         settings = config_lib.to_json(config)
         on_first(lambda: check_workdir(folder.path, settings, **options))
         data = load_data(config, for_training=True, progress=progress)
@@ -173,7 +176,7 @@ def train_classifier(
         held.enter_context(telling_what_is_safe(folder))
         on_first(lambda: open_workdir(folder.path, settings, **options))
         on_first(lambda: check_origin(folder, origin_of(config, data, start)))
-        on_first(lambda: _remember_places(folder, config))
+        on_first(lambda: _remember(folder, config))
         if data.skipped:
             write_skipped_csv(folder.skipped_files, data.skipped)
             logger.warning(
@@ -194,6 +197,15 @@ def train_classifier(
         summary = conclude(run, run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
+
+
+def _choose_dtype(config: TrainConfig) -> TrainConfig:
+    """Replace `compute_dtype` auto by what is fastest on the first process's machine."""
+    if config.network.compute_dtype != "auto":
+        return config
+    dtype, reason = from_first(lambda: "\n".join(fastest_dtype())).split("\n")
+    logger.info(f"computes in {dtype}: {reason}")
+    return config.replace(compute_dtype=dtype)
 
 
 def _check_data(config: TrainConfig, train: Source) -> None:
@@ -244,11 +256,27 @@ def _anchored(config: TrainConfig) -> TrainConfig:
     return config.replace(**{k: str(Path(v).expanduser().absolute()) for k, v in local.items()})
 
 
-def _remember_places(folder: Workdir, config: TrainConfig) -> None:
-    """Write down where a resumed run's data and first weights lie now."""
+def _in_precision_there(folder: Workdir, config: TrainConfig) -> TrainConfig:
+    """Go on in the precision of the run that is there, unless another one is asked for."""
+    if not folder.is_ours:
+        return config
+    there = read_json(folder.config).get("compute_dtype", "float32")
+    asked = config.network.compute_dtype
+    if asked == "auto":
+        return config.replace(compute_dtype=there)
+    if asked != there and folder.holds_run:
+        logger.warning(
+            f"the run in {folder.path} computed in {there} so far and goes on in {asked}, as "
+            "compute_dtype says: its result is not exactly that of either precision."
+        )
+    return config
+
+
+def _remember(folder: Workdir, config: TrainConfig) -> None:
+    """Write down where a resumed run's data and first weights lie now, and its precision."""
     there = read_json(folder.config)
-    now = {name: config.flat()[name] for name in _PLACES}
-    if any(there.get(name) != place for name, place in now.items()):
+    now = {name: config.flat()[name] for name in (*_PLACES, "compute_dtype")}
+    if any(there.get(name) != value for name, value in now.items()):
         write_json(folder.config, there | now)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 CODE = """
 import resource, sys
-from jaxcnn.host.memory import reuse_memory
-done = reuse_memory(2**28) if sys.argv[1] == "keep" else None
+from jaxcnn.host.start import keep_memory
+done = keep_memory(2**28) if sys.argv[1] == "keep" else None
 import numpy as np
 def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 np.ones(2**24)
@@ -35,7 +35,7 @@ def test_memory_is_faulted_in_once():
 
 
 def test_elsewhere_nothing_happens(monkeypatch):
-    from jaxcnn.host.memory import reuse_memory
+    from jaxcnn.host.start import keep_memory
 
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
-    assert reuse_memory() is False
+    assert keep_memory() is False

@@ -107,17 +107,20 @@ class Loading:
         self.fingerprint = lambda: made_by
         monkeypatch.setattr(labelling, "Classifier", self)
 
-    def load(self, workdir):
+    def load(self, workdir, *, compute_dtype):
         if not Path(workdir).is_dir():
             raise ValueError(f"{workdir} holds no trained network.")
-        self.asked.append(workdir)
+        self.asked.append((workdir, compute_dtype))
+        self.config = SimpleNamespace(network=SimpleNamespace(compute_dtype=compute_dtype))
         return self
 
-    def from_pretrained(self, weights, *, model):
+    def from_pretrained(self, weights, *, model, compute_dtype):
         if weights and "/" in weights and not Path(weights).is_file():
             raise ValueError(f"{weights} is no file.")
         self.asked.append((weights, model))
-        network = SimpleNamespace(weights=weights or "its default", model=model or "found")
+        network = SimpleNamespace(
+            weights=weights or "its default", model=model or "found", compute_dtype=compute_dtype
+        )
         self.config = SimpleNamespace(network=network)
         return self
 
@@ -130,10 +133,11 @@ def test_networks_are_noted_by_absolute_paths(monkeypatch, tmp_path):
     file = str(tmp_path / "a.pth")
     for name in ("a.pth", "~/a.pth", file):
         network = load_labeller({"weights": name, "model": "net"}).network
-        assert network.source == {"weights": file, "model": "net"}
+        assert network.source == {"weights": file, "model": "net", "compute_dtype": "auto"}
     assert load_labeller({"weights": file}).network.source["model"] == "found"
-    assert load_labeller({"workdir": "~"}).network.source == {"workdir": str(tmp_path)}
-    assert load_labeller({}).network.source == {"weights": "its default"}
+    in_auto = {"compute_dtype": "auto"}
+    assert load_labeller({"workdir": "~"}).network.source == {"workdir": str(tmp_path)} | in_auto
+    assert load_labeller({}).network.source == {"weights": "its default"} | in_auto
     assert loading.asked[-1] == (None, None)
 
 
@@ -142,9 +146,25 @@ def test_a_file_in_another_place_is_of_the_network_that_the_index_knows(monkeypa
     (tmp_path / "b.pth").write_bytes(b"x")
     held = {"weights": "/gone/a.pth", "model": "net"}
     found = load_labeller({"weights": str(tmp_path / "b.pth")}, held=held).network.source
-    assert found == {"weights": str(tmp_path / "b.pth"), "model": "net"}
+    in_float32 = {"compute_dtype": "float32"}  # as an index has that does not say it
+    assert found == {"weights": str(tmp_path / "b.pth"), "model": "net"} | in_float32
     load_labeller({"weights": "efficientnet_lite0.lukemelas"}, held=held)  # which says its own
     assert loading.asked[-1] == ("efficientnet_lite0.lukemelas", None)
+
+
+def test_an_index_goes_on_in_its_own_precision(monkeypatch, tmp_path):
+    loading, run = Loading(monkeypatch), {"workdir": str(tmp_path)}
+    in_half = {"compute_dtype": "bfloat16"}
+    for source, held, expected in (
+        ({}, run | in_half, "bfloat16"),
+        (run, run | in_half, "bfloat16"),
+        (run, {}, "auto"),
+        ({}, run, None),  # the run's own, as older versions had it
+        (run | {"compute_dtype": "float32"}, run | in_half, "float32"),
+        ({"compute_dtype": "float32"}, run | in_half, "float32"),
+    ):
+        load_labeller(source, held=held)
+        assert loading.asked[-1] == (str(tmp_path), expected)
 
 
 @pytest.mark.parametrize("held", [{"weights": "/gone/a.pth"}, {"workdir": "/gone/run"}])

@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
     export.check_formats(_FORMAT.value)
     if _OUT.value or network_flags.WORKDIR.value:
         export.check_free(_out(), overwrite=_OVERWRITE.value)
-    classifier = network_flags.load_classifier()
+    classifier = network_flags.load_classifier(compute_dtype="float32")
     export.export_classifier(
         classifier,
         _out(classifier),

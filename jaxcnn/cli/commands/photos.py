@@ -59,6 +59,12 @@ _WEIGHTS = flags.DEFINE_string(
 _MODEL = flags.DEFINE_string(
     "model", None, "name of the network of a --weights file that is not a published one."
 )
+_COMPUTE_DTYPE = flags.DEFINE_string(
+    "compute_dtype",
+    None,
+    "precision of the layers: float32, bfloat16, or auto (what is fastest on this machine); "
+    "default what the index has, auto for a new one. Another one needs --rebuild.",
+)
 _REBUILD = flags.DEFINE_bool(
     "rebuild", False, "label all photos again; the old index is replaced once that is done."
 )
@@ -114,6 +120,7 @@ _FLAGS = {
         "workdir",
         "weights",
         "model",
+        "compute_dtype",
         "rebuild",
         "forget_missing",
         "batch_size",
@@ -175,6 +182,7 @@ def _index(words: list[str]) -> int:
     folders = check_folders(_index_path(), words, **replacing)
     command_line.prepare()
     named = {"workdir": _WORKDIR.value, "weights": _WEIGHTS.value, "model": _MODEL.value}
+    named |= {"compute_dtype": _COMPUTE_DTYPE.value}
     given = {name: value for name, value in named.items() if value}
 
     def load(held: Mapping[str, str]) -> Labeller:

@@ -37,7 +37,7 @@ from jaxcnn.host.signals import Interrupted, end_interrupted
 from jaxcnn.models import list_models, model_options
 from jaxcnn.runs import config as config_lib, evaluate_again, recipes, train_and_evaluate
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, setting_fields
-from jaxcnn.runs.folder import CannotWriteError
+from jaxcnn.runs.folder import CannotWriteError, Workdir
 from jaxcnn.training.loop import NonFiniteLossError
 
 logger = logging.getLogger(__name__)
@@ -257,13 +257,12 @@ def _run_folder(config: TrainConfig) -> Iterator[str]:
 
 
 def _for_this_machine(config: TrainConfig) -> TrainConfig:
-    """Take float32 for a recipe's bfloat16 on a CPU, which has to emulate that."""
-    is_given = flags.FLAGS["compute_dtype"].present
-    is_half = config.network.compute_dtype == "bfloat16"
-    if is_given or not is_half or jax.default_backend() != "cpu":
+    """Leave a recipe's precision to the run that is resumed, and on a CPU to a trial."""
+    given = flags.FLAGS
+    goes_on = given.resume and Workdir(Path(given.workdir)).is_ours
+    if given["compute_dtype"].present or not (goes_on or jax.default_backend() == "cpu"):
         return config
-    logger.info("on a CPU: float32 for the recipe's bfloat16 (--compute_dtype=bfloat16 keeps it)")
-    return config.replace(compute_dtype="float32")
+    return config.replace(compute_dtype="auto")
 
 
 def _evaluate() -> None:

@@ -11,6 +11,7 @@ from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
     from jaxcnn.runs.config.checks import (
+        COMPUTE_DTYPES as COMPUTE_DTYPES,
         check_values as check_values,
         count_frozen as count_frozen,
         without_effect as without_effect,

@@ -40,6 +40,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("dp_clip_norm", "dp_noise_multiplier"),
     ),
 }
+COMPUTE_DTYPES = ("auto", "float32", "bfloat16")
 _IN_RANGE = {
     _SHARE: lambda value: 0 <= value < 1,
     _POSITIVE: lambda value: value > 0,
@@ -50,7 +51,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "crop_from": ("square", "photo"),
     "loss": LOSSES,
     "resize_mode": RESIZE_MODES,
-    "compute_dtype": ("float32", "bfloat16"),
+    "compute_dtype": COMPUTE_DTYPES,
     "interpolation": tuple(INTERPOLATIONS),
     "head_init": ("zero", "scaled"),
     "epoch_scan": ("auto", "on", "off"),

@@ -158,7 +158,10 @@ class NetworkSettings:
         "with a list of those that the network has.",
     )
     compute_dtype: str = _setting(
-        "float32", "arithmetic of the layers: float32 or bfloat16 (parameters stay float32)."
+        "auto",
+        "precision of the layers: float32, bfloat16, or auto: bfloat16 where a trial shows that it "
+        "is faster on this machine and right, else float32. A run keeps what it began with. "
+        "Parameters, loss and metrics are float32.",
     )
     pretrained: bool = _setting(
         False, "start from the network's published weights; see `weights` for others."

@@ -154,7 +154,9 @@ def from_json(value: Mapping[str, Any]) -> TrainConfig:
 
 def completed(value: Mapping[str, Any]) -> dict[str, Any]:
     """Add settings that older versions did not write: their `seed` split the data."""
-    return {"split_seed": value["seed"], **value} if "seed" in value else dict(value)
+    if "seed" not in value:
+        return dict(value)
+    return {"split_seed": value["seed"], "compute_dtype": "float32", **value}
 
 
 def load_config(path: Path) -> TrainConfig:

@@ -21,7 +21,7 @@ import jax
 from jax.sharding import AbstractMesh, Mesh
 
 from jaxcnn.data.set_sizes import count_classes_and_examples
-from jaxcnn.runs import config as config_lib
+from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.planning.accelerators import MACHINES, Machine
@@ -156,7 +156,7 @@ def make_plan(
     """
     if not 0 < utilization <= 1:
         raise ValueError(f"utilization must be in (0, 1], got {utilization}.")
-    config = config_lib.resolve(config)
+    config = build.settle_dtype(config_lib.resolve(config))
     state = state_shapes(config, size.num_classes)
     steps_per_epoch = max(1, size.num_examples // config.training.batch_size)
     started = [_start(config, machine) for machine in machines]
