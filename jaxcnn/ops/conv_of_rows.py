@@ -5,7 +5,7 @@ import functools
 import jax
 from jax import lax
 
-from jaxcnn.ops.cpu import pointwise
+from jaxcnn.ops.cpu import pointwise, row_windows
 from jaxcnn.ops.cpu.geometry import Geometry, by_xla, rounded
 from jaxcnn.ops.lowering import in_dtype, over_batches
 
@@ -63,7 +63,7 @@ def _rows_backward(
     dtype, kernel = kernel.dtype, rounded(kernel, rows)
     gradient = apart(gradient)
     to_rows = functools.partial(pointwise.product_with_transposed, size=size, by_onednn=by_onednn)
-    to_kernel = functools.partial(pointwise.product_over_rows, by_onednn=by_onednn)
+    to_kernel = functools.partial(row_windows.product_over_rows, by_onednn=by_onednn)
 
     def stock_rows(gradient: jax.Array, kernel: jax.Array) -> jax.Array:
         return jax.linear_transpose(lambda x: _rows_by_xla(x, kernel, size), rows)(gradient)[0]

@@ -73,7 +73,7 @@ def kernel_gradient(
 ) -> jax.Array:
     """Compute the gradient of a kernel of this shape, in float32, from that of the output."""
     size = (kernel.shape[0], kernel.shape[1])
-    product = functools.partial(pointwise.product_over_rows, by_onednn=geometry.by_onednn)
+    product = functools.partial(row_windows.product_over_rows, by_onednn=geometry.by_onednn)
     if geometry.is_pointwise(kernel):
         seen = images[:, :: geometry.strides[0], :: geometry.strides[1]]
         rows = pointwise.rows_of_pixels(seen), pointwise.rows_of_pixels(gradient)

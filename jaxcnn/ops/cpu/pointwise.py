@@ -100,14 +100,6 @@ def product_with_transposed(
     return lax.dot_general(rows, kernel, (((1,), (1,)), ((), ())))
 
 
-def product_over_rows(rows: jax.Array, gradient: jax.Array, *, by_onednn: bool) -> jax.Array:
-    """Sum over pixels, in float32: the transpose of (N, C) times (N, features)."""
-    if by_onednn and (rows.dtype == jnp.float32 or onednn.multiplies_bfloat16()):
-        return onednn.matrix_product(rows, gradient, transpose_a=True)
-    dimensions = (((0,), (0,)), ((), ()))
-    return lax.dot_general(rows, gradient, dimensions, preferred_element_type=jnp.float32)
-
-
 def _as_convolution(
     rows: jax.Array, kernel: jax.Array, size: tuple[int, ...], geometry: Geometry
 ) -> jax.Array:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxcnn.ops.cpu import onednn
 from jaxcnn.ops.cpu.geometry import Geometry, Pair
 
 Product = Callable[[jax.Array, jax.Array], jax.Array]
@@ -87,6 +88,14 @@ def row_windows(images: jax.Array, count: int, width: int, stride: int) -> jax.A
     )
     # The barrier comes first: with a reshape before it XLA copies what it gathered once more.
     return lax.optimization_barrier(windows).reshape(batch, height, count, width, channels)
+
+
+def product_over_rows(rows: jax.Array, gradient: jax.Array, *, by_onednn: bool) -> jax.Array:
+    """Sum over pixels, in float32: the transpose of (N, C) times (N, features)."""
+    if by_onednn and (rows.dtype == jnp.float32 or onednn.multiplies_bfloat16()):
+        return onednn.matrix_product(rows, gradient, transpose_a=True)
+    dimensions = (((0,), (0,)), ((), ()))
+    return lax.dot_general(rows, gradient, dimensions, preferred_element_type=jnp.float32)
 
 
 def _seen_by_row(
