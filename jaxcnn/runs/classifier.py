@@ -107,7 +107,8 @@ class Classifier:
           workdir: the run's folder, or its folder `checkpoints/best` alone.
           compute_dtype: precision of the layers: "float32", "bfloat16", or "auto" for what is
             fastest on this machine, so that all answers of a machine are of one precision; None
-            for that of the run. bfloat16 answers as float32 does for at least 99.5 % of photos.
+            for that of the run. bfloat16 may name another class than float32 where two are almost
+            equally probable.
 
         Returns:
           A classifier; of a run of several networks, one that averages their probabilities.
