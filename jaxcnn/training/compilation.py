@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from jaxcnn.host.start import SteadyBlock
 from jaxcnn.ops.cpu.onednn import has_calls, not_serialized
 
 
@@ -22,11 +23,11 @@ class CompiledStep:
       seconds: how long tracing took.
     """
 
-    def __init__(self, compiling: Future[Callable[..., Any]], seconds: float) -> None:
+    def __init__(self, compiling: Future[jax.stages.Compiled], seconds: float) -> None:
         self._compiling, self._seconds = compiling, seconds
 
     @functools.cached_property
-    def program(self) -> Callable[..., Any]:
+    def program(self) -> jax.stages.Compiled:
         """The program as JAX gives it."""
         started = time.perf_counter()
         program = self._compiling.result()
@@ -41,7 +42,15 @@ class CompiledStep:
 
     def __call__(self, *args: Any) -> Any:
         """Run the step; arguments of another shape raise instead of compiling again."""
+        self._temporaries.settle()
         return self.program(*args)
+
+    @functools.cached_property
+    def _temporaries(self) -> SteadyBlock:
+        """The block that XLA allocates at each call on a single CPU; elsewhere of no size."""
+        on_one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
+        analysis = self.program.memory_analysis() if on_one_cpu else None
+        return SteadyBlock(analysis.temp_size_in_bytes if analysis else 0)
 
 
 def compile_step(
@@ -73,7 +82,7 @@ def compile_step(
         jitted = jax.jit(step, donate_argnums=donate_argnums, out_shardings=out_shardings)
         lowered = jitted.lower(*args)
 
-    def compiled() -> Callable[..., Any]:
+    def compiled() -> jax.stages.Compiled:
         # A program without them is kept for the next start, see `compilation_cache`.
         with not_serialized() if has_calls(lowered) else contextlib.nullcontext():
             return lowered.compile()
