@@ -8,7 +8,8 @@ import pytest
 
 from jaxcnn import losses
 from jaxcnn.augment.mixing import make_mixing
-from jaxcnn.models import SixConv, split_at_head
+from jaxcnn.models import MobileNetV1, SixConv, mobilenet_v1, split_at_head
+from jaxcnn.ops.cpu import onednn
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training import features
 from jaxcnn.training.eval_step import make_eval_step, make_predict
@@ -105,3 +106,39 @@ def test_evaluation_prediction_and_features_are_float32():
     vectors = jnp.zeros((4, *seen.shape[2:]))
     only_head = {"params": {"head": variables["params"]["head"]}}
     assert_float32(jax.eval_shape(lambda v, x: head.apply(v, x, train=False), only_head, vectors))
+
+
+def train(model, steps=20):
+    """Train on stripes along and across: the losses, the state and the lowered step."""
+    label = np.arange(16, dtype=np.int32) % 2
+    along = np.broadcast_to(np.where(np.arange(16) % 4 < 2, 60, 190)[:, None], (16, 16))
+    image = np.stack([along if y else along.T for y in label])[..., None].repeat(3, axis=3)
+    image = image + np.random.default_rng(0).integers(-30, 30, size=image.shape)
+    batch = Batch(image.astype(np.uint8), label, np.ones(16, bool), np.arange(16))
+    optimizer = optax.sgd(0.02, momentum=0.9)
+    state = init_state(jax.random.key(0), model, optimizer, (16, 16, 3))
+    step = jax.jit(make_train_step(model, optimizer, losses.make_loss("softmax", num_classes=2)))
+    text, seen = step.lower(state, batch, jax.random.key(1)).as_text(), []
+    for _ in range(steps):
+        state, sums = step(state, batch, jax.random.key(1))
+        seen.append(float(sums["loss"]["sum"]) / 16)
+    return seen, state, text
+
+
+@pytest.mark.parametrize("network", ["six_conv", "mobilenet_v1"])
+def test_training_by_onednns_bfloat16_learns_as_float32_does(monkeypatch, network):
+    if not onednn.is_available():
+        pytest.skip("jaxlib's oneDNN cannot be called on this machine")
+    monkeypatch.setattr(onednn, "is_usable", lambda dtype=None: True)
+    monkeypatch.setattr(mobilenet_v1, "REPEATS", mobilenet_v1.REPEATS[:2])
+    model = {
+        "six_conv": SixConv(num_classes=2, widths=(8, 16), depth=2, batch_norm=True),
+        "mobilenet_v1": MobileNetV1(num_classes=2, width_multiplier=0.1),
+    }[network]
+    expected, *_ = train(model)
+    found, state, text = train(model.clone(dtype=jnp.bfloat16))
+    assert "@__onednn$convolution" in text
+    assert_float32(state)
+    assert found[0] == pytest.approx(expected[0], rel=0.02)
+    assert found[-1] < 0.5 * found[0]
+    assert found[-1] == pytest.approx(expected[-1], abs=0.1 * expected[0])
