@@ -60,7 +60,7 @@ def conv_layer(
     geometry = None
     if images.ndim == 4 and not uses_stock_ops() and onednn.is_usable(images.dtype):
         geometry = find_geometry(images, kernel, strides, padding, groups=groups)
-    if geometry is not None:
+    if geometry is not None and onednn.takes(images.dtype, kernel.shape[:2], geometry):
         return _conv_layer(images, kernel, bias, addend, geometry, activation)
     steps = (strides, strides) if isinstance(strides, int) else strides
     result = conv_general_dilated(images, kernel, steps, padding, feature_group_count=groups)

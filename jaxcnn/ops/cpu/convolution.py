@@ -39,8 +39,10 @@ def kernel_gradient_by_xla(
 
 def forward(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolve (B, H, W, C) with (height, width, C / groups, features)."""
-    if geometry.by_onednn:
+    if geometry.by_onednn and onednn.takes(images.dtype, kernel.shape[:2], geometry):
         return onednn.convolution(images, kernel, geometry)
+    if geometry.swap_channels:
+        kernel, geometry = jnp.swapaxes(kernel, 2, 3), geometry._replace(swap_channels=False)
     if images.dtype.itemsize < 4:  # widened once here, not for each tap or product
         wide = forward(images.astype(jnp.float32), kernel.astype(jnp.float32), geometry)
         return wide.astype(images.dtype)

@@ -35,7 +35,7 @@ import json
 import os
 import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,21 @@ def _try_in_another_process(dtype: str = "float32") -> bool | None:
     except OSError:
         return None
     return True
+
+
+def takes(dtype: Any, kernel_size: Sequence[int], geometry: Geometry) -> bool:
+    """Tell whether a call convolves so; in bfloat16 padding may not hold a whole kernel.
+
+    There oneDNN falls back to a product whose threads may wait for each other for ever.
+
+    Args:
+      dtype: of the operands.
+      kernel_size: height and width, px.
+      geometry: how the kernel goes over the images.
+    """
+    spans = ((n - 1) * d + 1 for n, d in zip(kernel_size, geometry.dilation, strict=True))
+    fits = all(max(pads) < span for pads, span in zip(geometry.pads, spans, strict=True))
+    return dtype != jnp.bfloat16 or fits
 
 
 def convolution(

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from jaxcnn.ops.convolution import conv2d
-from jaxcnn.ops.cpu import onednn, onednn_trial, trial
+from jaxcnn.ops.cpu import convolution, onednn, onednn_trial, trial
+from jaxcnn.ops.cpu.geometry import Geometry, by_xla
 from jaxcnn.training.compilation import compile_step
 
 ROOT = Path(__file__).parents[3]
@@ -274,3 +275,34 @@ def test_the_trial_finds_a_wrong_result(monkeypatch):
     monkeypatch.setattr(onednn, "convolution", lambda *a, **k: 1.05 * right(*a, **k))
     with pytest.raises(AssertionError):
         onednn_trial.check_against_lax("bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "pads", "dilation", "expected"),
+    [
+        (jnp.bfloat16, (3, 3), ((1, 1), (2, 2)), (1, 1), True),
+        (jnp.bfloat16, (3, 3), ((1, 1), (0, 3)), (1, 1), False),
+        (jnp.bfloat16, (4, 1), ((2, 1), (0, 1)), (1, 1), False),
+        (jnp.bfloat16, (3, 3), ((4, 4), (4, 4)), (2, 2), True),
+        (jnp.bfloat16, (1, 1), ((0, 0), (0, 0)), (1, 1), True),
+        (jnp.float32, (4, 1), ((2, 1), (0, 1)), (1, 1), True),
+    ],
+)
+def test_padding_that_holds_a_kernel_is_not_called_in_bfloat16(
+    dtype, size, pads, dilation, expected
+):
+    assert onednn.takes(dtype, size, Geometry((1, 1), pads, dilation)) is expected
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_is_not_called_in_bfloat16_is_computed_in_another_way(monkeypatch, swapped):
+    pads = ((2, 1), (0, 3))
+    geometry = Geometry((1, 1), pads, by_onednn=True, swap_channels=swapped)
+    draws = np.random.default_rng(0)
+    x, w = (jnp.asarray(draws.normal(size=s), jnp.bfloat16) for s in ((2, 5, 5, 4), (4, 1, 4, 3)))
+    monkeypatch.setattr(onednn, "convolution", None)
+    given = jnp.swapaxes(w, 2, 3) if swapped else w
+    monkeypatch.setattr(onednn, "takes", lambda dtype, *_: False)
+    found = convolution.forward(x, given, geometry)
+    expected = by_xla(x.astype(jnp.float32), w.astype(jnp.float32), Geometry((1, 1), pads))
+    np.testing.assert_allclose(found.astype(jnp.float32), expected, rtol=0.02, atol=0.05)
