@@ -130,9 +130,8 @@ class SteadyBlock:
         if not block or abs(block - self._address) < _NEAR_BYTES:
             return False
         self._address = block
-        libc.malloc_trim(
-            2**62
-        )  # so much may stay at the heap's end, which is marked for huge pages
+        # All may stay at the heap's end, which is marked for huge pages.
+        libc.malloc_trim(2**62)
         return True
 
 
