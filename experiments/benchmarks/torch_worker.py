@@ -4,9 +4,11 @@ The networks are torchvision's, a package's EfficientNet-Lite, and six convoluti
 as PyTorch's own guide advises for convolutions; everything else as it comes.
 """
 
+import contextlib
 import functools
 import importlib
 import os
+import sys
 import tempfile
 import timeit
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from torch import nn
 from experiments.benchmarks.serving import Task, Unavailable, first_line, process_peak_bytes
 
 _WIDTHS = (32, 64, 128, 128, 256, 256)  # of six_conv
+_KEPT: list[torch.library.Library] = []  # what they declare is known while they live
 
 
 def make_task(spec: dict[str, Any]) -> Task:
@@ -145,15 +148,28 @@ def create_network(name: str, size_px: int, num_classes: int, options: dict[str,
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision.
+    """Import torchvision, without its compiled extension where that is of another PyTorch.
 
     Raises:
-      Unavailable: if it is not installed, or its compiled extension does not load.
+      Unavailable: if it is not installed, or does not load.
     """
     try:
-        return importlib.import_module("torchvision")
+        with contextlib.suppress(RuntimeError):
+            return importlib.import_module("torchvision")
+        return _import_without_extension()
     except (ImportError, RuntimeError) as error:
         raise Unavailable(f"torchvision: {first_line(error)}") from None
+
+
+def _import_without_extension() -> ModuleType:
+    """Declare the operators of detection that its import asks for, and classifiers do without."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    operators = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _KEPT.append(operators)
+    return importlib.import_module("torchvision")
 
 
 class SixConv(nn.Module):
