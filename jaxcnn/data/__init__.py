@@ -15,7 +15,7 @@ From a data set's name to batches (`datasets` does the first four):
     image_splits  a split's images at one size: in memory, or decoded when requested;
                   image_cache caches the decoded, bad_files lists the unreadable
     array_split   arrays and sequences of examples as splits
-    random_crops  a split's images as crops of whole photos, drawn anew for each batch
+    random_crops  a split's images as random crops of whole photos, other ones in each batch
     batches       shuffled for training, each example once for evaluation
     workers       threads that decode
     encode        from pixels to files, for pages

@@ -85,7 +85,7 @@ def train_batches(
     Each epoch has its own order and `steps_per_epoch` full batches. Repeated augmentation leaves
     the number of steps as it is: with R repeats an epoch shows the first 1 / R of its order, each
     example R times in one batch. The r-th copy's index lies r times the split's length beyond the
-    first's, so that augmentation, which draws by the index, draws anew.
+    first's, so that augmentation, which draws by the index, gives it other draws.
 
     `get_state()` gives a dict of plain numbers, `set_state` goes on after the batch at which it was
     taken; it holds for the same data, batch size and seed. A missing image (see StreamedSplit) is
@@ -241,7 +241,7 @@ def _process_rows(batch_size: int, process_index: int, process_count: int) -> sl
 def _gather(data: ImageSplit, index: np.ndarray, key: tuple[int, ...] = ()) -> Batch:
     """Make a batch of the examples of (B,) indices; -1 makes a row of padding.
 
-    Where images are drawn anew for each batch, `key` and the index decide how.
+    Where each batch has random crops of its own, `key` and the index decide which.
     """
     positions = index % len(data)  # those of copies lie beyond the end
     image = np.zeros((len(index), *data.image_shape), data.dtype)

@@ -139,7 +139,9 @@ def test_every_operation_augmentation_and_family_is_compared():
 
 def test_cases_trace_in_each_dtype():
     for case in [*parity.all_cases(tiny=True), *network_cases.cases(("mobilenet_v3_small",))]:
-        jax.eval_shape(functools.partial(case.function, jnp.bfloat16), *case.inputs)
+        for dtype in (jnp.float32, jnp.bfloat16):
+            result = jax.eval_shape(functools.partial(case.function, dtype), *case.inputs)
+            assert jax.tree.leaves(result), case.name
 
 
 def found(case):

@@ -45,7 +45,7 @@ def by_xla(images: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
 
 
 def take_pixels(x: jax.Array, start: Pair, counts: Pair, strides: Pair) -> jax.Array:
-    """Take so many rows and columns of (..., H, W, C) from a start on, strides apart.
+    """Take `counts` rows and columns of (..., H, W, C), from `start` on, `strides` apart.
 
     By `lax`, since an index becomes a gather where the number of images is symbolic.
     """

@@ -236,7 +236,7 @@ class TrainingSettings:
     crop_from: str = _setting(
         "square",
         "what the random crops of `augment` (zoom and aspect) are cut from: square (the stored "
-        "one), or photo: the whole photo, decoded anew for each crop.",
+        "one), or photo: the whole photo, decoded again for each crop.",
     )
     repeated_augmentation: int = _setting(
         1,
