@@ -113,6 +113,17 @@ def test_every_class_of_a_mixed_label_is_present_and_a_wrong_one_shows():
     assert jnp.isnan(binary(logits, jnp.array([3])))[0]
 
 
+@pytest.mark.parametrize(("threshold", "present"), [(0.0, [1, 1, 0]), (0.25, [0, 1, 0])])
+def test_a_class_is_present_by_a_share_above_the_threshold(threshold, present):
+    options = {"loss": "binary_cross_entropy", "target_threshold": threshold}
+    loss_fn = make_loss("softmax", num_classes=3, **options)
+    logits = np.array([[0.5, -1.0, 2.0]], np.float32)
+    q = 1 / (1 + np.exp(-logits[0]))
+    expected = -np.log(np.where(present, q, 1 - q)).mean()
+    found = loss_fn(jnp.asarray(logits), jnp.array([[0.25, 0.75, 0.0]]))
+    np.testing.assert_allclose(found, [expected], rtol=1e-5)
+
+
 def test_binary_cross_entropy_is_for_one_logit_per_class():
     with pytest.raises(ValueError, match='head "sigmoid" has it already'):
         make_loss("sigmoid", num_classes=2, loss="binary_cross_entropy")
