@@ -23,6 +23,7 @@ from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
 from jaxcnn.training.history import check_best
+from jaxcnn.training.progressive_resizing import parse_shares
 from jaxcnn.types import PyTree
 
 
@@ -97,17 +98,17 @@ def variable_shapes(
 
 def _check_sizes(config: TrainConfig, model: nn.Module) -> None:
     """Refuse sizes of images that the network cannot take, in training or in evaluation."""
-    seen, trained = (
-        variable_shapes(config, model, each.image_shape)
-        for each in (config.preprocessing, config.training_preprocessing)
-    )
-    if seen != trained:
-        data = config.data
-        raise ValueError(
-            f"{config.network.model} has weights for each pixel of an image, so eval_size_px "
-            f"(={data.eval_size_px}) must be image_size_px (={data.image_size_px}); leave it out, "
-            "or give global_pooling=average where the network has that."
-        )
+    data, smaller = config.data, parse_shares(config.training.progressive_resizing or "")
+    trained = variable_shapes(config, model, config.training_preprocessing.image_shape)
+    others = [("eval_size_px", data.eval_size_px), *(("progressive_resizing", s) for s in smaller)]
+    for name, size_px in others:
+        shape = (size_px or 1, size_px or 1, data.num_channels)
+        if size_px and variable_shapes(config, model, shape) != trained:
+            raise ValueError(
+                f"{config.network.model} has weights for each pixel of an image, so {name} "
+                f"(={size_px}) must be image_size_px (={data.image_size_px}); leave it out, or "
+                "give global_pooling=average where the network has that."
+            )
 
 
 def parse_model_options(text: str) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The phases of a run's training: one, or the last layer first and then more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from jaxcnn.models import model_options
 from jaxcnn.runs.config import TrainConfig, starts_from_weights
+from jaxcnn.training.progressive_resizing import parse_shares
 
 HEAD, FINE_TUNE = "head", "fine-tune"
 # Settings of a network's size, and the next smaller one.
@@ -24,6 +25,7 @@ class Phase(NamedTuple):
     freeze: str  # as the setting of that name
     layer_decay: float  # the learning rate of a stage over that of the next
     on_features: bool  # whether the backbone's outputs are computed once and cached
+    progressive_resizing: Mapping[int, float] = {}  # see `training.progressive_resizing`
     schedule_steps: int | None = None  # length of the schedule; None for that of all epochs
 
 
@@ -37,6 +39,8 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
       One phase, or with `fine_tune` two.
     """
     freeze = config.network.freeze or "none"
+    on_features = config.training.cache_features and freeze == "backbone"
+    shares = parse_shares(config.training.progressive_resizing or "")
     main = Phase(
         name=FINE_TUNE if config.training.fine_tune else "",
         num_epochs=config.training.num_epochs,
@@ -44,7 +48,8 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
         warmup_epochs=config.training.warmup_epochs,
         freeze=freeze,
         layer_decay=config.training.layer_decay if starts_from_weights(config) else 1.0,
-        on_features=config.training.cache_features and freeze == "backbone",
+        on_features=on_features,
+        progressive_resizing={} if on_features else shares,
     )
     if not config.training.fine_tune or not config.training.head_epochs:
         return [main]

@@ -103,6 +103,7 @@ class Run:
                 optimizer=training.optimizer,
                 loss=training.loss_fn,
                 repeated_augmentation=config.training.repeated_augmentation,
+                progressive_resizing=phase.progressive_resizing,
                 num_epochs=phase.num_epochs,
                 batch_size=config.training.batch_size,
                 eval_batch_size=config.run.eval_batch_size,

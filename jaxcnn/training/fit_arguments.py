@@ -21,6 +21,7 @@ from jaxcnn.training.epoch_scan import EPOCH_SCANS
 from jaxcnn.training.history import Progress, check_best
 from jaxcnn.training.inputs import Input, SplitInput, iter_once, load_named, open_input
 from jaxcnn.training.members import MEMBERS_MODES
+from jaxcnn.training.progressive_resizing import check_sizes, resized_shape
 from jaxcnn.training.sharding import Layout
 from jaxcnn.types import Batch, PyTree
 
@@ -196,6 +197,32 @@ def check_same_kind(image: Any, trained: Any) -> None:
         raise ValueError(
             f"these images are {image.dtype}, those of training {trained.dtype}; give the same: "
             "uint8 is scaled and normalised, floating point is taken as it is."
+        )
+
+
+def check_progressive(
+    shares: Mapping[int, float], data: Input, network: Any, inputs: jax.ShapeDtypeStruct
+) -> None:
+    """Raise for sizes that do not rise, or that the network has other weights for."""
+    if not shares:
+        return
+    if not isinstance(data, SplitInput) or len(inputs.shape) != 4:
+        raise ValueError(
+            "progressive_resizing needs images (H, W, C) with random access, whose epochs have a "
+            "known number of steps; leave it out."
+        )
+    check_sizes(shares, min(inputs.shape[1:3]))
+
+    def variables(size_px: int | None) -> PyTree:
+        shape = inputs.shape if size_px is None else resized_shape(inputs.shape, size_px)
+        images = jax.ShapeDtypeStruct((1, *shape[1:]), inputs.dtype)
+        return jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), images)
+
+    if wrong := [size_px for size_px in shares if variables(size_px) != variables(None)]:
+        raise ValueError(
+            f"the network has weights for each pixel of an image, so progressive_resizing cannot "
+            f"train it at {wrong[0]} px; leave that out, or end the network's convolutions with "
+            "the mean over pixels."
         )
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,6 +28,7 @@ from jaxcnn.training.fit_arguments import (
     check_loss,
     check_options,
     check_phase,
+    check_progressive,
     check_same_kind,
     constant_or,
     first_variables,
@@ -39,6 +40,7 @@ from jaxcnn.training.functions import as_metrics, as_network, name_of
 from jaxcnn.training.history import Progress, Row, make_rank
 from jaxcnn.training.inputs import open_input
 from jaxcnn.training.loop import Loop
+from jaxcnn.training.progressive_resizing import plan_sizes
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
@@ -117,6 +119,7 @@ def fit(
     metrics: Metrics | Sequence[str] | None = None,
     augment: Augment | None = None,
     repeated_augmentation: int = 1,
+    progressive_resizing: Mapping[int, float] | None = None,
     mixing: Mixing | None = None,
     preprocessing: Preprocessing | None = None,
     num_epochs: int = 1,
@@ -165,6 +168,8 @@ def fit(
       augment: (key, image) to image, such as `augment.random_flip` or what `make_augment` makes.
       repeated_augmentation: copies of each image in a batch, each augmented by itself; the steps of
         an epoch stay as many, so it shows a part of the images.
+      progressive_resizing: smaller sizes to train at first, side in px to share of the epochs, such
+        as {64: 0.4, 80: 0.3}: augmented images are made that small. The network must take any size.
       mixing: (key, batch) to a batch of mixed examples, as `augment.make_mixing` makes.
       preprocessing: how photos become squares, and pixels the network's input; None normalises
         uint8 by mean 0.5 and standard deviation 0.25, and leaves floating point as it is.
@@ -254,19 +259,6 @@ def fit(
     check_labels(train_input, network, logits)
     if validation_input is not None:
         check_labels(validation_input, network, logits)
-    step = make_train_step(
-        network,
-        optimizer,
-        loss_fn,
-        metrics=metrics,
-        prepare=prepare or image_preparation(augment, mixing, scaling),
-        ema_decay=ema_decay,
-        reported_loss=reported_loss,
-        frozen=frozen,
-        accumulate_steps=accumulate_steps,
-        rematerialize=rematerialize,
-        private=private,
-    )
     progress = after.progress if isinstance(after, FitResult) else after
     progress = progress.next_phase() if progress else Progress.of(num_members)
     if len(progress.members) != num_members:
@@ -274,6 +266,26 @@ def fit(
             f"after is of {len(progress.members)} networks; num_members is {num_members}."
         )
     seeds, init_keys, keys = seeds_and_keys(key, num_members)
+    prepare = prepare or image_preparation(augment, mixing, scaling)
+    shares, steps_per_epoch = progressive_resizing or {}, train_input.steps_per_epoch(batch_size)
+    check_progressive(shares, train_input, network, jax.eval_shape(prepare, batch, keys[0])[0])
+    sizes = plan_sizes(
+        shares, num_epochs=num_epochs, steps_per_epoch=steps_per_epoch, first_step=progress.step
+    )
+    step = make_train_step(
+        network,
+        optimizer,
+        loss_fn,
+        metrics=metrics,
+        sizes=sizes,
+        prepare=prepare,
+        ema_decay=ema_decay,
+        reported_loss=reported_loss,
+        frozen=frozen,
+        accumulate_steps=accumulate_steps,
+        rematerialize=rematerialize,
+        private=private,
+    )
     start = functools.partial(
         start_state,
         optimizer=optimizer,
@@ -305,15 +317,16 @@ def fit(
         shared=shared_batches,
     )
     seconds = feed.seconds + (evaluation.seconds if evaluation else 0.0)
-    steps_per_epoch = train_input.steps_per_epoch(batch_size)
     logger.info(
         f"{_about_networks(name or name_of(model), states, frozen, seeds, feed.about)}, "
-        f"{' x '.join(map(str, input_shape.shape[1:]))} inputs, "
+        f"{' x '.join(map(str, input_shape.shape[1:]))} inputs"
+        f"{''.join(f', {s.size_px} px up to step {s.end_step:,}' for s in sizes)}, "
         f"{_about_steps(num_epochs, steps_per_epoch, batch_size, num_members)} on "
         f"{layout.describe()}; compiled in {seconds:.1f} s"
     )
     keeper = next((c for c in callbacks if isinstance(c, Checkpoint)), None) or KeepBest()
     about = {"batch_size": batch_size, "key": seeds[0], "phase": phase} | train_input.about()
+    about["progressive_resizing"] = {str(size_px): share for size_px, share in shares.items()}
     keeper.open(num_members, about)
     if found := keeper.restore(states, progress.step):
         check_phase(found[1], progress, after)

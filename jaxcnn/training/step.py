@@ -1,7 +1,7 @@
 """The training step: a pure function, compiled once, state in and state out."""
 
 import functools
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -20,6 +20,7 @@ from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
 from jaxcnn.training.gradient_accumulation import Objective, accumulate_gradients
 from jaxcnn.training.preprocessing import normalize, seen_part, to_unit_interval
+from jaxcnn.training.progressive_resizing import SizeUntil, at_size
 from jaxcnn.training.state import only, without
 from jaxcnn.types import Batch, PyTree, Sums, TrainState
 
@@ -45,6 +46,7 @@ def make_train_step(
     accumulate_steps: int = 1,
     rematerialize: bool = False,
     private: differential_privacy.Privacy | None = None,
+    sizes: Sequence[SizeUntil] = (),
 ) -> TrainStep:
     """Build one update of the parameters as a pure function; the caller compiles it.
 
@@ -75,6 +77,8 @@ def make_train_step(
       private: clip the gradient of each example and add noise, see
         `jaxcnn.optim.differential_privacy`; None does not.
         No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
+      sizes: smaller sizes of the inputs up to some steps, see `progressive_resizing.plan_sizes`;
+        all are in one program, of which a step runs one. (Several steps under `jax.vmap` run all.)
 
     Returns:
       train_step(state, batch, key) to (state, sums), see `metrics.batch_sums`. Give it the same run
@@ -85,33 +89,18 @@ def make_train_step(
     """
     prepare_batch = prepare or image_preparation(augment, mixing, preprocessing)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
+    differentiate = functools.partial(_gradients, num_parts=accumulate_steps, private=private)
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Sums]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
         inputs, label = prepare_batch(batch, prepare_key)
-        examples = (inputs, label, jnp.asarray(batch.mask))
-        trained = without(state.params, frozen)
-        objective = objective_of(state.params)
-        if private is None:
-            gradients, (logits, batch_stats) = accumulate_gradients(
-                objective,
-                trained,
-                state.batch_stats,
-                dropout_key,
-                examples,
-                num_parts=accumulate_steps,
-            )
-        else:
-            gradients, (logits, _) = differential_privacy.private_gradients(
-                lambda trained, *rest: objective(trained, state.batch_stats, *rest),
-                trained,
-                dropout_key,
-                examples,
-                index=batch.index,
-                privacy=private,
-            )
-            # No statistics are collected, see `private`.
-            logits, batch_stats = logits[:, 0], state.batch_stats
+        trained, objective = without(state.params, frozen), objective_of(state.params)
+
+        def learn_from(inputs: jax.Array) -> tuple[PyTree, jax.Array, PyTree]:
+            prepared = batch._replace(image=inputs, label=label)
+            return differentiate(objective, trained, state.batch_stats, dropout_key, prepared)
+
+        gradients, logits, batch_stats = at_size(learn_from, inputs, state.step, sizes)
         updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
         state = state._replace(
             step=state.step + 1,
@@ -163,6 +152,34 @@ def draw_view(
         images = seen_part(images, preprocessing)
     batch = batch._replace(image=images)
     return batch if mixing is None else mixing(mixing_key, batch)
+
+
+def _gradients(
+    objective: Objective,
+    trained: PyTree,
+    batch_stats: PyTree,
+    key: jax.Array,
+    batch: Batch,
+    *,
+    num_parts: int,
+    private: differential_privacy.Privacy | None,
+) -> tuple[PyTree, jax.Array, PyTree]:
+    """Give the gradients of a batch that is prepared, the logits, and the new statistics."""
+    examples = (jnp.asarray(batch.image), jnp.asarray(batch.label), jnp.asarray(batch.mask))
+    if private is None:
+        gradients, (logits, batch_stats) = accumulate_gradients(
+            objective, trained, batch_stats, key, examples, num_parts=num_parts
+        )
+        return gradients, logits, batch_stats
+    gradients, (logits, _) = differential_privacy.private_gradients(
+        lambda trained, *rest: objective(trained, batch_stats, *rest),
+        trained,
+        key,
+        examples,
+        index=batch.index,
+        privacy=private,
+    )
+    return gradients, logits[:, 0], batch_stats  # no statistics are collected, see `Privacy`
 
 
 def _objective(

@@ -78,6 +78,16 @@ def test_a_run_sees_larger_images_in_evaluation_and_several_views_in_a_batch(tin
     assert evaluate_classifier(tmp_path / "run")["test"]["accuracy"] == summary["test_accuracy"]
 
 
+def test_a_run_may_begin_with_smaller_images(tiny_config, tmp_path, caplog):
+    config = tiny_config.replace(progressive_resizing="12:0.5", num_epochs=2)
+    with caplog.at_level("INFO"):
+        summary = train_classifier(config, tmp_path / "run")
+    assert "12 px up to step 3, 6 steps" in caplog.text
+    assert summary["steps"] == 6
+    with pytest.raises(ValueError, match=r"20x20 images are too small for LeNet5"):
+        check(make_config(progressive_resizing="20:0.5", image_size_px=32, model="lenet5"))
+
+
 def test_a_run_on_crops_of_whole_photos_goes_on_to_the_same_bits(
     folder_config, tmp_path, monkeypatch
 ):

@@ -10,6 +10,7 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import HEADS, LOSSES
 from jaxcnn.runs.config.settings import DataSettings, TrainingSettings
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
+from jaxcnn.training.progressive_resizing import check_sizes, parse_shares
 from jaxcnn.training.sharding import mesh_sizes
 
 _SHARE = "a share in [0, 1)"
@@ -97,6 +98,8 @@ def check_values(config: TrainConfig) -> None:
         raise ValueError(
             f"repeated_augmentation (={repeats}) must be at most batch_size (={batch_size})."
         )
+    if config.training.progressive_resizing and config.data.image_size_px:
+        check_sizes(parse_shares(config.training.progressive_resizing), config.data.image_size_px)
     if batch_size % parts:
         raise ValueError(f"accumulate_steps (={parts}) must divide batch_size (={batch_size}).")
 
@@ -263,7 +266,7 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
         (
             is_all_frozen and training.cache_features,
             "the last layer learns from cached features",
-            ("rematerialize", "drop_path_rate", "crop_from"),
+            ("rematerialize", "drop_path_rate", "crop_from", "progressive_resizing"),
         ),
         (
             training.loss != "binary_cross_entropy",

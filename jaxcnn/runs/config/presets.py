@@ -18,6 +18,7 @@ _PHOTOS: Mapping[str, Any] = {
     "num_channels": 3,
     "num_epochs": 46,
     "augment": "standard",
+    "progressive_resizing": "",
     "batch_norm": True,
     "global_pooling": "average",
     "dense_widths": (),

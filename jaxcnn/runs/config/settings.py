@@ -243,6 +243,11 @@ class TrainingSettings:
         "copies of each photo in a batch, each augmented by itself; an epoch keeps its number of "
         "steps and shows that part of the photos. 1 is off.",
     )
+    progressive_resizing: str = _open(
+        "smaller sizes of the photos to train at first, each with its share of the epochs: "
+        "SIZE:SHARE, comma-separated, e.g. 64:0.4,80:0.3; the rest is trained at `image_size_px`. "
+        "'' is none.",
+    )
     mixup: float = _setting(
         0.0,
         "blend each training photo and its label with another's, by a share from Beta(a, a): this "

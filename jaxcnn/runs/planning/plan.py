@@ -26,6 +26,7 @@ from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.planning.accelerators import MACHINES, Machine
 from jaxcnn.runs.planning.step_cost import StepCost, measure_step, state_shapes, tree_bytes
+from jaxcnn.training.progressive_resizing import mean_area
 from jaxcnn.training.sharding import Layout, parse_mesh
 from jaxcnn.training.state import count_parameters
 from jaxcnn.types import PyTree, TrainState
@@ -164,9 +165,12 @@ def make_plan(
     for share in sorted({found.batch_size for found in started if not found.problem}):
         logger.info(f"compiling a step of {config.network.model} for {share} images per device ...")
         costs[share] = measure_step(config, size.num_classes, share)
-    num_steps = plan_phases(config)[-1].num_epochs * steps_per_epoch
+    phase = plan_phases(config)[-1]
+    num_steps = phase.num_epochs * steps_per_epoch
+    # Steps on smaller images cost less, by their area.
+    full_steps = num_steps * mean_area(phase.progressive_resizing, config.data.image_size_px)
     estimates = [
-        found if found.problem else _finish(found, costs, state, config, num_steps, utilization)
+        found if found.problem else _finish(found, costs, state, config, full_steps, utilization)
         for found in started
     ]
     flops = max(
@@ -254,7 +258,7 @@ def _finish(
     costs: dict[int, StepCost],
     state: TrainState,
     config: TrainConfig,
-    num_steps: int,
+    num_steps: float,
     utilization: float,
 ) -> Estimate:
     cost, device, mesh = costs[found.batch_size], found.machine.accelerator, found.mesh

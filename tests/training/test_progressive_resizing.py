@@ -1,0 +1,136 @@
+"""Training on smaller images first: the right size at each step, and clear refusals."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn import losses
+from jaxcnn.host.signals import Interrupted
+from jaxcnn.models import create_model
+from jaxcnn.optim import make_optimizer
+from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.checkpointing import Checkpoint
+from jaxcnn.training.checkpoints import CheckpointError
+from jaxcnn.training.fitting import fit
+from jaxcnn.training.progressive_resizing import SizeUntil, parse_shares, plan_sizes
+from jaxcnn.training.state import init_state
+from jaxcnn.training.step import make_train_step
+from jaxcnn.types import Batch
+
+SHARES = {8: 0.5, 12: 0.25}
+LOSS = losses.make_loss("softmax", num_classes=2)
+
+
+@pytest.fixture
+def arrays():
+    draws = np.random.default_rng(0)
+    return draws.integers(0, 256, (32, 16, 16, 3), dtype=np.uint8), np.arange(32) % 2
+
+
+def make_net(**options):
+    net = {"depth": 2, "widths": (4, 4), "dense_widths": (), "global_pooling": "average"}
+    return create_model("six_conv", 2, **(net | options))
+
+
+def train(arrays, *, net=None, num_epochs=4, callbacks=(), **options):
+    return fit(
+        net or make_net(),
+        arrays,
+        arrays,
+        optimizer=make_optimizer("adam", 1e-2),
+        num_epochs=num_epochs,
+        batch_size=16,
+        callbacks=callbacks,
+        **({"progressive_resizing": SHARES} | options),
+    )
+
+
+def test_each_step_takes_the_size_that_is_planned(arrays):
+    images, labels = (part[:8] for part in arrays)
+    batch = Batch(images, labels.astype(np.int32), np.ones(8, bool), np.arange(8, dtype=np.int32))
+    net, optimizer = make_net(), optax.sgd(0.1)
+    sizes = (SizeUntil(8, end_step=1), SizeUntil(12, end_step=3))
+    step = jax.jit(make_train_step(net, optimizer, LOSS, sizes=sizes))
+    state = init_state(jax.random.key(0), net, optimizer, (16, 16, 3))
+    for size_px in (8, 12, 12, 16, 16):
+        shape = (8, size_px, size_px, 3)
+        small = jax.image.resize((images / np.float32(255) - 0.5) / 0.25, shape, "linear")
+        plain = make_train_step(net, optimizer, LOSS, preprocessing=None)
+        expected, sums = plain(state, batch._replace(image=small), jax.random.key(1))
+        state, found = step(state, batch, jax.random.key(1))
+        np.testing.assert_allclose(found["loss"]["sum"], sums["loss"]["sum"], rtol=1e-5)
+        for one, other in zip(*map(jax.tree.leaves, (state.params, expected.params)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_validation_is_of_the_full_size(arrays):
+    found = train(arrays)
+    assert found.evaluate(arrays).loss == pytest.approx(found.best.row["validation_loss"])
+    alone = train(arrays, progressive_resizing=None, num_epochs=1, variables=found.best.variables)
+    assert alone.predict(arrays[0]).shape == (32, 2)
+
+
+class StopAt(Callback):
+    """Interrupts training after a step, as a signal does."""
+
+    every_steps = 1
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, view):
+        if view.step == self.step:
+            raise Interrupted(15, step=view.step, is_saved=True)
+
+
+@pytest.mark.parametrize("step", [3, 4, 5])  # before, at and after the first change of size
+def test_a_run_cut_short_goes_on_to_the_same_bits(arrays, tmp_path, step):
+    whole = train(arrays)
+    with pytest.raises(Interrupted):
+        train(arrays, callbacks=[Checkpoint(tmp_path, every_steps=1), StopAt(step)])
+    resumed = train(arrays, callbacks=[Checkpoint(tmp_path, every_steps=1)])
+    assert int(resumed.state.step) == 8
+    for one, other in zip(*map(jax.tree.leaves, (whole.state, resumed.state)), strict=True):
+        assert (np.asarray(one) == np.asarray(other)).all()
+
+
+def test_a_later_phase_counts_its_own_epochs(arrays):
+    first = train(arrays, progressive_resizing=None)
+    both = train(arrays, variables=first.best.variables, after=first)
+    assert int(both.state.step) == 16
+    expected = (SizeUntil(8, 8 + 4), SizeUntil(12, 8 + 6))
+    assert plan_sizes(SHARES, num_epochs=4, steps_per_epoch=2, first_step=8) == expected
+
+
+def test_a_resumed_run_keeps_its_sizes(arrays, tmp_path):
+    train(arrays, callbacks=[Checkpoint(tmp_path)])
+    with pytest.raises(CheckpointError, match=r"progressive_resizing \{'8': 0.5, '12': 0.25\}"):
+        train(arrays, progressive_resizing={8: 0.5}, callbacks=[Checkpoint(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ({16: 0.5}, "must rise, and lie below the full size, 16 px"),
+        ({12: 0.2, 8: 0.2}, "must rise"),
+        ({8: 1.0}, "their sum below 1"),
+        ({8: -0.5}, "must be above 0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(arrays, shares, message):
+    with pytest.raises(ValueError, match=message):
+        train(arrays, progressive_resizing=shares)
+
+
+def test_networks_and_data_that_do_not_fit_are_refused(arrays):
+    with pytest.raises(ValueError, match="weights for each pixel of an image"):
+        train(arrays, net=make_net(global_pooling="none"))
+    with pytest.raises(ValueError, match=r"needs images .* with random access"):
+        train([arrays])
+
+
+@pytest.mark.parametrize("text", ["64", "64:", "a:0.5", "64:0.2,64:0.3", "64:-1", "64:0.5:2"])
+def test_text_that_is_no_list_of_sizes_is_refused(text):
+    with pytest.raises(ValueError, match=r"such as 64:0.4,80:0.3; got"):
+        parse_shares(text)
