@@ -17,11 +17,10 @@ def accumulate_gradients(
     params: PyTree,
     batch_stats: PyTree,
     key: jax.Array,
-    rows: tuple[jax.Array, ...],
-    *,
-    num_parts: int = 1,
+    *rows: jax.Array,
+    num_parts: int,
 ) -> tuple[PyTree, tuple[jax.Array, PyTree]]:
-    """Compute a batch's gradient, whole or as the sum of its parts'.
+    """Compute a batch's gradient as the sum of its parts'.
 
     Part p has the rows p, p + num_parts, p + 2 num_parts, ..., so that a batch that is split over
     devices keeps its rows where they are. BatchNorm normalises each part by its own statistics, and
@@ -32,8 +31,8 @@ def accumulate_gradients(
       objective: (params, batch_stats, key, *rows) to (mean loss, (logits, batch_stats)).
       params: to differentiate by.
       batch_stats: before the first part.
-      key: for dropout; of several parts, each folds in its number.
-      rows: (B, ...) arrays; the last is the mask, (B,) bool, of the rows that the mean counts.
+      key: for dropout; each part folds in its number.
+      *rows: (B, ...) arrays; the last is the mask, (B,) bool, of the rows that the mean counts.
       num_parts: divides B.
 
     Returns:
@@ -43,8 +42,6 @@ def accumulate_gradients(
       ValueError: if num_parts does not divide B.
     """
     gradient = jax.grad(objective, has_aux=True)
-    if num_parts == 1:
-        return gradient(params, batch_stats, key, *rows)
     if len(rows[-1]) % num_parts:
         raise ValueError(
             f"accumulate_steps (={num_parts}) must divide the batch of {len(rows[-1])} examples."

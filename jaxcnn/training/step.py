@@ -166,20 +166,23 @@ def _gradients(
 ) -> tuple[PyTree, jax.Array, PyTree]:
     """Give the gradients of a batch that is prepared, the logits, and the new statistics."""
     examples = (jnp.asarray(batch.image), jnp.asarray(batch.label), jnp.asarray(batch.mask))
-    if private is None:
-        gradients, (logits, batch_stats) = accumulate_gradients(
-            objective, trained, batch_stats, key, examples, num_parts=num_parts
+    if private is not None:
+        gradients, (logits, _) = differential_privacy.private_gradients(
+            lambda trained, *rest: objective(trained, batch_stats, *rest),
+            trained,
+            key,
+            examples,
+            index=batch.index,
+            privacy=private,
         )
-        return gradients, logits, batch_stats
-    gradients, (logits, _) = differential_privacy.private_gradients(
-        lambda trained, *rest: objective(trained, batch_stats, *rest),
-        trained,
-        key,
-        examples,
-        index=batch.index,
-        privacy=private,
-    )
-    return gradients, logits[:, 0], batch_stats  # no statistics are collected, see `Privacy`
+        # No statistics are collected, see `Privacy`.
+        return gradients, logits[:, 0], batch_stats
+    if num_parts == 1:
+        differentiate = jax.grad(objective, has_aux=True)
+    else:
+        differentiate = functools.partial(accumulate_gradients, objective, num_parts=num_parts)
+    gradients, (logits, batch_stats) = differentiate(trained, batch_stats, key, *examples)
+    return gradients, logits, batch_stats
 
 
 def _objective(
