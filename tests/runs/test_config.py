@@ -13,6 +13,7 @@ from jaxcnn.runs.config import (
     to_json,
     without_effect,
 )
+from jaxcnn.runs.phases import plan_phases
 
 
 def test_every_setting_says_what_it_is():
@@ -106,7 +107,7 @@ def test_another_network_does_not_get_six_convs_options():
 def test_stored_images_leave_room_for_crops_unless_there_are_none():
     assert resolve(make_config(image_size_px=96, augment="standard")).data.stored_size_px == 112
     assert resolve(make_config(image_size_px=96, augment="none")).data.stored_size_px == 96
-    assert resolve(make_config(image_size_px=96, eval_size_px=120)).data.stored_size_px == 140
+    assert resolve(make_config(image_size_px=96, eval_size_px=120)).data.stored_size_px == 120
 
 
 def test_evaluation_may_see_larger_images_than_training():
@@ -115,6 +116,33 @@ def test_evaluation_may_see_larger_images_than_training():
     assert config.training_preprocessing.image_shape == (48, 48, 3)
     assert config.data.image_size() == "48 x 48 x 3, 64 x 64 x 3 in evaluation"
     assert resolve(make_config(image_size_px=48)).data.image_size() == "48 x 48 x 3"
+
+
+def test_photos_from_scratch_have_crops_and_sizes_of_their_own():
+    config = resolve(make_config(data_dir="x"))
+    assert (config.data.image_size_px, config.data.eval_size_px) == (96, 112)
+    assert config.data.stored_size_px == 112
+    assert config.training.crop_from == "photo"
+    assert plan_phases(config)[0].progressive_resizing == {64: 0.3, 80: 0.3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"image_size_px": 64}, (75, "photo", "")),
+        ({"stored_size_px": 100}, (100, "photo", "64:0.3,80:0.3")),
+        ({"global_pooling": "none"}, (None, "photo", "")),
+        ({"model": "resnet18"}, (None, "photo", "")),
+        ({"augment": "flip"}, (None, "square", "64:0.3,80:0.3")),
+        ({"epoch_scan": "on"}, (112, "square", "64:0.3,80:0.3")),
+        ({"pretrained": True}, (None, "square", "")),
+        ({"dataset": "cats_vs_dogs"}, (None, "square", "")),
+    ],
+)
+def test_the_sizes_of_photos_follow_what_is_given(changes, expected):
+    config = resolve(make_config(**({"data_dir": "x"} | changes)))
+    found = config.data.eval_size_px, config.training.crop_from
+    assert (*found, config.training.progressive_resizing) == expected
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def check_values(config: TrainConfig) -> None:
             if value is not None and not _IN_RANGE[expected](value):
                 raise ValueError(f"{name} must be {expected}, got {value}.")
     for name, known in _CHOICES.items():
-        if given[name] not in known:
+        if given[name] is not None and given[name] not in known:
             raise unknown_name(name, given[name], known)
     if config.network.head == "sigmoid" and config.training.loss == "binary_cross_entropy":
         raise ValueError(

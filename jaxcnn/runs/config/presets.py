@@ -1,5 +1,6 @@
 """What suits a data set, a network and a kind of training, where nothing is said."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from jaxcnn.runs.config.train_config import TrainConfig, make_config, starts_fro
 if TYPE_CHECKING:
     from jaxcnn.pretrained import Pretrained
 
-_PHOTOS: Mapping[str, Any] = {
+_IMAGES: Mapping[str, Any] = {
     "image_size_px": 96,
     "num_channels": 3,
     "num_epochs": 46,
     "augment": "standard",
+    "crop_from": "square",
     "progressive_resizing": "",
     "batch_norm": True,
     "global_pooling": "average",
@@ -38,10 +40,22 @@ _PHOTOS: Mapping[str, Any] = {
     "head_learning_rate": 1e-3,
     "layer_decay": 1.0,
 }
-_SMALL: Mapping[str, Any] = {**_PHOTOS, "image_size_px": 32, "num_epochs": 20, "depth": 5}
+# Some thousand photos, from scratch: many different views, an average of the parameters, and an
+# evaluation that sees the whole square, in which things look as large as in the crops of training.
+_PHOTOS: Mapping[str, Any] = {
+    **_IMAGES,
+    "num_epochs": 86,
+    "augment": "strong,zoom=0.35,aspect=1.3333",
+    "crop_from": "photo",
+    "ema_decay": 0.998,
+}
+_ROOM = 7 / 6  # side of the stored square over that of the crops of training
+_PROGRESSIVE = "64:0.3,80:0.3"
+_SMALL: Mapping[str, Any] = {**_IMAGES, "image_size_px": 32, "num_epochs": 20, "depth": 5}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "folder": _PHOTOS,
     "drawn_pets": {
-        **_PHOTOS,
+        **_IMAGES,
         "image_size_px": 64,
         "num_epochs": 6,
         "augment": "flip",
@@ -56,6 +70,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cifar10": {**_SMALL, "augment": "flip,translation=0.125"},
 }
 _MODEL_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "folder": _PHOTOS,
     "lenet5": {"image_size_px": 32, "num_channels": 1},
 }
 # Where a network starts from weights that know photos already, little is left to learn: rates are
@@ -111,8 +126,13 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
     policy = parse_policy(filled["augment"])
     changes = set(policy) - {"flip"} and training.augment is not None and not training.fine_tune
     is_decoupled = training.optimizer in ("adamw", "lion", "lamb")
+    given = config.flat()
+    if given["crop_from"] is None and ("zoom" not in policy or config.run.epoch_scan == "on"):
+        filled["crop_from"] = "square"
+    if "zoom" not in policy:  # training sees things as large as evaluation does
+        filled["eval_size_px"] = given["eval_size_px"]
     # Room for the crops of augmentation; without any, what is stored is what is seen.
-    room = 1 if filled["augment"] == "none" else 7 / 6
+    room = 1 if filled["augment"] == "none" else _ROOM
     defaults = {
         "learning_rate": optim.default_learning_rate(training.optimizer),
         "weight_decay": 0.05 if is_decoupled else 0.0005,
@@ -120,7 +140,7 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
         "flip_average": policy.get("flip", 0) > 0,
         "feature_views": 4 if changes else 0,
         "freeze": "none",
-        "stored_size_px": round(max(filled["image_size_px"], filled["eval_size_px"] or 0) * room),
+        "stored_size_px": max(round(filled["image_size_px"] * room), filled["eval_size_px"] or 0),
     }
     filled |= {k: v for k, v in defaults.items() if filled[k] is None}
     complete = make_config(**filled)
@@ -130,7 +150,7 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
 
 def num_channels_of(config: TrainConfig) -> int:
     """Tell how many channels the images of a run have: what is said, or the data set's own."""
-    preset = PRESETS.get(_data_set(config), _PHOTOS)
+    preset = PRESETS.get(_data_set(config), _IMAGES)
     return config.data.num_channels or preset["num_channels"]
 
 
@@ -140,21 +160,33 @@ def _data_set(config: TrainConfig) -> str:
 
 def _preset_of(config: TrainConfig) -> dict[str, Any]:
     """Put together the values that suit the data set, the network and the kind of training."""
-    data = PRESETS.get(_data_set(config), _PHOTOS)
-    preset = dict(data)
+    data = PRESETS.get(_data_set(config), _IMAGES)
     transfers = starts_from_weights(config)
+    if data is _PHOTOS and transfers:
+        data = _IMAGES
+    preset = dict(data)
     preset["model"] = "efficientnet_lite0" if transfers else "six_conv"
     model = config.network.model or preset["model"]
     if model != "six_conv":  # the presets' options are that network's
         preset = {k: v for k, v in preset.items() if k not in MODEL_OPTIONS}
+    elif data is _PHOTOS and config.network.global_pooling != "none":
+        preset |= _sizes_of_photos(config)
     preset |= _MODEL_PRESETS.get(model, {})
     if transfers:
         preset |= _transfer_preset(config)
-        if data is not _PHOTOS:  # a set of its own knows whether a mirror image means the same
+        if data is not _IMAGES:  # a set of its own knows whether a mirror image means the same
             preset["augment"] = data["augment"]
     if config.training.schedule == "one_cycle":  # its own rise is its warm-up
         preset.pop("warmup_epochs", None)
     return preset
+
+
+def _sizes_of_photos(config: TrainConfig) -> dict[str, Any]:
+    """Choose the sizes beside `image_size_px`, for a network that takes any size."""
+    size_px = config.data.image_size_px or _PHOTOS["image_size_px"]
+    seen_px = min(round(size_px * _ROOM), config.data.stored_size_px or math.inf)
+    is_own = size_px == _PHOTOS["image_size_px"]
+    return {"eval_size_px": seen_px, "progressive_resizing": _PROGRESSIVE if is_own else ""}
 
 
 def _transfer_preset(config: TrainConfig) -> dict[str, Any]:

@@ -56,11 +56,11 @@ class DataSettings:
     eval_size_px: int | None = _open(
         "side of the square that the network sees in evaluation and prediction, pixels; a size "
         "somewhat above that of random crops in training is often more accurate. Default "
-        "`image_size_px`.",
+        "`image_size_px`; of a folder of photos from scratch, with six_conv, 7/6 of it.",
     )
     stored_size_px: int = _open(
         "side of the square that photos are decoded to, from which augmentation takes its "
-        "crops, pixels; default 7/6 of `image_size_px`, or of `eval_size_px` where that is larger.",
+        "crops, pixels; default 7/6 of `image_size_px`, or `eval_size_px` where that is larger.",
     )
     resize_mode: str = _open(
         "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
@@ -233,8 +233,7 @@ class TrainingSettings:
         "none, flip, standard, strong, or a comma list such as "
         "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'.",
     )
-    crop_from: str = _setting(
-        "square",
+    crop_from: str = _open(
         "what the random crops of `augment` (zoom and aspect) are cut from: square (the stored "
         "one), or photo: the whole photo, decoded again for each crop.",
     )
