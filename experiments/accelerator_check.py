@@ -46,7 +46,7 @@ _FACTS_SECONDS = 120.0
 _OUT = flags.DEFINE_string("out", None, "folder for the results.")
 _STAGES = flags.DEFINE_string("stages", ",".join(STAGES), "stages to run, comma-separated.")
 _SECONDS = flags.DEFINE_float(
-    "seconds", 520.0, "how long all may take; what does not fit is left out.", lower_bound=1.0
+    "seconds", 520.0, "total time limit, seconds; what does not fit is skipped.", lower_bound=1.0
 )
 _CIFAR10 = flags.DEFINE_string(
     "cifar10", None, "folder of CIFAR-10; without it that stage is left out."
@@ -122,7 +122,9 @@ def _device(results: Results, deadline: float) -> str:
         raise ValueError(f"JAX does not start here: {found['note']}")
     device, platform = found["device"], found["platform"]
     results.write(device=device, platform=platform, versions=found["versions"])
-    on_cpu = "; no accelerator: this CPU plays its part" if platform == "cpu" else ""
+    on_cpu = (
+        "; no accelerator found, so the CPU is compared with itself" if platform == "cpu" else ""
+    )
     logger.info(f"JAX {found['versions']['jax']} on {device}{on_cpu}")
     return device
 
@@ -141,7 +143,7 @@ def _throughput(device: str, scratch: Path, ends: float) -> Iterator[Result]:
 
 def _cifar(device: str, scratch: Path, ends: float) -> Iterator[Result]:
     if _CIFAR10.value is None:
-        note = "skipped: --cifar10 names no folder of the data"
+        note = "skipped: --cifar10 is not given"
         return iter([{"name": "time to 94 %", "passed": None, "note": note}])
     spec: dict[str, Any] = {"folder": str(Path(_CIFAR10.value).absolute()), "tiny": _TINY.value}
     return children.run([Part("CIFAR-10", cifar.__name__, spec)], deadline=ends)

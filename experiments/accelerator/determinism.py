@@ -59,7 +59,10 @@ def stage(*, tiny: bool, folder: Path, deadline: float) -> Iterator[Result]:
             continue
         for result in found:
             if _differs(result):
-                result |= {"passed": None, "note": f"{_UNLIKE}, as it comes"}
+                result |= {
+                    "passed": None,
+                    "note": f"{_UNLIKE} without --xla_gpu_deterministic_ops; see below",
+                }
             yield result
         again = _attempt(
             dtype, tiny=tiny, folder=folder / f"{dtype}-same", deadline=deadline, flag=_FLAG

@@ -79,7 +79,7 @@ def stage(plan: Plan) -> Iterator[Result]:
         for number, (row, dtype) in enumerate(rows):
             title = f"{row.network} {row.size_px} px {dtype}"
             if not plan.tiny and plan.left < _LEAST_SECONDS:
-                yield _told(title, "skipped: the stage's time was up")
+                yield _told(title, "skipped: the stage's time limit was reached")
                 continue
             try:
                 counts = counts or counting.ready()["counts"]

@@ -1,8 +1,7 @@
-"""Random crops of whole photos, decoded for each: what the recipes of ImageNet train on.
+"""Random crops of whole photos, decoded anew for each crop, as ImageNet recipes use them.
 
-The stored square of a photo lacks what lies beside it, and has few pixels for a small crop to be
-enlarged from. Here each crop is cut from the photo as it was taken, and resized once, with
-antialiasing.
+The stored square lacks the photo's edges, and a small crop of it has few pixels to enlarge. Here
+each crop is cut from the photo as it was taken, and resized once, with antialiasing.
 """
 
 from typing import NamedTuple

@@ -52,7 +52,7 @@ def fastest_dtype() -> Choice:
       bfloat16 where the trial shows that it is faster and right, else float32.
 
     Raises:
-      ValueError: if the environment asks for a precision that there is not.
+      ValueError: if the environment asks for an unknown precision.
     """
     if asked := os.environ.get(_SWITCH):
         if asked not in DTYPES:
@@ -70,12 +70,14 @@ def _choose(platform: str) -> Choice:
     where = "this processor" if platform == "cpu" else f"this {jax.devices()[0].device_kind}"
     found = _found(platform)
     if found is None:
-        return Choice("float32", f"the trial of bfloat16 was ended from outside on {where}")
+        return Choice("float32", f"the trial of bfloat16 did not start, or was killed, on {where}")
     if not found["is_right"]:
         return Choice("float32", f"bfloat16 failed its trial on {where}")
     ratio = float(found["ratio"])
     if ratio < LEAST_RATIO:
-        return Choice("float32", f"bfloat16 is {ratio:.1f} times as fast on {where}")
+        return Choice(
+            "float32", f"bfloat16 is only {ratio:.2f} times as fast as float32 on {where}"
+        )
     return Choice("bfloat16", f"{ratio:.1f} times as fast as float32 on {where}")
 
 

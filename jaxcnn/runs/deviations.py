@@ -18,26 +18,25 @@ class Deviation(NamedTuple):
 _EVERY_IMAGENET = (
     Deviation(
         "test_fraction",
-        "accuracy is of the 50,000 validation photos; here these choose the best epoch, and a "
-        "hundredth of the training photos is the test split",
-        "a set has to have a split that nothing was chosen on; compare validation_accuracy.",
+        "accuracy is measured on the 50,000 validation photos",
+        "these choose the best epoch here, so 1 % of the training photos are the test split; "
+        "compare validation_accuracy.",
     ),
     Deviation(
         "compute_dtype",
-        "float32, or float16 where that was at hand",
+        "float32, or float16 mixed precision",
         "accelerators are twice as fast in bfloat16; parameters, statistics and loss are float32.",
     ),
 )
 _BIASES = Deviation(
     "weight_decay",
     "biases decay too",
-    "this network's only bias is the last layer's, of 1,000 among 25 million parameters.",
+    "the only biases are the last layer's, 1,000 of 25 million parameters.",
 )
 _SHARES = Deviation(
     "mixup",
-    "one share and one kind of mixing per batch",
-    "shares are drawn for each example, by its index, so that a draw depends on no batch; their "
-    "distribution is the same.",
+    "one mixing share per batch",
+    "here the share is drawn per example, from its index; its distribution is the same.",
 )
 _RSB = (
     Deviation(
@@ -48,7 +47,8 @@ _RSB = (
     Deviation(
         "warmup_epochs",
         "the warm-up begins at a rate of 1e-4 and the cosine ends at 1e-6",
-        "both begin and end at 0 here, 2 % and 0.02 % of the peak away.",
+        "here the warm-up begins at 0 and the cosine ends at 0; the difference is at most 2 % of "
+        "the peak.",
     ),
 )
 DEVIATIONS: Mapping[str, tuple[Deviation, ...]] = {
@@ -73,12 +73,12 @@ DEVIATIONS: Mapping[str, tuple[Deviation, ...]] = {
         Deviation(
             "augment",
             "TrivialAugment (wide)",
-            "the library has RandAugment alone; its magnitude 9 is the nearest in strength.",
+            "the library has RandAugment alone; its magnitude 9 is the closest in strength.",
         ),
         Deviation(
             "ema_decay",
             "an average that moves every 32nd step",
-            "it moves every step here, by as much in sum.",
+            "it moves every step here, with a decay to match.",
         ),
     ),
     "resnet50_a2": (*_EVERY_IMAGENET, _SHARES, *_RSB),
@@ -87,18 +87,18 @@ DEVIATIONS: Mapping[str, tuple[Deviation, ...]] = {
         Deviation(
             "model",
             "a 9-layer ResNet of the author's",
-            "ResNet-18 with a 3x3 stem is known better; it is twice the work for an image.",
+            "ResNet-18 with a 3x3 stem is better known; it costs twice the FLOPs per image.",
         ),
         Deviation(
             "schedule", "straight lines up and down", "one cycle of cosine halves is nearly that."
         ),
-        Deviation("momentum", "Nesterov's", "the optimizer has plain momentum alone."),
-        Deviation("weight_decay", "biases and norms decay too", "as in every recipe here."),
+        Deviation("momentum", "Nesterov's", "the optimizer has only plain momentum."),
+        Deviation("weight_decay", "biases and norms decay too", "they do not in any recipe here."),
         Deviation("label_smoothing", "none in parts 2 to 4", "part 8 of the series adds it."),
         Deviation(
             "learning_rate",
-            "0.4 at most, of summed losses",
-            "this network's, 0.2 for each 512; it was not tuned.",
+            "at most 0.4, for the summed loss",
+            "0.2 per 512 examples, for the mean loss; not tuned.",
         ),
         Deviation(
             "validation_fraction",

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SizeUntil(NamedTuple):
-    """A size of images, and the step before which it holds."""
+    """An image size, and the step at which it ends, exclusive."""
 
     size_px: int
     end_step: int
@@ -39,10 +39,14 @@ def parse_shares(text: str) -> dict[int, float]:
     shares: dict[int, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = re.fullmatch(r"([0-9]+) *: *([0-9]*\.?[0-9]+)", part)
-        if not found or int(found[1]) in shares:
+        if not found:
             raise ValueError(
-                "progressive_resizing must be sizes in px, each once and with its share of the "
+                "progressive_resizing must be SIZE:SHARE pairs, a size in px and a share of the "
                 f"epochs, such as 64:0.4,80:0.3; got {part!r}."
+            )
+        if int(found[1]) in shares:
+            raise ValueError(
+                f"progressive_resizing has the size {found[1]} px twice; give it once."
             )
         shares[int(found[1])] = float(found[2])
     return shares
@@ -89,18 +93,18 @@ def check_sizes(shares: Mapping[int, float], full_size_px: int) -> None:
     sizes = [*shares, full_size_px]
     if not all(small < large for small, large in zip([0, *sizes], sizes, strict=False)):
         raise ValueError(
-            f"progressive_resizing has the sizes {', '.join(map(str, shares))} px; they must rise, "
-            f"and lie below the full size, {full_size_px} px."
+            f"progressive_resizing has the sizes {', '.join(map(str, shares))} px; they must "
+            f"increase, and be smaller than the full size, {full_size_px} px."
         )
     if not all(share > 0 for share in shares.values()) or sum(shares.values()) >= 1:
         raise ValueError(
             f"progressive_resizing has the shares {', '.join(map(str, shares.values()))}; each "
-            "must be above 0, and their sum below 1, so that the full size has a share too."
+            "must be above 0, and their sum below 1: the rest is trained at the full size."
         )
 
 
 def mean_area(shares: Mapping[int, float], full_size_px: int) -> float:
-    """Give the mean area of the images over a training, as a part of the full size's.
+    """Give the mean area of the images over training, relative to that of the full size.
 
     Example:
       >>> mean_area({48: 0.5}, 96)
@@ -113,7 +117,7 @@ def mean_area(shares: Mapping[int, float], full_size_px: int) -> float:
 def at_size(
     function: Callable[[jax.Array], T], inputs: jax.Array, step: Array, sizes: Sequence[SizeUntil]
 ) -> T:
-    """Apply a function to images of the size that a step takes.
+    """Apply a function to images resized to the step's size.
 
     Args:
       function: of (B, H, W, C), whose result has the same shapes for every size.
@@ -122,7 +126,7 @@ def at_size(
       sizes: as `plan_sizes` gives; () for the full size at every step.
 
     Returns:
-      What the function gives. One program holds it for each size, and a step runs one of them.
+      What the function gives. The program has a branch for each size; each step runs one of them.
     """
     if not sizes:
         return function(inputs)

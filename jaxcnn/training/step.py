@@ -55,7 +55,7 @@ def make_train_step(
         one without a `head` gives logits for softmax.
       optimizer: an Optax gradient transformation.
       loss_fn: (logits, label) to one loss per example, as `losses.make_loss` makes.
-      augment: (key, image) to image, as `augment.make_augment` makes; None takes the middle.
+      augment: (key, image) to image, as `augment.make_augment` makes; None crops the centre.
       preprocessing: how images become what the network takes; None for images that are so already.
       metrics: what is summed beside the loss, by name; those of evaluation alone are left out.
       mixing: (key, batch) to a batch of mixed examples, as `mixing.make_mixing` makes, after the
@@ -70,14 +70,14 @@ def make_train_step(
         evaluation uses where training smooths or weights its own, so that the two compare.
       frozen: names at the top of the parameters that stay as they are: no gradient of them is
         computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
-      accumulate_steps: compute the gradient in this number of parts, one after the other, and add
+      accumulate_steps: compute the gradient in this many parts, one after the other, and add
         them up, see `gradient_accumulation.accumulate_gradients`.
-      rematerialize: keep what comes out of each stage alone, and compute the rest again in the
+      rematerialize: keep only the output of each stage, and compute the rest again in the
         backward pass: about a third more work, for memory that grows with the largest stage.
       private: clip the gradient of each example and add noise, see
         `jaxcnn.optim.differential_privacy`; None does not.
-        No BatchNorm may collect statistics then, for they tell of the examples what noise hides.
-      sizes: smaller sizes of the inputs up to some steps, see `progressive_resizing.plan_sizes`;
+        No BatchNorm may collect statistics then: they would tell what the noise hides.
+      sizes: smaller image sizes for the first steps, see `progressive_resizing.plan_sizes`;
         all are in one program, of which a step runs one. (Several steps under `jax.vmap` run all.)
 
     Returns:
@@ -188,7 +188,7 @@ def _gradients(
 def _objective(
     model: nn.Module, loss_fn: LossFn, params: PyTree, *, rematerialize: bool
 ) -> Objective:
-    """Make what is minimised: the mean loss, by those of the parameters that are trained."""
+    """Make what is minimised: the mean loss as a function of the trained parameters."""
     saved = jax.checkpoint_policies.save_only_these_names(STAGE_OUTPUT)
 
     def objective(
@@ -216,7 +216,7 @@ def _objective(
 
 
 def _averaged(state: TrainState, decay: float, frozen: Container[str]) -> TrainState:
-    """Move the averages of what is trained; the frozen rest would change by rounding."""
+    """Update the averages of what is trained alone; rounding would change the frozen rest."""
     kept = (state.ema_params, state.ema_batch_stats)
     old, new = (
         tuple(without(tree, frozen) for tree in trees)

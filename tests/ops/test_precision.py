@@ -33,8 +33,8 @@ def find(monkeypatch, ratio=2.0, is_right=True):
     ("ratio", "is_right", "dtype", "reason"),
     [
         (2.13, True, "bfloat16", "2.1 times as fast as float32 on this processor"),
-        (1.19, True, "float32", "bfloat16 is 1.2 times as fast"),
-        (0.4, True, "float32", "bfloat16 is 0.4 times as fast"),
+        (1.19, True, "float32", "bfloat16 is only 1.19 times as fast"),
+        (0.4, True, "float32", "bfloat16 is only 0.40 times as fast"),
         (2.0, False, "float32", "failed its trial"),
     ],
 )

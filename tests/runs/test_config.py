@@ -169,8 +169,11 @@ def test_the_sizes_of_photos_follow_what_is_given(changes, expected):
             "which dp_clip_norm does not bound",
         ),
         ({"head": "sigmoid", "loss": "binary_cross_entropy"}, "head=sigmoid has it already"),
-        ({"progressive_resizing": "64"}, "with its share of the epochs, such as 64:0.4,80:0.3"),
-        ({"progressive_resizing": "96:0.5", "image_size_px": 96}, "below the full size, 96 px"),
+        ({"progressive_resizing": "64"}, "a share of the epochs, such as 64:0.4,80:0.3"),
+        (
+            {"progressive_resizing": "96:0.5", "image_size_px": 96},
+            "smaller than the full size, 96 px",
+        ),
         ({"mixup": -0.1}, "mixup must be a number of at least 0, got -0.1"),
         ({"cutmix": float("nan")}, "cutmix must be a number of at least 0, got nan"),
         ({"mixup": float("inf")}, "must be finite"),

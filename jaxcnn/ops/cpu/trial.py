@@ -76,7 +76,7 @@ def in_another_process(
     Raises:
       TrialFailed: if it raised an error or crashed.
       TimeoutError: if it did not end in time.
-      OSError: if it could not start, or was ended from outside.
+      OSError: if it could not start, or was killed.
     """
     module, _, name = function.partition(":")
     code = _PROGRAM.format(module=module, function=name, arguments=arguments, failed=_FAILED)
@@ -96,4 +96,4 @@ def in_another_process(
     crashes = [-number for number in signal.Signals if number.name in _CRASHES]
     if done.returncode in (_FAILED, *crashes):
         raise TrialFailed(f"{function} failed (exit status {done.returncode}).")
-    raise OSError(f"{function} was ended from outside (exit status {done.returncode}).")
+    raise OSError(f"{function} was killed (exit status {done.returncode}).")

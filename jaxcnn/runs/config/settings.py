@@ -23,7 +23,7 @@ def _model_option(text: str) -> Any:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """What to learn from."""
+    """Data settings."""
 
     def image_size(self) -> str:
         """Write the size of the images that the network sees, as in "64 x 64 x 3"."""
@@ -59,8 +59,8 @@ class DataSettings:
         "`image_size_px`; of a folder of photos from scratch, with six_conv, 7/6 of it.",
     )
     stored_size_px: int = _open(
-        "side of the square that photos are decoded to, from which augmentation takes its "
-        "crops, pixels; default 7/6 of `image_size_px`, or `eval_size_px` where that is larger.",
+        "side of the stored square, pixels; with crop_from=square, augmentation crops from it. "
+        "Default 7/6 of `image_size_px` (1 with augment=none), at least `eval_size_px`.",
     )
     resize_mode: str = _open(
         "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
@@ -115,13 +115,13 @@ class DataSettings:
     max_pixels: int = _setting(
         Decoding._field_defaults["max_pixels"],
         "photos of more pixels are left out as unreadable; most JPEGs are decoded at a reduced "
-        "size, down to an eighth, which then counts.",
+        "size, down to 1/8, and the limit applies to that size.",
     )
     check_files: bool = _setting(
         True,
         "read each file once before training, where images are streamed: bad ones are left out and "
-        "listed, equal ones in two splits reported; without, a bad one counts as missing when its "
-        "turn comes.",
+        "listed, and duplicates across splits are reported. If off, a bad file is skipped when it "
+        "is read.",
     )
 
 
@@ -187,24 +187,25 @@ class NetworkSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How to learn."""
+    """Training settings."""
 
     num_epochs: int = _open("passes over the training split.")
     batch_size: int = _setting(32, "examples per training step.")
     optimizer: str = _setting("adamw", "name of the optimizer.")
     learning_rate: float = _open(
-        "peak learning rate; default the optimizer's own, with `pretrained` or `init_from` a part "
-        "of it.",
+        "peak learning rate; default the optimizer's own, smaller with `pretrained` or "
+        "`init_from`.",
     )
     schedule: str = _setting("cosine", "learning-rate schedule.")
     warmup_epochs: float | None = _open("epochs in which the learning rate rises to its peak.")
     weight_decay: float = _open(
-        "decay of kernels (biases and norms are spared): a factor of the learning rate for adamw, "
-        "lion and lamb (default 0.05), an L2 penalty for the others (default 0.0005).",
+        "decay of kernels (not of biases and normalization parameters): a factor of the learning "
+        "rate for adamw, lion and lamb (default 0.05), an L2 penalty for the others (default "
+        "0.0005).",
     )
     momentum: float = _setting(
         0.9,
-        "share of the past that each update keeps, in [0, 1): velocity of sgd and rmsprop, first "
+        "momentum coefficient, in [0, 1): velocity of sgd and rmsprop, first "
         "moment (b1) of the Adam family and of lion.",
     )
     gradient_clip_norm: float | None = _open(
@@ -212,13 +213,12 @@ class TrainingSettings:
     )
     loss: str = _setting(
         "cross_entropy",
-        "loss to train by: cross_entropy, or binary_cross_entropy, which asks of each class by "
-        "itself whether it is in a photo, so that all classes of a mixed photo are.",
+        "training loss: cross_entropy, or binary_cross_entropy, which treats each class as a "
+        "separate yes-or-no question, so that both classes of a mixed photo are targets.",
     )
     target_threshold: float = _setting(
         0.0,
-        "with binary_cross_entropy, the share of a mixed photo above which its class is in it, in "
-        "[0, 1).",
+        "with binary_cross_entropy, targets above this value become 1 and the others 0, in [0, 1).",
     )
     label_smoothing: float = _open("share of each label spread over all classes, in [0, 1).")
     class_weights: str = _setting(
@@ -235,27 +235,30 @@ class TrainingSettings:
     )
     crop_from: str = _open(
         "what the random crops of `augment` (zoom and aspect) are cut from: square (the stored "
-        "one), or photo: the whole photo, decoded again for each crop.",
+        "one), or photo: the whole photo, decoded again for each crop. Default photo for a folder "
+        "of photos from scratch, else square.",
     )
     repeated_augmentation: int = _setting(
         1,
-        "copies of each photo in a batch, each augmented by itself; an epoch keeps its number of "
-        "steps and shows that part of the photos. 1 is off.",
+        "differently augmented copies of each photo per batch. The number of steps per epoch stays "
+        "the same, so with n copies an epoch sees 1/n of the photos. 1 is off.",
     )
     progressive_resizing: str = _open(
-        "smaller sizes of the photos to train at first, each with its share of the epochs: "
+        "smaller image sizes to train at first, each with its share of the epochs: "
         "SIZE:SHARE, comma-separated, e.g. 64:0.4,80:0.3; the rest is trained at `image_size_px`. "
-        "'' is none.",
+        "'' is none. Default 64:0.3,80:0.3 for a folder of photos from scratch with six_conv at "
+        "96 px.",
     )
     mixup: float = _setting(
         0.0,
-        "blend each training photo and its label with another's, by a share from Beta(a, a): this "
-        "a, e.g. 0.2; 0 is off. With `cutmix` too, each step takes one of the two.",
+        "mixup, which blends each training photo and its label with another's: alpha of "
+        "Beta(alpha, alpha), from which the share is drawn, e.g. 0.2; 0 is off. With `cutmix` "
+        "too, each step takes one of the two.",
     )
     cutmix: float = _setting(
         0.0,
-        "paste a box of another photo into each training photo and mix the labels by area, the "
-        "area's share from Beta(a, a): this a, e.g. 1; 0 is off.",
+        "CutMix, which pastes a box of another photo into each training photo and mixes the labels "
+        "by area: alpha of Beta(alpha, alpha), from which the area is drawn, e.g. 1; 0 is off.",
     )
     early_stopping_epochs: int | None = _open(
         "stop after this many epochs without a better `best_metric`; without it, never."
@@ -276,10 +279,10 @@ class TrainingSettings:
     head_epochs: int = _open("with `fine_tune`, epochs in which the last layer is trained alone.")
     head_learning_rate: float = _open("peak learning rate while the last layer is trained alone.")
     layer_decay: float = _open(
-        "with `fine_tune`, the learning rate of a stage over that of the next, in (0, 1]."
+        "with `fine_tune`, the ratio of a stage's learning rate to that of the next, in (0, 1]."
     )
     cache_features: bool = _open(
-        "run a frozen backbone once over the data, and train the last layer on what it gave."
+        "run a frozen backbone once over the data, and train the last layer on its features."
     )
     feature_views: int = _open(
         "augmented views of each training photo in that cache, beside the photo itself and, where "
@@ -294,8 +297,8 @@ class TrainingSettings:
     )
     accumulate_steps: int = _setting(
         1,
-        "parts that each batch is computed in, one after the other, to need less memory; it "
-        "divides batch_size.",
+        "parts that each batch is computed in, one after the other, to need less memory; must "
+        "divide batch_size.",
     )
     rematerialize: bool = _setting(
         False, "compute activations again in the backward pass instead of keeping them."
@@ -313,8 +316,8 @@ class RunSettings:
     )
     num_seeds: int = _setting(
         1,
-        "networks trained at once, on the same data: the k-th, from 0, as a run with `seed` plus k "
-        "would be. Above 1, the run's answer is the mean of theirs.",
+        "networks trained at once, on the same data: network k, from 0, equals that of a run with "
+        "seed + k. Predictions of several networks are averaged.",
     )
     member_order: str = _setting(
         "own",
@@ -323,7 +326,7 @@ class RunSettings:
     )
     members_mode: str = _setting(
         "auto",
-        "how many networks take a step: vmap (one program of all), in_turn (the program of one, "
+        "how several networks take a step: vmap (all in one program), in_turn (the program of one, "
         "called for each), or auto: in_turn on a CPU, vmap elsewhere.",
     )
     sweep: str | None = _open(
