@@ -12,7 +12,7 @@ Milliseconds on two busy cores, batch 16, float32, the best of ten, by two steps
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax import lax
@@ -28,6 +28,15 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "relu6": jax.nn.relu6,
     "silu": jax.nn.silu,
 }
+
+
+class Operands(NamedTuple):
+    """What a layer is computed from, see `conv_layer`."""
+
+    images: jax.Array
+    kernel: jax.Array
+    bias: jax.Array
+    addend: jax.Array | None
 
 
 def conv_layer(
@@ -57,70 +66,58 @@ def conv_layer(
     Returns:
       (B, H', W', features), dtype of `images`. Derivatives are those of the operations in turn.
     """
-    geometry = None
+    operands, geometry = Operands(images, kernel, bias, addend), None
     if images.ndim == 4 and not uses_stock_ops() and onednn.is_usable(images.dtype):
         geometry = find_geometry(images, kernel, strides, padding, groups=groups)
     if geometry is not None and onednn.takes(images.dtype, kernel.shape[:2], geometry):
-        return _conv_layer(images, kernel, bias, addend, geometry, activation)
+        return _conv_layer(operands, geometry, activation)
     steps = (strides, strides) if isinstance(strides, int) else strides
     result = conv_general_dilated(images, kernel, steps, padding, feature_group_count=groups)
-    return _finish(result, bias, addend, activation)
+    return _finish(result, operands, activation)
 
 
-def _finish(
-    result: jax.Array, bias: jax.Array, addend: jax.Array | None, activation: str
-) -> jax.Array:
-    result = result + rounded(bias, result).reshape(1, 1, 1, -1)
-    return ACTIVATIONS[activation](result if addend is None else result + addend)
+def _finish(result: jax.Array, operands: Operands, activation: str) -> jax.Array:
+    result = result + rounded(operands.bias, result).reshape(1, 1, 1, -1)
+    result = result if operands.addend is None else result + operands.addend
+    return ACTIVATIONS[activation](result)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
-@functools.partial(jax.jit, static_argnums=(4, 5))
-def _conv_layer(
-    images: jax.Array,
-    kernel: jax.Array,
-    bias: jax.Array,
-    addend: jax.Array | None,
-    geometry: Geometry,
-    activation: str,
-) -> jax.Array:
-    def own(
-        images: jax.Array, kernel: jax.Array, bias: jax.Array, addend: jax.Array | None
-    ) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _conv_layer(operands: Operands, geometry: Geometry, activation: str) -> jax.Array:
+    def own(operands: Operands) -> jax.Array:
+        images, kernel, bias, addend = operands
         return onednn.convolution(
             images, kernel, geometry, bias=bias, addend=addend, activation=activation
         )
 
     stock = functools.partial(_in_turn, geometry=geometry, activation=activation)
-    kernel = rounded(kernel, images)
-    return lax.platform_dependent(images, kernel, bias, addend, cpu=own, default=stock)
+    operands = operands._replace(kernel=rounded(operands.kernel, operands.images))
+    return lax.platform_dependent(operands, cpu=own, default=stock)
 
 
-def _in_turn(
-    images: jax.Array,
-    kernel: jax.Array,
-    bias: jax.Array,
-    addend: jax.Array | None,
-    geometry: Geometry,
-    activation: str,
-) -> jax.Array:
+def _in_turn(operands: Operands, geometry: Geometry, activation: str) -> jax.Array:
     strides, pads, dilation, groups, *_ = geometry
     result = conv_general_dilated(
-        images, kernel, strides, pads, rhs_dilation=dilation, feature_group_count=groups
+        operands.images,
+        operands.kernel,
+        strides,
+        pads,
+        rhs_dilation=dilation,
+        feature_group_count=groups,
     )
-    return _finish(result, bias, addend, activation)
+    return _finish(result, operands, activation)
 
 
-def _forward(*operands: Any) -> tuple[jax.Array, Any]:
-    *arrays, geometry, activation = operands
-    return jax.vjp(functools.partial(_in_turn, geometry=geometry, activation=activation), *arrays)
+def _forward(operands: Operands, geometry: Geometry, activation: str) -> tuple[jax.Array, Any]:
+    return jax.vjp(lambda operands: _in_turn(operands, geometry, activation), operands)
 
 
 def _backward(
     geometry: Geometry, activation: str, transpose: Any, gradient: jax.Array
-) -> tuple[Any, ...]:
+) -> tuple[Operands]:
     del geometry, activation
-    return tuple(transpose(gradient))
+    return transpose(gradient)
 
 
 _conv_layer.defvjp(_forward, _backward)
