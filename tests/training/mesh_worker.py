@@ -26,6 +26,7 @@ SETTINGS = {
     "eval_batch_size": 20,
     "depth": 2,
     "augment": "standard",
+    "crop_from": "square",
     "warmup_epochs": 0.0,
 }
 
