@@ -1,4 +1,4 @@
-"""Random crops of whole photos, decoded anew for each crop, as ImageNet recipes use them.
+"""Random crops of whole photos, decoded again for each, as ImageNet recipes use them.
 
 The stored square lacks the photo's edges, and a small crop of it has few pixels to enlarge. Here
 each crop is cut from the photo as it was taken, and resized once, with antialiasing.

@@ -203,7 +203,7 @@ def check_same_kind(image: Any, trained: Any) -> None:
 def check_progressive(
     shares: Mapping[int, float], data: Input, network: Any, inputs: jax.ShapeDtypeStruct
 ) -> None:
-    """Raise for sizes that do not rise, or that the network has other weights for."""
+    """Raise for sizes that do not increase, or that the network has other weights for."""
     if not shares:
         return
     if not isinstance(data, SplitInput) or len(inputs.shape) != 4:
@@ -220,7 +220,7 @@ def check_progressive(
 
     if wrong := [size_px for size_px in shares if variables(size_px) != variables(None)]:
         raise ValueError(
-            f"the network has weights for each pixel of an image, so progressive_resizing cannot "
+            "the network has weights for each pixel of an image, so progressive_resizing cannot "
             f"train it at {wrong[0]} px; leave that out, or end the network's convolutions with "
             "the mean over pixels."
         )

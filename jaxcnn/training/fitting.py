@@ -313,7 +313,8 @@ def fit(
         layout,
         seeds=seeds,
         epoch_scan=epoch_scan,
-        mode=members_mode,
+        # `vmap` would compute every size at each step.
+        mode="in_turn" if sizes and members_mode == "auto" else members_mode,
         shared=shared_batches,
     )
     seconds = feed.seconds + (evaluation.seconds if evaluation else 0.0)

@@ -1,6 +1,7 @@
 """Progressive resizing: train on smaller images first, since steps on them cost less."""
 
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -73,18 +74,19 @@ def plan_sizes(
 
     Example:
       >>> plan_sizes({64: 0.5, 80: 0.25}, num_epochs=10, steps_per_epoch=100)
-      (SizeUntil(size_px=64, end_step=500), SizeUntil(size_px=80, end_step=800))
+      (SizeUntil(size_px=64, end_step=500), SizeUntil(size_px=80, end_step=700))
     """
     planned, passed = [], 0.0
     for size_px, share in shares.items():
         passed += share
-        end_epoch = round(passed * num_epochs)
+        # Down to a whole epoch, so that even a short training ends at the full size.
+        end_epoch = math.floor(passed * num_epochs + 1e-6)
         planned.append(SizeUntil(size_px, first_step + end_epoch * (steps_per_epoch or 0)))
     return tuple(planned)
 
 
 def check_sizes(shares: Mapping[int, float], full_size_px: int) -> None:
-    """Raise a ValueError unless sizes rise and leave epochs for the full size.
+    """Raise a ValueError unless sizes increase and leave a share for the full size.
 
     Args:
       shares: see `plan_sizes`.
@@ -96,7 +98,7 @@ def check_sizes(shares: Mapping[int, float], full_size_px: int) -> None:
             f"progressive_resizing has the sizes {', '.join(map(str, shares))} px; they must "
             f"increase, and be smaller than the full size, {full_size_px} px."
         )
-    if not all(share > 0 for share in shares.values()) or sum(shares.values()) >= 1:
+    if not all(share > 0 for share in shares.values()) or math.fsum(shares.values()) >= 1:
         raise ValueError(
             f"progressive_resizing has the shares {', '.join(map(str, shares.values()))}; each "
             "must be above 0, and their sum below 1: the rest is trained at the full size."

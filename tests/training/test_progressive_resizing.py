@@ -1,6 +1,7 @@
 """Training on smaller images first: the right size at each step, and clear refusals."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -65,10 +66,22 @@ def test_each_step_takes_the_size_that_is_planned(arrays):
 
 
 def test_validation_is_of_the_full_size(arrays):
-    found = train(arrays)
-    assert found.evaluate(arrays).loss == pytest.approx(found.best.row["validation_loss"])
-    alone = train(arrays, progressive_resizing=None, num_epochs=1, variables=found.best.variables)
-    assert alone.predict(arrays[0]).shape == (32, 2)
+    net, (images, labels) = make_net(), arrays
+    best = train(arrays, net=net).best
+    inputs = (images / np.float32(255) - 0.5) / 0.25
+    logits = net.apply(best.variables, inputs, train=False)
+    expected = LOSS(logits, jnp.asarray(labels, jnp.int32)).mean()
+    assert best.row["validation_loss"] == pytest.approx(float(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("num_epochs", [1, 2, 3, 5, 10, 100])
+def test_training_ends_at_the_full_size(num_epochs):
+    shares = {8: 0.3, 12: 0.3, 16: 0.3}
+    sizes = plan_sizes(shares, num_epochs=num_epochs, steps_per_epoch=7)
+    assert [end_step for _, end_step in sizes] == [
+        7 * (tenths * num_epochs // 10) for tenths in (3, 6, 9)
+    ]
+    assert sizes[-1].end_step < 7 * num_epochs
 
 
 class StopAt(Callback):
@@ -95,12 +108,21 @@ def test_a_run_cut_short_goes_on_to_the_same_bits(arrays, tmp_path, step):
         assert (np.asarray(one) == np.asarray(other)).all()
 
 
-def test_a_later_phase_counts_its_own_epochs(arrays):
+def test_a_later_phase_counts_its_own_epochs(arrays, caplog):
     first = train(arrays, progressive_resizing=None)
-    both = train(arrays, variables=first.best.variables, after=first)
+    with caplog.at_level("INFO"):
+        both = train(arrays, variables=first.best.variables, after=first)
     assert int(both.state.step) == 16
-    expected = (SizeUntil(8, 8 + 4), SizeUntil(12, 8 + 6))
-    assert plan_sizes(SHARES, num_epochs=4, steps_per_epoch=2, first_step=8) == expected
+    assert "8 px up to step 12, 12 px up to step 14, 8 steps" in caplog.text
+
+
+def test_several_networks_take_the_step_in_turn(arrays, caplog):
+    with caplog.at_level("INFO"):
+        found = train(arrays, num_members=2)
+    assert "in turn by one program" in caplog.text
+    alone = train(arrays, key=1)
+    for one, other in zip(*map(jax.tree.leaves, (found.states[1], alone.state)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_a_resumed_run_keeps_its_sizes(arrays, tmp_path):
@@ -115,6 +137,7 @@ def test_a_resumed_run_keeps_its_sizes(arrays, tmp_path):
         ({16: 0.5}, "must increase, and be smaller than the full size, 16 px"),
         ({12: 0.2, 8: 0.2}, "must increase"),
         ({8: 1.0}, "their sum below 1"),
+        ({8: 0.7, 10: 0.2, 12: 0.1}, "their sum below 1"),  # 0.1 + 0.2 + 0.7 is rounded
         ({8: -0.5}, "must be above 0"),
     ],
 )

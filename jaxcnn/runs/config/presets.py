@@ -70,7 +70,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "cifar10": {**_SMALL, "augment": "flip,translation=0.125"},
 }
 _MODEL_PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "folder": _PHOTOS,
     "lenet5": {"image_size_px": 32, "num_channels": 1},
 }
 # Where a network starts from weights that know photos already, little is left to learn: rates are

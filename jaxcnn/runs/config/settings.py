@@ -205,8 +205,8 @@ class TrainingSettings:
     )
     momentum: float = _setting(
         0.9,
-        "momentum coefficient, in [0, 1): velocity of sgd and rmsprop, first "
-        "moment (b1) of the Adam family and of lion.",
+        "momentum coefficient, in [0, 1): velocity of sgd and rmsprop, first moment (b1) of the "
+        "Adam family and of lion.",
     )
     gradient_clip_norm: float | None = _open(
         "largest global norm of the gradient; without it, no clipping."
