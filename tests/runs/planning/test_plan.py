@@ -99,6 +99,13 @@ def test_a_plan_tells_what_fits_and_what_limits(cheap_steps):
     assert fits == {"v5e-8": False, "v5p-64": True, "8 x H100": True}
 
 
+def test_steps_on_smaller_images_count_by_their_area(cheap_steps):
+    config = CONFIG.replace(global_pooling="average")
+    smaller = config.replace(progressive_resizing="4:0.5")
+    whole, found = (make_plan(each, SIZE).estimates[0] for each in (config, smaller))
+    assert found.hours == pytest.approx(whole.hours * (0.5 / 4 + 0.5))
+
+
 def test_float32_takes_longer_where_the_chip_is_slower():
     assert H100.peak_flops("float32") == pytest.approx(H100.peak_flops("bfloat16") / 2, rel=0.01)
     assert TPU_V5E.peak_flops("float32") == TPU_V5E.peak_flops("bfloat16")
