@@ -102,8 +102,13 @@ def _check_sizes(config: TrainConfig, model: nn.Module) -> None:
     trained = variable_shapes(config, model, config.training_preprocessing.image_shape)
     others = [("eval_size_px", data.eval_size_px), *(("progressive_resizing", s) for s in smaller)]
     for name, size_px in others:
-        shape = (size_px or 1, size_px or 1, data.num_channels)
-        if size_px and variable_shapes(config, model, shape) != trained:
+        if not size_px:
+            continue
+        try:
+            seen = variable_shapes(config, model, (size_px, size_px, data.num_channels))
+        except ValueError as error:
+            raise ValueError(f"{name} (={size_px}) does not fit the network: {error}") from error
+        if seen != trained:
             raise ValueError(
                 f"{config.network.model} has weights for each pixel of an image, so {name} "
                 f"(={size_px}) must be image_size_px (={data.image_size_px}); leave it out, or "

@@ -84,7 +84,9 @@ def test_a_run_may_begin_with_smaller_images(tiny_config, tmp_path, caplog):
         summary = train_classifier(config, tmp_path / "run")
     assert "12 px up to step 3, 6 steps" in caplog.text
     assert summary["steps"] == 6
-    with pytest.raises(ValueError, match=r"20x20 images are too small for LeNet5"):
+    with pytest.raises(
+        ValueError, match=r"progressive_resizing \(=20\) .*: 20x20 images are too small"
+    ):
         check(make_config(progressive_resizing="20:0.5", image_size_px=32, model="lenet5"))
 
 
