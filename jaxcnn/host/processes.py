@@ -6,6 +6,7 @@ The first one, number 0, is the one that speaks and writes; checkpoints are writ
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NoReturn
@@ -20,6 +21,10 @@ from jaxcnn.host.text import first_line
 # those who compute with it.
 HEARTBEAT_SECONDS = 30
 _LONGEST_MESSAGE = 4096  # bytes
+# The first process answers for the job, and one that it leaves behind is aborted: so it waits for
+# the others to say that they leave, and then for them to be gone.
+_LONGEST_FAREWELL_SECONDS = 10
+_SECONDS_TO_BE_GONE = 1
 _STEPS_BETWEEN_AGREEMENTS = 10
 _SIGNS_OF_A_LOST_PEER = (
     *("gloo", "nccl", "heartbeat", "coordination service", "connection closed", "connection reset"),
@@ -182,7 +187,9 @@ def peers_watched() -> Iterator[None]:
 
 
 def end_processes(message: object, status: int) -> NoReturn:
-    """End this process at once, without waiting for others, which may be lost.
+    """End this process, and let no other be aborted for it; never wait for one that is lost.
+
+    Only the first process waits, at most 11 seconds, for the others to leave before it.
 
     Args:
       message: the line to leave on standard error.
@@ -193,7 +200,26 @@ def end_processes(message: object, status: int) -> NoReturn:
     sys.stdout.flush()
     if not jax.distributed.is_initialized():
         sys.exit(status)
+    _leave_last_if_first()
     os._exit(status)  # leaving in good order would wait for the others, and then abort
+
+
+def _leave_last_if_first() -> None:
+    """Tell the first process that this one leaves; on the first, wait until all have said so."""
+    from orbax.checkpoint import multihost
+
+    client = multihost.get_jax_distributed_client()
+    try:
+        if not is_first():
+            client.key_value_set(f"leaves/{jax.process_index()}", "")
+            return
+        ends = time.monotonic() + _LONGEST_FAREWELL_SECONDS
+        for number in range(1, jax.process_count()):
+            left_ms = max(0, int(1000 * (ends - time.monotonic())))
+            client.blocking_key_value_get(f"leaves/{number}", left_ms)
+    except jax.errors.JaxRuntimeError:
+        pass  # one is lost, or goes on: it is not waited for any longer
+    time.sleep(_SECONDS_TO_BE_GONE)
 
 
 def _broadcast(text: str) -> str:

@@ -99,10 +99,14 @@ def start(photos, workdir, number=0, count=1, port=0, flags=()):
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ})
 
 
-def start_job(photos, workdir, count, flags=()):
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def start_job(photos, workdir, count, flags=()):
+    port = free_port()
     return [start(photos, workdir, number, count, port, flags) for number in range(count)]
 
 
@@ -150,6 +154,20 @@ def test_a_mistake_ends_all_processes_with_status_2(photos, tmp_path):
     assert wait(start_job(photos, there, 2), LIMIT_SECONDS) == [2, 2]
     for number in range(2):
         assert "must be the name of a folder" in Path(f"{there}.{number}.log").read_text()
+
+
+def test_the_first_to_end_aborts_no_slower_one():
+    program = (
+        "import sys, time; from jaxcnn.host.processes import end_processes, start_processes;"
+        "number = int(sys.argv[2]); start_processes(f'127.0.0.1:{sys.argv[1]}', 2, number);"
+        "time.sleep(4 * number); end_processes('a mistake', 2)"
+    )
+    port = free_port()
+    job = [
+        subprocess.Popen([sys.executable, "-c", program, str(port), str(number)], cwd=ROOT)
+        for number in range(2)
+    ]
+    assert wait(job, LIMIT_SECONDS) == [2, 2]
 
 
 @pytest.mark.slow
