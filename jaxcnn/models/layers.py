@@ -15,7 +15,10 @@ from jaxcnn.ops.conv_layer import ACTIVATIONS as FUSED, conv_layer
 from jaxcnn.ops.convolution import conv_general_dilated, dot_general
 from jaxcnn.ops.pooling import avg_pool, max_pool
 
-POOLINGS: Mapping[str, Callable[..., jax.Array]] = {"max": max_pool, "avg": avg_pool}
+POOLINGS: Mapping[str, Callable[..., jax.Array]] = {
+    "max": max_pool,
+    "avg": functools.partial(avg_pool, count_include_pad=False),
+}
 PADDINGS = ("same", "valid")
 # With a stride of 2 these two differ: PyTorch pads both sides alike, TensorFlow so that the output
 # is the input over the stride, rounded up, with more at the end. Weights keep to what they had.
@@ -318,22 +321,26 @@ class SqueezeExcite(nn.Module, kw_only=True):
 
 
 class Pool(nn.Module, kw_only=True):
-    """Pooling without padding; a module only so that summaries and feature maps show it.
+    """Pooling; a module only so that summaries and feature maps show it.
 
     Attributes:
       kind: a name in `POOLINGS`.
       size: height and width of the window in px.
       stride: step of the window in px.
+      padding: "valid" drops a remainder that fills no window; with "same" it has a window of its
+        own, whose padding does not count.
     """
 
     kind: str = "max"
     size: int = 2
     stride: int = 2
+    padding: str = "valid"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', C)."""
-        return POOLINGS[self.kind](x, window=self.size, strides=self.stride, padding="VALID")
+        pool = POOLINGS[self.kind]
+        return pool(x, window=self.size, strides=self.stride, padding=self.padding.upper())
 
 
 class HiddenLinear(nn.Module, kw_only=True):

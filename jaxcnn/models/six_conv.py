@@ -33,6 +33,7 @@ class SixConv(StagedNetwork, kw_only=True):
       pooling: "max" or "avg".
       pool_size: height and width of the pooling window in px.
       pool_stride: step of the pooling window in px.
+      pool_padding: "valid" drops a remainder that fills no pooling window, "same" pools it too.
       activation: a name in `layers.ACTIVATIONS`, for convolutions and dense layers.
       batch_norm: whether BatchNorm stands between convolution (then without bias) and activation.
       global_pooling: "none" flattens the last feature map, "average" takes its mean over pixels.
@@ -61,6 +62,7 @@ class SixConv(StagedNetwork, kw_only=True):
     pooling: str = "max"
     pool_size: int = 2
     pool_stride: int = 2
+    pool_padding: str = "valid"
     activation: str = "relu"
     batch_norm: bool = False
     global_pooling: str = "none"
@@ -92,7 +94,7 @@ class SixConv(StagedNetwork, kw_only=True):
         size = (height, width)
         for block in range(1, self.depth + 1):
             convolved = (size[0] - trim, size[1] - trim)
-            if min(convolved) < self.pool_size:
+            if min(convolved) < _least_pooled(self):
                 raise _too_small(self, (height, width), block, size)
             size = (_pooled(convolved[0], self), _pooled(convolved[1], self))
 
@@ -115,9 +117,12 @@ class SixConv(StagedNetwork, kw_only=True):
             name=f"block_{number}",
         )
         pool = layers.Pool(
-            kind=self.pooling, size=self.pool_size, stride=self.pool_stride, name=f"pool_{number}"
+            kind=self.pooling,
+            size=self.pool_size,
+            stride=self.pool_stride,
+            padding=self.pool_padding,
+            name=f"pool_{number}",
         )
-
         return layers.in_turn(convolution, pool)
 
     @nn.nowrap
@@ -143,6 +148,7 @@ def _check_options(model: SixConv) -> None:
     checks.check_positive("width_multiplier", model.width_multiplier)
     checks.check_name("padding", model.padding, layers.PADDINGS)
     checks.check_name("pooling", model.pooling, layers.POOLINGS)
+    checks.check_name("pool_padding", model.pool_padding, layers.PADDINGS)
     checks.check_name("activation", model.activation, layers.ACTIVATIONS)
     checks.check_name("global_pooling", model.global_pooling, GLOBAL_POOLINGS)
 
@@ -151,7 +157,8 @@ def _too_small(
     model: SixConv, image_size: tuple[int, int], block: int, block_size: tuple[int, int]
 ) -> ValueError:
     """Name the block, the size it gets and every cure."""
-    needs = f"a {model.pool_size}x{model.pool_size} pooling window"
+    least = _least_pooled(model)
+    needs = f"a {least}x{least} pooling window"
     cures = [f"images of at least {_smallest_image_px(model)} px a side"]
     if block > 1:
         cures.append(f"depth={block - 1}")
@@ -170,13 +177,20 @@ def _trimmed_px(model: SixConv) -> int:
 
 
 def _pooled(size_px: int, model: SixConv) -> int:
+    if model.pool_padding == "same":
+        return -(-size_px // model.pool_stride)
     return (size_px - model.pool_size) // model.pool_stride + 1
+
+
+def _least_pooled(model: SixConv) -> int:
+    """Tell the smallest map that a pooling takes, px."""
+    return 1 if model.pool_padding == "same" else model.pool_size
 
 
 def _smallest_image_px(model: SixConv) -> int:
     """Work back from one pixel behind the last pooling to the image."""
     size_px = 1
     for _ in range(model.depth):
-        size_px = (size_px - 1) * model.pool_stride + model.pool_size
+        size_px = (size_px - 1) * model.pool_stride + _least_pooled(model)
         size_px += _trimmed_px(model)
     return size_px

@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.image import BboxImage
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox, TransformedBbox
 
-from jaxcnn.plots.canvas import add_axes, new_figure, put_text
+from jaxcnn.plots.canvas import new_figure, put_text
 from jaxcnn.plots.style import DPI, GREY, INK, MARGIN, PALE, SMALL_PT, TEXT_PT
 from jaxcnn.plots.text import drawable, fit_text, font
 
@@ -113,18 +116,31 @@ def photo_rows(
 
 def _add_tile(figure: Figure, tile: Tile, left: float, top: float, size: float, gap: float) -> None:
     """Place a photo in a square of `size` inches, standing on its lower edge, its caption below."""
-    axes = add_axes(figure, left, top, size, size, anchor="S")
     pixels = to_rgb(tile.image)
+    height, width = (size * side / max(pixels.shape[:2]) for side in pixels.shape[:2])
     # Few pixels stay visible squares; many are averaged, for dropping rows would look like noise.
     enlarged = max(pixels.shape[:2]) <= size * DPI
-    axes.imshow(
-        pixels,
+    foot = figure.get_figheight() - top - size
+    corner = (left + (size - width) / 2, foot)
+    to_page = figure.dpi_scale_trans  # from inches; axes of its own would take ten times as long
+    photo = BboxImage(
+        TransformedBbox(Bbox.from_bounds(*corner, width, height), to_page),
         interpolation="nearest" if enlarged else "antialiased",
         origin="upper",
-        aspect="equal",
     )
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(color=tile.frame or PALE, linewidth=3 if tile.frame else 0.6)
+    photo.set_data(pixels)
+    figure.add_artist(photo)
+    figure.add_artist(
+        Rectangle(
+            corner,
+            width,
+            height,
+            fill=False,
+            color=tile.frame or PALE,
+            linewidth=3 if tile.frame else 0.6,
+            transform=to_page,
+        )
+    )
     for i, line in enumerate(tile.caption):
         given = line._asdict()
         look = font(SMALL_PT, color=given.pop("color"), fontweight=line.weight, ha="center")

@@ -15,7 +15,7 @@ from jaxcnn.augment.mixing import make_mixing
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
 from jaxcnn.metrics.registry import get_metric, parse_metrics
-from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
+from jaxcnn.models import HEAD, StagedNetwork, create_model, model_options, stage_names
 from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
@@ -63,7 +63,9 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
         for name in MODEL_OPTIONS
         if (value := getattr(config.network, name)) is not None
     }
-    options |= parse_model_options(config.network.model_options or "")
+    further = parse_model_options(config.network.model_options or "")
+    _check_kinds(config.network.model, further)
+    options |= further
     model = create_model(
         config.network.model,
         num_classes,
@@ -120,7 +122,8 @@ def parse_model_options(text: str) -> dict[str, Any]:
     """Read options of a network written as name=value, comma-separated.
 
     Args:
-      text: values are true, false, numbers, or else words.
+      text: values are true, false, numbers, several whole numbers with ":" between them, or else
+        words.
 
     Returns:
       {name: value}.
@@ -131,6 +134,8 @@ def parse_model_options(text: str) -> dict[str, Any]:
     Example:
       >>> parse_model_options("bn_epsilon=0.001, padding=same,zero_init_residual=false")
       {'bn_epsilon': 0.001, 'padding': 'same', 'zero_init_residual': False}
+      >>> parse_model_options("widths=16:32:64")
+      {'widths': (16, 32, 64)}
     """
     options = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -149,7 +154,33 @@ def _literal(text: str) -> Any:
             return kind(text)
         except ValueError:
             continue
+    numbers = text.split(":")
+    if len(numbers) > 1 and all(number.strip().isdecimal() for number in numbers):
+        return tuple(map(int, numbers))
     return text
+
+
+def _check_kinds(network: str, options: Mapping[str, Any]) -> None:
+    """Refuse an option whose value is of another kind than the network's default."""
+    defaults = model_options(network)
+    for name, value in options.items():
+        default = defaults.get(name)
+        is_whole = isinstance(default, float) and type(value) is int
+        if default is None or type(value) is type(default) or is_whole:
+            continue
+        kind, example = _KINDS.get(type(default), (type(default).__name__, default))
+        raise ValueError(
+            f"{name} of {network} must be {kind}, such as {name}={example}; got {value!r}."
+        )
+
+
+_KINDS = {
+    bool: ("true or false", "true"),
+    int: ("a whole number", 3),
+    float: ("a number", 0.001),
+    str: ("a word", "same"),
+    tuple: ("whole numbers with ':' between them", "16:32"),
+}
 
 
 def build_parts(

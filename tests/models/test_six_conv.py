@@ -61,6 +61,9 @@ def test_number_of_parameters(options, image_shape, num_params):
         ({"depth": 2, "padding": "valid", "kernel_size": 5}, (32, 32), [14, 5]),
         ({"depth": 2, "pool_size": 3, "pool_stride": 2}, (15, 15), [7, 3]),
         ({"depth": 2, "pool_size": 1, "pool_stride": 1}, (2, 2), [2, 2]),
+        ({"pool_padding": "same"}, (96, 96), [48, 24, 12, 6, 3, 2]),
+        ({"pool_padding": "same"}, (5, 5), [3, 2, 1, 1, 1, 1]),
+        ({"depth": 2, "pool_padding": "same", "pool_size": 3}, (15, 15), [8, 4]),
     ],
 )
 def test_feature_map_sizes(options, size, pooled):
@@ -215,6 +218,7 @@ def test_train_has_no_default():
         ({"widths": (8, 0)}, "widths must be positive ints, got 0"),
         ({"dense_widths": (1.5,)}, "dense_widths must be positive ints, got 1.5"),
         ({"pool_stride": 0}, "pool_stride must be"),
+        ({"pool_padding": "full"}, "unknown pool_padding 'full'"),
         ({"width_multiplier": 0.0}, r"width_multiplier \(=0.0\)"),
         ({"dropout_rate": 1.0}, r"dropout_rate \(=1.0\) must lie in \[0, 1\)"),
     ],
@@ -250,7 +254,12 @@ def test_images_too_small(options, shape, message):
 
 @pytest.mark.parametrize(
     ("options", "smallest"),
-    [({}, 64), ({"padding": "valid"}, 190), ({"pool_size": 3, "pool_stride": 2}, 127)],
+    [
+        ({}, 64),
+        ({"padding": "valid"}, 190),
+        ({"pool_size": 3, "pool_stride": 2}, 127),
+        ({"padding": "valid", "pool_padding": "same"}, 127),
+    ],
 )
 def test_the_size_named_by_the_error_is_the_smallest_that_fits(options, smallest):
     model = SixConv(num_classes=2, width_multiplier=0.01, **options)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import BboxImage
 
 from jaxcnn import plots
 from jaxcnn.metrics.calibration import CalibrationCurve
@@ -79,6 +80,12 @@ def make_history():
 def texts():
     """All that is written in a figure but its axis labels."""
     return _texts
+
+
+@pytest.fixture(scope="session")
+def photos_in():
+    """The photos of a figure, as artists, in the order in which they were laid out."""
+    return lambda figure: [each for each in figure.artists if isinstance(each, BboxImage)]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from jaxcnn.plots import predictions
 from jaxcnn.plots.style import GREEN, VERMILLION
@@ -10,13 +11,14 @@ LABELS, CLASSES = np.array([0, 1, 1, 0]), ["cat", "dog"]
 PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.7, 0.3]], dtype=np.float32)
 
 
-def test_most_confidently_wrong_is_sorted_and_captioned(texts, heading):
+def test_most_confidently_wrong_is_sorted_and_captioned(texts, heading, photos_in):
     names = [f"photo/{i}.jpg" for i in range(4)]
     figure = predictions.plot_most_confidently_wrong.__wrapped__(
         PHOTOS, LABELS, PROBABILITIES, CLASSES, names=names
     )
-    assert len(figure.axes) == 2
-    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), PHOTOS[2])
+    shown = photos_in(figure)
+    assert len(shown) == 2
+    np.testing.assert_array_equal(shown[0].get_array(), PHOTOS[2])
     captions = [t for t in texts(figure) if t.startswith(("true", "said", "photo"))]
     assert captions == [
         "true: dog", "said: cat 99.0%", "photo/2.jpg",
@@ -26,24 +28,26 @@ def test_most_confidently_wrong_is_sorted_and_captioned(texts, heading):
     assert "2 of 4 photos wrong (50.0%)" in texts(figure)
 
 
-def test_most_confidently_wrong_shows_at_most_max_photos(texts):
+def test_most_confidently_wrong_shows_at_most_max_photos(texts, photos_in):
     figure = predictions.plot_most_confidently_wrong.__wrapped__(
         PHOTOS, LABELS, PROBABILITIES, CLASSES, max_photos=1
     )
-    assert len(figure.axes) == 1
+    assert len(photos_in(figure)) == 1
     assert any("the 1 surest shown" in t for t in texts(figure))
 
 
 @pytest.mark.parametrize(
     ("count", "said"), [(1, "the photo is right"), (4, "all 4 photos are right")]
 )
-def test_most_confidently_wrong_with_nothing_wrong(count, said, heading, assert_nothing_clipped):
+def test_most_confidently_wrong_with_nothing_wrong(
+    count, said, heading, photos_in, assert_nothing_clipped
+):
     right = np.eye(2)[LABELS[:count]]
     figure = predictions.plot_most_confidently_wrong.__wrapped__(
         PHOTOS[:count], LABELS[:count], right, CLASSES
     )
     assert said in heading(figure)
-    assert not figure.axes
+    assert not photos_in(figure)
     assert_nothing_clipped(figure)
 
 
@@ -63,7 +67,11 @@ def test_predictions_marks_right_and_wrong_by_symbol_and_colour(texts, heading):
     assert list(marked) == ["✓ cat 90%", "✗ cat 60%", "✗ cat 99%", "✓ cat 70%"]
     assert marked["✓ cat 90%"] == GREEN
     assert marked["✗ cat 99%"] == VERMILLION
-    frames = [mpl.colors.to_hex(axes.spines["top"].get_edgecolor()) for axes in figure.axes]
+    frames = [
+        mpl.colors.to_hex(each.get_edgecolor())
+        for each in figure.artists
+        if isinstance(each, Rectangle)
+    ]
     assert [f.upper() == GREEN for f in frames] == [True, False, False, True]
     assert texts(figure).count("true: dog") == 2
     assert heading(figure) == "2 of 4 photos right (50.0%)"
@@ -75,11 +83,11 @@ def test_predictions_without_labels_judges_nothing(texts):
     assert not any("✓" in t or "✗" in t or "right" in t for t in texts(figure))
 
 
-def test_predictions_counts_all_and_shows_some(texts, heading):
+def test_predictions_counts_all_and_shows_some(texts, heading, photos_in):
     figure = predictions.plot_predictions.__wrapped__(
         PHOTOS, np.zeros(4, np.int32), PROBABILITIES, CLASSES, max_photos=3
     )
-    assert len(figure.axes) == 3
+    assert len(photos_in(figure)) == 3
     assert heading(figure) == "All 4 photos right"
     assert any("the first 3 shown" in t for t in texts(figure))
 

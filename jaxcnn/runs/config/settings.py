@@ -152,6 +152,9 @@ class NetworkSettings:
         "share of residual branches dropped in training (stochastic depth), in [0, 1)."
     )
     pooling: str | None = _model_option("kind of pooling: max or avg.")
+    pool_padding: str | None = _model_option(
+        "last row and column that fill no pooling window: valid drops them, same pools them too."
+    )
     activation: str | None = _model_option("activation function, e.g. relu, sigmoid, tanh, gelu.")
     model_options: str | None = _open(
         "further options of the network: name=value, comma-separated; an unknown name is refused "
