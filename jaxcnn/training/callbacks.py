@@ -9,7 +9,7 @@ its own.
 import dataclasses
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class View:
       step_seconds: how long the steps since the last call took.
       images_per_second: of the epoch so far.
       wait_share: share of the epoch's time that was spent waiting for data.
+      area_of_steps: (first, last) to the number of steps from `first` up to `last`, in which steps
+        on smaller images count by their area, see `fit(progressive_resizing=...)`.
       states: the TrainState of each network, at the end of an epoch, at the end of training, and
         after the steps that `every_steps` names; () after others. Their arrays are overwritten
         by the next step: copy what you keep.
@@ -64,6 +66,7 @@ class View:
     step_seconds: float
     images_per_second: float
     wait_share: float
+    area_of_steps: Callable[[int, int], float] = lambda first, last: last - first
     states: Sequence[TrainState] = ()
     data_state: Any = None
     outcome: str = ""

@@ -40,7 +40,7 @@ from jaxcnn.training.functions import as_metrics, as_network, name_of
 from jaxcnn.training.history import Progress, Row, make_rank
 from jaxcnn.training.inputs import open_input
 from jaxcnn.training.loop import Loop
-from jaxcnn.training.progressive_resizing import plan_sizes
+from jaxcnn.training.progressive_resizing import area_of_steps, plan_sizes
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
@@ -268,7 +268,8 @@ def fit(
     seeds, init_keys, keys = seeds_and_keys(key, num_members)
     prepare = prepare or image_preparation(augment, mixing, scaling)
     shares, steps_per_epoch = progressive_resizing or {}, train_input.steps_per_epoch(batch_size)
-    check_progressive(shares, train_input, network, jax.eval_shape(prepare, batch, keys[0])[0])
+    prepared = jax.eval_shape(prepare, batch, keys[0])[0]
+    check_progressive(shares, train_input, network, prepared)
     sizes = plan_sizes(
         shares, num_epochs=num_epochs, steps_per_epoch=steps_per_epoch, first_step=progress.step
     )
@@ -351,6 +352,7 @@ def fit(
         unpack=feed.unpack,
         learning_rate=constant_or(learning_rate),
         phase=phase,
+        area_of_steps=functools.partial(area_of_steps, sizes, min(prepared.shape[1:3])),
         await_each=layout.is_host and not layout.is_single,
     ).run()
     states = feed.unpack(last)

@@ -70,6 +70,7 @@ class Loop:
       learning_rate: step of the phase to learning rate, for the record; None reads it where the
         optimizer's state has it, as after `optax.inject_hyperparams`.
       phase: name of the phase of training, for the record; "" where there is but one.
+      area_of_steps: as `View` has it.
       may_diverge: continue if a loss is not finite.
       await_each: wait for each step before starting the next; several CPU devices in one process
         may deadlock otherwise.
@@ -91,6 +92,7 @@ class Loop:
     unpack: Callable[[PyTree], list[PyTree]] = lambda state: [state]
     learning_rate: Callable[[int], Any] | None = None
     phase: str = ""
+    area_of_steps: Callable[[int, int], float] = View.area_of_steps
     may_diverge: bool = False
     await_each: bool = False
 
@@ -287,6 +289,7 @@ class Loop:
             step_seconds=self._step_seconds,
             images_per_second=self._clock.images_per_second(),
             wait_share=self._clock.wait_share(),
+            area_of_steps=self.area_of_steps,
             states=self.unpack(self.state) if whole else (),
             data_state=self.batches.get_state() if whole else None,
             outcome=outcome,

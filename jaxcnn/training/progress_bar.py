@@ -26,7 +26,7 @@ class ProgressBar(Callback):
         self._stream = stream
         self._bar: tqdm | None = None
         self._step = 0
-        self._steps_timed = 0
+        self._area_timed = 0.0
         self._seconds_timed = 0.0
         self._last_text = time.monotonic()
 
@@ -38,8 +38,8 @@ class ProgressBar(Callback):
 
     def on_step_end(self, view: View) -> None:
         """Move on."""
-        num_steps, self._step = view.step - self._step, view.step
-        self._steps_timed += num_steps
+        first, self._step = self._step, view.step
+        self._area_timed += view.area_of_steps(first, view.step)
         self._seconds_timed += view.step_seconds
         now = time.monotonic()
         if self._bar is None:
@@ -48,7 +48,7 @@ class ProgressBar(Callback):
             if now - self._last_text > self._bar.mininterval:
                 self._last_text = now
                 self._bar.set_postfix_str(f" {self._in_words(view)}", refresh=False)
-            self._bar.update(num_steps)
+            self._bar.update(view.step - first)
         elif now - self._last_text > _HEARTBEAT_SECONDS:  # nothing can move in a file
             self._last_text = now
             total = f"/{view.num_epochs * view.steps_per_epoch}" if view.steps_per_epoch else ""
@@ -88,22 +88,16 @@ class ProgressBar(Callback):
             disable=not stream.isatty(),
         )
 
-    def _speed(self, view: View) -> float:
-        """Give the training throughput measured so far, the compilation left out."""
-        if not self._seconds_timed:
-            return 0.0
-        return self._steps_timed * view.batch_size / self._seconds_timed
-
     def _left(self, view: View) -> str:
-        speed = self._speed(view)
-        if view.steps_per_epoch is None or not speed:
+        if view.steps_per_epoch is None or not self._area_timed:
             return f"{counted(view.num_epochs - view.epoch, 'epoch')} left"
         epochs = view.num_epochs - view.epoch
         steps = epochs * view.steps_per_epoch - view.progress.step_in_epoch
-        return f"{duration(max(0, steps) * view.batch_size / speed)} left"
+        area = view.area_of_steps(view.step, view.step + max(0, steps))
+        return f"{duration(area / self._area_timed * self._seconds_timed)} left"
 
     def _in_words(self, view: View) -> str:
-        parts = [*_numbers(view.metrics, ".1%"), f"{self._speed(view):.0f} img/s"]
+        parts = [*_numbers(view.metrics, ".1%"), f"{view.images_per_second:.0f} img/s"]
         return "  ".join([*parts, f"waiting for data {view.wait_share:.0%}", self._left(view)])
 
 

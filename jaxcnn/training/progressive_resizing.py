@@ -116,6 +116,29 @@ def mean_area(shares: Mapping[int, float], full_size_px: int) -> float:
     return 1 - sum(areas)
 
 
+def area_of_steps(
+    sizes: Sequence[SizeUntil], full_size_px: int, first_step: int, last_step: int
+) -> float:
+    """Count steps, those on smaller images by their area relative to the full size.
+
+    Args:
+      sizes: as `plan_sizes` gives.
+      full_size_px: side of the images after these.
+      first_step: the first one.
+      last_step: one after the last.
+
+    Example:
+      >>> area_of_steps((SizeUntil(48, 100),), 96, 60, 110)
+      20.0
+    """
+    area, start = 0.0, first_step
+    for size_px, end_step in (*sizes, SizeUntil(full_size_px, last_step)):
+        end = max(start, min(end_step, last_step))
+        area += (end - start) * (size_px / full_size_px) ** 2
+        start = end
+    return area
+
+
 def at_size(
     function: Callable[[jax.Array], T], inputs: jax.Array, step: Array, sizes: Sequence[SizeUntil]
 ) -> T:

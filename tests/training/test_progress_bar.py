@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import io
 import time
 
@@ -7,6 +8,7 @@ from jaxcnn.training import progress_bar
 from jaxcnn.training.callbacks import View
 from jaxcnn.training.history import Member, Progress
 from jaxcnn.training.progress_bar import ProgressBar
+from jaxcnn.training.progressive_resizing import area_of_steps, plan_sizes
 
 
 class Terminal(io.StringIO):
@@ -52,6 +54,16 @@ def test_the_moving_line_says_all_that_a_person_waits_for():
     for part in ("epoch 1/2", "loss 0.500", "accuracy 75.0%", "64 img/s", "waiting for data 2%"):
         assert part in shown
     assert "0:08 left" in shown  # 16 steps of half a second
+
+
+def test_the_time_left_counts_steps_by_the_area_of_their_images(capsys, monkeypatch):
+    monkeypatch.setattr(progress_bar, "_HEARTBEAT_SECONDS", 0.0)
+    sizes = plan_sizes({32: 0.5}, num_epochs=2, steps_per_epoch=10)
+    bar = make_bar(io.StringIO())
+    area = functools.partial(area_of_steps, sizes, 64)
+    bar.on_step_end(view_at(5, step_seconds=5.0, area_of_steps=area))
+    # 5 steps on a quarter of the area took 5 s; 5 more of these and 10 whole ones are left.
+    assert "0:45 left" in capsys.readouterr().out
 
 
 def test_a_file_gets_a_line_now_and_then(capsys, monkeypatch):
