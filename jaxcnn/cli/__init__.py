@@ -28,6 +28,7 @@ COMMANDS = {
     "hard-examples": "rank training photos by how likely their label is wrong",
     "plan": "show what training would cost, on rented machines",
     "export": "write a network as a program that needs nothing of jaxcnn",
+    "about": "say what jaxcnn runs on, for a report of a fault",
 }
 
 
