@@ -11,8 +11,8 @@
     python -m experiments.imagenet --plan
         tells what training costs in memory and hours on some machines, and reads no image.
 
-Photos are decoded as they are needed. Several devices and processes share the work, see README,
-"Beyond one machine". All other flags are those of experiments.cats_dogs.
+Photos are decoded as they are needed. Several devices and processes share the work, see
+jaxcnn/training/many_machines.md. All other flags are those of experiments.cats_dogs.
 """
 
 from jaxcnn.cli.commands import train

@@ -123,6 +123,7 @@ def test_photos_from_scratch_have_crops_and_sizes_of_their_own():
     assert (config.data.image_size_px, config.data.eval_size_px) == (96, 112)
     assert config.data.stored_size_px == 112
     assert config.training.crop_from == "photo"
+    assert config.network.pool_padding == "same"
     assert plan_phases(config)[0].progressive_resizing == {64: 0.3, 80: 0.3}
     frozen = resolve(make_config(data_dir="x", pretrained=True, progressive_resizing="64:0.3"))
     assert plan_phases(frozen)[0].progressive_resizing == {}  # cached features have no size
