@@ -29,6 +29,17 @@ class Summary(NamedTuple):
     num_state: int  # numbers stored but not trained, such as BatchNorm's averages
     flops: int  # of one image, forward
 
+    def _repr_html_(self) -> str:
+        """Show the layers in a notebook."""
+        from jaxcnn.host.html import table  # only notebooks ask
+
+        rows: list[tuple[object, ...]] = [
+            (row.name, row.kind, " x ".join(map(str, row.output_shape)), row.num_params, row.flops)
+            for row in self.rows
+        ]
+        rows.append(("in all", "", "", self.num_params, self.flops))
+        return table(["layer", "kind", "output", "parameters", "FLOPs"], rows)
+
 
 def summarize(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
     """Count a network's layers, parameters and floating point operations; computes no image.

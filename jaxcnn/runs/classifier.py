@@ -14,7 +14,7 @@ from jaxcnn import pretrained
 from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.data.given_photos import Photo, read_given, split_photos
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.text import printable
+from jaxcnn.host.text import listed, printable
 from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import COMPUTE_DTYPES, TrainConfig, make_config, preset_of_weights
@@ -42,6 +42,12 @@ class Prediction(NamedTuple):
             raise ValueError(f"count must be a whole number above 0, got {count}.")
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
         return ranked[:count]
+
+    def _repr_html_(self) -> str:
+        """Show the most probable classes in a notebook."""
+        from jaxcnn.host.html import table  # only notebooks ask
+
+        return table(["class", "probability"], [(k, f"{v:.1%}") for k, v in self.top()])
 
 
 class Classifier:
@@ -93,6 +99,21 @@ class Classifier:
     def model(self) -> Any:
         """The network, a Flax module, with every BatchNorm folded into its convolution."""
         return self._model
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what it is."""
+        from jaxcnn.host.html import table
+
+        network, names = self.config.network, self.class_names
+        rows = [
+            ("network", network.model),
+            ("precision", network.compute_dtype),
+            ("images", self.config.data.image_size()),
+            ("classes", f"{len(names):,}: {listed(names, 10)}"),
+        ]
+        if len(self._members) > 1:
+            rows.append(("networks whose probabilities are averaged", str(len(self._members))))
+        return table([], rows, caption="Classifier")
 
     @property
     def members(self) -> tuple[PyTree, ...]:

@@ -85,6 +85,15 @@ class FitResult:
         """The best epoch; of several networks that of the first."""
         return self.best_of(0)
 
+    def _repr_html_(self) -> str:
+        """Show the history in a notebook."""
+        from jaxcnn.host.html import table  # only notebooks ask
+
+        best_step = self.progress.members[0].best_step
+        heads = list(dict.fromkeys(name for row in self.history for name in row))
+        rows = [[*map(row.get, heads), "*" * (row["step"] == best_step)] for row in self.history]
+        return table([*heads, "best"], rows)
+
     def best_of(self, member: int) -> "Best":
         """Give the best epoch of one of several networks, counted from 0."""
         found = self.progress.members[member]

@@ -45,6 +45,14 @@ def test_predictions_are_those_of_the_run(tiny_run):
     )
 
 
+def test_it_shows_itself_in_a_notebook(tiny_run):
+    classifier = Classifier.load(tiny_run)
+    shown = classifier._repr_html_()
+    assert "six_conv" in shown
+    for name in classifier.class_names:
+        assert name in shown
+
+
 def test_the_checkpoint_alone_is_enough(tiny_run, drawings, tmp_path):
     alone = tmp_path / "best"
     shutil.copytree(tiny_run / "checkpoints" / "best", alone)
