@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jaxcnn.training.loop import NonFiniteLossError as NonFiniteLossError
     from jaxcnn.training.preprocessing import (
         network_input as network_input,
+        seen_part as seen_part,
         normalize as normalize,
         to_unit_interval as to_unit_interval,
     )

@@ -50,7 +50,15 @@ def views(images: Array, preprocessing: Preprocessing) -> list[jax.Array]:
 
 
 def seen_part(images: Array, preprocessing: Preprocessing) -> jax.Array:
-    """Cut out of images what the network sees: the middle, unless they are taken as they come."""
+    """Cut out of images what the network sees: the middle, unless they are taken as they come.
+
+    Args:
+      images: (..., H, W, C), such as `Classifier.preprocess` gives.
+      preprocessing: how photos become the network's input.
+
+    Returns:
+      (..., S, S, C), S being `preprocessing.image_size_px`; the images where that is None.
+    """
     images, size_px = jnp.asarray(images), preprocessing.image_size_px
     if size_px is None or images.shape[-3:-1] == (size_px, size_px):
         return images
