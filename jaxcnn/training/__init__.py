@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from jaxcnn.training.loop import NonFiniteLossError as NonFiniteLossError
     from jaxcnn.training.preprocessing import (
         network_input as network_input,
-        seen_part as seen_part,
         normalize as normalize,
+        seen_part as seen_part,
         to_unit_interval as to_unit_interval,
     )
     from jaxcnn.training.progress_bar import ProgressBar as ProgressBar
