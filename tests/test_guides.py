@@ -1,5 +1,6 @@
 """README and the guides: links lead somewhere, commands parse, blocks of code run."""
 
+import functools
 import json
 import re
 import shlex
@@ -12,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn import create_model
+from jaxcnn import cli, create_model
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -47,8 +48,14 @@ for arguments in json.load(sys.stdin):
     except flags.Error as error:
         wrong.append(f"{arguments}: {error}")
     flags.FLAGS.unparse_flags()
-print(json.dumps(wrong))
+names = [f"{no}{name}" for name in flags.FLAGS for no in ("", "no")]
+print(json.dumps({"wrong": wrong, "names": names}))
 """
+# Flags of other programs that the pages call: pip, sbatch, srun, gcloud, pytest.
+OTHERS = {
+    *("no-deps", "job-name", "nodes", "ntasks-per-node", "gpus-per-node", "cpus-per-task", "time"),
+    *("signal", "kill-on-bad-exit", "zone", "worker", "command", "help", "helpfull"),
+}
 
 
 def blocks(page, language):
@@ -66,6 +73,7 @@ def anchors(page):
 def commands():
     """The arguments of each command in a block of shell, by the module that defines its flags."""
     found = defaultdict(list)
+    found |= {f"jaxcnn.cli.commands.{name.replace('-', '_')}": [] for name in cli.COMMANDS}
     for page in PAGES:
         for block in blocks(page, "(?:sh|yaml)"):
             whole = re.sub(r"\\\n\s*", " ", block)
@@ -118,8 +126,9 @@ def test_the_pages_have_commands():
     assert sum(map(len, COMMANDS.values())) > 40
 
 
-@pytest.mark.parametrize("module", sorted(COMMANDS))
-def test_the_flags_of_every_command_are_there(module):
+@functools.cache
+def parse(module):
+    """What is wrong with the commands of a program, and the names of its flags."""
     done = subprocess.run(
         [sys.executable, "-c", PARSER, module],
         input=json.dumps(COMMANDS[module]),
@@ -129,7 +138,15 @@ def test_the_flags_of_every_command_are_there(module):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_flag_that_a_page_names_is_there():
+    assert [parse(module)["wrong"] for module in COMMANDS] == [[]] * len(COMMANDS)
+    known = {name for module in COMMANDS for name in parse(module)["names"]} | OTHERS
+    for page in PAGES:
+        named = set(re.findall(r"(?<![\w-])--([a-z][\w-]*)", page.read_text()))
+        assert named - known == set(), page
 
 
 @pytest.mark.parametrize("name", NAMES)
