@@ -152,7 +152,7 @@ def test_every_flag_that_a_page_names_is_there():
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_of_python_compile(name):
     for block in blocks(ROOT / name, "python"):
-        compile(block, name, "exec")
+        assert compile(block, name, "exec").co_code
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
 from jaxcnn.optim.differential_privacy import Privacy
-from jaxcnn.training.callbacks import Callback
+from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.checkpointing import Checkpoint, KeepBest
 from jaxcnn.training.eval_step import EvalStep, Views, image_views, make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluation, Evaluator
@@ -361,7 +361,9 @@ def fit(
         unpack=feed.unpack,
         learning_rate=constant_or(learning_rate),
         phase=phase,
-        area_of_steps=functools.partial(area_of_steps, sizes, min(prepared.shape[1:3])),
+        area_of_steps=functools.partial(area_of_steps, sizes, min(prepared.shape[1:3]))
+        if sizes
+        else View.area_of_steps,
         await_each=layout.is_host and not layout.is_single,
     ).run()
     states = feed.unpack(last)

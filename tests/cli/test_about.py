@@ -22,6 +22,12 @@ def test_it_names_versions_devices_and_why_a_precision_was_chosen(monkeypatch):
     assert "none" in row("cluster")
 
 
+def test_no_key_of_another_program_is_shown(monkeypatch):
+    monkeypatch.setenv("NVIDIA_API_KEY", "secret")
+    monkeypatch.setenv("CUDA_TOKEN", "secret")
+    assert "secret" not in "".join(about.about_lines())
+
+
 def test_a_package_that_is_missing_is_told(monkeypatch):
     monkeypatch.setattr(about, "_PACKAGES", ("no-such-package",))
     monkeypatch.setitem(about.EXTRAS, "serve", "no-such-package")

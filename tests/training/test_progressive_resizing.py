@@ -162,3 +162,24 @@ def test_text_that_is_no_list_of_sizes_is_refused(text):
         parse_shares(text)
     with pytest.raises(ValueError, match="the size 64 px twice"):
         parse_shares("64:0.2,64:0.3")
+
+
+def test_inputs_that_are_no_images_have_no_size(arrays):
+    def brightness(images):
+        return images.astype(jnp.float32).mean(axis=(1, 2, 3))  # (B,)
+
+    def init(key, inputs, train):
+        return {"net": {"weight": jnp.zeros((1, 2))}}, {}
+
+    def apply(params, state, key, inputs, train):
+        return inputs[:, None] * params["net"]["weight"], state
+
+    result = train(
+        arrays,
+        net=(init, apply),
+        num_epochs=1,
+        progressive_resizing=None,
+        prepare=lambda batch, key: (brightness(batch.image), batch.label),
+        views=lambda batch: [brightness(batch.image)],
+    )
+    assert int(result.state.step) == 2

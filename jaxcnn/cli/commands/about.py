@@ -30,7 +30,8 @@ _PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "grain", "pillow"),
     *("tensorflow-datasets", "matplotlib", "absl-py"),
 )
-_PREFIXES = ("JAX", "XLA_", "CUDA_", "NVIDIA_", "OMP_", "MKL_")  # JAXCNN_ among them
+# JAXCNN_ among them. No name that may hold a key or a password: the paste is for others to read.
+_PREFIXES = ("JAX", "XLA_", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "OMP_", "MKL_")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 
 
