@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcnn.models import layers
 from jaxcnn.models.six_conv import SixConv
 from jaxcnn.models.summary import summarize
 
@@ -278,3 +279,8 @@ def test_the_size_named_by_the_error_is_the_smallest_that_fits(options, smallest
 def test_images_of_the_wrong_kind(images, message):
     with pytest.raises(ValueError, match=message):
         SixConv(num_classes=2).apply({}, images, train=False)
+
+
+def test_padding_of_an_average_pooling_does_not_count():
+    pool = layers.Pool(kind="avg", padding="same")
+    np.testing.assert_array_equal(pool.apply({}, jnp.ones((1, 3, 3, 1))), np.ones((1, 2, 2, 1)))

@@ -183,3 +183,13 @@ def test_inputs_that_are_no_images_have_no_size(arrays):
         views=lambda batch: [brightness(batch.image)],
     )
     assert int(result.state.step) == 2
+
+
+def test_callbacks_see_how_much_smaller_steps_are(arrays):
+    class Areas(Callback):
+        def on_train_begin(self, view):
+            self.found = [view.area_of_steps(0, step) for step in (2, 8)]
+
+    areas = Areas()
+    train(arrays, callbacks=[areas])  # 4 steps of 8 px, 2 of 12 px, 2 of 16 px
+    assert areas.found == [2 * 0.25, 4 * 0.25 + 2 * 0.5625 + 2]
