@@ -138,7 +138,7 @@ def _measure(settings: Settings, figures: Output | None, bars: Output | None) ->
     rows = scaling_rows(growing, modes) if grows else make_rows(networks, modes, batch_sizes)
     report: dict[str, Any] = {
         "generator": GENERATOR,
-        "machine": machine.describe_machine(),
+        **machine.describe_origin(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
         "settings": settings._asdict(),
         "rows": [],
     }

@@ -1,11 +1,30 @@
-"""Name the machine that the figures hold for."""
+"""Name the machine, the command and the day that figures hold for."""
 
+import datetime
 import os
 import platform
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.workers import usable_cores
+
+
+def describe_origin(command: Sequence[str]) -> dict[str, Any]:
+    """Say where figures come from, as JSON values.
+
+    Args:
+      command: the words of the command that measures them.
+
+    Returns:
+      "date" (year-month-day), "command" and "machine", see `describe_machine`.
+    """
+    return {
+        "date": datetime.date.today().isoformat(),
+        "command": shlex.join(command),
+        "machine": describe_machine(),
+    }
 
 
 def describe_machine() -> dict[str, Any]:
