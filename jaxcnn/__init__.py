@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jaxcnn.host.lazy import hand_out
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 if TYPE_CHECKING:
     from jaxcnn.augment import make_augment as make_augment
