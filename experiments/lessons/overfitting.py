@@ -11,7 +11,7 @@ from experiments.lessons.course import Course, first_of
 from experiments.lessons.page import Shown, words
 from experiments.lessons.training import Follow, settings, train, train_cached
 from jaxcnn.host.text import percent, points
-from jaxcnn.plots.style import BLUE, GREY, HALO, INK, VERMILLION
+from jaxcnn.plots.style import GREY, HALO, INK, PURPLE, TRAINING, VALIDATION
 from jaxcnn.plots.text import font
 
 # A network with far more weights than photos to learn from, and nothing that holds it back.
@@ -101,8 +101,8 @@ def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
         epochs = np.arange(1, len(each.train) + 1)
         drawing.chart(axes, x="epoch", y="")
         drawing.heading(axes, title)
-        axes.plot(epochs, each.train, color=BLUE, linestyle="--", linewidth=1.8)
-        axes.plot(epochs, each.validation, color=VERMILLION, linewidth=1.8)
+        axes.plot(epochs, each.train, color=TRAINING, linestyle="--", linewidth=1.8)
+        axes.plot(epochs, each.validation, color=VALIDATION, linewidth=1.8)
         axes.set(ylim=(0.42, 1.04), yticks=(0.5, 0.75, 1.0), yticklabels=("50%", "75%", "100%"))
         if title == "three splits":
             best = int(each.validation.argmax())
@@ -115,9 +115,9 @@ def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
         axes.text(0.97, 0.04, note, transform=axes.transAxes, **look)
     middle = len(bare.train) // 2
     names = figure.axes[0]
-    names.text(middle + 1, bare.train[middle] - 0.09, "training", **font(9, color=BLUE))
+    names.text(middle + 1, bare.train[middle] - 0.09, "training", **font(9, color=TRAINING))
     names.text(
-        middle + 1, bare.validation[middle] - 0.09, "validation", **font(9, color=VERMILLION)
+        middle + 1, bare.validation[middle] - 0.09, "validation", **font(9, color=VALIDATION)
     )
     return figure
 
@@ -195,8 +195,8 @@ def _peeking_figure(tried: tuple[int, ...], flattered: np.ndarray, honest: np.nd
     figure = drawing.new_figure(3.3)
     axes = drawing.chart(figure.axes[0], x="networks tried", y="reported less true, points")
     looks = (
-        (honest, BLUE, "o", "--", "chosen on validation photos", "top"),
-        (flattered, VERMILLION, "s", "-", "chosen on the test photos", "bottom"),
+        (honest, VALIDATION, "o", "--", "chosen on validation photos", "top"),
+        (flattered, PURPLE, "s", "-", "chosen on the test photos", "bottom"),
     )
     for gaps, colour, marker, line, label, side in looks:
         mean = gaps.mean(axis=1)

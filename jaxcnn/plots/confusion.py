@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from jaxcnn.host.text import counted, percent
 from jaxcnn.metrics.classification import most_confused
 from jaxcnn.plots.canvas import add_axes, new_figure, plain_axes, put_text, writes_png
-from jaxcnn.plots.style import FONTS, GREY, INK, MARGIN, SMALL_PT, TEXT_PT, VERMILLION
+from jaxcnn.plots.style import FONTS, GREY, INK, MARGIN, SMALL_PT, TEXT_PT, WRONG
 from jaxcnn.plots.text import drawable_names, fit_text, font, quoted, text_width
 
 
@@ -139,4 +139,4 @@ def _list_pairs(figure: Figure, pairs: Sequence[Any], *, left: float, top: float
         put_text(figure, left, place, fit_text(name, 4.2, TEXT_PT), **font())
         after = f"  {count:,}\u00d7 ({percent(share, 0)})"
         taken = fit_text(taken_for, 4.2, TEXT_PT, before="→ ", after=after)
-        put_text(figure, left, place + 0.22, taken, **font(color=VERMILLION))
+        put_text(figure, left, place + 0.22, taken, **font(color=WRONG))

@@ -12,14 +12,14 @@ from matplotlib.ticker import MaxNLocator
 from jaxcnn.host.text import counted, percent, points
 from jaxcnn.plots.canvas import legend_above, new_charts, writes_png
 from jaxcnn.plots.checks import check_lengths
-from jaxcnn.plots.style import BLUE, GREY, HALO, INK, ORANGE, VERMILLION
+from jaxcnn.plots.style import GREY, HALO, INK, ORANGE, TRAINING, VALIDATION
 from jaxcnn.plots.text import font
 
 History = Sequence[Mapping[str, Any]]
 Columns = Mapping[str, np.ndarray]  # what each epoch has under a name, NaN where it has nothing
 _SPLITS: Mapping[str, dict[str, Any]] = {
-    "train": {"label": "training", "color": BLUE, "linestyle": "--", "marker": "o"},
-    "validation": {"label": "validation", "color": VERMILLION, "linestyle": "-", "marker": "s"},
+    "train": {"label": "training", "color": TRAINING, "linestyle": "--", "marker": "o"},
+    "validation": {"label": "validation", "color": VALIDATION, "linestyle": "-", "marker": "s"},
 }
 
 

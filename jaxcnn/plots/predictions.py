@@ -9,7 +9,7 @@ from jaxcnn.host.text import counted, percent
 from jaxcnn.plots.canvas import new_figure, put_text, writes_png
 from jaxcnn.plots.checks import check_labels, check_photos, top_1
 from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, file_line, photo_grid
-from jaxcnn.plots.style import GREEN, GREY, VERMILLION
+from jaxcnn.plots.style import GREY, RIGHT, WRONG
 from jaxcnn.plots.text import drawable_names, font, quoted
 
 
@@ -50,11 +50,11 @@ def plot_predictions(
         if truth is None:
             tiles.append(Tile(images[i], [said]))
         elif predicted[i] == truth[i]:
-            tiles.append(Tile(images[i], [said._replace(before="✓ ", color=GREEN)], GREEN))
+            tiles.append(Tile(images[i], [said._replace(before="✓ ", color=RIGHT)], RIGHT))
         else:
-            said = said._replace(before="✗ ", color=VERMILLION)
+            said = said._replace(before="✗ ", color=WRONG)
             true = CaptionLine(names[truth[i]], "true: ")
-            tiles.append(Tile(images[i], [said, true], VERMILLION))
+            tiles.append(Tile(images[i], [said, true], WRONG))
     note = f"the first {len(tiles)} shown" if len(tiles) < count else ""
     if truth is None:
         title = f"What the network sees in {counted(count, 'photo')}"
@@ -102,14 +102,14 @@ def plot_most_confidently_wrong(
     if not wrong.size:
         photos = "the photo is" if count == 1 else f"all {count:,} photos are"
         figure, heading = new_figure(7.0, 1.7, f"No mistakes: {photos} right", "")
-        put_text(figure, 3.5, heading, "✓", **font(96, color=GREEN, ha="center"))
+        put_text(figure, 3.5, heading, "✓", **font(96, color=RIGHT, ha="center"))
         return figure
     # The default sort puts NaN last, where a network that says nothing belongs.
     order = wrong[np.argsort(-confidence[wrong], kind="stable")]
     first, tiles = order[0], []
     for i in order[:max_photos]:
         said = CaptionLine(
-            classes[predicted[i]], "said: ", " " + percent(confidence[i]), VERMILLION, "bold"
+            classes[predicted[i]], "said: ", " " + percent(confidence[i]), WRONG, "bold"
         )
         caption = [CaptionLine(classes[truth[i]], before="true: ", weight="bold"), said]
         caption += [] if names is None else [file_line(names[i])]
@@ -168,9 +168,9 @@ def plot_suspicious_labels(
             CaptionLine("hard to tell", color=GREY),
         ]
         if seems[i] >= 0:
-            caption[1] = CaptionLine(classes[seems[i]], "looks like: ", "", VERMILLION, "bold")
+            caption[1] = CaptionLine(classes[seems[i]], "looks like: ", "", WRONG, "bold")
         caption += [] if names is None else [file_line(names[i])]
-        tiles.append(Tile(images[i], caption, VERMILLION if seems[i] >= 0 else ""))
+        tiles.append(Tile(images[i], caption, WRONG if seems[i] >= 0 else ""))
     wrong = int(np.count_nonzero(seems[: len(tiles)] >= 0))
     title = f"{counted(wrong, 'label')} of these {counted(len(tiles), 'photo')} may be wrong"
     ranked = num_examples or len(given)

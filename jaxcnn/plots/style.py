@@ -3,9 +3,11 @@
 from typing import Any
 
 # Source: Okabe & Ito 2008, "Color Universal Design"; without its yellow and sky blue, which are too
-# pale for lines on white.
-BLACK, ORANGE, GREEN = "#000000", "#E69F00", "#009E73"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+# pale for lines on white. Vermillion, green and purple are darker here, since text has them too.
+BLACK, ORANGE, GREEN = "#000000", "#E69F00", "#007A5A"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#BD4B00", "#A8527F"
+# What they mean in all pictures; a test holds the pages' style sheet to the same.
+TRAINING, VALIDATION, RIGHT, WRONG = BLUE, VERMILLION, GREEN, VERMILLION
 INK, GREY, PALE = "#222222", "#666666", "#CCCCCC"
 RUN_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, BLACK)
 RUN_MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # a number prime to the colours': 42 looks

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from jaxcnn.plots import predictions
-from jaxcnn.plots.style import GREEN, VERMILLION
+from jaxcnn.plots.style import RIGHT, WRONG
 
 PHOTOS = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
 LABELS, CLASSES = np.array([0, 1, 1, 0]), ["cat", "dog"]
@@ -65,14 +65,14 @@ def test_predictions_marks_right_and_wrong_by_symbol_and_colour(texts, heading):
     figure = predictions.plot_predictions.__wrapped__(PHOTOS, LABELS, PROBABILITIES, CLASSES)
     marked = {t.get_text(): t.get_color() for t in figure.texts if t.get_text().endswith("%")}
     assert list(marked) == ["✓ cat 90%", "✗ cat 60%", "✗ cat 99%", "✓ cat 70%"]
-    assert marked["✓ cat 90%"] == GREEN
-    assert marked["✗ cat 99%"] == VERMILLION
+    assert marked["✓ cat 90%"] == RIGHT
+    assert marked["✗ cat 99%"] == WRONG
     frames = [
         mpl.colors.to_hex(each.get_edgecolor())
         for each in figure.artists
         if isinstance(each, Rectangle)
     ]
-    assert [f.upper() == GREEN for f in frames] == [True, False, False, True]
+    assert [f.upper() == RIGHT for f in frames] == [True, False, False, True]
     assert texts(figure).count("true: dog") == 2
     assert heading(figure) == "2 of 4 photos right (50.0%)"
 

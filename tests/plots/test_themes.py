@@ -1,8 +1,11 @@
 """A figure for a light page and for a dark one."""
 
 import io
+import re
+from importlib import resources
 
 import numpy as np
+import pytest
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from PIL import Image
@@ -55,3 +58,23 @@ def test_both_files_show_the_same_photo_on_another_page():
     assert photo.sum() > 1000
     assert ((dark == 200).all(axis=2) == photo).mean() > 0.98
     assert web_pair(make_figure())[0] == web_pair(make_figure())[0]
+
+
+def page_colours(theme):
+    """The colours that the pages' style sheet gives a theme, by name, each a number."""
+    sheet = resources.files("jaxcnn.runs.report").joinpath("templates/style.css").read_text()
+    light, dark, *_ = re.findall(r":root \{(.*?)\}", sheet, flags=re.S)
+    found = dict(re.findall(r"--(\w+): ([^;]+);", light))
+    found |= dict(re.findall(r"--(\w+): ([^;]+);", dark)) if theme == "dark" else {}
+    plain = {f"var(--{name})": value for name, value in found.items()}
+    return {name: plain.get(value, value).upper() for name, value in found.items()}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_and_pictures_have_the_same_colours(theme):
+    names = ("TRAINING", "VALIDATION", "RIGHT", "WRONG", "BLUE", "VERMILLION", "GREEN")
+    here = {name.lower(): getattr(style, name) for name in names} | {"page": "#FFFFFF"}
+    if theme == "dark":
+        here = {name: DARK[colour] for name, colour in here.items()}
+    there = page_colours(theme)
+    assert {name: there[name] for name in here} == here

@@ -16,8 +16,8 @@ from jaxcnn.runs.report.answers import Bin
 _MOST_POINTS = 300  # a line of more is drawn through evenly spaced ones
 _LABEL_HEIGHT = 17.0
 _TICKS = MaxNLocator(nbins=5, steps=[1, 2, 5, 10])
-# Name, key in a row of the history, colour, whether dashed.
-_SPLITS = (("training", "train", "blue", True), ("validation", "validation", "vermillion", False))
+# Name, which is its colour's too; key in a row of the history; whether dashed.
+_SPLITS = (("training", "train", True), ("validation", "validation", False))
 
 
 class Frame(NamedTuple):
@@ -52,7 +52,7 @@ class Chart(NamedTuple):
     frame: Frame
     x_ticks: list[Tick]
     y_ticks: list[Tick]
-    lines: Sequence[dict[str, Any]] = ()  # name, colour, dashed, points, end, label_y
+    lines: Sequence[dict[str, Any]] = ()  # name, dashed, points, end, label_y
     mark: float = 0.0  # where a vertical line stands
     whiskers: Sequence[dict[str, Any]] = ()  # x, y, low, high, radius, text
 
@@ -88,7 +88,7 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
     """
     share = kind == "accuracy"
     epochs = [row["epoch"] for row in history]
-    series = [[row[f"{key}_{kind}"] for row in history] for _, key, _, _ in _SPLITS]
+    series = [[row[f"{key}_{kind}"] for row in history] for _, key, _ in _SPLITS]
     finite = [value for values in series for value in values if math.isfinite(value)] or [0.0]
     y_ticks = nice_ticks(min(finite) if share else min(0.0, *finite), max(finite))
     y_ticks = [tick for tick in y_ticks if not share or 0 <= tick <= 1]
@@ -102,10 +102,10 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
         return _WIDE.place(across, (value - y_ticks[0]) / max(y_ticks[-1] - y_ticks[0], 1e-9))
 
     lines, said = [], []
-    for (name, _, colour, dashed), values in zip(_SPLITS, series, strict=True):
+    for (name, _, dashed), values in zip(_SPLITS, series, strict=True):
         points = [place(epochs[i], values[i]) for i in drawn if math.isfinite(values[i])]
         end = points[-1] if points else place(epochs[-1], 0.0)
-        line = {"name": name, "colour": colour, "dashed": dashed, "end": end}
+        line = {"name": name, "dashed": dashed, "end": end}
         lines.append({**line, "points": " ".join(f"{x:g},{y:g}" for x, y in points)})
         first, last = (f"{v:.1%}" if share else f"{v:.3g}" for v in (values[0], values[-1]))
         said.append(f"{name} from {first} to {last}")
