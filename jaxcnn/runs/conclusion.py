@@ -67,7 +67,7 @@ def _about_run(run: Run, progress: Progress) -> dict[str, Any]:
         "num_parameters": count_parameters(run.context.shapes["params"]),
         "eval_size_px": run.config.data.seen_size_px,
         "train_seconds": seconds,
-        "images_per_second": num_images / seconds,
+        "images_per_second": num_images / seconds if seconds else 0.0,
         "steps": progress.step,
         "weights": run.start.name if run.start else None,
         "num_train": len(data.train),

@@ -81,17 +81,40 @@ def cures(config: TrainConfig) -> str:
     """
     network, options = config.network, model_options(config.network.model)
     found = ["more photos"]
-    if not plan_phases(config)[-1].on_features:
-        found.append("stronger augmentation")
-    elif not augments(config):
+    if plan_phases(config)[-1].on_features and not config.training.feature_views:
         found.append("augmented views (feature_views)")
+    elif config.training.augment == "none":
+        found.append("augmentation (augment)")
+    elif not config.training.augment.startswith("strong"):
+        found.append("stronger augmentation")
     found.append("a higher weight_decay")
     if "dropout_rate" in options:
         found.append("a higher dropout_rate")
     sizes = {name: config.flat()[name] or options[name] for name in _SIZES if name in options}
     if sizes and not starts_from_weights(config):
-        smaller = [f"{name}={_SIZES[name](size):g}" for name, size in sizes.items()]
-        found.append(f"a smaller network ({' or '.join(smaller)})")
+        smaller = {name: _SIZES[name](size) for name, size in sizes.items()}
+        named = [f"{name}={size:g}" for name, size in smaller.items() if size < sizes[name]]
+        found.append(f"a smaller network ({' or '.join(named)})")
     elif not sizes and network.freeze != "backbone":
         found.append("a smaller network")
-    return f"{', '.join(found[:-1])} or {found[-1]}"
+    return _alternatives(found)
+
+
+def underfitting_cures(config: TrainConfig, *, stopped_early: bool = False) -> str:
+    """Say what may make the network of a run right on more of its training photos.
+
+    Args:
+      config: complete settings.
+      stopped_early: whether early stopping ended the run, so that more epochs bring nothing.
+    """
+    is_frozen = plan_phases(config)[-1].freeze == "backbone"
+    found = ["training more layers (fine_tune)" if is_frozen else "a larger network"]
+    if not stopped_early:
+        found.append("more epochs")
+    if augments(config):
+        found.append("weaker augmentation")
+    return _alternatives(found)
+
+
+def _alternatives(found: list[str]) -> str:
+    return " or ".join([part for part in (", ".join(found[:-1]), found[-1]) if part])

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxcnn.runs.config import count_frozen, make_config, resolve
-from jaxcnn.runs.phases import cures, plan_phases
+from jaxcnn.runs.phases import cures, plan_phases, underfitting_cures
 
 
 def phases(**settings):
@@ -113,9 +113,35 @@ def test_freeze_takes_names_or_numbers(text):
             ["more photos"],
             ["feature_views", "stronger augmentation"],
         ),
+        ({"model": "six_conv", "augment": "strong,zoom=0.3"}, ["more photos"], ["augmentation"]),
+        ({"model": "six_conv", "augment": "none"}, [" augmentation (augment)"], ["stronger"]),
+        ({"model": "six_conv", "depth": 1}, ["width_multiplier=0.5"], ["depth"]),
+        (
+            {"pretrained": True, "feature_views": 3, "augment": "none"},
+            ["augmentation (augment)"],
+            ["feature_views", "stronger"],
+        ),
     ],
 )
 def test_cures_are_what_the_run_can_change(settings, has, lacks):
     said = cures(resolve(make_config(dataset="mnist", **settings)))
     assert all(each in said for each in has), said
     assert not any(each in said for each in lacks), said
+
+
+@pytest.mark.parametrize(
+    ("settings", "stopped_early", "expected"),
+    [
+        ({"model": "six_conv"}, False, "a larger network, more epochs or weaker augmentation"),
+        ({"model": "six_conv", "augment": "none"}, True, "a larger network"),
+        ({"pretrained": True}, False, "training more layers (fine_tune) or more epochs"),
+        (
+            {"pretrained": True, "feature_views": 3},
+            True,
+            "training more layers (fine_tune) or weaker augmentation",
+        ),
+    ],
+)
+def test_cures_of_underfitting_are_what_the_run_can_change(settings, stopped_early, expected):
+    config = resolve(make_config(dataset="folder", **settings))
+    assert underfitting_cures(config, stopped_early=stopped_early) == expected

@@ -16,7 +16,9 @@ def judge_fit(
     is_mixed: bool = False,
     is_augmented: bool = True,
     stops_early: bool = False,
+    stopped_early: bool = False,
     cures: str = CURES,
+    underfitting_cures: str = "a larger network",
 ) -> dict[str, Any]:
     """Judge whether the network learned or memorised, see `fit.html.jinja`.
 
@@ -27,7 +29,9 @@ def judge_fit(
         on them is no measure.
       is_augmented: whether training photos were augmented.
       stops_early: whether early stopping is on.
+      stopped_early: whether it ended this run.
       cures: what may keep this network from memorising, in words.
+      underfitting_cures: what may make it right on more training photos, in words.
 
     Returns:
       What the template calls `fit`.
@@ -49,6 +53,8 @@ def judge_fit(
         "cures": cures,
         "is_augmented": is_augmented,
         "stops_early": stops_early,
+        "stopped_early": stopped_early,
+        "underfitting_cures": underfitting_cures,
         "since": since,
     }
 

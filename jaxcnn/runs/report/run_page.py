@@ -14,14 +14,14 @@ from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.phases import augments, cures
+from jaxcnn.runs.phases import augments, cures, underfitting_cures
 from jaxcnn.runs.report import charts
 from jaxcnn.runs.report.answers import filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
 from jaxcnn.runs.report.judgements import judge_calibration, judge_fit
 from jaxcnn.runs.report.page import render_page, write_page
-from jaxcnn.runs.report.shown_photos import cache_photos, make_gallery, map_maker
+from jaxcnn.runs.report.shown_photos import MOST_RIGHT, cache_photos, make_gallery, map_maker
 from jaxcnn.runs.summary import ClassRow, about_test, by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
@@ -115,6 +115,7 @@ def _result(facts: RunFacts) -> dict[str, Any]:
         ],
         "num_right": num_right,
         "num_tested": num_tested,
+        "most_right": MOST_RIGHT,
         "num_right_classes": len(set(answers.labels[answers.right].tolist())),
         "right_interval": wilson_interval(num_right, num_tested),
         "top_5": answers.top_k_accuracy(5),
@@ -125,6 +126,7 @@ def _result(facts: RunFacts) -> dict[str, Any]:
 
 def _training(facts: RunFacts) -> dict[str, Any]:
     history, training = facts.history, facts.config.training
+    stopped = bool(facts.summary.get("stopped_early"))
     return {
         "accuracy_chart": charts.epoch_chart("accuracy", history, tested=facts.best_epoch),
         "loss_chart": charts.epoch_chart("loss", history, tested=facts.best_epoch),
@@ -135,7 +137,9 @@ def _training(facts: RunFacts) -> dict[str, Any]:
             is_mixed=training.mixup > 0 or training.cutmix > 0,
             is_augmented=augments(facts.config),
             stops_early=training.early_stopping_epochs is not None,
+            stopped_early=stopped,
             cures=cures(facts.config),
+            underfitting_cures=underfitting_cures(facts.config, stopped_early=stopped),
         ),
     }
 

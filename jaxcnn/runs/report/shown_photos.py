@@ -23,7 +23,8 @@ from jaxcnn.types import PyTree
 
 Chosen = TypeVar("Chosen")
 NUM_WRONG, NUM_UNSURE, NUM_RIGHT = 12, 6, 6
-NUM_SHOWN = NUM_WRONG + NUM_UNSURE + NUM_RIGHT
+MOST_RIGHT = 24  # right answers, where there are more classes than `NUM_RIGHT`
+_MAPS_AT_ONCE = 24
 MAX_SIZE_PX = 192  # of a photo on the page
 _SMALLEST_PX = 96  # smaller photos are enlarged, each pixel to a square
 
@@ -33,14 +34,15 @@ class ByKind(NamedTuple, Generic[Chosen]):
 
     wrong: Chosen  # the most confidently wrong
     unsure: Chosen  # the two most probable classes are closest
-    right: Chosen  # the most confidently right, in turn of each class
+    right: Chosen  # the most confidently right of each class, in turn
 
 
 class CachedPhotos(NamedTuple):
     """The photos that the page shows."""
 
     rows: np.ndarray  # (M,) int32, positions in the answers
-    images: np.ndarray  # (M, S, S, C) uint8, as the network sees them, shrunk
+    reasons: np.ndarray  # (M,) text, why a photo could not be read; "" where it could
+    images: np.ndarray  # (M, S, S, C) uint8, as the network sees them, shrunk; 0 if unreadable
     maps: np.ndarray  # (M, h, w) float32 in [0, 1], of the predicted class; (0, 0, 0) without
     no_maps: np.ndarray  # () text, why there are none
 
@@ -48,8 +50,9 @@ class CachedPhotos(NamedTuple):
 class Shown(NamedTuple):
     """A photo with what is said of it."""
 
-    photo: Picture
+    photo: Picture | None  # None where it could not be read
     map: Picture | None
+    reason: str  # why there is no photo
     name: str
     label: str
     answers: list[tuple[str, float]]  # the most probable classes, most probable first
@@ -68,11 +71,13 @@ def choose_photos(answers: CachedAnswers) -> ByKind[np.ndarray]:
     wrong = np.flatnonzero(~answers.right)
     worst = np.lexsort((answers.label_probability[wrong], -answers.confidence[wrong]))
     wrong = wrong[worst][:NUM_WRONG]
-    margin = answers.probabilities[:, 0] - answers.probabilities[:, 1]
-    unsure = _without(np.argsort(margin, kind="stable"), wrong)[:NUM_UNSURE]
     right = np.flatnonzero(answers.right)
     right = right[np.argsort(-answers.confidence[right], kind="stable")]
-    right = _without(right[in_turn(answers.labels[right])], unsure)[:NUM_RIGHT]
+    classes = len(np.unique(answers.labels[right]))
+    right = right[in_turn(answers.labels[right])][: min(max(NUM_RIGHT, classes), MOST_RIGHT)]
+    margin = answers.probabilities[:, 0] - answers.probabilities[:, 1]
+    others = _without(_without(np.argsort(margin, kind="stable"), wrong), right)
+    unsure = others[:NUM_UNSURE]
     return ByKind(wrong, unsure, right)
 
 
@@ -96,11 +101,11 @@ def cache_photos(
         or why there are none, in words. A ValueError of it is taken for such words.
 
     Returns:
-      The photos; those that can no longer be read are left out.
+      The photos, and of those that can no longer be read the reason.
     """
     rows = np.concatenate(choose_photos(answers)).astype(np.int32)
     images, present = split.gather(answers.index[rows])
-    rows, images = rows[present], images[present]
+    reasons = _reasons(split, answers.names[rows], present)
     maps, reason = np.zeros((0, 0, 0), np.float32), ""
     if isinstance(make_maps, str):
         reason = make_maps
@@ -110,7 +115,17 @@ def cache_photos(
         except ValueError as error:
             reason = str(error)
     seen = np.asarray(seen_part(images, preprocessing))
-    return CachedPhotos(rows, _shrunk(seen), maps, np.array(reason))
+    return CachedPhotos(rows, reasons, _shrunk(seen), maps, np.array(reason))
+
+
+def _reasons(split: ImageSplit, names: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Say of each photo why it cannot be read; "" where it can."""
+    known = {each.name: each.reason for each in getattr(split, "skipped", ())}
+    pairs = zip(names.tolist(), present.tolist(), strict=True)
+    return np.array(
+        ["" if there else known.get(name, "it can no longer be read.") for name, there in pairs],
+        dtype=np.str_,
+    )
 
 
 def map_maker(
@@ -125,22 +140,27 @@ def map_maker(
 
     Returns:
       (M, S, S, C) uint8 images of the stored size and (M,) classes to (M, h, w) float32 in [0, 1],
-      of the centre that the network sees; M is at most `NUM_SHOWN`. Its ValueError says why a
-      network has no maps.
+      of the centre that the network sees. Its ValueError says why a network has no maps.
     """
 
     def make(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        # Variables may lie on several devices; a few photos need but one.
+        here = jax.tree.map(np.asarray, jax.device_get(variables))
         # However many photos there are, the program is the same, and found in JAX's caches.
-        padding = NUM_SHOWN - len(images)
-        found = _maps(
-            # Variables may lie on several devices; a few photos need but one.
-            jax.tree.map(np.asarray, jax.device_get(variables)),
-            np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0))),
-            np.pad(classes.astype(np.int32), (0, padding)),
-            model=model,
-            preprocessing=preprocessing,
-        )
-        return np.asarray(found)[: len(images)]
+        padding = -len(images) % _MAPS_AT_ONCE
+        images = np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0)))
+        classes = np.pad(classes.astype(np.int32), (0, padding))
+        found = [
+            _maps(
+                here,
+                images[start : start + _MAPS_AT_ONCE],
+                classes[start : start + _MAPS_AT_ONCE],
+                model=model,
+                preprocessing=preprocessing,
+            )
+            for start in range(0, len(images), _MAPS_AT_ONCE)
+        ]
+        return np.concatenate(found)[: len(images) - padding]
 
     return make
 
@@ -178,7 +198,7 @@ def make_gallery(
       class_names: in the order of the labels.
 
     Returns:
-      Those of the chosen photos that were kept.
+      The chosen photos; those that were not kept by an older version are left out.
     """
     kept = {int(row): i for i, row in enumerate(photos.rows)}
 
@@ -186,6 +206,9 @@ def make_gallery(
         name, label = str(answers.names[row]), class_names[answers.labels[row]]
         most = zip(answers.classes[row, :2], answers.probabilities[row], strict=False)
         ranked = [(class_names[c], float(p)) for c, p in most]
+        is_right = bool(answers.right[row])
+        if reason := str(photos.reasons[kept[row]]):
+            return Shown(None, None, reason, name, label, ranked, is_right)
         image, seen = _enlarged(photos.images[kept[row]]), None
         if len(photos.maps):
             evidence = photos.maps[kept[row]]
@@ -195,7 +218,7 @@ def make_gallery(
             seen = embed_photo(_lay_over(image, evidence), alt=alt, max_size_px=MAX_SIZE_PX)
         alt = f"Test photo {name}, labelled {label}."
         photo = embed_photo(image, alt=alt, max_size_px=MAX_SIZE_PX)
-        return Shown(photo, seen, name, label, ranked, bool(answers.right[row]))
+        return Shown(photo, seen, "", name, label, ranked, is_right)
 
     chosen = choose_photos(answers)
     return ByKind(*([show(row) for row in rows.tolist() if row in kept] for rows in chosen))

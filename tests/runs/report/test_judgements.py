@@ -54,8 +54,10 @@ def test_curves_are_told_apart(train, validation, word, says):
 
 def test_the_advice_is_what_this_run_can_change():
     rising = rows([0.6, 0.7, 0.7], [0.6, 0.7, 0.7])
-    _, said = told("fit", judge_fit(rising, best_epoch=1, is_augmented=False, stops_early=True))
-    assert "weaker augmentation" not in " ".join(said)
+    cures = "training more layers"
+    judged = judge_fit(rising, best_epoch=1, stops_early=True, underfitting_cures=cures)
+    _, said = told("fit", judged)
+    assert "too: training more layers may help" in " ".join(said)
     assert "early stopping" not in " ".join(said)
     memorised = rows(GROWING[5:] * 2, [0.9] * 6)
     _, said = told("fit", judge_fit(memorised, best_epoch=1, cures="more photos or fewer dogs"))
@@ -75,6 +77,15 @@ def test_the_length_of_training_is_judged(best, says):
     said = " ".join(told("fit", judge_fit(rows(GROWING, GROWING), best_epoch=best))[1])
     assert says in said
     assert ("more epochs" in said, "fewer" in said) == (best == 8, best == 4)
+
+
+@pytest.mark.parametrize("best", [2, 8])
+def test_who_stopped_early_gets_no_advice_on_the_length(best):
+    judged = judge_fit(rows(GROWING, GROWING), best_epoch=best, stopped_early=True)
+    said = " ".join(told("fit", judged)[1])
+    assert "Early stopping ended the training." in said
+    assert "epochs may help" not in said
+    assert "fewer" not in said
 
 
 def test_a_temperature_that_was_not_kept_is_told():

@@ -1,8 +1,10 @@
 """The run's page: whole, small, made from the folder alone, and free of others' markup."""
 
+import dataclasses
 import html.parser
 import json
 
+import numpy as np
 import pytest
 
 from jaxcnn.host.files import write_json, write_rows
@@ -69,10 +71,12 @@ def test_a_thousand_classes_and_ten_thousand_photos_make_a_small_page(make_run):
     )
     page = read(folder)
     assert folder.report.stat().st_size < 3e6
-    assert page.tags.count("img") <= 2 * 24
+    assert page.tags.count("img") <= 2 * (12 + 6 + 24)
     assert page.tags.count("tr") < 1300
     assert "right among the first five" in page.text
     assert "All 1,000 classes" in page.text
+    assert "one photo of each of the 24 classes that it is surest of." in page.text
+    assert "further classes have right photos." in page.text
     assert folder.test_answers.stat().st_size < 3e6
 
 
@@ -216,3 +220,22 @@ def test_the_table_of_many_epochs_holds_the_best_and_the_last():
     shown = [row["epoch"] for row in _some_rows(history, 77)]
     assert shown == sorted({*range(1, 133, 3), 77, 132})
     assert len(_some_rows(history[:60], 7)) == 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.0, None), (0.3, "less than a second"), (75.0, "1:15")]
+)
+def test_the_page_never_says_that_training_took_no_time(make_run, seconds, said):
+    page = run_page(gather(make_run(train_seconds=seconds).path))
+    assert "0:00" not in page
+    assert ("training time" in page) == (said is not None)
+    assert said is None or page.count(said) == 2
+    assert ("250 photos per second" in page) == (said is not None)
+
+
+def test_a_photo_that_could_not_be_read_says_why_on_the_page(make_run):
+    folder = make_run()
+    facts = gather(folder.path)
+    reasons = np.full(len(facts.photos.rows), "the <drive> is not there.")
+    page = run_page(dataclasses.replace(facts, photos=facts.photos._replace(reasons=reasons)))
+    assert page.count("No photo: the &lt;drive&gt; is not there.") == len(reasons)

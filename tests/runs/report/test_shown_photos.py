@@ -4,10 +4,12 @@ import jax
 import numpy as np
 import pytest
 
+from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.host.files import write_arrays
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.report.answers import read_arrays, shorten_answers
 from jaxcnn.runs.report.shown_photos import (
+    MOST_RIGHT,
     CachedPhotos,
     _lay_over,
     cache_photos,
@@ -90,16 +92,33 @@ def test_a_network_without_maps_says_why(answers, split, config):
         assert make_gallery(answers, photos, NAMES).wrong[0].map is None
 
 
-def test_photos_that_cannot_be_read_are_left_out(answers, split, config, bright_corner):
+def test_a_photo_that_cannot_be_read_says_why(answers, split, config, bright_corner):
+    first, second, *_ = choose_photos(answers).wrong
+
     class Partly:
+        skipped = (SkippedFile(str(answers.names[first]), "its folder is gone."),)
+
         def gather(self, indices):
-            return split.gather(indices)[0], np.arange(len(indices)) % 2 == 0
+            return split.gather(indices)[0], ~np.isin(indices, answers.index[[first, second]])
 
     photos = cache_photos(answers, Partly(), config.preprocessing, bright_corner)
-    chosen = np.concatenate(choose_photos(answers))
-    assert photos.rows.tolist() == chosen[::2].tolist()
-    assert len(photos.images) == len(photos.maps) == len(photos.rows)
-    assert len(make_gallery(answers, photos, NAMES).wrong) == 6
+    gone, unknown, there, *_ = make_gallery(answers, photos, NAMES).wrong
+    assert (gone.photo, gone.map, gone.reason) == (None, None, "its folder is gone.")
+    assert gone.name == answers.names[first]
+    assert (unknown.photo, unknown.reason) == (None, "it can no longer be read.")
+    assert there.photo is not None
+    assert there.reason == ""
+
+
+@pytest.mark.parametrize(("num_classes", "count"), [(10, 10), (40, MOST_RIGHT)])
+def test_every_class_shows_its_surest_right_photo(drawn_evaluation, num_classes, count):
+    found = drawn_evaluation(num_classes, 2000)
+    answers = shorten_answers(found, found, [str(i) for i in range(2000)])
+    right = choose_photos(answers).right
+    assert len({*answers.labels[right]}) == len(right) == count
+    for row in right:
+        own = answers.right & (answers.labels == answers.labels[row])
+        assert answers.confidence[row] == answers.confidence[own].max()
 
 
 def test_maps_are_of_the_run_and_within_bounds(split, config):
@@ -112,6 +131,8 @@ def test_maps_are_of_the_run_and_within_bounds(split, config):
     assert maps.max(axis=(1, 2)).tolist() == pytest.approx([1] * 4)
     again = make(split.images[:2], np.array([0, 2]))
     np.testing.assert_allclose(again[0], maps[0], atol=1e-5)
+    many = make(split.images[np.arange(50) % 4], np.array([0, 1, 2, 0])[np.arange(50) % 4])
+    np.testing.assert_allclose(many, maps[np.arange(50) % 4], atol=1e-5)
     assert np.abs(again[1] - maps[1]).max() > 1e-3
 
 
