@@ -23,9 +23,8 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmarks import alone, chart, contest, loading, machine, table
+from experiments.benchmarks import alone, chart, contest, loading, machine, screen
 from experiments.benchmarks.contest import Settings
-from experiments.benchmarks.results import CONTESTANTS, speeds_of
 from experiments.benchmarks.rows import (
     DTYPES,
     MODES,
@@ -34,6 +33,7 @@ from experiments.benchmarks.rows import (
     parse_networks,
     scaling_rows,
 )
+from experiments.benchmarks.speeds import CONTESTANTS, speeds_of
 from jaxcnn.cli import command_line, help_formatter
 from jaxcnn.host.files import write_json
 from jaxcnn.host.names import unknown_name
@@ -111,7 +111,7 @@ def main() -> None:
             report = _measure(settings, figures, bars)
     except KeyboardInterrupt:
         sys.exit("stopped.")
-    print(table.report_text(report, grows=_SCALING.value))
+    print(screen.report_text(report, grows=_SCALING.value))
 
 
 def _dtype() -> str:

@@ -9,8 +9,8 @@ from experiments.accelerator import children
 from experiments.accelerator.children import Part, Result
 from experiments.benchmarks import contest
 from experiments.benchmarks.contest import Settings
-from experiments.benchmarks.results import ratios, speeds_of
 from experiments.benchmarks.rows import Row
+from experiments.benchmarks.speeds import ratios, speeds_of
 from experiments.benchmarks.workers import Worker, WorkerError
 from jaxcnn.runs.planning.accelerators import find_accelerator
 

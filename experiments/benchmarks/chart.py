@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from experiments.benchmarks.results import CONTESTANTS, shown, speeds_of
 from experiments.benchmarks.rows import Row
-from experiments.benchmarks.table import number
+from experiments.benchmarks.screen import number
+from experiments.benchmarks.speeds import CONTESTANTS, shown, speeds_of
 from jaxcnn.plots.canvas import name_axes, new_charts, writes_png
 from jaxcnn.plots.style import BLUE, INK, ORANGE, PALE, TEXT_PT
 from jaxcnn.plots.text import fit_text, font

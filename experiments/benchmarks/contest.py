@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments.benchmarks.results import TORCH
 from experiments.benchmarks.rows import Row, model_options, num_classes
+from experiments.benchmarks.speeds import TORCH
 from experiments.benchmarks.workers import Worker, WorkerError
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from experiments.benchmarks import contest
 from experiments.benchmarks.contest import Settings
-from experiments.benchmarks.results import TORCH
+from experiments.benchmarks.speeds import TORCH
 from jaxcnn.data.drawn_pets import draw_pet
 from jaxcnn.data.workers import usable_cores
 

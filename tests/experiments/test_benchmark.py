@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from programs import ROOT, run_program, try_words
 
-from experiments.benchmarks import chart, contest, loading, machine, results, rows, table
+from experiments.benchmarks import chart, contest, loading, machine, rows, screen, speeds
 from experiments.benchmarks.workers import Worker, WorkerError
 
 # A worker whose task is what the description says it to be.
@@ -161,11 +161,11 @@ def make_row(busy=0.0, **contestants):
 
 def test_medians_and_ratios_of_known_turns():
     row = make_row()
-    assert results.speeds_of(row)["jaxcnn"] == (100, 80, 120)
-    found = results.ratios(row)
+    assert speeds.speeds_of(row)["jaxcnn"] == (100, 80, 120)
+    found = speeds.ratios(row)
     assert found["jaxcnn"] == {"flax": 4.0, "pytorch": 2.0}  # the medians are 25 and 50
     assert found["torch"] == {"flax": 1.6, "pytorch": 0.8}
-    assert results.shown(row) == ["jaxcnn", "flax", "torch_compile"]
+    assert speeds.shown(row) == ["jaxcnn", "flax", "torch_compile"]
 
 
 def test_what_is_missing_has_no_ratio():
@@ -174,20 +174,20 @@ def test_what_is_missing_has_no_ratio():
         torch=entry(reason="no torch"),
         torch_compile=entry(reason="no torch"),
     )
-    assert all(math.isnan(x) for x in results.ratios(row)["jaxcnn"].values())
-    assert results.shown(row) == ["jaxcnn", "flax", "torch"]
-    text = table.speed_table([row])
+    assert all(math.isnan(x) for x in speeds.ratios(row)["jaxcnn"].values())
+    assert speeds.shown(row) == ["jaxcnn", "flax", "torch"]
+    text = screen.speed_table([row])
     assert "  stock Flax: died" in text.splitlines()
     assert "  PyTorch: no torch" in text.splitlines()
 
 
 def test_the_table_has_all_figures():
-    lines = table.speed_table([make_row()], peak_gflops=400.0).splitlines()
+    lines = screen.speed_table([make_row()], peak_gflops=400.0).splitlines()
     assert lines[1] == "six_conv 150 px train, batch 32"
     figures = ["100", "80.0..120", "4.00", "2.00", "1.5", "3", "200", "50%"]
     assert lines[2].split() == ["jaxcnn", *figures]
     assert lines[4].split()[:6] == ["PyTorch,", "compiled", "50.0", "49.0..900", "2.00", "1.00"]
-    side_by_side = table.scaling_table([make_row(flax=entry(reason="died"))]).splitlines()
+    side_by_side = screen.scaling_table([make_row(flax=entry(reason="died"))]).splitlines()
     words = "six_conv 150 px train, batch 32 100 3 - - 40.0 3 50.0 3"
     assert side_by_side[1].split() == words.split()
     assert side_by_side[2] == "six_conv 150 px train, batch 32: stock Flax: died"
@@ -203,7 +203,7 @@ def test_a_busy_machine_is_told(busy, told):
         "devices": ["cpu"],
         "rows": [make_row(busy=busy)],
     }
-    text = "\n".join(table.machine_lines(report))
+    text = "\n".join(screen.machine_lines(report))
     assert "jax 1.2" in text
     assert ("other programs kept 1.2 of 2 cores busy" in text) is told
 
@@ -287,8 +287,8 @@ def test_photos_are_loaded_by_this_library_and_by_pillow(tmp_path):
     assert list(entries) == ["jaxcnn", "pillow", "tf_data"]
     for name in ("jaxcnn", "pillow"):
         assert "reason" not in entries[name]
-        assert results.speed(entries[name]["turns"]).median > 0
-    lines = table.pipeline_table(result).splitlines()
+        assert speeds.speed(entries[name]["turns"]).median > 0
+    lines = screen.pipeline_table(result).splitlines()
     assert lines[1].split()[-1] == "1.00"
 
 

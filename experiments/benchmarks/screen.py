@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.benchmarks.loading import PIPELINES
-from experiments.benchmarks.results import (
+from experiments.benchmarks.rows import Row
+from experiments.benchmarks.speeds import (
     CONTESTANTS,
     Speed,
     other_cores,
@@ -14,7 +15,6 @@ from experiments.benchmarks.results import (
     shown,
     speeds_of,
 )
-from experiments.benchmarks.rows import Row
 from jaxcnn.host.text import in_columns
 
 _HEADINGS = (

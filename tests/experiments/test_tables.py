@@ -1,0 +1,89 @@
+"""Pages show what the files of measurements hold, and what is wrong in a file or page is told."""
+
+import json
+
+import pytest
+
+from experiments.benchmarks import measurements, pages, tables
+from experiments.benchmarks.measurements import Column, Measurement, Sentence
+
+SENTENCE = Sentence("{photos:,} photos took {seconds:m:ss}, {test:.1%} right", {"photos": 2991})
+
+
+@pytest.fixture
+def measured():
+    return Measurement(
+        title="Transfer",
+        date="2026-11-22",
+        command="jaxcnn train",
+        machine={"cpu": "a cpu", "cores": 2, "load": "idle"},
+        versions={"jax": "0.10.2"},
+        notes=["One seed."],
+        columns=[Column("photos", "photos", ","), Column("test", "test", ".1%")],
+        rows=[{"photos": 50}, {"photos": 2991, "test": 0.996, "seconds": 168}],
+        sentences={"README.md": [SENTENCE]},
+    )
+
+
+def test_the_pages_say_what_the_files_say():
+    assert list(tables.changed_pages(tables.ROOT)) == []
+
+
+def test_a_changed_number_is_noticed(measured):
+    page = "<!-- table: transfer -->\n<!-- end of table -->\n2,991 photos\ntook 2:44, 9 % right.\n"
+    filled = pages.fill("README.md", page, {"transfer": measured})
+    assert "| 2,991 | 99.6 % |\n<!-- end" in filled
+    assert filled.endswith("2,991 photos\ntook 2:48, 99.6 % right.\n")
+    assert pages.fill("README.md", filled, {"transfer": measured}) == filled
+    for figure in ("| 2,991 | 99.6 %", "2:48"):
+        changed = filled.replace(figure, figure[:-1] + "0")
+        assert changed != filled
+        assert pages.fill("README.md", changed, {"transfer": measured}) == filled
+
+
+def test_a_line_break_within_a_figure_stays(measured):
+    text = "2,991 photos took 2:48, 99.6\n% right"
+    assert pages.fill_sentence(text, SENTENCE, measured) == text
+
+
+def test_a_table_shows_the_columns_that_a_page_names(measured):
+    lines = pages.table(measured, ["test"]).splitlines()
+    assert lines == ["| test |", "| ---: |", "| |", "| 99.6 % |"]
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("2,991 pictures took 2:48, 99.6 % right", "0 places read as"),
+        ("2,991 photos took 2:48, 9 % right" * 2, "2 places read as"),
+        ("<!-- table: transfr -->\n<!-- end of table -->", "unknown table 'transfr'"),
+        ("<!-- table: transfer (tset) -->\n<!-- end of table -->", "unknown column 'tset'"),
+        ("<!-- table: transfer -->\n| photos |", "has no end"),
+    ],
+)
+def test_what_fits_nothing_is_an_error(measured, page, message):
+    with pytest.raises(ValueError, match=message):
+        pages.fill("README.md", page, {"transfer": measured})
+
+
+def write(folder, **changes):
+    fields = {"title": "t", "date": "2026-11-22", "command": "", "versions": {}, "notes": []}
+    fields |= {"machine": {"cpu": "a", "cores": 2, "load": "idle"}, "rows": [{"x": 1}]}
+    fields |= {"columns": [{"key": "x", "heading": "x", "format": "d"}], **changes}
+    path = folder / "file.json"
+    path.write_text(json.dumps({key: value for key, value in fields.items() if value is not None}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"date": None}, "has no date"),
+        ({"machine": {"cpu": "a", "cores": 2}}, "machine has no load"),
+        ({"rows": [{"y": 1}]}, "no column shows y"),
+    ],
+)
+def test_a_file_that_lacks_a_field_is_refused(tmp_path, changes, message):
+    assert measurements.read(write(tmp_path)).rows == [{"x": 1}]
+    with pytest.raises(ValueError, match=message):
+        measurements.read(write(tmp_path, **changes))
