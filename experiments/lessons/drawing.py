@@ -14,7 +14,7 @@ from jaxcnn.plots.style import BLUE, DPI, GREY, INK, PALE, TEXT_PT, VERMILLION
 from jaxcnn.plots.text import font
 
 WIDTH = 5.4  # inches: text of 11 points can still be read where a phone shows all of it
-SMALL = TEXT_PT - 2.5
+SMALL = TEXT_PT - 1.7  # at least 9 CSS pixels where the page is 390 wide
 LABEL = TEXT_PT - 1
 # From vermillion by way of white to blue: below 0, 0, above 0. Both ends differ in lightness from
 # the middle, and the figures say in words which is which.

@@ -80,11 +80,10 @@ def padding(course: Course) -> Shown:
     said = words("padding", same=same.shape, valid=valid.shape, left=_size_after(32, 5))
     figure = drawing.new_figure(2.35, 1, 3, width_ratios=(7, 5, 3))
     padded = np.pad(np.ones((5, 5)), 1)
-    drawing.number_grid(
-        figure.axes[0], padded, "picture, and zeros", size=9, strongest=9, dashed=padded == 0
-    )
-    drawing.number_grid(figure.axes[1], same, "\u201csame\u201d: 5 x 5", size=9)
-    drawing.number_grid(figure.axes[2], valid, "\u201cvalid\u201d: 3 x 3", size=9)
+    look = {"size": drawing.SMALL, "strongest": 9, "dashed": padded == 0}
+    drawing.number_grid(figure.axes[0], padded, "picture, and zeros", **look)
+    drawing.number_grid(figure.axes[1], same, "\u201csame\u201d: 5 x 5", size=drawing.SMALL)
+    drawing.number_grid(figure.axes[2], valid, "\u201cvalid\u201d: 3 x 3", size=drawing.SMALL)
     return Shown(*said, figure, (pad_both_ways,))
 
 

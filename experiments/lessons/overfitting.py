@@ -111,14 +111,16 @@ def _memorising_figure(found: Mapping[str, Curves]) -> Figure:
             note = f"chosen epoch: {best + 1}\ntest: {percent(float(each.test[best]))}"
         else:
             note = f"gap {points(float(each.train[-1] - each.validation[-1]))}"
-        look = font(9, ha="right", va="bottom", bbox=HALO)
+        look = font(drawing.SMALL, ha="right", va="bottom", bbox=HALO)
         axes.text(0.97, 0.04, note, transform=axes.transAxes, **look)
     middle = len(bare.train) // 2
     names = figure.axes[0]
-    names.text(middle + 1, bare.train[middle] - 0.09, "training", **font(9, color=TRAINING))
-    names.text(
-        middle + 1, bare.validation[middle] - 0.09, "validation", **font(9, color=VALIDATION)
-    )
+    for name, curve, colour in (
+        ("training", bare.train, TRAINING),
+        ("validation", bare.validation, VALIDATION),
+    ):
+        look = font(drawing.SMALL, color=colour)
+        names.text(middle + 1, curve[middle] - 0.09, name, **look)
     return figure
 
 

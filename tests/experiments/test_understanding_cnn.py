@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from programs import run_program, try_words
 
@@ -343,6 +344,26 @@ def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out" / "index.html").exists()
+
+
+def smallest_text_px(figure):
+    """The size in CSS pixels of a figure's smallest text where the page is 390 wide."""
+    figure.canvas.draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    scale = (390 - 2 * 20) / (figure.get_figwidth() * 72)  # the page's padding is 20 on each side
+    return min(text.get_fontsize() for text in texts) * scale
+
+
+@pytest.mark.parametrize("name", ["convolution", "edges", "padding", "sharing", "dropout"])
+def test_a_figures_text_can_be_read_on_a_phone(course, name):
+    (lesson,) = (each for each in lessons.LESSONS if each.name == name)
+    assert smallest_text_px(lesson.teach(course).figure) >= 9
+
+
+@pytest.mark.slow
+def test_every_figures_text_can_be_read_on_a_phone(course):
+    sizes = {each.name: smallest_text_px(each.teach(course).figure) for each in lessons.LESSONS}
+    assert {name: size for name, size in sizes.items() if size < 9} == {}
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from jaxcnn.host.outputs import Output
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Query
 from jaxcnn.photos.server.answers import make_tiles, summarize
-from jaxcnn.photos.server.library import make_thumbnail
+from jaxcnn.photos.server.library import CHANGED, make_thumbnail
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.runs.report.page import embed_picture, render_page
@@ -21,7 +21,7 @@ def write_gallery(
 ) -> int:
     """Write photos that were found as a page of one file, small pictures included.
 
-    A photo that cannot be read any more is named, without a picture.
+    A photo that cannot be read any more is named, and the page says why.
 
     Args:
       output: the file, open.
@@ -55,10 +55,15 @@ def write_gallery(
     return len(tiles)
 
 
-def _picture(path: Path, folders: list[Path], index: PhotoIndex) -> str:
+def _picture(path: Path, folders: list[Path], index: PhotoIndex) -> tuple[str, str]:
+    """Give a photo's small picture as a data URI, or "" and why there is none."""
     try:
         with open_inside(path, folders, index.holds) as file:
             thumbnail = make_thumbnail(file.read(), size_px=_SIZE_PX)
-    except (PhotoGoneError, DecodeError, OSError):
-        return ""
-    return embed_picture(thumbnail, alt="").source
+    except PhotoGoneError as error:
+        return "", str(error)
+    except DecodeError as error:
+        return "", f"{CHANGED} {error}"
+    except OSError as error:
+        return "", f"this photo cannot be read: {error.strerror or error}."
+    return embed_picture(thumbnail, alt="").source, ""

@@ -43,6 +43,10 @@ _SHOWN = {
 }
 
 
+# What comes before the decoder's reason.
+CHANGED = "this file has changed since it was indexed, and is no photo that can be read:"
+
+
 class NetworkChangedError(RuntimeError):
     """The index was made again with another network while it was served."""
 
@@ -133,8 +137,11 @@ class PhotoLibrary:
 
     def _make_thumbnail(self, version: Version) -> bytes:
         data = self._read(version[0])
-        with self._decoding:
-            return make_thumbnail(data)
+        try:
+            with self._decoding:
+                return make_thumbnail(data)
+        except DecodeError as error:
+            raise DecodeError(f"{CHANGED} {error}") from error
 
     def original(self, photo_id: int) -> Original:
         """Open a photo as a browser shows it; other formats become JPEG. Raises as `thumbnail`."""

@@ -56,9 +56,27 @@ def open_inside(
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         if isinstance(error, PhotoGoneError):
             raise
-        raise PhotoGoneError(
-            "this photo is not where it was indexed; index its folder again."
-        ) from error
+        raise PhotoGoneError(_why(Path(path), roots, error)) from error
+
+
+def _why(path: Path, roots: Iterable[Path | str], error: Exception) -> str:
+    """Say why a photo cannot be opened, without its path."""
+    if isinstance(error, PermissionError):
+        return "this photo may not be read; allow this user to read it."
+    folders = [Path(root) for root in roots if path.is_relative_to(root)]
+    if folders and not any(map(_may_exist, folders)):
+        return "the folder of this photo is not there; is its drive connected?"
+    if isinstance(error, FileNotFoundError):
+        return "this photo was moved, renamed or deleted; index its folder again."
+    return "this photo is not where it was indexed; index its folder again."
+
+
+def _may_exist(folder: Path) -> bool:
+    """Tell whether a folder is there, or cannot be looked at."""
+    try:
+        return folder.is_dir()
+    except PermissionError:
+        return True
 
 
 def _known(real: Path, is_indexed: Callable[[bytes], object]) -> BinaryIO:

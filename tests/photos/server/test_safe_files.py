@@ -7,7 +7,7 @@ import pytest
 
 from jaxcnn.data.photo_files import digest
 from jaxcnn.photos.server import safe_files
-from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
+from jaxcnn.photos.server.safe_files import PhotoGoneError, _why, open_inside
 
 
 @pytest.fixture
@@ -148,3 +148,24 @@ def test_no_descriptor_is_left_open(root):
         with pytest.raises(PhotoGoneError):
             read(make(root), root)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "said"),
+    [
+        ("there/a.jpg", FileNotFoundError(), "moved, renamed or deleted"),
+        ("drive/a.jpg", FileNotFoundError(), "is its drive connected"),
+        ("there/a.jpg", PermissionError(), "may not be read"),
+        ("there/a.jpg", NotADirectoryError(), "not where it was indexed"),
+    ],
+)
+def test_a_photo_that_is_gone_says_why(tmp_path, place, error, said):
+    (tmp_path / "there").mkdir()
+    why = _why(tmp_path / place, [tmp_path / "there", tmp_path / "drive"], error)
+    assert said in why
+    assert str(tmp_path) not in why
+
+
+def test_a_drive_that_is_not_there_is_named_as_such(tmp_path):
+    with pytest.raises(PhotoGoneError, match="is its drive connected"):
+        open_inside(tmp_path / "drive" / "a.jpg", [tmp_path / "drive"])

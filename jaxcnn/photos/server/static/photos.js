@@ -211,10 +211,20 @@ if (results) {
   results.addEventListener("keydown", moveByArrow);
 }
 
-// A photo that was moved or deleted since it was indexed.
-function markGone(event) {
-  if (event.target.classList?.contains("photo")) {
-    event.target.parentElement.classList.add("gone");
+// A photo that was moved, deleted or changed since it was indexed: the server says which.
+async function markGone(event) {
+  if (!event.target.classList?.contains("photo")) return;
+  const picture = event.target.parentElement;
+  if (picture.classList.contains("gone")) return;
+  picture.classList.add("gone");
+  const why = document.createElement("span");
+  why.className = "why";
+  picture.append(why);
+  try {
+    await ask(event.target.src);
+    why.textContent = "This photo did not come; load the page again.";
+  } catch (error) {
+    why.textContent = error.message;
   }
 }
 
