@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcnn.host.text import listed, printable
 from jaxcnn.photos.index_file import connect, holds_index, telling
 from jaxcnn.photos.index_format import (
     NetworkRecord,
@@ -88,6 +89,20 @@ class PhotoIndex:
             if self._network is None:
                 raise PhotoIndexError(f"{self.path} holds no photos yet; index a folder first.")
             return self._network
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what it holds."""
+        from jaxcnn.host.html import table  # only notebooks ask
+
+        network, folders = self.network, self.folders()
+        rows = [
+            ("photos", self.count()),
+            ("labelled by", network.name),
+            ("classes", f"{len(network.class_names):,}: {listed(network.class_names, 10)}"),
+            ("folders", listed([printable(folder) for folder in folders], 10)),
+            ("file", printable(self.path)),
+        ]
+        return table([], rows, caption="Index of photos")
 
     def count(self) -> int:
         """Count its photos."""

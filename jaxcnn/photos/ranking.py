@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxcnn.data.photo_files import is_gone
+from jaxcnn.host.text import counted, printable
+from jaxcnn.photos.dates import format_taken
 from jaxcnn.photos.index_reader import Columns, PhotoIndex
 from jaxcnn.photos.words import ClassIds, Meaning, word_table
 
@@ -76,6 +78,23 @@ class Found:
     total: int  # photos that fit, on all pages
     class_names: tuple[str, ...]  # the classes that the words mean; () without words
     unwanted_names: tuple[str, ...] = ()  # the classes that they exclude
+
+    def _repr_html_(self) -> str:
+        """Show the photos in a notebook."""
+        from jaxcnn.host.html import table  # only notebooks ask
+
+        rows = [
+            (
+                "" if hit.probability is None else f"{hit.probability:.1%}",
+                hit.similarity,
+                f"{hit.labels[0][0]} {hit.labels[0][1]:.0%}",
+                format_taken(hit.taken),
+                printable(hit.path) + "  (gone)" * hit.vanished,
+            )
+            for hit in self.hits
+        ]
+        heads = ("probability", "similarity", "shows", "taken", "photo")
+        return table(heads, rows, caption=f"{len(rows):,} of {counted(self.total, 'photo')}")
 
 
 def search(index: PhotoIndex, query: Query) -> Found:

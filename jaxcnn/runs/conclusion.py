@@ -16,7 +16,7 @@ from jaxcnn.metrics.baselines import histogram_baselines
 from jaxcnn.optim import differential_privacy
 from jaxcnn.runs import figures, summary as summary_lib
 from jaxcnn.runs.run import Run
-from jaxcnn.runs.summary import Tested
+from jaxcnn.runs.summary import RunSummary, Tested
 from jaxcnn.training.checkpointing import member_names
 from jaxcnn.training.history import Progress
 from jaxcnn.training.state import count_parameters
@@ -56,7 +56,7 @@ def conclude(run: Run, progress: Progress) -> dict[str, Any]:
         )
         run.write_page(tested, variables)
     _tell(run, summary)
-    return summary
+    return RunSummary(summary)
 
 
 def _about_run(run: Run, progress: Progress) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.outputs import Output, table
-from jaxcnn.host.text import table_line
+from jaxcnn.host.text import counted, table_line
 from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, evaluate_again, train_and_evaluate
@@ -43,6 +43,7 @@ SCORES = ("cross_validation", "loss", "error_norm", "gradient_norm")
 GRADIENTS = ("auto", "network", "head")
 
 _BATCH = 32
+_SHOWN_IN_NOTEBOOK = 20
 _COLUMNS = (
     *("rank", "name", "label", "most_probable_class", "probability_of_label", "loss"),
     *("gradient_norm", "score", "suspected_label"),
@@ -70,6 +71,23 @@ class HardExamples:
     def order(self) -> np.ndarray:
         """(N,) positions, the most suspicious first."""
         return label_quality.rank_by(self.scores)
+
+    def _repr_html_(self) -> str:
+        """Show the most suspicious photos in a notebook."""
+        from jaxcnn.host import html  # only notebooks ask
+
+        most, names = self.order[:_SHOWN_IN_NOTEBOOK].tolist(), self.class_names
+        rows = [
+            (
+                self.names[i],
+                names[self.labels[i]],
+                names[self.suspected[i]] if self.suspected[i] >= 0 else "",
+                float(self.scores[i]),
+            )
+            for i in most
+        ]
+        caption = f"The {len(most)} most suspicious of {counted(len(self.names), 'photo')}"
+        return html.table(("photo", "label", "looks like", "score"), rows, caption=caption)
 
 
 def find_hard_examples(

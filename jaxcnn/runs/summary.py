@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn.host.text import duration, listed
 from jaxcnn.metrics.calibration import expected_calibration_error
 from jaxcnn.metrics.classification import (
     confusion_matrix,
@@ -262,6 +263,28 @@ def about_test(summary: Mapping[str, Any]) -> str:
 
 def _numbers(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
+
+
+class RunSummary(dict[str, Any]):
+    """A run's summary, as written to `summary.json`; a notebook shows its main figures."""
+
+    def _repr_html_(self) -> str:
+        """Show the main figures."""
+        from jaxcnn.host.html import table  # only notebooks ask
+
+        low, high = self["test_accuracy_interval"]
+        rows = [
+            (
+                "test accuracy",
+                f"{self['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})",
+            ),
+            ("test images", self["num_test"]),
+            ("classes", listed(self["class_names"], 10)),
+            ("parameters", self["num_parameters"]),
+        ]
+        if self["train_seconds"]:
+            rows.append(("training time", duration(self["train_seconds"])))
+        return table([], rows, caption="Run")
 
 
 class ClassRow(NamedTuple):

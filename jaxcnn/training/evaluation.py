@@ -25,6 +25,13 @@ class Evaluation(NamedTuple):
     probabilities: np.ndarray  # (N, K) float32
     index: np.ndarray  # type: ignore[assignment]  # (N,) int32, position in the split
 
+    def _repr_html_(self) -> str:
+        """Show the metrics in a notebook."""
+        from jaxcnn.host.html import table  # only notebooks ask
+
+        shown = [row for row in self.metrics.items() if isinstance(row[1], int | float)]
+        return table(["metric", "value"], [*shown, ("examples", self.num_examples)])
+
     @property
     def loss(self) -> float:
         """Nats, mean."""

@@ -234,3 +234,15 @@ def test_the_stored_labels_are_all_that_is_probable():
 )
 def test_advice_for_nothing_found_is_what_would_help(query, said):
     assert list(listing.notes(Found((), 0, ()), query)) == [said]
+
+
+def test_a_notebook_shows_what_was_found_and_the_index(album):
+    album.write("<b>.png")
+    album.update()
+    index = album.index
+    shown = search(index, Query(words="cat", min_probability=0))._repr_html_()
+    assert "&lt;b&gt;.png" in shown
+    assert "1 of 1 photo<" in shown
+    about = index._repr_html_()
+    assert "<td>photos</td>" in about
+    assert str(album.path) in about
