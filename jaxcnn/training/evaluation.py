@@ -127,27 +127,25 @@ class Evaluator:
         layout: Layout,
         batch_size: int,
     ) -> None:
-        self._step, self._metrics, self._layout = step, metrics, layout
-        self._batch_size = layout.round_up(batch_size)
+        self._step, self._metrics, self.layout = step, metrics, layout
+        self.batch_size = layout.round_up(batch_size)
         self._compiled: dict[Any, CompiledStep] = {}
 
     def compile(self, data: "Input", variables: PyTree) -> CompiledStep:
         """Compile the step for the batches of some data, unless that was done."""
         if isinstance(self._step, CompiledStep):
             return self._step
-        batch = data.shapes(self._batch_size, self._layout.round_up(1))
+        batch = data.shapes(self.batch_size, self.layout.round_up(1))
         key = str(batch)
         if key not in self._compiled:
-            self._compiled[key] = compile_evaluation(self._step, self._layout, variables, batch)
+            self._compiled[key] = compile_evaluation(self._step, self.layout, variables, batch)
         return self._compiled[key]
 
     def __call__(self, data: "Input", variables: PyTree) -> Evaluation:
         """Classify every example of some data once, see `evaluate`."""
         step = self.compile(data, variables)
-        batches = data.eval_batches(
-            self._batch_size, self._layout.put_batch, self._layout.round_up(1)
-        )
-        return evaluate(step, self._layout.put_state(variables), batches, self._metrics)
+        batches = data.eval_batches(self.batch_size, self.layout.put_batch, self.layout.round_up(1))
+        return evaluate(step, self.layout.put_state(variables), batches, self._metrics)
 
 
 def compile_evaluation(

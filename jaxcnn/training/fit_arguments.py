@@ -11,21 +11,16 @@ import optax
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.names import unknown_name
-from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs
-from jaxcnn.models import head_of
 from jaxcnn.training.callbacks import Callback
 from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.epoch_scan import EPOCH_SCANS
-from jaxcnn.training.history import Progress, check_best
+from jaxcnn.training.history import Progress
 from jaxcnn.training.inputs import Input, SplitInput, iter_once, load_named, open_input
 from jaxcnn.training.members import MEMBERS_MODES
 from jaxcnn.training.progressive_resizing import check_sizes, resized_shape
 from jaxcnn.training.sharding import Layout
-from jaxcnn.types import Batch, PyTree
-
-Metrics = Mapping[str, Metric | GatheredMetric]
+from jaxcnn.types import PyTree
 
 
 def check_options(
@@ -60,59 +55,9 @@ def check_options(
             raise unknown_name(name, word, known)
 
 
-def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metrics: Metrics) -> None:
-    """Raise unless the loss is one per example and labels are integers, if accuracy is measured."""
-    if ACCURACY in metrics.values() and label.ndim == 1 and label.dtype != np.int32:
-        raise ValueError(
-            f"accuracy needs labels that are classes, got {label.dtype}; give metrics={{}} or your "
-            "own."
-        )
-    one_label = jax.ShapeDtypeStruct((1, *label.shape[1:]), label.dtype)
-    shape = jax.eval_shape(loss_fn, logits, one_label).shape
-    if shape != (1,):
-        raise ValueError(
-            f"loss must give one loss per example, (B,); for a batch of 1 it gave {shape}."
-        )
-
-
-def check_choice(
-    best: str,
-    metrics: Metrics,
-    network: Any,
-    logits: jax.ShapeDtypeStruct,
-    label: Any,
-    validation: Input | None,
-) -> None:
-    """Raise for a metric that cannot choose the best epoch."""
-    if validation is None and isinstance(metrics.get(best.removeprefix("-")), GatheredMetric):
-        raise ValueError(f"best={best} needs validation data, and there are none.")
-    width = (2,) if head_of(network) == "sigmoid" else logits.shape[1:]
-    parts = {
-        "logits": ((1, *width), np.float32),
-        "label": ((1, *label.shape[1:]), label.dtype),
-        "mask": ((1,), bool),
-        "loss": ((1,), np.float32),
-    }
-    outputs: Any = {name: jax.ShapeDtypeStruct(*part) for name, part in parts.items()}
-    check_best(best, metrics, Outputs(**outputs))
-
-
 def constant_or(rate: Any) -> Any:
     """Give a learning rate as a function of the step."""
     return rate if rate is None or callable(rate) else lambda step: rate
-
-
-def check_labels(data: Input, network: Any, logits: jax.ShapeDtypeStruct) -> None:
-    """Raise for classes that the network has no logit for, where they are known beforehand."""
-    labels = getattr(getattr(data, "split", None), "labels", np.zeros(0))
-    if labels.ndim != 1 or labels.dtype.kind != "i" or head_of(network) is None or not len(labels):
-        return
-    num_classes = logits.shape[1] if head_of(network) == "softmax" else 2
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(
-            f"labels must be classes from 0 to {num_classes - 1}, one for each output of the "
-            f"network; got {labels.min()} to {labels.max()}."
-        )
 
 
 def check_frozen(frozen: Container[str], params: Mapping[str, Any]) -> None:
@@ -122,6 +67,20 @@ def check_frozen(frozen: Container[str], params: Mapping[str, Any]) -> None:
         raise TypeError(f"frozen must be a list of names, got {frozen!r}.")
     if unknown := [name for name in names if name not in params]:
         raise ValueError(f"frozen names {unknown}; the parameters' names are {[*params]}.")
+
+
+def next_phase(after: Progress | None, num_members: int) -> Progress:
+    """Give the progress that a phase begins with.
+
+    Raises:
+      ValueError: if the earlier phase trained another number of networks.
+    """
+    progress = after.next_phase() if after else Progress.of(num_members)
+    if len(progress.members) != num_members:
+        raise ValueError(
+            f"after is of {len(progress.members)} networks; num_members is {num_members}."
+        )
+    return progress
 
 
 def check_phase(found: Progress, new: Progress, after: Any) -> None:
@@ -165,30 +124,6 @@ def open_inputs(
             )
         train_input = SplitInput(train_input.split, repeated_augmentation)
     return train_input, validation
-
-
-def check_images(
-    batch: Batch, validation: Input | None, preprocessing: Preprocessing | None
-) -> None:
-    """Raise for images that cannot be prepared, or that differ between training and validation."""
-    image = batch.image
-    if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
-        raise ValueError(f"images must be uint8 or floating point, got {image.dtype}.")
-    if image.dtype == np.uint8 and len(image.shape) != 4:
-        raise ValueError(f"uint8 images must be (N, H, W, C), got the shape {image.shape}.")
-    if image.dtype != np.uint8 and preprocessing is not None:
-        raise ValueError(
-            f"preprocessing is for uint8 images, which it normalises; these are {image.dtype}, and "
-            "are taken as they are: leave it out."
-        )
-    if validation is None:
-        return
-    other = validation.shapes(len(batch.mask)).image
-    if (other.dtype, other.shape[1:]) != (image.dtype, image.shape[1:]):
-        raise ValueError(
-            f"validation has images of {other.dtype} {other.shape[1:]}, training of {image.dtype} "
-            f"{image.shape[1:]}; both must be alike."
-        )
 
 
 def check_same_kind(image: Any, trained: Any) -> None:

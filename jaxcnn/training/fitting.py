@@ -1,13 +1,11 @@
 """`fit`: train a network on data, by the one loop that all training goes through."""
 
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 
 from jaxcnn.augment.mixing import Mixing
@@ -16,106 +14,33 @@ from jaxcnn.losses import LossFn
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.checkpointing import Checkpoint, KeepBest
-from jaxcnn.training.eval_step import EvalStep, Views, image_views, make_eval_step_of_views
-from jaxcnn.training.evaluation import Evaluation, Evaluator
+from jaxcnn.training.eval_step import EvalStep, Views, make_eval_step_of_views
+from jaxcnn.training.evaluation import Evaluator
 from jaxcnn.training.feed import make_feed
 from jaxcnn.training.fit_arguments import (
-    Metrics,
-    check_choice,
     check_frozen,
-    check_images,
-    check_labels,
-    check_loss,
     check_options,
     check_phase,
     check_progressive,
-    check_same_kind,
     constant_or,
     first_variables,
     make_layout,
+    next_phase,
     open_inputs,
     seeds_and_keys,
 )
-from jaxcnn.training.functions import as_metrics, as_network, name_of
-from jaxcnn.training.history import Progress, Row, make_rank
-from jaxcnn.training.inputs import open_input
+from jaxcnn.training.fit_result import FitResult
+from jaxcnn.training.functions import name_of
+from jaxcnn.training.history import Progress
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.progressive_resizing import area_of_steps, plan_sizes
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
+from jaxcnn.training.task import Metrics, choose_metrics, read_task
 from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FitResult:
-    """The result of training.
-
-    Attributes:
-      states: the last state of each network, usually one.
-      progress: where training stands; give the whole result to `fit` as `after` for a next phase.
-      evaluate: (data, variables=None) to metrics and probabilities on data of any kind that `fit`
-        takes; by default with the best epoch's variables.
-      predict: (images, variables=None) to the probability of each class, (N, K) float32; images
-        are prepared as in validation. If the network does not classify, its outputs.
-      own_trees: splits variables into the (params, state) that your `apply` takes.
-    """
-
-    states: Sequence[TrainState] = dataclasses.field(repr=False)
-    progress: Progress
-    evaluate: Callable[..., Evaluation] = dataclasses.field(repr=False)
-    predict: Callable[..., np.ndarray] = dataclasses.field(repr=False)
-    own_trees: Callable[[PyTree], tuple[PyTree, PyTree]] = dataclasses.field(repr=False)
-    _best_variables: Callable[[int], PyTree] = dataclasses.field(repr=False)
-
-    @property
-    def state(self) -> TrainState:
-        """The last state; of several networks that of the first."""
-        return self.states[0]
-
-    @property
-    def history(self) -> list[Row]:
-        """A row for each epoch: JSON values; of several networks the mean of theirs."""
-        return self.progress.history
-
-    @functools.cached_property
-    def best(self) -> "Best":
-        """The best epoch; of several networks that of the first."""
-        return self.best_of(0)
-
-    def _repr_html_(self) -> str:
-        """Show the history in a notebook."""
-        from jaxcnn.host.html import table  # only notebooks ask
-
-        best_step = self.progress.members[0].best_step
-        heads = list(dict.fromkeys(name for row in self.history for name in row))
-        rows = [[*map(row.get, heads), "*" * (row["step"] == best_step)] for row in self.history]
-        return table([*heads, "best"], rows)
-
-    def best_of(self, member: int) -> "Best":
-        """Give the best epoch of one of several networks, counted from 0."""
-        found = self.progress.members[member]
-        if not found.history:
-            raise ValueError("no epoch has ended yet, so there is no best one.")
-        row = next(row for row in found.history if row["step"] == found.best_step)
-        return Best(found.best_step, row, self._best_variables(member))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Best:
-    """The best epoch.
-
-    Attributes:
-      step: steps done at its end.
-      row: of the history.
-      variables: {"params": ..., "batch_stats": ...}, to evaluate and predict with.
-    """
-
-    step: int
-    row: Row
-    variables: PyTree = dataclasses.field(repr=False)
 
 
 def fit(
@@ -246,80 +171,72 @@ def fit(
         accumulate_steps=accumulate_steps,
         num_members=num_members,
     )
-    metrics, ema_decay = as_metrics(metrics), ema_decay or None
-    best = best or ("accuracy" if "accuracy" in metrics else "-loss")
-    make_rank(best, metrics)  # raises for a wrong name, before data are read
-    train_input, validation_input = open_inputs(
-        train, validation, preprocessing, num_epochs, repeated_augmentation
+    metrics, best = choose_metrics(metrics, best)  # a wrong name is told before data are read
+    task = read_task(
+        model,
+        *open_inputs(train, validation, preprocessing, num_epochs, repeated_augmentation),
+        batch_size=batch_size,
+        loss=loss,
+        reported_loss=reported_loss,
+        metrics=metrics,
+        best=best,
+        preprocessing=preprocessing,
+        views=views,
+        prepares_images=prepare is None and views is None,
+        validates_alike=eval_step is None,
     )
-    batch = train_input.shapes(batch_size)
-    batch_size = len(batch.mask)
-    is_prepared_here = prepare is None and views is None
-    if is_prepared_here:
-        # An evaluation step of its own may take images of its own size.
-        check_images(batch, None if eval_step else validation_input, preprocessing)
-    layout = make_layout(mesh, batch_size, num_members)
-    scaling = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
-    views = views or image_views(scaling)
-    input_shape = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
-    network, loss_fn, logits = as_network(model, input_shape, batch.label, loss)
-    check_loss(reported_loss or loss_fn, logits, batch.label, metrics)
-    check_choice(best, metrics, network, logits, batch.label, validation_input)
-    check_labels(train_input, network, logits)
-    if validation_input is not None:
-        check_labels(validation_input, network, logits)
-    progress = after.progress if isinstance(after, FitResult) else after
-    progress = progress.next_phase() if progress else Progress.of(num_members)
-    if len(progress.members) != num_members:
-        raise ValueError(
-            f"after is of {len(progress.members)} networks; num_members is {num_members}."
-        )
+    layout = make_layout(mesh, task.batch_size, num_members)
+    earlier = after if isinstance(after, FitResult) else None
+    progress = next_phase(after.progress if isinstance(after, FitResult) else after, num_members)
     seeds, init_keys, keys = seeds_and_keys(key, num_members)
-    prepare = prepare or image_preparation(augment, mixing, scaling)
-    shares, steps_per_epoch = progressive_resizing or {}, train_input.steps_per_epoch(batch_size)
-    prepared = jax.eval_shape(prepare, batch, keys[0])[0]
-    check_progressive(shares, train_input, network, prepared)
+    prepare = prepare or image_preparation(augment, mixing, task.scaling)
+    prepared = jax.eval_shape(prepare, task.batch, keys[0])[0]
+    shares = progressive_resizing or {}
+    check_progressive(shares, task.train, task.network, prepared)
     sizes = plan_sizes(
-        shares, num_epochs=num_epochs, steps_per_epoch=steps_per_epoch, first_step=progress.step
+        shares,
+        num_epochs=num_epochs,
+        steps_per_epoch=task.steps_per_epoch,
+        first_step=progress.step,
     )
     step = make_train_step(
-        network,
+        task.network,
         optimizer,
-        loss_fn,
-        metrics=metrics,
+        task.loss,
+        metrics=task.metrics,
         sizes=sizes,
         prepare=prepare,
-        ema_decay=ema_decay,
+        ema_decay=ema_decay or None,
         reported_loss=reported_loss,
         frozen=frozen,
         accumulate_steps=accumulate_steps,
         rematerialize=rematerialize,
         private=private,
     )
+    starts = first_variables(variables, task.network, task.inputs, init_keys)
+    check_frozen(frozen, starts[0]["params"])
     start = functools.partial(
         start_state,
         optimizer=optimizer,
         frozen=frozen,
-        with_ema=ema_decay is not None,
+        with_ema=bool(ema_decay),
         step=progress.step,
     )
-    starts = first_variables(variables, network, input_shape, init_keys)
-    check_frozen(frozen, starts[0]["params"])
     states = [layout.put_state(start(each)) for each in starts]
     eval_step = eval_step or make_eval_step_of_views(
-        network, reported_loss or loss_fn, views, metrics=metrics
+        task.network, task.reported_loss, task.views, metrics=metrics
     )
     evaluator = Evaluator(eval_step, metrics, layout, eval_batch_size)
     evaluate = evaluation = None
-    if validation_input is not None:
-        evaluate = functools.partial(evaluator, validation_input)
-        evaluation = evaluator.compile(validation_input, evaluation_variables(states[0]))
+    if task.validation is not None:
+        evaluate = functools.partial(evaluator, task.validation)
+        evaluation = evaluator.compile(task.validation, evaluation_variables(states[0]))
     feed = make_feed(
         step,
         states,
         keys,
-        train_input,
-        batch,
+        task.train,
+        task.batch,
         layout,
         seeds=seeds,
         epoch_scan=epoch_scan,
@@ -330,13 +247,13 @@ def fit(
     seconds = feed.seconds + (evaluation.seconds if evaluation else 0.0)
     logger.info(
         f"{_about_networks(name or name_of(model), states, frozen, seeds, feed.about)}, "
-        f"{' x '.join(map(str, input_shape.shape[1:]))} inputs"
+        f"{' x '.join(map(str, task.inputs.shape[1:]))} inputs"
         f"{''.join(f', {s.size_px} px up to step {s.end_step:,}' for s in sizes)}, "
-        f"{_about_steps(num_epochs, steps_per_epoch, batch_size, num_members)} on "
+        f"{_about_steps(num_epochs, task.steps_per_epoch, task.batch_size, num_members)} on "
         f"{layout.describe()}; compiled in {seconds:.1f} s"
     )
     keeper = next((c for c in callbacks if isinstance(c, Checkpoint)), None) or KeepBest()
-    about = {"batch_size": batch_size, "key": seeds[0], "phase": phase} | train_input.about()
+    about = {"batch_size": task.batch_size, "key": seeds[0], "phase": phase} | task.train.about()
     about["progressive_resizing"] = {str(size_px): share for size_px, share in shares.items()}
     keeper.open(num_members, about)
     if found := keeper.restore(states, progress.step):
@@ -344,6 +261,7 @@ def fit(
         states, progress, position = found
         feed.batches.set_state(position)
         logger.info(f"resuming at step {progress.step}")
+    area = functools.partial(area_of_steps, sizes, min(prepared.shape[1:3])) if sizes else None
     last, progress = Loop(
         state=feed.pack(states),
         progress=progress,
@@ -351,8 +269,8 @@ def fit(
         batches=feed.batches,
         key=feed.key,
         num_epochs=num_epochs,
-        steps_per_epoch=steps_per_epoch,
-        batch_size=batch_size * num_members,
+        steps_per_epoch=task.steps_per_epoch,
+        batch_size=task.batch_size * num_members,
         evaluate=evaluate,
         metrics=metrics,
         best=best,
@@ -361,36 +279,10 @@ def fit(
         unpack=feed.unpack,
         learning_rate=constant_or(learning_rate),
         phase=phase,
-        area_of_steps=functools.partial(area_of_steps, sizes, min(prepared.shape[1:3]))
-        if sizes
-        else View.area_of_steps,
+        area_of_steps=area or View.area_of_steps,
         await_each=layout.is_host and not layout.is_single,
     ).run()
-    states = feed.unpack(last)
-    shapes = layout.state_shapes(evaluation_variables(states[0]))
-
-    def best_variables(member: int) -> PyTree:
-        is_earlier = progress.members[member].best_step <= progress.first_step
-        if is_earlier and isinstance(after, FitResult):
-            return after.best_of(member).variables
-        step = progress.members[member].best_step
-        return keeper.best_variables(shapes, member=member, step=step)
-
-    def evaluate_any(data: Any, variables: PyTree | None = None) -> Evaluation:
-        if variables is None:
-            has_best = bool(progress.history)
-            variables = best_variables(0) if has_best else evaluation_variables(states[0])
-        found = open_input(data, preprocessing)
-        if is_prepared_here:
-            check_same_kind(found.shapes(eval_batch_size or batch_size).image, batch.image)
-        return evaluator(found, variables)
-
-    def predict(images: Any, variables: PyTree | None = None) -> np.ndarray:
-        label = np.zeros((len(images), *batch.label.shape[1:]), batch.label.dtype)
-        return evaluate_any((images, label), variables).probabilities
-
-    own_trees = getattr(network, "own_trees", lambda v: (v["params"], v["batch_stats"]))
-    return FitResult(states, progress, evaluate_any, predict, own_trees, best_variables)
+    return FitResult(feed.unpack(last), progress, task, evaluator, preprocessing, keeper, earlier)
 
 
 def _about_networks(

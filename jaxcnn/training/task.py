@@ -1,0 +1,201 @@
+"""What `fit` trains on what: data, network, loss and metrics, read and checked together."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.losses import LossFn
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs
+from jaxcnn.models import head_of
+from jaxcnn.training.eval_step import Views, image_views
+from jaxcnn.training.functions import as_metrics, as_network
+from jaxcnn.training.history import check_best, make_rank
+from jaxcnn.training.inputs import Input
+from jaxcnn.types import Batch
+
+Metrics = Mapping[str, Metric | GatheredMetric]
+
+
+class Task(NamedTuple):
+    """What is trained on what.
+
+    Attributes:
+      train: the training data.
+      validation: the validation data; None for none.
+      batch: the shapes of a batch of training.
+      inputs: shape and dtype of one input of the network, (1, ...).
+      network: with the methods of a Flax module and a `head`.
+      loss: that training lowers.
+      reported_loss: that the history reports.
+      metrics: by name.
+      best: which of them chooses the best epoch, see `history.make_rank`.
+      scaling: how uint8 images are normalised; None for others.
+      views: batch to a list of inputs whose logits evaluation averages.
+      prepares_images: whether `fit` makes the inputs, and not functions of the caller.
+    """
+
+    train: Input
+    validation: Input | None
+    batch: Batch
+    inputs: jax.ShapeDtypeStruct
+    network: Any
+    loss: LossFn
+    reported_loss: LossFn
+    metrics: Metrics
+    best: str
+    scaling: Preprocessing | None
+    views: Views
+    prepares_images: bool
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per step of one network."""
+        return len(self.batch.mask)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps of an epoch; None where batches end with each epoch."""
+        return self.train.steps_per_epoch(self.batch_size)
+
+
+def choose_metrics(
+    metrics: Metrics | Sequence[str] | None, best: str | None
+) -> tuple[dict[str, Metric | GatheredMetric], str]:
+    """Give the metrics by name, and which of them chooses the best epoch."""
+    chosen = as_metrics(metrics)
+    best = best or ("accuracy" if "accuracy" in chosen else "-loss")
+    make_rank(best, chosen)  # raises for a wrong name
+    return chosen, best
+
+
+def read_task(
+    model: Any,
+    train: Input,
+    validation: Input | None,
+    *,
+    batch_size: int,
+    loss: str | LossFn | None,
+    reported_loss: LossFn | None,
+    metrics: Metrics,
+    best: str,
+    preprocessing: Preprocessing | None,
+    views: Views | None,
+    prepares_images: bool,
+    validates_alike: bool,
+) -> Task:
+    """Read and check what `fit` is to train, on opened data; the arguments are those of `fit`.
+
+    Args:
+      model: also the further arguments, as `fit` takes them.
+      train: the training data.
+      validation: the validation data.
+      batch_size: ignored where batches have their own size.
+      loss: of training.
+      reported_loss: of the history.
+      metrics: beside the loss.
+      best: which chooses the best epoch.
+      preprocessing: of uint8 images.
+      views: of evaluation.
+      prepares_images: whether `fit` makes the network's inputs.
+      validates_alike: whether validation takes images of the size that training takes.
+
+    Returns:
+      The task.
+
+    Raises:
+      ValueError, TypeError: if an argument does not fit.
+    """
+    batch = train.shapes(batch_size)
+    if prepares_images:
+        check_images(batch, validation if validates_alike else None, preprocessing)
+    scaling = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
+    views = views or image_views(scaling)
+    inputs = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
+    network, loss_fn, logits = as_network(model, inputs, batch.label, loss)
+    check_loss(reported_loss or loss_fn, logits, batch.label, metrics)
+    check_choice(best, metrics, network, logits, batch.label, validation)
+    check_labels(train, network, logits)
+    if validation is not None:
+        check_labels(validation, network, logits)
+    return Task(
+        *(train, validation, batch, inputs, network, loss_fn, reported_loss or loss_fn),
+        *(metrics, best, scaling, views, prepares_images),
+    )
+
+
+def check_images(
+    batch: Batch, validation: Input | None, preprocessing: Preprocessing | None
+) -> None:
+    """Raise for images that cannot be prepared, or that differ between training and validation."""
+    image = batch.image
+    if image.dtype != np.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"images must be uint8 or floating point, got {image.dtype}.")
+    if image.dtype == np.uint8 and len(image.shape) != 4:
+        raise ValueError(f"uint8 images must be (N, H, W, C), got the shape {image.shape}.")
+    if image.dtype != np.uint8 and preprocessing is not None:
+        raise ValueError(
+            f"preprocessing is for uint8 images, which it normalises; these are {image.dtype}, and "
+            "are taken as they are: leave it out."
+        )
+    if validation is None:
+        return
+    other = validation.shapes(len(batch.mask)).image
+    if (other.dtype, other.shape[1:]) != (image.dtype, image.shape[1:]):
+        raise ValueError(
+            f"validation has images of {other.dtype} {other.shape[1:]}, training of {image.dtype} "
+            f"{image.shape[1:]}; both must be alike."
+        )
+
+
+def check_loss(loss_fn: LossFn, logits: jax.ShapeDtypeStruct, label: Any, metrics: Metrics) -> None:
+    """Raise unless the loss is one per example and labels are integers, if accuracy is measured."""
+    if ACCURACY in metrics.values() and label.ndim == 1 and label.dtype != np.int32:
+        raise ValueError(
+            f"accuracy needs labels that are classes, got {label.dtype}; give metrics={{}} or your "
+            "own."
+        )
+    one_label = jax.ShapeDtypeStruct((1, *label.shape[1:]), label.dtype)
+    shape = jax.eval_shape(loss_fn, logits, one_label).shape
+    if shape != (1,):
+        raise ValueError(
+            f"loss must give one loss per example, (B,); for a batch of 1 it gave {shape}."
+        )
+
+
+def check_choice(
+    best: str,
+    metrics: Metrics,
+    network: Any,
+    logits: jax.ShapeDtypeStruct,
+    label: Any,
+    validation: Input | None,
+) -> None:
+    """Raise for a metric that cannot choose the best epoch."""
+    if validation is None and isinstance(metrics.get(best.removeprefix("-")), GatheredMetric):
+        raise ValueError(f"best={best} needs validation data, and there are none.")
+    width = (2,) if head_of(network) == "sigmoid" else logits.shape[1:]
+    parts = {
+        "logits": ((1, *width), np.float32),
+        "label": ((1, *label.shape[1:]), label.dtype),
+        "mask": ((1,), bool),
+        "loss": ((1,), np.float32),
+    }
+    outputs: Any = {name: jax.ShapeDtypeStruct(*part) for name, part in parts.items()}
+    check_best(best, metrics, Outputs(**outputs))
+
+
+def check_labels(data: Input, network: Any, logits: jax.ShapeDtypeStruct) -> None:
+    """Raise for classes that the network has no logit for, where they are known beforehand."""
+    labels = getattr(getattr(data, "split", None), "labels", np.zeros(0))
+    if labels.ndim != 1 or labels.dtype.kind != "i" or head_of(network) is None or not len(labels):
+        return
+    num_classes = logits.shape[1] if head_of(network) == "softmax" else 2
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f"labels must be classes from 0 to {num_classes - 1}, one for each output of the "
+            f"network; got {labels.min()} to {labels.max()}."
+        )
