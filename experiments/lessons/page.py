@@ -91,13 +91,27 @@ def _without_docstring(source: str) -> str:
     """Cut a function's docstring out, and put its signature on one line without annotations."""
     source = textwrap.dedent(source)
     function = ast.parse(source).body[0]
-    assert isinstance(function, ast.FunctionDef)
     lines = source.splitlines()
+    if isinstance(function, ast.ClassDef):
+        return _class_without_docstrings(function, lines)
+    assert isinstance(function, ast.FunctionDef)
     arguments = function.args
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
         argument.annotation = None
     body = lines[function.body[0].end_lineno :]
     return "\n".join([f"def {function.name}({ast.unparse(arguments)}):", *body])
+
+
+def _class_without_docstrings(shown: ast.ClassDef, lines: list[str]) -> str:
+    """Leave out the lines of a class's docstring, and of its methods'."""
+    documented = [node for node in (shown, *shown.body) if _has_docstring(node)]
+    docstrings = [node.body[0] for node in documented]  # type: ignore[attr-defined]
+    gone = {i for each in docstrings for i in range(each.lineno - 1, each.end_lineno)}
+    return "\n".join(line for i, line in enumerate(lines) if i not in gone)
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    return isinstance(node, (ast.ClassDef, ast.FunctionDef)) and bool(ast.get_docstring(node))
 
 
 def _imports(module: Any, names: set[str]) -> list[str]:

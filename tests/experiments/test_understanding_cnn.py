@@ -19,6 +19,7 @@ from experiments import lessons
 from experiments.lessons import comparison, filters, looking_inside, operations, overfitting
 from experiments.lessons.course import Course, Sizes, balanced
 from experiments.lessons.page import Lesson, Shown, code_of, make_page, words as filled_words
+from experiments.lessons.training import Follow
 
 TINY = Sizes(
     image_px=16,
@@ -344,6 +345,13 @@ def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
     assert named in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out" / "index.html").exists()
+
+
+def test_a_class_is_shown_without_its_docstrings():
+    code = code_of(Follow)
+    assert "class Follow(Callback):" in code
+    assert "    def on_" in code
+    assert '"""' not in code
 
 
 def smallest_text_px(figure):

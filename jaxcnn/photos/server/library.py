@@ -44,7 +44,7 @@ _SHOWN = {
 
 
 # What comes before the decoder's reason.
-CHANGED = "this file has changed since it was indexed, and is no photo that can be read:"
+CHANGED = "this file has changed, and cannot be read:"
 
 
 class NetworkChangedError(RuntimeError):

@@ -401,3 +401,24 @@ def test_the_page_works_without_its_script(browser, address):
     visit.expect(".likeness h2").to_have_text("Photos like x.jpg")
     assert "?like=" in page.url
     visit.context.close()
+
+
+def test_a_photo_that_does_not_come_says_why(visit):
+    reason = "This photo was moved."
+    visit.page.route(
+        "**/thumbnail/*",
+        lambda route: route.fulfill(status=404, body=reason, content_type="text/plain"),
+    )
+    visit.go()
+    playwright.expect(visit.page.locator(".picture.gone .why").first).to_have_text(reason)
+    visit.troubles.clear()  # the browser notes each 404
+
+
+def test_on_a_phone_photos_come_first(browser, address):
+    visit = Visit(browser, address, viewport={"width": 390, "height": 844})
+    visit.go()
+    visit.expect("#min_probability").to_be_hidden()
+    assert visit.page.locator(".tiles").first.bounding_box()["y"] < 844 / 2
+    visit.page.click("#more > summary")
+    visit.expect("#min_probability").to_be_visible()
+    visit.context.close()

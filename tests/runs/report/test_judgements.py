@@ -74,7 +74,7 @@ def test_mixed_photos_are_no_measure():
     ("best", "says"), [(8, "more epochs may help"), (4, "fewer are enough"), (6, "")]
 )
 def test_the_length_of_training_is_judged(best, says):
-    said = " ".join(told("fit", judge_fit(rows(GROWING, GROWING), best_epoch=best))[1])
+    said = " ".join(told("fit", judge_fit(rows(GROWING, GROWING[:7] + [0.95]), best_epoch=best))[1])
     assert says in said
     assert ("more epochs" in said, "fewer" in said) == (best == 8, best == 4)
 
@@ -86,6 +86,11 @@ def test_who_stopped_early_gets_no_advice_on_the_length(best):
     assert "Early stopping ended the training." in said
     assert "epochs may help" not in said
     assert "fewer" not in said
+
+
+def test_who_is_always_right_is_not_told_to_train_longer():
+    judged = judge_fit(rows([0.9, 1.0, 1.0], [1.0] * 3), best_epoch=3)
+    assert "epochs may help" not in " ".join(told("fit", judged)[1])
 
 
 def test_a_temperature_that_was_not_kept_is_told():

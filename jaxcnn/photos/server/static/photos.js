@@ -207,21 +207,24 @@ if (results) {
     const picture = pictureOf(event);
     if (picture) pin(picture, !isPinned(picture));
   });
-  results.addEventListener("error", markGone, true);
+  results.addEventListener("error", (event) => markGone(event.target), true);
+  for (const image of results.querySelectorAll(".photo")) {
+    if (image.complete && !image.naturalWidth) markGone(image); // it failed before this ran
+  }
   results.addEventListener("keydown", moveByArrow);
 }
 
 // A photo that was moved, deleted or changed since it was indexed: the server says which.
-async function markGone(event) {
-  if (!event.target.classList?.contains("photo")) return;
-  const picture = event.target.parentElement;
+async function markGone(image) {
+  if (!image.classList?.contains("photo")) return;
+  const picture = image.parentElement;
   if (picture.classList.contains("gone")) return;
   picture.classList.add("gone");
   const why = document.createElement("span");
   why.className = "why";
   picture.append(why);
   try {
-    await ask(event.target.src);
+    await ask(image.src);
     why.textContent = "This photo did not come; load the page again.";
   } catch (error) {
     why.textContent = error.message;
