@@ -22,7 +22,7 @@ from jaxcnn.host.processes import is_first, start_processes
 from jaxcnn.host.signals import end_at_second_signal
 from jaxcnn.host.start import prepare_process
 from jaxcnn.host.text import printable
-from jaxcnn.runs.config import GROUPS, TrainConfig, make_config, setting_fields
+from jaxcnn.runs.config.train_config import GROUPS, TrainConfig, make_config, setting_fields
 
 logger = logging.getLogger(__name__)
 

@@ -30,11 +30,9 @@ from jaxcnn.host.lazy import hand_out
 if TYPE_CHECKING:
     from jaxcnn.data.bad_files import (
         BadFilesError as BadFilesError,
-        write_skipped_csv as write_skipped_csv,
     )
     from jaxcnn.data.batches import (
         eval_batches as eval_batches,
-        member_batches as member_batches,
         steps_per_epoch as steps_per_epoch,
         train_batches as train_batches,
     )

@@ -5,15 +5,13 @@
 - `card`: the model card in Markdown, from what the run says of itself.
 """
 
-from jaxcnn.export.exporting import FORMATS, check_formats, check_free, export_classifier
+from jaxcnn.export.exporting import FORMATS, export_classifier
 from jaxcnn.export.program import PLATFORMS, ExportError, predict_function, to_stablehlo
 
 __all__ = [
     "FORMATS",
     "PLATFORMS",
     "ExportError",
-    "check_formats",
-    "check_free",
     "export_classifier",
     "predict_function",
     "to_stablehlo",

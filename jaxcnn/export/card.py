@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from jaxcnn import pretrained
 from jaxcnn.host import text
-from jaxcnn.host.files import read_json
+from jaxcnn.host.files import read_json, sha256_of
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.summary import about_test, class_rows
@@ -81,7 +81,7 @@ def weights_row(classifier: Classifier) -> pretrained.Weights | None:
     path = Path(name) if name else None
     if path is None or not path.is_file():
         return None
-    digest = pretrained.sha256_of(path)
+    digest = sha256_of(path)
     return next((r for r in rows.values() if r.sha256 and digest.startswith(r.sha256)), None)
 
 

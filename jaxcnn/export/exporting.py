@@ -20,10 +20,9 @@ from jaxcnn.export.program import ExportError
 from jaxcnn.export.standalone import ABOUT, LOADERS, NAMES, sha256_of_values
 from jaxcnn.host import outputs, text as host_text
 from jaxcnn.host.extras import require, versions
-from jaxcnn.host.files import write_json
+from jaxcnn.host.files import sha256_of, write_json
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import size
-from jaxcnn.pretrained import sha256_of
 from jaxcnn.runs.classifier import Classifier
 
 logger = logging.getLogger(__name__)

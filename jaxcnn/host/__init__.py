@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from jaxcnn.host.folders import cache_folder as cache_folder, data_folder as data_folder
     from jaxcnn.host.processes import (
         PeerLostError as PeerLostError,
-        end_processes as end_processes,
         start_processes as start_processes,
     )
     from jaxcnn.host.signals import Interrupted as Interrupted

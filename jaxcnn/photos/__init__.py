@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jaxcnn.photos.indexing import IndexReport as IndexReport
     from jaxcnn.photos.labelling import Labeller as Labeller, load_labeller as load_labeller
     from jaxcnn.photos.ranking import Found as Found, Hit as Hit, Query as Query, search as search
-    from jaxcnn.photos.updating import update_index as update_index
-    from jaxcnn.photos.words import UnknownWordError as UnknownWordError, word_table as word_table
+    from jaxcnn.photos.updating import check_folders as check_folders, update_index as update_index
+    from jaxcnn.photos.words import UnknownWordError as UnknownWordError
 else:
     __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

@@ -6,7 +6,7 @@ known). `download` brings files, `formats` reads them, and `mapping` finds a pla
 by the tables in `names`. `labels` has the names of the classes. Imports `models`, `host`, `types`.
 """
 
-from jaxcnn.pretrained.download import DownloadError, OfflineError, cache_folder, sha256_of
+from jaxcnn.pretrained.download import DownloadError, OfflineError
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.importing import Pretrained, describe, load
 from jaxcnn.pretrained.labels import label_names
@@ -15,7 +15,6 @@ from jaxcnn.pretrained.table import (
     Weights,
     default_weights,
     find_weights,
-    format_table,
     list_weights,
 )
 
@@ -26,14 +25,11 @@ __all__ = [
     "Pretrained",
     "Weights",
     "WeightsFileError",
-    "cache_folder",
     "default_weights",
     "describe",
     "find_weights",
-    "format_table",
     "label_names",
     "list_weights",
     "load",
     "read_weights",
-    "sha256_of",
 ]

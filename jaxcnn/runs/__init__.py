@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jaxcnn.runs.config import TrainConfig as TrainConfig, load_config as load_config
     from jaxcnn.runs.evaluate_again import (
         evaluate_classifier as evaluate_classifier,
-        load_run as load_run,
     )
     from jaxcnn.runs.folder import WorkdirError as WorkdirError
     from jaxcnn.runs.hard_examples import find_hard_examples as find_hard_examples

@@ -19,7 +19,8 @@ from jaxcnn.models import HEAD, StagedNetwork, create_model, model_options, stag
 from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
-from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig, count_frozen
+from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
+from jaxcnn.runs.config.checks import count_frozen
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
 from jaxcnn.training.history import check_best

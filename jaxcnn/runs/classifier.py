@@ -17,7 +17,9 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import listed, printable
 from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
-from jaxcnn.runs.config import COMPUTE_DTYPES, TrainConfig, make_config, preset_of_weights
+from jaxcnn.runs.config import TrainConfig, make_config
+from jaxcnn.runs.config.checks import COMPUTE_DTYPES
+from jaxcnn.runs.config.presets import preset_of_weights
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore, fingerprint
 from jaxcnn.training.compilation import CompiledStep, compile_step

@@ -33,7 +33,7 @@ import numpy as np
 
 from jaxcnn.host.files import disk_trouble, read_json, write_arrays, write_json
 from jaxcnn.host.text import listed
-from jaxcnn.runs.config import completed
+from jaxcnn.runs.config.train_config import completed
 
 SEEN_PHOTOS = "seen_photos.npz"
 # What a run writes beside config.json, and what is removed with it.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from jaxcnn.models import model_options
-from jaxcnn.runs.config import TrainConfig, starts_from_weights
+from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 from jaxcnn.training.progressive_resizing import parse_shares
 
 HEAD, FINE_TUNE = "head", "fine-tune"

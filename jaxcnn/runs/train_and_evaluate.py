@@ -28,7 +28,8 @@ from jaxcnn.host.text import counted, duration, listed
 from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.conclusion import conclude
-from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
+from jaxcnn.runs.config.checks import without_effect
+from jaxcnn.runs.config.train_config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
 from jaxcnn.runs.folder import (
     Workdir,
     check_origin,
@@ -158,7 +159,7 @@ def train_classifier(
         config = _in_precision_there(folder, config)
     start = find_start(config) if starts_from_weights(config) else None
     given, config = config, check(config, start)
-    for line in config_lib.without_effect(given, config):
+    for line in without_effect(given, config):
         logger.warning(line)
     check_places(folder, config.data.data_dir, config.network.init_from)
     with contextlib.ExitStack() as held:

@@ -12,14 +12,13 @@ import numpy as np
 from jaxcnn import pretrained
 from jaxcnn.models import HEAD, StagedNetwork
 from jaxcnn.runs.classifier import checkpoint_folder, load_best
-from jaxcnn.runs.config import (
-    MODEL_OPTIONS,
-    TrainConfig,
+from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
+from jaxcnn.runs.config.presets import (
     num_channels_of,
     preset_of_preprocessing,
     preset_of_weights,
-    starts_from_weights,
 )
+from jaxcnn.runs.config.train_config import starts_from_weights
 from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.types import PyTree

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxcnn.export import FORMATS, ExportError, check_formats, onnx_program
+from jaxcnn.export import FORMATS, ExportError, onnx_program
+from jaxcnn.export.exporting import check_formats
 
 EXTRA = "the extra onnx is not installed"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import jaxcnn
-from jaxcnn.export import check_formats
+from jaxcnn.export.exporting import check_formats
 from jaxcnn.host.extras import EXTRAS, MissingExtraError, require, versions
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from jaxcnn import pretrained
 from jaxcnn.models import create_model
 from jaxcnn.pretrained import importing, mapping, unlisted
 from jaxcnn.pretrained.names import names_of
-from jaxcnn.runs.config import preset_of_weights
+from jaxcnn.runs.config.presets import preset_of_weights
 
 MODEL = "resnet20"
 
@@ -164,7 +164,7 @@ def test_a_file_needs_a_network_that_has_names(file):
 
 def test_a_published_file_says_of_which_network_it_is(file, monkeypatch):
     row = pretrained.find_weights("resnet50.torchvision_v1")
-    row = dataclasses.replace(row, sha256=pretrained.sha256_of(file))
+    row = dataclasses.replace(row, sha256=importing.sha256_of(file))
     monkeypatch.setattr(unlisted, "list_weights", lambda model=None: [row])
     assert pretrained.describe(file).model == "resnet50"
 

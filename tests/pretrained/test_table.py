@@ -5,8 +5,9 @@ import re
 import pytest
 
 from jaxcnn.models import list_models
-from jaxcnn.pretrained import default_weights, find_weights, format_table, label_names, list_weights
+from jaxcnn.pretrained import default_weights, find_weights, label_names, list_weights
 from jaxcnn.pretrained.names import names_of
+from jaxcnn.pretrained.table import format_table
 
 ROWS = list_weights()
 

@@ -7,12 +7,12 @@ from jaxcnn.runs.config import (
     from_json,
     load_config,
     make_config,
-    preset_of_preprocessing,
     resolve,
     setting_fields,
     to_json,
-    without_effect,
 )
+from jaxcnn.runs.config.checks import without_effect
+from jaxcnn.runs.config.presets import preset_of_preprocessing
 from jaxcnn.runs.phases import plan_phases
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jaxcnn.runs.config import count_frozen, make_config, resolve
+from jaxcnn.runs.config import make_config, resolve
+from jaxcnn.runs.config.checks import count_frozen
 from jaxcnn.runs.phases import cures, plan_phases, underfitting_cures
 
 

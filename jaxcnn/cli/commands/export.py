@@ -16,8 +16,9 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxcnn import export
 from jaxcnn.cli import command_line, help_formatter, network_flags
+from jaxcnn.export import FORMATS, export_classifier
+from jaxcnn.export.exporting import check_formats, check_free
 from jaxcnn.runs.classifier import Classifier
 
 _OUT = flags.DEFINE_string(
@@ -26,7 +27,7 @@ _OUT = flags.DEFINE_string(
     "folder to write; default export/ in --workdir, else exports/ and the weights' name.",
 )
 _FORMAT = flags.DEFINE_list(
-    "format", ["stablehlo"], f"programs to write, comma-separated: {', '.join(export.FORMATS)}."
+    "format", ["stablehlo"], f"programs to write, comma-separated: {', '.join(FORMATS)}."
 )
 _TITLE = flags.DEFINE_string("title", None, "of the model card; default the network's name.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace an export that is there.")
@@ -37,11 +38,11 @@ def main(words: list[str]) -> None:
     """Export the network that the flags name."""
     if words:
         raise ValueError(f"{words[0]!r} is no flag; the run is named by --workdir.")
-    export.check_formats(_FORMAT.value)
+    check_formats(_FORMAT.value)
     if _OUT.value or network_flags.WORKDIR.value:
-        export.check_free(_out(), overwrite=_OVERWRITE.value)
+        check_free(_out(), overwrite=_OVERWRITE.value)
     classifier = network_flags.load_classifier(compute_dtype="float32")
-    export.export_classifier(
+    export_classifier(
         classifier,
         _out(classifier),
         formats=_FORMAT.value,

@@ -33,6 +33,7 @@ from jaxcnn.data.photo_files import PhotoFile, Trouble, count_named, find_named,
 from jaxcnn.host.outputs import Mark, Output
 from jaxcnn.host.signals import SignalWatch
 from jaxcnn.host.text import counted, printable, table_line
+from jaxcnn.pretrained.table import format_table
 from jaxcnn.runs.classifier import Classifier, Prediction
 
 _LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")
@@ -94,7 +95,7 @@ def _list_weights() -> None:
     model = network_flags.MODEL.value
     if model is not None:
         pretrained.default_weights(model)  # refuses a network without any
-    print(pretrained.format_table(pretrained.list_weights(model)))
+    print(format_table(pretrained.list_weights(model)))
 
 
 def _label_all(

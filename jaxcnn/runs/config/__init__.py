@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.runs.config.checks import (
-        COMPUTE_DTYPES as COMPUTE_DTYPES,
-        check_values as check_values,
-        count_frozen as count_frozen,
-        without_effect as without_effect,
-    )
     from jaxcnn.runs.config.presets import (
         PRESETS as PRESETS,
-        num_channels_of as num_channels_of,
-        preset_of_preprocessing as preset_of_preprocessing,
-        preset_of_weights as preset_of_weights,
         resolve as resolve,
     )
     from jaxcnn.runs.config.settings import (
@@ -31,15 +22,12 @@ if TYPE_CHECKING:
         TrainingSettings as TrainingSettings,
     )
     from jaxcnn.runs.config.train_config import (
-        GROUPS as GROUPS,
         MACHINE_SETTINGS as MACHINE_SETTINGS,
         TrainConfig as TrainConfig,
-        completed as completed,
         from_json as from_json,
         load_config as load_config,
         make_config as make_config,
         setting_fields as setting_fields,
-        starts_from_weights as starts_from_weights,
         to_json as to_json,
     )
 else:
