@@ -1,8 +1,28 @@
 """Convolutional image classifiers in JAX: pure functions from photo to label.
 
-The names here are the ones most programs need; the packages hold the rest. What they have to tell
-is logged below "jaxcnn": Python shows the warnings, and `logging.basicConfig(level=logging.INFO)`
-the rest.
+`fit` trains a network of yours on arrays, photos or a loader. `train_classifier` makes a whole run
+of settings: it trains, tests and leaves a folder, from which `Classifier.load` labels photos. The
+names on this page are the ones that most programs need; the rooms hold the rest:
+
+- `jaxcnn.models`: networks by name, their stages and their layers
+- `jaxcnn.ops`: convolution, pooling and batch normalisation, fast on a CPU
+- `jaxcnn.augment`: random changes to images; mixup and CutMix
+- `jaxcnn.data`: folders of photos, data sets, decoding, splits, batches
+- `jaxcnn.losses`: cross-entropy for softmax and sigmoid heads
+- `jaxcnn.metrics`: accuracy, calibration, label quality, baselines
+- `jaxcnn.optim`: optimizers, learning-rate schedules, EMA, private gradients
+- `jaxcnn.training`: `fit`, callbacks, steps of training and evaluation, checkpoints
+- `jaxcnn.pretrained`: published weights
+- `jaxcnn.interpret`: what a network looks at
+- `jaxcnn.plots`: pictures of data, training and errors, as PNG files
+- `jaxcnn.runs`: whole runs, and the classifiers that they leave; settings in `jaxcnn.runs.config`
+- `jaxcnn.export`: programs in StableHLO and ONNX, model cards
+- `jaxcnn.photos`: an index of your photos, and its search; a local page in `jaxcnn.photos.server`
+- `jaxcnn.host`: this machine: processes, folders, memory
+- `jaxcnn.types`: what a batch and a state are
+
+What they have to tell is logged below "jaxcnn": Python shows the warnings, and
+`logging.basicConfig(level=logging.INFO)` the rest.
 """
 
 from typing import TYPE_CHECKING

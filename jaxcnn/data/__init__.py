@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         decode_and_resize as decode_and_resize,
         decode_image as decode_image,
     )
+    from jaxcnn.data.drawn_pets.splits import DrawnPetsSource as DrawnPetsSource
     from jaxcnn.data.folder import (
         FolderError as FolderError,
         FolderSource as FolderSource,

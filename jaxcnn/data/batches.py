@@ -111,6 +111,14 @@ def train_batches(
     Raises:
       ValueError: if there is not one full batch, or an option is out of range.
 
+    Example:
+      >>> from jaxcnn.data import DecodedSplit
+      >>> images, labels = np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 0, 1])
+      >>> split = DecodedSplit(images, labels, ["a", "b", "c", "d"], ("cat", "dog"))
+      >>> batches = train_batches(split, batch_size=2, seed=0, num_epochs=1)
+      >>> sorted(int(i) for batch in batches for i in batch.index)
+      [0, 1, 2, 3]
+
     Source: Hoffer et al. 2019, arXiv:1901.09335; the length of an epoch is that of timm's and
     torchvision's samplers.
     """
@@ -187,6 +195,13 @@ def eval_batches(
 
     Raises:
       ValueError: if an option is out of range.
+
+    Example:
+      >>> from jaxcnn.data import DecodedSplit
+      >>> images, labels = np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 1, 0])
+      >>> split = DecodedSplit(images, labels, ["a", "b", "c"], ("cat", "dog"))
+      >>> [batch.mask.tolist() for batch in eval_batches(split, batch_size=2)]
+      [[True, True], [True, False]]
     """
     share = _process_rows(batch_size, process_index, process_count)
     num_steps = -(-len(data) // batch_size)

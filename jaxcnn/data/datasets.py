@@ -89,6 +89,11 @@ def load_splits(
 
     Raises:
       ValueError: if the name, the folder or the set cannot be used.
+
+    Example:
+      >>> splits = load_splits("drawn_pets", size_px=64, max_train_examples=100)
+      >>> len(splits.train), splits.train.class_names
+      (100, ('cat', 'dog'))
     """
     if name == DRAWN_PETS:
         options = {"num_train": max_train_examples} if max_train_examples else {}
@@ -168,6 +173,13 @@ def load_images(
     Raises:
       ValueError: if too many files are bad, a class has no photo to train on, or an option is out
         of range.
+
+    Example:
+      >>> from jaxcnn.data import DrawnPetsSource
+      >>> splits = complete_splits({"all": DrawnPetsSource("train", 40, size_px=16)})
+      >>> images = load_images(splits, Decoding(16), progress=False)
+      >>> images.train.image_shape, images.skipped
+      ((16, 16, 3), [])
     """
     are_known = all(getattr(source, "digests", None) is not None for source in splits)
     compares = look_for_duplicates or are_known

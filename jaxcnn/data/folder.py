@@ -116,6 +116,15 @@ def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
         without a photo to train on, two classes of one name, a mixture of split and class folders,
         two folders for one split, no train/, a class that is not in train/, or folders that can
         only be splits under other names.
+
+    Example:
+      >>> from PIL import Image
+      >>> for photo in (Path("photos/cat/1.png"), Path("photos/dog/1.png")):
+      ...     photo.parent.mkdir(parents=True)
+      ...     Image.new("RGB", (8, 8)).save(photo)
+      >>> source = load_folder("photos")["all"]
+      >>> source.class_names, source[1].name
+      (('cat', 'dog'), 'dog/1.png')
     """
     with _reading(data_dir) as root:
         split_dirs = _split_folders(root)

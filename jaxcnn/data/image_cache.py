@@ -44,6 +44,15 @@ class ImageCache:
       folder: created when the first set is cached.
       limit_bytes: of all sets together; the ones unused for longest go first.
       least_images: a smaller set is decoded again, which is quicker than a file is worth.
+
+    Example:
+      >>> from jaxcnn.data import Decoding, DrawnPetsSource, decode_split
+      >>> cache = ImageCache(Path("images"), least_images=1)
+      >>> source = DrawnPetsSource("train", 4, size_px=16)
+      >>> for _ in range(2):
+      ...     print(decode_split(source, Decoding(16), cache=cache, progress=False).from_disk)
+      False
+      True
     """
 
     folder: Path

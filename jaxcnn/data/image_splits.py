@@ -73,7 +73,14 @@ class ImageSplit(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class DecodedSplit:
-    """All images of a split, in memory."""
+    """All images of a split, in memory.
+
+    Example:
+      >>> images, labels = np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1])
+      >>> split = DecodedSplit(images, labels, ["a.jpg", "b.jpg"], ("cat", "dog"))
+      >>> len(split), split.image_shape
+      (2, (8, 8, 3))
+    """
 
     images: np.ndarray  # (N, S, S, C) uint8
     labels: np.ndarray  # (N,) int32
@@ -118,6 +125,13 @@ class StreamedSplit:
 
     Raises:
       BadFilesError: by `gather`, once more than `max_bad_share` of the examples proved bad.
+
+    Example:
+      >>> from jaxcnn.data import DrawnPetsSource
+      >>> split = StreamedSplit(DrawnPetsSource("train", 4, size_px=16), Decoding(8))
+      >>> images, found = split.gather(np.array([2, 0]))
+      >>> images.shape, found.tolist()
+      ((2, 8, 8, 3), [True, True])
     """
 
     dtype = np.dtype(np.uint8)
@@ -203,6 +217,12 @@ def decode_split(
     Raises:
       BadFilesError: if more than `max_bad_share` of the examples are bad.
       ValueError: if the source is empty, or an option is out of range.
+
+    Example:
+      >>> from jaxcnn.data import DrawnPetsSource
+      >>> split = decode_split(DrawnPetsSource("train", 4, size_px=16), Decoding(8), progress=False)
+      >>> split.images.shape, split.labels.tolist()
+      ((4, 8, 8, 3), [0, 1, 0, 1])
     """
     check_resize(decoding.size_px, decoding.mode, decoding.interpolation)
     decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
@@ -266,6 +286,12 @@ def check_source(
     Raises:
       BadFilesError: if more than `max_bad_share` of the examples are bad.
       ValueError: if the source is empty, or `num_workers` < 1.
+
+    Example:
+      >>> from jaxcnn.data import DrawnPetsSource
+      >>> good, bad = check_source(DrawnPetsSource("train", 4, size_px=16), progress=False)
+      >>> len(good), bad
+      (4, [])
     """
     # One pixel is enough to reach the end of the file, and lets a JPEG be decoded small.
     decoding = Decoding(1, max_pixels=max_pixels)

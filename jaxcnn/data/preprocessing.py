@@ -9,7 +9,12 @@ from typing import NamedTuple
 
 
 class Decoding(NamedTuple):
-    """How photos become square arrays: options of `decode_and_resize`, which explains them."""
+    """How photos become square arrays: options of `decode_and_resize`, which explains them.
+
+    Example:
+      >>> Decoding(224, interpolation="bicubic").image_shape
+      (224, 224, 3)
+    """
 
     size_px: int
     mode: str = "crop"

@@ -79,6 +79,13 @@ class RandomCrops(StreamedSplit):
 
     Raises:
       ValueError: if the split has no photos.
+
+    Example:
+      >>> from jaxcnn.data import DrawnPetsSource
+      >>> photos = StreamedSplit(DrawnPetsSource("train", 4, size_px=16), Decoding(16))
+      >>> split = RandomCrops(photos, Decoding(8), CropRange(least_area=0.35))
+      >>> split.draw(np.array([0, 1]), key=(0,))[0].shape
+      (2, 8, 8, 3)
     """
 
     def __init__(

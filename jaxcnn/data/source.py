@@ -70,7 +70,7 @@ def example_names(source: Source) -> list[str]:
       len(source) names, in order.
 
     Example:
-      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> from jaxcnn.data import DrawnPetsSource
       >>> example_names(DrawnPetsSource("train", 2, size_px=16))
       ['train/000000', 'train/000001']
     """
@@ -88,7 +88,7 @@ def example_labels(source: Source) -> np.ndarray:
       (N,) int32, in order.
 
     Example:
-      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> from jaxcnn.data import DrawnPetsSource
       >>> example_labels(DrawnPetsSource("train", 4, size_px=16)).tolist()
       [0, 1, 0, 1]
     """
@@ -177,7 +177,7 @@ class SubsetSource:
       ValueError: if an index lies outside the source.
 
     Example:
-      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> from jaxcnn.data import DrawnPetsSource
       >>> source = DrawnPetsSource("train", 3, size_px=16)
       >>> [example.name for example in SubsetSource(source, [2, 0])]
       ['train/000002', 'train/000000']

@@ -84,7 +84,7 @@ def complete_splits(
         train on.
 
     Example:
-      >>> from jaxcnn.data.drawn_pets import DrawnPetsSource
+      >>> from jaxcnn.data import DrawnPetsSource
       >>> splits = complete_splits({"all": DrawnPetsSource("train", 100, size_px=16)})
       >>> [len(split) for split in splits]
       [78, 12, 10]
@@ -146,6 +146,12 @@ def find_duplicates(
     Returns:
       Every pair, the earlier example second. Of more than 32 equal images, each is paired with the
       first of each split and class alone, which misses no conflict.
+
+    Example:
+      >>> from jaxcnn.data import DrawnPetsSource
+      >>> train, test = (DrawnPetsSource(name, 2, size_px=16) for name in ("train", "test"))
+      >>> [(pair.name, pair.split) for pair in find_duplicates(Splits(train, test, test))]
+      [('test/000000', 'test'), ('test/000001', 'test')]
     """
     digests = digests or [example_digests(source) for source in splits]
     every = np.array([digest for each in digests for digest in each], "S16")

@@ -101,6 +101,10 @@ def cache_folder() -> Path:
 
     Returns:
       The folder, absolute.
+
+    Example:
+      >>> cache_folder().is_absolute()
+      True
     """
     platforms_own = Path(os.path.expanduser("~/.cache/jaxcnn"))
     if sys.platform in ("darwin", "win32"):
@@ -119,6 +123,10 @@ def data_folder() -> Path:
 
     Returns:
       The folder, absolute.
+
+    Example:
+      >>> data_folder().is_absolute()
+      True
     """
     import platformdirs
 

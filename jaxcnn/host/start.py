@@ -29,10 +29,6 @@ def prepare_process(
 
     Returns:
       A line for the user about each thing that was done or could not be.
-
-    Example:
-      for line in prepare_process():
-          print(line)
     """
     lines = []
     if reuse_memory and keep_memory():

@@ -135,6 +135,14 @@ def excitations(
     Raises:
       ValueError: if the stage is unknown.
 
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> model, images = create_model("six_conv", 2, depth=1), jnp.ones((1, 8, 8, 3))
+      >>> variables = model.init(jax.random.key(0), images, train=False)
+      >>> found = excitations(model, variables, images, stage="block_1")
+      >>> found.peak.shape, found.row.shape
+      ((1, 32), (1, 32))
+
     Source: Zeiler & Fergus 2014, arXiv:1311.2901, figure 2, in which photos are chosen so.
     """
     maps = feature_maps(model, variables, images)
@@ -174,6 +182,11 @@ def most_selective_channels(peaks: Array, *, count: int = 8) -> np.ndarray:
     Returns:
       (M,) int64, the channel first whose greatest peak is most standard deviations above its mean;
       channels that are never above 0 are none of them.
+
+    Example:
+      >>> peaks = np.array([[0.0, 1.0], [0.0, 1.1], [5.0, 0.9], [0.0, 1.0]])
+      >>> most_selective_channels(peaks, count=1).tolist()
+      [0]
     """
     peaks = np.asarray(peaks, np.float64)
     spread = peaks.std(axis=0)
@@ -195,7 +208,7 @@ def cut_field(image: np.ndarray, field: ReceptiveField, row: int, column: int) -
       (h, w, C), dtype of `image`.
 
     Example:
-      >>> from jaxcnn.interpret.receptive_field import Span
+      >>> from jaxcnn.interpret import Span
       >>> side = Span(start_px=-1, size_px=3, stride_px=2, first_px=0, end_px=6)
       >>> cut_field(np.zeros((6, 6, 3)), ReceptiveField("stem", side, side, False), 0, 1).shape
       (2, 3, 3)

@@ -25,6 +25,14 @@ def class_scores(
 
     Raises:
       ValueError: if `classes` is not (B,) integers.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> model, images = create_model("six_conv", 2, depth=1), jnp.ones((1, 8, 8, 3))
+      >>> variables = model.init(jax.random.key(0), images, train=False)
+      >>> logits = model.apply(variables, images, train=False)
+      >>> bool(class_scores(model, variables, images, jnp.array([1]))[0] == logits[0, 1])
+      True
     """
     logits, classes = _logits(model, variables, inputs, classes)
     if model.head == "sigmoid":
@@ -53,6 +61,14 @@ def class_log_odds(
 
     Raises:
       ValueError: if `classes` is not (B,) integers.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> model, images = create_model("six_conv", 2, depth=1), jnp.ones((1, 8, 8, 3))
+      >>> variables = model.init(jax.random.key(0), images, train=False)
+      >>> cat, dog = (class_log_odds(model, variables, images, jnp.array([c])) for c in (0, 1))
+      >>> bool(jnp.allclose(cat, -dog))
+      True
     """
     if model.head == "sigmoid":  # its one logit is the log-odds of class 1
         return class_scores(model, variables, inputs, classes)

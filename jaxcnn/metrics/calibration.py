@@ -231,6 +231,12 @@ def calibrate(
 
     Raises:
       ValueError: if shapes differ, there is no example or a label is out of range.
+
+    Example:
+      >>> answers = np.array([[0.99, 0.01]] * 100), np.array([0, 0, 0, 1] * 25)  # 75 % right
+      >>> found = calibrate(validation=answers, test=answers)
+      >>> round(found.curve.error, 2), round(found.scaled.error, 2), found.temperature > 1
+      (0.24, 0.0, True)
     """
     temperature = choose_temperature(*validation)
     probabilities, labels = test

@@ -55,6 +55,10 @@ def error_norms(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Raises:
       ValueError: if the shapes do not agree, or a label is none of the K.
 
+    Example:
+      >>> error_norms(np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([0, 0])).round(3).tolist()
+      [0.707, 1.414]
+
     Source: EL2N of Paul et al. 2021, arXiv:2107.07075, section 2.2.
     """
     table = _table(probabilities, labels)
@@ -88,6 +92,13 @@ def cross_validated_probabilities(
 
     Raises:
       ValueError: if shapes, labels or options do not fit together.
+
+    Example:
+      >>> features, labels = np.array([[0.0], [1.0]] * 10, np.float32), np.array([0, 1] * 10)
+      >>> labels[0] = 1  # a wrong label
+      >>> answers = cross_validated_probabilities(features, labels, num_classes=2)
+      >>> int(label_losses(answers, labels).argmax())
+      0
 
     Source: Northcutt et al. 2021, arXiv:1911.00068, section 3 (out-of-sample probabilities).
     """

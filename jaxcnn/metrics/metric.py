@@ -40,7 +40,13 @@ class Metric(NamedTuple):
 
 
 class GatheredMetric(NamedTuple):
-    """A number that needs the probabilities of all examples; only in evaluation."""
+    """A number that needs the probabilities of all examples; only in evaluation.
+
+    Example:
+      >>> confidence = GatheredMetric(lambda labels, answers: answers.max(axis=1).mean())
+      >>> float(confidence.value(np.array([0, 1]), np.array([[1.0, 0.0], [0.5, 0.5]])))
+      0.75
+    """
 
     # (labels (N,) integers, probabilities (N, K) float32) -> a number, or an array of one per class
     value: Callable[[np.ndarray, np.ndarray], Any]

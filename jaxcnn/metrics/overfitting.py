@@ -44,6 +44,20 @@ def find_overfitting(
 
     Returns:
       What was found, or None.
+
+    Example:
+      >>> history = [
+      ...     {
+      ...         "epoch": epoch,
+      ...         "train_loss": 1 / epoch,
+      ...         "train_accuracy": 0.6 + 0.05 * epoch,
+      ...         "validation_accuracy": 0.7,
+      ...     }
+      ...     for epoch in range(1, 7)
+      ... ]
+      >>> found = find_overfitting(history)
+      >>> found.epoch, round(found.gap, 2), round(found.gap_before, 2)
+      (6, 0.15, 0.0)
     """
     if len(history) < 2 * _WINDOW_EPOCHS:
         return None

@@ -57,6 +57,17 @@ def make_gradient_summary(
     Raises:
       ValueError: if chunk_size is below 1.
 
+    Example:
+      >>> from jaxcnn.losses import make_loss
+      >>> from jaxcnn.models import create_model
+      >>> model, images = create_model("lenet5", 2), jnp.ones((3, 32, 32, 1))
+      >>> variables = model.init(jax.random.key(0), images, train=False)
+      >>> summary = make_gradient_summary(model, make_loss("softmax", num_classes=2))
+      >>> label, mask = jnp.array([0, 1, 1]), jnp.array([True, True, False])
+      >>> norms, sums = summary(variables, images, label, mask)
+      >>> norms.shape, int(sums.count)
+      ((3,), 2)
+
     Source: the norm is the GraNd score of Paul et al. 2021, arXiv:2107.07075, section 2.2;
     deviations: at the trained parameters, not averaged over starts.
     """
@@ -124,6 +135,11 @@ def noise_scale(sums: GradientSums) -> NoiseScale:
 
     Raises:
       ValueError: if fewer than two examples count.
+
+    Example:
+      >>> gradients = jnp.array([[1.0, 1.0], [1.0, -1.0]])  # of two examples
+      >>> noise_scale(GradientSums({"w": gradients.sum(0)}, (gradients**2).sum(), jnp.int32(2)))
+      NoiseScale(signal=0.0, noise=2.0, batch_size=inf)
 
     Source: McCandlish et al. 2018, arXiv:1812.06162, appendix A.1, equations A.2 and A.3, for
     batches of 1 and of all.

@@ -52,24 +52,22 @@ def get_metric(name: str) -> Metric | GatheredMetric:
 
     For K classes. A class occurs if it is the label of an example.
 
-    ===================  ===========================================================================
-    accuracy             share of examples whose most probable class is the label
-    top5, top3, ...      share of examples whose label is among the 5, 3, ... most probable classes,
-                         ties go to the lowest index; fewer classes is an error
-    balanced_accuracy    mean recall over the classes that occur
-    macro_precision      mean precision over the classes that occur or are predicted; undefined is 0
-    macro_recall         mean recall over the same classes; undefined is 0
-    macro_f1             mean F1 over the same classes
-    precision            (K,) share of a class's predictions that are right; NaN if never predicted
-    recall               (K,) share of a class's examples that are found; NaN if it does not occur
-    f1                   (K,) 2 right / (predicted + labels); NaN if neither occurs
-    confusion_matrix     (K, K) counts, label by row and prediction by column
-    log_loss             mean negative log-likelihood of the label, in nats
-    brier_score          mean squared distance from the one-hot label; half of it for K = 2
-    auroc                area under the ROC curve, see `auroc`
-    average_precision    see `average_precision`
-    calibration_error    with 15 bins, see `expected_calibration_error`
-    ===================  ===========================================================================
+    - accuracy: share of examples whose most probable class is the label
+    - top5, top3, ...: share of examples whose label is among the 5, 3, ... most probable classes,
+      ties go to the lowest index; fewer classes is an error
+    - balanced_accuracy: mean recall over the classes that occur
+    - macro_precision: mean precision over the classes that occur or are predicted; undefined is 0
+    - macro_recall: mean recall over the same classes; undefined is 0
+    - macro_f1: mean F1 over the same classes
+    - precision: (K,) share of a class's predictions that are right; NaN if never predicted
+    - recall: (K,) share of a class's examples that are found; NaN if it does not occur
+    - f1: (K,) 2 right / (predicted + labels); NaN if neither occurs
+    - confusion_matrix: (K, K) counts, label by row and prediction by column
+    - log_loss: mean negative log-likelihood of the label, in nats
+    - brier_score: mean squared distance from the one-hot label; half of it for K = 2
+    - auroc: area under the ROC curve, see `auroc`
+    - average_precision: see `average_precision`
+    - calibration_error: with 15 bins, see `expected_calibration_error`
 
     The last three need the probabilities of all examples; the others come from sums over batches.
     A mixed label counts as its most probable class.

@@ -24,7 +24,9 @@ class AlexNet(StagedNetwork, kw_only=True):
     The last feature map is brought to 6x6 by averages, so that any image of at least 63 px a side
     will do; at 224 px it is 6x6 as it comes.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       hidden_width: units of fc6 and of fc7.
       hidden_dropout_rate: probability that an input of fc6 or of fc7 is dropped in training, in
         [0, 1); `dropout_rate` is that of the last layer's inputs.

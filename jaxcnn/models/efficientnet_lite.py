@@ -51,7 +51,9 @@ class EfficientNetLite(InvertedResidualNetwork, kw_only=True):
     The blocks are numbered through the network: stage_2 begins with block_2. The published sizes of
     images are 224, 240, 260, 280 and 300 px for 0 to 4; any other will do.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       width_multiplier: factor on the blocks' widths, rounded to multiples of 8; the stem and
         conv_head keep theirs.
       depth_multiplier: factor on the number of blocks, see `repeat_counts`.
@@ -62,6 +64,11 @@ class EfficientNetLite(InvertedResidualNetwork, kw_only=True):
     Raises:
       ValueError: at construction, for an option out of range or unknown; at the call, for images
         that are not floating (B, H, W, C).
+
+    Example:
+      >>> from jaxcnn.models import stage_infos
+      >>> stage_infos(EfficientNetLite(num_classes=10), (224, 224, 3))[-1]
+      StageInfo(name='conv_head', stride=32, num_channels=1280)
 
     Source: Tan & Le 2019, arXiv:1905.11946, table 1 and section 5.2; for what differs from
     EfficientNet, the multipliers, BatchNorm's constants, the rates of dropout and drop path and the

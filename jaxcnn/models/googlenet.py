@@ -75,9 +75,12 @@ class GoogLeNet(InceptionNetwork, kw_only=True):
     The stages are stem_1 and stem_2, then inception_3, inception_4 and inception_5 with the modules
     a, b, ... of the paper; max pooling stands at the start of a stage. Images of 15 px and more.
 
-    Attributes, beside those of `InceptionNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       large_kernel_size: of the third branch, px: 5 in the paper, 3 in torchvision and its weights.
       auxiliary_heads: whether two heads in inception_4 are there for training.
+      auxiliary_weight: factor on the loss of each auxiliary head, at least 0.
       dropout_rate: before the last layer; 0.2 in torchvision, 0.4 in the paper.
 
     Raises:
@@ -85,7 +88,7 @@ class GoogLeNet(InceptionNetwork, kw_only=True):
         that are not floating (B, H, W, C) or below 15 px a side.
 
     Example:
-      >>> from jaxcnn.models.staged import stage_infos
+      >>> from jaxcnn.models import stage_infos
       >>> stage_infos(GoogLeNet(num_classes=10), (224, 224, 3))[-1]
       StageInfo(name='inception_5', stride=32, num_channels=1024)
 

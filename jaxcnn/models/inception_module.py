@@ -148,7 +148,9 @@ class AuxiliaryHead(nn.Module, kw_only=True):
 class InceptionNetwork(StagedNetwork, kw_only=True):
     """What GoogLeNet and Inception v3 have in common.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       auxiliary_heads: whether the heads that see the output of inner modules are there for
         training. There they sow their logits into the collection "auxiliary", see
         `AuxiliaryHead.sow_logits`; evaluation skips them. None with num_classes=0.

@@ -106,11 +106,14 @@ class InceptionV3(InceptionNetwork, kw_only=True):
     The stages are stem_1 and stem_2, then inception_5, inception_6 and inception_7 with the modules
     called a, b, ... as TensorFlow's Mixed_5b and so on. Made for 299 px; 75 px is the least.
 
-    Attributes, beside those of `InceptionNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       count_include_pad: whether the 3x3 average pooling counts the padding at the edges as pixels:
         True in PyTorch (torchvision, timm), False in TensorFlow and Keras.
       auxiliary_heads: whether a head behind inception_6 is there for training. It needs images of
         299 px.
+      auxiliary_weight: factor on the loss of each auxiliary head, at least 0.
       dropout_rate: before the last layer; 0.5 in torchvision, 0.2 in the paper's code.
 
     Raises:
@@ -118,7 +121,7 @@ class InceptionV3(InceptionNetwork, kw_only=True):
         that are not floating (B, H, W, C) or too small.
 
     Example:
-      >>> from jaxcnn.models.staged import stage_infos
+      >>> from jaxcnn.models import stage_infos
       >>> stage_infos(InceptionV3(num_classes=10), (299, 299, 3))[-1]
       StageInfo(name='inception_7', stride=32, num_channels=2048)
 

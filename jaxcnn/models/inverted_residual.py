@@ -107,7 +107,9 @@ class InvertedResidual(nn.Module, kw_only=True):
 class MobileNetwork(StagedNetwork, kw_only=True):
     """A strided convolution, then stages of blocks, and perhaps a convolution to more channels.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       width_multiplier: factor on the widths.
       padding: "same" (TensorFlow's) or "symmetric" (PyTorch's).
     """
@@ -215,7 +217,9 @@ class MobileNetwork(StagedNetwork, kw_only=True):
 class InvertedResidualNetwork(MobileNetwork, kw_only=True):
     """A mobile network whose blocks are residual, so that training can drop their branches.
 
-    Attributes, beside those of `MobileNetwork`:
+    It has the attributes of `MobileNetwork`, and these.
+
+    Attributes:
       drop_path_rate: probability that training drops a block's branch, growing linearly from 0 for
         the first block, in [0, 1).
     """

@@ -25,7 +25,9 @@ class MobileNetV1(MobileNetwork, kw_only=True):
     The stages are stem (stride 2) and stage_1 to stage_5 (strides 2, 4, 8, 16 and 32). The blocks
     are numbered through the network: stage_2 begins with block_2.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       width_multiplier: factor on all widths, rounded down, at least 8 channels.
       padding: "same" (TensorFlow's weights and Keras') or "symmetric" (PyTorch's). Keras pads its
         strided depthwise convolutions by one px at the end, which is "same" where the feature map's
@@ -34,6 +36,11 @@ class MobileNetV1(MobileNetwork, kw_only=True):
     Raises:
       ValueError: at construction, for an option out of range or unknown; at the call, for images
         that are not floating (B, H, W, C).
+
+    Example:
+      >>> from jaxcnn.models import stage_infos
+      >>> stage_infos(MobileNetV1(num_classes=10), (224, 224, 3))[-1]
+      StageInfo(name='stage_5', stride=32, num_channels=1024)
 
     Source: Howard et al. 2017, arXiv:1704.04861, table 1; BatchNorm's constants, ReLU6 and dropout:
     Keras' MobileNet; the least width: TensorFlow slim's; deviation: He normal initial kernels, the

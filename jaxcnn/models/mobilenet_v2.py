@@ -26,7 +26,9 @@ class MobileNetV2(InvertedResidualNetwork, kw_only=True):
     The stages are stem (stride 2), stage_1 to stage_5 (strides 2, 4, 8, 16 and 32) and conv_head.
     The blocks are numbered through the network: stage_2 begins with block_2.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       width_multiplier: factor on all widths, rounded to multiples of 8; below 1 conv_head keeps its
         1280 channels.
       padding: "symmetric" (PyTorch's weights) or "same" (TensorFlow's and Keras').
@@ -36,6 +38,11 @@ class MobileNetV2(InvertedResidualNetwork, kw_only=True):
     Raises:
       ValueError: at construction, for an option out of range or unknown; at the call, for images
         that are not floating (B, H, W, C).
+
+    Example:
+      >>> from jaxcnn.models import stage_infos
+      >>> stage_infos(MobileNetV2(num_classes=10), (224, 224, 3))[-1]
+      StageInfo(name='conv_head', stride=32, num_channels=1280)
 
     Source: Sandler et al. 2018, arXiv:1801.04381, table 2; BatchNorm's constants, dropout and
     initial kernels (He normal, fan out): torchvision's mobilenet_v2; deviation: drop path as an

@@ -51,7 +51,9 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
     32) or stage_1 to stage_4 with "small" (4, 8, 16 and 32), conv_head, and fc, which is a fully
     connected layer on the mean. The blocks are numbered through the network.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       size: "large" or "small".
       width_multiplier: factor on all widths, rounded to multiples of 8.
       padding: "symmetric" (PyTorch's weights) or "same" (TensorFlow's and Keras').
@@ -61,6 +63,11 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
     Raises:
       ValueError: at construction, for an option out of range or unknown; at the call, for images
         that are not floating (B, H, W, C).
+
+    Example:
+      >>> from jaxcnn.models import stage_infos
+      >>> stage_infos(MobileNetV3(num_classes=10), (224, 224, 3))[-1]
+      StageInfo(name='conv_head', stride=32, num_channels=960)
 
     Source: Howard et al. 2019, arXiv:1905.02244, tables 1 and 2; BatchNorm's constants, dropout,
     widths of squeeze-and-excitation (a quarter of the hidden width, as a multiple of 8) and initial

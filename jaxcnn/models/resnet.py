@@ -101,7 +101,9 @@ class ResNet(StagedNetwork, kw_only=True):
     stride 2 (strides of the stages then 2, 4, 8, 16, 32, with a max pooling at the start of
     stage_1), that for small images a 3x3 one of stride 1 (1, 1, 2, 4). Any image size will do.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       block: "basic" or "bottleneck", see `ResidualBlock`.
       stage_sizes: number of blocks of each stage.
       widths: of the blocks of each stage, channels; the stem has the first.

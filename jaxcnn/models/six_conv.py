@@ -22,7 +22,9 @@ class SixConv(StagedNetwork, kw_only=True):
     Dropout (RNG collection 'dropout') acts once, on the input of the last layer. The 'batch_stats'
     collection exists only with `batch_norm`. The stages are block_1, block_2, ... and dense_1, ...
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       widths: channels of each convolution.
       width_multiplier: factor on `widths`, rounded, at least 1 channel; below 1 is smaller.
       depth: number of convolution blocks; uses the first `depth` of `widths`.

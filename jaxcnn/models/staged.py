@@ -186,6 +186,11 @@ def head_of(model: nn.Module) -> str | None:
     """Say what a network's logits are for, "softmax" or "sigmoid"; any other module's, softmax.
 
     None is what a network has that does not classify.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> head_of(create_model("six_conv", 2, head="sigmoid"))
+      'sigmoid'
     """
     return getattr(model, "head", "softmax")
 
@@ -198,6 +203,15 @@ def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifie
 
     Returns:
       The backbone and the head; both take the whole network's variables.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> model, images = create_model("lenet5", 10), jnp.ones((4, 32, 32, 1))
+      >>> variables = model.init(jax.random.key(0), images, train=False)
+      >>> backbone, head = split_at_head(model)
+      >>> vectors = backbone.apply(variables, images, train=False)
+      >>> vectors.shape, head.apply(variables, vectors, train=False).shape
+      ((4, 84), (4, 10))
     """
     classifier = FeatureClassifier(
         num_classes=model.num_classes, head=model.head, dropout_rate=model.dropout_rate
@@ -256,6 +270,16 @@ def stage_infos(model: StagedNetwork, image_shape: tuple[int, int, int]) -> tupl
 
     Returns:
       Name, stride and channels of each stage that gives a feature map, in order.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> for stage in stage_infos(create_model("vgg11", 10), (224, 224, 3)):
+      ...     print(stage.name, stage.stride, stage.num_channels)
+      stage_1 2 64
+      stage_2 4 128
+      stage_3 8 256
+      stage_4 16 512
+      stage_5 32 512
     """
     stages, features = _trace(model, image_shape)
     strides = {stage.name: stage.stride for stage in stages}

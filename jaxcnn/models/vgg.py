@@ -21,7 +21,9 @@ class VGG(StagedNetwork, kw_only=True):
     The last feature map is brought to 7x7 by averages, so that any image of at least 32 px a side
     will do; at 224 px it is 7x7 as it comes.
 
-    Attributes, beside those of `StagedNetwork`:
+    It has the attributes of `StagedNetwork`, and these.
+
+    Attributes:
       stage_sizes: number of convolutions of each of the five stages.
       batch_norm: whether BatchNorm stands between convolution and ReLU.
       hidden_width: units of fc6 and of fc7.

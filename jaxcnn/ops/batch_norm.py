@@ -50,6 +50,12 @@ def batch_norm(
     Raises:
       ValueError: if `scale` or `bias` is not (C,).
 
+    Example:
+      >>> images = jnp.array([[1.0], [3.0]])
+      >>> normalised, mean, variance = batch_norm(images, jnp.ones(1), jnp.zeros(1), epsilon=1e-5)
+      >>> normalised.round(3).tolist(), mean.tolist(), variance.tolist()
+      ([[-1.0], [1.0]], [2.0], [1.0])
+
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.
     """
     _check(images, scale, bias)

@@ -98,6 +98,13 @@ def conv_general_dilated(
       (B, H', W', features), dtype of `images`. Values and gradients are `lax`'s to the rounding of
       that dtype. What the CPU does not compute in its own way (see the module) is `lax`'s own
       operation.
+
+    Example:
+      >>> import flax.linen as nn
+      >>> layer = nn.Conv(8, (3, 3), conv_general_dilated=conv_general_dilated)
+      >>> images = jnp.ones((1, 16, 16, 3))
+      >>> layer.init_with_output(jax.random.key(0), images)[0].shape
+      (1, 16, 16, 8)
     """
     plain = functools.partial(
         lax.conv_general_dilated,

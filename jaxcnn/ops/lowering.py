@@ -59,7 +59,12 @@ def _lowering(mode: str) -> Iterator[None]:
 
 
 def uses_stock_ops() -> bool:
-    """Tell whether operations are traced as `lax` has them."""
+    """Tell whether operations are traced as `lax` has them.
+
+    Example:
+      >>> uses_stock_ops()
+      False
+    """
     return _LOWERING.get() in (_STOCK, _SLICES)
 
 

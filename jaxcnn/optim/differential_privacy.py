@@ -21,7 +21,12 @@ DELTA = 1e-5  # probability that the bound fails, as it is reported
 
 
 class Privacy(NamedTuple):
-    """How gradients are made private."""
+    """How gradients are made private.
+
+    Example:
+      >>> Privacy(clip_norm=1.0, noise_multiplier=1.1)  # for `private` of `jaxcnn.training.fit`
+      Privacy(clip_norm=1.0, noise_multiplier=1.1)
+    """
 
     clip_norm: float  # C, the largest L2 norm of one example's gradient; > 0
     noise_multiplier: float  # standard deviation of the noise on the sum, over C; >= 0

@@ -256,6 +256,13 @@ def with_hyperparameters(
 
     Raises:
       ValueError: if the state does not hold one of the names.
+
+    Example:
+      >>> optimizer = make_optimizer("sgd", 0.1, injected=["learning_rate"])
+      >>> params = {"bias": jnp.ones(1)}
+      >>> state = with_hyperparameters(optimizer.init(params), {"learning_rate": 0.5})
+      >>> optimizer.update(params, state, params)[0]["bias"].tolist()
+      [-0.5]
     """
     held = opt_state.hyperparams
     for name in values:

@@ -53,7 +53,12 @@ CREATE TABLE unreadable (
 
 
 def default_index_path() -> Path:
-    """Give the place of the index where the user names none."""
+    """Give the place of the index where the user names none.
+
+    Example:
+      >>> default_index_path().name
+      'photos.sqlite'
+    """
     return data_folder() / "photos.sqlite"
 
 

@@ -35,6 +35,11 @@ def plot_calibration(
 
     Raises:
       ValueError: if the curve counts no example.
+
+    Example:
+      >>> from jaxcnn.metrics import calibration_curve
+      >>> curve = calibration_curve(np.array([[0.9, 0.1]] * 4), np.array([0, 0, 0, 1]))
+      >>> path = plot_calibration("calibration.png", curve)
     """
     total = int(np.sum(curve.count))
     if not total:

@@ -35,6 +35,12 @@ def plot_feature_maps(
 
     Raises:
       ValueError: if there is no stage, or no channel or more than 16 of one.
+
+    Example:
+      >>> maps = {"block_1": np.ones((4, 4, 32)), "block_2": np.ones((2, 2, 64))}
+      >>> channels = {"block_1": [0, 5], "block_2": [3]}
+      >>> photo = np.zeros((8, 8, 3), np.uint8)
+      >>> path = plot_feature_maps("maps.png", photo, maps, channels=channels)
     """
     counts = {len(channels[stage]) for stage in maps}
     if not maps or not counts <= set(range(1, 17)):
@@ -77,6 +83,10 @@ def plot_filters(kernel: np.ndarray) -> Figure:
 
     Raises:
       ValueError: if the kernel is none of grey or RGB images.
+
+    Example:
+      >>> kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 8))
+      >>> path = plot_filters("filters.png", kernel)
     """
     kernel = np.asarray(kernel, np.float32)
     if kernel.ndim != 4 or kernel.shape[2] not in (1, 3) or 0 in kernel.shape:
@@ -117,6 +127,10 @@ def plot_excitations(
 
     Raises:
       ValueError: if the lengths differ or a count is out of range.
+
+    Example:
+      >>> patches = np.zeros((2, 3, 8, 8, 3), np.uint8)  # three for each of two channels
+      >>> path = plot_excitations("channels.png", "block_1", [4, 7], patches, num_photos=100)
     """
     check_lengths(_MAX_ROWS, channels=channels, patches=patches)
     for row in patches:

@@ -56,10 +56,7 @@ def plot_baselines(accuracies: Mapping[str, float], *, chance: float) -> Figure:
       ValueError: if there is no method, or an accuracy or `chance` is outside [0, 1].
 
     Example:
-      >>> import tempfile
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     plot_baselines(f"{folder}/bars.png", {"network": 0.9}, chance=0.5).name
-      'bars.png'
+      >>> path = plot_baselines("bars.png", {"network": 0.9, "colours": 0.6}, chance=0.5)
     """
     check_lengths(accuracies=accuracies)
     for name, value in {**accuracies, "chance": chance}.items():
@@ -99,6 +96,13 @@ def plot_comparison_curves(runs: Mapping[str, History]) -> Figure:
 
     Raises:
       ValueError: if there is no run, or a history is empty or a row lacks its epoch.
+
+    Example:
+      >>> runs = {
+      ...     name: [{"epoch": i, "validation_accuracy": accuracy * i} for i in (1, 2)]
+      ...     for name, accuracy in (("small", 0.3), ("large", 0.4))
+      ... }
+      >>> path = plot_comparison_curves("runs.png", runs)
     """
     check_lengths(runs=runs)
     histories = [read_columns(history) for history in runs.values()]

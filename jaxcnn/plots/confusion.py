@@ -35,6 +35,11 @@ def plot_confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> Fig
 
     Raises:
       ValueError: if `matrix` is not (K, K) integers >= 0.
+
+    Example:
+      >>> from jaxcnn.metrics import confusion_matrix
+      >>> matrix = confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+      >>> path = plot_confusion_matrix("confusion.png", matrix, ["cat", "dog"])
     """
     K = len(class_names)
     counts, names = _check_counts(matrix, K), drawable_names(class_names)

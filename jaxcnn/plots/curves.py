@@ -97,6 +97,13 @@ def plot_learning_curves(history: History) -> Figure:
 
     Raises:
       ValueError: if `history` is empty or a row lacks its epoch.
+
+    Example:
+      >>> history = [
+      ...     {"epoch": 1, "train_loss": 0.7, "validation_loss": 0.7, "validation_accuracy": 0.5},
+      ...     {"epoch": 2, "train_loss": 0.4, "validation_loss": 0.5, "validation_accuracy": 0.8},
+      ... ]
+      >>> path = plot_learning_curves("curves.png", history)
     """
     columns = read_columns(history)
     epochs, accuracy = columns["epoch"], columns["validation_accuracy"]
@@ -199,6 +206,13 @@ def plot_member_curves(
 
     Raises:
       ValueError: if there is no member, or histories are empty or of different lengths.
+
+    Example:
+      >>> history = [
+      ...     {"epoch": 1, "train_loss": 0.7, "validation_loss": 0.7, "validation_accuracy": 0.5},
+      ...     {"epoch": 2, "train_loss": 0.4, "validation_loss": 0.5, "validation_accuracy": 0.8},
+      ... ]
+      >>> path = plot_member_curves("members.png", [history, history], ensemble_accuracy=0.85)
     """
     check_lengths(histories=histories)
     members = [read_columns(history) for history in histories]

@@ -48,6 +48,17 @@ def plot_explanations(
     Raises:
       ValueError: if the lengths differ, are zero or exceed 24 photos, or an argument is out of
         contract.
+
+    Example:
+      >>> photos, maps = np.zeros((2, 8, 8, 3), np.uint8), np.ones((2, 8, 8))
+      >>> path = plot_explanations(
+      ...     "explanations.png",
+      ...     photos,
+      ...     classes=[0, 1],
+      ...     class_names=["cat", "dog"],
+      ...     probabilities=[0.9, 0.7],
+      ...     maps={"Grad-CAM": maps},
+      ... )
     """
     attributions = attributions or {}
     check_lengths(_MAX_PHOTOS, images=images, classes=classes, probabilities=probabilities)
@@ -94,6 +105,11 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
     Raises:
       ValueError: if the map is not of the photo's size.
+
+    Example:
+      >>> photo, heat = np.zeros((8, 8, 3), np.uint8), np.eye(8)
+      >>> overlay(photo, heat).shape
+      (8, 8, 3)
     """
     photo = to_rgb(image).astype(np.float32) / 255
     if heat.shape != photo.shape[:2]:

@@ -46,6 +46,12 @@ def plot_photo_map(
 
     Raises:
       ValueError: if the lengths differ or are zero, or a label is out of range.
+
+    Example:
+      >>> from jaxcnn.interpret import map_photos
+      >>> features = np.random.default_rng(0).normal(size=(20, 8))
+      >>> points = map_photos(features, method="pca").points
+      >>> path = plot_photo_map("map.png", points, [0, 1] * 10, ["cat", "dog"], method="pca")
     """
     check_lengths(points=points, labels=labels, wrong=wrong)
     truth, names = check_labels(labels, len(class_names)), drawable_names(class_names)
@@ -120,6 +126,17 @@ def plot_neighbours(
 
     Raises:
       ValueError: if the lengths differ, are zero or exceed 24 photos, or a label is out of range.
+
+    Example:
+      >>> path = plot_neighbours(
+      ...     "neighbours.png",
+      ...     np.zeros((1, 8, 8, 3), np.uint8),
+      ...     np.zeros((1, 2, 8, 8, 3), np.uint8),
+      ...     labels=np.array([[0, 1]]),
+      ...     similarities=np.array([[0.9, 0.6]]),
+      ...     class_names=["cat", "dog"],
+      ...     names=["new.jpg"],
+      ... )
     """
     check_lengths(
         _MAX_ROWS,

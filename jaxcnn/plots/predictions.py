@@ -37,6 +37,10 @@ def plot_predictions(
 
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
+
+    Example:
+      >>> photos, answers = np.zeros((2, 8, 8, 3), np.uint8), np.array([[0.9, 0.1], [0.2, 0.8]])
+      >>> path = plot_predictions("predictions.png", photos, [0, 1], answers, ["cat", "dog"])
     """
     check_photos(max_photos, images=images, labels=labels, probabilities=probabilities)
     names = drawable_names(class_names)
@@ -93,6 +97,10 @@ def plot_most_confidently_wrong(
 
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
+
+    Example:
+      >>> photos, answers = np.zeros((2, 8, 8, 3), np.uint8), np.array([[0.9, 0.1], [0.2, 0.8]])
+      >>> path = plot_most_confidently_wrong("wrong.png", photos, [1, 1], answers, ["cat", "dog"])
     """
     lengths = {"labels": labels, "probabilities": probabilities, "names": names}
     check_photos(max_photos, images=images, **lengths)
@@ -155,6 +163,11 @@ def plot_suspicious_labels(
 
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
+
+    Example:
+      >>> path = plot_suspicious_labels(
+      ...     "labels.png", np.zeros((1, 8, 8, 3), np.uint8), [0], [1], [0.02], ["cat", "dog"]
+      ... )
     """
     lengths = {"labels": labels, "probabilities": probabilities, "names": names}
     check_photos(max_photos, images=images, suspected=suspected, **lengths)

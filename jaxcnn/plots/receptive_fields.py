@@ -41,6 +41,10 @@ def plot_receptive_fields(image: np.ndarray, fields: Sequence[FieldRow]) -> Figu
 
     Raises:
       ValueError: if there is no field, or more than 24.
+
+    Example:
+      >>> fields = [FieldRow("stem", 7, 2, False), FieldRow("stage_1", 43, 4, False)]
+      >>> path = plot_receptive_fields("fields.png", np.zeros((64, 64, 3), np.uint8), fields)
     """
     if not 1 <= len(fields) <= 24:
         raise ValueError(f"got {len(fields)} fields; expected 1 to 24.")

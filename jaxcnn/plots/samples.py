@@ -34,6 +34,10 @@ def plot_contact_sheet(
 
     Raises:
       ValueError: if the lengths differ or are zero, or an argument is out of contract.
+
+    Example:
+      >>> photos = np.zeros((4, 8, 8, 3), np.uint8)
+      >>> path = plot_contact_sheet("photos.png", photos, [0, 1, 0, 1], ["cat", "dog"])
     """
     check_photos(max_photos, images=images, labels=labels)
     classes, truth = drawable_names(class_names), check_labels(labels, len(class_names))
@@ -80,6 +84,12 @@ def plot_augmented_samples(
     Raises:
       ValueError: if the lengths differ, are zero or exceed 60 photos, or a photo or label is out of
         contract.
+
+    Example:
+      >>> photos, views = np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 3, 8, 8, 3), np.uint8)
+      >>> path = plot_augmented_samples(
+      ...     "augmented.png", photos, views, class_names=["cat", "dog"], labels=[0, 1]
+      ... )
     """
     check_lengths(originals=originals, augmented=augmented, labels=labels)
     checked, names = check_labels(labels, len(class_names)), drawable_names(class_names)

@@ -32,6 +32,14 @@ def plot_sweep(points: Sequence[Mapping[str, Any]], scales: Mapping[str, str]) -
 
     Raises:
       ValueError: if there is no point or no hyper-parameter.
+
+    Example:
+      >>> common = {"epochs": 1, "dropped_at_epoch": None}
+      >>> points = [
+      ...     {"learning_rate": 1e-3, "validation_accuracy": 0.7, **common},
+      ...     {"learning_rate": 1e-2, "validation_accuracy": 0.8, **common},
+      ... ]
+      >>> path = plot_sweep("sweep.png", points, {"learning_rate": "log"})
     """
     check_lengths(points=points)
     check_lengths(scales=scales)
@@ -103,6 +111,10 @@ def plot_learning_rates(
 
     Raises:
       ValueError: if the lengths differ or are 0.
+
+    Example:
+      >>> rates, losses = [1e-4, 1e-3, 1e-2], [0.7, 0.4, 0.9]
+      >>> path = plot_learning_rates("rates.png", rates, losses, suggestion=1e-3)
     """
     check_lengths(rates=rates, losses=losses)
     rates, losses = np.asarray(rates, float), np.asarray(losses, float)

@@ -61,6 +61,10 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
 
     Raises:
       ValueError: if it is neither a name nor a file, or the network is not said or another one.
+
+    Example:
+      >>> describe("efficientnet_lite0.lukemelas").model
+      'efficientnet_lite0'
     """
     if not str(weights):
         raise ValueError("weights is empty; give a name or the path of a file.")

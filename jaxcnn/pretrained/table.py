@@ -65,6 +65,11 @@ def find_weights(name: str) -> Weights:
 
     Raises:
       ValueError: if the name is unknown; nearest names are listed first.
+
+    Example:
+      >>> weights = find_weights("efficientnet_lite0.lukemelas")
+      >>> weights.model, weights.labels, weights.preprocessing.image_size_px
+      ('efficientnet_lite0', 'imagenet1k', 224)
     """
     for row in _rows():
         if row.name == name:
@@ -77,6 +82,10 @@ def default_weights(model: str) -> Weights:
 
     Raises:
       ValueError: if none are known; the networks that have some are listed.
+
+    Example:
+      >>> default_weights("efficientnet_lite0").name
+      'efficientnet_lite0.lukemelas'
     """
     rows = list_weights(model)
     if not rows:

@@ -98,9 +98,9 @@ class Callback:
         loop waits for such a step before it starts the next.
 
     Example:
-      class Logger(Callback):
-          def on_epoch_end(self, view):
-              print(view.history[-1])
+      >>> class Logger(Callback):
+      ...     def on_epoch_end(self, view):
+      ...         print(view.history[-1]["train_loss"])
     """
 
     every_steps: int | None = None
@@ -127,6 +127,9 @@ class EarlyStopping(Callback):
 
     Raises:
       ValueError: if patience is below 1.
+
+    Example:
+      >>> callbacks = [EarlyStopping(5, metric="-loss")]  # for `fit`
 
     Source: Prechelt 1998, "Early Stopping - But When?", Neural Networks: Tricks of the Trade.
     """
@@ -161,6 +164,9 @@ class OverfittingWarning(Callback):
 
     Args:
       cures: what may help this network, in words.
+
+    Example:
+      >>> callbacks = [OverfittingWarning(cures="more photos, or a smaller network")]  # for `fit`
     """
 
     def __init__(self, cures: str = CURES) -> None:
@@ -181,6 +187,9 @@ class TensorBoard(Callback):
 
     Args:
       folder: where the events go; those after the step at which a run is resumed are void.
+
+    Example:
+      >>> callbacks = [TensorBoard("runs/mine/tensorboard")]  # for `fit`
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -223,6 +232,18 @@ class HistoryFile(Callback):
     Args:
       path: of the file of all, of several networks of their mean.
       members: paths of the files of each, where several networks train.
+
+    Example:
+      >>> import flax.linen as nn
+      >>> import optax
+      >>> from jaxcnn.training import fit
+      >>> data = np.zeros((8, 4, 4, 3), np.uint8), np.arange(8) % 2
+      >>> model = nn.Sequential([lambda x, train: x.mean((1, 2)), nn.Dense(2)])
+      >>> result = fit(
+      ...     model, data, optimizer=optax.sgd(0.1), callbacks=[HistoryFile("history.jsonl")]
+      ... )
+      >>> len(Path("history.jsonl").read_text().splitlines())
+      1
     """
 
     def __init__(self, path: Path | str, members: Sequence[Path] = ()) -> None:

@@ -34,6 +34,9 @@ class Checkpoint(Callback):
 
     Raises:
       ValueError: if every_steps is below 1.
+
+    Example:
+      >>> callbacks = [Checkpoint("runs/mine", every_steps=1000)]  # for `fit`
     """
 
     def __init__(

@@ -81,6 +81,13 @@ class CheckpointStore:
       directory: the folder; made when the first checkpoint is saved.
       max_to_keep: how many steps stay; older ones are removed after a save.
       read_only: change nothing in the folder.
+
+    Example:
+      >>> store = CheckpointStore("checkpoints")
+      >>> store.save(10, {"w": np.ones(2, np.float32)}, {"accuracy": 0.9})
+      >>> found = store.restore({"w": np.zeros(2, np.float32)})
+      >>> found.step, found.state["w"].tolist(), found.metadata
+      (10, [1.0, 1.0], {'accuracy': 0.9})
     """
 
     def __init__(

@@ -40,6 +40,17 @@ def make_eval_step(
       eval_step(variables, batch) to (sums, probabilities), see `metrics.batch_sums`. Examples whose
       mask is False count nowhere; probabilities are (B, num_classes) float32 for every row, the
       padding's included.
+
+    Example:
+      >>> from jaxcnn.losses import make_loss
+      >>> from jaxcnn.models import create_model
+      >>> model, images = create_model("lenet5", 2), jnp.zeros((3, 32, 32, 1), jnp.uint8)
+      >>> variables = model.init(jax.random.key(0), images.astype("float32"), train=False)
+      >>> eval_step = jax.jit(make_eval_step(model, make_loss("softmax", num_classes=2)))
+      >>> batch = Batch(images, jnp.array([0, 1, 0]), jnp.array([True, True, False]), jnp.arange(3))
+      >>> sums, probabilities = eval_step(variables, batch)
+      >>> int(sums["accuracy"]["count"]), probabilities.shape
+      (2, (3, 2))
     """
     return make_eval_step_of_views(model, loss_fn, image_views(preprocessing), metrics=metrics)
 

@@ -84,6 +84,19 @@ def evaluate(
 
     Raises:
       ValueError: if there is no example.
+
+    Example:
+      >>> from jaxcnn.data import DecodedSplit, eval_batches
+      >>> from jaxcnn.losses import make_loss
+      >>> from jaxcnn.models import create_model
+      >>> from jaxcnn.training import make_eval_step
+      >>> model, images = create_model("lenet5", 2), np.zeros((3, 32, 32, 1), np.uint8)
+      >>> split = DecodedSplit(images, np.array([0, 1, 1]), ["a", "b", "c"], ("cat", "dog"))
+      >>> variables = model.init(jax.random.key(0), images.astype("float32"), train=False)
+      >>> eval_step = jax.jit(make_eval_step(model, make_loss("softmax", num_classes=2)))
+      >>> found = evaluate(eval_step, variables, eval_batches(split, batch_size=2))
+      >>> found.num_examples, found.probabilities.shape, sorted(found.metrics)
+      (3, (3, 2), ['accuracy', 'loss'])
     """
     sums: dict[str, Any] = {}
     parts = []

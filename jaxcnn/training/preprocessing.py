@@ -58,6 +58,10 @@ def seen_part(images: Array, preprocessing: Preprocessing) -> jax.Array:
 
     Returns:
       (..., S, S, C), S being `preprocessing.image_size_px`; the images where that is None.
+
+    Example:
+      >>> seen_part(jnp.zeros((2, 8, 8, 3), jnp.uint8), Preprocessing(image_size_px=6)).shape
+      (2, 6, 6, 3)
     """
     images, size_px = jnp.asarray(images), preprocessing.image_size_px
     if size_px is None or images.shape[-3:-1] == (size_px, size_px):

@@ -20,6 +20,9 @@ class ProgressBar(Callback):
     Args:
       stream: where the moving line goes, by default standard error; the lines that stay go to
         standard output.
+
+    Example:
+      >>> callbacks = [ProgressBar()]  # for `fit`
     """
 
     def __init__(self, *, stream: TextIO | None = None) -> None:

@@ -93,6 +93,10 @@ class Layout:
 
     Attributes:
       mesh: with the axes "data" and "fsdp".
+
+    Example:
+      >>> Layout.make(batch_size=32).is_host
+      True
     """
 
     mesh: Mesh

@@ -32,6 +32,13 @@ def init_state(
 
     Returns:
       A TrainState at step 0.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> model, optimizer = create_model("lenet5", 10), optax.adam(1e-3)
+      >>> state = init_state(jax.random.key(0), model, optimizer, (32, 32, 1))
+      >>> int(state.step), state.params["head"]["kernel"].shape
+      (0, (84, 10))
     """
     images = jnp.zeros((1, *image_shape), jnp.float32)
     variables = jax.jit(lambda key: model.init(key, images, train=False))(key)
@@ -58,6 +65,12 @@ def start_state(
 
     Returns:
       A TrainState.
+
+    Example:
+      >>> params = {"backbone": {"w": jnp.ones(3)}, "head": {"w": jnp.zeros(2)}}
+      >>> state = start_state({"params": params}, optax.adam(1e-3), frozen=("backbone",))
+      >>> list(state.opt_state[0].mu)
+      ['head']
     """
     params, batch_stats = variables["params"], variables.get("batch_stats", {})
     return TrainState(
@@ -94,6 +107,12 @@ def evaluation_variables(state: TrainState) -> PyTree:
 
     Returns:
       {"params": ..., "batch_stats": ...} as Flax's `apply` takes them.
+
+    Example:
+      >>> state = start_state({"params": {"w": jnp.ones(1)}}, optax.sgd(0.1), with_ema=True)
+      >>> state = state._replace(params={"w": jnp.zeros(1)})  # after a step
+      >>> evaluation_variables(state)["params"]["w"].tolist()
+      [1.0]
     """
     if state.ema_params:
         return {"params": state.ema_params, "batch_stats": state.ema_batch_stats}

@@ -86,6 +86,21 @@ def make_train_step(
       Compile it with `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the
       collection "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight`
       times.
+
+    Example:
+      >>> import optax
+      >>> from jaxcnn.losses import make_loss
+      >>> from jaxcnn.models import create_model
+      >>> from jaxcnn.training import init_state
+      >>> model, optimizer = create_model("lenet5", 2), optax.adam(1e-3)
+      >>> loss_fn = make_loss("softmax", num_classes=2)
+      >>> train_step = jax.jit(make_train_step(model, optimizer, loss_fn))
+      >>> state = init_state(jax.random.key(0), model, optimizer, (32, 32, 1))
+      >>> images, index = jnp.zeros((4, 32, 32, 1), jnp.uint8), jnp.arange(4)
+      >>> batch = Batch(images, index % 2, index >= 0, index)
+      >>> state, sums = train_step(state, batch, jax.random.key(1))
+      >>> int(state.step), int(sums["accuracy"]["count"])
+      (1, 4)
     """
     prepare_batch = prepare or image_preparation(augment, mixing, preprocessing)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)

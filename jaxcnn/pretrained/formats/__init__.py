@@ -45,6 +45,11 @@ def read_weights(path: Path | str) -> dict[str, np.ndarray]:
     Raises:
       WeightsFileError: if the file is absent, empty, damaged, of no known format, or asks for
         anything beyond its arrays.
+
+    Example:
+      >>> np.savez("weights.npz", kernel=np.ones((3, 3, 16, 32)))
+      >>> read_weights("weights.npz")["kernel"].shape
+      (3, 3, 16, 32)
     """
     path = Path(path)
     format_name = detect_format(path)

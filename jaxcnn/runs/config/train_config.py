@@ -92,7 +92,12 @@ GROUPS: Mapping[str, type] = typing.get_type_hints(TrainConfig)
 
 
 def setting_fields() -> dict[str, dataclasses.Field[Any]]:
-    """Give the dataclass field of each setting, by name; its metadata has the "help"."""
+    """Give the dataclass field of each setting, by name; its metadata has the "help".
+
+    Example:
+      >>> setting_fields()["num_epochs"].metadata["help"][:24]
+      ''
+    """
     return {f.name: f for group in GROUPS.values() for f in dataclasses.fields(group)}
 
 
@@ -108,6 +113,10 @@ def make_config(**settings: Any) -> TrainConfig:
 
     Raises:
       TypeError: if there is no setting of a name; the message lists those that are like it.
+
+    Example:
+      >>> make_config(dataset="cifar10", model="resnet20").network.model
+      'resnet20'
     """
     left = dict(settings)
     groups = {
@@ -142,12 +151,23 @@ def starts_from_weights(config: TrainConfig) -> bool:
 
 
 def to_json(config: TrainConfig) -> dict[str, Any]:
-    """Write settings as JSON values, without their groups."""
+    """Write settings as JSON values, without their groups.
+
+    Example:
+      >>> to_json(make_config(dataset="mnist", dense_widths=(64, 32)))["dense_widths"]
+      [64, 32]
+    """
     return {k: list(v) if isinstance(v, tuple) else v for k, v in config.flat().items()}
 
 
 def from_json(value: Mapping[str, Any]) -> TrainConfig:
-    """Read what `to_json` wrote."""
+    """Read what `to_json` wrote.
+
+    Example:
+      >>> config = make_config(dataset="mnist", num_epochs=3)
+      >>> from_json(to_json(config)) == config
+      True
+    """
     value = completed(value)
     return make_config(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
 
@@ -164,6 +184,13 @@ def load_config(path: Path) -> TrainConfig:
 
     Raises:
       ValueError: if the file does not hold settings of this version.
+
+    Example:
+      >>> import json
+      >>> config = make_config(dataset="mnist", num_epochs=3)
+      >>> _ = Path("config.json").write_text(json.dumps(to_json(config)))
+      >>> load_config(Path("config.json")) == config
+      True
     """
     try:
         return from_json(read_json(path, "num_epochs"))
