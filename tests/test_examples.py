@@ -14,14 +14,18 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # What functions give, and what networks extend: nobody calls these.
 GIVEN = {
-    "jaxcnn.data": {"FolderSource", "ImageSplits", "TfdsSource"},
+    "jaxcnn.data": {"DuplicatePair", "FolderSource", "ImageSplits", "SkippedFile", "TfdsSource"},
     "jaxcnn.interpret": {"Attribution", "Excitation", "Neighbours", "PhotoMap"},
+    "jaxcnn.metrics": {
+        *("BaselineResult", "Calibration", "CalibrationCurve", "LogisticRegression"),
+        *("Overfitting", "Suspicion"),
+    },
     "jaxcnn.models": {"FeatureClassifier", "LayerRow", "StageInfo", "StagedNetwork", "Summary"},
     "jaxcnn.photos": {"Found", "Hit", "IndexReport", "Labeller"},
-    "jaxcnn.pretrained": {"Pretrained", "Weights"},
-    "jaxcnn.runs": {"Prediction"},
+    "jaxcnn.pretrained": {"Description", "Pretrained", "Weights"},
+    "jaxcnn.runs": {"HardExamples", "Prediction"},
     "jaxcnn.runs.config": {"DataSettings", "NetworkSettings", "RunSettings", "TrainingSettings"},
-    "jaxcnn.training": {"Evaluation", "FitResult", "Progress", "View"},
+    "jaxcnn.training": {"Best", "Evaluation", "FitResult", "Progress", "View"},
     "jaxcnn.types": {"TrainState"},
 }
 

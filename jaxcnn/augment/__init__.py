@@ -27,7 +27,7 @@ One contract for the whole package:
     mixing        mixup and CutMix
     checks        of arguments
 
-Imports `host` and `types`.
+Imports `jaxcnn.host` and `jaxcnn.types`.
 """
 
 from typing import TYPE_CHECKING

@@ -72,10 +72,12 @@ def parse_policy(spec: str) -> dict[str, float]:
 
     Args:
       spec: such as "standard", "flip,zoom=0.55,hue=0.05" or "standard,rotation=0.1"; where an
-        operation comes twice the later amount holds.
+        operation comes twice the later amount holds. The operations are flip, zoom, aspect,
+        rotation, translation, shear, hue, saturation, gamma, contrast, brightness, rand_augment,
+        cutout and erasing.
 
     Returns:
-      The amount of each operation named, in the order of `OPERATIONS`.
+      The amount of each operation named, in the order above.
 
     Raises:
       ValueError: if a name is unknown, or an amount is missing, not a number or out of its range.
@@ -125,7 +127,7 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
 
     Args:
       spec: a policy of `list_policies`, or operations with their amounts, or both; see
-        `parse_policy` and `OPERATIONS`.
+        `parse_policy`.
       image_size_px: side of the square images that the network takes.
 
     Returns:

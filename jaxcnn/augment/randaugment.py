@@ -65,12 +65,14 @@ _IDENTITY = RAND_AUGMENT_OPERATIONS.index("identity")
 
 
 def rand_augment(key: jax.Array, image: jax.Array, *, magnitude: float = 9.0) -> jax.Array:
-    """Apply two operations of the list, each as likely as the others.
+    """Apply two operations of fourteen, each as likely as the others.
 
     Args:
       key: PRNG key.
       image: (H, W, C) floating in [0, 1], grey or RGB.
-      magnitude: how strong they are, in [0, 10]; see `draw_operations`.
+      magnitude: how strong they are, in [0, 10]. At 10, turns are by 30 degrees, leans by 0.3,
+        shifts by 0.45 of the side, factors 0.1 or 1.9, posterize keeps 4 bits and solarize turns
+        all values; autocontrast and equalize have no strength, so 0 is not "off".
 
     Returns:
       (H, W, C), dtype of `image`, in [0, 1].
@@ -81,6 +83,9 @@ def rand_augment(key: jax.Array, image: jax.Array, *, magnitude: float = 9.0) ->
     Example:
       >>> rand_augment(jax.random.key(0), jnp.zeros((8, 8, 3)), magnitude=9.0).shape
       (8, 8, 3)
+
+    Source: Cubuk et al. 2020, arXiv:1909.13719, section 3; deviations: factors lie on both
+    sides of 1, solarize and posterize grow with the magnitude, and what moves pixels comes first.
     """
     check_color_image(image)
     size = (image.shape[0], image.shape[1])
@@ -94,10 +99,8 @@ def draw_operations(key: jax.Array, *, magnitude: float) -> tuple[jax.Array, jax
 
     Args:
       key: PRNG key.
-      magnitude: how strong they are, in [0, 10]. At 10, turns are by 30 degrees, leans by 0.3,
-        shifts by 0.45 of the side, factors 0.1 or 1.9, posterize keeps 4 bits and solarize turns
-        all values; autocontrast and equalize have no strength, so 0 is not "off". Half of the
-        turns, leans, shifts and factors go the other way.
+      magnitude: as `rand_augment` takes it. Half of the turns, leans, shifts and factors go the
+        other way.
 
     Returns:
       (2,) int32 positions in `RAND_AUGMENT_OPERATIONS`, and (2,) float32 strengths, each

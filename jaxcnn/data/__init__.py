@@ -20,7 +20,7 @@ From a data set's name to batches (`datasets` does the first four):
     workers       threads that decode
     encode        from pixels to files, for pages
 
-Imports `host` and `types`, and no JAX arithmetic.
+Imports `jaxcnn.host` and `jaxcnn.types`, and no JAX arithmetic.
 """
 
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from jaxcnn.host.lazy import hand_out
 if TYPE_CHECKING:
     from jaxcnn.data.bad_files import (
         BadFilesError as BadFilesError,
+        SkippedFile as SkippedFile,
     )
     from jaxcnn.data.batches import (
         eval_batches as eval_batches,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         example_names as example_names,
     )
     from jaxcnn.data.splitting import (
+        DuplicatePair as DuplicatePair,
         complete_splits as complete_splits,
         find_duplicates as find_duplicates,
     )

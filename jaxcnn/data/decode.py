@@ -76,7 +76,7 @@ def decode_and_resize(
     the photo decoded whole by less than one level of 255 in the mean, by 2 to 3 levels in finely
     textured photos. All others are the same.
 
-    The fast decoder, see `jaxcnn.data.fast_jpeg`, gives JPEGs the same pixels before they are
+    The fast decoder, of the extra `fast`, gives JPEGs the same pixels before they are
     resized, and within 2 levels of 255 after bilinear resizing, 0.2 in the mean. Bicubic and
     Lanczos resizing differ by 0.2 in the mean too, and by up to 30 at single pixels beside the
     sharpest edges, where they overshoot.

@@ -105,7 +105,7 @@ def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
     Args:
       data_dir: folder with one sub-folder per class, or with folders of splits, each with one
         sub-folder per class: train/ and perhaps validation/ and test/, in any case, or called as
-        others call them (`SPLIT_FOLDERS`).
+        others call them, such as val/ or holdout/.
 
     Returns:
       {"all": source}, or a source for each of "train", "validation", "test" that is there. An

@@ -39,7 +39,7 @@ def predict_function(classifier: Classifier) -> Callable[[jax.Array], jax.Array]
       classifier: a trained network, or several.
 
     Returns:
-      (B, S, S, C) uint8, as `Classifier.preprocess` gives each, to (B, K) float32.
+      (B, S, S, C) uint8, as `jaxcnn.Classifier.preprocess` gives each, to (B, K) float32.
     """
     predict = make_predict(classifier.model, classifier.preprocessing)
     members = jax.device_get(classifier.members)

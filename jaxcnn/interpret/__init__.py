@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from jaxcnn.interpret.receptive_field import (
         ReceptiveField as ReceptiveField,
         Span as Span,
+        UnknownOperationError as UnknownOperationError,
         receptive_fields as receptive_fields,
     )
     from jaxcnn.interpret.scores import (

@@ -95,7 +95,7 @@ def nearest_photos(queries: Array, features: Array, *, count: int = 5) -> Neighb
     """Find the photos of a set whose features are most like those of each query.
 
     Args:
-      queries: (Q, D) floating, see `jaxcnn.training.features` for how features are made.
+      queries: (Q, D) floating, such as `jaxcnn.Classifier.probabilities_and_features` gives.
       features: (N, D) floating, of the set.
       count: the most to find.
 

@@ -15,7 +15,7 @@ def class_scores(
     A sigmoid head has one logit, the log-odds of class 1; the score of class 0 is its negative.
 
     Args:
-      model: a network with a head, or the rest of one, see `models.rest_after`.
+      model: a network with a head, or the rest of one, see `jaxcnn.models.rest_after`.
       variables: of the whole network.
       inputs: (B, ...), what `model` takes.
       classes: (B,) integers in [0, K); one outside scores NaN.
@@ -51,7 +51,7 @@ def class_log_odds(
     their logits.
 
     Args:
-      model: a network with a head, or the rest of one, see `models.rest_after`.
+      model: a network with a head, or the rest of one, see `jaxcnn.models.rest_after`.
       variables: of the whole network.
       inputs: (B, ...), what `model` takes.
       classes: (B,) integers in [0, K).

@@ -6,8 +6,8 @@ batches in the compiled step, those of `ranking` need the probabilities of all e
 The others are pure functions of labels and predictions. `classification` counts what is right and
 bounds it; `calibration` compares confidence with accuracy; `overfitting` reads a history;
 `label_quality` finds labels that look wrong; `per_example_gradients` gives gradient norms and the
-noise scale; `baselines` and `logistic_regression` are what a network must beat. Imports `types`
-and `host`.
+noise scale; `baselines` and `logistic_regression` are what a network must beat. Imports
+`jaxcnn.types` and `jaxcnn.host`.
 """
 
 from typing import TYPE_CHECKING
@@ -16,12 +16,15 @@ from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
     from jaxcnn.metrics.baselines import (
+        BaselineResult as BaselineResult,
         baseline_accuracy as baseline_accuracy,
         color_histogram as color_histogram,
         edge_orientation_histogram as edge_orientation_histogram,
         histogram_baselines as histogram_baselines,
     )
     from jaxcnn.metrics.calibration import (
+        Calibration as Calibration,
+        CalibrationCurve as CalibrationCurve,
         apply_temperature as apply_temperature,
         calibrate as calibrate,
         calibration_curve as calibration_curve,
@@ -37,12 +40,14 @@ if TYPE_CHECKING:
         wilson_interval as wilson_interval,
     )
     from jaxcnn.metrics.label_quality import (
+        Suspicion as Suspicion,
         cross_validated_probabilities as cross_validated_probabilities,
         error_norms as error_norms,
         label_losses as label_losses,
         suspect_labels as suspect_labels,
     )
     from jaxcnn.metrics.logistic_regression import (
+        LogisticRegression as LogisticRegression,
         fit_logistic_regression as fit_logistic_regression,
     )
     from jaxcnn.metrics.metric import (
@@ -50,8 +55,13 @@ if TYPE_CHECKING:
         Metric as Metric,
         Outputs as Outputs,
     )
-    from jaxcnn.metrics.overfitting import find_overfitting as find_overfitting
+    from jaxcnn.metrics.overfitting import (
+        Overfitting as Overfitting,
+        find_overfitting as find_overfitting,
+    )
     from jaxcnn.metrics.per_example_gradients import (
+        GradientSums as GradientSums,
+        NoiseScale as NoiseScale,
         explain_noise_scale as explain_noise_scale,
         make_gradient_summary as make_gradient_summary,
         noise_scale as noise_scale,

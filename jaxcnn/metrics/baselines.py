@@ -92,7 +92,8 @@ def edge_orientation_histogram(images: np.ndarray, *, num_bins: int = 36) -> np.
       >>> edge_orientation_histogram(ramp, num_bins=4)[0].tolist()
       [1.0, 0.0, 0.0, 0.0]
 
-    Source: Freeman and Roth 1995; Dalal and Triggs 2005, section 6; deviations: see the module.
+    Source: Freeman and Roth 1995; Dalal and Triggs 2005, section 6; deviations: no smoothing
+    and no overlapping blocks.
     """
     _check_images(images)
     if num_bins < 1:

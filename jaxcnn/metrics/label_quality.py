@@ -84,7 +84,7 @@ def cross_validated_probabilities(
       labels: (N,) integers in [0, num_classes).
       num_classes: K >= 2.
       num_folds: at least 2 and at most N.
-      l2: penalty of the regression, see `logistic_regression.fit_logistic_regression`.
+      l2: penalty of the regression, see `fit_logistic_regression`.
       seed: decides the folds.
 
     Returns:

@@ -43,8 +43,8 @@ def make_gradient_summary(
 
     Args:
       model: a Flax module called as `model.apply(variables, inputs, train=False)`: BatchNorm uses
-        its averages, see this module's text.
-      loss_fn: (logits, label) to one loss per example, as `losses.make_loss` makes.
+        its averages, so that an example's gradient does not depend on the others.
+      loss_fn: (logits, label) to one loss per example, as `jaxcnn.losses.make_loss` makes.
       chunk_size: number of examples whose gradients are held at a time; no effect on results beyond
         rounding.
       frozen: names at the top of the parameters of which no gradient is taken.

@@ -10,7 +10,7 @@ A family of networks is a file. `staged` has what all share, `layers` and `batch
 made of, `inverted_residual` and `inception_module` what two or more families are made of, `checks`
 the checks of options. `folding` removes BatchNorm, `summary` counts layers.
 
-Imports `ops` and `host`.
+Imports `jaxcnn.ops` and `jaxcnn.host`.
 """
 
 import inspect

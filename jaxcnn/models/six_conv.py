@@ -36,7 +36,8 @@ class SixConv(StagedNetwork, kw_only=True):
       pool_size: height and width of the pooling window in px.
       pool_stride: step of the pooling window in px.
       pool_padding: "valid" drops a remainder that fills no pooling window, "same" pools it too.
-      activation: a name in `layers.ACTIVATIONS`, for convolutions and dense layers.
+      activation: of convolutions and dense layers: "relu", "relu6", "leaky_relu", "elu", "gelu",
+        "silu", "hard_swish", "hard_sigmoid", "tanh" or "linear".
       batch_norm: whether BatchNorm stands between convolution (then without bias) and activation.
       global_pooling: "none" flattens the last feature map, "average" takes its mean over pixels.
 

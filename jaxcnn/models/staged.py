@@ -52,7 +52,7 @@ class StagedNetwork(nn.Module, kw_only=True):
       frozen_stages: number of first stages that act as in evaluation and pass no gradient.
       freeze_batch_norm: all BatchNorm layers normalise by their averages, and keep them, in
         training too.
-      folded_batch_norm: no BatchNorm; the convolutions do its work, see `folding.fold_batch_norm`.
+      folded_batch_norm: no BatchNorm; the convolutions do its work, see `fold_batch_norm`.
       bn_momentum: share of BatchNorm's averages that a step keeps, in [0, 1).
       bn_epsilon: added to BatchNorm's variance.
       dtype: of the computation, float32, bfloat16 or float16; parameters and logits are float32.

@@ -2,7 +2,7 @@
 
 `convolution`, `conv_layer`, `pooling` and `batch_norm` are operations, `cpu` how the CPU computes
 them; `lowering` chooses between that and what `lax` has, `precision` between float32 and bfloat16.
-Imports `host`.
+Imports `jaxcnn.host`.
 """
 
 from jaxcnn.ops.batch_norm import batch_norm

@@ -96,8 +96,7 @@ def conv_general_dilated(
 
     Returns:
       (B, H', W', features), dtype of `images`. Values and gradients are `lax`'s to the rounding of
-      that dtype. What the CPU does not compute in its own way (see the module) is `lax`'s own
-      operation.
+      that dtype. What the CPU does not compute in its own way is `lax`'s own operation.
 
     Example:
       >>> import flax.linen as nn

@@ -2,7 +2,7 @@
 
 `optimizers` holds optimizers by name, learning rates by layer and weight decay; `schedules` the
 learning rate by step; `ema` the moving average of weights; `differential_privacy` clipped and
-noised gradients, and what they keep private. Imports `host` and `types`.
+noised gradients, and what they keep private. Imports `jaxcnn.host` and `jaxcnn.types`.
 """
 
 from typing import TYPE_CHECKING

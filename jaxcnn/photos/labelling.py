@@ -38,7 +38,7 @@ class Labeller:
         )
 
     def preprocess(self, data: bytes) -> np.ndarray:
-        """Decode a photo; see `Classifier.preprocess`."""
+        """Decode a photo; see `jaxcnn.Classifier.preprocess`."""
         return self.classifier.preprocess(data)
 
     def label(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

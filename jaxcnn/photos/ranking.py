@@ -28,8 +28,8 @@ class Query:
       like: (D,) feature vector of a photo that it should look like, as `Labeller.label` or
         `PhotoIndex.vector` gives, of any length; None for anything.
       min_probability: least probability that the photo shows what the words say, in [0, 1].
-      since: taken then or later, seconds since 1970 by the clock on the wall, see
-        `dates.parse_since`; None for any time.
+      since: taken then or later, seconds since 1970 by the clock on the wall; None for any
+        time.
       limit: photos at most, >= 1.
       offset: photos of the ranking that are passed over, >= 0; for pages.
 

@@ -26,7 +26,7 @@ def plot_calibration(
 
     Args:
       path: where the PNG goes.
-      curve: of the network, as `metrics.calibration_curve` gives it.
+      curve: of the network, as `jaxcnn.metrics.calibration_curve` gives it.
       scaled: the same after temperature scaling; None draws none.
       temperature: of the scaling.
 

@@ -34,7 +34,7 @@ def plot_photo_map(
 
     Args:
       path: where the PNG goes.
-      points: (N, 2) floating, as `interpret.map_photos` gives.
+      points: (N, 2) floating, as `jaxcnn.interpret.map_photos` gives.
       labels: (N,) the class of each photo.
       class_names: the name of each class; of more than 12, the most frequent 12 are told apart.
       method: "pca" or "tsne", how the points were found.

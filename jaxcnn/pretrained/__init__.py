@@ -3,12 +3,13 @@
 `list_weights` lists what can be had by name (`table`, weights.csv), `load` gives a network's
 variables and how they want their photos (`importing`; `unlisted` for files of which nothing is
 known). `download` brings files, `formats` reads them, and `mapping` finds a place for each array,
-by the tables in `names`. `labels` has the names of the classes. Imports `models`, `host`, `types`.
+by the tables in `names`. `labels` has the names of the classes. Imports `jaxcnn.models`,
+`jaxcnn.host`, `jaxcnn.types`.
 """
 
 from jaxcnn.pretrained.download import DownloadError, OfflineError
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
-from jaxcnn.pretrained.importing import Pretrained, describe, load
+from jaxcnn.pretrained.importing import Description, Pretrained, describe, load
 from jaxcnn.pretrained.labels import label_names
 from jaxcnn.pretrained.mapping import MappingError
 from jaxcnn.pretrained.table import (
@@ -19,6 +20,7 @@ from jaxcnn.pretrained.table import (
 )
 
 __all__ = [
+    "Description",
     "DownloadError",
     "MappingError",
     "OfflineError",

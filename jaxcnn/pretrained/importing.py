@@ -108,13 +108,13 @@ def load(
 ) -> Pretrained:
     """Load published weights.
 
-    What is downloaded is kept in `cache_folder()`, and verified at each use.
+    What is downloaded is kept in `jaxcnn.host.cache_folder()`, and verified at each use.
 
     Args:
       weights: a name in the table, see `list_weights`, or the path of a file.
       model: name of the network, for a file.
-      offline: whether the network is forbidden; None asks the environment, see
-        `download.is_offline`.
+      offline: whether the network is forbidden; None asks the environment:
+        `JAXCNN_OFFLINE` and `HF_HUB_OFFLINE`.
 
     Returns:
       The network's variables and all that belongs to them.

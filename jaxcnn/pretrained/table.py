@@ -19,7 +19,7 @@ class Weights:
     Attributes:
       name: by which they are asked for.
       model: the network, as `jaxcnn.models.list_models` lists it.
-      origin: whose names and layout the file has, see `jaxcnn.pretrained.names`.
+      origin: whose names and layout the file has, such as "timm" or "keras".
       source: who publishes them.
       address: URL, or "package:" and a path inside an installed package.
       sha256: of the file, in full or as far as it is published; "" where it is not.
@@ -28,7 +28,7 @@ class Weights:
       top1: per cent right on the validation split of the set of labels, as published; None where
         it is not.
       preprocessing: how they want their photos.
-      labels: set of labels, see `jaxcnn.pretrained.labels`.
+      labels: set of labels, see `label_names`.
     """
 
     name: str

@@ -93,7 +93,7 @@ class Classifier:
         self._compiled: dict[tuple[object, ...], CompiledStep] = {}
 
     def limit_pixels(self, max_pixels: int) -> None:
-        """Set the most pixels that a photo may have from now on, see `decode_and_resize`."""
+        """Set the most pixels of a photo from now on, see `jaxcnn.data.decode_and_resize`."""
         decoding = self.preprocessing.decoding._replace(max_pixels=max_pixels)
         self.preprocessing = dataclasses.replace(self.preprocessing, decoding=decoding)
 
@@ -159,8 +159,8 @@ class Classifier:
         """Load published weights, with the classes that they were trained on.
 
         Args:
-          weights: a name that `pretrained.list_weights` lists, or the path of a file; None for the
-            network's default.
+          weights: a name that `jaxcnn.pretrained.list_weights` lists, or the path of a file; None
+            for the network's default.
           model: name of the network; None for that of the weights, or efficientnet_lite0.
           compute_dtype: see `load`.
 

@@ -31,7 +31,7 @@ def evaluate_classifier(
       data_dir: other photos to test on, in one sub-folder per class or with test/ above these; the
         run's own where they lie now; None for where they lay.
       allow_seen_test_photos: test on other photos though some were seen in training.
-      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
+      **machine: settings that a run may change, see `jaxcnn.runs.config.MACHINE_SETTINGS`.
 
     Returns:
       {"step": ..., "data": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval
@@ -67,7 +67,7 @@ def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machi
     Args:
       workdir: the folder of a run.
       data_dir: where its photos lie now; None for where they lay.
-      **machine: settings that a run may change, see `config.MACHINE_SETTINGS`.
+      **machine: settings that a run may change, see `jaxcnn.runs.config.MACHINE_SETTINGS`.
 
     Returns:
       The run; its checkpoints are not read yet.

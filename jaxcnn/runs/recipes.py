@@ -212,7 +212,8 @@ def recipe_settings(name: str, batch_size: int | None = None) -> Settings:
     """Look up a recipe's settings.
 
     Args:
-      name: one of `RECIPES`.
+      name: "resnet50_classic", "resnet50_modern", "resnet50_a2", "resnet50_quick" or
+        "cifar10_fast".
       batch_size: examples per step, by which learning rates scale; None for the paper's own.
 
     Returns:

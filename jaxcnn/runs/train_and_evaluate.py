@@ -137,7 +137,7 @@ def train_classifier(
 
     Args:
       config: the settings; None fields take the data set's preset.
-      workdir: the run's folder; see `jaxcnn.runs.folder` for what it will hold.
+      workdir: the run's folder, which will hold settings, checkpoints, pictures and `report.html`.
       resume: continue the run in the folder where there is one.
       overwrite: remove the run in the folder first.
       progress: show moving lines, and a line per epoch. All else that is worth knowing is logged
@@ -148,10 +148,10 @@ def train_classifier(
 
     Raises:
       ValueError: for settings, folders or data that cannot be used.
-      folder.CannotWriteError: if the folder takes no more, as on a full disk.
-      loop.NonFiniteLossError: if training diverges.
-      signals.Interrupted: on SIGTERM or Ctrl-C, after saving.
-      processes.PeerLostError: if another process of the job is lost.
+      CannotWriteError: if the folder takes no more, as on a full disk.
+      NonFiniteLossError: if training diverges.
+      Interrupted: on SIGTERM or Ctrl-C, after saving.
+      PeerLostError: if another process of the job is lost.
     """
     folder, started = Workdir(Path(workdir)), time.perf_counter()
     config = _anchored(config)

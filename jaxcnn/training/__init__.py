@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jaxcnn.training.compilation import compile_step as compile_step
     from jaxcnn.training.eval_step import make_eval_step as make_eval_step
     from jaxcnn.training.evaluation import Evaluation as Evaluation, evaluate as evaluate
-    from jaxcnn.training.fit_result import FitResult as FitResult
+    from jaxcnn.training.fit_result import Best as Best, FitResult as FitResult
     from jaxcnn.training.fitting import fit as fit
     from jaxcnn.training.history import Progress as Progress
     from jaxcnn.training.loop import NonFiniteLossError as NonFiniteLossError

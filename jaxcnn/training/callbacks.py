@@ -35,7 +35,7 @@ class View:
       history: a row for each finished epoch of the run, as in `metrics.jsonl`; of several networks
         the mean of theirs.
       is_best: whether the newest row is the best so far.
-      best: by which metric rows are compared, see `history.make_rank`.
+      best: by which metric rows are compared; "-" before it if lower is better.
       num_epochs: epochs in all at most, earlier phases included.
       steps_per_epoch: steps of each epoch; None if not known beforehand.
       batch_size: examples per step, of all networks together.
@@ -45,7 +45,7 @@ class View:
       images_per_second: of the epoch so far.
       wait_share: share of the epoch's time that was spent waiting for data.
       area_of_steps: (first, last) to the number of steps from `first` up to `last`, in which steps
-        on smaller images count by their area, see `fit(progressive_resizing=...)`.
+        on smaller images count by their area, see `progressive_resizing` of `fit`.
       states: the TrainState of each network, at the end of an epoch, at the end of training, and
         after the steps that `every_steps` names; () after others. Their arrays are overwritten
         by the next step: copy what you keep.
@@ -173,7 +173,7 @@ class OverfittingWarning(Callback):
         self._cures, self._warned = cures, False
 
     def on_epoch_end(self, view: View) -> None:
-        """Look at the history, see `metrics.find_overfitting`."""
+        """Look at the history, see `jaxcnn.metrics.find_overfitting`."""
         if not {"train_accuracy", "validation_accuracy"} <= view.history[-1].keys():
             return
         found = find_overfitting(view.history, cures=self._cures)

@@ -37,7 +37,8 @@ def make_eval_step(
       metrics: what is summed beside the loss, by name.
 
     Returns:
-      eval_step(variables, batch) to (sums, probabilities), see `metrics.batch_sums`. Examples whose
+      eval_step(variables, batch) to (sums, probabilities). Sums are those of each metric, by its
+      name, and of "loss"; `evaluate` adds them up over batches. Examples whose
       mask is False count nowhere; probabilities are (B, num_classes) float32 for every row, the
       padding's included.
 

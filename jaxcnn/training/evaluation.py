@@ -73,10 +73,10 @@ def evaluate(
     """Classify every example of a split once.
 
     Args:
-      eval_step: a compiled step of `eval_step.make_eval_step`, made with the same metrics.
+      eval_step: a compiled step of `make_eval_step`, made with the same metrics.
       variables: {"params": ..., "batch_stats": ...}.
-      batches: as `data.batches.eval_batches` gives; padding is left out by its mask. Where several
-        processes share each batch, laid out by `sharding.Layout.put_batch`; all get all answers.
+      batches: as `jaxcnn.data.eval_batches` gives; padding is left out by its mask. Where several
+        processes share each batch, laid out by `Layout.put_batch`; all get all answers.
       metrics: by name.
 
     Returns:

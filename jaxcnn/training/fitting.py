@@ -97,14 +97,15 @@ def fit(
       optimizer: an Optax gradient transformation.
       loss: "softmax_cross_entropy" or "sigmoid_cross_entropy" (one logit for two classes); or
         (logits, label) to one loss per example, (B,); None takes that of the network's head.
-      metrics: what is measured beside the loss: names that `metrics.get_metric` knows, or a dict
-        of such names and metrics of your own; None for the accuracy.
-      augment: (key, image) to image, such as `augment.random_flip` or what `make_augment` makes.
+      metrics: what is measured beside the loss: names that `jaxcnn.metrics.get_metric` knows, or a
+        dict of such names and metrics of your own; None for the accuracy.
+      augment: (key, image) to image, such as `jaxcnn.augment.random_flip` or what
+        `jaxcnn.augment.make_augment` makes.
       repeated_augmentation: copies of each image in a batch, each augmented by itself; the steps of
         an epoch stay as many, so it shows a part of the images.
       progressive_resizing: smaller sizes to train at first, side in px to share of the epochs, such
         as {64: 0.4, 80: 0.3}: augmented images are made that small. The network must take any size.
-      mixing: (key, batch) to a batch of mixed examples, as `augment.make_mixing` makes.
+      mixing: (key, batch) to a batch of mixed examples, as `jaxcnn.augment.make_mixing` makes.
       preprocessing: how photos become squares, and pixels the network's input; None normalises
         uint8 by mean 0.5 and standard deviation 0.25, and leaves floating point as it is.
       num_epochs: passes over the training data.
@@ -125,12 +126,14 @@ def fit(
       accumulate_steps: parts that each batch is split into, to save memory.
       rematerialize: compute activations again in the backward pass instead of keeping them.
       private: differentially private training, see `make_train_step`.
-      mesh: devices by axis, see `sharding.parse_mesh`; all by default.
+      mesh: devices by axis, such as "data:4,fsdp:2": "data" splits each batch, "fsdp" parameters
+        and optimizer state too; "auto" takes all along "data".
       num_members: networks that train side by side and differ in their seeds: key, key + 1, ...
       shared_batches: whether these see the same batches.
-      members_mode: how these take a step, see `members.choose_mode`.
-      epoch_scan: many steps as one program on data that lie on the device, see
-        `epoch_scan.choose_steps`.
+      members_mode: how these take a step: "vmap", "in_turn", or "auto": in turn on CPUs, where that
+        is faster.
+      epoch_scan: many steps as one program on data that lie on the device: "on", "off", or "auto":
+        on where an accelerator has room for the data and a short trial says that it is faster.
       learning_rate: step of this phase to learning rate, for the history; None reads it where the
         optimizer's state holds it.
       reported_loss: the loss that history and evaluation report; None for `loss`.
@@ -149,8 +152,8 @@ def fit(
     Raises:
       ValueError, TypeError: if an argument does not fit.
       CheckpointError: if there are checkpoints of another run, or damaged ones only.
-      loop.NonFiniteLossError: if training diverges.
-      signals.Interrupted: on SIGTERM or Ctrl-C, after saving.
+      NonFiniteLossError: if training diverges.
+      Interrupted: on SIGTERM or Ctrl-C, after saving.
 
     Example:
       >>> import flax.linen as nn

@@ -53,7 +53,7 @@ def seen_part(images: Array, preprocessing: Preprocessing) -> jax.Array:
     """Cut out of images what the network sees: the middle, unless they are taken as they come.
 
     Args:
-      images: (..., H, W, C), such as `Classifier.preprocess` gives.
+      images: (..., H, W, C), such as `jaxcnn.Classifier.preprocess` gives.
       preprocessing: how photos become the network's input.
 
     Returns:

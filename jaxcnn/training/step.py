@@ -54,14 +54,14 @@ def make_train_step(
       model: a network of `jaxcnn.models`, or any Flax module called as `model(inputs, train=...)`;
         one without a `head` gives logits for softmax.
       optimizer: an Optax gradient transformation.
-      loss_fn: (logits, label) to one loss per example, as `losses.make_loss` makes.
-      augment: (key, image) to image, as `augment.make_augment` makes; None crops the centre.
+      loss_fn: (logits, label) to one loss per example, as `jaxcnn.losses.make_loss` makes.
+      augment: (key, image) to image, as `jaxcnn.augment.make_augment` makes; None crops the centre.
       preprocessing: how images become what the network takes; None for images that are so already.
       metrics: what is summed beside the loss, by name; those of evaluation alone are left out.
-      mixing: (key, batch) to a batch of mixed examples, as `mixing.make_mixing` makes, after the
-        augmentation; None mixes none. The parameters learn the mixed labels; the metrics compare
-        the answer to a mixed image with the example's own label, so they are worse than those of
-        evaluation.
+      mixing: (key, batch) to a batch of mixed examples, as `jaxcnn.augment.make_mixing` makes,
+        after the augmentation; None mixes none. The parameters learn the mixed labels; the metrics
+        compare the answer to a mixed image with the example's own label, so they are worse than
+        those of evaluation.
       prepare: (batch, key) to what the module takes and the label to train by, which is
         `batch.label` where nothing changes it; random draws are folded by example index. For
         inputs that are no images; None augments, mixes and normalises as the three above say.
@@ -71,21 +71,20 @@ def make_train_step(
       frozen: names at the top of the parameters that stay as they are: no gradient of them is
         computed. The network should be told too (`frozen_stages`), for its BatchNorm and dropout.
       accumulate_steps: compute the gradient in this many parts, one after the other, and add
-        them up, see `gradient_accumulation.accumulate_gradients`.
+        them up, for less memory; BatchNorm normalises each part by its own statistics.
       rematerialize: keep only the output of each stage, and compute the rest again in the
         backward pass: about a third more work, for memory that grows with the largest stage.
-      private: clip the gradient of each example and add noise, see
-        `jaxcnn.optim.differential_privacy`; None does not.
-        No BatchNorm may collect statistics then: they would tell what the noise hides.
-      sizes: smaller image sizes for the first steps, see `progressive_resizing.plan_sizes`;
-        all are in one program, of which a step runs one. (Several steps under `jax.vmap` run all.)
+      private: clip the gradient of each example and add noise, see `jaxcnn.optim.Privacy`; None
+        does not. No BatchNorm may collect statistics then: they would tell what the noise hides.
+      sizes: smaller image sizes for the first steps, each with the step where it ends; all are in
+        one program, of which a step runs one. (Several steps under `jax.vmap` run all.)
 
     Returns:
-      train_step(state, batch, key) to (state, sums), see `metrics.batch_sums`. Give it the same run
-      key each step: inside, the step's number is folded in, so a resumed run repeats every draw.
-      Compile it with `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows into the
-      collection "auxiliary" are trained too: the mean loss of each counts `model.auxiliary_weight`
-      times.
+      train_step(state, batch, key) to (state, sums), as `make_eval_step` has them. Give it the same
+      run key each step: inside, the step's number is folded in, so a resumed run repeats every
+      draw. Compile it with `jax.jit(train_step, donate_argnums=0)`. Logits that the network sows
+      into the collection "auxiliary" are trained too: the mean loss of each counts
+      `model.auxiliary_weight` times.
 
     Example:
       >>> import optax

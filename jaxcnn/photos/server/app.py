@@ -48,7 +48,7 @@ def create_app(
     Args:
       index: the index, open for reading.
       labeller: the network that made it, to look at photos that are dropped.
-      explain: shows where the network looks, as `explain.make_explain` gives.
+      explain: shows where the network looks, as `make_explain` gives.
       max_upload_bytes: a larger upload is refused.
 
     Returns:

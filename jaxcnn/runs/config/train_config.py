@@ -22,10 +22,10 @@ from jaxcnn.runs.config.settings import (
 class TrainConfig:
     """All that decides how a run goes, in four groups.
 
-    A setting that is None takes the data set's preset, which `resolve` fills in: from then on it
-    has the type that is written here. The text beside each setting is the help of the command-line
-    flag of the same name. No name stands in two groups, so `make_config` and `replace` take
-    settings without their group.
+    A setting that is None takes the data set's preset, which `jaxcnn.runs.config.resolve` fills in:
+    from then on it has the type that is written here. The text beside each setting is the help of
+    the command-line flag of the same name. No name stands in two groups, so
+    `jaxcnn.runs.config.make_config` and `replace` take settings without their group.
 
     Example:
       >>> config = make_config(dataset="mnist", num_epochs=3)
