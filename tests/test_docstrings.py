@@ -80,7 +80,8 @@ def is_there(reference: str, own: str) -> bool:
         for cut in range(len(rest) + 1, 0, -1):
             module = ".".join([first, *rest][:cut])
             if module in TREES:
-                return set([first, *rest][cut:]) <= NAMES[module]
+                left = [first, *rest][cut:]  # what the module hands out, and its members
+                return set(left[:1]) <= NAMES[module] and set(left) <= KNOWN
         return False
     homes = [m for m in TREES if m.endswith(f".{first}") or f".{first}." in m]
     if homes:

@@ -126,8 +126,8 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
     erasing.
 
     Args:
-      spec: a policy of `list_policies`, or operations with their amounts, or both; see
-        `parse_policy`.
+      spec: a policy of `jaxcnn.augment.list_policies`, or operations with their amounts, or both;
+        see `jaxcnn.augment.parse_policy`.
       image_size_px: side of the square images that the network takes.
 
     Returns:

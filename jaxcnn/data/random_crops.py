@@ -67,15 +67,15 @@ def random_box(draws: np.random.Generator, width: int, height: int, crops: CropR
 class RandomCrops(StreamedSplit):
     """A split whose images are random crops of its photos, another one each time.
 
-    `gather` gives the photos' middles. A photo that cannot be read comes as zeros, marked as
-    missing.
+    What it gathers, as a `StreamedSplit`, is the photos' middles. A photo that cannot be read comes
+    as zeros, marked as missing.
 
     Args:
       split: photos for training, decoded beforehand or streamed.
       decoding: how photos are decoded; its size is that of the crops.
       crops: how large and how stretched the crops are.
       num_threads: threads that batches are made with.
-      max_bad_share: share of bad photos above which `gather` and `draw` raise.
+      max_bad_share: share of bad photos above which gathering and `draw` raise.
 
     Raises:
       ValueError: if the split has no photos.

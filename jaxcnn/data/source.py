@@ -24,7 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 class Example(NamedTuple):
-    """One labelled image, as it is stored."""
+    """One labelled image, as it is stored.
+
+    Example:
+      >>> Example(np.zeros((8, 8, 3), np.uint8), label=0, name="cat/001.png").label
+      0
+    """
 
     image: bytes | np.ndarray  # an encoded file's bytes, or (H, W, C) uint8
     label: int  # index into the source's class_names

@@ -30,7 +30,7 @@ class Span(NamedTuple):
     end_px: int  # behind the last one that is seen by any
 
     def interval(self, index: int) -> tuple[int, int]:
-        """Give the first px of the image that pixel `index` sees, and the one behind the last."""
+        """Give the first px of the image that a pixel sees, and the one behind the last."""
         start = self.start_px + index * self.stride_px
         return max(start, self.first_px), min(start + self.size_px, self.end_px)
 

@@ -65,15 +65,15 @@ def get_metric(name: str) -> Metric | GatheredMetric:
     - confusion_matrix: (K, K) counts, label by row and prediction by column
     - log_loss: mean negative log-likelihood of the label, in nats
     - brier_score: mean squared distance from the one-hot label; half of it for K = 2
-    - auroc: area under the ROC curve, see `auroc`
-    - average_precision: see `average_precision`
-    - calibration_error: with 15 bins, see `expected_calibration_error`
+    - auroc: area under the ROC curve, see `jaxcnn.metrics.auroc`
+    - average_precision: see `jaxcnn.metrics.average_precision`
+    - calibration_error: with 15 bins, see `jaxcnn.metrics.expected_calibration_error`
 
     The last three need the probabilities of all examples; the others come from sums over batches.
     A mixed label counts as its most probable class.
 
     Args:
-      name: one of `list_metrics()`, or "top" and a whole number of at least 2.
+      name: one of `jaxcnn.metrics.list_metrics()`, or "top" and a whole number of at least 2.
 
     Returns:
       The metric; the same object each time.

@@ -4,7 +4,7 @@ Every network is a Flax Linen module called as `model.apply(variables, images, t
 images (B, H, W, C); it returns float32 logits, (B, num_classes) or, with head="sigmoid", (B, 1).
 Dropout draws from the RNG collection 'dropout'; BatchNorm keeps its averages in 'batch_stats'.
 The layers that make the logits are named "head"; the others lie under their stage's name, see
-`jaxcnn.models.staged`.
+`StagedNetwork`.
 
 A family of networks is a file. `staged` has what all share, `layers` and `batch_norm` what they are
 made of, `inverted_residual` and `inception_module` what two or more families are made of, `checks`

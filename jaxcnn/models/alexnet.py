@@ -29,7 +29,8 @@ class AlexNet(StagedNetwork, kw_only=True):
     Attributes:
       hidden_width: units of fc6 and of fc7.
       hidden_dropout_rate: probability that an input of fc6 or of fc7 is dropped in training, in
-        [0, 1); `dropout_rate` is that of the last layer's inputs.
+        [0, 1); `StagedNetwork.dropout_rate` is that of the last layer's
+        inputs.
 
     Raises:
       ValueError: at construction, for an option out of range or unknown; at the call, for images

@@ -7,7 +7,7 @@
 - `ranking`: search the index; `words`: from words to classes.
 - `server`: the page in a browser.
 
-Imports `jaxcnn.runs.classifier`, `jaxcnn.pretrained`, `jaxcnn.data` and `jaxcnn.host`.
+Imports `jaxcnn.runs.Classifier`, `jaxcnn.pretrained`, `jaxcnn.data` and `jaxcnn.host`.
 """
 
 from typing import TYPE_CHECKING

@@ -131,7 +131,7 @@ class PhotoIndex:
         return bool(self._rows("SELECT 1 FROM photos WHERE content = ? LIMIT 1", content))
 
     def find_vector(self, content: bytes) -> np.ndarray | None:
-        """Read the vector of a photo by the digest of its file, see `data.photo_files.digest`."""
+        """Read the vector of a photo by the digest of its file."""
         rows = self._rows(
             "SELECT vector FROM photos JOIN vectors USING (id) WHERE content = ? LIMIT 1", content
         )

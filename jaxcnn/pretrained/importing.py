@@ -33,7 +33,7 @@ class Pretrained(NamedTuple):
     """A network with published weights, ready to classify."""
 
     model: str  # name of the network
-    options: Mapping[str, Any]  # of `create_model`, with which it carries the weights exactly
+    options: Mapping[str, Any]  # of `jaxcnn.create_model`, to carry the weights exactly
     variables: PyTree  # {"params": ..., "batch_stats": ...}, float32 numpy arrays
     preprocessing: Preprocessing
     class_names: tuple[str, ...]  # in the order of the outputs

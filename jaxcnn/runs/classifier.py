@@ -38,7 +38,7 @@ class Prediction(NamedTuple):
         """Name the most probable classes with their probabilities, most probable first.
 
         Raises:
-          ValueError: if `count` is not above 0.
+          ValueError: if count is not above 0.
         """
         if count < 1:
             raise ValueError(f"count must be a whole number above 0, got {count}.")

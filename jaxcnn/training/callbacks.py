@@ -235,12 +235,17 @@ class HistoryFile(Callback):
 
     Example:
       >>> import flax.linen as nn
+      >>> import numpy as np
       >>> import optax
       >>> from jaxcnn.training import fit
       >>> data = np.zeros((8, 4, 4, 3), np.uint8), np.arange(8) % 2
       >>> model = nn.Sequential([lambda x, train: x.mean((1, 2)), nn.Dense(2)])
       >>> result = fit(
-      ...     model, data, optimizer=optax.sgd(0.1), callbacks=[HistoryFile("history.jsonl")]
+      ...     model,
+      ...     data,
+      ...     optimizer=optax.sgd(0.1),
+      ...     batch_size=8,
+      ...     callbacks=[HistoryFile("history.jsonl")],
       ... )
       >>> len(Path("history.jsonl").read_text().splitlines())
       1

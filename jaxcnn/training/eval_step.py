@@ -38,7 +38,7 @@ def make_eval_step(
 
     Returns:
       eval_step(variables, batch) to (sums, probabilities). Sums are those of each metric, by its
-      name, and of "loss"; `evaluate` adds them up over batches. Examples whose
+      name, and of "loss"; `jaxcnn.training.evaluate` adds them up over batches. Examples whose
       mask is False count nowhere; probabilities are (B, num_classes) float32 for every row, the
       padding's included.
 

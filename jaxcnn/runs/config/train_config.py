@@ -95,8 +95,8 @@ def setting_fields() -> dict[str, dataclasses.Field[Any]]:
     """Give the dataclass field of each setting, by name; its metadata has the "help".
 
     Example:
-      >>> setting_fields()["num_epochs"].metadata["help"][:24]
-      ''
+      >>> setting_fields()["num_epochs"].metadata["help"]
+      'passes over the training split.'
     """
     return {f.name: f for group in GROUPS.values() for f in dataclasses.fields(group)}
 
