@@ -1,10 +1,14 @@
 """The page in a browser: nothing fetched, nothing complained of, and no wider than a phone."""
 
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from jaxcnn.runs.report.page import render_page
 from jaxcnn.runs.report.run_page import write_report
 
 CHROMIUM = os.environ.get("JAXCNN_CHROMIUM", "/usr/bin/chromium")
@@ -53,4 +57,24 @@ def test_the_page_in_a_browser(browser, make_run, width, scheme, num_classes):
     assert page.evaluate(broken) == 0
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (colour == "rgb(255, 255, 255)") == (scheme == "light")
+    page.close()
+
+
+def shade(page, text):
+    """How much darker than its middle the right edge of a block of code is, of 255."""
+    page.set_content(
+        render_page("base.html.jinja", title="A page").replace(
+            '<main id="content">', f'<main id="content"><pre><code>{text}</code></pre>'
+        )
+    )
+    data = page.locator("pre").screenshot()
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"), float)
+    line = pixels[9]  # below the round corner, above the text
+    return line[len(line) // 2] - line[-3]
+
+
+def test_code_that_overflows_has_a_shadow_at_its_edge(browser):
+    page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="light")
+    assert shade(page, "long " * 40) > 40
+    assert shade(page, "short") < 5
     page.close()
