@@ -94,7 +94,7 @@ def _colours_figure(
     rows = np.array(figure.axes).reshape(4, 3)
     scale = float(np.quantile(np.abs(slices), 0.99))
     strongest = float(np.abs(kernel).max()) * 1.2
-    look: dict[str, Any] = {"digits": 2, "size": 9, "strongest": strongest}
+    look: dict[str, Any] = {"digits": 2, "size": drawing.SMALL, "strongest": strongest}
     for i, (colour, (left, middle, right)) in enumerate(zip(_COLOURS, rows, strict=False)):
         drawing.picture(left, photo[:, :, i], f"{colour} of the photo")
         drawing.number_grid(middle, kernel[:, :, i], f"weights for {colour}", **look)
