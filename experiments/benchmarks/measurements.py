@@ -2,8 +2,8 @@
 
 A file holds raw numbers (shares, seconds, bytes), and how its table shows them:
 
-- `title`, `date` (year-month-day of the measurement), `command`, `versions`, and `notes`: sentences
-  that a reader must know;
+- `title`, `room` (one of `ROOMS`), `date` (year-month-day of the measurement), `command`,
+  `versions`, and `notes`: sentences that a reader must know;
 - `machine`: at least `cpu`, `cores` and `load`, which says what else the machine did;
 - `rows`: the values by key; a key may be missing from a row;
 - `columns`: for each the `key` of its values, its `heading` and its `format`, see `pages.written`;
@@ -20,8 +20,13 @@ from typing import Any, NamedTuple
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.speeds import CONTESTANTS, TORCH, other_cores, ratios, speeds_of
 from jaxcnn.host.files import read_json
+from jaxcnn.host.names import unknown_name
 
 FOLDER = Path(__file__).parent / "results"
+ROOMS = (  # in the order of the page with all results: from whole runs down to single operations
+    *("runs", "training", "pretrained", "models", "optim", "augment", "data", "metrics"),
+    *("interpret", "photos", "export", "experiments", "ops", "host", "tests"),
+)
 _MACHINE = ("cpu", "cores", "load")
 _COLUMN = ("key", "heading", "format")
 _TITLES = {
@@ -68,6 +73,7 @@ class Measurement(NamedTuple):
     """What a file says."""
 
     title: str
+    room: str
     date: str
     command: str
     machine: Mapping[str, Any]
@@ -88,7 +94,7 @@ def read_all(folder: Path = FOLDER) -> dict[str, Measurement]:
       Them by the names of their files, in order.
 
     Raises:
-      ValueError: if a file is damaged, or a field is missing or empty.
+      ValueError: if a file is damaged, a field is missing, or there is no such room.
     """
     return {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
 
@@ -100,6 +106,8 @@ def read(path: Path) -> Measurement:
         found = from_benchmark(found)
     required = [name for name in Measurement._fields if name not in Measurement._field_defaults]
     _check(path, "", found, required)
+    if found["room"] not in ROOMS:
+        raise ValueError(f"{path}: {unknown_name('room', found['room'], ROOMS)}")
     _check(path, "machine", found["machine"], _MACHINE)
     for column in found["columns"]:
         _check(path, "a column", column, _COLUMN)
@@ -143,6 +151,7 @@ def from_benchmark(report: Mapping[str, Any]) -> dict[str, Any]:
     busy = other_cores(report["rows"])
     return {
         "title": f"Speed on the CPU: {machine['cpu']}",
+        "room": "ops",
         "date": report["date"],
         "command": report["command"],
         "machine": {**machine, "load": f"other programs kept {busy:.1f} cores busy"},

@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.benchmarks.measurements import Column, Measurement, Sentence
+from experiments.benchmarks.measurements import ROOMS, Column, Measurement, Sentence
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import duration, percent
 
@@ -197,11 +197,20 @@ def all_tables(measurements: Mapping[str, Measurement]) -> str:
       measurements: by name.
 
     Returns:
-      The page in Markdown: each with its table, day, machine, versions, command and notes.
+      The page in Markdown, by rooms: each with its table, day, machine, versions, command and
+      notes.
     """
-    titles = [f"- [{each.title}](#{_anchor(each.title)})\n" for each in measurements.values()]
-    sections = [_section(name, each) for name, each in measurements.items()]
-    return "\n".join([_HEAD, "".join(titles), *sections])
+    rooms = {
+        room: {name: each for name, each in measurements.items() if each.room == room}
+        for room in ROOMS
+    }
+    contents, sections = "", []
+    for room, found in rooms.items():
+        if found:
+            contents += f"- [{room}](#{_anchor(room)})\n"
+            contents += "".join(f"  - [{m.title}](#{_anchor(m.title)})\n" for m in found.values())
+            sections += [f"## {room}\n", *(_section(name, each) for name, each in found.items())]
+    return "\n".join([_HEAD, contents, *sections])
 
 
 _HEAD = """# Results
@@ -221,11 +230,17 @@ def _section(name: str, measurement: Measurement) -> str:
     machine, versions = measurement.machine, measurement.versions
     facts = [
         f"Table `{name}`, {measurement.date}",
-        f"{machine['cpu']}, {machine['cores']} cores; {machine['load']}",
+        f"{_known('processor', machine['cpu'])}, {machine['cores']} cores; "
+        f"{_known('load', machine['load'])}",
         ", ".join(f"{library} {version}" for library, version in versions.items()),
         f"`{measurement.command}`" if measurement.command else "",
     ]
     notes = "".join(f"- {note}\n" for note in measurement.notes)
-    return f"## {measurement.title}\n\n{'. '.join(filter(None, facts))}\n\n{table(measurement)}" + (
-        f"\n{notes}" if notes else ""
+    return (
+        f"### {measurement.title}\n\n{'. '.join(filter(None, facts))}\n\n{table(measurement)}"
+        + (f"\n{notes}" if notes else "")
     )
+
+
+def _known(what: str, text: str) -> str:
+    return f"{what} {text}" if text == "not recorded" else text

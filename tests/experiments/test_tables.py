@@ -14,6 +14,7 @@ SENTENCE = Sentence("{photos:,} photos took {seconds:m:ss}, {test:.1%} right", {
 def measured():
     return Measurement(
         title="Transfer",
+        room="pretrained",
         date="2026-11-22",
         command="jaxcnn train",
         machine={"cpu": "a cpu", "cores": 2, "load": "idle"},
@@ -66,8 +67,30 @@ def test_what_fits_nothing_is_an_error(measured, page, message):
         pages.fill("README.md", page, {"transfer": measured})
 
 
+def test_the_page_of_all_lists_measurements_by_room(measured):
+    speed = measured._replace(
+        title="Speed", room="ops", machine={**measured.machine, "cpu": "not recorded"}
+    )
+    page = pages.all_tables({"a_speed": speed, "transfer": measured})
+    lines = [line for line in page.splitlines() if line.startswith(("#", "- [", "  - ["))]
+    assert lines == [
+        "# Results",
+        *("- [pretrained](#pretrained)", "  - [Transfer](#transfer)"),
+        *("- [ops](#ops)", "  - [Speed](#speed)"),
+        *("## pretrained", "### Transfer", "## ops", "### Speed"),
+    ]
+    assert "processor not recorded, 2 cores; idle" in page
+
+
 def write(folder, **changes):
-    fields = {"title": "t", "date": "2026-11-22", "command": "", "versions": {}, "notes": []}
+    fields = {
+        "title": "t",
+        "room": "ops",
+        "date": "2026-11-22",
+        "command": "",
+        "versions": {},
+        "notes": [],
+    }
     fields |= {"machine": {"cpu": "a", "cores": 2, "load": "idle"}, "rows": [{"x": 1}]}
     fields |= {"columns": [{"key": "x", "heading": "x", "format": "d"}], **changes}
     path = folder / "file.json"
@@ -79,6 +102,7 @@ def write(folder, **changes):
     ("changes", "message"),
     [
         ({"date": None}, "has no date"),
+        ({"room": "opps"}, "unknown room 'opps'.*ops"),
         ({"machine": {"cpu": "a", "cores": 2}}, "machine has no load"),
         ({"rows": [{"y": 1}]}, "no column shows y"),
     ],
