@@ -110,10 +110,15 @@ LOADERS = {"stablehlo": _load_stablehlo, "onnx": _load_onnx}
 
 
 def read_photo(path: bytes, about: dict[str, Any], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a photo's file, see `decode_photo`."""
+    return decode_photo(read_file(path)[0], about, max_pixels=max_pixels)
+
+
+def decode_photo(data: bytes, about: dict[str, Any], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a photo upright and resize it to the (S, S, C) uint8 that the program takes."""
     size_px, _, num_channels = about["input"]["shape"][1:]
     photo = open_upright(
-        read_file(path)[0],
+        data,
         "L" if num_channels == 1 else "RGB",
         least_px=3 * size_px,  # a large JPEG is decoded at half its size or less
         max_pixels=max_pixels,

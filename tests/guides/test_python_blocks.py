@@ -1,0 +1,191 @@
+"""The blocks of Python in the guides, run as their readers have them, from top to bottom.
+
+Each test makes what its page takes for granted, at the size of a test.
+"""
+
+import csv
+import functools
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from guide_blocks import blocks_to_run, write_photos
+
+from jaxcnn import create_model
+from jaxcnn.data import datasets
+from jaxcnn.export import export_classifier
+from jaxcnn.photos import load_labeller, update_index
+from jaxcnn.runs import Classifier
+
+
+@pytest.fixture(autouse=True)
+def as_a_user_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def run_page(page, *, replaced=("", ""), **names):
+    """Run all blocks of a page as one program; returns its names."""
+    names["__name__"] = "guide"
+    for block in blocks_to_run("python", page):
+        exec(compile(block.text.replace(*replaced), f"{page}:{block.line}", "exec"), names)
+    return names
+
+
+def test_no_page_is_forgotten():
+    tested = set(re.findall(r'run_page\(\s*"(.+?)"', Path(__file__).read_text()))
+    assert tested | {"jaxcnn/export/private_servers.md"} == {
+        block.page for block in blocks_to_run("python")
+    }
+
+
+def test_readme(tiny_run, tmp_path, caplog, monkeypatch):
+    # As it stands, but on fewer drawings.
+    few = functools.partial(datasets.load_splits, max_train_examples=640)
+    monkeypatch.setattr(datasets, "load_splits", few)
+    shutil.copytree(tiny_run, tmp_path / "runs/mine")
+    write_photos(tmp_path, ["new_photo.jpg"])
+    first = run_page("README.md")
+    assert first["result"].best.row["validation_accuracy"] > 0.5
+    with caplog.at_level(logging.INFO, logger="jaxcnn"):
+        again = run_page("README.md")
+    assert "resuming at step 60" in caplog.text
+    assert again["result"].history == first["result"].history
+
+
+def test_fit():
+    pytest.importorskip("haiku")
+    pytest.importorskip("equinox")
+    names = run_page("jaxcnn/training/README.md")
+    assert names["result"].history[-1]["validation_confidence"] > 0.5
+    assert names["logged"]
+    assert [row["step"] for row in names["both"].history] == [6, 12]
+    assert int(names["state"].step) == 1
+
+
+def test_published_weights():
+    photos = np.zeros((1, 256, 256, 3), np.uint8)
+    names = run_page("jaxcnn/pretrained/README.md", photos=photos)
+    assert names["logits"].shape == (1, 1000)
+    assert names["features"]
+
+
+def test_explanations():
+    model = create_model("six_conv", 2, width_multiplier=0.1, depth=3, dense_widths=())
+    images = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))
+    names = run_page(
+        "jaxcnn/interpret/README.md",
+        # The fields of that size need a network that takes it.
+        replaced=("(224, 224, 3)", "(32, 32, 3)"),
+        model=model,
+        variables=model.init(jax.random.key(1), images, train=False),
+        images=images,
+        classes=np.array([0, 1]),
+    )
+    assert names["maps"].shape[0] == 2
+    assert names["found"].values.shape == images.shape
+
+
+def test_answers_of_a_run(tiny_run, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/mine").symlink_to(tiny_run)
+    answers = run_page("jaxcnn/runs/README.md")["answers"]
+    best = answers["probabilities"]
+    assert len(best) == len(answers["names"]) == len(answers["labels"]) == len(answers["classes"])
+    assert (np.diff(best) <= 0).all()
+
+
+def test_an_exported_program(tiny_run, tmp_path, monkeypatch):
+    export_classifier(Classifier.load(tiny_run, compute_dtype="float32"), tmp_path / "export")
+    monkeypatch.chdir(tmp_path / "export")
+    size = json.loads(Path("export.json").read_text())["input"]["shape"][1:]
+    names = run_page("jaxcnn/export/README.md", images=np.zeros((3, *size), np.uint8))
+    np.testing.assert_allclose(names["probabilities"].sum(axis=1), np.ones(3), rtol=1e-5)
+
+
+def test_photo_page(tiny_run, tmp_path):
+    write_photos(tmp_path / "album", ["a.jpg", "b.jpg"])
+    source = {"workdir": str(tiny_run)}
+    folders = [os.fsencode(tmp_path / "album")]
+    update_index(tmp_path / "photos.sqlite", folders, lambda held: load_labeller(source))
+    names = run_page("jaxcnn/photos/README.md")
+    page = names["app"].test_client().get("/", headers={"Host": "127.0.0.1:8500"})
+    assert "2 photos" in page.text
+    names["index"].close()
+
+
+def test_tables(tmp_path):
+    files = [f"{kind}{i}.jpg" for i in range(40) for kind in ("dark", "bright")]
+    write_photos(tmp_path / "pictures", files)
+    rows = [("file", "label"), *((name, re.match("[a-z]+", name)[0]) for name in files)]
+    with open("labels.csv", "w", newline="", encoding="utf-8-sig") as table:
+        csv.writer(table).writerows(rows)
+    names = run_page("jaxcnn/data/tables.md", replaced=("num_epochs=10", "num_epochs=1"))
+    links = [path for path in Path("by_class").rglob("*.jpg") if path.is_file()]
+    assert sorted(path.name for path in links) == sorted(files)
+    assert {path.parent.name for path in links} == {"dark", "bright"}
+    assert names["result"].history[-1]["train_accuracy"] >= 0
+
+
+def test_cleaning(tmp_path):
+    for kind in ("cat", "dog"):
+        write_photos(tmp_path / "photos" / kind, [f"{kind}{i}.jpg" for i in range(40)])
+    shutil.copy("photos/cat/cat0.jpg", "photos/dog/same.jpg")
+    labels = np.arange(40) % 2
+    features = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    features[:, 0] += 6 * labels
+    labels[7] = 0  # which is wrong
+    names = run_page("jaxcnn/runs/cleaning.md", features=features, labels=labels)
+    assert [pair.is_conflict for pair in names["pairs"]] == [True]
+    assert np.flatnonzero(names["suspected"] >= 0).tolist() == [7]
+    assert names["order"][0] == 7
+
+
+@pytest.fixture
+def server(tiny_run, tmp_path):
+    """The address of the guide's server; its program stands in the folder of an export."""
+    export_classifier(Classifier.load(tiny_run, compute_dtype="float32"), tmp_path / "classifier")
+    (block,) = blocks_to_run("python", "jaxcnn/export/private_servers.md")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert "port=8000" in block.text
+    program = tmp_path / "classifier/server.py"
+    program.write_text(block.text.replace("port=8000", f"port={port}"))
+    # waitress says on which address it serves once it does.
+    start = "import logging, runpy, sys; logging.basicConfig(level=logging.INFO)"
+    start += "; sys.path.insert(0, 'classifier'); runpy.run_path('classifier/server.py')"
+    process = subprocess.Popen([sys.executable, "-c", start], stderr=subprocess.PIPE, text=True)
+    said = ""
+    while "Serving on" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    yield f"http://127.0.0.1:{port}/label"
+    process.terminate()
+    process.communicate()
+
+
+def test_a_server_of_ones_own(server, tiny_run, tmp_path):
+    write_photos(tmp_path, ["bright.png"])
+    photo = (tmp_path / "bright.png").read_bytes()
+    with urllib.request.urlopen(server, photo, timeout=60) as answer:
+        found = json.load(answer)
+    expected = Classifier.load(tiny_run, compute_dtype="float32").predict(photo).probabilities
+    assert found == pytest.approx(expected, abs=1e-3)
+    for data, status in ((b"no photo", 415), (b"", 415), (bytes(2**24 + 1), 413)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(server, data, timeout=60)
+        assert refused.value.code == status
+        refused.value.close()

@@ -1,0 +1,105 @@
+"""The blocks of shell in the guides, run in order, each page in a folder as its reader may have.
+
+Photos are drawn, and the programs have small settings, see small_programs.py. What is tested is that
+every command of a page runs, on what the commands before it left.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from guide_blocks import ROOT, blocks_to_run
+from PIL import Image
+
+from jaxcnn.data.drawn_pets import DrawnPetsSource
+
+PROGRAMS = ("jaxcnn", "python", "pip")
+PAGES = list(dict.fromkeys(block.page for block in blocks_to_run("sh")))
+# Runs that a page takes for granted.
+RUNS = {
+    "jaxcnn/export/README.md": "runs/mine",
+    "jaxcnn/export/private_servers.md": "runs/mine",
+    "jaxcnn/interpret/README.md": "runs/my_pets",
+    "jaxcnn/runs/cleaning.md": "runs/mine",
+}
+# What no small setting can stand for: a page's own flags win over these.
+REPLACED = {
+    "--num_epochs=200": "--num_epochs=3",
+    "--batch_size=256": "--batch_size=8",
+    "/srv/": "srv/",
+}
+
+
+def draw_photos(folder):
+    """Forty drawings of each of two classes, as photos/cat/1.jpg and so on."""
+    drawn = DrawnPetsSource("train", 80, size_px=96)
+    for i in range(len(drawn)):
+        pixels, label, _ = drawn[i]
+        path = folder / drawn.class_names[label] / f"{i // 2 + 1}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+
+
+def shell(text, folder):
+    """Run lines of shell."""
+    home = folder / "home"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "JAXCNN_DATA"))}
+    environment |= {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "JAXCNN_OFFLINE": "1",
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with photos, a home with pictures, small programs, and a run."""
+    folder = tmp_path_factory.mktemp("world")
+    draw_photos(folder / "photos")
+    for name in ("home/Pictures", "by_class", "srv/photos"):
+        shutil.copytree(folder / "photos", folder / name)
+    shutil.copytree(folder / "photos/dog", folder / "more_photos")
+    for name in ("photo.jpg", "new_photo.jpg"):
+        shutil.copy(folder / "photos/cat/1.jpg", folder / name)
+    (folder / "bin").mkdir()
+    for name in PROGRAMS:
+        path = folder / "bin" / name
+        program = Path(__file__).with_name("small_programs.py")
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" {name} "$@"\n')
+        path.chmod(0o755)
+    shell("jaxcnn train --data_dir=photos --workdir=runs/made", folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_run(page, world, tmp_path):
+    folder = tmp_path / "reader"
+    shutil.copytree(world, folder, ignore=lambda *_: ["runs"])
+    if page in RUNS:
+        shutil.copytree(world / "runs/made", folder / RUNS[page])
+    for block in blocks_to_run("sh", page):
+        text = block.text
+        for old, new in REPLACED.items():
+            text = text.replace(old, new)
+        shell(text, folder)
+
+
+def test_what_is_replaced_stands_on_a_page():
+    texts = [block.text for block in blocks_to_run("sh")]
+    for old in REPLACED:
+        assert any(old in text for text in texts), old
+    assert set(RUNS) <= set(PAGES)
