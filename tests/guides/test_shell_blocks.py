@@ -1,7 +1,7 @@
 """The blocks of shell in the guides, run in order, each page in a folder as its reader may have.
 
-Photos are drawn, and the programs have small settings, see small_programs.py. What is tested is that
-every command of a page runs, on what the commands before it left.
+Photos are drawn, and the programs have small settings, see small_programs.py. What is tested is
+that every command of a page runs, on what the commands before it left.
 """
 
 import os
