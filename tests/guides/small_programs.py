@@ -39,6 +39,8 @@ def tiny(program, words):
         return SMALL.get(program, [])
     if "--pretrained" in words:  # its features are computed once: 64 px are enough to be quick
         return [*FEW, "--image_size_px=64", "--stored_size_px=72"]
+    if any(word.startswith("--recipe=") for word in words):  # it tests at a size of its own
+        return [*FEW, *SIZE, "--eval_size_px=32"]
     has_network = any(word.startswith("--model=") for word in words)
     return [*FEW, *(SIZE if has_network else NARROW)]
 
