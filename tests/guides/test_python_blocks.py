@@ -9,7 +9,6 @@ import functools
 import http.client
 import json
 import logging
-import os
 import re
 import shutil
 import socket
@@ -25,7 +24,6 @@ from guide_blocks import blocks_to_run, write_photos
 from jaxcnn import create_model
 from jaxcnn.data import datasets
 from jaxcnn.export import export_classifier
-from jaxcnn.photos import load_labeller, update_index
 from jaxcnn.runs import Classifier
 
 
@@ -46,9 +44,13 @@ def run_page(page, *, replaced=("", ""), **names):
 
 def test_no_page_is_forgotten():
     tested = set(re.findall(r'run_page\(\s*"(.+?)"', Path(__file__).read_text()))
-    assert tested | {"jaxcnn/export/private_servers.md"} == {
-        block.page for block in blocks_to_run("python")
-    }
+    apart = {"jaxcnn/export/private_servers.md", "jaxcnn/ops/README.md"}  # in their own processes
+    assert tested | apart == {block.page for block in blocks_to_run("python")}
+
+
+def test_preparing_a_process():
+    (block,) = blocks_to_run("python", "jaxcnn/ops/README.md")
+    subprocess.run([sys.executable, "-c", block.text], check=True)
 
 
 def test_readme(tiny_run, tmp_path, caplog, monkeypatch):
@@ -110,16 +112,14 @@ def test_answers_of_a_run(tiny_run, tmp_path):
 def test_an_exported_program(tiny_run, tmp_path, monkeypatch):
     export_classifier(Classifier.load(tiny_run, compute_dtype="float32"), tmp_path / "export")
     monkeypatch.chdir(tmp_path / "export")
+    shutil.copytree(tiny_run, "runs/mine")
     size = json.loads(Path("export.json").read_text())["input"]["shape"][1:]
     names = run_page("jaxcnn/export/README.md", images=np.zeros((3, *size), np.uint8))
     np.testing.assert_allclose(names["probabilities"].sum(axis=1), np.ones(3), rtol=1e-5)
 
 
-def test_photo_page(tiny_run, tmp_path):
-    write_photos(tmp_path / "album", ["a.jpg", "b.jpg"])
-    source = {"workdir": str(tiny_run)}
-    folders = [os.fsencode(tmp_path / "album")]
-    update_index(tmp_path / "photos.sqlite", folders, lambda held: load_labeller(source))
+def test_photo_page(tmp_path):
+    write_photos(tmp_path / "Pictures", ["a.jpg", "b.jpg"])
     names = run_page("jaxcnn/photos/README.md")
     page = names["app"].test_client().get("/", headers={"Host": "127.0.0.1:8500"})
     assert "2 photos" in page.text
@@ -139,7 +139,8 @@ def test_tables(tmp_path):
     assert names["result"].history[-1]["train_accuracy"] >= 0
 
 
-def test_cleaning(tmp_path):
+def test_cleaning(tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "runs/mine")
     for kind in ("cat", "dog"):
         write_photos(tmp_path / "photos" / kind, [f"{kind}{i}.jpg" for i in range(40)])
     shutil.copy("photos/cat/cat0.jpg", "photos/dog/same.jpg")
