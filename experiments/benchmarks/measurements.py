@@ -25,7 +25,7 @@ from jaxcnn.host.names import unknown_name
 FOLDER = Path(__file__).parent / "results"
 ROOMS = (  # in the order of the page with all results: from whole runs down to single operations
     *("runs", "training", "pretrained", "models", "optim", "augment", "data", "metrics"),
-    *("interpret", "photos", "export", "experiments", "ops", "host", "tests"),
+    *("interpret", "photos", "export", "experiments", "ops", "host", "tests", "house"),
 )
 _MACHINE = ("cpu", "cores", "load")
 _COLUMN = ("key", "heading", "format")

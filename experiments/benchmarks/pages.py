@@ -16,7 +16,7 @@ from jaxcnn.host.text import duration, percent
 _UNITS = {
     **{"us": 1e-6, "ms": 1e-3, "min": 60, "h": 3600},  # seconds are written without a unit
     **{"kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
-    "million": 1e6,
+    **{"million": 1e6, "%": 0.01},  # of the latter the sign is not written, as in a transcript
 }
 _BEGIN, _END = r"<!-- table: ([\w-]+)(?: \(([^)]*)\))? -->\n", "<!-- end of table -->"
 # A number as `written` makes them: 2,991 or 2:44 or 4.2e-5 or > 99.9 %.
@@ -40,6 +40,8 @@ def written(value: Any, spec: str) -> str:
       ('99.6 %', '98.6 % to 99.9 %', '2:44')
       >>> written(2**21, ",.0f MiB"), written(2.4e-6, ".1e"), written(None, ".1f")
       ('2', '2.4e-6', '')
+      >>> written(0.9961, ".1f %")
+      '99.6'
     """
     if value is None:
         return ""
