@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         cross_validated_probabilities as cross_validated_probabilities,
         error_norms as error_norms,
         label_losses as label_losses,
+        rank_by as rank_by,
         suspect_labels as suspect_labels,
     )
     from jaxcnn.metrics.logistic_regression import (

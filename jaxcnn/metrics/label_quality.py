@@ -174,6 +174,10 @@ def rank_by(scores: np.ndarray) -> np.ndarray:
 
     Returns:
       (N,) int64 positions.
+
+    Example:
+      >>> rank_by(np.array([0.2, 1.5, 0.7]))
+      array([1, 2, 0])
     """
     return np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
 
