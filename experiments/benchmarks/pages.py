@@ -232,7 +232,7 @@ def _section(name: str, measurement: Measurement) -> str:
     machine, versions = measurement.machine, measurement.versions
     facts = [
         f"Table `{name}`, {measurement.date}",
-        f"{_known('processor', machine['cpu'])}, {machine['cores']} cores; "
+        f"{_known('Processor', machine['cpu'])}, {machine['cores']} cores; "
         f"{_known('load', machine['load'])}",
         ", ".join(f"{library} {version}" for library, version in versions.items()),
         f"`{measurement.command}`" if measurement.command else "",

@@ -79,7 +79,7 @@ def test_the_page_of_all_lists_measurements_by_room(measured):
         *("- [ops](#ops)", "  - [Speed](#speed)"),
         *("## pretrained", "### Transfer", "## ops", "### Speed"),
     ]
-    assert "processor not recorded, 2 cores; idle" in page
+    assert "Processor not recorded, 2 cores; idle" in page
 
 
 def write(folder, **changes):
