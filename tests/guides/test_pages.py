@@ -42,9 +42,10 @@ for arguments in json.load(sys.stdin):
 names = [f"{no}{name}" for name in flags.FLAGS for no in ("", "no")]
 print(json.dumps({"wrong": wrong, "names": names}))
 """
-# Flags of other programs that the pages call: pip, sbatch, srun, gcloud, pytest.
+# Flags of other programs that the pages call: pip, curl, sbatch, srun, gcloud, pytest.
 OTHERS = {
     *("no-deps", "job-name", "nodes", "ntasks-per-node", "gpus-per-node", "cpus-per-task", "time"),
+    *("no-index", "find-links", "wheel-dir", "data-binary"),
     *("signal", "kill-on-bad-exit", "zone", "worker", "command", "help", "helpfull"),
 }
 

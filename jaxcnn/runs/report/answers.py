@@ -1,9 +1,9 @@
 """What a run keeps of its test: the network's answer to each photo, small enough for any set."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,12 +113,17 @@ def _bin_table(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.column_stack([curve.count, curve.confidence, curve.accuracy, curve.interval])
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
-    """Read arrays of an .npz by their names; WorkdirError where it lacks one or is damaged."""
+def read_arrays(path: Path, names: Sequence[str], *, newer: Container[str] = ()) -> list[Any]:
+    """Read arrays of an .npz by their names; WorkdirError where it lacks one or is damaged.
+
+    Those of `newer` are None in files of versions that did not write them.
+    """
     try:
         # np.load leaves a damaged file open, were it to open it by itself.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return [arrays[name] for name in names]
+            return [
+                None if name in newer and name not in arrays else arrays[name] for name in names
+            ]
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkdirError(
             f"{path} is damaged or of another version ({error}); test the run again for its report."

@@ -9,7 +9,7 @@ from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir, WorkdirError, check_run
 from jaxcnn.runs.report.answers import CachedAnswers, read_arrays
-from jaxcnn.runs.report.shown_photos import CachedPhotos
+from jaxcnn.runs.report.shown_photos import CachedPhotos, read_photos
 from jaxcnn.training.history import make_rank
 
 
@@ -103,6 +103,6 @@ def gather(workdir: Path | str) -> RunFacts:
         summary=read_json(folder.summary, "num_parameters"),
         history=read_rows(folder.metrics, "epoch", "step"),
         answers=CachedAnswers(*read_arrays(folder.test_answers, CachedAnswers._fields)),
-        photos=CachedPhotos(*read_arrays(folder.report_photos, CachedPhotos._fields)),
+        photos=read_photos(folder.report_photos),
         chosen=chosen,
     )

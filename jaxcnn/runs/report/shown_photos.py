@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import jax
@@ -16,7 +17,7 @@ from jaxcnn.interpret.place import locate, name_place
 from jaxcnn.models import StagedNetwork
 from jaxcnn.plots import overlay
 from jaxcnn.runs.figures import in_turn
-from jaxcnn.runs.report.answers import CachedAnswers
+from jaxcnn.runs.report.answers import CachedAnswers, read_arrays
 from jaxcnn.runs.report.page import Picture, embed_photo
 from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
@@ -116,6 +117,15 @@ def cache_photos(
             reason = str(error)
     seen = np.asarray(seen_part(images, preprocessing))
     return CachedPhotos(rows, reasons, _shrunk(seen), maps, np.array(reason))
+
+
+def read_photos(path: Path) -> CachedPhotos:
+    """Read what `cache_photos` gave; WorkdirError if the file is damaged.
+
+    Runs of versions before 1.0 left out the photos that could not be read, and have no reasons.
+    """
+    rows, reasons, *others = read_arrays(path, CachedPhotos._fields, newer=("reasons",))
+    return CachedPhotos(rows, np.full(len(rows), "") if reasons is None else reasons, *others)
 
 
 def _reasons(split: ImageSplit, names: np.ndarray, present: np.ndarray) -> np.ndarray:

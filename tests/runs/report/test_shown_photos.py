@@ -7,15 +7,15 @@ import pytest
 from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.host.files import write_arrays
 from jaxcnn.runs import build, config as config_lib
-from jaxcnn.runs.report.answers import read_arrays, shorten_answers
+from jaxcnn.runs.report.answers import shorten_answers
 from jaxcnn.runs.report.shown_photos import (
     MOST_RIGHT,
-    CachedPhotos,
     _lay_over,
     cache_photos,
     choose_photos,
     make_gallery,
     map_maker,
+    read_photos,
 )
 from jaxcnn.runs.run import make_initial
 
@@ -71,9 +71,12 @@ def test_photos_are_kept_as_the_network_sees_them(answers, split, config, bright
     expected = split.images[answers.index[row]][2:22, 2:22]
     np.testing.assert_array_equal(photos.images[3], expected)
     write_arrays(tmp_path / "p.npz", photos._asdict())
-    read = read_arrays(tmp_path / "p.npz", CachedPhotos._fields)
+    read = read_photos(tmp_path / "p.npz")
     for there, here in zip(read, photos, strict=True):
         np.testing.assert_array_equal(there, here)
+    older = {name: array for name, array in photos._asdict().items() if name != "reasons"}
+    write_arrays(tmp_path / "older.npz", older)
+    assert read_photos(tmp_path / "older.npz").reasons.tolist() == [""] * len(photos.rows)
     gallery = make_gallery(answers, photos, NAMES)
     shown = gallery.wrong[0]
     assert shown.name == answers.names[photos.rows[0]]
