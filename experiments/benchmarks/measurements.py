@@ -12,14 +12,16 @@ A file holds raw numbers (shares, seconds, bytes), and how its table shows them:
 A file that `experiments.benchmark --json` wrote is read as it is.
 """
 
+import datetime
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.benchmarks.rows import Row
 from experiments.benchmarks.speeds import CONTESTANTS, TORCH, other_cores, ratios, speeds_of
-from jaxcnn.host.files import read_json
 from jaxcnn.host.names import unknown_name
 
 FOLDER = Path(__file__).parent / "results"
@@ -101,35 +103,55 @@ def read_all(folder: Path = FOLDER) -> dict[str, Measurement]:
 
 def read(path: Path) -> Measurement:
     """Read one measurement; errors as `read_all`."""
-    found = read_json(path)
-    if "settings" in found:
-        found = from_benchmark(found)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if "settings" in found:
+            found = from_benchmark(found)
+        return _measurement(found)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: a field is of the wrong kind ({error}).") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _measurement(found: Mapping[str, Any]) -> Measurement:
+    """Check the fields of a file, and make a measurement of them."""
     required = [name for name in Measurement._fields if name not in Measurement._field_defaults]
-    _check(path, "", found, required)
+    _check("the file", found, required, exact=True)
+    datetime.date.fromisoformat(found["date"])
     if found["room"] not in ROOMS:
-        raise ValueError(f"{path}: {unknown_name('room', found['room'], ROOMS)}")
-    _check(path, "machine", found["machine"], _MACHINE)
+        raise unknown_name("room", found["room"], ROOMS)
+    _check("machine", found["machine"], _MACHINE)
     for column in found["columns"]:
-        _check(path, "a column", column, _COLUMN)
-    for sentence in (each for page in found.get("sentences", {}).values() for each in page):
-        _check(path, "a sentence", sentence, Sentence._fields)
-    known = {column["key"] for column in found["columns"]}
-    if unused := {key for row in found["rows"] for key in row} - known:
-        raise ValueError(f"{path}: no column shows {', '.join(sorted(unused))}; add columns.")
+        _check("a column", column, _COLUMN, exact=True)
+    sentences = found.get("sentences", {})
+    for sentence in (each for page in sentences.values() for each in page):
+        _check("a sentence", sentence, Sentence._fields, exact=True)
+    if isinstance(found["notes"], str):
+        raise TypeError("notes is one text; expected a list of sentences.")
+    keys = [column["key"] for column in found["columns"]]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"two columns show one key; the keys are {', '.join(keys)}.")
+    if unused := {key for row in found["rows"] for key in row} - set(keys):
+        raise ValueError(f"no column shows {', '.join(sorted(unused))}; add columns.")
+    for text in (found["title"], *(value for row in found["rows"] for value in row.values())):
+        if isinstance(text, str) and re.search(r"[|\n]|<!--", text):
+            raise ValueError(f"{text!r} would break a table; take out | and line breaks.")
     return Measurement(
         **{name: found[name] for name in required if name != "columns"},
         columns=[Column(**column) for column in found["columns"]],
         sentences={
-            page: [Sentence(**each) for each in sentences]
-            for page, sentences in found.get("sentences", {}).items()
+            page: [Sentence(**each) for each in of_page] for page, of_page in sentences.items()
         },
     )
 
 
-def _check(path: Path, part: str, found: Mapping[str, Any], names: Sequence[str]) -> None:
+def _check(part: str, found: Mapping[str, Any], names: Sequence[str], exact: bool = False) -> None:
+    """Raise unless a part has the fields of these names, and no others if `exact`."""
     if missing := [name for name in names if name not in found]:
-        where = f"{path}: {part}" if part else str(path)
-        raise ValueError(f"{where} has no {', '.join(missing)}; expected {', '.join(names)}.")
+        raise ValueError(f"{part} has no {', '.join(missing)}; expected {', '.join(names)}.")
+    if exact and (others := found.keys() - {*names, "sentences"}):
+        raise ValueError(f"{part} has {', '.join(sorted(others))}; expected {', '.join(names)}.")
 
 
 def from_benchmark(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _UNITS = {
     **{"kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
     **{"million": 1e6, "%": 0.01},  # of the latter the sign is not written, as in a transcript
 }
-_BEGIN, _END = r"<!-- table: ([\w-]+)(?: \(([^)]*)\))? -->\n", "<!-- end of table -->"
+_BEGIN, _END = r"<!-- table: ([\w-]+)(?: \(([^)]*)\))? -->[ \t]*\n", "<!-- end of table -->"
 # A number as `written` makes them: 2,991 or 2:44 or 4.2e-5 or > 99.9 %.
 _NUMBER = r"(?:(?<!-)[<>]\s)?[-+]?\d(?:[\d.,:]*\d)?(?:e-?\d+)?(?:\s%)?"
 _TEXT = r"\S.{0,80}?"
@@ -54,6 +54,8 @@ def written(value: Any, spec: str) -> str:
     if shares := re.fullmatch(r"\.(\d)%", spec):
         return percent(value, int(shares[1])).replace("%", " %")
     spec, _, unit = spec.partition(" ")
+    if unit and unit not in _UNITS:
+        raise unknown_name("unit", unit, _UNITS)
     text = format(value / _UNITS[unit] if unit else value, spec)
     return re.sub(r"e([-+])0", r"e\1", text).replace("e+", "e").replace("%", " %")
 
@@ -116,8 +118,11 @@ def fill_tables(text: str, measurements: Mapping[str, Measurement]) -> str:
         return f"{begin}{table(measurements[name], keys)}{_END}"
 
     whole = re.compile(f"{_BEGIN}((?:(?!<!-- ).)*?){_END}", re.DOTALL)
-    if len(re.findall(r"<!-- table:", text)) != len(whole.findall(text)):
-        raise ValueError(f"a marker of a table has no end; expected {_END} below each.")
+    if len(re.findall(r"(?i)<!--\s*table:", text)) != len(whole.findall(text)):
+        raise ValueError(
+            "a marker of a table is misspelt or has no end; expected <!-- table: NAME --> above "
+            f"the table, and {_END} below."
+        )
     return whole.sub(fill, text)
 
 
@@ -144,7 +149,8 @@ def fill_sentence(text: str, sentence: Sentence, measurement: Measurement) -> st
                 raise unknown_name("figure", key, values)
             figures.append(written(values[key], spec or ""))
             parts.append(f"({_TEXT if isinstance(values[key], str) else _number(values[key])})")
-    found = list(re.finditer("".join(parts), text, re.DOTALL))
+    pattern = re.compile("".join(parts), re.DOTALL)
+    found = list(pattern.finditer(text))
     if len(found) != 1:
         raise ValueError(
             f"{len(found)} places read as {sentence.text!r}; expected one. Change the page, or the "
@@ -153,6 +159,12 @@ def fill_sentence(text: str, sentence: Sentence, measurement: Measurement) -> st
     for group, figure in reversed(list(enumerate(figures, 1))):
         if " ".join(found[0][group].split()) != figure:
             text = text[: found[0].start(group)] + figure + text[found[0].end(group) :]
+    again = pattern.search(text)
+    if again is None or [" ".join(group.split()) for group in again.groups()] != figures:
+        raise ValueError(
+            f"{sentence.text!r} cannot be read back with {', '.join(map(repr, figures))}; expected "
+            "finite numbers, and texts of at most 80 characters with words behind them."
+        )
     return text
 
 
@@ -230,6 +242,10 @@ def _anchor(title: str) -> str:
 
 def _section(name: str, measurement: Measurement) -> str:
     machine, versions = measurement.machine, measurement.versions
+    try:
+        lines = table(measurement)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     facts = [
         f"Table `{name}`, {measurement.date}",
         f"{_known('Processor', machine['cpu'])}, {machine['cores']} cores; "
@@ -238,9 +254,8 @@ def _section(name: str, measurement: Measurement) -> str:
         f"`{measurement.command}`" if measurement.command else "",
     ]
     notes = "".join(f"- {note}\n" for note in measurement.notes)
-    return (
-        f"### {measurement.title}\n\n{'. '.join(filter(None, facts))}\n\n{table(measurement)}"
-        + (f"\n{notes}" if notes else "")
+    return f"### {measurement.title}\n\n{'. '.join(filter(None, facts))}\n\n{lines}" + (
+        f"\n{notes}" if notes else ""
     )
 
 

@@ -60,11 +60,30 @@ def test_a_table_shows_the_columns_that_a_page_names(measured):
         ("<!-- table: transfr -->\n<!-- end of table -->", "unknown table 'transfr'"),
         ("<!-- table: transfer (tset) -->\n<!-- end of table -->", "unknown column 'tset'"),
         ("<!-- table: transfer -->\n| photos |", "has no end"),
+        ("<!--table: transfer-->\n<!-- end of table -->", "is misspelt"),
     ],
 )
 def test_what_fits_nothing_is_an_error(measured, page, message):
     with pytest.raises(ValueError, match=message):
         pages.fill("README.md", page, {"transfer": measured})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("on {cpu}", "Xeon 8481C"), ("took {x} s", None), ("took {x} s", float("nan")), ("{x}", True)],
+)
+def test_figures_that_cannot_be_read_back_are_refused(measured, text, value):
+    machine = {**measured.machine, "cpu": "Xeon 8481C"}
+    measured = measured._replace(rows=[{"x": value}], machine=machine)
+    with pytest.raises(ValueError, match=r"cannot be read back|places read as"):
+        pages.fill_sentence("on 1 core, took 1 s", Sentence(text, {}), measured)
+
+
+@pytest.mark.parametrize("form", ["zz", ".1f foo"])
+def test_a_format_that_is_none_is_told_with_its_file(measured, form):
+    wrong = measured._replace(columns=[Column("photos", "photos", form)])
+    with pytest.raises(ValueError, match=r"^a_file: "):
+        pages.all_tables({"a_file": wrong})
 
 
 def test_the_page_of_all_lists_measurements_by_room(measured):
@@ -105,6 +124,17 @@ def write(folder, **changes):
         ({"room": "opps"}, "unknown room 'opps'.*ops"),
         ({"machine": {"cpu": "a", "cores": 2}}, "machine has no load"),
         ({"rows": [{"y": 1}]}, "no column shows y"),
+        ({"rows": [{"x": "a | b"}]}, "would break a table"),
+        ({"title": "a\nb"}, "would break a table"),
+        ({"titel": "t"}, "the file has titel"),
+        ({"date": "yesterday"}, "yesterday"),
+        ({"notes": "One."}, "expected a list of sentences"),
+        ({"machine": []}, "machine has no cpu"),
+        ({"rows": 1}, "of the wrong kind"),
+        (
+            {"columns": [{"key": "x", "heading": "x", "format": "d"}] * 2},
+            "two columns show one key",
+        ),
     ],
 )
 def test_a_file_that_lacks_a_field_is_refused(tmp_path, changes, message):
