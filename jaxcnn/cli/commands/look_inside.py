@@ -44,7 +44,7 @@ _CLASS = flags.DEFINE_string(
 _STAGE = flags.DEFINE_string(
     "stage", None, "the stage that Grad-CAM maps; default the last whose map has several pixels."
 )
-_STEPS = flags.DEFINE_integer("steps", 64, "steps of integrated gradients.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("num_steps", 64, "steps of integrated gradients.", lower_bound=1)
 _DATA = flags.DEFINE_bool("data", True, "with --workdir: look at the run's data, too.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "where the run's photos lie now, if they were moved."
@@ -57,7 +57,7 @@ _METHOD = flags.DEFINE_string(
 )
 _OVERWRITE = command_line.define_overwrite()
 _NAMES = help_formatter.group(
-    *("pictures", "out", "overwrite", "class_name", "stage", "steps", "data", "data_dir"),
+    *("pictures", "out", "overwrite", "class_name", "stage", "num_steps", "data", "data_dir"),
     *("max_photos", "method"),
 )
 
