@@ -64,19 +64,25 @@ def _why(path: Path, roots: Iterable[Path | str], error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "this photo may not be read; allow this user to read it."
     folders = [Path(root) for root in roots if path.is_relative_to(root)]
-    if folders and not any(map(_may_exist, folders)):
-        return "the folder of this photo is not there; is its drive connected?"
+    if folders and not any(map(_may_hold_photos, folders)):
+        return (
+            "the folder of this photo is not there, or empty; is its drive connected? If it is, "
+            "index the folder again."
+        )
     if isinstance(error, FileNotFoundError):
         return "this photo was moved, renamed or deleted; index its folder again."
     return "this photo is not where it was indexed; index its folder again."
 
 
-def _may_exist(folder: Path) -> bool:
-    """Tell whether a folder is there, or cannot be looked at."""
+def _may_hold_photos(folder: Path) -> bool:
+    """Tell whether a folder holds anything; an empty one may be where a drive is mounted."""
     try:
-        return folder.is_dir()
+        with os.scandir(folder) as entries:
+            return any(True for _ in entries)
     except PermissionError:
         return True
+    except OSError:
+        return False
 
 
 def _known(real: Path, is_indexed: Callable[[bytes], object]) -> BinaryIO:

@@ -161,6 +161,7 @@ def test_no_descriptor_is_left_open(root):
 )
 def test_a_photo_that_is_gone_says_why(tmp_path, place, error, said):
     (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "b.jpg").write_bytes(b"a photo")
     why = _why(tmp_path / place, [tmp_path / "there", tmp_path / "drive"], error)
     assert said in why
     assert str(tmp_path) not in why
@@ -169,3 +170,10 @@ def test_a_photo_that_is_gone_says_why(tmp_path, place, error, said):
 def test_a_drive_that_is_not_there_is_named_as_such(tmp_path):
     with pytest.raises(PhotoGoneError, match="is its drive connected"):
         open_inside(tmp_path / "drive" / "a.jpg", [tmp_path / "drive"])
+
+
+def test_an_empty_folder_may_be_where_a_drive_is_mounted(tmp_path):
+    (tmp_path / "drive").mkdir()
+    for path in ("a.jpg", "album/a.jpg"):
+        with pytest.raises(PhotoGoneError, match="is its drive connected"):
+            open_inside(tmp_path / "drive" / path, [tmp_path / "drive"])
