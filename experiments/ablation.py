@@ -73,7 +73,7 @@ def table(summaries: Mapping[str, Any], last_rows: Mapping[str, Any]) -> str:
       One row per run: test accuracy with its 95 % interval, and the last epoch's train and
       validation accuracy and their gap.
     """
-    lines = ["| run | test | 95 % interval | train, last epoch | validation, last epoch | gap |"]
+    lines = ["| run | test | 95% interval | train, last epoch | validation, last epoch | gap |"]
     lines.append("|---|---|---|---|---|---|")
     for name, summary in summaries.items():
         (low, high), row = summary["test_accuracy_interval"], last_rows[name]

@@ -1,12 +1,13 @@
 """What a run comes to, of one network or of several: scores, their intervals, and lines of text."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.host.text import duration, listed
+from jaxcnn.host.text import duration, interval, listed, percent
 from jaxcnn.metrics.calibration import expected_calibration_error
 from jaxcnn.metrics.classification import (
     confusion_matrix,
@@ -186,7 +187,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     """
     low, high = summary["test_accuracy_interval"]
     test = (
-        f"test accuracy {summary['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}) "
+        f"test accuracy {summary['test_accuracy']:.1%} (95% interval {low:.1%} to {high:.1%}) "
         f"on {summary['num_test']:,} images {about_test(summary)}"
     )
     measured = [
@@ -272,18 +273,16 @@ class RunSummary(dict[str, Any]):
         """Show the main figures."""
         from jaxcnn.host.html import table  # only notebooks ask
 
-        low, high = self["test_accuracy_interval"]
+        bounds, seconds = self.get("test_accuracy_interval"), self.get("train_seconds") or 0
+        within = f" (95% interval {interval(bounds)})" if bounds else ""
         rows = [
-            (
-                "test accuracy",
-                f"{self['test_accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%})",
-            ),
-            ("test images", self["num_test"]),
-            ("classes", listed(self["class_names"], 10)),
-            ("parameters", self["num_parameters"]),
+            ("test accuracy", percent(self.get("test_accuracy")) + within),
+            ("test images", self.get("num_test")),
+            ("classes", listed(self.get("class_names") or (), 10)),
+            ("parameters", self.get("num_parameters")),
         ]
-        if self["train_seconds"]:
-            rows.append(("training time", duration(self["train_seconds"])))
+        if seconds > 0 and math.isfinite(seconds):
+            rows.append(("training time", duration(seconds)))
         return table([], rows, caption="Run")
 
 

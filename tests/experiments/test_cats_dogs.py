@@ -51,7 +51,7 @@ def test_a_run_leaves_all_that_it_promises(finished):
         *("confusion_matrix.png", "predictions.png", "most_confidently_wrong.png"),
     }
     assert out.splitlines()[0] == f"run folder: {workdir}"
-    assert re.search(r"test accuracy \d+\.\d% \(95 % interval", out)
+    assert re.search(r"test accuracy \d+\.\d% \(95% interval", out)
     assert out.count("compiled in") == 1
 
 

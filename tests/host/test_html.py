@@ -5,6 +5,7 @@ import json
 import flax.linen as nn
 import numpy as np
 import optax
+import pytest
 
 import jaxcnn
 from jaxcnn.host.html import table
@@ -86,6 +87,24 @@ def test_a_runs_result_shows_its_figures_and_stays_a_dictionary():
         num_parameters=1234,
     )
     shown = summary._repr_html_()
-    for part in ("95.0%", "90.0% to 98.0%", ">100<", "&lt;cat&gt;", "1:15", "1,234"):
+    for part in ("95.0% (95% interval 90.0% to 98.0%)", ">100<", "&lt;cat&gt;", "1:15", "1,234"):
         assert part in shown
     assert json.loads(json.dumps(summary)) == summary
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"test_accuracy": 0.5, "num_test": 4},
+        {"test_accuracy": 0.5, "test_accuracy_interval": None, "class_names": None},
+        {"train_seconds": float("nan")},
+        {"train_seconds": None, "num_parameters": None},
+    ],
+)
+def test_what_is_left_of_a_result_is_shown_without_an_error(values):
+    shown = RunSummary(values)._repr_html_()
+    assert ("50.0%<" in shown) == ("test_accuracy" in values)
+    assert "interval" not in shown
+    assert "nan" not in shown
+    assert "None" not in shown
