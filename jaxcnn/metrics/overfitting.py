@@ -8,7 +8,8 @@ CURES = (
     "or a smaller network (width_multiplier, depth)"
 )
 _WINDOW_EPOCHS = 3
-_LEAST_GAP, _LEAST_GROWTH = 0.05, 0.01  # of the accuracies, as shares
+LEAST_EPOCHS = 2 * _WINDOW_EPOCHS  # fewer show no trend
+LEAST_GAP, LEAST_GROWTH = 0.05, 0.01  # of the accuracies, as shares; less may be noise
 
 
 class Overfitting(NamedTuple):
@@ -59,18 +60,32 @@ def find_overfitting(
       >>> found.epoch, round(found.gap, 2), round(found.gap_before, 2)
       (6, 0.15, 0.0)
     """
-    if len(history) < 2 * _WINDOW_EPOCHS:
+    if len(history) < LEAST_EPOCHS:
         return None
-    recent, before = history[-_WINDOW_EPOCHS:], history[-2 * _WINDOW_EPOCHS : -_WINDOW_EPOCHS]
-
-    def mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
-        return sum(row[name] for row in rows) / len(rows)
-
-    gap, gap_before = (
-        mean(rows, "train_accuracy") - mean(rows, "validation_accuracy")
-        for rows in (recent, before)
+    train, validation, loss = (
+        window_means(history, name)
+        for name in ("train_accuracy", "validation_accuracy", "train_loss")
     )
-    is_learning = mean(recent, "train_loss") < mean(before, "train_loss")
-    if not (is_learning and gap >= _LEAST_GAP and gap - gap_before >= _LEAST_GROWTH):
+    gap_before, gap = (t - v for t, v in zip(train, validation, strict=True))
+    is_learning = loss[1] < loss[0]
+    if not (is_learning and gap >= LEAST_GAP and gap - gap_before >= LEAST_GROWTH):
         return None
     return Overfitting(history[-1]["epoch"], gap, gap_before, cures)
+
+
+def window_means(history: Sequence[Mapping[str, Any]], name: str) -> tuple[float, float]:
+    """Average a figure over the last three epochs, and over the three before them.
+
+    Args:
+      history: at least `LEAST_EPOCHS` rows.
+      name: of the figure.
+
+    Returns:
+      (before, last).
+    """
+    before, last = history[-LEAST_EPOCHS:-_WINDOW_EPOCHS], history[-_WINDOW_EPOCHS:]
+    return _mean(before, name), _mean(last, name)
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float:
+    return float(sum(row[name] for row in rows)) / len(rows)

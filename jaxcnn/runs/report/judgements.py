@@ -5,14 +5,52 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.metrics.overfitting import CURES, find_overfitting
+from jaxcnn.metrics.classification import wilson_interval
+from jaxcnn.metrics.overfitting import (
+    CURES,
+    LEAST_EPOCHS,
+    LEAST_GAP,
+    LEAST_GROWTH,
+    find_overfitting,
+    window_means,
+)
 from jaxcnn.runs.report.answers import Bin, calibration_error
+from jaxcnn.runs.summary import doubt
+
+_LEAST_PHOTOS = 30  # of a test; fewer say nothing of calibration
+
+
+def judge_answers(
+    labels: np.ndarray, answers: np.ndarray, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Judge whether a test shows more than one fixed answer would, see `report.html.jinja`.
+
+    Args:
+      labels: (N,) int32, of the test photos.
+      answers: (N,) int32, the most probable classes.
+      class_names: in the order of the labels.
+
+    Returns:
+      The class that all photos of several classes are given, or None; the sentence of
+      `summary.doubt`; and the classes that have no test photo.
+    """
+    low, _ = wilson_interval(int((answers == labels).sum()), len(labels))
+    is_one_answer = len(set(answers.tolist())) == 1 < len(set(labels.tolist()))
+    counts = np.bincount(labels, minlength=len(class_names))
+    return {
+        "only_answer": class_names[int(answers[0])] if is_one_answer else None,
+        "doubt": doubt(labels, class_names, low),
+        "untested": [name for name, count in zip(class_names, counts, strict=True) if not count],
+    }
 
 
 def judge_fit(
     history: Sequence[Mapping[str, Any]],
     *,
     best_epoch: int,
+    num_validation: int | None = None,
+    is_one_answer: bool = False,
+    is_doubted: bool = False,
     is_mixed: bool = False,
     is_augmented: bool = True,
     stops_early: bool = False,
@@ -25,6 +63,9 @@ def judge_fit(
     Args:
       history: one row per epoch, as in `metrics.jsonl`; at least one.
       best_epoch: the epoch whose parameters were tested, counted from 1.
+      num_validation: photos of the validation split; None where it is unknown.
+      is_one_answer: whether all test photos were given one class.
+      is_doubted: whether the test does not show that the network beats one fixed answer.
       is_mixed: whether training photos were blended or patched with others, so that the accuracy
         on them is no measure.
       is_augmented: whether training photos were augmented.
@@ -42,14 +83,23 @@ def judge_fit(
         float(np.mean([row[f"{split}_accuracy"] for row in history[-3:]]))
         for split in ("train", "validation")
     )
+    overfitting = find_overfitting(history, cures=cures)
+    can_see_trend = len(history) >= LEAST_EPOCHS
     return {
         "num_epochs": len(history),
+        "can_see_trend": can_see_trend,
+        "may_be_rising": not can_see_trend or (overfitting is None and _is_rising(history)),
+        "has_gap": train - validation >= LEAST_GAP,
+        "num_validation": num_validation,
+        "may_be_chance": _may_be_chance(train, validation, num_validation),
+        "is_one_answer": is_one_answer,
+        "is_doubted": is_doubted,
         "last_epoch": int(history[-1]["epoch"]),
         "best_epoch": best_epoch,
         "is_mixed": is_mixed,
         "train": train,
         "validation": validation,
-        "overfitting": find_overfitting(history, cures=cures),
+        "overfitting": overfitting,
         "cures": cures,
         "is_augmented": is_augmented,
         "stops_early": stops_early,
@@ -59,9 +109,22 @@ def judge_fit(
     }
 
 
+def _is_rising(history: Sequence[Mapping[str, Any]]) -> bool:
+    before, last = window_means(history, "train_accuracy")
+    return last - before >= LEAST_GROWTH
+
+
+def _may_be_chance(train: float, validation: float, num_validation: int | None) -> bool:
+    """Tell whether so few validation photos may come from a network as right as in training."""
+    if not num_validation:
+        return False
+    _, high = wilson_interval(round(validation * num_validation), num_validation)
+    return train <= high
+
+
 def judge_calibration(
     bins: Sequence[Bin], scaled: Sequence[Bin], temperature: float
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Judge whether the network is as often right as it is sure, see `calibration.html.jinja`.
 
     Args:
@@ -73,9 +136,14 @@ def judge_calibration(
       What the template calls `calibration`.
     """
     count = sum(b.count for b in bins)
+    num_right = round(sum(b.count * b.accuracy for b in bins))
     return {
+        "count": count,
+        "least": _LEAST_PHOTOS,
+        "can_tell": count >= _LEAST_PHOTOS,
         "sure": sum(b.count * b.confidence for b in bins) / count,
-        "right": sum(b.count * b.accuracy for b in bins) / count,
+        "right": num_right / count,
+        "interval": wilson_interval(num_right, count),
         "error": calibration_error(bins),
         "scaled_error": calibration_error(scaled),
         "temperature": temperature,

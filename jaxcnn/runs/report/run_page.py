@@ -19,7 +19,7 @@ from jaxcnn.runs.report import charts
 from jaxcnn.runs.report.answers import filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
-from jaxcnn.runs.report.judgements import judge_calibration, judge_fit
+from jaxcnn.runs.report.judgements import judge_answers, judge_calibration, judge_fit
 from jaxcnn.runs.report.page import render_page, write_page
 from jaxcnn.runs.report.shown_photos import MOST_RIGHT, cache_photos, make_gallery, map_maker
 from jaxcnn.runs.summary import ClassRow, about_test, by_class, class_rows
@@ -84,6 +84,7 @@ def run_page(facts: RunFacts) -> str:
     Returns:
       One HTML file.
     """
+    answers = _answers(facts)
     return render_page(
         "report.html.jinja",
         facts=facts,
@@ -92,7 +93,8 @@ def run_page(facts: RunFacts) -> str:
         install=install,
         about_test=about_test(facts.summary),
         **_result(facts),
-        **_training(facts),
+        answers=answers,
+        **_training(facts, answers),
         **_classes(facts),
         **_calibration(facts),
         gallery=make_gallery(facts.answers, facts.photos, facts.class_names),
@@ -124,7 +126,11 @@ def _result(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def _training(facts: RunFacts) -> dict[str, Any]:
+def _answers(facts: RunFacts) -> dict[str, Any]:
+    return judge_answers(facts.answers.labels, facts.answers.classes[:, 0], facts.class_names)
+
+
+def _training(facts: RunFacts, answers: dict[str, Any]) -> dict[str, Any]:
     history, training = facts.history, facts.config.training
     stopped = bool(facts.summary.get("stopped_early"))
     return {
@@ -134,6 +140,9 @@ def _training(facts: RunFacts) -> dict[str, Any]:
         "fit": judge_fit(
             history,
             best_epoch=facts.best_epoch,
+            num_validation=facts.summary.get("num_validation"),
+            is_one_answer=answers["only_answer"] is not None,
+            is_doubted=bool(answers["doubt"]),
             is_mixed=training.mixup > 0 or training.cutmix > 0,
             is_augmented=augments(facts.config),
             stops_early=training.early_stopping_epochs is not None,

@@ -142,6 +142,47 @@ def test_what_flatters_is_told(make_run):
     assert "1 file could not be read" in text
 
 
+def with_answers(facts, labels, answers):
+    """The same run with other labels and most probable classes."""
+    classes = facts.answers.classes.copy()
+    classes[:, 0] = answers
+    return dataclasses.replace(
+        facts, answers=facts.answers._replace(labels=labels, classes=classes)
+    )
+
+
+def test_a_network_that_answers_all_photos_alike_is_told(make_run):
+    facts = gather(make_run(class_names=["cat", "dog"]).path)
+    labels = facts.answers.labels
+    text = Reader(run_page(facts)).text
+    assert "One answer" not in text
+    assert "one fixed answer" not in text
+    text = Reader(run_page(with_answers(facts, labels, 1))).text
+    assert "One answer for every photo" in text
+    assert "answers dog for all 60 test photos" in text
+    text = Reader(run_page(with_answers(facts, labels, labels ^ (np.arange(60) % 2)))).text
+    assert "Not shown to be better than one fixed answer" in text
+    assert "which is not significantly better than always answering" in text
+
+
+def test_a_class_without_a_test_photo_is_named(make_run):
+    facts = gather(make_run(3, 60, class_names=["cat", "dog", "rare"]).path)
+    assert "no test photo" not in Reader(run_page(facts)).text
+    labels = np.minimum(facts.answers.labels, 1)
+    text = Reader(run_page(with_answers(facts, labels, labels))).text
+    assert "1 class has no test photo" in text
+    assert "The test says nothing about rare; more photos of it" in text
+    text = Reader(run_page(with_answers(facts, labels * 0, labels))).text
+    assert "2 classes have no test photo" in text
+    assert "nothing about dog, rare; more photos of them" in text
+
+
+def test_two_test_photos_make_no_calibration_error(make_run):
+    text = read(make_run(count=2)).text
+    assert "calibration error" not in text
+    assert "Calibration is judged on at least 30 test photos; here are 2." in text
+
+
 @pytest.mark.parametrize(
     ("known", "says"),
     [
