@@ -21,7 +21,9 @@ def photo(tmp_path):
 def test_a_run_is_looked_into_with_its_photos_and_its_data(tmp_path, tiny_config, photo):
     workdir = tmp_path / "run"
     train_classifier(tiny_config, workdir)
-    done = run_program("look_inside", f"--workdir={workdir}", "--method=pca", "--num_steps=8", photo)
+    done = run_program(
+        "look_inside", f"--workdir={workdir}", "--method=pca", "--num_steps=8", photo
+    )
     assert done.returncode == 0, done.stderr
     made = {path.name for path in (workdir / "look_inside").iterdir()}
     assert {"explanations.png", "feature_maps_1.png", "photo_map.png", "calibration.json"} <= made
