@@ -14,11 +14,11 @@ from jaxcnn.training.fit_arguments import check_same_kind
 from jaxcnn.training.history import Progress, Row
 from jaxcnn.training.inputs import open_input
 from jaxcnn.training.state import evaluation_variables
-from jaxcnn.training.task import Task
+from jaxcnn.training.task import Task, check_labels
 from jaxcnn.types import PyTree, TrainState
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FitResult:
     """The result of training.
 
@@ -27,13 +27,13 @@ class FitResult:
       progress: where training stands; give the whole result to `fit` as `after` for a next phase.
     """
 
-    states: Sequence[TrainState] = dataclasses.field(repr=False)
+    states: Sequence[TrainState]
     progress: Progress
-    _task: Task = dataclasses.field(repr=False)
-    _evaluator: Evaluator = dataclasses.field(repr=False)
-    _preprocessing: Preprocessing | None = dataclasses.field(repr=False)
-    _keeper: Checkpoint | KeepBest = dataclasses.field(repr=False)
-    _after: "FitResult | None" = dataclasses.field(repr=False)
+    _task: Task
+    _evaluator: Evaluator
+    _preprocessing: Preprocessing | None
+    _keeper: Checkpoint | KeepBest
+    _after: "FitResult | None"
 
     @property
     def state(self) -> TrainState:
@@ -69,7 +69,8 @@ class FitResult:
           Its metrics, and its probabilities, (N, K) float32.
 
         Raises:
-          ValueError: if images are floating point where training had uint8, or the other way round.
+          ValueError: if images are floating point where training had uint8, or the other way round,
+            or if labels are no classes of the network.
         """
         if variables is None and self.history:
             variables = self._best_variables(0)
@@ -79,6 +80,7 @@ class FitResult:
         if self._task.prepares_images:
             images = found.shapes(self._evaluator.batch_size).image
             check_same_kind(images, self._task.batch.image)
+        check_labels(found, self._task.network, self._task.outputs)
         return self._evaluator(found, variables)
 
     def predict(self, images: Any, variables: PyTree | None = None) -> np.ndarray:
@@ -106,6 +108,11 @@ class FitResult:
             return self._after.best_of(member).variables
         shapes = self._evaluator.layout.state_shapes(evaluation_variables(self.state))
         return self._keeper.best_variables(shapes, member=member, step=step)
+
+    def __repr__(self) -> str:
+        """Say how far training came, without the arrays."""
+        best_step = self.progress.members[0].best_step
+        return f"FitResult({len(self.history)} epochs, best at step {best_step})"
 
     def _repr_html_(self) -> str:
         """Show the history in a notebook."""

@@ -178,7 +178,8 @@ def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
     for name, metric in metrics.items():
         if not isinstance(metric, (Metric, GatheredMetric)):
             raise TypeError(
-                f"metrics must hold Metric or GatheredMetric by name, got {metric!r} for {name!r}."
+                f"metrics holds {metric!r}; expected names of metrics, or a dict of yours by name: "
+                "{'margin': jaxcnn.Metric(sums, value)}."
             )
         if name == "loss":
             raise ValueError('metrics must not name "loss": it is always measured.')

@@ -29,6 +29,7 @@ class Task(NamedTuple):
       batch: the shapes of a batch of training.
       inputs: shape and dtype of one input of the network, (1, ...).
       network: with the methods of a Flax module and a `head`.
+      outputs: shape and dtype of its outputs, (1, K).
       loss: that training lowers.
       reported_loss: that the history reports.
       metrics: by name.
@@ -43,6 +44,7 @@ class Task(NamedTuple):
     batch: Batch
     inputs: jax.ShapeDtypeStruct
     network: Any
+    outputs: jax.ShapeDtypeStruct
     loss: LossFn
     reported_loss: LossFn
     metrics: Metrics
@@ -122,7 +124,7 @@ def read_task(
     if validation is not None:
         check_labels(validation, network, logits)
     return Task(
-        *(train, validation, batch, inputs, network, loss_fn, reported_loss or loss_fn),
+        *(train, validation, batch, inputs, network, logits, loss_fn, reported_loss or loss_fn),
         *(metrics, best, scaling, views, prepares_images),
     )
 

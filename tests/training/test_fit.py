@@ -163,6 +163,10 @@ def test_the_result_evaluates_any_data(arrays, undisturbed):
     assert undisturbed.evaluate(arrays).accuracy == found.accuracy
     few = {"image": arrays[0][:5], "label": arrays[1][:5]}
     assert undisturbed.evaluate(few).num_examples == 5
+    images, labels = arrays
+    with pytest.raises(ValueError, match="labels must be classes from 0"):
+        undisturbed.evaluate((images, labels + 7))
+    assert repr(undisturbed).startswith(f"FitResult({len(undisturbed.history)} epochs, best at")
 
 
 def squared_error(logits, label):

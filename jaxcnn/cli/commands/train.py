@@ -227,7 +227,7 @@ def _train(program: Program) -> None:
         raise ValueError(f"--{unused[0]} has no effect without --plan; leave it out.")
     if given.resume and given.overwrite:
         raise ValueError("--resume and --overwrite exclude each other; give one.")
-    config = read_config(program)
+    config = _as_its_run(read_config(program), program)
     with _run_folder(config) as workdir:
         command_line.prepare(f"run folder: {workdir}")
         config = _for_this_machine(config)
@@ -240,6 +240,23 @@ def _train(program: Program) -> None:
             program.report(Path(workdir), summary)
         quoted = shlex.quote(workdir)
         print(f"label your own photos:\n  jaxcnn predict --workdir={quoted} PHOTO...")
+
+
+def _as_its_run(config: TrainConfig, program: Program) -> TrainConfig:
+    """Take the settings of the run that is resumed, where no flag was given.
+
+    A search of settings is resumed by its own flags, since its run has what the search chose.
+    """
+    given = flags.FLAGS
+    folder = Workdir(Path(given.workdir)) if given.resume else None
+    has_recipe = program.recipe is not None and given["recipe"].present
+    if folder is None or not folder.holds_run or has_recipe:
+        return config
+    there = config_lib.load_config(folder.config)
+    if there.run.searches:
+        return config
+    typed = {name: value for name, value in config.flat().items() if given[name].present}
+    return there.replace(**typed)
 
 
 @contextlib.contextmanager
