@@ -13,9 +13,11 @@ ROOMS = ("models", "ops", "losses", "metrics", "optim", "augment", "training", "
 EXCEPTIONS = {
     "jaxcnn.training.feed": "grain",
     "jaxcnn.training.fit_arguments": "grain",
+    "jaxcnn.training.fit_result": "grain",
     "jaxcnn.training.fitting": "grain",
     "jaxcnn.training.inputs": "grain",
     "jaxcnn.training.progress_bar": "tqdm",
+    "jaxcnn.training.task": "grain",
 }
 # Imports each module that it is given; what a line of its output names could not be imported.
 CODE = """
