@@ -15,7 +15,7 @@ from jaxcnn.metrics.ranking import auroc, average_precision
 def test_every_listed_name_is_known_and_documented():
     for name in list_metrics():
         assert get_metric(name) is get_metric(name)
-        assert f"    {name}" in get_metric.__doc__
+        assert f"    - {name}" in get_metric.__doc__
     assert get_metric("top17") is get_metric("top17")
 
 
