@@ -53,7 +53,8 @@ def test_one_pass_equals_the_operations_in_turn(engine, kernel, activation, adds
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
 def test_bfloat16_keeps_its_dtype_and_is_near_float32(engine, kernel):
-    del engine
+    if engine == "onednn" and not onednn.runs_bfloat16():
+        pytest.skip("oneDNN has no bfloat16 on this processor")
     x, w, b, addend, groups = operands(kernel, jnp.bfloat16)
     found = ours(x, w, b, addend, groups, "silu")
     assert found.dtype == jnp.bfloat16

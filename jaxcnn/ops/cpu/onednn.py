@@ -18,9 +18,9 @@ oneDNN, another processor, another form of the calls), the operations fall back 
 
 In bfloat16, products are added up in float32. The calls are made where the processor multiplies
 bfloat16 (AVX-512 BF16 or AMX), after a trial of their own; `JAXCNN_ONEDNN_BFLOAT16=0` turns them
-off, `1` on without instructions or trial. Without the instructions oneDNN emulates convolutions,
-but its matrix product waits for threads of XLA's pool and hangs in about half of the runs: it is
-never called there.
+off, `1` on without trial, and without these instructions where oneDNN can emulate convolutions by
+AVX-512; but its matrix product waits for threads of XLA's pool and hangs in about half of the runs:
+it is never called there.
 
 XLA cannot serialize these calls: a program that holds them must not be written to JAX's persistent
 compilation cache. They are therefore made only where that is off, or inside `not_serialized()`.
@@ -137,18 +137,31 @@ def has_bfloat16() -> bool:
     """Tell whether oneDNN's calls are made in bfloat16; asks and tries as `is_available` does."""
     switch = os.environ.get(_BFLOAT16_SWITCH, "")
     if switch in ("0", "1"):
-        return switch == "1" and is_available()
+        return switch == "1" and runs_bfloat16() and is_available()
     return multiplies_bfloat16() and is_available() and _has_passed_trial("bfloat16")
 
 
 @functools.cache
 def multiplies_bfloat16() -> bool:
     """Tell whether the processor has instructions for products of bfloat16."""
+    return not _BFLOAT16_FLAGS.isdisjoint(_processor_flags())
+
+
+@functools.cache
+def runs_bfloat16() -> bool:
+    """Tell whether the processor multiplies bfloat16, or oneDNN can emulate it by AVX-512.
+
+    Elsewhere its calls in bfloat16 end the process by an illegal instruction.
+    """
+    return multiplies_bfloat16() or "avx512bw" in _processor_flags()
+
+
+def _processor_flags() -> set[str]:
     with contextlib.suppress(OSError):
         for line in _CPUINFO.read_text().splitlines():
             if line.startswith("flags"):
-                return not _BFLOAT16_FLAGS.isdisjoint(line.split())
-    return False
+                return set(line.split())
+    return set()
 
 
 def _has_passed_trial(dtype: str) -> bool:

@@ -44,6 +44,7 @@ def set_flags(folder, monkeypatch, flags):
 
 def forget():
     onednn.is_available.cache_clear()
+    onednn.runs_bfloat16.cache_clear()
     onednn.has_bfloat16.cache_clear()
     onednn.multiplies_bfloat16.cache_clear()
 
@@ -245,11 +246,13 @@ def test_bfloat16_has_a_trial_of_its_own_where_the_processor_multiplies_it(fresh
 def test_without_instructions_bfloat16_is_a_matter_of_the_switch(
     fresh, monkeypatch, switch, expected
 ):
-    set_flags(fresh, monkeypatch, "fpu avx512f")
+    set_flags(fresh, monkeypatch, "fpu avx512f avx512bw")
     monkeypatch.setenv("JAXCNN_ONEDNN", "1")
     monkeypatch.setenv("JAXCNN_ONEDNN_BFLOAT16", switch)
     monkeypatch.setattr(onednn, "_try_in_another_process", pytest.fail)
     assert onednn.has_bfloat16() is expected
+    set_flags(fresh, monkeypatch, "fpu avx2")  # where oneDNN has no way to emulate it
+    assert not onednn.has_bfloat16()
 
 
 @pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16"])
@@ -263,13 +266,13 @@ def test_the_processors_flags_tell_what_it_multiplies(fresh, monkeypatch, flag):
 
 
 def test_the_trial_of_bfloat16_runs_where_it_is_emulated():
-    if not onednn.is_available():
+    if not (onednn.is_available() and onednn.runs_bfloat16()):
         pytest.skip("jaxlib's oneDNN cannot be called on this machine")
     onednn_trial.check_against_lax("bfloat16")
 
 
 def test_the_trial_finds_a_wrong_result(monkeypatch):
-    if not onednn.is_available():
+    if not (onednn.is_available() and onednn.runs_bfloat16()):
         pytest.skip("jaxlib's oneDNN cannot be called on this machine")
     right = onednn.convolution
     monkeypatch.setattr(onednn, "convolution", lambda *a, **k: 1.05 * right(*a, **k))
