@@ -147,3 +147,20 @@ def tiny_run(tmp_path_factory, tiny_config):
     with few_photos():
         train_classifier(tiny_config, workdir)
     return workdir
+
+
+class Examples:
+    """Examples in docstrings run as users have it, each with a folder of its own for its files."""
+
+    @pytest.fixture(autouse=True)
+    def _as_a_user_runs_it(self, request):
+        if not request.path.is_relative_to(request.config.rootpath / "jaxcnn"):
+            yield
+            return
+        request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            yield
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Examples())  # for files outside of this folder too

@@ -157,6 +157,7 @@ def fit(
 
     Example:
       >>> import flax.linen as nn
+      >>> import numpy as np
       >>> images, labels = np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 2
       >>> model = nn.Sequential([lambda x, train: x.reshape(len(x), -1), nn.Dense(2)])
       >>> result = fit(model, (images, labels), optimizer=optax.sgd(0.1), batch_size=4)
