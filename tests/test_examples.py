@@ -11,6 +11,9 @@ import re
 import sys
 from pathlib import Path
 
+import jax
+import pytest
+
 ROOT = Path(__file__).parent.parent
 # What functions give, and what networks extend: nobody calls these.
 GIVEN = {
@@ -113,6 +116,25 @@ def test_every_public_function_has_an_example_or_is_in_a_guide():
         if not any(value is other for other in shown)
     ]
     assert missing == []
+
+
+def programs_with_examples():
+    """The modules outside of the paths where pytest looks for examples."""
+    paths = [path for room in ("experiments", "jaxcnn/cli") for path in (ROOT / room).rglob("*.py")]
+    return sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in paths
+        if ">>> " in path.read_text()
+    )
+
+
+@pytest.mark.parametrize("name", programs_with_examples())
+def test_examples_of_programs_are_right(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_names_that_a_guide_uses_are_seen():

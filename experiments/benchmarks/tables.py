@@ -14,10 +14,10 @@ from absl import flags
 
 from experiments.benchmarks import measurements, pages
 from jaxcnn.cli import command_line
-from jaxcnn.host.files import write_text
+from jaxcnn.host.files import write_bytes
 
 ROOT = Path(__file__).parent.parent.parent
-_ALL = "experiments/benchmarks/results/README.md"  # the page with every measurement
+ALL = "experiments/benchmarks/results/README.md"  # the page with every measurement
 _FOLDERS = (".github", "jaxcnn", "experiments")
 
 _CHECK = flags.DEFINE_bool("check", False, "write nothing; name the pages that would change.")
@@ -28,7 +28,7 @@ def main() -> None:
     changed = changed_pages(ROOT)
     for page, text in changed.items():
         if not _CHECK.value:
-            write_text(ROOT / page, text)
+            _write(ROOT / page, text)
         print(page)
     if _CHECK.value and changed:
         sys.exit(1)
@@ -51,7 +51,7 @@ def changed_pages(root: Path) -> dict[str, str]:
     wanted = {page: pages.fill(page, text, found) for page, text in _guides(root).items()}
     if lost := {page for each in found.values() for page in each.sentences} - wanted.keys():
         raise ValueError(f"sentences stand in {', '.join(sorted(lost))}; there is no such page.")
-    wanted[_ALL] = pages.all_tables(found)
+    wanted[ALL] = pages.all_tables(found)
     return {page: text for page, text in wanted.items() if _text(root / page) != text}
 
 
@@ -62,11 +62,18 @@ def _guides(root: Path) -> Mapping[str, str]:
         *(path for each in _FOLDERS for path in (root / each).rglob("*.md")),
     ]
     names = {path.relative_to(root).as_posix(): path for path in sorted(paths)}
-    return {name: _text(path) for name, path in names.items() if name != _ALL}
+    return {name: _text(path) for name, path in names.items() if name != ALL}
 
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a page with the line ends that it has."""
+    if path.exists() and b"\r\n" in path.read_bytes():
+        text = text.replace("\n", "\r\n")
+    write_bytes(path, text.encode())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jaxcnn.metrics.classification import wilson_interval
+
 CURES = (
     "more photos, stronger augmentation, a higher dropout_rate or weight_decay, "
     "or a smaller network (width_multiplier, depth)"
@@ -30,17 +32,22 @@ class Overfitting(NamedTuple):
 
 
 def find_overfitting(
-    history: Sequence[Mapping[str, Any]], *, cures: str = CURES
+    history: Sequence[Mapping[str, Any]],
+    *,
+    num_validation: int | None = None,
+    cures: str = CURES,
 ) -> Overfitting | None:
     """Tell whether the newest epoch shows a network that memorises.
 
     It does where, over the last three epochs compared with the three before them, the gap in
     accuracy between training and validation grew by a point or more to at least five points, while
-    the training loss fell. Means over windows keep one noisy epoch from raising the alarm. The
-    validation loss is no witness: with label smoothing it may stay low while a network memorises.
+    the training loss fell. Means over windows keep one noisy epoch from raising the alarm, and a
+    gap that so few validation photos may show by chance raises none. The validation loss is no
+    witness: with label smoothing it may stay low while a network memorises.
 
     Args:
       history: rows with epoch, train_loss, train_accuracy, validation_accuracy.
+      num_validation: photos of the validation split; None where it is unknown.
       cures: what may help this network, in words.
 
     Returns:
@@ -70,7 +77,26 @@ def find_overfitting(
     is_learning = loss[1] < loss[0]
     if not (is_learning and gap >= LEAST_GAP and gap - gap_before >= LEAST_GROWTH):
         return None
+    if may_be_chance(train[1], validation[1], num_validation):
+        return None
     return Overfitting(history[-1]["epoch"], gap, gap_before, cures)
+
+
+def may_be_chance(train: float, validation: float, num_validation: int | None) -> bool:
+    """Tell whether so few validation photos may come from a network as right as in training.
+
+    Args:
+      train: accuracy, as a share.
+      validation: the same on the validation split.
+      num_validation: photos of that split; None where it is unknown.
+
+    Returns:
+      Whether `train` lies within the 95 % interval of `validation`, or below it.
+    """
+    if not num_validation:
+        return False
+    _, high = wilson_interval(round(validation * num_validation), num_validation)
+    return train <= high
 
 
 def window_means(history: Sequence[Mapping[str, Any]], name: str) -> tuple[float, float]:

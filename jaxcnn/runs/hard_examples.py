@@ -134,7 +134,11 @@ def find_hard_examples(
     judging = own if start is None else _features_of_weights(run, start)
     probabilities = _probabilities(run.config, own, variables, num_classes)
     norms, noise = _gradients(run, own, variables, gradients)
-    logger.info(f"judging {len(split):,} labels by features, five folds")
+    held_out = len(run.data.validation) + len(run.data.test)
+    logger.info(
+        f"judging {len(split):,} labels by features, five folds; the "
+        f"{counted(held_out, 'photo')} of validation and test are not judged"
+    )
     unseen, suspected = _judge(judging, num_classes)
     labels, present = split.labels.astype(np.int32), own.present & judging.present
     scores = {

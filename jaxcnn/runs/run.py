@@ -150,7 +150,7 @@ class Run:
             found.append(figures.SamplePictures(self.context, training))
         if self.context.progress:
             found.append(ProgressBar())
-        found.append(callbacks.OverfittingWarning(cures(config)))
+        found.append(callbacks.OverfittingWarning(cures(config), len(self.data.validation)))
         if config.training.early_stopping_epochs is not None:
             found.append(callbacks.EarlyStopping(config.training.early_stopping_epochs))
         return found
@@ -211,8 +211,16 @@ class Run:
         shape, start = self.config.preprocessing.image_shape, self.start
         if start is None:
             return make_initial(self._model, shape)
+        keep_head = tuple(self.data.class_names) == start.class_names
+        if keep_head:
+            logger.info(f"the same classes as {start.name}: its last layer is kept")
         return lambda key: transfer.transfer_variables(
-            start.variables, self._model, shape, key=key, head_init=self.config.network.head_init
+            start.variables,
+            self._model,
+            shape,
+            key=key,
+            head_init=self.config.network.head_init,
+            keep_head=keep_head,
         )
 
     def best_variables(self, step: int | None = None, *, member: int = 0) -> PyTree:

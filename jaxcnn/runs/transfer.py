@@ -1,4 +1,4 @@
-"""Transfer: a run that starts from weights which another training left, its last layer replaced."""
+"""Transfer: a run that starts from the weights of another training; its last layer may be new."""
 
 import logging
 from collections.abc import Mapping
@@ -33,6 +33,7 @@ class Start(NamedTuple):
     preset: Mapping[str, Any]  # settings that suit them
     name: str
     seen: SeenPhotos  # in the training that they come from
+    class_names: tuple[str, ...] = ()  # of its last layer; () where it can be of no use
 
 
 def find_start(config: TrainConfig) -> Start | None:
@@ -69,7 +70,7 @@ def find_start(config: TrainConfig) -> Start | None:
 
 def _from_run(workdir: str, config: TrainConfig) -> Start:
     try:
-        there, variables, _ = load_best(Path(workdir))
+        there, variables, class_names = load_best(Path(workdir))
     except CheckpointError as error:
         raise ValueError(f"init_from: {error}") from error
     if config.network.model not in (None, there.network.model):
@@ -86,7 +87,8 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     split = ("split_seed", "validation_fraction", "test_fraction")
     about = ", ".join(f"{name}={there.flat()[name]}" for name in split)
     seen = load_seen(checkpoint_folder(Path(workdir)), workdir)._replace(split=about)
-    return Start(variables, preset, workdir, seen)
+    same_head = there.network.head == config.network.head
+    return Start(variables, preset, workdir, seen, tuple(class_names) if same_head else ())
 
 
 def transfer_variables(
@@ -96,8 +98,9 @@ def transfer_variables(
     *,
     key: jax.Array,
     head_init: str = "zero",
+    keep_head: bool = False,
 ) -> PyTree:
-    """Put trained variables into a network with a new head.
+    """Put trained variables into a network with a new head, or with the one they have.
 
     First kernels that see red, green and blue are adapted to another number of channels.
 
@@ -106,10 +109,12 @@ def transfer_variables(
       model: the network to be trained.
       image_shape: (H, W, C) of its images.
       key: decides a scaled head, and parts that `variables` lack.
-      head_init: "zero", or "scaled" for a normal kernel of variance 1 / inputs.
+      head_init: how a new head starts: "zero", or "scaled" for a normal kernel of variance
+        1 / inputs.
+      keep_head: whether the head, too, comes from `variables`.
 
     Returns:
-      The network's variables, everything but the head from `variables`.
+      The network's variables.
 
     Raises:
       ValueError: if an array is missing, left over or of another shape.
@@ -118,10 +123,10 @@ def transfer_variables(
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
     shapes = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}
     # Auxiliary heads have a "head" of their own, which depends on the classes as well.
-    old = {path: leaf for path, leaf in _leaves(variables) if HEAD not in path}
+    old = {path: leaf for path, leaf in _leaves(variables) if keep_head or HEAD not in path}
     leaves, missing = [], []
     for path, wanted in _leaves(shapes):
-        if HEAD in path:
+        if HEAD in path and not keep_head:
             leaves.append(_head_leaf(path[-1], wanted.shape, key, head_init))
             continue
         leaf = old.pop(path, None)

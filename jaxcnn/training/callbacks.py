@@ -164,19 +164,22 @@ class OverfittingWarning(Callback):
 
     Args:
       cures: what may help this network, in words.
+      num_validation: photos of the validation split; None where it is unknown.
 
     Example:
       >>> callbacks = [OverfittingWarning(cures="more photos, or a smaller network")]  # for `fit`
     """
 
-    def __init__(self, cures: str = CURES) -> None:
-        self._cures, self._warned = cures, False
+    def __init__(self, cures: str = CURES, num_validation: int | None = None) -> None:
+        self._cures, self._num_validation, self._warned = cures, num_validation, False
 
     def on_epoch_end(self, view: View) -> None:
         """Look at the history, see `jaxcnn.metrics.find_overfitting`."""
         if not {"train_accuracy", "validation_accuracy"} <= view.history[-1].keys():
             return
-        found = find_overfitting(view.history, cures=self._cures)
+        found = find_overfitting(
+            view.history, num_validation=self._num_validation, cures=self._cures
+        )
         if found is not None and not self._warned:
             logger.warning(str(found))
         self._warned = found is not None

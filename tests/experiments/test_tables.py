@@ -1,6 +1,7 @@
 """Pages show what the files of measurements hold, and what is wrong in a file or page is told."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -141,3 +142,44 @@ def test_a_file_that_lacks_a_field_is_refused(tmp_path, changes, message):
     assert measurements.read(write(tmp_path)).rows == [{"x": 1}]
     with pytest.raises(ValueError, match=message):
         measurements.read(write(tmp_path, **changes))
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch, measured):
+    """A repository of one page, which says something else than its one measurement."""
+    page = tmp_path / "README.md"
+    (tmp_path / tables.ALL).parent.mkdir(parents=True)
+    page.write_bytes(b"2,991 photos\r\ntook 2:44, 99.6 % right.\r\n")
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    monkeypatch.setattr(measurements, "read_all", lambda: {"transfer": measured})
+    return page
+
+
+def run(monkeypatch, *, check):
+    monkeypatch.setattr(tables, "_CHECK", SimpleNamespace(value=check))
+    tables.main()
+
+
+def test_check_names_what_differs_and_writes_nothing(house, monkeypatch, capsys):
+    before = house.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, check=True)
+    assert ended.value.code == 1
+    assert "README.md\n" in capsys.readouterr().out
+    assert house.read_bytes() == before
+    assert not (house.parent / tables.ALL).exists()
+
+
+def test_pages_are_written_with_the_line_ends_that_they_have(house, monkeypatch, capsys):
+    run(monkeypatch, check=False)
+    assert house.read_bytes() == b"2,991 photos\r\ntook 2:48, 99.6 % right.\r\n"
+    assert (house.parent / tables.ALL).exists()
+    capsys.readouterr()
+    run(monkeypatch, check=True)  # now nothing differs
+    assert capsys.readouterr().out == ""
+
+
+def test_a_page_that_is_not_there_is_told(house, monkeypatch):
+    house.rename(house.with_name("OTHER.md"))
+    with pytest.raises(ValueError, match=r"sentences stand in README.md; there is no such page"):
+        run(monkeypatch, check=True)

@@ -49,6 +49,13 @@ OTHERS = {
     *("signal", "kill-on-bad-exit", "zone", "worker", "command", "help", "helpfull"),
 }
 
+# What only a block of a language may hold: a block without one is what a program prints.
+COMMAND = re.compile(
+    r"^(?:\$ |jaxcnn |python3? |pip |git |import |from \w+ import )", flags=re.MULTILINE
+)
+# Code that `read_blocks` does not see: a fence within a list or a quotation, of another kind, HTML.
+UNREAD = re.compile(r"(?:\s+|>\s*|[-*]\s+|\d+\.\s+)(?:```|~~~)|~~~|.*<pre")
+
 
 def anchors(page):
     """The names that a heading can be linked by, as GitHub makes them."""
@@ -156,7 +163,24 @@ def test_every_block_is_run_or_says_why_not(name):
         assert not block.reason or block.reason in REASONS, block
         # What is neither is printed by a program, or must be marked.
         assert block.language in ("sh", "python", *OUTPUT) or block.reason, block
+        if block.language in OUTPUT:
+            assert not COMMAND.search(block.text), block  # give the block its language
     lines = (ROOT / name).read_text().splitlines()
-    assert not [line for line in lines if re.match(r"\s+```|~~~", line)]  # fences we do not read
+    assert not [line for line in lines if UNREAD.match(line)]
     marks = sum("not run by tests" in line for line in lines)
     assert marks == sum(bool(block.reason) for block in blocks)  # each stands above its block
+
+
+@pytest.mark.parametrize("line", ["> ```sh", "  ```", "- ```python", "1. ~~~", "~~~", "x <pre>"])
+def test_code_that_no_test_would_read_is_noticed(line):
+    assert UNREAD.match(line)
+    assert not UNREAD.match("```sh")
+    assert not UNREAD.match("a `jaxcnn train` in a sentence")
+
+
+@pytest.mark.parametrize(
+    "line", ["$ ls", "jaxcnn train", "from jaxcnn import fit", "pip install x"]
+)
+def test_a_command_in_a_block_without_a_language_is_noticed(line):
+    assert COMMAND.search(f"first\n{line}\n")
+    assert not COMMAND.search("the import of photos\n  96 photos from a folder\n")

@@ -31,6 +31,11 @@ def test_a_validation_loss_that_stays_low_does_not_hide_it():
     assert find_overfitting(smoothed) is not None
 
 
+def test_a_gap_that_few_photos_may_show_by_chance_raises_no_alarm():
+    assert find_overfitting(MEMORISES, num_validation=4) is None
+    assert find_overfitting(MEMORISES, num_validation=100) == find_overfitting(MEMORISES)
+
+
 LEARNS = rows(
     [0.60, 0.70, 0.80, 0.85, 0.88, 0.90],
     [0.60, 0.69, 0.78, 0.84, 0.86, 0.88],

@@ -64,6 +64,14 @@ def test_all_but_the_head_is_restored():
             np.testing.assert_array_equal(leaf, leaves(old)[name])
 
 
+def test_a_head_that_is_kept_is_restored_too():
+    old, model = variables_of(network()), network()
+    new = transfer_variables(old, model, SHAPE, key=KEY, keep_head=True)
+    assert leaves(new).keys() == leaves(old).keys()
+    for name, leaf in leaves(new).items():
+        np.testing.assert_array_equal(leaf, leaves(old)[name])
+
+
 def test_a_scaled_head_has_the_variance_of_its_inputs():
     model = network(num_classes=400, widths=(4, 6, 100))
     new = transfer_variables(variables_of(model), model, SHAPE, key=KEY, head_init="scaled")
@@ -216,6 +224,29 @@ def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_pa
     best = next(row for row in rows(tmp_path / "run") if row["step"] == summary["best_step"])
     assert summary["validation_accuracy"] == best["validation_accuracy"]
     assert Classifier.load(tmp_path / "run").config.network.freeze == "backbone"
+
+
+def head_of(workdir):
+    return leaves(best_of(workdir)["params"]["head"])
+
+
+def test_the_last_layer_is_kept_for_the_same_classes_only(config, first_run, tmp_path, said):
+    settings = transferred(config, first_run, freeze="backbone").replace(
+        num_epochs=1, learning_rate=1e-9, feature_views=1
+    )
+    train_classifier(settings, tmp_path / "same")
+    assert f"the same classes as {first_run}: its last layer is kept" in said
+    for name, leaf in head_of(tmp_path / "same").items():
+        np.testing.assert_allclose(leaf, head_of(first_run)[name], atol=1e-6)
+    said.clear()
+    photos = tmp_path / "photos"
+    shutil.copytree(config.data.data_dir, photos)
+    (photos / "dark").rename(photos / "night")
+    renamed = settings.replace(data_dir=str(photos), allow_seen_test_photos=True)
+    train_classifier(renamed, tmp_path / "other")
+    assert not any("its last layer is kept" in line for line in said)
+    for leaf in head_of(tmp_path / "other").values():
+        np.testing.assert_allclose(leaf, 0, atol=1e-6)  # as it starts
 
 
 def test_kept_features_and_live_ones_give_the_same_training(config, first_run, tmp_path, said):

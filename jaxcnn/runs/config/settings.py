@@ -174,7 +174,8 @@ class NetworkSettings:
         "network's own. An unknown name is refused with a list.",
     )
     init_from: str | None = _open(
-        "start from the best checkpoint of another run: its folder, for the same `model`."
+        "start from the best checkpoint of another run: its folder, for the same `model`; the last "
+        "layer is kept where the classes are the same."
     )
     freeze: str | None = _open(
         "layers that keep the weights they start from: backbone (all but the last), a number of "

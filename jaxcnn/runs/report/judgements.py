@@ -1,5 +1,6 @@
 """The numbers by which a page judges a run; `templates/` says in words what they mean."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxcnn.metrics.overfitting import (
     LEAST_GAP,
     LEAST_GROWTH,
     find_overfitting,
+    may_be_chance,
     window_means,
 )
 from jaxcnn.runs.report.answers import Bin, calibration_error
@@ -77,13 +79,14 @@ def judge_fit(
     Returns:
       What the template calls `fit`.
     """
-    seen = (find_overfitting(history[:end]) for end in range(1, len(history) + 1))
+    find = functools.partial(find_overfitting, num_validation=num_validation, cures=cures)
+    seen = (find(history[:end]) for end in range(1, len(history) + 1))
     since = next((found.epoch for found in seen if found is not None), None)
     train, validation = (
         float(np.mean([row[f"{split}_accuracy"] for row in history[-3:]]))
         for split in ("train", "validation")
     )
-    overfitting = find_overfitting(history, cures=cures)
+    overfitting = find(history)
     can_see_trend = len(history) >= LEAST_EPOCHS
     return {
         "num_epochs": len(history),
@@ -91,7 +94,7 @@ def judge_fit(
         "may_be_rising": not can_see_trend or (overfitting is None and _is_rising(history)),
         "has_gap": train - validation >= LEAST_GAP,
         "num_validation": num_validation,
-        "may_be_chance": _may_be_chance(train, validation, num_validation),
+        "may_be_chance": may_be_chance(train, validation, num_validation),
         "is_one_answer": is_one_answer,
         "is_doubted": is_doubted,
         "last_epoch": int(history[-1]["epoch"]),
@@ -112,14 +115,6 @@ def judge_fit(
 def _is_rising(history: Sequence[Mapping[str, Any]]) -> bool:
     before, last = window_means(history, "train_accuracy")
     return last - before >= LEAST_GROWTH
-
-
-def _may_be_chance(train: float, validation: float, num_validation: int | None) -> bool:
-    """Tell whether so few validation photos may come from a network as right as in training."""
-    if not num_validation:
-        return False
-    _, high = wilson_interval(round(validation * num_validation), num_validation)
-    return train <= high
 
 
 def judge_calibration(
