@@ -48,7 +48,8 @@ threading.setprofile(hook)
 sys.setprofile(hook)
 runpy.run_module("experiments.cats_dogs", run_name="__main__")
 """
-FLAGS = ("--image_size_px=64", "--num_epochs=1", "--max_train_examples=64", "--batch_size=32")
+SIZES = ("--image_size_px=16", "--stored_size_px=18", "--depth=2", "--width_multiplier=0.125")
+FLAGS = (*SIZES, "--num_epochs=1", "--max_train_examples=64", "--batch_size=32")
 
 
 def test_from_main_to_the_step(tmp_path):

@@ -31,6 +31,7 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_streamed_run_by_a_recipe_from_end_to_end(photos, tmp_path):
     done = run_program(
         "imagenet",

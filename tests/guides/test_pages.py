@@ -1,6 +1,5 @@
 """README and the guides: links lead somewhere, commands parse, no block of code is forgotten."""
 
-import functools
 import json
 import re
 import shlex
@@ -13,9 +12,11 @@ from guide_blocks import NAMES, OUTPUT, PAGES, REASONS, ROOT, read_blocks
 
 from jaxcnn import cli
 
-# Reads lists of arguments, parses each with the flags of one program, and tells what is wrong.
+# Reads {module: lists of arguments}, parses each with the flags of its program, and tells what is
+# wrong. Programs define flags of the same names, so each has a process of its own; they are forked
+# when what all of them import is there.
 PARSER = """
-import importlib, json, sys
+import importlib, json, os, sys, warnings
 from absl import flags
 from jaxcnn.cli import command_line
 
@@ -25,22 +26,36 @@ class Ready(BaseException):
 def stop(*arguments, **options):
     raise Ready
 
-command_line.running = stop  # by then a command has defined its flags
-module = importlib.import_module(sys.argv[1])
-try:
-    if hasattr(module, "run"):
-        module.run()
-except Ready:
-    pass
-wrong = []
-for arguments in json.load(sys.stdin):
+def parse(module, commands):
+    command_line.running = stop  # by then a command has defined its flags
+    module = importlib.import_module(module)
     try:
-        flags.FLAGS(["program", *arguments])
-    except flags.Error as error:
-        wrong.append(f"{arguments}: {error}")
-    flags.FLAGS.unparse_flags()
-names = [f"{no}{name}" for name in flags.FLAGS for no in ("", "no")]
-print(json.dumps({"wrong": wrong, "names": names}))
+        if hasattr(module, "run"):
+            module.run()
+    except Ready:
+        pass
+    wrong = []
+    for arguments in commands:
+        try:
+            flags.FLAGS(["program", *arguments])
+        except flags.Error as error:
+            wrong.append(f"{arguments}: {error}")
+        flags.FLAGS.unparse_flags()
+    return {"wrong": wrong, "names": [f"{no}{name}" for name in flags.FLAGS for no in ("", "no")]}
+
+import jaxcnn.runs.train_and_evaluate, jaxcnn.interpret, jaxcnn.plots
+warnings.simplefilter("ignore")  # JAX warns of forks; none of these processes computes
+found = {}
+for module, commands in json.load(sys.stdin).items():
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        with os.fdopen(writer, "w") as file:
+            json.dump(parse(module, commands), file)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        found[module] = json.load(file)
+print(json.dumps(found))
 """
 # Flags of other programs that the pages call: pip, curl, sbatch, srun, gcloud, pytest.
 OTHERS = {
@@ -126,24 +141,21 @@ def test_the_pages_have_commands():
     assert sum(map(len, COMMANDS.values())) > 40
 
 
-@functools.cache
-def parse(module):
-    """What is wrong with the commands of a program, and the names of its flags."""
+def test_every_flag_that_a_page_names_is_there():
     done = subprocess.run(
-        [sys.executable, "-c", PARSER, module],
-        input=json.dumps(COMMANDS[module]),
+        [sys.executable, "-c", PARSER],
+        input=json.dumps(COMMANDS),
         capture_output=True,
         text=True,
         cwd=ROOT,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_every_flag_that_a_page_names_is_there():
-    assert [parse(module)["wrong"] for module in COMMANDS] == [[]] * len(COMMANDS)
-    known = {name for module in COMMANDS for name in parse(module)["names"]} | OTHERS
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {module: each["wrong"] for module, each in found.items()} == {
+        module: [] for module in COMMANDS
+    }
+    known = {name for each in found.values() for name in each["names"]} | OTHERS
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--([a-z][\w-]*)", page.read_text()))
         assert named - known == set(), page

@@ -93,6 +93,7 @@ def test_a_run_of_an_older_version_is_of_float32(tiny_run, tiny_config, tmp_path
     assert found == evaluate_classifier(tiny_run)
 
 
+@pytest.mark.slow
 def test_a_run_in_bfloat16_that_was_stopped_ends_with_the_same_bits(
     half, config, tmp_path, monkeypatch
 ):

@@ -98,7 +98,10 @@ class StopAt(Callback):
             raise Interrupted(15, step=view.step, is_saved=True)
 
 
-@pytest.mark.parametrize("step", [3, 4, 5])  # before, at and after the first change of size
+# Before, at and after the first change of size.
+@pytest.mark.parametrize(
+    "step", [pytest.param(3, marks=pytest.mark.slow), 4, pytest.param(5, marks=pytest.mark.slow)]
+)
 def test_a_run_cut_short_goes_on_to_the_same_bits(arrays, tmp_path, step):
     whole = train(arrays)
     with pytest.raises(Interrupted):

@@ -59,6 +59,7 @@ def test_the_rate_is_the_peak_of_a_schedule_that_ends_with_the_test(
     assert rates[-1] == pytest.approx(0, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_a_run_trains_with_the_rate_that_was_found(tiny_config, tmp_path, monkeypatch, said):
     monkeypatch.setattr("jaxcnn.runs.tuning.learning_rate_finder._MOST_STEPS", 3)
     config = tiny_config.replace(find_learning_rate=True, num_epochs=1)
