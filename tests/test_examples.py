@@ -17,7 +17,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # What functions give, and what networks extend: nobody calls these.
 GIVEN = {
-    "jaxcnn.data": {"DuplicatePair", "FolderSource", "ImageSplits", "SkippedFile", "TfdsSource"},
+    "jaxcnn.data": {
+        *("DuplicatePair", "FolderSource", "ImageSplits", "PackedSource", "SkippedFile"),
+        "TfdsSource",
+    },
     "jaxcnn.interpret": {"Attribution", "Excitation", "Neighbours", "PhotoMap"},
     "jaxcnn.metrics": {
         *("BaselineResult", "Calibration", "CalibrationCurve", "LogisticRegression"),

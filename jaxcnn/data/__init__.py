@@ -3,7 +3,13 @@
 From a data set's name to batches (`datasets` does the first four):
 
     source        labelled images by position, one interface for all sets
+    photo_sources what a user names as photos, in any of these forms:
     folder        photos in folders; photo_files finds and reads the files
+    label_table   photos whose labels are in a table: table_file reads it, table_columns finds its
+                  columns, row_labels and class_labels make classes of its labels, table_images
+                  finds the files of its rows
+    parquet_images, tar_shards   sets of Hugging Face, and in WebDataset's form; packed is the
+                  source of both
     drawn_pets/   drawn cats and dogs, which need no download
     tfds_source   sets of TensorFlow Datasets; tfds_prepare downloads and writes them,
                   without_tensorflow and tfds_internals let it do without TensorFlow,
@@ -62,6 +68,10 @@ if TYPE_CHECKING:
         check_source as check_source,
         decode_split as decode_split,
     )
+    from jaxcnn.data.label_table import load_label_table as load_label_table
+    from jaxcnn.data.packed import PackedSource as PackedSource
+    from jaxcnn.data.parquet_images import load_parquet_images as load_parquet_images
+    from jaxcnn.data.photo_sources import load_photos as load_photos
     from jaxcnn.data.preprocessing import Decoding as Decoding, Preprocessing as Preprocessing
     from jaxcnn.data.random_crops import (
         CropRange as CropRange,
@@ -81,6 +91,9 @@ if TYPE_CHECKING:
         complete_splits as complete_splits,
         find_duplicates as find_duplicates,
     )
+    from jaxcnn.data.table_columns import TableColumns as TableColumns
+    from jaxcnn.data.table_file import TableError as TableError
+    from jaxcnn.data.tar_shards import load_tar_shards as load_tar_shards
     from jaxcnn.data.tfds_prepare import TfdsError as TfdsError
     from jaxcnn.data.tfds_source import TfdsSource as TfdsSource, load_tfds as load_tfds
 else:

@@ -2,14 +2,13 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxcnn.data.bad_files import BadFiles, SkippedFile
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
-from jaxcnn.data.folder import FolderSource, load_folder
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import (
     DecodedSplit,
@@ -18,6 +17,7 @@ from jaxcnn.data.image_splits import (
     check_source,
     decode_split,
 )
+from jaxcnn.data.photo_sources import left_out_of, load_photos, tell_what_is_left_out
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import (
     SPLIT_NAMES,
@@ -36,9 +36,10 @@ from jaxcnn.data.splitting import (
     count_conflicts,
     find_duplicates,
 )
+from jaxcnn.data.table_columns import TableColumns
 from jaxcnn.data.tfds_source import load_tfds
 from jaxcnn.data.workers import usable_cores
-from jaxcnn.host.text import counted, printable
+from jaxcnn.host.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class ImageSplits(NamedTuple):
     train: ImageSplit
     validation: ImageSplit
     test: ImageSplit
-    skipped: list[SkippedFile]  # files that could not be read, left out
+    skipped: list[SkippedFile]  # files, and rows of a table, that were left out
     duplicates: list[DuplicatePair]  # equal images
     digests: list[list[bytes]] | None = None  # of the images of each split; None if not compared
 
@@ -72,17 +73,22 @@ def load_splits(
     validation_fraction: float = 0.15,
     test_fraction: float = 0.15,
     seed: int = 0,
+    labels: Path | str | None = None,
+    columns: TableColumns | None = None,
 ) -> Splits:
     """Find a data set by its name and divide it in three; no image is decoded yet.
 
     Args:
       name: "drawn_pets", "folder", or the name of a tensorflow-datasets set.
-      data_dir: the folder of photos, or where tensorflow-datasets keeps its sets.
+      data_dir: the photos, in any form that `load_photos` takes, or where tensorflow-datasets keeps
+        its sets.
       size_px: side of the drawings of "drawn_pets", pixels; photos come in their own sizes.
       max_train_examples: number of training examples at most; 0 takes all.
       validation_fraction: share of the examples for validation where there is no such split.
       test_fraction: share of the examples for the test where there is no such split.
       seed: decides the split, the drawings and the choice of training examples.
+      labels: with "folder", a table of the photos' labels.
+      columns: names of the table's columns.
 
     Returns:
       Sources of the three splits.
@@ -99,11 +105,14 @@ def load_splits(
         options = {"num_train": max_train_examples} if max_train_examples else {}
         return drawn_pets_splits(seed=seed, size_px=size_px, **options)
     if name == FOLDER:
-        if not data_dir:
-            raise ValueError("dataset=folder needs data_dir, the folder that holds the photos.")
-        folders = load_folder(data_dir)
-        _tell_what_is_left_out(folders.values())
-        found: dict[str, Source] = dict(folders)
+        if not data_dir and not labels:
+            raise ValueError(
+                "dataset=folder needs data_dir, the folder that holds the photos, or labels, a "
+                "table of them."
+            )
+        photos = load_photos(data_dir, labels, columns)
+        tell_what_is_left_out(photos.values())
+        found: dict[str, Source] = dict(photos)
     else:
         found = dict(load_tfds(name, data_dir=str(data_dir) if data_dir else None))
     fractions = {"validation": validation_fraction, "test": test_fraction}
@@ -125,20 +134,6 @@ def _check_few(sources: Mapping[str, Source]) -> None:
     for name, source in sources.items():
         if 0 < len(source) <= _FEW:
             check_source(source, split="" if name == "all" else name, progress=False)
-
-
-def _tell_what_is_left_out(folders: Iterable[FolderSource]) -> None:
-    """Warn once for each reason why files of a folder are no examples."""
-    left_out: dict[str, list[str]] = {}
-    for folder in folders:
-        for name in folder.ignored:
-            left_out.setdefault("not a photo by its file extension", []).append(name)
-        for name, reason in folder.troubles:
-            left_out.setdefault(reason, []).append(name)
-    for reason, names in left_out.items():
-        logger.warning(
-            f"{counted(len(names), 'file')} left out, e.g. {printable(names[0])}: {reason}"
-        )
 
 
 def load_images(
@@ -215,7 +210,8 @@ def load_images(
         ]
     skipped = bad_files.skipped
     check_classes(found, " once unreadable files are left out" if skipped else "")
-    return _with_digests(splits, found, skipped, duplicates, digests)
+    left_out = [*left_out_of(splits), *skipped]
+    return _with_digests(splits, found, left_out, duplicates, digests)
 
 
 def _tell_of_duplicates(pairs: Sequence[DuplicatePair]) -> None:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.data.photo_files import (
     PhotoFile,
     Seen,
@@ -33,7 +34,7 @@ from jaxcnn.data.photo_files import (
     reason_of,
     walk,
 )
-from jaxcnn.data.source import Example, digest_of
+from jaxcnn.data.source import Example, digest_of, label_at
 from jaxcnn.host.text import listed, printable
 
 _SPLIT_WORDS = {
@@ -62,7 +63,9 @@ class FolderSource:
       files: paths of the photos relative to `data_dir`, with forward slashes.
       labels: (N,) int32, index of each photo's class.
       ignored: paths of files among the photos that are no images, relative to `data_dir`.
-      troubles: photos and folders that cannot be used, and why.
+      left_out: photos and folders that cannot be used, and why.
+      groups: of each photo, a text that photos have in common which belong together; "" for none.
+        None where nothing is known.
 
     Raises:
       OSError: on access, if the file cannot be read (any more).
@@ -73,7 +76,8 @@ class FolderSource:
     files: tuple[str, ...]
     labels: np.ndarray
     ignored: tuple[str, ...] = ()
-    troubles: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[SkippedFile, ...] = ()
+    groups: tuple[str, ...] | None = None
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -96,7 +100,7 @@ class FolderSource:
 
     def __getitem__(self, i: int) -> Example:
         data, _ = read_file(self.data_dir / self.files[i])
-        return Example(data, int(self.labels[i]), self.names[i])
+        return Example(data, label_at(self.labels, i), self.names[i])
 
 
 def load_folder(data_dir: str | Path) -> dict[str, FolderSource]:
@@ -231,7 +235,7 @@ class _Found(NamedTuple):
 
     photos: list[str]
     ignored: list[str]
-    troubles: list[tuple[str, str]]
+    left_out: list[SkippedFile]
 
 
 def _load_classes(
@@ -255,14 +259,14 @@ def _load_classes(
         )
     files: list[str] = []
     labels: list[int] = []
-    ignored, troubles = _find_loose(root, loose_in)
+    ignored, left_out = _find_loose(root, loose_in)
     classes = {folder: identity_of(folder), **{p: identity_of(p) for p in class_dirs.values()}}
     for name, class_dir in class_dirs.items():
         # A link to another class, or back up, is passed over.
         seen = {*classes.values(), *_all_above(class_dir)} - {classes[class_dir]}
         found = _search(root, class_dir, seen)
         if not found.photos and not known:
-            held = [*found.ignored, *(f"{path} ({why})" for path, why in found.troubles)]
+            held = [*found.ignored, *(f"{each.name} ({each.reason})" for each in found.left_out)]
             raise FolderError(
                 f"class {name!r} has no photo in {_quoted(class_dir)}; it holds "
                 f"{listed(map(printable, held)) or 'nothing'}. Add photos or remove the folder."
@@ -270,14 +274,14 @@ def _load_classes(
         files += found.photos
         labels += [class_names.index(name)] * len(found.photos)
         ignored += found.ignored
-        troubles += found.troubles
+        left_out += found.left_out
     return FolderSource(
         Path(os.fsdecode(root)),
         class_names,
         tuple(files),
         np.array(labels, np.int32),
         tuple(ignored),
-        tuple(troubles),
+        tuple(left_out),
     )
 
 
@@ -287,21 +291,21 @@ def _search(root: bytes, folder: bytes, seen: Seen) -> _Found:
         if isinstance(each, PhotoFile):
             found.photos.append(_relative(each.path, root))
         else:
-            found.troubles.append((_said(each.path, root), each.reason))
+            found.left_out.append(SkippedFile(_said(each.path, root), each.reason))
     return found
 
 
-def _find_loose(root: bytes, folders: Sequence[bytes]) -> tuple[list[str], list[tuple[str, str]]]:
+def _find_loose(root: bytes, folders: Sequence[bytes]) -> tuple[list[str], list[SkippedFile]]:
     """List the files that lie directly in some folders, and so in no class."""
-    ignored, troubles = [], []
+    ignored, left_out = [], []
     for path in (path for folder in folders for path in list_folder(folder)[1]):
         found = about_file(path)
         if found is None:
             ignored.append(_said(path, root))
         else:
             why = found.reason if isinstance(found, Trouble) else "in no folder of a class"
-            troubles.append((_said(path, root), why))
-    return ignored, troubles
+            left_out.append(SkippedFile(_said(path, root), why))
+    return ignored, left_out
 
 
 def _class_folders(folder: bytes, at_least: int) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """How large a data set is, before an image of it is read."""
 
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
+from jaxcnn.data.table_columns import TableColumns
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
 from jaxcnn.data.tfds_source import find_feature_keys
 
@@ -11,6 +12,8 @@ def count_classes_and_examples(
     data_dir: str | None = None,
     validation_fraction: float = 0.15,
     test_fraction: float = 0.15,
+    labels: str | None = None,
+    columns: TableColumns | None = None,
 ) -> tuple[int, int]:
     """Count classes and training examples by file names, or by what tfds knows of a set.
 
@@ -19,6 +22,8 @@ def count_classes_and_examples(
       data_dir: the folder of photos, or where tensorflow-datasets keeps its sets.
       validation_fraction: share of the examples for validation where there is no such split.
       test_fraction: share of the examples for the test where there is no such split.
+      labels: with "folder", a table of the photos' labels.
+      columns: names of the table's columns.
 
     Returns:
       Number of classes, and of examples in the training split; of a tfds set whose validation or
@@ -35,6 +40,8 @@ def count_classes_and_examples(
             size_px=32,  # no image is drawn or read
             validation_fraction=validation_fraction,
             test_fraction=test_fraction,
+            labels=labels,
+            columns=columns,
         )
         return len(splits.train.class_names), len(splits.train)
     info = find_builder(name, data_dir=data_dir).info

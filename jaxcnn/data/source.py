@@ -6,7 +6,8 @@ spare a read of every image where a source knows them beforehand: `names` and `l
 long as the source. So is a method `fingerprint(indices) -> str | None`: a text that changes
 whenever one of these examples may have changed, found without reading them; decoded images are
 cached between runs by it. So is `digests`, what `example_digests` gives, and a method
-`opened(num_workers)`, a context manager that gives the source in a form that is read faster.
+`opened(num_workers)`, a context manager that gives the source in a form that is read faster. So is
+`left_out`, the files that are no examples, each a `SkippedFile`.
 """
 
 import contextlib
@@ -101,6 +102,31 @@ def example_labels(source: Source) -> np.ndarray:
     if labels is None:
         labels = [source[i].label for i in range(len(source))]
     return np.asarray(labels, np.int32)
+
+
+def label_at(labels: np.ndarray, i: int) -> Any:
+    """Give the label of example i: its class's number, or a tuple of those of several classes.
+
+    Args:
+      labels: (N,) whole numbers, or (N, K) of 0 and 1.
+      i: position.
+
+    Example:
+      >>> label_at(np.array([2, 0]), 0), label_at(np.array([[0, 1, 1]], np.uint8), 0)
+      (2, (1, 2))
+    """
+    return int(labels[i]) if labels.ndim == 1 else tuple(np.flatnonzero(labels[i]).tolist())
+
+
+def label_names(labels: np.ndarray, i: int, class_names: Sequence[str]) -> str:
+    """Write the label of example i by its class's name, of several with "; " between them.
+
+    Example:
+      >>> label_names(np.array([[0, 1, 1]], np.uint8), 0, ("cat", "dog", "owl"))
+      'dog; owl'
+    """
+    found = label_at(labels, i)
+    return "; ".join(class_names[k] for k in (found if isinstance(found, tuple) else (found,)))
 
 
 def opened(source: Source, num_workers: int) -> contextlib.AbstractContextManager[Source]:
@@ -209,6 +235,11 @@ class SubsetSource:
         """The chosen examples' digests, where they are known without reading; else None."""
         known = getattr(self._source, "digests", None)
         return None if known is None else [known[i] for i in self._indices]
+
+    @property
+    def left_out(self) -> Sequence[Any]:
+        """What the source leaves out, of all its examples."""
+        return getattr(self._source, "left_out", ())
 
     @functools.cached_property
     def labels(self) -> np.ndarray:

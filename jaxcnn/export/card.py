@@ -125,6 +125,7 @@ def write_card(
         weights=weights_row(classifier),
         weights_name=_base_name(config.network.weights),
         data_dir=_base_name(config.data.data_dir),
+        labels=_base_name(config.data.labels),
         settings=config.flat(),
     )
 

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, ImageSplits
-from jaxcnn.data.folder import FolderError, load_test_folder
+from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_splits import StreamedSplit
+from jaxcnn.data.photo_sources import load_test_photos, tell_what_is_left_out
 from jaxcnn.data.source import SplitError, example_digests
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config.settings import TABLE_SETTINGS
 from jaxcnn.runs.folder import Workdir, changed_origin, check_run
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.train_and_evaluate import load_data, origin_of
@@ -21,6 +23,7 @@ def evaluate_classifier(
     workdir: Path | str,
     *,
     data_dir: Path | str | None = None,
+    labels: Path | str | None = None,
     allow_seen_test_photos: bool = False,
     **machine: Any,
 ) -> dict[str, Any]:
@@ -29,9 +32,11 @@ def evaluate_classifier(
     Args:
       workdir: the folder of a run.
       data_dir: other photos to test on, in one sub-folder per class or with test/ above these; the
-        run's own where they lie now; None for where they lay.
+        run's own where they lie now; None for where they lay. Also Parquet files or tar shards.
+      labels: a table of labels of other photos, or the run's own where it lies now.
       allow_seen_test_photos: test on other photos though some were seen in training.
-      **machine: settings that a run may change, see `jaxcnn.runs.config.MACHINE_SETTINGS`.
+      **machine: settings that a run may change, see `jaxcnn.runs.config.MACHINE_SETTINGS`; and of
+        other photos those of a table, see `jaxcnn.runs.config.settings.TABLE_SETTINGS`.
 
     Returns:
       {"step": ..., "data": ..., "validation": {...}, "test": {...}} with loss, accuracy, interval
@@ -43,17 +48,20 @@ def evaluate_classifier(
       ValueError: if the folder holds no run that can be evaluated, the classes of other photos are
         not its own, or they were seen in training.
     """
+    columns = {name: machine.pop(name) for name in TABLE_SETTINGS if name in machine}
     try:
-        return load_run(workdir, data_dir=data_dir, **machine).test_again()
+        return load_run(workdir, data_dir=data_dir, labels=labels, **machine).test_again()
     except OtherDataError:
         config = _settings_there(workdir).replace(**machine)
     folder = Workdir(Path(workdir))
-    source = load_test_folder(data_dir or "", _classes_of(folder))
+    read_by = config.replace(**columns).data.columns
+    source = load_test_photos(data_dir, _classes_of(folder), labels, read_by)
+    tell_what_is_left_out([source])
     threads = config.data.num_workers or usable_cores()
     split = StreamedSplit(source, config.preprocessing.decoding, num_threads=threads)
     digests = [example_digests(source)] * 3
     data = ImageSplits(split, split, split, [], [], digests)
-    run = Run(config.replace(data_dir=str(data_dir)), folder, data)
+    run = Run(config.replace(data_dir=str(data_dir or labels)), folder, data)
     return run.test_others(allow_seen=allow_seen_test_photos)
 
 
@@ -61,12 +69,19 @@ class OtherDataError(ValueError):
     """A folder holds other photos than those of the run."""
 
 
-def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machine: Any) -> Run:
+def load_run(
+    workdir: Path | str,
+    *,
+    data_dir: Path | str | None = None,
+    labels: Path | str | None = None,
+    **machine: Any,
+) -> Run:
     """Open a run that was trained before, with its data.
 
     Args:
       workdir: the folder of a run.
       data_dir: where its photos lie now; None for where they lay.
+      labels: where its table of labels lies now; likewise.
       **machine: settings that a run may change, see `jaxcnn.runs.config.MACHINE_SETTINGS`.
 
     Returns:
@@ -77,21 +92,18 @@ def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machi
       ValueError: if the folder holds no run, or its data cannot be used.
     """
     folder, config = Workdir(Path(workdir)), _settings_there(workdir).replace(**machine)
-    if data_dir is None:
-        place = config.data.data_dir
-        if config.data.dataset == FOLDER and not Path(place or "").is_dir():
-            raise ValueError(
-                f"the photos of the run in {workdir} lay in {place}, which is not a folder "
-                "now; give the folder where they are as data_dir."
-            )
+    if data_dir is None and labels is None:
+        if config.data.dataset == FOLDER:
+            _check_places(workdir, config)
         return Run(config, folder, load_data(config))
     refusal = (
-        f"the photos in {data_dir} are not those of the run in {workdir}; give the folder of these "
-        "as data_dir."
+        f"the photos in {data_dir or labels} are not those of the run in {workdir}; give the "
+        f"{'folder of these as data_dir' if data_dir else 'table of these as labels'}."
     )
-    if not _may_lie_in(config.data.dataset, Path(data_dir)):
+    if not _may_lie_in(config.data.dataset, Path(data_dir or "")):
         raise OtherDataError(refusal)
-    config = config.replace(data_dir=str(data_dir))
+    now = {"data_dir": data_dir, "labels": labels}
+    config = config.replace(**{name: str(path) for name, path in now.items() if path})
     try:
         data = load_data(config)
     except (FolderError, SplitError) as error:
@@ -99,6 +111,18 @@ def load_run(workdir: Path | str, *, data_dir: Path | str | None = None, **machi
     if not folder.origin.exists() or changed_origin(folder, origin_of(config, data, None)):
         raise OtherDataError(refusal)
     return Run(config, folder, data)
+
+
+def _check_places(workdir: Path | str, config: TrainConfig) -> None:
+    """Refuse photos, or a table of them, that are not where they were."""
+    places = (("photos", "data_dir"), ("table of labels", "labels"))
+    for what, name in places:
+        place = config.flat()[name]
+        if place and not Path(place).exists():
+            raise ValueError(
+                f"the {what} of the run in {workdir} lay in {place}, which is not there now; give "
+                f"the place where they are as {name}."
+            )
 
 
 def _may_lie_in(dataset: str, folder: Path) -> bool:

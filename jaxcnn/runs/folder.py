@@ -15,7 +15,7 @@ pictures/
 members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
 sweep/           with a sweep: its trials
 best_trial.json  with a sweep or the learning-rate finder: the values of the best trial
-skipped_files.csv   what could not be read, and why
+skipped_files.csv   what was left out, and why
 duplicates.csv   photos that are there twice, with both splits and labels
 export/          what an export made of it; never removed with the run
 in_use.lock      while a program writes there: its process and machine

@@ -27,6 +27,7 @@ from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, evaluate_again, train_and_evaluate
 from jaxcnn.runs.config import TrainConfig, make_config
+from jaxcnn.runs.config.settings import TABLE_SETTINGS
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
@@ -228,7 +229,10 @@ def draw_first(path: Path | str, found: HardExamples, split: ImageSplit, count: 
 
 def _settings_of(weights: str | None, config: TrainConfig | None = None) -> TrainConfig:
     """Give the settings to look at a run's photos by published weights."""
-    data = ("dataset", "data_dir", "max_train_examples", "validation_fraction", "test_fraction")
+    data = (
+        *("dataset", "data_dir", "labels", *TABLE_SETTINGS),
+        *("max_train_examples", "validation_fraction", "test_fraction"),
+    )
     seeds = ("seed", "split_seed")
     limits = ("memory_limit_gib", "image_cache_gib", "max_bad_share", "max_pixels")
     same = (*data, *seeds, *limits, "decoder", "compute_dtype")

@@ -101,6 +101,8 @@ def load_data(
         validation_fraction=config.data.validation_fraction,
         test_fraction=config.data.test_fraction,
         seed=config.data.split_seed,
+        labels=config.data.labels,
+        columns=config.data.columns,
     )
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")
@@ -181,8 +183,7 @@ def train_classifier(
         if data.skipped:
             write_skipped_csv(folder.skipped_files, data.skipped)
             logger.warning(
-                f"{counted(len(data.skipped), 'file')} could not be read; "
-                f"see {folder.skipped_files}"
+                f"{counted(len(data.skipped), 'file')} left out; see {folder.skipped_files}"
             )
         if data.duplicates:
             write_duplicates_csv(folder.duplicates, data.duplicates)
@@ -247,7 +248,7 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
 
 
 # Settings that say where something lies; what lies there is known by its digest.
-_PLACES = ("data_dir", "init_from")
+_PLACES = ("data_dir", "labels", "init_from")
 
 
 def _anchored(config: TrainConfig) -> TrainConfig:

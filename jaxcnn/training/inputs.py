@@ -1,7 +1,6 @@
 """What `fit` takes as data, made into batches: arrays, photos, data sets by name, iterables."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import jax
@@ -166,11 +165,11 @@ def open_input(data: Any, preprocessing: Preprocessing | None) -> Input:
 
 
 def load_named(name: str, preprocessing: Preprocessing | None) -> tuple[SplitInput, SplitInput]:
-    """Load the training and validation splits of a data set by its name, or of a folder.
+    """Load the training and validation splits of a data set by its name, or of a path.
 
     Args:
-      name: a folder of photos, one sub-folder per class; "drawn_pets"; or the name of a
-        tensorflow-datasets set.
+      name: a folder of photos, of Parquet files or of tar shards; a table of labels beside its
+        photos; "drawn_pets"; or the name of a tensorflow-datasets set.
       preprocessing: how photos become squares; None where all have one size.
 
     Returns:
@@ -180,10 +179,13 @@ def load_named(name: str, preprocessing: Preprocessing | None) -> tuple[SplitInp
       ValueError: if the set cannot be used.
     """
     from jaxcnn.data.datasets import FOLDER, load_images, load_splits
+    from jaxcnn.data.photo_sources import named_photos
 
     size = preprocessing.decoding.size_px if preprocessing else 64
-    dataset, folder = (FOLDER, name) if Path(name).is_dir() else (name, None)
-    splits = load_splits(dataset, data_dir=folder, size_px=size)
+    if (photos := named_photos(name)) is None:
+        splits = load_splits(name, size_px=size)
+    else:
+        splits = load_splits(FOLDER, data_dir=photos[0], labels=photos[1], size_px=size)
     cache = ImageCache(cache_folder() / "decoded", _CACHE_BYTES)
     found = load_images(splits, _decoding(splits.train, preprocessing), cache=cache)
     return SplitInput(found.train), SplitInput(found.validation)

@@ -66,7 +66,7 @@ def test_what_is_no_photo_is_listed(tmp_path):
     assert source.names == photos
     assert source.class_names == ("a", "b")
     assert source.ignored == (*others, "b/x.jpg/n.md")
-    assert dict(source.troubles) == {
+    assert {each.name: each.reason for each in source.left_out} == {
         "3.jpg": "in no folder of a class",
         "a/2.NEF": "NEF photos cannot be decoded here; keep a JPEG copy beside it",
         "a/photo.heic": "HEIC photos need the extra heic (pip install pillow-heif) or a JPEG copy "
@@ -79,7 +79,7 @@ def test_what_is_no_photo_is_listed(tmp_path):
 def test_photos_beside_the_folders_of_splits_are_listed_once(tmp_path):
     _fill(tmp_path, *(f"{s}/{c}/1.jpg" for s in ("Train", "TEST") for c in "ab"))
     sources = load_folder(_fill(tmp_path, "loose.jpg", "Train/loose.jpg", "TEST/loose.jpg"))
-    loose = {s: [name for name, _ in source.troubles] for s, source in sources.items()}
+    loose = {s: [each.name for each in source.left_out] for s, source in sources.items()}
     assert loose == {"train": ["loose.jpg", "Train/loose.jpg"], "test": ["TEST/loose.jpg"]}
 
 
@@ -123,7 +123,7 @@ def test_names_that_are_no_text_are_escaped_and_their_files_found(tmp_path):
     assert source.class_names == ("a", r"caf\xe9")
     assert source.names == ("a/1.jpg", r"caf\xe9/\xff.jpg")
     assert source[1] == (b"\xff.jpg", 1, r"caf\xe9/\xff.jpg")
-    told = [*source.class_names, *source.names, *source.ignored, *map(str, source.troubles)]
+    told = [*source.class_names, *source.names, *source.ignored, *map(str, source.left_out)]
     assert "".join(told).encode()
     before = source.fingerprint(np.array([1]))
     os.unlink(os.path.join(folder, b"\xff.jpg"))
@@ -147,14 +147,14 @@ def test_folders_that_cannot_be_read_are_named(tmp_path):
     _fill(tmp_path, "a/1.jpg", "a/shut/2.jpg", "b/1.jpg")
     (tmp_path / "a" / "shut").chmod(0)
     try:
-        found = load_folder(tmp_path)["all"].troubles
+        found = load_folder(tmp_path)["all"].left_out
         tmp_path.chmod(0)
         with pytest.raises(FolderError, match="cannot be read: permission denied"):
             load_folder(tmp_path)
     finally:
         tmp_path.chmod(0o700)
         (tmp_path / "a" / "shut").chmod(0o700)
-    assert found == (("a/shut", "the folder cannot be read: permission denied"),)
+    assert found == (("a/shut", "the folder cannot be read: permission denied", "", ""),)
 
 
 def test_links_are_followed_once(tmp_path):

@@ -102,7 +102,7 @@ def test_other_photos_with_training_photos_among_them_are_refused(run, moved, tm
 def test_photos_that_are_gone_are_told_with_what_to_give(run, home):
     (home / "photos").rename(home / "away")
     try:
-        with pytest.raises(ValueError, match=r"photos, which is not a folder.*data_dir"):
+        with pytest.raises(ValueError, match=r"photos, which is not there.*data_dir"):
             load_run(run)
     finally:
         (home / "away").rename(home / "photos")

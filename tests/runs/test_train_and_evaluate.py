@@ -137,7 +137,7 @@ def test_bad_files_and_images_in_two_splits_are_listed_and_do_not_stop_the_run(
     assert json.loads((tmp_path / "run" / "config.json").read_text())["data_dir"] == str(photos)
     assert summary["num_skipped_files"] == 1
     assert "dunkel/empty.jpg" in (tmp_path / "run" / "skipped_files.csv").read_text()
-    assert any("1 file could not be read" in line for line in said)
+    assert any("1 file left out; see " in line for line in said)
     assert summary["num_duplicates_across_splits"] > 0
     assert any("photos in two splits" in line for line in said)
     assert summary["num_label_conflicts"] == 14  # of the class, its copies, and the other class's

@@ -4,6 +4,8 @@
         draws cats and dogs, trains on them and tests; needs no network.
     jaxcnn train --data_dir=PHOTOS --pretrained
         your photos, one sub-folder per class, on a network that has seen a million others.
+    jaxcnn train --data_dir=PHOTOS --labels=TABLE.csv --pretrained
+        the same with the labels in a table, which has a column of files and one of labels.
     jaxcnn train --dataset=cifar10 --model=resnet20
         a data set of tensorflow-datasets by its name, and another network.
     jaxcnn train --mode=evaluate --workdir=RUN
@@ -37,6 +39,7 @@ from jaxcnn.host.signals import Interrupted, end_interrupted
 from jaxcnn.models import list_models, model_options
 from jaxcnn.runs import config as config_lib, evaluate_again, recipes, train_and_evaluate
 from jaxcnn.runs.config import MACHINE_SETTINGS, TrainConfig, setting_fields
+from jaxcnn.runs.config.settings import TABLE_SETTINGS
 from jaxcnn.runs.folder import CannotWriteError, Workdir
 from jaxcnn.training.loop import NonFiniteLossError
 
@@ -45,7 +48,16 @@ logger = logging.getLogger(__name__)
 _MODES = ("train", "evaluate")
 # What --help shows; --helpfull shows all.
 COMMON = (
-    *("dataset", "data_dir", "image_size_px", "model", "pretrained", "num_epochs", "batch_size"),
+    *(
+        "dataset",
+        "data_dir",
+        "labels",
+        "image_size_px",
+        "model",
+        "pretrained",
+        "num_epochs",
+        "batch_size",
+    ),
     *("learning_rate", "augment", "fine_tune", "seed", "workdir", "resume", "recipe"),
 )
 
@@ -295,7 +307,7 @@ def _evaluate() -> None:
 
 
 # Settings that --mode=evaluate takes; all others are those of the run.
-_TAKEN = (*MACHINE_SETTINGS, "data_dir", "allow_seen_test_photos")
+_TAKEN = (*MACHINE_SETTINGS, "data_dir", "labels", *TABLE_SETTINGS, "allow_seen_test_photos")
 
 
 def _refuse_unused() -> None:

@@ -8,7 +8,7 @@ from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import HEADS, LOSSES
-from jaxcnn.runs.config.settings import DataSettings, TrainingSettings
+from jaxcnn.runs.config.settings import TABLE_SETTINGS, DataSettings, TrainingSettings
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 from jaxcnn.training.progressive_resizing import check_sizes, parse_shares
 from jaxcnn.training.sharding import mesh_sizes
@@ -111,6 +111,7 @@ def _check_images(data: DataSettings) -> None:
             f"data_dir (={data.data_dir}) holds photos, but dataset=drawn_pets draws its own; "
             "leave dataset out to learn from the photos, or leave data_dir out."
         )
+    _check_table(data)
     if data.num_channels not in (None, 1, 3):
         raise ValueError(f"num_channels must be 1 or 3, got {data.num_channels}.")
     for name in ("image_size_px", "eval_size_px"):
@@ -136,6 +137,20 @@ def _check_images(data: DataSettings) -> None:
             f"validation_fraction (={data.validation_fraction}) and test_fraction "
             f"(={data.test_fraction}) leave nothing to train on; their sum must be below 1."
         )
+
+
+def _check_table(data: DataSettings) -> None:
+    """Refuse settings of a table where there is none."""
+    given = {name: getattr(data, name) for name in ("labels", *TABLE_SETTINGS)}
+    named = [name for name, value in given.items() if value is not None]
+    if data.dataset != "folder" and named:
+        raise ValueError(
+            f"{named[0]} (={given[named[0]]}) is for your own photos, but dataset={data.dataset} "
+            "has labels of its own; leave one of them out."
+        )
+    for name in named:
+        if not given[name]:
+            raise ValueError(f"{name} is empty; leave it out, or say which.")
 
 
 def _check_crops(config: TrainConfig) -> None:

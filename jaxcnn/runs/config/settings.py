@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from jaxcnn.data.preprocessing import Decoding
+from jaxcnn.data.table_columns import TableColumns
 
 
 def _setting(default: Any, text: str, *, model_option: bool = False) -> Any:
@@ -41,16 +42,51 @@ class DataSettings:
     def __post_init__(self) -> None:
         """Take a folder of photos as the data set, where no other is named."""
         if not self.dataset:
-            object.__setattr__(self, "dataset", "folder" if self.data_dir else "drawn_pets")
+            has_photos = self.data_dir or self.labels
+            object.__setattr__(self, "dataset", "folder" if has_photos else "drawn_pets")
+
+    @property
+    def columns(self) -> TableColumns:
+        """The columns of the table of labels, as far as they are named."""
+        return TableColumns(
+            self.image_column,
+            self.label_column,
+            self.split_column,
+            self.group_column,
+            self.label_separator,
+        )
 
     dataset: str = _open(
         "drawn_pets (drawn by this program), folder (of `data_dir`), or the name of a "
         "tensorflow-datasets image classification set, e.g. cats_vs_dogs, cifar10, mnist; default "
-        "folder with `data_dir`, else drawn_pets.",
+        "folder with `data_dir` or `labels`, else drawn_pets.",
     )
     data_dir: str | None = _open(
         "your photos: a folder with one sub-folder per class, or with train/, validation/ and "
-        "test/ above the classes; for a set of tensorflow-datasets, the folder that holds it.",
+        "test/ above the classes; with `labels` any folder; or a folder of Parquet files with "
+        "images inside, or of tar shards; for a set of tensorflow-datasets, the folder that holds "
+        "it.",
+    )
+    labels: str | None = _open(
+        "table of the photos' labels, CSV, TSV, JSON lines or Parquet: one row per photo, with its "
+        "path relative to `data_dir`, or without that to the table.",
+    )
+    image_column: str | None = _open(
+        "the table's column of paths; default one of a usual name, such as file or image."
+    )
+    label_column: str | None = _open(
+        "the table's column of labels; several, comma-separated, are one column of 0 and 1 per "
+        "class; default one of a usual name, such as label or class."
+    )
+    split_column: str | None = _open(
+        "the table's column of splits, such as train, validation, test; default split or subset, "
+        "if it is there."
+    )
+    group_column: str | None = _open(
+        "the table's column of groups, such as a patient or a site: its photos belong together."
+    )
+    label_separator: str | None = _open(
+        "what stands between several labels of one photo, such as ';'; without it a photo has one."
     )
     image_size_px: int = _open("side of the square that the network sees, pixels.")
     eval_size_px: int | None = _open(
@@ -379,3 +415,8 @@ MODEL_OPTIONS = tuple(
     f.name for f in dataclasses.fields(NetworkSettings) if f.metadata["model_option"]
 )
 """Settings that only some networks have; they are passed on where given."""
+
+TABLE_SETTINGS = (
+    *("image_column", "label_column", "split_column", "group_column", "label_separator"),
+)
+"""Settings that say how a table of labels is read."""

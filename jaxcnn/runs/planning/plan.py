@@ -127,6 +127,8 @@ def find_size(
             data_dir=config.data.data_dir,
             validation_fraction=config.data.validation_fraction,
             test_fraction=config.data.test_fraction,
+            labels=config.data.labels,
+            columns=config.data.columns,
         )
         num_classes = num_classes or known[0]
         num_examples = num_examples or known[1]

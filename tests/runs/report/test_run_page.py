@@ -139,7 +139,7 @@ def test_private_training_is_told(make_run, privacy, says):
 def test_what_flatters_is_told(make_run):
     text = read(make_run(num_duplicates_across_splits=4, num_skipped_files=1)).text
     assert "4 photos lie in two splits" in text
-    assert "1 file could not be read" in text
+    assert "1 file left out of the run" in text
 
 
 def with_answers(facts, labels, answers):
