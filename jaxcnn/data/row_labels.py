@@ -1,8 +1,9 @@
 """The labels of a table's rows: one text, or several, from one column or from many."""
 
 import ast
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxcnn.data.class_labels import Label, label_text
@@ -38,7 +39,7 @@ def row_labels(table: Table, columns: Sequence[str], separator: str | None = Non
     values = _as_lists(table.columns[column])
     names = table.class_names.get(column)
     return [
-        _label(value, names, separator, _where(table, number, column))
+        _label(value, names, separator, functools.partial(_where, table, number, column))
         for value, number in zip(values, table.numbers, strict=True)
     ]
 
@@ -83,17 +84,21 @@ def _list_of(text: str) -> list[Any] | None:
     return None
 
 
-def _label(value: Any, names: Sequence[str] | None, separator: str | None, where: str) -> Label:
+def _label(
+    value: Any, names: Sequence[str] | None, separator: str | None, where: Callable[[], str]
+) -> Label:
     if isinstance(value, (list, tuple)):
         found = [_label(each, names, None, where) for each in value]
         return tuple(each for each in found if isinstance(each, str))
     if isinstance(value, dict):
-        raise TableError(f"{where} holds an object; expected a text, a number, or a list of these.")
+        raise TableError(
+            f"{where()} holds an object; expected a text, a number, or a list of these."
+        )
     if is_missing(value):
         return None
     if names is not None and isinstance(value, int) and not isinstance(value, bool):
         if value >= len(names):
-            raise TableError(f"{where} holds {value}, but there are {len(names)} classes.")
+            raise TableError(f"{where()} holds {value}, but there are {len(names)} classes.")
         return names[value] if value >= 0 else None  # -1 is no label
     text = label_text(value)
     if separator is None:

@@ -189,7 +189,11 @@ def _usual_label(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
             f"{_place(table)} has {listed(map(repr, map(printable, found)))}; name the one that "
             "holds the labels by label_column."
         )
-    if len(columns) > 1 and all(map(_holds_flags, (table.columns[name] for name in columns))):
+    if (
+        not named
+        and len(columns) > 1
+        and all(map(_holds_flags, (table.columns[name] for name in columns)))
+    ):
         return tuple(columns)
     raise TableError(
         f"{_place(table)} has no column of a usual name for the labels ({listed(LABEL_NAMES, 3)}); "
