@@ -17,7 +17,7 @@ from jaxcnn.data.image_splits import (
     check_source,
     decode_split,
 )
-from jaxcnn.data.photo_sources import left_out_of, load_photos, tell_what_is_left_out
+from jaxcnn.data.photo_sources import load_photos, tell_what_is_left_out
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import (
     SPLIT_NAMES,
@@ -210,8 +210,14 @@ def load_images(
         ]
     skipped = bad_files.skipped
     check_classes(found, " once unreadable files are left out" if skipped else "")
-    left_out = [*left_out_of(splits), *skipped]
+    left_out = [*_left_out_of(splits), *skipped]
     return _with_digests(splits, found, left_out, duplicates, digests)
+
+
+def _left_out_of(splits: Splits) -> list[SkippedFile]:
+    """List what the sources leave out, each once: splits of one source share their list."""
+    every = [each for source in splits for each in getattr(source, "left_out", ())]
+    return list(dict.fromkeys(every))
 
 
 def _tell_of_duplicates(pairs: Sequence[DuplicatePair]) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.data.folder import FolderSource, load_folder, load_test_folder
 from jaxcnn.data.label_table import load_label_table
 from jaxcnn.data.packed import TAR_SUFFIX, PackedSource, find_packs, is_pack
@@ -176,9 +175,3 @@ def tell_what_is_left_out(sources: Iterable[Any]) -> None:
         logger.warning(
             f"{counted(len(names), 'file')} left out, e.g. {printable(names[0])}: {reason}"
         )
-
-
-def left_out_of(splits: Iterable[Any]) -> list[SkippedFile]:
-    """List what the sources of splits leave out, each once."""
-    every = [each for source in splits for each in getattr(source, "left_out", ())]
-    return list(dict.fromkeys(every))
