@@ -17,7 +17,11 @@ import pdoc
 
 import jaxcnn
 
-_PARTS = ("runs.config", "photos.server")  # rooms within rooms that hand out names too
+_PARTS = (
+    "runs.config",
+    "photos.server",
+    "photos.cleaning",
+)  # rooms within rooms that hand out names too
 
 
 def modules() -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
 FLAG = r"(?<![\w-])(?<!var\()(?<!pip install )--[a-z]"
-PROGRAM = r"\bjaxcnn (train|predict|photos|report|export|look-inside|hard-examples|plan)\b"
+PROGRAM = r"\bjaxcnn (train|predict|photos|report|export|look-inside|clean|hard-examples|plan)\b"
 STUDY = r"\bexperiments\."
 CALLERS = re.compile(f"{FLAG}|{PROGRAM}|{STUDY}")
 # Programs themselves, and what prints commands on purpose.

@@ -4,7 +4,8 @@
   but its own.
 - `command_line`: flags made from settings, the log on the screen; `mistakes`: how a command ends.
 - `help_formatter`: the output of --help; `network_flags`: the flags that name a trained network.
-- `photo_listing`, `photo_page`: what `jaxcnn photos` prints, and its local page.
+- `photo_listing`, `photo_page`: what `jaxcnn photos` prints, and its local page; `local_page`
+  serves this one and that of `jaxcnn clean`.
 
 Imports everything below; nothing imports this package but `experiments`.
 """
@@ -25,7 +26,8 @@ COMMANDS = {
     "photos": "label your own photos, and search them",
     "report": "write the page of a run again",
     "look-inside": "show what a network sees in photos and what it learned of its data",
-    "hard-examples": "rank training photos by how likely their label is wrong",
+    "clean": "find wrong labels and odd photos, and decide about each in a browser",
+    "hard-examples": "rank photos by how likely their label is wrong",
     "plan": "show what training would cost, on rented machines",
     "export": "write a network as a program that needs nothing of jaxcnn",
     "about": "say what jaxcnn runs on, for a report of a fault",

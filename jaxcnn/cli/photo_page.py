@@ -1,13 +1,10 @@
 """`jaxcnn photos serve`: the page of an index, until it is stopped."""
 
-import logging
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxcnn.cli import command_line
-from jaxcnn.host.extras import require
+from jaxcnn.cli.local_page import serve_page
 from jaxcnn.photos.index_reader import PhotoIndex
 
 if TYPE_CHECKING:
@@ -24,24 +21,15 @@ def serve(index_path: Path, port: int) -> None:
     Raises:
       ValueError: if the port cannot be had, the index cannot be read, or its network not be loaded.
     """
-    require("the photo page", "flask", "waitress", extra="serve")
-    from jaxcnn.photos.server.serving import HOST, bind, make_server
-
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue of pictures is no news
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores Ctrl-C for what runs behind it
-        signal.signal(number, signal.default_int_handler)
     index = PhotoIndex(index_path)
-    with bind(port) as bound:
-        address = f"http://{HOST}:{bound.getsockname()[1]}/"
-        try:
-            print("loading the network ...", file=sys.stderr)
-            server = make_server(_make_app(index), bound)
-            print(f"{index.count():,} photos at {address} until Ctrl-C")
-            server.run()
-        except KeyboardInterrupt:
-            pass  # while the network was being loaded
+    serve_page(
+        lambda: _make_app(index),
+        port,
+        page="the photo page",
+        slow="loading the network ...",
+        told=lambda: f"{index.count():,} photos",
+    )
     index.close()
-    print("ended.", file=sys.stderr)
 
 
 def _make_app(index: PhotoIndex) -> "Flask":

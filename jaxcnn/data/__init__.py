@@ -14,6 +14,8 @@ From a data set's name to batches (`datasets` does the first four):
     tfds_source   sets of TensorFlow Datasets; tfds_prepare downloads and writes them,
                   without_tensorflow and tfds_internals let it do without TensorFlow,
                   cats_vs_dogs is the builder of that set, label_cache caches names and labels
+    decision_table  what a person decided about photos; decision_log appends to it, decisions
+                  applies it
     splitting     which example is for training, validation, test
     preprocessing how a photo becomes what a network takes, as one value
     decode        from a file's bytes to upright pixels; opening, resize and fast_jpeg are its
@@ -48,6 +50,13 @@ if TYPE_CHECKING:
         load_images as load_images,
         load_splits as load_splits,
     )
+    from jaxcnn.data.decision_log import DecisionLog as DecisionLog
+    from jaxcnn.data.decision_table import (
+        Decision as Decision,
+        DecisionError as DecisionError,
+        read_decisions as read_decisions,
+    )
+    from jaxcnn.data.decisions import apply_decisions as apply_decisions
     from jaxcnn.data.decode import (
         DecodeError as DecodeError,
         decode_and_crop as decode_and_crop,

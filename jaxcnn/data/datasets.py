@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxcnn.data.bad_files import BadFiles, SkippedFile
+from jaxcnn.data.decisions import DecidedCounts
 from jaxcnn.data.drawn_pets import drawn_pets_splits
 from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.image_cache import ImageCache
@@ -57,6 +58,7 @@ class ImageSplits(NamedTuple):
     skipped: list[SkippedFile]  # files, and rows of a table, that were left out
     duplicates: list[DuplicatePair]  # equal images
     digests: list[list[bytes]] | None = None  # of the images of each split; None if not compared
+    decided: DecidedCounts | None = None  # what decisions changed; None without any
 
     @property
     def class_names(self) -> tuple[str, ...]:

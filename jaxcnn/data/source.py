@@ -158,9 +158,20 @@ def example_digests(source: Source) -> list[bytes]:
 
 def _digest(source: Source, i: int) -> bytes:
     try:
-        image = source[i].image
+        return image_digest(source[i].image)
     except OSError:
         return b""
+
+
+def image_digest(image: bytes | np.ndarray) -> bytes:
+    """Digest an image as it is stored.
+
+    Args:
+      image: an encoded file's bytes, or (H, W, C) uint8.
+
+    Returns:
+      16 bytes.
+    """
     if isinstance(image, bytes):
         return hashlib.sha256(image).digest()[:16]
     shape = repr(image.shape).encode()  # a row of pixels is not a column of them

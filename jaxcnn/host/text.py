@@ -171,6 +171,21 @@ def table_cell(name: str) -> str:
     return json.dumps(name) if is_odd else name
 
 
+def read_cell(cell: str) -> str:
+    r"""Read a name as `table_cell` wrote it.
+
+    Example:
+      >>> read_cell(table_cell("f\udcff.jpg")) == "f\udcff.jpg", read_cell("cat.jpg")
+      (True, 'cat.jpg')
+    """
+    if not cell.startswith('"'):
+        return cell
+    try:
+        return str(json.loads(cell))
+    except ValueError:  # written by another program
+        return cell
+
+
 def table_line(cells: Iterable[Any]) -> str:
     r"""Write a row of a CSV table with its line end; names as `table_cell` does.
 

@@ -6,6 +6,7 @@
 - `index_format`, `index_reader`, `index_writer`: the file, what is read from it and written to it.
 - `ranking`: search the index; `words`: from words to classes.
 - `server`: the page in a browser.
+- `cleaning`: the page of what a run suspects of its photos.
 
 Imports `jaxcnn.runs.Classifier`, `jaxcnn.pretrained`, `jaxcnn.data` and `jaxcnn.host`.
 """

@@ -5,9 +5,9 @@ A run begins in `train_and_evaluate`, with settings from `config` or a published
 `jaxcnn.training.fit`, from the parts of `build`, the weights of `transfer` and the features of
 `features_cache`, in the `context` that phases share. It leaves what `folder` lists, by `summary`,
 `figures` and `report`. `tuning` chooses hyper-parameters before a run, `planning` tells its cost.
-Of a run that ended, `classifier` labels photos, `look_inside` explains it and `hard_examples` lists
-suspicious labels. Imports everything below: `jaxcnn.training`, `jaxcnn.pretrained`,
-`jaxcnn.interpret`, `jaxcnn.plots`, and what they stand on.
+Of a run that ended, `classifier` labels photos, `look_inside` explains it, and `hard_examples` and
+`findings` list what looks wrong, by what `judging` says of each label. Imports everything below:
+`jaxcnn.training`, `jaxcnn.pretrained`, `jaxcnn.interpret`, `jaxcnn.plots`, and what they stand on.
 """
 
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jaxcnn.runs.evaluate_again import (
         evaluate_classifier as evaluate_classifier,
     )
+    from jaxcnn.runs.findings import Findings as Findings, find_findings as find_findings
     from jaxcnn.runs.folder import (
         CannotWriteError as CannotWriteError,
         WorkdirError as WorkdirError,

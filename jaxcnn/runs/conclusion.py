@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,25 @@ def _about_run(run: Run, progress: Progress) -> dict[str, Any]:
         "num_skipped_files": len(data.skipped),
         "num_duplicates_across_splits": count_across(data.duplicates),
         "num_label_conflicts": count_conflicts(data.duplicates),
+        **_about_decisions(run),
         **run.seen(),
         "versions": versions(("jaxcnn", "jax", "flax", "optax")),
         "device": run.context.layout.describe(),
         "compute_dtype": run.config.network.compute_dtype,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _about_decisions(run: Run) -> dict[str, Any]:
+    """Write down how many photos were changed by decisions, and how many of them test it."""
+    decided = run.data.decided
+    if decided is None:
+        return {}
+    return {
+        "decisions": Path(run.config.data.decisions or "").name,
+        "num_relabelled": sum(decided.relabelled),
+        "num_excluded": sum(decided.excluded),
+        "num_test_decided": decided.relabelled[-1] + decided.excluded[-1],
     }
 
 

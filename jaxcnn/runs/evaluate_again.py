@@ -92,6 +92,8 @@ def load_run(
       ValueError: if the folder holds no run, or its data cannot be used.
     """
     folder, config = Workdir(Path(workdir)), _settings_there(workdir).replace(**machine)
+    if folder.applied_decisions.is_file():  # those of its training; the table may have grown since
+        config = config.replace(decisions=str(folder.applied_decisions))
     if data_dir is None and labels is None:
         if config.data.dataset == FOLDER:
             _check_places(workdir, config)

@@ -16,6 +16,8 @@ members/         with several seeds: 00/, 01/, ... each with its best checkpoint
 sweep/           with a sweep: its trials
 best_trial.json  with a sweep or the learning-rate finder: the values of the best trial
 skipped_files.csv   what was left out, and why
+applied_decisions.csv   the decisions about photos that it was trained with, where there are any
+decisions.csv    decisions that were made since, on the page of its findings; never removed
 duplicates.csv   photos that are there twice, with both splits and labels
 export/          what an export made of it; never removed with the run
 in_use.lock      while a program writes there: its process and machine
@@ -41,7 +43,7 @@ _FOLDERS = ("checkpoints", "pictures", "tensorboard", "features", "members", "sw
 _FILES = (
     *("origin.json", "metrics.jsonl", "summary.json", "test_answers.npz", "report_photos.npz"),
     *("report.html", "skipped_files.csv", "duplicates.csv", "hard_examples.csv"),
-    *("best_trial.json", "chosen.json"),
+    *("applied_decisions.csv", "best_trial.json", "chosen.json"),
 )
 
 
@@ -71,6 +73,8 @@ class Workdir:
         self.report = path / "report.html"
         self.skipped_files = path / "skipped_files.csv"
         self.duplicates = path / "duplicates.csv"
+        self.applied_decisions = path / "applied_decisions.csv"
+        self.decisions = path / "decisions.csv"
         self.last_checkpoints = path / "checkpoints" / "last"
         self.best_checkpoints = path / "checkpoints" / "best"
         self.features = path / "features"

@@ -1,15 +1,13 @@
-"""Which training photos a finished run finds hard, and which labels look wrong.
+"""Which photos a finished run finds hard, and which labels look wrong.
 
 The network that was trained says how hard each photo is: its loss, its gradient. Whether a label
-is wrong is asked of a linear classifier on features, fitted five times to four fifths of the
-photos, so that each photo is judged by one that has not seen its label. The features are those of
-the run's own network, or of published weights where that network knows too little yet.
+is wrong is asked of classifiers that have not seen it, see `judging`.
 """
 
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +18,18 @@ import numpy as np
 from jaxcnn import losses, plots
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.joined_split import JoinedSplit
+from jaxcnn.data.source import SPLIT_NAMES
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.outputs import Output, table
 from jaxcnn.host.text import counted, table_line
 from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
-from jaxcnn.runs import build, evaluate_again, train_and_evaluate
-from jaxcnn.runs.config import TrainConfig, make_config
-from jaxcnn.runs.config.settings import TABLE_SETTINGS
-from jaxcnn.runs.features_cache import split_features
+from jaxcnn.runs import build, evaluate_again
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.judging import check_one_network, find_weights, judge_labels
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
-from jaxcnn.runs.transfer import Start, find_start, transfer_variables
 from jaxcnn.training import features
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.inputs import SplitInput
@@ -47,14 +45,14 @@ _BATCH = 32
 _SHOWN_IN_NOTEBOOK = 20
 _COLUMNS = (
     *("rank", "name", "label", "most_probable_class", "probability_of_label", "loss"),
-    *("gradient_norm", "score", "suspected_label"),
+    *("gradient_norm", "score", "suspected_label", "split"),
 )
 TABLE = table(*_COLUMNS)  # how `write_csv` begins
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HardExamples:
-    """What was found of each photo of a training split, in the split's order."""
+    """What was found of each photo of a run: of training, then of validation, then of the test."""
 
     names: list[str]
     class_names: tuple[str, ...]
@@ -65,8 +63,9 @@ class HardExamples:
     unseen: np.ndarray  # (N, K) float64, of classifiers that have not seen the label
     suspected: np.ndarray  # (N,) int32, the class that the photo surely seems to be, or -1
     scores: np.ndarray  # (N,) float64, the more the more suspicious; NaN where there is no image
-    noise: per_example_gradients.NoiseScale
+    noise: per_example_gradients.NoiseScale  # of the training photos
     batch_size: int  # of the run
+    splits: list[str] = dataclasses.field(default_factory=list)  # the name of each photo's split
 
     @property
     def order(self) -> np.ndarray:
@@ -99,7 +98,7 @@ def find_hard_examples(
     weights: str | None = None,
     data_dir: Path | str | None = None,
 ) -> tuple[HardExamples, ImageSplit]:
-    """Judge every training photo of a finished run.
+    """Judge every photo of a finished run.
 
     Args:
       workdir: the folder of a run; what features cost most to compute are kept there.
@@ -122,59 +121,42 @@ def find_hard_examples(
     for kind, name, known in (("score", score, SCORES), ("gradients", gradients, GRADIENTS)):
         if name not in known:
             raise unknown_name(kind, name, known)
-    start = find_start(_settings_of(weights)) if weights else None  # before data is read
+    start = find_weights(weights)  # before data is read
     run = evaluate_again.load_run(workdir, data_dir=data_dir)
-    if run.config.run.num_seeds > 1:
-        raise ValueError(
-            f"{workdir} holds {run.config.run.num_seeds} networks, and photos are judged by "
-            "one; train one with num_seeds=1."
-        )
-    variables = run.best_variables()
-    split, num_classes = run.data.train, len(run.data.class_names)
-    own = run.train_features(variables)
-    judging = own if start is None else _features_of_weights(run, start)
-    probabilities = _probabilities(run.config, own, variables, num_classes)
-    norms, noise = _gradients(run, own, variables, gradients)
-    held_out = len(run.data.validation) + len(run.data.test)
-    logger.info(
-        f"judging {len(split):,} labels by features, five folds; the "
-        f"{counted(held_out, 'photo')} of validation and test are not judged"
+    check_one_network(run)
+    variables, names = run.best_variables(), run.data.class_names
+    judged = judge_labels(run, variables, start)
+    own = [run.features(number, variables) for number in range(len(SPLIT_NAMES))]
+    probabilities = np.concatenate(
+        [_probabilities(run.config, each, variables, len(names)) for each in own]
     )
-    unseen, suspected = _judge(judging, num_classes)
-    labels, present = split.labels.astype(np.int32), own.present & judging.present
+    norms, noise = _gradients(run, own, variables, gradients)
+    split = JoinedSplit(run.data[:3])
+    labels = split.labels.astype(np.int32)
+    present = np.concatenate([each.present for each in own]) & judged.present
     scores = {
-        "cross_validation": label_quality.label_losses(unseen, labels),
+        "cross_validation": label_quality.label_losses(judged.unseen, labels),
         "loss": label_quality.label_losses(probabilities, labels),
         "error_norm": label_quality.error_norms(probabilities, labels),
         "gradient_norm": norms.astype(np.float64),
     }
     found = HardExamples(
         names=list(split.names),
-        class_names=run.data.class_names,
+        class_names=names,
         labels=labels,
         probabilities=probabilities,
         losses=scores["loss"],
         gradient_norms=norms,
-        unseen=unseen,
-        suspected=suspected,
+        unseen=judged.unseen,
+        suspected=judged.suspected,
         scores=np.where(present, scores[score], np.nan),
         noise=noise,
         batch_size=run.config.training.batch_size,
+        splits=[
+            name for name, each in zip(SPLIT_NAMES, own, strict=True) for _ in range(len(each))
+        ],
     )
     return found, split
-
-
-def _judge(split: features.FeatureSplit, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give the probabilities of classifiers that have not seen the label, and what they suspect."""
-    present, labels = split.present, split.labels[split.present]
-    vectors = split.features[present].mean(axis=1)
-    unseen = np.full((len(split), num_classes), np.nan)
-    suspected = np.full(len(split), -1, np.int32)
-    unseen[present] = label_quality.cross_validated_probabilities(
-        vectors, labels, num_classes=num_classes
-    )
-    suspected[present] = label_quality.suspect_labels(unseen[present], labels).suspected
-    return unseen, suspected
 
 
 def write_csv(file: Output, found: HardExamples) -> None:
@@ -195,6 +177,7 @@ def write_csv(file: Output, found: HardExamples) -> None:
                     f"{found.probabilities[i, label]:.6f}",
                     *(f"{x[i]:.6g}" for x in (found.losses, found.gradient_norms, found.scores)),
                     found.class_names[seems] if seems >= 0 else "",
+                    found.splits[i] if found.splits else "",
                 ]
             )
         )
@@ -227,32 +210,6 @@ def draw_first(path: Path | str, found: HardExamples, split: ImageSplit, count: 
     )
 
 
-def _settings_of(weights: str | None, config: TrainConfig | None = None) -> TrainConfig:
-    """Give the settings to look at a run's photos by published weights."""
-    data = (
-        *("dataset", "data_dir", "labels", *TABLE_SETTINGS),
-        *("max_train_examples", "validation_fraction", "test_fraction"),
-    )
-    seeds = ("seed", "split_seed")
-    limits = ("memory_limit_gib", "image_cache_gib", "max_bad_share", "max_pixels")
-    same = (*data, *seeds, *limits, "decoder", "compute_dtype")
-    kept = {} if config is None else {name: config.flat()[name] for name in same}
-    return make_config(**kept, weights=weights, augment="flip", flip_average=False)
-
-
-def _features_of_weights(run: Run, start: Start) -> features.FeatureSplit:
-    """Compute what published weights see in the training photos, or read what is kept of it."""
-    config = train_and_evaluate.check(_settings_of(start.name, run.config), start)
-    split = train_and_evaluate.load_data(config).train
-    if list(split.names) != list(run.data.train.names):
-        raise ValueError("the photos read for the weights are not the run's; were files changed?")
-    model = build.build_model(config, len(run.data.class_names))
-    shape = config.preprocessing.image_shape
-    variables = transfer_variables(start.variables, model, shape, key=jax.random.key(0))
-    context = run.context._replace(config=config)
-    return split_features(context, model, lambda _, image: image, "judging", split, variables)
-
-
 def _probabilities(
     config: TrainConfig, split: features.FeatureSplit, variables: PyTree, num_classes: int
 ) -> np.ndarray:
@@ -265,9 +222,9 @@ def _probabilities(
 
 
 def _gradients(
-    run: Run, own: features.FeatureSplit, variables: PyTree, of: str
+    run: Run, own: Sequence[features.FeatureSplit], variables: PyTree, of: str
 ) -> tuple[np.ndarray, per_example_gradients.NoiseScale]:
-    """Take the gradient of each photo's loss: its norm, and the noise scale of all."""
+    """Take the gradient of each photo's loss: its norm, and the noise scale of training photos."""
     config, num_classes = run.config, len(run.data.class_names)
     freeze = plan_phases(config)[-1].freeze
     model = build.build_model(config, num_classes, freeze=freeze)
@@ -276,33 +233,36 @@ def _gradients(
         _, classifier = split_at_head(model)
         summary = per_example_gradients.make_gradient_summary(classifier, loss_fn, chunk_size=256)
         head = {"params": {HEAD: variables["params"][HEAD]}}
-        norms, sums = jax.jit(summary)(head, own.features[:, 0], own.labels, own.present)
-        return np.asarray(norms), per_example_gradients.noise_scale(sums)
-    frozen = stage_names(model, config.preprocessing.image_shape)[: model.frozen_stages]
-    summary = per_example_gradients.make_gradient_summary(model, loss_fn, frozen=frozen)
+        compiled = jax.jit(summary)
+        each = [compiled(head, s.features[:, 0], s.labels, s.present) for s in own]
+    else:
+        frozen = stage_names(model, config.preprocessing.image_shape)[: model.frozen_stages]
+        whole = per_example_gradients.make_gradient_summary(model, loss_fn, frozen=frozen)
 
-    def step(
-        variables: PyTree, batch: Batch
-    ) -> tuple[jax.Array, per_example_gradients.GradientSums]:
-        images = network_input(batch.image, config.preprocessing)
-        return summary(variables, images, batch.label, batch.mask)
+        def step(
+            variables: PyTree, batch: Batch
+        ) -> tuple[jax.Array, per_example_gradients.GradientSums]:
+            images = network_input(batch.image, config.preprocessing)
+            return whole(variables, images, batch.label, batch.mask)
 
-    return _gradients_of_network(step, variables, run)
+        splits = (run.data.train, run.data.validation, run.data.test)
+        compiled_step = compile_step(step, variables, SplitInput(splits[0]).shapes(_BATCH))
+        each = [_gradients_of_network(compiled_step, variables, run, split) for split in splits]
+    norms = np.concatenate([np.asarray(norms) for norms, _ in each])
+    return norms, per_example_gradients.noise_scale(each[0][1])
 
 
 def _gradients_of_network(
-    step: Callable[..., Any], variables: PyTree, run: Run
-) -> tuple[np.ndarray, per_example_gradients.NoiseScale]:
-    split = run.data.train
-    compiled = compile_step(step, variables, SplitInput(split).shapes(_BATCH))
+    step: Callable[..., Any], variables: PyTree, run: Run, split: ImageSplit
+) -> tuple[np.ndarray, per_example_gradients.GradientSums]:
     norms, sums, started = [], None, time.perf_counter()
     with run.context.bar(len(split), "gradients", unit="image", leave=True) as bar:
         for batch in eval_batches(split, batch_size=_BATCH):
-            found, added = compiled(variables, batch)
+            found, added = step(variables, batch)
             norms.append(np.asarray(found))
             sums = added if sums is None else jax.tree.map(jnp.add, sums, added)
             bar.update(min(_BATCH, len(split) - bar.n))
     assert sums is not None  # a split of a run has examples
     rate = len(split) / (time.perf_counter() - started)
     logger.info(f"gradients of {len(split):,} photos, one by one: {rate:.0f} img/s")
-    return np.concatenate(norms)[: len(split)], per_example_gradients.noise_scale(sums)
+    return np.concatenate(norms)[: len(split)], sums

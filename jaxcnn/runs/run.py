@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.source import SPLIT_NAMES
 from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
 from jaxcnn.runs.config import TrainConfig
@@ -275,21 +276,29 @@ class Run:
         means = (summary_lib.average(each, metrics) for each in zip(*found, strict=True))
         return found, Tested(*means)
 
-    def train_features(self, variables: PyTree) -> features.FeatureSplit:
-        """Give the backbone's features of the training photos, cached in the folder."""
-        phase = plan_phases(self.config)[-1]
+    def features(self, number: int, variables: PyTree) -> features.FeatureSplit:
+        """Give the backbone's features of a split, cached in the folder.
+
+        Args:
+          number: 0 for training, 1 for validation, 2 for the test.
+          variables: of the whole network.
+
+        Returns:
+          The split; where the last layer was trained on features, training photos have augmented
+          views too, after the others.
+        """
+        phase, name = plan_phases(self.config)[-1], SPLIT_NAMES[number]
         parts = build.build_parts(
             self.config, phase, class_counts=[1] * len(self.data.class_names), steps_per_epoch=1
         )
-        name, own = ("train", True) if phase.on_features else ("train_best", False)
         return split_features(
             self.context,
             parts.model,
             parts.options["augment"],
-            name,
-            self.data.train,
+            name if phase.on_features else f"{name}_best",
+            self.data[number],
             variables,
-            num_augmented=own,  # training has kept these already
+            num_augmented=phase.on_features and not number,  # training has kept these already
         )
 
     def _last_folder(self, phase: Phase) -> Path:

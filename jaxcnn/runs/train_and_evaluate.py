@@ -17,6 +17,8 @@ from jaxcnn.data.datasets import (
     load_images,
     load_splits,
 )
+from jaxcnn.data.decision_table import read_decisions, write_decisions
+from jaxcnn.data.decisions import decide_splits, digest_of_decisions
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.data.source import Source
@@ -104,6 +106,9 @@ def load_data(
         labels=config.data.labels,
         columns=config.data.columns,
     )
+    decided = None
+    if config.data.decisions:
+        splits, decided = decide_splits(splits, config.data.decisions)
     sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
     logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")
     if for_training:
@@ -112,7 +117,7 @@ def load_data(
     cache = ImageCache(cache_folder() / "decoded", round(gib * 2**30)) if gib else None
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
     may_check = is_alone and config.data.check_files
-    return load_images(
+    images = load_images(
         splits,
         config.preprocessing.decoding,
         num_workers=config.data.num_workers,
@@ -124,6 +129,7 @@ def load_data(
         check_beforehand=may_check,
         progress=progress,
     )
+    return images._replace(decided=decided)
 
 
 @peers_watched()
@@ -180,6 +186,8 @@ def train_classifier(
         on_first(lambda: open_workdir(folder.path, settings, **options))
         on_first(lambda: check_origin(folder, origin_of(config, data, start)))
         on_first(lambda: _remember(folder, config))
+        if config.data.decisions:
+            on_first(lambda: _keep_decisions(folder, config.data.decisions or ""))
         if data.skipped:
             write_skipped_csv(folder.skipped_files, data.skipped)
             logger.warning(
@@ -248,7 +256,7 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
 
 
 # Settings that say where something lies; what lies there is known by its digest.
-_PLACES = ("data_dir", "labels", "init_from")
+_PLACES = ("data_dir", "labels", "init_from", "decisions")
 
 
 def _anchored(config: TrainConfig) -> TrainConfig:
@@ -282,6 +290,11 @@ def _remember(folder: Workdir, config: TrainConfig) -> None:
         write_json(folder.config, there | now)
 
 
+def _keep_decisions(folder: Workdir, path: str) -> None:
+    """Keep the decisions that a run is trained with: their table may grow, or go."""
+    write_decisions(folder.applied_decisions, read_decisions(path).values())
+
+
 def origin_of(config: TrainConfig, data: ImageSplits, start: Start | None) -> dict[str, str]:
     """Fingerprint what a run begins with: names, labels and kept pixels, and weights."""
     splits = (data.train, data.validation, data.test)
@@ -289,6 +302,8 @@ def origin_of(config: TrainConfig, data: ImageSplits, start: Start | None) -> di
     labels = [split.labels for split in splits]
     named = [list(split.names) for split in splits]
     origin = {"data": fingerprint([*pixels, *labels], named)}
+    if config.data.decisions:
+        origin["decisions"] = digest_of_decisions(read_decisions(config.data.decisions))
     if data.digests and config.data.dataset != DRAWN_PETS:  # a drawing's digest is not of pixels
         each = [b"".join(digests).hex() for digests in data.digests]
         origin["photos"] = fingerprint(labels, named, each)

@@ -1,6 +1,7 @@
 """Wrong labels in a folder of photos, found by the program after a run that trained on them."""
 
 import csv
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -44,7 +45,9 @@ def test_wrong_labels_are_listed_first(run):
     assert done.returncode == 0, done.stderr
     with (run / "hard_examples.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["rank"]) for row in rows] == list(range(1, 49))
+    assert [int(row["rank"]) for row in rows] == list(range(1, 65))  # of all three splits
+    assert Counter(row["split"] for row in rows) == {"train": 48, "validation": 8, "test": 8}
+    assert all(row["name"].startswith(row["split"]) for row in rows)
     assert {row["name"] for row in rows[:2]} == WRONG
     for row in rows[:2]:
         assert row["suspected_label"] != row["label"]
@@ -65,7 +68,7 @@ def test_other_scores_and_the_heads_gradients(run):
     found, split = hard_examples.find_hard_examples(run, score="gradient_norm", **options)
     np.testing.assert_array_equal(found.scores, found.gradient_norms)
     assert {found.names[i] for i in found.order[:2]} == WRONG
-    assert len(split) == len(found.names) == 48
+    assert len(split) == len(found.names) == 64
     assert set(np.flatnonzero(found.suspected >= 0)) >= {found.names.index(n) for n in WRONG}
 
 

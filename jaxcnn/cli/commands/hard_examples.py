@@ -1,12 +1,13 @@
-"""Find the training photos that a finished run finds hard, and those that are labelled wrongly.
+"""Find the photos that a finished run finds hard, and those that are labelled wrongly.
 
     jaxcnn hard-examples --workdir=RUN
-        ranks the run's training photos; writes RUN/hard_examples.csv and a picture of the first.
+        ranks the run's photos; writes RUN/hard_examples.csv and a picture of the first.
     jaxcnn hard-examples --workdir=RUN --weights=efficientnet_lite0.lukemelas
         judges the labels by features of published weights: for a network that itself is wrong on
         more than one photo in ten.
 
-Look at the first of the list, and move those that lie in the wrong folder.
+Look at the first of the list, and move those that lie in the wrong folder; or let `jaxcnn clean`
+show them one by one.
 """
 
 import time
@@ -57,7 +58,7 @@ _NAMES = help_formatter.group(
 
 
 def main() -> None:
-    """Rank the training photos of the run that the flags name."""
+    """Rank the photos of the run that the flags name."""
     if not _WORKDIR.value:
         raise ValueError("--workdir is missing: give the folder of a run.")
     folder = Workdir(Path(_WORKDIR.value))

@@ -1,6 +1,7 @@
 """A small web server for an index of photos, for one user on one machine.
 
-- `app`: the application, `create_app`; `guards`: what it refuses; `serving`: binds it to loopback.
+- `app`: the application, `create_app`; `web_app`: what it has in common with other local pages;
+  `guards`: what they refuse; `serving`: binds them to loopback; `pictures`: photos for browsers.
 - `query`: what an address asks for; `answers`: what the page says to it.
 - `library`: results, pictures and dropped photos, cached; `safe_files`: opens indexed photos alone.
 - `overlay`: where the network looked, drawn over a photo.

@@ -1,11 +1,8 @@
 """The web application: an index of photos, searched and looked at in a browser."""
 
-import functools
-import importlib.resources
 from collections.abc import Mapping
 
-from flask import Flask, Response, abort, jsonify, redirect, request, send_file
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Flask, Response, abort, jsonify, redirect, request
 
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.host.text import counted
@@ -13,19 +10,18 @@ from jaxcnn.photos.index_format import PhotoIndexError
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.server.answers import answer_page, answer_tiles, common_labels, label_url
-from jaxcnn.photos.server.guards import guard
 from jaxcnn.photos.server.library import NetworkChangedError, NotCachedError, PhotoLibrary
 from jaxcnn.photos.server.overlay import Explain
+from jaxcnn.photos.server.pictures import send_photo
 from jaxcnn.photos.server.query import MAX_WORDS, PageQuery, read_query
 from jaxcnn.photos.server.safe_files import PhotoGoneError
+from jaxcnn.photos.server.web_app import begin_app
 from jaxcnn.photos.words import UnknownWordError
 from jaxcnn.runs.report.page import embed_picture, render_page
 
 MAX_UPLOAD_BYTES = 64 * 2**20
 _PACKAGE = "jaxcnn.photos.server"
 _PROBABILITIES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9)
-# A photo is a document of its own where it is opened: nothing in it may run.
-_PHOTO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _MISTAKES: Mapping[type[Exception], int] = {
     PhotoGoneError: 404,
     NotCachedError: 404,
@@ -54,14 +50,10 @@ def create_app(
     Returns:
       A WSGI application, to be served on loopback alone: its answers are for one person.
     """
-    app = Flask(__name__, static_folder="static", template_folder=None)
-    guard(app, max_upload_bytes=max_upload_bytes)
+    app = begin_app(_PACKAGE, _MISTAKES, max_bytes=max_upload_bytes)
     library = PhotoLibrary(index, labeller, explain)
     _add_pages(app, library, max_upload_bytes)
     _add_pictures(app, library)
-    app.register_error_handler(HTTPException, _tell)
-    for kind, status in _MISTAKES.items():
-        app.register_error_handler(kind, functools.partial(_problem, status))
     return app
 
 
@@ -81,11 +73,6 @@ def _add_pages(app: Flask, library: PhotoLibrary, max_upload_bytes: int) -> None
             max_upload_bytes=max_upload_bytes,
             **answer_page(library, query),
         )
-
-    @app.get("/static/base.css")  # the one file that the page has in common with a run's page
-    def base_style() -> Response:
-        templates = importlib.resources.files("jaxcnn.runs.report") / "templates"
-        return Response((templates / "style.css").read_bytes(), mimetype="text/css")
 
     @app.get("/tiles")
     def tiles() -> str:
@@ -113,11 +100,7 @@ def _add_pictures(app: Flask, library: PhotoLibrary) -> None:
 
     @app.get("/photo/<int:photo_id>")
     def photo(photo_id: int) -> Response:
-        found = library.original(photo_id)
-        response = send_file(found.file, mimetype=found.content_type)
-        response.content_length = found.size
-        response.headers["Content-Security-Policy"] = _PHOTO_POLICY
-        return response
+        return send_photo(library.original(photo_id))
 
     @app.get("/overlay/<int:photo_id>/<int:class_id>")
     def overlay(photo_id: int, class_id: int) -> Response:
@@ -147,27 +130,3 @@ def _query() -> PageQuery:
 def _probability_choices(query: PageQuery) -> list[tuple[str, str]]:
     values = sorted({*_PROBABILITIES, query.min_probability})
     return [(f"{value:g}", f"{100 * value:g} %") for value in values]
-
-
-def _tell(error: HTTPException) -> Response:
-    text = error.description or error.name
-    if isinstance(error, RequestEntityTooLarge):
-        limit = request.max_content_length or 0
-        text = f"the upload is too large; at most {limit / 1e6:.0f} MB are read."
-    response = _problem(error.code or 500, text)
-    for name, value in error.get_headers():
-        if name not in ("Content-Type", "Content-Length"):
-            response.headers[name] = value  # Allow, where the method was wrong
-    return response
-
-
-def _problem(status: int, reason: object) -> Response:
-    """Tell what is wrong: as a page to a person, as plain text to the page's own script."""
-    text = str(reason)
-    text = text[:1].upper() + text[1:]
-    if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
-        return Response(text, status, content_type="text/plain; charset=utf-8")
-    page = render_page(
-        "problem.html.jinja", package=_PACKAGE, title="That did not work", message=text
-    )
-    return Response(page, status)

@@ -2,46 +2,35 @@
 
 import functools
 import hashlib
-import io
-import math
 import os
 import threading
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image
+from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.data.encode import encode_image
-from jaxcnn.data.opening import open_image
 from jaxcnn.photos.dates import parse_since
 from jaxcnn.photos.index_reader import Columns, Photo, PhotoIndex
 from jaxcnn.photos.labelling import Labeller
 from jaxcnn.photos.ranking import Found, Query, search
 from jaxcnn.photos.server.overlay import Explain, Overlay, draw_overlay
+from jaxcnn.photos.server.pictures import (
+    Original,
+    as_browsers_show,
+    convert_for_browsers,
+    read_all,
+)
 from jaxcnn.photos.server.query import PageQuery
 from jaxcnn.photos.server.safe_files import PhotoGoneError, open_inside
 from jaxcnn.runs.report.page import embed_picture
 
-_MAX_FILE_BYTES = 512 * 2**20  # of a file that is read as a whole
-_MOST_PIXELS = 2**28  # browsers show no more
 _THUMBNAIL_PX = 256
 _CACHED_THUMBNAILS = 4000  # of some 15 kB
 _CACHED_OVERLAYS = 500
 _CACHED_DROPPED = 100
 _CACHED_RANKINGS = 20
 _TOP = 5
-
-# What browsers show, as Pillow names it; all else is sent to them as JPEG.
-_SHOWN = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "GIF": "image/gif",
-    "WEBP": "image/webp",
-    "AVIF": "image/avif",
-    "BMP": "image/bmp",
-}
-
 
 # What comes before the decoder's reason.
 CHANGED = "this file has changed, and cannot be read:"
@@ -67,14 +56,6 @@ class Likeness(NamedTuple):
     def picture(self) -> str:
         """The thumbnail as a data URI."""
         return embed_picture(self.thumbnail, alt="").source
-
-
-class Original(NamedTuple):
-    """A photo as a browser shows it."""
-
-    file: BinaryIO  # to be closed by whoever sends it
-    size: int  # bytes
-    content_type: str
 
 
 Version = tuple[int, int, int]  # a photo's id, and time and size of its file
@@ -146,12 +127,10 @@ class PhotoLibrary:
     def original(self, photo_id: int) -> Original:
         """Open a photo as a browser shows it; other formats become JPEG. Raises as `thumbnail`."""
         file = self._open(photo_id)
-        if content_type := _content_type(file):
-            file.seek(0)
-            return Original(file, os.fstat(file.fileno()).st_size, content_type)
+        if found := as_browsers_show(file):
+            return found
         with file, self._decoding:
-            data = encode_image(decode_image(_read_all(file)), "JPEG", quality=92)
-        return Original(io.BytesIO(data), len(data), "image/jpeg")
+            return convert_for_browsers(read_all(file))
 
     def overlay(self, photo_id: int, class_id: int) -> Overlay:
         """Show where in a photo the network sees a class. Raises as `thumbnail`.
@@ -254,7 +233,7 @@ class PhotoLibrary:
 
     def _read(self, photo_id: int) -> bytes:
         with self._open(photo_id) as file:
-            return _read_all(file)
+            return read_all(file)
 
     def _version(self, photo_id: int) -> Version:
         """Tell a photo's file from the one that takes its place, for what is cached of it."""
@@ -285,21 +264,3 @@ _UNKNOWN = "there is no such photo in the index (any more)."
 def as_text(name: str) -> str:
     """Make a file's name fit for a page; bytes that are no text become question marks."""
     return name.encode("utf-8", "replace").decode()
-
-
-def _content_type(file: BinaryIO) -> str | None:
-    """Find what a file is by its bytes, not its name; None where browsers would not show it."""
-    try:
-        image = open_image(file)
-        return _SHOWN.get(str(image.format)) if math.prod(image.size) <= _MOST_PIXELS else None
-    except Exception:  # noqa: BLE001 - hostile bytes; the decoder will say what is wrong
-        return None
-    finally:
-        file.seek(0)
-
-
-def _read_all(file: BinaryIO) -> bytes:
-    size = os.fstat(file.fileno()).st_size
-    if size > _MAX_FILE_BYTES:
-        raise DecodeError(f"too large: {size} bytes, at most {_MAX_FILE_BYTES} are read.")
-    return file.read(_MAX_FILE_BYTES)

@@ -112,6 +112,11 @@ def _check_images(data: DataSettings) -> None:
             "leave dataset out to learn from the photos, or leave data_dir out."
         )
     _check_table(data)
+    if data.dataset == "drawn_pets" and data.decisions:
+        raise ValueError(
+            f"decisions (={data.decisions}) are about photos, but dataset=drawn_pets draws its "
+            "own; leave one of them out."
+        )
     if data.num_channels not in (None, 1, 3):
         raise ValueError(f"num_channels must be 1 or 3, got {data.num_channels}.")
     for name in ("image_size_px", "eval_size_px"):

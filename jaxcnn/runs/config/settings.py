@@ -88,6 +88,10 @@ class DataSettings:
     label_separator: str | None = _open(
         "what stands between several labels of one photo, such as ';'; without it a photo has one."
     )
+    decisions: str | None = _open(
+        "table (CSV) of what you decided about photos: labels to change, and photos to leave out; "
+        "the page of suspected labels writes it.",
+    )
     image_size_px: int = _open("side of the square that the network sees, pixels.")
     eval_size_px: int | None = _open(
         "side of the square that the network sees in evaluation and prediction, pixels; a size "

@@ -28,7 +28,7 @@ def run_commands(config: TrainConfig, workdir: str) -> dict[str, str]:
         "predict": _command("predict", place) + " PHOTO...",
         "evaluate": _command("train", "--mode=evaluate", place),
         "look_inside": _command("look-inside", place),
-        "hard_examples": _command("hard-examples", place),
+        "clean": _command("clean", place),
         "report": _command("report", place),
         "python": f"Classifier.load({workdir!r})",
     }

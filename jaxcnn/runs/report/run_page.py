@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxcnn.data.decisions import describe_counts
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.extras import install
 from jaxcnn.host.files import write_arrays
@@ -92,6 +93,9 @@ def run_page(facts: RunFacts) -> str:
         summary=facts.summary,
         install=install,
         about_test=about_test(facts.summary),
+        decided=describe_counts(
+            facts.summary.get("num_relabelled", 0), facts.summary.get("num_excluded", 0)
+        ),
         **_result(facts),
         answers=answers,
         **_training(facts, answers),

@@ -1,0 +1,233 @@
+"""What a person should look at among a run's photos, worst first.
+
+Suspected wrong labels come first, by the loss of a classifier that has not seen the label; then
+equal photos, those with two labels first; files that cannot be read; and odd photos. A photo that
+is listed for several reasons comes once, in the first place that it has.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxcnn.data.bad_files import SkippedFile
+from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.decision_table import Decision, read_decisions
+from jaxcnn.data.joined_split import JoinedSplit
+from jaxcnn.data.odd_photos import measure_looks, odd_reasons
+from jaxcnn.data.source import SPLIT_NAMES, Source, image_digest
+from jaxcnn.data.splitting import DuplicatePair
+from jaxcnn.data.workers import usable_cores
+from jaxcnn.metrics.label_quality import label_losses, rank_by
+from jaxcnn.runs.evaluate_again import load_run
+from jaxcnn.runs.judging import Judged, check_one_network, find_weights, judge_labels
+
+LABEL, EQUAL, UNREADABLE, ODD = FINDING_KINDS = ("label", "equal", "unreadable", "odd")
+_TOP = 5  # classes that are named of each photo
+
+
+class Finding(NamedTuple):
+    """A photo to look at, and why."""
+
+    name: str
+    split: str
+    label: str  # the name of its class in the run
+    source_label: str  # that of its source, where decisions changed it; "" if it is not known
+    kinds: tuple[str, ...]  # of FINDING_KINDS, without repetition
+    reasons: tuple[str, ...]  # for people
+    suggested: str = ""  # the class that it seems to be; "" where that is its label
+    top: tuple[tuple[str, float], ...] = ()  # most probable classes, of who has not seen the label
+    others: tuple[str, ...] = ()  # names of photos that equal it
+
+
+class StoredPhoto(NamedTuple):
+    """Where a photo can be read again, and the digest of what was judged."""
+
+    source: Source
+    index: int
+    digest: bytes  # see `data.source.example_digests`
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Findings:
+    """What is to be looked at of a run.
+
+    Attributes:
+      items: the photos, worst first.
+      class_names: in the order of the labels.
+      photos: where each photo that can be read lies, by name.
+      num_photos: of all splits.
+      decided: the decisions that the run was trained with, by name.
+    """
+
+    items: list[Finding]
+    class_names: tuple[str, ...]
+    photos: Mapping[str, StoredPhoto]
+    num_photos: int
+    decided: Mapping[str, Decision]
+
+    def count(self, kind: str) -> int:
+        """Count the photos that are listed for a reason of this kind."""
+        return sum(kind in item.kinds for item in self.items)
+
+
+def find_findings(
+    workdir: Path | str, *, weights: str | None = None, data_dir: Path | str | None = None
+) -> Findings:
+    """Look through the photos of all splits of a finished run.
+
+    Args:
+      workdir: the folder of a run; what features cost most to compute are kept there.
+      weights: published weights whose features judge the labels, by name or as a file; None for
+        the run's own network.
+      data_dir: where the run's photos lie now; None for where they lay.
+
+    Returns:
+      What was found.
+
+    Raises:
+      ValueError: if the folder holds no run of one network, or its photos cannot be used.
+    """
+    start = find_weights(weights)  # before data is read
+    run = load_run(workdir, data_dir=data_dir)
+    check_one_network(run)
+    judged = judge_labels(run, run.best_variables(), start)
+    applied = run.folder.applied_decisions
+    decided = read_decisions(applied) if applied.is_file() else {}
+    return gather_findings(run.data, judged, decided, num_workers=run.config.data.num_workers)
+
+
+def gather_findings(
+    data: ImageSplits,
+    judged: Judged,
+    decided: Mapping[str, Decision],
+    *,
+    num_workers: int | None = None,
+) -> Findings:
+    """Put together what there is to look at.
+
+    Args:
+      data: the photos of all splits.
+      judged: what they seem to be.
+      decided: decisions that were applied to them, by name.
+      num_workers: threads that read photos; None for one per core.
+
+    Returns:
+      The photos to look at, worst first.
+    """
+    joined, class_names = JoinedSplit(data[:3]), data.class_names
+    split_of = [name for name, s in zip(SPLIT_NAMES, data[:3], strict=True) for _ in range(len(s))]
+    about = [
+        _Photo(*each)
+        for each in zip(
+            joined.names, split_of, (class_names[label] for label in joined.labels), strict=True
+        )
+    ]
+    found: dict[str, Finding] = {}
+    for photo, why in (
+        *((about[i], why) for i, why in _suspicious(judged, joined.labels)),
+        *_equal(data.duplicates),
+        *((_Photo(f.name, f.split, f.label), _unreadable(f)) for f in data.skipped),
+        *((about[i], why) for i, why in _odd(data, num_workers or usable_cores())),
+    ):
+        found[photo.name] = _add(found.get(photo.name), photo, why, decided)
+    places = {name: i for i, name in enumerate(joined.names)}
+    items = [
+        _with_answers(item, judged, places[item.name], class_names) if item.name in places else item
+        for item in found.values()
+    ]
+    return Findings(items, class_names, _stored(data, items), len(joined), dict(decided))
+
+
+class _Photo(NamedTuple):
+    name: str
+    split: str
+    label: str
+
+
+class _Why(NamedTuple):
+    kind: str
+    reason: str
+    others: tuple[str, ...] = ()
+
+
+def _add(
+    item: Finding | None, photo: _Photo, why: _Why, decided: Mapping[str, Decision]
+) -> Finding:
+    """Add a reason to what is known of a photo, if anything is."""
+    if item is None:
+        row = decided.get(photo.name)
+        item = Finding(*photo, photo.label if row is None else row.label, (), ())
+    return item._replace(
+        kinds=tuple(dict.fromkeys([*item.kinds, why.kind])),
+        reasons=(*item.reasons, why.reason),
+        others=tuple(dict.fromkeys([*item.others, *why.others])),
+    )
+
+
+def _suspicious(judged: Judged, labels: np.ndarray) -> Iterator[tuple[int, _Why]]:
+    """Give the positions of photos that seem to show another class, the surest first.
+
+    The list is longer than what confident learning suspects, which in our trials missed a third
+    of the wrong labels; the order, not the length, spares a person's time.
+    """
+    answers = np.where(judged.present[:, None], judged.unseen, 0.0)
+    seems_other = judged.present & (answers.argmax(1) != labels)
+    losses = np.where(seems_other | (judged.suspected >= 0), label_losses(answers, labels), np.nan)
+    for i in rank_by(losses)[: np.isfinite(losses).sum()].tolist():
+        yield i, _Why(LABEL, "the label may be wrong")
+
+
+def _equal(pairs: Sequence[DuplicatePair]) -> Iterator[tuple[_Photo, _Why]]:
+    """Give the photos that are there twice: both where one has the wrong label, else the copy."""
+    for pair in sorted(pairs, key=lambda p: (not p.is_conflict, not p.is_across)):
+        one, other = _Photo(*pair[:3]), _Photo(*pair[3:])
+        for own, twin in ((one, other), (other, one)) if pair.is_conflict else ((one, other),):
+            where = "in the same split" if own.split == twin.split else f"in {twin.split}"
+            label = f", there labelled {twin.label}" if pair.is_conflict else ""
+            yield own, _Why(EQUAL, f"the same photo is {where}{label}", (twin.name,))
+
+
+def _unreadable(file: SkippedFile) -> _Why:
+    return _Why(UNREADABLE, f"cannot be read: {file.reason}")
+
+
+def _odd(data: ImageSplits, num_workers: int) -> list[tuple[int, _Why]]:
+    """Give the positions of odd photos, those with the most reasons first."""
+    looks = [
+        each
+        for split in data[:3]
+        for each in measure_looks(split, getattr(split, "source", None), num_workers=num_workers)
+    ]
+    reasons = [(i, odd_reasons(each)) for i, each in enumerate(looks) if each is not None]
+    ranked = sorted((each for each in reasons if each[1]), key=lambda each: -len(each[1]))
+    return [(i, _Why(ODD, reason)) for i, found in ranked for reason in found]
+
+
+def _with_answers(item: Finding, judged: Judged, i: int, class_names: Sequence[str]) -> Finding:
+    """Add what the classifiers that have not seen the label say."""
+    if not judged.present[i]:
+        return item
+    row = judged.unseen[i]
+    best = np.argsort(-row, kind="stable")[:_TOP].tolist()
+    seems = int(judged.suspected[i]) if judged.suspected[i] >= 0 else best[0]
+    suggested = class_names[seems] if class_names[seems] != item.label else ""
+    return item._replace(
+        suggested=suggested, top=tuple((class_names[k], float(row[k])) for k in best)
+    )
+
+
+def _stored(data: ImageSplits, items: Sequence[Finding]) -> dict[str, StoredPhoto]:
+    """Find where the photos lie that a page shows."""
+    wanted = {name for item in items for name in (item.name, *item.others)}
+    found = {}
+    for split in data[:3]:
+        source = getattr(split, "source", None)
+        for i, name in enumerate(split.names if source is not None else ()):
+            if name in wanted:
+                with contextlib.suppress(OSError):  # gone since; the page says so
+                    found[name] = StoredPhoto(source, i, image_digest(source[i].image))
+    return found
