@@ -56,8 +56,8 @@ class Review:
 
     def label(self, number: int, label: str, *, version: int | None = None) -> None:
         """Decide which class a photo shows; its label is kept, or changed. Errors as `exclude`."""
-        item = self.items[number]  # whose label earlier decisions may have changed already
-        is_kept = label == (item.source_label or item.label)
+        # Decisions that the run was trained with may have changed its label already.
+        is_kept = label == self.items[number].source_label
         self._add(number, KEEP if is_kept else RELABEL, "" if is_kept else label, version=version)
 
     def undo(self, number: int, *, version: int | None = None) -> None:
