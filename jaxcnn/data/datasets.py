@@ -65,6 +65,11 @@ class ImageSplits(NamedTuple):
         """The classes' names, in the order of the labels."""
         return self.train.class_names
 
+    @property
+    def splits(self) -> tuple[ImageSplit, ImageSplit, ImageSplit]:
+        """Training, validation and test."""
+        return self.train, self.validation, self.test
+
 
 def load_splits(
     name: str,

@@ -47,7 +47,7 @@ class StoredPhoto(NamedTuple):
     """Where a photo can be read again, and the digest of what was judged."""
 
     source: Source
-    index: int
+    place: int  # in it
     digest: bytes  # see `data.source.example_digests`
 
 
@@ -118,8 +118,10 @@ def gather_findings(
     Returns:
       The photos to look at, worst first.
     """
-    joined, class_names = JoinedSplit(data[:3]), data.class_names
-    split_of = [name for name, s in zip(SPLIT_NAMES, data[:3], strict=True) for _ in range(len(s))]
+    joined, class_names = JoinedSplit(data.splits), data.class_names
+    split_of = [
+        name for name, s in zip(SPLIT_NAMES, data.splits, strict=True) for _ in range(len(s))
+    ]
     about = [
         _Photo(*each)
         for each in zip(
@@ -199,7 +201,7 @@ def _odd(data: ImageSplits, num_workers: int) -> list[tuple[int, _Why]]:
     """Give the positions of odd photos, those with the most reasons first."""
     looks = [
         each
-        for split in data[:3]
+        for split in data.splits
         for each in measure_looks(split, getattr(split, "source", None), num_workers=num_workers)
     ]
     reasons = [(i, odd_reasons(each)) for i, each in enumerate(looks) if each is not None]
@@ -224,10 +226,10 @@ def _stored(data: ImageSplits, items: Sequence[Finding]) -> dict[str, StoredPhot
     """Find where the photos lie that a page shows."""
     wanted = {name for item in items for name in (item.name, *item.others)}
     found = {}
-    for split in data[:3]:
-        source = getattr(split, "source", None)
-        for i, name in enumerate(split.names if source is not None else ()):
-            if name in wanted:
+    for split in data.splits:
+        source: Source | None = getattr(split, "source", None)
+        for i, name in enumerate(split.names):
+            if name in wanted and source is not None:
                 with contextlib.suppress(OSError):  # gone since; the page says so
                     found[name] = StoredPhoto(source, i, image_digest(source[i].image))
     return found

@@ -131,7 +131,7 @@ def find_hard_examples(
         [_probabilities(run.config, each, variables, len(names)) for each in own]
     )
     norms, noise = _gradients(run, own, variables, gradients)
-    split = JoinedSplit(run.data[:3])
+    split = JoinedSplit(run.data.splits)
     labels = split.labels.astype(np.int32)
     present = np.concatenate([each.present for each in own]) & judged.present
     scores = {
@@ -245,7 +245,7 @@ def _gradients(
             images = network_input(batch.image, config.preprocessing)
             return whole(variables, images, batch.label, batch.mask)
 
-        splits = (run.data.train, run.data.validation, run.data.test)
+        splits = run.data.splits
         compiled_step = compile_step(step, variables, SplitInput(splits[0]).shapes(_BATCH))
         each = [_gradients_of_network(compiled_step, variables, run, split) for split in splits]
     norms = np.concatenate([np.asarray(norms) for norms, _ in each])

@@ -69,7 +69,7 @@ def judge_labels(run: Run, variables: PyTree, start: Start | None = None) -> Jud
     Returns:
       What was found, for each photo.
     """
-    splits = (run.data.train, run.data.validation, run.data.test)
+    splits = run.data.splits
     labels = np.concatenate([split.labels for split in splits]).astype(np.int32)
     if start is None:
         vectors, present = _joined([run.features(n, variables) for n in range(len(splits))])
@@ -114,8 +114,8 @@ def _features_of_weights(run: Run, start: Start) -> FeatureSplit:
     """Compute what published weights see in the photos, or read what is kept of it."""
     config = train_and_evaluate.check(settings_of(start.name, run.config), start)
     found = train_and_evaluate.load_data(config)
-    split = JoinedSplit(found[:3])
-    if list(split.names) != list(JoinedSplit(run.data[:3]).names):
+    split = JoinedSplit(found.splits)
+    if list(split.names) != list(JoinedSplit(run.data.splits).names):
         raise ValueError("the photos read for the weights are not the run's; were files changed?")
     model = build.build_model(config, len(run.data.class_names))
     shape = config.preprocessing.image_shape

@@ -296,7 +296,7 @@ class Run:
             parts.model,
             parts.options["augment"],
             name if phase.on_features else f"{name}_best",
-            self.data[number],
+            self.data.splits[number],
             variables,
             num_augmented=phase.on_features and not number,  # training has kept these already
         )

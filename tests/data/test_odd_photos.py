@@ -23,6 +23,13 @@ def pixels(low, high, size=(90, 120)):
     return DRAWS.integers(low, high, (*size, 3)).astype(np.uint8)
 
 
+def with_spot(level, spot):
+    """An even photo with a spot of another level in its middle."""
+    array = np.full((90, 120, 3), level, np.uint8)
+    array[40:55, 50:70] = spot
+    return array
+
+
 def photo_of(array, **options):
     file = io.BytesIO()
     Image.fromarray(array).save(file, "PNG", **options)
@@ -31,8 +38,8 @@ def photo_of(array, **options):
 
 PHOTOS = {
     "usual": (pixels(0, 256), []),
-    "dark": (pixels(0, 2) + 10 * (DRAWS.random((90, 120, 1)) < 0.3).astype(np.uint8), ["too dark"]),
-    "bright": (255 - pixels(0, 2) * 9, ["too bright"]),
+    "dark": (with_spot(2, 90), ["too dark"]),
+    "bright": (255 - with_spot(0, 130), ["too bright"]),
     "grey": (pixels(120, 126), ["blank"]),
     "black": (pixels(0, 1), ["blank", "too dark"]),
     "small": (pixels(0, 256, (15, 20)), ["small: 20 x 15 pixels"]),

@@ -95,7 +95,7 @@ def test_photos_can_be_read_again(data):
     found = gather_findings(data, judged(*SURE), {})
     assert set(found.photos) == {"train/0", "validation/0", "test/0", "train/2", "train/3"}
     stored = found.photos["test/0"]
-    assert image_digest(stored.source[stored.index].image) == stored.digest
+    assert image_digest(stored.source[stored.place].image) == stored.digest
     unreadable = next(item for item in found.items if item.name == "train/9")
     assert unreadable.reasons == ("cannot be read: the file is empty (0 bytes).",)
     assert (unreadable.split, unreadable.label, unreadable.top) == ("train", "dog", ())

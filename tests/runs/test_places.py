@@ -55,7 +55,7 @@ def test_a_relative_place_is_found_from_any_folder(run):
 def test_moved_photos_are_the_runs_own(run, moved, settings, tmp_path):
     own = evaluate_classifier(run)
     assert evaluate_classifier(run, data_dir=moved) == own | {"data": str(moved)}
-    names = [name for split in load_run(run).data[:3] for name in split.names]
+    names = [name for split in load_run(run).data.splits for name in split.names]
     assert find_hard_examples(run, data_dir=moved)[0].names == names
     shutil.copytree(run, tmp_path / "run")
     config = settings.replace(data_dir=str(moved), memory_limit_gib=1e-6)  # streamed, not decoded

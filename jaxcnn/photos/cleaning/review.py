@@ -82,7 +82,7 @@ class Review:
         if stored is None:
             raise PhotoGoneError("this photo cannot be read.")
         try:
-            image = stored.source[stored.index].image
+            image = stored.source[stored.place].image
         except OSError as error:
             raise PhotoGoneError(f"{printable(name)} {_GONE}") from error
         if image_digest(image) != stored.digest:
