@@ -134,14 +134,12 @@ def _tell(applied: Mapping[str, Applied], unknown: Sequence[str]) -> None:
     relabelled, excluded = all_of(lambda a: a.relabelled), all_of(lambda a: a.excluded)
     logger.info(f"decisions: {describe_counts(len(relabelled), len(excluded))}")
     for names, why in (
-        (unknown, "are about photos that are not among these"),
-        (all_of(lambda a: a.outdated), "were made about another label than the photo has now"),
+        (unknown, "no such photo here"),
+        (all_of(lambda a: a.outdated), "the photo has another label now"),
     ):
         if names:
             shown = listed(map(printable, names), _SHOWN)
-            logger.warning(
-                f"{counted(len(names), 'decision')} changed nothing: they {why}: {shown}"
-            )
+            logger.warning(f"{counted(len(names), 'decision')} changed nothing, {why}: {shown}")
 
 
 class DecidedCounts(NamedTuple):

@@ -80,7 +80,7 @@ def test_a_run_keeps_the_decisions_it_was_trained_with(run, table, config, tmp_p
         table.write_text(kept + "test/dark/01.png,exclude,dark,,\n")
         assert evaluate_classifier(run) == before
         assert len(load_run(run).data.test) == 7
-        with pytest.raises(WorkdirError, match="the data and the decisions and the photos are not"):
+        with pytest.raises(WorkdirError, match="the data and the decisions are not"):
             train_classifier(config, run, resume=True)
         table.write_text(kept + "test/dark/01.png,keep,dark,,\n")  # changes nothing
         train_classifier(config, run, resume=True)
