@@ -127,7 +127,7 @@ def clean(run: Path, truth: dict[str, str], *, patience: int) -> dict[str, Any]:
 
 def main() -> None:
     """Do the whole trial, and print its row."""
-    data_dir, out = Path(_DATA_DIR.value), Path(_OUT.value)
+    data_dir, out = Path(_DATA_DIR.value or ""), Path(_OUT.value or "")
     photos = out / "photos"
     truth = link_flipped(data_dir, photos, count=_COUNT.value, seed=_SEED.value)
     wrong = {name for name, label in truth.items() if name.split("/")[1] != label}

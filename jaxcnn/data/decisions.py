@@ -25,6 +25,8 @@ from jaxcnn.data.source import (
     digest_of,
     example_labels,
     example_names,
+    label_at,
+    label_names,
 )
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import counted, listed, printable
@@ -101,21 +103,26 @@ def _apply(source: Source, about: Mapping[str, Decision]) -> Applied:
         row = about.get(_form_c(name))
         if row is None or row.decision == KEEP:
             continue
-        label = source.class_names[labels[i]]
+        label = label_names(labels, i, source.class_names)
         if row.label and label not in (row.label, row.new_label):
             done.outdated.append(name)
         elif row.decision == EXCLUDE:
             kept[i] = False
             done.excluded.append(name)
         elif row.new_label != label:
-            labels[i] = _class_of(row, source.class_names)
+            labels[i] = _class_of(row, source.class_names, labels.ndim)
             done.relabelled.append(name)
     if not done.excluded and not done.relabelled:
         return done
     return done._replace(source=_DecidedSource(source, np.flatnonzero(kept), labels[kept]))
 
 
-def _class_of(row: Decision, class_names: Sequence[str]) -> int:
+def _class_of(row: Decision, class_names: Sequence[str], ndim: int) -> int:
+    if ndim > 1:
+        raise DecisionError(
+            f"the decision about {printable(row.name)} gives it one label, but photos have several "
+            "here; correct their table of labels, or exclude the photo."
+        )
     if row.new_label not in class_names:
         reason = unknown_name("class", row.new_label, class_names)
         raise DecisionError(f"the decision about {printable(row.name)} names an {reason}")
@@ -192,4 +199,4 @@ class _DecidedSource(SubsetSource):
         self.labels = labels  # in place of the source's
 
     def __getitem__(self, i: int) -> Example:
-        return super().__getitem__(i)._replace(label=int(self.labels[i]))
+        return super().__getitem__(i)._replace(label=label_at(self.labels, i))

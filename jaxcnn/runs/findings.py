@@ -23,7 +23,7 @@ from jaxcnn.data.splitting import DuplicatePair
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.metrics.label_quality import label_losses, rank_by
 from jaxcnn.runs.evaluate_again import load_run
-from jaxcnn.runs.judging import Judged, check_one_network, find_weights, judge_labels
+from jaxcnn.runs.judging import Judged, check_judgeable, find_weights, judge_labels
 
 LABEL, EQUAL, UNREADABLE, ODD = FINDING_KINDS = ("label", "equal", "unreadable", "odd")
 _TOP = 5  # classes that are named of each photo
@@ -93,7 +93,7 @@ def find_findings(
     """
     start = find_weights(weights)  # before data is read
     run = load_run(workdir, data_dir=data_dir)
-    check_one_network(run)
+    check_judgeable(run)
     judged = judge_labels(run, run.best_variables(), start)
     applied = run.folder.applied_decisions
     decided = read_decisions(applied) if applied.is_file() else {}

@@ -27,7 +27,7 @@ from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, evaluate_again
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.judging import check_one_network, find_weights, judge_labels
+from jaxcnn.runs.judging import check_judgeable, find_weights, judge_labels
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
 from jaxcnn.training import features
@@ -123,7 +123,7 @@ def find_hard_examples(
             raise unknown_name(kind, name, known)
     start = find_weights(weights)  # before data is read
     run = evaluate_again.load_run(workdir, data_dir=data_dir)
-    check_one_network(run)
+    check_judgeable(run)
     variables, names = run.best_variables(), run.data.class_names
     judged = judge_labels(run, variables, start)
     own = [run.features(number, variables) for number in range(len(SPLIT_NAMES))]

@@ -36,12 +36,14 @@ class Judged(NamedTuple):
     present: np.ndarray  # (N,) bool, whether there is an image
 
 
-def check_one_network(run: Run) -> None:
-    """Refuse a run of several networks.
+def check_judgeable(run: Run) -> None:
+    """Refuse a run of several networks, or of several labels per photo.
 
     Raises:
-      ValueError: if the run has trained more than one.
+      ValueError: if it is one.
     """
+    if run.data.train.labels.ndim > 1:
+        raise ValueError(f"photos have several labels each in {run.folder.path}; one is judged.")
     if run.config.run.num_seeds > 1:
         raise ValueError(
             f"{run.folder.path} holds {run.config.run.num_seeds} networks, and photos are judged "

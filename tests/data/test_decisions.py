@@ -91,6 +91,16 @@ def test_a_class_that_is_not_there_is_refused():
         apply_decisions(source_of("ab"), decided(("a", "relabel", "cat", "dgo")))
 
 
+def test_photos_with_several_labels_can_be_left_out_alone():
+    source = source_of("abc")
+    source.labels = np.array([[1, 1], [0, 1], [1, 0]])
+    found = apply_decisions(source, decided(("a", "exclude", "cat; dog")))
+    assert example_names(found) == ["b", "c"]
+    assert found[0].label == (1,)
+    with pytest.raises(DecisionError, match="gives it one label, but photos have several here"):
+        apply_decisions(source, decided(("a", "relabel", "", "dog")))
+
+
 def test_a_name_in_another_form_of_unicode_is_the_same(tmp_path):
     name = "caf\u00e9.jpg"
     write_decisions(tmp_path / "d.csv", [Decision(unicodedata.normalize("NFD", name), "exclude")])
