@@ -58,7 +58,8 @@ def link_flipped(data_dir: Path, out: Path, *, count: int, seed: int) -> dict[st
         shown = source.class_names[(label + shift) % len(source.class_names)]
         name = f"{split}/{shown}/{Path(source.files[i]).name}"
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).symlink_to((data_dir / source.files[i]).resolve())
+        if not (out / name).is_symlink():  # of a trial that was stopped
+            (out / name).symlink_to((data_dir / source.files[i]).resolve())
         truth[name] = source.class_names[label]
     return truth
 
@@ -132,7 +133,7 @@ def main() -> None:
     truth = link_flipped(data_dir, photos, count=_COUNT.value, seed=_SEED.value)
     wrong = {name for name, label in truth.items() if name.split("/")[1] != label}
     first, second = out / "before", out / "after"
-    train = ("train", f"--data_dir={photos}", "--pretrained")
+    train = ("train", f"--data_dir={photos}", "--pretrained", "--resume")
     row: dict[str, Any] = {"seed": _SEED.value, "flipped": len(wrong)}
     row["first_seconds"] = run_command(*train, f"--workdir={first}")
     row |= clean(first, truth, patience=_PATIENCE.value)

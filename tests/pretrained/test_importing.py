@@ -202,6 +202,10 @@ def test_settings_suit_the_weights(file):
     found = found._replace(options={"padding": "same", "bn_epsilon": 1e-3})
     settings = preset_of_weights(found, num_channels=1, image_size_px=48)
     assert settings["model_options"] == "bn_epsilon=0.001"
+    # A run that is resumed gives its own back.
+    assert preset_of_weights(found, model_options="bn_epsilon=0.001,x=1")["model_options"] == (
+        "bn_epsilon=0.001,x=1"
+    )
     assert settings["padding"] == "same"
     assert settings["stored_size_px"] == 48
     assert settings["pixel_mean"] == pytest.approx([(0.485 + 0.456 + 0.406) / 3])

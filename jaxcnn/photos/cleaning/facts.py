@@ -12,10 +12,10 @@ from jaxcnn.runs.findings import FINDING_KINDS
 MOST_KEYS = 9  # classes that a digit each is enough for
 _MOST_UNDONE = 50  # decisions of a tab that can be taken back
 _KIND_NAMES = {
-    "label": "suspected labels",
-    "equal": "equal photos",
-    "unreadable": "unreadable files",
-    "odd": "odd photos",
+    "label": "labels",
+    "equal": "equal",
+    "unreadable": "unreadable",
+    "odd": "odd",
 }
 
 
@@ -107,7 +107,7 @@ def page_facts(review: Review, place: Place) -> dict[str, Any]:
         "num_photos": review.findings.num_photos,
         "undo": _undo(review, place, decided),
         "photo": None if place.at is None else _photo(review, place, decided.get(place.at)),
-        **_neighbours(numbers, place),
+        **_neighbours(review, numbers, place),
     }
 
 
@@ -127,14 +127,16 @@ def _kinds(review: Review, place: Place) -> list[tuple[str, int, str, bool]]:
     ]
 
 
-def _neighbours(numbers: Sequence[int], place: Place) -> dict[str, str]:
-    at = place.at
+def _neighbours(review: Review, numbers: Sequence[int], place: Place) -> dict[str, str]:
+    at, there = place.at, review.findings.photos
     before = [number for number in numbers if at is not None and number < at]
     after = [number for number in numbers if at is not None and number > at]
     return {
         "previous_url": place.url(at=before[-1]) if before else "",
         "next_url": place.url(at=after[0]) if after else "",
-        "next_picture": f"/photo/{after[0]}" if after else "",
+        "next_picture": f"/photo/{after[0]}"
+        if after and review.items[after[0]].name in there
+        else "",
     }
 
 

@@ -222,7 +222,13 @@ def preset_of_weights(
       {field of TrainConfig: value}.
     """
     own = {name: value for name, value in found.options.items() if name in MODEL_OPTIONS}
-    others = [f"{name}={v}" for name, v in found.options.items() if name not in MODEL_OPTIONS]
+    # A run that is resumed gives what it took from the weights as its own.
+    given = {option.partition("=")[0].strip() for option in model_options.split(",")}
+    others = [
+        f"{name}={v}"
+        for name, v in found.options.items()
+        if name not in MODEL_OPTIONS and name not in given
+    ]
     return {
         "model": found.model,
         **preset_of_preprocessing(found.preprocessing, image_size_px, num_channels),

@@ -86,10 +86,10 @@ def test_two_tabs_lose_no_decision(client, review):
 def test_a_page_shows_what_was_decided(client):
     decide(client, 0, "1")
     page = client.get("/?at=0").text
-    assert "You have relabelled dog." in page
+    assert "Decided: relabelled dog." in page
     assert 'name="version" value="1"' in page
     decide(client, 0, "keep", version=1)
-    assert "You have kept it." in client.get("/?at=0").text
+    assert "Decided: kept." in client.get("/?at=0").text
 
 
 def test_kinds_are_shown_alone(client):
@@ -99,7 +99,7 @@ def test_kinds_are_shown_alone(client):
     assert decide(client, 4, "keep", kind="odd").location == "/?kind=odd&done=4"
     assert "All are looked at" in client.get("/?kind=odd").text
     links = client.get("/").text
-    for name in ("all", "suspected labels", "equal photos", "unreadable files", "odd photos"):
+    for name in ("all", "labels", "equal", "unreadable", "odd"):
         assert f">{name} <span>" in links
 
 

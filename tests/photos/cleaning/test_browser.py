@@ -137,8 +137,9 @@ def test_a_map_is_shown_and_hidden_by_a_key(visit):
     expect(page, ".map").to_have_count(1)
     expect(page, "#overlay").not_to_be_empty()
     photo, shown = (page.locator(s).bounding_box() for s in (".photo", ".map"))
-    assert abs(photo["x"] - shown["x"]) < 1
-    assert abs(photo["width"] - shown["width"]) < 1
+    for side, length in (("x", "width"), ("y", "height")):  # over the photo's central square
+        assert abs(photo[side] + photo[length] / 2 - shown[side] - shown[length] / 2) < 1
+        assert abs(shown[length] - min(photo["height"], photo["width"] * 48 / 64)) < 1
     expect(page, ".class[aria-pressed=true] .name").to_have_text("dog")
     page.locator(".class").nth(1).click()
     expect(page, ".class[aria-pressed=true] .name").to_have_text("cat")

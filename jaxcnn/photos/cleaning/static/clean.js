@@ -78,9 +78,24 @@ async function show(overlay) {
   map.src = overlay.map;
   await map.decode();
   picture.querySelector(".map")?.remove();
+  place(map);
   picture.append(map);
   words.textContent = overlay.words;
 }
+
+// The map is of the photo's central square, which has a margin in the room for the photo.
+function place(map) {
+  const photo = picture.querySelector(".photo");
+  const width = photo.naturalWidth;
+  const height = photo.naturalHeight;
+  const scale = Math.min(photo.clientWidth / width, photo.clientHeight / height);
+  map.style.width = map.style.height = `${scale * Math.min(width, height)}px`;
+}
+
+addEventListener("resize", () => {
+  const map = picture?.querySelector(".map");
+  if (map) place(map);
+});
 
 async function ask(address) {
   let answer;
