@@ -1,6 +1,7 @@
 """Text of any script: what can be drawn, how wide it is, and how it is shortened to fit."""
 
 import functools
+import logging
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,14 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import RendererAgg
 
 from jaxcnn.plots.style import FONTS, INK, TEXT_PT, TITLE_PT
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Tell what Matplotlib says of fonts from that one has no bold: then it serves as it is."""
+    return "Failed to find font weight" not in record.getMessage()
+
+
+logging.getLogger(font_manager.__name__).addFilter(_is_of_use)
 
 
 @functools.cache

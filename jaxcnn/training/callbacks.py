@@ -159,8 +159,11 @@ class EarlyStopping(Callback):
         )
 
 
+_ACCURACIES = {"train_accuracy", "validation_accuracy"}
+
+
 class OverfittingWarning(Callback):
-    """Warns in the log when the network begins to memorise, once for each time it begins.
+    """Warns in the log, once, when the network begins to memorise.
 
     Args:
       cures: what may help this network, in words.
@@ -175,14 +178,14 @@ class OverfittingWarning(Callback):
 
     def on_epoch_end(self, view: View) -> None:
         """Look at the history, see `jaxcnn.metrics.find_overfitting`."""
-        if not {"train_accuracy", "validation_accuracy"} <= view.history[-1].keys():
+        if self._warned or not view.history[-1].keys() >= _ACCURACIES:
             return
         found = find_overfitting(
             view.history, num_validation=self._num_validation, cures=self._cures
         )
-        if found is not None and not self._warned:
+        if found is not None:
             logger.warning(str(found))
-        self._warned = found is not None
+            self._warned = True
 
 
 class TensorBoard(Callback):

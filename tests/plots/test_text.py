@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 from matplotlib import font_manager
 
@@ -22,6 +24,14 @@ def test_families_are_installed():
     installed = {font.name for font in font_manager.fontManager.ttflist}
     assert text._families()[0] == "DejaVu Sans"
     assert set(text._families()) <= installed
+
+
+def test_a_font_without_bold_is_no_trouble(caplog):
+    log = logging.getLogger("matplotlib.font_manager")
+    log.warning("findfont: Failed to find font weight %s for %s, now using %s.", "bold", "X", 400)
+    assert caplog.messages == []
+    log.warning("findfont: Font family %r not found.", "X")
+    assert caplog.messages == ["findfont: Font family 'X' not found."]
 
 
 @pytest.mark.parametrize("keep_end", [False, True])

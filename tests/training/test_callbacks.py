@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import flax.linen as nn
 import numpy as np
@@ -12,7 +13,13 @@ import pytest
 from jaxcnn import optim
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.training import history
-from jaxcnn.training.callbacks import Callback, EarlyStopping, HistoryFile, TensorBoard
+from jaxcnn.training.callbacks import (
+    Callback,
+    EarlyStopping,
+    HistoryFile,
+    OverfittingWarning,
+    TensorBoard,
+)
 from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, fingerprints
 from jaxcnn.training.fitting import fit
@@ -270,3 +277,20 @@ def test_the_best_variables_are_those_of_the_best_row(arrays, tmp_path):
 def test_areas_cannot_choose_without_validation(arrays):
     with pytest.raises(ValueError, match=r"best=auroc needs validation data"):
         fit(Net(), arrays, optimizer=optax.sgd(0.1), metrics=["auroc"], best="auroc")
+
+
+def gap_rows(gaps):
+    return [
+        {"epoch": i, "train_loss": 1 / i, "train_accuracy": 0.5 + gap, "validation_accuracy": 0.5}
+        for i, gap in enumerate(gaps, 1)
+    ]
+
+
+@pytest.mark.parametrize(("num_validation", "count"), [(None, 1), (500, 1), (9, 0)])
+def test_memorising_is_warned_of_once_unless_it_may_be_chance(said, num_validation, count):
+    warning = OverfittingWarning("more photos", num_validation)
+    rows = gap_rows([0, 0, 0, 0.1, 0.15, 0.2, 0, 0, 0, 0.1, 0.2, 0.3])  # it begins twice
+    for end in range(1, len(rows) + 1):
+        warning.on_epoch_end(SimpleNamespace(history=rows[:end]))
+    assert [line[-20:] for line in said] == [" Cures: more photos."] * count
+    warning.on_epoch_end(SimpleNamespace(history=[{"epoch": 1, "train_loss": 1.0}]))

@@ -36,7 +36,7 @@ class Frame(NamedTuple):
         return round(x, 1), round(self.bottom - up * (self.bottom - self.top), 1)
 
 
-_WIDE = Frame(440, 270, left=56, right=346, top=12, bottom=224)
+_WIDE = Frame(448, 270, left=64, right=354, top=12, bottom=224)
 _SQUARE = Frame(420, 400, left=64, right=396, top=12, bottom=344)
 
 
