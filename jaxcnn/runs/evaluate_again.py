@@ -9,10 +9,11 @@ from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_splits import StreamedSplit
 from jaxcnn.data.photo_sources import load_test_photos, tell_what_is_left_out
 from jaxcnn.data.source import SplitError, example_digests
+from jaxcnn.data.table_columns import TableColumns
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.config.settings import TABLE_SETTINGS
+from jaxcnn.runs.config.settings import TABLE_SETTINGS, DataSettings
 from jaxcnn.runs.folder import Workdir, changed_origin, check_run
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.train_and_evaluate import load_data, origin_of
@@ -54,7 +55,11 @@ def evaluate_classifier(
     except OtherDataError:
         config = _settings_there(workdir).replace(**machine)
     folder = Workdir(Path(workdir))
-    read_by = config.replace(**columns).data.columns
+    # A table is read as the run's was; what else other photos lie in has columns of its own.
+    is_alike = (labels is None) == (config.data.labels is None)
+    own = config.data.columns._replace(split=None, group=None) if is_alike else TableColumns()
+    given = DataSettings(**columns).columns
+    read_by = TableColumns(*(b if a is None else a for a, b in zip(given, own, strict=True)))
     source = load_test_photos(data_dir, _classes_of(folder), labels, read_by)
     tell_what_is_left_out([source])
     threads = config.data.num_workers or usable_cores()
