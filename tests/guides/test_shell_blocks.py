@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from guide_blocks import ROOT, blocks_to_run
+from photo_forms import write_parquet, write_tar
 from PIL import Image
 
 from jaxcnn.data.drawn_pets import DrawnPetsSource
@@ -44,6 +45,24 @@ def draw_photos(folder):
         Image.fromarray(pixels).save(path)
 
 
+def write_forms(folder):
+    """Write the photos as a table of labels, as Parquet of Hugging Face, and as tar shards."""
+    photos = sorted((folder / "photos").rglob("*.jpg"))
+    rows = [f"{path.relative_to(folder / 'photos')},{path.parent.name}\n" for path in photos]
+    (folder / "labels.csv").write_text("file,label\n" + "".join(rows))
+    images = [(path.read_bytes(), "/".join(path.parts[-2:])) for path in photos]
+    labels = [int(path.parent.name == "dog") for path in photos]
+    place = folder / "beans/data/train-00000-of-00001.parquet"
+    write_parquet(place, labels, images, names=["cat", "dog"], row_group_size=10)
+    members = [
+        member
+        for number, ((data, _), label) in enumerate(zip(images, labels, strict=True))
+        for member in ((f"{number:04d}.jpg", data), (f"{number:04d}.cls", label))
+    ]
+    write_tar(folder / "shards/train-000000.tar", *members)
+    (folder / "shards/classes.txt").write_text("cat\ndog\n")
+
+
 def shell(text, folder):
     """Run lines of shell."""
     home = folder / "home"
@@ -70,8 +89,9 @@ def world(tmp_path_factory):
     """A folder with photos, a home with pictures, small programs, and a run."""
     folder = tmp_path_factory.mktemp("world")
     draw_photos(folder / "photos")
-    for name in ("home/Pictures", "by_class", "srv/photos"):
+    for name in ("home/Pictures", "pictures", "srv/photos"):
         shutil.copytree(folder / "photos", folder / name)
+    write_forms(folder)
     shutil.copytree(folder / "photos/dog", folder / "more_photos")
     for name in ("photo.jpg", "new_photo.jpg"):
         shutil.copy(folder / "photos/cat/1.jpg", folder / name)
