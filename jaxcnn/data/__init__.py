@@ -9,7 +9,7 @@ From a data set's name to batches (`datasets` does the first four):
                   columns, row_labels and class_labels make classes of its labels, table_images
                   finds the files of its rows
     parquet_images, tar_shards   sets of Hugging Face, and in WebDataset's form; packed is the
-                  source of both
+                  source of both, shard_index caches the list of large shards
     drawn_pets/   drawn cats and dogs, which need no download
     tfds_source   sets of TensorFlow Datasets; tfds_prepare downloads and writes them,
                   without_tensorflow and tfds_internals let it do without TensorFlow,

@@ -4,7 +4,7 @@
 
 A label is the text or number in .cls, or "label" in .json. Numbers are lines, from 0, of
 classes.txt beside the shards, if it is there. Each shard is read through once, for the places of
-its images; an image is then read from its place.
+its images, see `shard_index`; an image is then read from its place.
 
 Source of the form: Aizman et al. 2019, "High performance I/O for large scale deep learning",
 arXiv:2001.01858, section 5; deviations: members of a key need not stand side by side.
@@ -33,6 +33,8 @@ from jaxcnn.data.packed import (
 )
 from jaxcnn.data.photo_files import HEIC_SUFFIXES, IMAGE_SUFFIXES, is_junk
 from jaxcnn.data.row_labels import row_labels
+from jaxcnn.data.shard_index import Listed, cached_list
+from jaxcnn.data.source import digest_of
 from jaxcnn.data.table_columns import TableColumns
 from jaxcnn.data.table_file import Table, TableError, decoded_text
 from jaxcnn.host.text import counted, first_line, printable
@@ -53,13 +55,6 @@ class _Member(NamedTuple):
     name: str
     offset: int
     size: int
-
-
-class _Read(NamedTuple):
-    """An image and what its shard says of it."""
-
-    place: Place
-    label: Any
 
 
 def load_tar_shards(
@@ -119,51 +114,52 @@ def _class_file(folders: Sequence[Path]) -> list[str]:
 
 
 def _read_split(shards: Sequence[Path], columns: TableColumns, names: Sequence[str]) -> Pack:
-    found: list[_Read] = []
-    left_out: list[SkippedFile] = []
+    stamp = stamp_of(shards)
+    about = digest_of(stamp, columns.label, columns.group)
+    found = cached_list(about, lambda: _list_all(shards, columns))
+    table = Table(
+        shards[0],
+        {_LABEL: found.labels},
+        range(1, len(found.labels) + 1),
+        {_LABEL: names} if names else {},
+    )
+    labels: Sequence[Label] = row_labels(table, [_LABEL], columns.separator)
+    places, left_out = [], list(found.left_out)
+    for place, label in zip(found.places, labels, strict=True):
+        if label is None:
+            left_out.append(SkippedFile(place.name, _NO_LABEL))
+        else:
+            places.append(place._replace(label=label))
+    return Pack(shards, places, stamp, left_out)
+
+
+def _list_all(shards: Sequence[Path], columns: TableColumns) -> Listed:
+    """Read the shards of a split through."""
+    found = Listed([], [], [])
     for number, shard in enumerate(shards):
         try:
-            own, odd = _read_shard(shard, number, columns)
+            _list_shard(shard, number, columns, found)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise TableError(
                 f"{printable(shard)!r} cannot be read as a tar file ({first_line(error)}); it may "
                 "be compressed or cut off."
             ) from error
-        found += own
-        left_out += odd
-    table = Table(
-        shards[0],
-        {_LABEL: [each.label for each in found]},
-        range(1, len(found) + 1),
-        {_LABEL: names} if names else {},
-    )
-    labels: Sequence[Label] = row_labels(table, [_LABEL], columns.separator)
-    places = []
-    for (place, _), label in zip(found, labels, strict=True):
-        if label is None:
-            left_out.append(SkippedFile(place.name, _NO_LABEL))
-        else:
-            places.append(place._replace(label=label))
-    return Pack(shards, places, stamp_of(shards), left_out)
+    return found
 
 
-def _read_shard(
-    shard: Path, number: int, columns: TableColumns
-) -> tuple[list[_Read], list[SkippedFile]]:
-    """Find the images of a shard and what is said of them."""
-    found: list[_Read] = []
-    left_out: list[SkippedFile] = []
+def _list_shard(shard: Path, number: int, columns: TableColumns, found: Listed) -> None:
+    """Add the images of a shard, and what is said of them."""
     with open(shard, "rb") as file:
-        for key, members in _by_key(shard, file, left_out).items():
+        for key, members in _by_key(shard, file, found.left_out).items():
             images = sorted((e for e in members if _is_image(e)), key=lambda e: (len(e), e))
             if not images:
-                left_out.append(SkippedFile(f"{shard.name}/{key}", _NO_IMAGE))
+                found.left_out.append(SkippedFile(f"{shard.name}/{key}", _NO_IMAGE))
                 continue
             image = members[images[0]]
             label, group = _said_of(members, columns, file)
             name = f"{shard.name}/{image.name}"
-            found.append(_Read(Place(number, image.offset, image.size, name, None, group), label))
-    return found, left_out
+            found.places.append(Place(number, image.offset, image.size, name, None, group))
+            found.labels.append(label)
 
 
 def _by_key(

@@ -157,3 +157,20 @@ def test_a_changed_shard_has_another_fingerprint(tmp_path):
     assert load_tar_shards(path)["all"].fingerprint(np.arange(2)) == before
     write(path, *members, ("3.jpg", b"3"), ("3.cls", "b"))
     assert load_tar_shards(path)["all"].fingerprint(np.arange(2)) != before
+
+
+def test_large_sets_are_listed_once_for_each_way_to_read_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("jaxcnn.data.shard_index.LEAST_CACHED", 1)
+    members = [("1.jpg", b"1"), ("1.cls", "a"), ("1.txt", "x"), ("2.jpg", b"2"), ("2.txt", "y")]
+    path = write(tmp_path / "set" / "0.tar", *members, ("2.cls", 7), ("3.jpg", b"3"))
+    calls = []
+    original = tarfile.open
+    monkeypatch.setattr(tarfile, "open", lambda *a, **k: calls.append(a) or original(*a, **k))
+    first, again = load_tar_shards(path)["all"], load_tar_shards(path)["all"]
+    assert len(calls) == 1
+    assert again.names == first.names == ("0.tar/1.jpg", "0.tar/2.jpg")
+    assert again.class_names == ("7", "a")
+    assert again.left_out == first.left_out
+    assert again[1].image == b"2"
+    assert load_tar_shards(path, TableColumns(label="txt"))["all"].class_names == ("x", "y")
