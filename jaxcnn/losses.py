@@ -1,8 +1,10 @@
 """Classification losses, one value per example, and the probabilities behind them.
 
-A classifier ends in one of two heads: "softmax", K logits for K classes, or "sigmoid", one logit
-for two classes, the log-odds of class 1. Losses are in nats and float32 whatever the logits'
-dtype, and nothing is averaged before `mean_loss`, so padding never leaks into a mean.
+A classifier ends in one of three heads: "softmax", K logits for K classes of which one applies;
+"sigmoid", one logit for two classes, the log-odds of class 1; or "multi_label", K logits for K
+classes of which any number may apply, each the log-odds of its own class. Losses are in nats and
+float32 whatever the logits' dtype, and nothing is averaged before `mean_loss`, so padding never
+leaks into a mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +18,7 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.types import Array
 
 LossFn = Callable[[Array, Array], jax.Array]
-HEADS = ("softmax", "sigmoid")
+HEADS = ("softmax", "sigmoid", "multi_label")
 LOSSES = ("cross_entropy", "binary_cross_entropy")
 
 
@@ -32,6 +34,11 @@ def _check_logits(logits: Array, width: int | None = None) -> None:
 def _check_label(label: Array, batch_size: int, num_classes: int) -> None:
     """Raise unless label is (B,) integers or (B, K) floats for these logits."""
     hard, soft = (batch_size,), (batch_size, num_classes)
+    if label.shape == soft and not jnp.issubdtype(label.dtype, jnp.floating):
+        raise ValueError(
+            f"label is {label.dtype} of shape {soft}, several labels per example; give the network "
+            'head="multi_label", or class indices for one label each (shares of classes as floats).'
+        )
     kind = jnp.integer if label.ndim == 1 else jnp.floating
     if label.shape not in (hard, soft) or not jnp.issubdtype(label.dtype, kind):
         raise ValueError(
@@ -75,8 +82,15 @@ def make_loss(
 
         loss = -1/K sum_k w_k (q_k log s_k + (1 - q_k) log(1 - s_k))        s_k = sigmoid(logit_k)
 
+    Where several labels may apply, head "multi_label", y_k says whether class k does, and w_k
+    weighs the photos that show it alone:
+
+        q_k = (1 - a) y_k + a / 2
+        loss = -1/K sum_k (w_k q_k log s_k + (1 - q_k) log(1 - s_k))        s_k = sigmoid(logit_k)
+
     Args:
-      head: "softmax" for K logits, or "sigmoid" for one logit on two classes.
+      head: "softmax" for K logits, "sigmoid" for one logit on two classes, or "multi_label" for K
+        logits of which each has a sigmoid of its own.
       num_classes: K >= 2; exactly 2 for "sigmoid".
       label_smoothing: probability a, moved from the label to the uniform distribution; in [0, 1).
       class_weights: (K,) finite weights >= 0, not all 0, or None for ones.
@@ -86,8 +100,9 @@ def make_loss(
     Returns:
       loss_fn(logits, label) -> (B,) float32 losses in nats. Logits are (B, K), or (B, 1) for
       "sigmoid", floating point; computed with in float32. Labels are (B,) integers, of which one
-      outside [0, K) gives NaN; or (B, K) floating-point probabilities whose rows sum to 1. Other
-      shapes and dtypes raise ValueError.
+      outside [0, K) gives NaN; or (B, K) floating-point probabilities whose rows sum to 1. For
+      "multi_label" they are (B, K) of 0 and 1, or of shares between. Other shapes and dtypes raise
+      ValueError.
 
     Raises:
       ValueError: if the head is unknown, or an option does not fit it.
@@ -98,15 +113,16 @@ def make_loss(
       [0.6931, 2.0794]
 
     Source: smoothing after Szegedy et al. 2016, arXiv:1512.00567, section 7; binary cross-entropy
-    after Wightman et al. 2021, arXiv:2110.00476, section 3, averaged over classes as in timm.
+    after Wightman et al. 2021, arXiv:2110.00476, section 3, averaged over classes as in timm; the
+    weights of "multi_label" are PyTorch's pos_weight in BCEWithLogitsLoss.
     """
     for name, value, known in (("head", head, HEADS), ("loss", loss, LOSSES)):
         if value not in known:
             raise unknown_name(name, value, known)
     is_binary = loss == "binary_cross_entropy"
-    if is_binary and head == "sigmoid":
+    if is_binary and head != "softmax":
         raise ValueError(
-            'loss "binary_cross_entropy" is for head "softmax"; head "sigmoid" has it already, '
+            f'loss "binary_cross_entropy" is for head "softmax"; head "{head}" has it already, '
             'with loss "cross_entropy".'
         )
     if not 0.0 <= target_threshold < 1.0:
@@ -117,6 +133,8 @@ def make_loss(
     if not 0.0 <= label_smoothing < 1.0:
         raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}.")
     weights = None if class_weights is None else _checked_class_weights(class_weights, num_classes)
+    if head == "multi_label":
+        return _multi_label_loss(num_classes, label_smoothing, weights)
 
     def loss_fn(logits: Array, label: Array) -> jax.Array:
         _check_logits(logits, num_classes if head == "softmax" else 1)
@@ -151,6 +169,67 @@ def make_loss(
         return jnp.where((label >= 0) & (label < num_classes), losses, jnp.nan)
 
     return loss_fn
+
+
+def _multi_label_loss(
+    num_classes: int, label_smoothing: float, positive_weights: np.ndarray | None
+) -> LossFn:
+    """Make the mean over classes of each one's binary cross entropy, see `make_loss`."""
+    weights = np.ones(num_classes, np.float32) if positive_weights is None else positive_weights
+
+    def loss_fn(logits: Array, label: Array) -> jax.Array:
+        _check_logits(logits, num_classes)
+        if label.shape != logits.shape:
+            raise ValueError(
+                f"label must have shape {logits.shape}, 0 or 1 for each class of head "
+                f'"multi_label", got {label.dtype} of shape {label.shape}.'
+            )
+        target = jnp.asarray(label, jnp.float32)
+        # What lies outside [0, 1] is no share; a compiled program can say so by NaN alone.
+        target = jnp.where((target >= 0) & (target <= 1), target, jnp.nan)
+        target = (1 - label_smoothing) * target + label_smoothing / 2
+        logits = jnp.asarray(logits, jnp.float32)
+        # -log s and -log(1 - s), each accurate where it is near zero.
+        shows, lacks = jax.nn.softplus(-logits), jax.nn.softplus(logits)
+        return jnp.mean(weights * target * shows + (1 - target) * lacks, axis=1)
+
+    return loss_fn
+
+
+def positive_weights_from_counts(
+    counts: Sequence[int] | np.ndarray, num_examples: int, *, most: float = 100.0
+) -> np.ndarray:
+    """Compute how much more the photos that show a class should weigh, for head "multi_label".
+
+    w_c = (n - n_c) / n_c with n_c of the n photos showing class c: in its sigmoid's loss those that
+    show it then carry the same total weight as those that do not.
+
+    Args:
+      counts: (K,) training photos that show each class; each >= 0.
+      num_examples: n, at least every count.
+      most: bound of the weights, so that a few photos of a rare class do not rule the gradient;
+        the smallest is 1 / most.
+
+    Returns:
+      (K,) float32, a NumPy array, in [1 / most, most].
+
+    Raises:
+      ValueError: if a count is out of range.
+
+    Example:
+      >>> positive_weights_from_counts([25, 50, 1], 100, most=50).tolist()
+      [3.0, 1.0, 50.0]
+
+    Source: PyTorch's documentation of BCEWithLogitsLoss, pos_weight; deviation: the bounds.
+    """
+    counts = np.asarray(counts)
+    if counts.ndim != 1 or counts.size == 0 or (counts < 0).any() or (counts > num_examples).any():
+        raise ValueError(
+            f"counts must be (K,) numbers from 0 to num_examples (={num_examples}), got "
+            f"{counts.tolist()}."
+        )
+    ratio = (num_examples - counts) / np.maximum(counts, 1)
+    return np.clip(ratio, 1 / most, most).astype(np.float32)
 
 
 def class_weights_from_counts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -220,12 +299,13 @@ def probabilities(logits: Array, head: str | None) -> jax.Array:
     """Turn logits into the probability of each class.
 
     Args:
-      logits: (B, K) floating point for "softmax", (B, 1) for "sigmoid".
-      head: "softmax" or "sigmoid"; None of a network that does not classify, whose outputs stay as
-        they are.
+      logits: (B, K) floating point for "softmax" and "multi_label", (B, 1) for "sigmoid".
+      head: a name in `HEADS`; None of a network that does not classify, whose outputs stay as they
+        are.
 
     Returns:
-      (B, K) float32, rows summing to 1; (B, 2), that is 1 - p and p, for "sigmoid".
+      (B, K) float32, rows summing to 1; (B, 2), that is 1 - p and p, for "sigmoid"; each class's
+      own, whatever they sum to, for "multi_label".
 
     Raises:
       ValueError: if the head is unknown or the shape does not fit it.
@@ -235,6 +315,8 @@ def probabilities(logits: Array, head: str | None) -> jax.Array:
       [[0.5, 0.5]]
     """
     found = class_logits(logits, head)
+    if head == "multi_label":
+        return jax.nn.sigmoid(found)
     return found if head is None else jax.nn.softmax(found, axis=1)
 
 
@@ -242,9 +324,9 @@ def class_logits(logits: Array, head: str | None) -> jax.Array:
     """Give one logit per class, of which the highest is that of the most probable class.
 
     Args:
-      logits: (B, K) floating point for "softmax", (B, 1) for "sigmoid".
-      head: "softmax" or "sigmoid"; None of a network that does not classify, whose outputs stay as
-        they are.
+      logits: (B, K) floating point for "softmax" and "multi_label", (B, 1) for "sigmoid".
+      head: a name in `HEADS`; None of a network that does not classify, whose outputs stay as they
+        are.
 
     Returns:
       (B, K) float32; (B, 2), that is 0 and the logit, for "sigmoid".
@@ -262,6 +344,6 @@ def class_logits(logits: Array, head: str | None) -> jax.Array:
         raise unknown_name("head", head, HEADS)
     _check_logits(logits, 1 if head == "sigmoid" else None)
     logits = jnp.asarray(logits, jnp.float32)
-    if head == "softmax":
+    if head != "sigmoid":
         return logits
     return jnp.concatenate([jnp.zeros_like(logits), logits], axis=1)

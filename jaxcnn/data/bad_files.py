@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcnn.data.label_sets import names_of_label
 from jaxcnn.data.source import Source, example_labels, example_names
 from jaxcnn.host.files import write_text
 from jaxcnn.host.text import table_line
@@ -79,7 +80,7 @@ def sort_out(
         return np.arange(len(source)), []
     names, labels = example_names(source), example_labels(source)
     skipped = [
-        SkippedFile(names[i], reason, source.class_names[labels[i]], split)
+        SkippedFile(names[i], reason, names_of_label(labels[i], source.class_names), split)
         for i, reason in enumerate(reasons)
         if reason is not None
     ]

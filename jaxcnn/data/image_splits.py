@@ -20,6 +20,7 @@ from jaxcnn.data.bad_files import BadFiles, SkippedFile, sort_out
 from jaxcnn.data.decode import MAX_PIXELS, DecodeError, decode_and_resize
 from jaxcnn.data.fast_jpeg import choose_decoder, decoder_version
 from jaxcnn.data.image_cache import CachedImages, ImageCache
+from jaxcnn.data.label_sets import names_of_label
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.resize import check_resize
 from jaxcnn.data.source import (
@@ -50,7 +51,7 @@ class ImageSplit(Protocol):
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int32."""
+        """(N,) int32, or (N, K) uint8 where photos have several labels."""
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -83,7 +84,7 @@ class DecodedSplit:
     """
 
     images: np.ndarray  # (N, S, S, C) uint8
-    labels: np.ndarray  # (N,) int32
+    labels: np.ndarray  # (N,) int32, or (N, K) uint8 of several labels
     names: list[str]
     class_names: tuple[str, ...]
     skipped: list[SkippedFile] = field(default_factory=list)  # left out of the above
@@ -181,7 +182,9 @@ class StreamedSplit:
             for image, i, way in zip(images, indices, ways, strict=True)
         ]
         self._bad_files.add(
-            SkippedFile(self.names[i], reason, self.class_names[self.labels[i]], self._split)
+            SkippedFile(
+                self.names[i], reason, names_of_label(self.labels[i], self.class_names), self._split
+            )
             for i, reason in zip(indices, reasons, strict=True)
             if reason
         )

@@ -3,11 +3,12 @@
 A source is anything with `class_names`, a length and `source[i] -> Example`, such as a subclass of
 `list`. It must be safe to read from several threads at once. Two more attributes are optional, and
 spare a read of every image where a source knows them beforehand: `names` and `labels`, sequences as
-long as the source. So is a method `fingerprint(indices) -> str | None`: a text that changes
-whenever one of these examples may have changed, found without reading them; decoded images are
-cached between runs by it. So is `digests`, what `example_digests` gives, and a method
-`opened(num_workers)`, a context manager that gives the source in a form that is read faster. So is
-`left_out`, the files that are no examples, each a `SkippedFile`.
+long as the source; where photos have several labels, `labels` is (N, K) uint8 of 0 and 1. So is a
+method `fingerprint(indices) -> str | None`: a text that changes whenever one of these examples may
+have changed, found without reading them; decoded images are cached between runs by it. So is
+`digests`, what `example_digests` gives, and a method `opened(num_workers)`, a context manager that
+gives the source in a form that is read faster. So is `left_out`, the files that are no examples,
+each a `SkippedFile`.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from jaxcnn.data.label_sets import as_labels, class_counts
 from jaxcnn.host.text import listed
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ class Example(NamedTuple):
     """
 
     image: bytes | np.ndarray  # an encoded file's bytes, or (H, W, C) uint8
-    label: int  # index into the source's class_names
+    label: int | tuple[int, ...]  # index into the source's class_names; a tuple where several apply
     name: str  # the example's lasting identity, e.g. "cat/001.jpg"; unique within a source
 
 
@@ -91,7 +93,10 @@ def example_labels(source: Source) -> np.ndarray:
       source: any source; its `labels` are taken if it has them, else every example is read.
 
     Returns:
-      (N,) int32, in order.
+      (N,) int32, in order; (N, K) uint8 of 0 and 1 where photos have several labels.
+
+    Raises:
+      ValueError: if several labels are not as said.
 
     Example:
       >>> from jaxcnn.data import DrawnPetsSource
@@ -101,7 +106,7 @@ def example_labels(source: Source) -> np.ndarray:
     labels = getattr(source, "labels", None)
     if labels is None:
         labels = [source[i].label for i in range(len(source))]
-    return np.asarray(labels, np.int32)
+    return as_labels(labels, len(source.class_names))
 
 
 def label_at(labels: np.ndarray, i: int) -> Any:
@@ -116,17 +121,6 @@ def label_at(labels: np.ndarray, i: int) -> Any:
       (2, (1, 2))
     """
     return int(labels[i]) if labels.ndim == 1 else tuple(np.flatnonzero(labels[i]).tolist())
-
-
-def label_names(labels: np.ndarray, i: int, class_names: Sequence[str]) -> str:
-    """Write the label of example i by its class's name, of several with "; " between them.
-
-    Example:
-      >>> label_names(np.array([[0, 1, 1]], np.uint8), 0, ("cat", "dog", "owl"))
-      'dog; owl'
-    """
-    found = label_at(labels, i)
-    return "; ".join(class_names[k] for k in (found if isinstance(found, tuple) else (found,)))
 
 
 def opened(source: Source, num_workers: int) -> contextlib.AbstractContextManager[Source]:
@@ -254,7 +248,7 @@ class SubsetSource:
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
-        """(N,) int32, the chosen examples' labels."""
+        """(N,) int32 or (N, K) uint8, the chosen examples' labels."""
         return example_labels(self._source)[self._indices]
 
     def fingerprint(self, indices: np.ndarray) -> str | None:
@@ -316,8 +310,8 @@ def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -
                 f"the {name} split is empty{what} ({sizes}); add photos, raise its fraction, or "
                 "give it a folder of its own."
             )
-        held = set(example_labels(split).tolist())
-        lacking = [each for i, each in enumerate(split.class_names) if i not in held]
+        held = class_counts(example_labels(split), len(split.class_names))
+        lacking = [each for each, n in zip(split.class_names, held, strict=True) if not n]
         if lacking and name == "train":
             raise SplitError(
                 f"no photo to train on{what} for {listed(lacking)}; add photos of it, or leave the "

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcnn.data.label_sets import are_several, label_sets, names_of_label
 from jaxcnn.data.source import (
     SPLIT_NAMES,
     Source,
@@ -35,7 +36,7 @@ class DuplicatePair(NamedTuple):
 
     name: str
     split: str
-    label: str  # the name of its class
+    label: str  # the name of its class; of several joined by "; "
     other_name: str
     other_split: str
     other_label: str
@@ -111,10 +112,16 @@ def complete_splits(
 
 
 def at_most(source: Source, count: int, *, seed: int) -> Source:
-    """Take the same share of each class; a larger count keeps all that a smaller one has."""
+    """Take the same share of each class; a larger count keeps all that a smaller one has.
+
+    Where photos have several labels, it is the same share of each set of labels, after one photo of
+    each class.
+    """
     if not count or count >= len(source):
         return source
     labels = example_labels(source)
+    if are_several(labels):
+        return _at_most_of_sets(source, labels, count, seed)
     sizes = np.bincount(labels, minlength=len(source.class_names))
     if count < np.count_nonzero(sizes):
         raise ValueError(
@@ -127,6 +134,25 @@ def at_most(source: Source, count: int, *, seed: int) -> Source:
     for label in np.flatnonzero(sizes):
         own = draws[labels[draws] == label]
         turn[own] = np.arange(len(own)) / len(own)
+    order = draws[np.argsort(turn[draws], kind="stable")]
+    return SubsetSource(source, np.sort(order[:count]))
+
+
+def _at_most_of_sets(source: Source, labels: np.ndarray, count: int, seed: int) -> Source:
+    firsts = {int(k) for k in np.flatnonzero(labels.any(axis=0))}
+    if count < len(firsts):
+        raise ValueError(
+            f"max_train_examples (={count}) is less than the number of classes, {len(firsts)}; "
+            "each needs at least one photo."
+        )
+    draws = np.random.default_rng(seed).permutation(len(source))
+    sets = label_sets(labels)[draws]
+    turn = np.empty(len(source))  # the middle of each example's part of its set, as a share of it
+    for number in np.unique(sets):
+        own = draws[sets == number]
+        turn[own] = (np.arange(len(own)) + 0.5) / len(own)
+    for k in firsts:
+        turn[draws[labels[draws, k].argmax()]] = -1.0
     order = draws[np.argsort(turn[draws], kind="stable")]
     return SubsetSource(source, np.sort(order[:count]))
 
@@ -173,7 +199,7 @@ def find_duplicates(
 def _about(split: str, source: Source) -> Iterator[tuple[str, str, str]]:
     """Give the name, the split and the class of each example."""
     for name, label in zip(example_names(source), example_labels(source), strict=True):
-        yield name, split, source.class_names[label]
+        yield name, split, names_of_label(label, source.class_names)
 
 
 def _paired_with(

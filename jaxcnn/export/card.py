@@ -18,6 +18,7 @@ from jaxcnn.host import text
 from jaxcnn.host.files import read_json, sha256_of
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.multi_label import set_rows
 from jaxcnn.runs.summary import about_test, class_rows
 
 _MOST_CLASSES = 100  # with more, the table holds those found least often
@@ -106,7 +107,10 @@ def write_card(
       Markdown. Names of classes and files are text in it, whatever they hold.
     """
     config, summary = classifier.config, run.summary
-    rows = class_rows(summary) if summary else []
+    several = classifier.thresholds is not None
+    rows: list[Any] = []
+    if summary:
+        rows = set_rows(summary) if several else class_rows(summary)
     by_recall = sorted(rows, key=lambda row: (row.recall is None, row.recall or 0.0))
     return render(
         "model_card.md.jinja",
@@ -115,6 +119,7 @@ def write_card(
         config=config,
         classes=classifier.class_names,
         summary=summary,
+        several=several,
         trained_here=trained_here,
         run=run,
         rows=rows if len(rows) <= _MOST_CLASSES else by_recall[:_FEWEST],

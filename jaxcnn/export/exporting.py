@@ -162,6 +162,7 @@ def _about(
         "num_parameters": sum(x.size for x in jax.tree.leaves(classifier.members[0]["params"])),
         "input": {"shape": ["b", *decoding.image_shape], "dtype": "uint8"},
         "output": {"shape": ["b", len(classifier.class_names)], "dtype": "float32"},
+        **_thresholds(classifier),
         "resize": {"mode": decoding.mode, "interpolation": decoding.interpolation},
         "programs": programs,
         "files": describe_files(fresh),
@@ -171,6 +172,13 @@ def _about(
         },
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
+
+
+def _thresholds(classifier: Classifier) -> dict[str, Any]:
+    """Say from which probability each class applies, where a photo may have several labels."""
+    if classifier.thresholds is None:
+        return {}
+    return {"thresholds": classifier.thresholds.tolist()}
 
 
 @contextlib.contextmanager

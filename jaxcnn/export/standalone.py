@@ -237,17 +237,18 @@ def _run(flags: argparse.Namespace, folder: Path) -> int:
         about = read_about(folder)
         names = json.loads(read_own(folder, NAMES, about))
         program = load_program(folder, about, flags.format)
+        thresholds = about.get("thresholds")  # where a photo may have several labels
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         done = bad = 0
         sizes = {"batch_size": min(flags.batch_size, count), "max_pixels": flags.max_pixels}
         for answers in label(program, find_named(flags.photos), about, **sizes):
             if output:
-                lines = (json.dumps(_record(*each, names)) for each in answers)
+                lines = (json.dumps(_record(*each, names, thresholds)) for each in answers)
                 output.write((",\n" if done else "[\n") + ",\n".join(lines))
                 output.flush()
                 output.holds = f"answers of {done + len(answers):,} photos"
             for path, row in answers:
-                _show(path, row, names, flags.top)
+                _show(path, row, names, flags.top, thresholds)
             done += len(answers)
             bad += sum(isinstance(row, str) for _, row in answers)
         if output:
@@ -255,20 +256,41 @@ def _run(flags: argparse.Namespace, folder: Path) -> int:
     return 1 if bad else 0
 
 
-def _show(path: str, row: np.ndarray | str, names: Sequence[str], top: int) -> None:
+def _show(
+    path: str,
+    row: np.ndarray | str,
+    names: Sequence[str],
+    top: int,
+    thresholds: Sequence[float] | None,
+) -> None:
     if isinstance(row, str):
         said = printable(row).replace("max_pixels", "--max_pixels")
         print(f"{printable(path)}: {said}", file=sys.stderr)
+        return
+    if thresholds is not None:
+        found = [f"{printable(names[i])} {row[i]:.1%}" for i in _labels(row, thresholds)]
+        print(f"{printable(path)}\t{'; '.join(found) or 'none'}", flush=True)
         return
     for place, number in enumerate(np.argsort(-row, kind="stable")[:top]):
         shown = "" if place else printable(path)
         print(f"{shown}\t{row[number]:6.1%}\t{printable(names[number])}", flush=True)
 
 
-def _record(path: str, row: np.ndarray | str, names: Sequence[str]) -> dict[str, Any]:
+def _labels(row: np.ndarray, thresholds: Sequence[float]) -> list[int]:
+    """Give the classes whose probability reaches their threshold, the most probable first."""
+    order = np.argsort(-row, kind="stable")
+    return [int(i) for i in order if row[i] >= thresholds[i]]
+
+
+def _record(
+    path: str, row: np.ndarray | str, names: Sequence[str], thresholds: Sequence[float] | None
+) -> dict[str, Any]:
     if isinstance(row, str):
         return {"path": path, "error": row}
-    return {"path": path, "probabilities": dict(zip(names, map(float, row), strict=True))}
+    found = {"path": path, "probabilities": dict(zip(names, map(float, row), strict=True))}
+    if thresholds is None:
+        return found
+    return {**found, "labels": [names[i] for i in _labels(row, thresholds)]}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ def class_scores(
     """Compute the logit of one class for each input.
 
     A sigmoid head has one logit, the log-odds of class 1; the score of class 0 is its negative.
+    The logits of head "multi_label" are the log-odds of each class.
 
     Args:
       model: a network with a head, or the rest of one, see `jaxcnn.models.rest_after`.
@@ -70,7 +71,7 @@ def class_log_odds(
       >>> bool(jnp.allclose(cat, -dog))
       True
     """
-    if model.head == "sigmoid":  # its one logit is the log-odds of class 1
+    if model.head != "softmax":  # a sigmoid's logit is the log-odds of its class
         return class_scores(model, variables, inputs, classes)
     logits, classes = _logits(model, variables, inputs, classes)
     is_own = jax.nn.one_hot(classes, logits.shape[1], dtype=jnp.bool_)

@@ -5,9 +5,9 @@ batches in the compiled step, those of `ranking` need the probabilities of all e
 
 The others are pure functions of labels and predictions. `classification` counts what is right and
 bounds it; `calibration` compares confidence with accuracy; `overfitting` reads a history;
-`label_quality` finds labels that look wrong; `per_example_gradients` gives gradient norms and the
-noise scale; `baselines` and `logistic_regression` are what a network must beat. Imports
-`jaxcnn.types` and `jaxcnn.host`.
+`multi_label` chooses thresholds and measures sets of labels; `label_quality` finds labels that look
+wrong; `per_example_gradients` gives gradient norms and the noise scale; `baselines` and
+`logistic_regression` are what a network must beat. Imports `jaxcnn.types` and `jaxcnn.host`.
 """
 
 from typing import TYPE_CHECKING
@@ -56,6 +56,12 @@ if TYPE_CHECKING:
         Metric as Metric,
         Outputs as Outputs,
     )
+    from jaxcnn.metrics.multi_label import (
+        SetScores as SetScores,
+        choose_thresholds as choose_thresholds,
+        predicted_sets as predicted_sets,
+        score_sets as score_sets,
+    )
     from jaxcnn.metrics.overfitting import (
         Overfitting as Overfitting,
         find_overfitting as find_overfitting,
@@ -70,6 +76,8 @@ if TYPE_CHECKING:
     from jaxcnn.metrics.ranking import (
         auroc as auroc,
         average_precision as average_precision,
+        average_precision_per_class as average_precision_per_class,
+        mean_average_precision as mean_average_precision,
     )
     from jaxcnn.metrics.registry import (
         get_metric as get_metric,

@@ -18,7 +18,7 @@ class Outputs(NamedTuple):
     """A network's outputs for a batch, and the labels."""
 
     logits: jax.Array  # (B, K), one per class; raw outputs if the network is no classifier
-    label: jax.Array  # (B,) int32, or (B, K) floating point
+    label: jax.Array  # (B,) int32; (B, K) floating point if mixed; (B, K) int32 if several
     mask: jax.Array  # (B,) bool, False on padding, which must count nowhere
     loss: jax.Array  # (B,) float32
 
@@ -48,13 +48,36 @@ class GatheredMetric(NamedTuple):
       0.75
     """
 
-    # (labels (N,) integers, probabilities (N, K) float32) -> a number, or an array of one per class
+    # (labels (N,) integers, or (N, K) of 0 and 1; probabilities (N, K) float32) -> a number, or an
+    # array of one per class
     value: Callable[[np.ndarray, np.ndarray], Any]
+
+
+def metric_label(label: Array, head: str | None) -> jax.Array:
+    """Give labels as metrics take them: several per example as whole numbers, 0 or 1.
+
+    For other heads a table is a mixture of classes, one-hot rows included.
+    """
+    label = jnp.asarray(label)
+    if head == "multi_label":
+        return (label > 0.5).astype(jnp.int32)
+    return label.astype(jnp.float32) if label.ndim == 2 else label
+
+
+def has_several_labels(outputs: Outputs) -> bool:
+    """Tell whether examples have several labels each, rather than one or a mixture."""
+    label = jnp.asarray(outputs.label)
+    return label.ndim == 2 and not jnp.issubdtype(label.dtype, jnp.floating)
 
 
 def hard_label(outputs: Outputs) -> jax.Array:
     """Give the (B,) integer label; of a mixed one its most probable class."""
     label = jnp.asarray(outputs.label)
+    if has_several_labels(outputs):
+        raise ValueError(
+            "a metric of the most probable class is for one label per example, and these have "
+            "several; take mean_average_precision, macro_f1, micro_f1 or subset_accuracy."
+        )
     return label if label.ndim == 1 else jnp.argmax(label, axis=1)
 
 

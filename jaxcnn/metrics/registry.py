@@ -1,6 +1,7 @@
 """Metrics by name, as a user chooses them."""
 
 import re
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.metrics import summed
 from jaxcnn.metrics.calibration import expected_calibration_error
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
-from jaxcnn.metrics.ranking import auroc, average_precision
+from jaxcnn.metrics.ranking import auroc, average_precision, mean_average_precision
 
 
 def _calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -28,13 +29,28 @@ _METRICS: dict[str, Metric | GatheredMetric] = {
     "precision": summed.PRECISION,
     "recall": summed.RECALL,
     "f1": summed.F1,
+    "micro_f1": summed.MICRO_F1,
+    "subset_accuracy": summed.SUBSET_ACCURACY,
     "confusion_matrix": summed.CONFUSION_MATRIX,
     "log_loss": summed.LOG_LOSS,
     "brier_score": summed.BRIER_SCORE,
     "auroc": GatheredMetric(auroc),
     "average_precision": GatheredMetric(average_precision),
+    "mean_average_precision": GatheredMetric(mean_average_precision),
     "calibration_error": GatheredMetric(_calibration_error),
 }
+_FOR_SEVERAL_LABELS = (
+    *("mean_average_precision", "subset_accuracy", "macro_f1", "micro_f1"),
+    *("macro_precision", "macro_recall", "precision", "recall", "f1", "auroc", "average_precision"),
+)
+DEFAULT_METRICS: Mapping[bool, tuple[str, ...]] = {
+    False: ("accuracy",),
+    True: ("mean_average_precision", "macro_f1", "subset_accuracy"),
+}
+"""What is measured where nothing is said, by whether examples have several labels."""
+
+DEFAULT_BEST: Mapping[bool, str] = {False: "accuracy", True: "mean_average_precision"}
+"""The metric that chooses the best epoch where nothing is said, likewise."""
 
 
 def list_metrics() -> list[str]:
@@ -63,14 +79,19 @@ def get_metric(name: str) -> Metric | GatheredMetric:
     - recall: (K,) share of a class's examples that are found; NaN if it does not occur
     - f1: (K,) 2 right / (predicted + labels); NaN if neither occurs
     - confusion_matrix: (K, K) counts, label by row and prediction by column
+    - micro_f1: F1 of the answers of all classes together; with one label each the accuracy
+    - subset_accuracy: share of examples whose set of labels is exactly right; for several labels
     - log_loss: mean negative log-likelihood of the label, in nats
     - brier_score: mean squared distance from the one-hot label; half of it for K = 2
     - auroc: area under the ROC curve, see `jaxcnn.metrics.auroc`
     - average_precision: see `jaxcnn.metrics.average_precision`
+    - mean_average_precision: the mean over classes, see `jaxcnn.metrics.mean_average_precision`
     - calibration_error: with 15 bins, see `jaxcnn.metrics.expected_calibration_error`
 
-    The last three need the probabilities of all examples; the others come from sums over batches.
-    A mixed label counts as its most probable class.
+    The last four need the probabilities of all examples; the others come from sums over batches.
+    A mixed label counts as its most probable class. Where examples have several labels, a class is
+    predicted by a probability of at least 0.5, and what is about the most probable class, such as
+    accuracy, is refused.
 
     Args:
       name: one of `jaxcnn.metrics.list_metrics()`, or "top" and a whole number of at least 2.
@@ -128,3 +149,40 @@ def parse_metrics(text: str) -> dict[str, Metric | GatheredMetric]:
         if names.count(name) > 1:
             raise ValueError(f"metrics (={text!r}) name {name!r} more than once.")
     return {name: get_metric(name) for name in names}
+
+
+def check_for_labels(
+    metrics: Mapping[str, Metric | GatheredMetric], *, several: bool, argument: str = "metrics"
+) -> None:
+    """Refuse metrics of one label per example where there are several, and the other way round.
+
+    Args:
+      metrics: by name; your own are passed over.
+      several: whether examples have several labels each.
+      argument: what the metrics are called in errors.
+
+    Raises:
+      ValueError: if one does not fit.
+
+    Example:
+      >>> check_for_labels({"f1": get_metric("f1")}, several=True)
+    """
+    if not several:
+        if summed.SUBSET_ACCURACY in metrics.values():
+            raise ValueError(
+                f"{argument} name subset_accuracy, which is for several labels per example; with "
+                "one each take accuracy."
+            )
+        return
+    known = [get_metric(name) for name in _FOR_SEVERAL_LABELS]
+    own = [*_METRICS.values(), *(get_metric(name) for name in _top_ks(metrics))]
+    for name, metric in metrics.items():
+        if metric in own and metric not in known:
+            raise ValueError(
+                f"{argument} name {name}, which is for one label per example, and these have "
+                f"several; known: {', '.join(_FOR_SEVERAL_LABELS)}."
+            )
+
+
+def _top_ks(names: Iterable[str]) -> list[str]:
+    return [name for name in names if re.fullmatch("top([2-9]|[1-9][0-9]+)", name)]

@@ -13,7 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn.metrics.classification import share
-from jaxcnn.metrics.metric import Metric, Outputs, hard_label, predicted_class
+from jaxcnn.metrics.metric import (
+    Metric,
+    Outputs,
+    hard_label,
+    has_several_labels,
+    predicted_class,
+)
 
 Sums = Mapping[str, np.ndarray]
 
@@ -21,14 +27,19 @@ Sums = Mapping[str, np.ndarray]
 def class_counts(outputs: Outputs) -> dict[str, jax.Array]:
     """Count for each class its examples, its predictions, and those of them that are right.
 
+    Where examples have several labels, a class is predicted by a probability of at least 0.5.
+
     Args:
       outputs: of a batch of B examples and K classes.
 
     Returns:
       "right", "predicted" and "labels", (K,) int32 each.
     """
-    label, predicted = hard_label(outputs), predicted_class(outputs)
-    is_label, is_predicted = _one_hot(label, outputs), _one_hot(predicted, outputs)
+    if has_several_labels(outputs):
+        is_label, is_predicted = _sets(outputs)
+    else:
+        label, predicted = hard_label(outputs), predicted_class(outputs)
+        is_label, is_predicted = _one_hot(label, outputs), _one_hot(predicted, outputs)
     mask = outputs.mask[:, None]
 
     def count(chosen: jax.Array) -> jax.Array:
@@ -39,6 +50,11 @@ def class_counts(outputs: Outputs) -> dict[str, jax.Array]:
         "predicted": count(is_predicted),
         "labels": count(is_label),
     }
+
+
+def _sets(outputs: Outputs) -> tuple[jax.Array, jax.Array]:
+    """Give the classes that each example has and is given, (B, K) bool each."""
+    return jnp.asarray(outputs.label) > 0, outputs.logits >= 0
 
 
 def _one_hot(classes: jax.Array, outputs: Outputs) -> jax.Array:
@@ -85,6 +101,26 @@ MACRO_RECALL = Metric(class_counts, _macro(_recall))
 
 MACRO_F1 = Metric(class_counts, _macro(_f1))
 """The mean of the F1 scores over classes that are labels or predictions."""
+
+MICRO_F1 = Metric(class_counts, lambda sums: _f1({k: v.sum() for k, v in sums.items()}).item())
+"""F1 of the answers of all classes together; with one label per example the accuracy."""
+
+
+def _subset_sums(outputs: Outputs) -> dict[str, jax.Array]:
+    if not has_several_labels(outputs):
+        raise ValueError(
+            "subset_accuracy is for several labels per example; with one each take accuracy."
+        )
+    labels, predicted = _sets(outputs)
+    right = (labels == predicted).all(axis=1) & outputs.mask
+    return {
+        "correct": jnp.sum(right, dtype=jnp.int32),
+        "count": jnp.sum(outputs.mask, dtype=jnp.int32),
+    }
+
+
+SUBSET_ACCURACY = Metric(_subset_sums, lambda sums: float(share(sums["correct"], sums["count"])))
+"""The share of examples whose set of labels is exactly right, by probabilities of at least 0.5."""
 
 BALANCED_ACCURACY = Metric(
     class_counts, lambda sums: _mean_where(_recall(sums), sums["labels"] > 0)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxcnn.host.names import unknown_name
 
-HEADS = ("softmax", "sigmoid")
+HEADS = ("softmax", "sigmoid", "multi_label")
 
 
 def check_name(option: str, name: str, known: Iterable[str]) -> None:

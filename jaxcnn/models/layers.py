@@ -374,7 +374,7 @@ class Head(nn.Module, kw_only=True):
 
     Attributes:
       num_classes: number of classes.
-      kind: "softmax" for one logit per class, "sigmoid" for a single logit, that of class 1.
+      kind: "sigmoid" for a single logit, that of class 1; else one logit per class.
       dropout_rate: probability that a feature is dropped in training.
     """
 

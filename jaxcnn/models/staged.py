@@ -44,7 +44,8 @@ class StagedNetwork(nn.Module, kw_only=True):
     Attributes:
       num_classes: number of classes, at least 2; or 0 for no head: the network then gives the
         (B, D) float32 vector that the head would have seen.
-      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
+      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two,
+        "multi_label" for num_classes logits of which each stands alone.
       dropout_rate: probability that a feature is dropped before the last layer, in [0, 1).
       features_only: give {stage name: (B, H, W, C)} in place of logits, see `stage_infos`.
       starts_after: name of a stage whose (B, H, W, C) the network takes in place of images, see
@@ -162,7 +163,8 @@ class FeatureClassifier(nn.Module, kw_only=True):
 
     Attributes:
       num_classes: number of classes, at least 2.
-      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two.
+      head: "softmax" for num_classes logits, "sigmoid" for the one logit of class 1 of two,
+        "multi_label" for num_classes logits of which each stands alone.
       dropout_rate: probability that a feature is dropped in training, in [0, 1).
     """
 
@@ -183,7 +185,7 @@ def _make_head(model: StagedNetwork | FeatureClassifier) -> layers.Head:
 
 
 def head_of(model: nn.Module) -> str | None:
-    """Say what a network's logits are for, "softmax" or "sigmoid"; any other module's, softmax.
+    """Say what a network's logits are for, see `jaxcnn.losses`; any other module's, "softmax".
 
     None is what a network has that does not classify.
 

@@ -90,12 +90,14 @@ class NetworkRecord:
       wordnet_ids: WordNet 3.0's id of each class, such as "n02123045"; () where they have none.
       source: what `labelling.load_labeller` takes to load it: {"weights": name} or
         {"workdir": path}, and "compute_dtype", the precision of the labels.
+      several_labels: whether a photo may show several classes, each of its own probability.
     """
 
     fingerprint: str
     class_names: tuple[str, ...]
     wordnet_ids: tuple[str, ...]
     source: Mapping[str, str]
+    several_labels: bool = False
 
     def to_json(self) -> str:
         """Write it as JSON."""
@@ -106,7 +108,8 @@ class NetworkRecord:
         """Read what `to_json` wrote."""
         held = json.loads(text)
         names, ids = tuple(held["class_names"]), tuple(held["wordnet_ids"])
-        return cls(held["fingerprint"], names, ids, held["source"])
+        several = bool(held.get("several_labels"))  # which older indexes do not say
+        return cls(held["fingerprint"], names, ids, held["source"], several)
 
     @property
     def name(self) -> str:

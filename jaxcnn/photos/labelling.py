@@ -34,7 +34,11 @@ class Labeller:
         self.batch_size = batch_size
         names = classifier.class_names
         self.network = NetworkRecord(
-            classifier.fingerprint(), names, _wordnet_ids_of(names), dict(source)
+            classifier.fingerprint(),
+            names,
+            _wordnet_ids_of(names),
+            dict(source),
+            several_labels=classifier.thresholds is not None,
         )
 
     def preprocess(self, data: bytes) -> np.ndarray:

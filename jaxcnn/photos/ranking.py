@@ -10,6 +10,7 @@ import numpy as np
 from jaxcnn.data.photo_files import is_gone
 from jaxcnn.host.text import counted, printable
 from jaxcnn.photos.dates import format_taken
+from jaxcnn.photos.index_format import NetworkRecord
 from jaxcnn.photos.index_reader import Columns, PhotoIndex
 from jaxcnn.photos.words import ClassIds, Meaning, word_table
 
@@ -101,7 +102,8 @@ def search(index: PhotoIndex, query: Query) -> Found:
     """Find photos, the best first.
 
     With words photos are ranked by the probability that they show them: for each name of the text
-    the sum over its classes, of which the least counts; a photo that would be found by a name that
+    the sum over its classes (the greatest of them, if the network gives several labels), of which
+    the least counts; a photo that would be found by a name that
     is to be absent is left out. With `like` they are ranked by the cosine
     of the vectors, with both by the product of the two, with neither by time, the latest first.
 
@@ -125,9 +127,9 @@ def search(index: PhotoIndex, query: Query) -> Found:
     if query.words.strip():
         meaning = word_table(network.class_names, network.wordnet_ids).find(query.words)
         for ids in meaning.unwanted:
-            fits &= ~_shown(_probability_of([ids], columns, len(network.class_names)), query)
+            fits &= ~_shown(_probability_of([ids], columns, network), query)
     if meaning.wanted:
-        score = probability = _probability_of(meaning.wanted, columns, len(network.class_names))
+        score = probability = _probability_of(meaning.wanted, columns, network)
         fits &= _shown(probability, query)
     if query.like is not None:
         similarity, present = _similarity_to(query.like, index, columns)
@@ -165,14 +167,18 @@ def _shown(probability: np.ndarray, query: Query) -> np.ndarray:
     return (probability >= query.min_probability) & (probability > 0)
 
 
-def _probability_of(names: Sequence[ClassIds], columns: Columns, num_classes: int) -> np.ndarray:
+def _probability_of(
+    names: Sequence[ClassIds], columns: Columns, network: NetworkRecord
+) -> np.ndarray:
     """Give each photo's probability, (N,) float64: the least over the names."""
+    # Of classes that exclude each other the sum; of others at least the greatest.
+    gather = np.maximum if network.several_labels else np.add
     least = np.ones(len(columns.photo_ids))
     for class_ids in names:
-        wanted = np.zeros(num_classes, bool)
+        wanted = np.zeros(len(network.class_names), bool)
         wanted[list(class_ids)] = True
         shares = np.where(wanted[columns.class_ids], columns.probabilities, np.float32(0))
-        sums = np.add.reduceat(shares, columns.starts) if len(columns.starts) else least
+        sums = gather.reduceat(shares, columns.starts) if len(columns.starts) else least
         least = np.minimum(least, sums)
     return least
 

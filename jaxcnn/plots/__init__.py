@@ -1,11 +1,11 @@
 """Pictures of a training run, as PNG files that a slide or a web page can take as they are.
 
-`samples.py` draws training photos; `predictions.py` what a network says of photos; `curves.py`,
-`comparison.py` and `tuning.py` loss and accuracy of one run, several, and a search for settings;
-`confusion.py` and `calibration.py` how it errs; `explanations.py`, `channels.py`,
-`receptive_fields.py` and `likeness.py` what it looks at. They share `canvas.py` (figures and axes),
-`photo_layout.py` (grids and rows of photos), `text.py`, `style.py` and `checks.py`; `themes.py`
-turns a figure into a pair for light and dark pages.
+`samples.py` draws training photos; `predictions.py` what a network says of photos, `label_sets.py`
+the same of several labels; `curves.py`, `comparison.py` and `tuning.py` loss and accuracy of one
+run, several, and a search for settings; `confusion.py` and `calibration.py` how it errs;
+`explanations.py`, `channels.py`, `receptive_fields.py` and `likeness.py` what it looks at. They
+share `canvas.py` (figures and axes), `photo_layout.py` (grids and rows of photos), `text.py`,
+`style.py` and `checks.py`; `themes.py` turns a figure into a pair for light and dark pages.
 
 Each `plot_x(path, ...)` makes the folder of `path` where it is missing, writes a PNG whatever the
 suffix, and returns the path. Its `plot_x.__wrapped__(...)` draws the same picture as a Matplotlib
@@ -15,7 +15,7 @@ The contract of all of them:
   photo: (H, W) or (H, W, C) with C = 1, 3 or 4; uint8, or floating in [0, 1] (clipped, NaN is
     black). Alpha is not shown.
   photos: an (N, ...) array, or a list whose photos differ in size.
-  label: integer in [0, K), K being the number of class names.
+  label: integer in [0, K), K being the number of class names; several are (N, K) of 0 and 1.
   probability, accuracy: a fraction; the pictures say percent. NaN reads "n/a".
   name: any text. Characters that no installed font can draw are left out; a name of which nothing
     is left, or that then equals another, gets its number. Long names end in an ellipsis.
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
         plot_member_curves as plot_member_curves,
     )
     from jaxcnn.plots.explanations import overlay as overlay, plot_explanations as plot_explanations
+    from jaxcnn.plots.label_sets import (
+        plot_most_wrong_sets as plot_most_wrong_sets,
+        plot_predicted_sets as plot_predicted_sets,
+    )
     from jaxcnn.plots.likeness import (
         plot_neighbours as plot_neighbours,
         plot_photo_map as plot_photo_map,

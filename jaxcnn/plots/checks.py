@@ -30,6 +30,17 @@ def check_labels(labels: Sequence[int] | np.ndarray, num_classes: int) -> np.nda
     return checked
 
 
+def check_label_table(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return several labels per photo as (N, K) bool; ValueError unless they are 0 and 1."""
+    checked = np.asarray(labels)
+    if checked.ndim != 2 or checked.shape[1] != num_classes or not np.isin(checked, (0, 1)).all():
+        raise ValueError(
+            f"labels are {checked.dtype} of shape {checked.shape}; expected (N, {num_classes}) of "
+            "0 and 1, a column for each class name."
+        )
+    return checked.astype(bool)
+
+
 def check_photos(max_photos: int, **arrays: Sized | None) -> None:
     """Raise ValueError unless 1 to 400 photos are to be drawn, and the lengths are the same."""
     check_lengths(**arrays)

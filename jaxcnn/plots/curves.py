@@ -23,13 +23,13 @@ _SPLITS: Mapping[str, dict[str, Any]] = {
 }
 
 
-def read_columns(history: History) -> Columns:
+def read_columns(history: History, measure: str = "accuracy") -> Columns:
     """Read a history by columns; ValueError unless it has a row, and each row its epoch."""
     if not len(history) or any("epoch" not in row for row in history):
         raise ValueError(
             f"history has {len(history)} rows; expected at least 1, each with the key 'epoch'."
         )
-    measured = [f"{split}_{kind}" for split in _SPLITS for kind in ("loss", "accuracy")]
+    measured = [f"{split}_{kind}" for split in _SPLITS for kind in ("loss", measure)]
     return {
         name: np.array([row.get(name) for row in history], float)
         for name in ("epoch", "learning_rate", *measured)
@@ -63,25 +63,27 @@ def epoch_axis(axes: Axes, epochs: np.ndarray) -> None:
         axes.set(xlim=(epochs[0] - 1, epochs[0] + 1), xticks=[epochs[0]])
 
 
-def accuracy_axis(axes: Axes) -> None:
+def accuracy_axis(axes: Axes, measure: str = "accuracy") -> None:
     """Name the left axis, with percentages as its ticks."""
-    axes.set_ylabel("accuracy", **font())
+    axes.set_ylabel(measure.replace("_", " "), **font())
     axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}%")
 
 
-def _two_charts(title: str, note: str, epochs: np.ndarray) -> tuple[Figure, Axes, Axes]:
+def _two_charts(
+    title: str, note: str, epochs: np.ndarray, measure: str = "accuracy"
+) -> tuple[Figure, Axes, Axes]:
     """Make the figure, its axes of the loss and those of the accuracy."""
     figure = new_charts(12.0, 4.9, title, note, columns=2)
     loss, accuracy = figure.axes
     for axes in (loss, accuracy):
         epoch_axis(axes, epochs)
     loss.set_ylabel("loss (nats)", **font())
-    accuracy_axis(accuracy)
+    accuracy_axis(accuracy, measure)
     return figure, loss, accuracy
 
 
 @writes_png
-def plot_learning_curves(history: History) -> Figure:
+def plot_learning_curves(history: History, *, measure: str = "accuracy") -> Figure:
     """Draw loss and accuracy by epoch, training against validation, with the gap between them.
 
     A missing or None value is an epoch without a measurement; a training loss that is NaN or
@@ -91,6 +93,7 @@ def plot_learning_curves(history: History) -> Figure:
       path: where the PNG goes.
       history: a row for each epoch with the keys epoch, train_loss, validation_loss (nats),
         train_accuracy, validation_accuracy, learning_rate; all but epoch may be missing.
+      measure: what is drawn in place of accuracy, a share by its name in the history.
 
     Returns:
       `path`.
@@ -105,12 +108,12 @@ def plot_learning_curves(history: History) -> Figure:
       ... ]
       >>> path = plot_learning_curves("curves.png", history)
     """
-    columns = read_columns(history)
-    epochs, accuracy = columns["epoch"], columns["validation_accuracy"]
+    columns = read_columns(history, measure)
+    epochs, accuracy = columns["epoch"], columns[f"validation_{measure}"]
     best = best_index(accuracy, losses=columns["validation_loss"])
-    title = _learning_curves_title(history, columns, best)
-    figure, loss_axes, accuracy_axes = _two_charts(title, _rate_note(columns), epochs)
-    for axes, kind in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
+    title = _learning_curves_title(history, columns, best, measure)
+    figure, loss_axes, accuracy_axes = _two_charts(title, _rate_note(columns), epochs, measure)
+    for axes, kind in ((loss_axes, "loss"), (accuracy_axes, measure)):
         _draw_splits(axes, columns, kind)
         if best is not None and len(history) > 1:
             axes.axvline(epochs[best], color=GREY, linestyle=":", linewidth=1.5)
@@ -123,7 +126,7 @@ def plot_learning_curves(history: History) -> Figure:
         loss_axes.set_ylabel("loss (nats, log scale)", **font())
     if best is not None and len(history) > 1:
         _mark_best(accuracy_axes, epochs[best], accuracy[best])
-    _name_gap(accuracy_axes, columns["train_accuracy"], accuracy)
+    _name_gap(accuracy_axes, columns[f"train_{measure}"], accuracy)
     return figure
 
 
@@ -137,21 +140,25 @@ def _draw_splits(axes: Axes, columns: Columns, kind: str) -> None:
     if both.sum() == 1:  # one epoch has no area to fill
         axes.vlines(epochs[both], train[both], validation[both], linewidth=16, **shade)
     for values, look in zip((train, validation), _SPLITS.values(), strict=True):
-        draw_series(axes, epochs, values, **look)
+        if kind in ("loss", "accuracy") or np.isfinite(values).any():
+            draw_series(axes, epochs, values, **look)
 
 
-def _learning_curves_title(history: History, columns: Columns, best: int | None) -> str:
+def _learning_curves_title(
+    history: History, columns: Columns, best: int | None, measure: str
+) -> str:
     epochs = columns["epoch"]
     for epoch, row in zip(epochs, history, strict=True):
         loss = row.get("train_loss")
         if loss is not None and not np.isfinite(loss):
             return f"Training diverged: the loss is not finite at epoch {epoch:g}"
+    words = measure.replace("_", " ")
     if best is None:
-        return f"{counted(len(history), 'epoch')} of training, validation accuracy not measured"
-    accuracy = percent(columns["validation_accuracy"][best])
+        return f"{counted(len(history), 'epoch')} of training, validation {words} not measured"
+    accuracy = percent(columns[f"validation_{measure}"][best])
     if len(history) == 1:
-        return f"Validation accuracy is {accuracy} at epoch {epochs[0]:g}"
-    return f"Validation accuracy is best at epoch {epochs[best]:g}: {accuracy}"
+        return f"Validation {words} is {accuracy} at epoch {epochs[0]:g}"
+    return f"Validation {words} is best at epoch {epochs[best]:g}: {accuracy}"
 
 
 def _rate_note(columns: Columns) -> str:

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from jaxcnn.host.text import counted
 from jaxcnn.plots.canvas import writes_png
-from jaxcnn.plots.checks import check_labels, check_lengths, check_photos
+from jaxcnn.plots.checks import check_label_table, check_labels, check_lengths, check_photos
+from jaxcnn.plots.label_sets import set_text
 from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, photo_grid, photo_rows
 from jaxcnn.plots.text import drawable_names, quoted
 
@@ -25,7 +26,7 @@ def plot_contact_sheet(
     Args:
       path: where the PNG goes.
       images: (N, H, W, C) photos.
-      labels: (N,) their classes.
+      labels: (N,) their classes, or (N, K) of 0 and 1 where each has several.
       class_names: the name of each class.
       max_photos: the most to draw, >= 1; of more, evenly spaced ones, each class by its share.
 
@@ -40,11 +41,11 @@ def plot_contact_sheet(
       >>> path = plot_contact_sheet("photos.png", photos, [0, 1, 0, 1], ["cat", "dog"])
     """
     check_photos(max_photos, images=images, labels=labels)
-    classes, truth = drawable_names(class_names), check_labels(labels, len(class_names))
+    classes = drawable_names(class_names)
+    truth, captions, counts = _described(labels, classes)
     by_class = np.argsort(truth, kind="stable")
     count = min(len(truth), max_photos)
     shown = by_class[np.arange(count) * len(truth) // count]
-    counts = np.bincount(truth, minlength=len(classes)).tolist()
     present = int(np.count_nonzero(counts))
     title = f"{counted(len(truth), 'photo')} of {counted(present, 'class', 'classes')}"
     least, most = min(counts), max(counts)
@@ -54,7 +55,7 @@ def plot_contact_sheet(
         note += f"to {most:,} of {quoted(classes[counts.index(most)])}"
     if count < len(truth):
         note += f"; {count} shown, evenly spaced"
-    tiles = [Tile(images[i], [CaptionLine(classes[truth[i]])]) for i in shown]
+    tiles = [Tile(images[i], [CaptionLine(captions[truth[i]])]) for i in shown]
     return photo_grid(tiles, title=title, note=note)
 
 
@@ -74,7 +75,7 @@ def plot_augmented_samples(
       originals: (N, H, W, C) photos.
       augmented: (N, K, h, w, C) photos, K >= 1 views of each original.
       class_names: the name of each class.
-      labels: (N,) the class of each photo.
+      labels: (N,) the class of each photo, or (N, K) of 0 and 1 where each has several.
       shares: (N, K, classes) how much of each class a view shows, where views are mixed with other
         photos; None where each is all of its own class.
 
@@ -92,7 +93,8 @@ def plot_augmented_samples(
       ... )
     """
     check_lengths(originals=originals, augmented=augmented, labels=labels)
-    checked, names = check_labels(labels, len(class_names)), drawable_names(class_names)
+    names = drawable_names(class_names)
+    checked, captions, _ = _described(labels, names)
     columns, count = len(augmented[0]), len(originals)
     if columns < 1 or count > 60:
         raise ValueError(
@@ -107,7 +109,7 @@ def plot_augmented_samples(
         note += ", mixed with the photo in the row above"
     rows = []
     for i, (original, views) in enumerate(zip(originals, augmented, strict=True)):
-        tiles = [Tile(original, [CaptionLine(names[checked[i]], weight="bold")])]
+        tiles = [Tile(original, [CaptionLine(captions[checked[i]], weight="bold")])]
         for j in range(columns):
             text = "" if shares is None else _shares_text(shares[i, j], names)
             tiles.append(Tile(views[j], [CaptionLine(text)]))
@@ -119,6 +121,19 @@ def plot_augmented_samples(
         headings=["original", "augmented"],
         aside=0.3,
     )
+
+
+def _described(
+    labels: Sequence[int] | np.ndarray, names: Sequence[str]
+) -> tuple[np.ndarray, Sequence[str], list[int]]:
+    """Number the labels, or the sets of labels; give each number's caption, and count classes."""
+    if np.ndim(labels) != 2:
+        truth = check_labels(labels, len(names))
+        return truth, names, np.bincount(truth, minlength=len(names)).tolist()
+    table = check_label_table(np.asarray(labels), len(names))
+    sets, numbers = np.unique(table, axis=0, return_inverse=True)
+    captions = [set_text(row, names) for row in sets]
+    return numbers.reshape(-1), captions, table.sum(axis=0).tolist()
 
 
 def _shares_text(share: np.ndarray, names: Sequence[str]) -> str:

@@ -13,8 +13,14 @@ from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import make_mixing
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
-from jaxcnn.metrics.registry import get_metric, parse_metrics
+from jaxcnn.metrics.metric import GatheredMetric, Metric, Outputs, batch_sums
+from jaxcnn.metrics.registry import (
+    DEFAULT_BEST,
+    DEFAULT_METRICS,
+    check_for_labels,
+    get_metric,
+    parse_metrics,
+)
 from jaxcnn.models import HEAD, StagedNetwork, create_model, model_options, stage_names
 from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.optim import schedules
@@ -23,7 +29,7 @@ from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
 from jaxcnn.runs.config.checks import count_frozen
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
-from jaxcnn.training.history import check_best
+from jaxcnn.training.history import check_best, make_rank
 from jaxcnn.training.progressive_resizing import parse_shares
 from jaxcnn.types import PyTree
 
@@ -70,7 +76,7 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
     model = create_model(
         config.network.model,
         num_classes,
-        head=config.network.head,
+        head=config.head,
         dtype=jnp.dtype(config.network.compute_dtype),
         **options,
     )
@@ -189,6 +195,7 @@ def build_parts(
     phase: Phase,
     *,
     class_counts: Sequence[int],
+    num_examples: int | None = None,
     steps_per_epoch: int,
     injected: Collection[str] = (),
 ) -> Parts:
@@ -198,6 +205,7 @@ def build_parts(
       config: complete settings, as `config.resolve` gives.
       phase: one of `phases.plan_phases`.
       class_counts: number of training examples of each class.
+      num_examples: training examples in all; None where each has one label, and so counts once.
       steps_per_epoch: updates per epoch.
       injected: hyper-parameters that are to be arrays in the optimizer's state, see
         `optim.make_optimizer`.
@@ -233,10 +241,14 @@ def build_parts(
         share=(lambda step: schedule(step) / peak) if injected else None,
     )
     loss_fn = losses.make_loss(
-        config.network.head,
+        config.head,
         num_classes=len(class_counts),
         label_smoothing=config.training.label_smoothing,
-        class_weights=parse_class_weights(config.training.class_weights, class_counts),
+        class_weights=parse_class_weights(
+            config.training.class_weights,
+            class_counts,
+            num_examples if config.has_several_labels else None,
+        ),
         loss=config.training.loss,
         target_threshold=config.training.target_threshold,
     )
@@ -252,7 +264,7 @@ def build_parts(
         "preprocessing": config.training_preprocessing,
         "ema_decay": training.ema_decay or None,
         # To report: cross-entropy as it is, as evaluation does.
-        "reported_loss": losses.make_loss(config.network.head, num_classes=num_classes),
+        "reported_loss": losses.make_loss(config.head, num_classes=num_classes),
         "frozen": frozen,
         "accumulate_steps": training.accumulate_steps,
         "rematerialize": training.rematerialize,
@@ -277,6 +289,8 @@ def _privacy(config: TrainConfig, model: StagedNetwork, frozen: tuple[str, ...])
 def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
     """Create the metrics that a run measures beside the loss: accuracy, and those asked for.
 
+    With several labels per photo others stand for accuracy, see `registry.DEFAULT_METRICS`.
+
     Args:
       config: complete settings.
 
@@ -286,13 +300,18 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
     Raises:
       ValueError: if a name is unknown, or `best_metric` is none of them.
     """
-    found: dict[str, Metric | GatheredMetric] = {"accuracy": ACCURACY}
+    several = config.has_several_labels
+    found = {name: get_metric(name) for name in DEFAULT_METRICS[several]}
     if config.training.metrics:
         found |= parse_metrics(config.training.metrics)
-    best = config.training.best_metric.removeprefix("-")
+    best_metric = config.training.best_metric or DEFAULT_BEST[several]
+    best = best_metric.removeprefix("-")
     if best not in (*found, "loss"):  # it need not be asked for twice
         found[best] = get_metric(best)
-    check_best(config.training.best_metric, found, argument="best_metric")
+    make_rank(best_metric, found, argument="best_metric")
+    if config.network.head is not None:  # else the labels have still to settle it
+        check_for_labels(found, several=several)
+        check_best(best_metric, found, _one_example(config, 1000), argument="best_metric")
     return found
 
 
@@ -302,9 +321,16 @@ def check_metrics(config: TrainConfig, num_classes: int) -> None:
     Raises:
       ValueError: if one does not fit the number of classes.
     """
-    shapes = ((1, num_classes), np.float32), ((1,), np.int32), ((1,), bool), ((1,), np.float32)
+    outputs = _one_example(config, num_classes)
+    jax.eval_shape(lambda outputs: batch_sums(build_metrics(config), outputs), outputs)
+
+
+def _one_example(config: TrainConfig, num_classes: int) -> Outputs:
+    """Give the shapes of a network's outputs for one example."""
+    label = (1, num_classes) if config.has_several_labels else (1,)
+    shapes = ((1, num_classes), np.float32), (label, np.int32), ((1,), bool), ((1,), np.float32)
     parts: Any = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
-    jax.eval_shape(lambda outputs: batch_sums(build_metrics(config), outputs), Outputs(*parts))
+    return Outputs(*parts)
 
 
 def build_eval_step(
@@ -321,16 +347,20 @@ def build_eval_step(
     Returns:
       A pure function, to be compiled by the caller.
     """
-    loss_fn = losses.make_loss(config.network.head, num_classes=num_classes)
+    loss_fn = losses.make_loss(config.head, num_classes=num_classes)
     return make_eval_step(model, loss_fn, config.preprocessing, metrics=metrics)
 
 
-def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | None:
+def parse_class_weights(
+    text: str, class_counts: Sequence[int], num_examples: int | None = None
+) -> np.ndarray | None:
     """Turn the setting `class_weights` into a weight per class.
 
     Args:
       text: "none", "balanced", or one number per class, comma-separated.
       class_counts: number of training examples of each class.
+      num_examples: training examples in all, where each may have several labels; None where each
+        has one.
 
     Returns:
       (K,) float32, or None for "none".
@@ -344,6 +374,8 @@ def parse_class_weights(text: str, class_counts: Sequence[int]) -> np.ndarray | 
     """
     if text == "none":
         return None
+    if text == "balanced" and num_examples is not None:
+        return losses.positive_weights_from_counts(class_counts, num_examples)
     if text == "balanced":
         return losses.class_weights_from_counts(class_counts)
     try:

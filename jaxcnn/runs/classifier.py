@@ -15,11 +15,13 @@ from jaxcnn.data.decode import DecodeError, decode_and_resize
 from jaxcnn.data.given_photos import Photo, read_given, split_photos
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import listed, printable
+from jaxcnn.metrics.multi_label import DEFAULT_THRESHOLD, predicted_sets
 from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.config.checks import COMPUTE_DTYPES
 from jaxcnn.runs.config.presets import preset_of_weights
+from jaxcnn.runs.thresholds import load_thresholds
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore, fingerprint
 from jaxcnn.training.compilation import CompiledStep, compile_step
@@ -32,7 +34,9 @@ class Prediction(NamedTuple):
 
     label: str  # name of the most probable class
     probability: float  # of that class
-    probabilities: dict[str, float]  # of each class; they sum to 1
+    probabilities: dict[str, float]  # of each class; they sum to 1 unless several may apply
+    # Names of the classes that apply, the most probable first: that one alone where one label does.
+    labels: tuple[str, ...] = ()
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """Name the most probable classes with their probabilities, most probable first.
@@ -68,6 +72,7 @@ class Classifier:
         variables: PyTree,
         *,
         others: Sequence[PyTree] = (),
+        thresholds: Sequence[float] | np.ndarray | None = None,
     ) -> None:
         """Build the network; `load` is the usual way.
 
@@ -76,9 +81,16 @@ class Classifier:
           class_names: names in the order of the labels.
           variables: {"params": ..., "batch_stats": ...}.
           others: variables of further networks, whose probabilities are averaged with its own.
+          thresholds: (K,) probability from which each class applies, where a photo may have several
+            labels; None for 0.5.
         """
         self.config = config = build.settle_dtype(config)
         self.class_names = tuple(class_names)
+        self.thresholds: np.ndarray | None = None
+        """(K,) probability from which each class applies; None where a photo has one label."""
+        if config.has_several_labels:
+            self.thresholds = np.full(len(class_names), DEFAULT_THRESHOLD)
+            self.thresholds[:] = DEFAULT_THRESHOLD if thresholds is None else thresholds
         self.preprocessing = config.preprocessing
         decoding = self.preprocessing.decoding
         if decoding.decoder == "fast":  # what a machine has installed is no part of a network
@@ -146,7 +158,13 @@ class Classifier:
         (config, variables, class_names), *others = [load_best(member) for member in members]
         if compute_dtype is not None:
             config = config.replace(compute_dtype=compute_dtype)
-        return cls(config, class_names, variables, others=[each for _, each, _ in others])
+        thresholds = None
+        if config.has_several_labels:
+            folder = checkpoint_folder(Path(workdir))
+            with contextlib.closing(CheckpointStore(folder, read_only=True)) as store:
+                thresholds = load_thresholds(folder, class_names, step=store.steps()[-1])
+        rest = [each for _, each, _ in others]
+        return cls(config, class_names, variables, others=rest, thresholds=thresholds)
 
     @classmethod
     def from_pretrained(
@@ -303,15 +321,21 @@ class Classifier:
         return [self._compiled[key](variables, images) for variables in self._members]
 
     def fingerprint(self) -> str:
-        """Digest all that answers depend on: weights, classes, and the way of looking at photos."""
-        network = self.config.network
-        options = network.model, network.model_options, network.head, network.compute_dtype
+        """Digest all that probabilities depend on: weights, classes, how photos are looked at."""
+        config, network = self.config, self.config.network
+        options = network.model, network.model_options, config.head, network.compute_dtype
         return fingerprint(self._members, self.class_names, options, self.preprocessing)
 
     def _answer(self, row: np.ndarray) -> Prediction:
         best = int(row.argmax())
         each = dict(zip(self.class_names, map(float, row), strict=True))
-        return Prediction(self.class_names[best], float(row[best]), each)
+        label = self.class_names[best]
+        labels: tuple[str, ...] = (label,)
+        if self.thresholds is not None:
+            order = np.argsort(-row, kind="stable")
+            applies = predicted_sets(row, self.thresholds)[order]
+            labels = tuple(self.class_names[i] for i in order[applies])
+        return Prediction(label, float(row[best]), each, labels)
 
 
 def fill_up(images: np.ndarray, count: int) -> np.ndarray:

@@ -37,13 +37,16 @@ def conclude(run: Run, progress: Progress) -> dict[str, Any]:
     """
     steps = [member.best_step for member in progress.members]
     members, tested = run.test_members(steps)
-    result = summary_lib.result(tested, run.data.class_names)
+    thresholds = run.choose_thresholds(tested.validation, steps[0])
+    result = summary_lib.result(tested, run.data.class_names, thresholds)
     if len(members) == 1:
         result |= {"best_step": steps[0], "stopped_early": bool(progress.stop_reason)}
         result |= _about_privacy(run, progress.step)
     else:
         result |= _about_members(run, progress, members, tested)
-    accuracies = _baselines(run) | {run.config.network.model: tested.test.accuracy}
+    accuracies = {}
+    if thresholds is None:
+        accuracies = _baselines(run) | {run.config.network.model: tested.test.accuracy}
     summary = result | _about_run(run, progress) | {"baseline_test_accuracies": accuracies}
     variables = run.best_variables(progress.best_step)  # all processes read together
     if is_first():
@@ -54,6 +57,7 @@ def conclude(run: Run, progress: Progress) -> dict[str, Any]:
             tested.test,
             progress.history,
             accuracies=accuracies,
+            thresholds=thresholds,
         )
         run.write_page(tested, variables)
     _tell(run, summary)
@@ -107,9 +111,10 @@ def _tell(run: Run, summary: dict[str, Any]) -> None:
         logger.info(f"images: {run.config.data.image_size()}")
     for line in summary_lib.result_lines(summary):
         logger.info(line)
-    names, (low, _) = run.data.class_names, summary["test_accuracy_interval"]
-    if doubt := summary_lib.doubt(run.data.test.labels, names, low):
-        logger.warning(doubt)
+    if not run.config.has_several_labels:
+        names, (low, _) = run.data.class_names, summary["test_accuracy_interval"]
+        if doubt := summary_lib.doubt(run.data.test.labels, names, low):
+            logger.warning(doubt)
     networks = "checkpoints/" if len(run.seeds) == 1 else "members/"
     logger.info(f"results in {run.folder.path}: summary.json, pictures/, {networks}")
     logger.info(f"look at it: {run.folder.report}")

@@ -53,7 +53,7 @@ def evaluate_classifier(
     try:
         return load_run(workdir, data_dir=data_dir, labels=labels, **machine).test_again()
     except OtherDataError:
-        config = _settings_there(workdir).replace(**machine)
+        config = settings_of(workdir).replace(**machine)
     folder = Workdir(Path(workdir))
     # A table is read as the run's was; what else other photos lie in has columns of its own.
     is_alike = (labels is None) == (config.data.labels is None)
@@ -96,7 +96,7 @@ def load_run(
       OtherDataError: if other photos lie in `data_dir`.
       ValueError: if the folder holds no run, or its data cannot be used.
     """
-    folder, config = Workdir(Path(workdir)), _settings_there(workdir).replace(**machine)
+    folder, config = Workdir(Path(workdir)), settings_of(workdir).replace(**machine)
     if folder.applied_decisions.is_file():  # those of its training; the table may have grown since
         config = config.replace(decisions=str(folder.applied_decisions))
     if data_dir is None and labels is None:
@@ -139,7 +139,8 @@ def _may_lie_in(dataset: str, folder: Path) -> bool:
     )
 
 
-def _settings_there(workdir: Path | str) -> TrainConfig:
+def settings_of(workdir: Path | str) -> TrainConfig:
+    """Read the settings of a run; WorkdirError where there is none."""
     folder = Workdir(Path(workdir))
     check_run(folder.path)
     return config_lib.load_config(folder.config)

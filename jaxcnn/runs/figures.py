@@ -11,10 +11,12 @@ import numpy as np
 from jaxcnn import plots
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.label_sets import label_sets
 from jaxcnn.data.random_crops import RandomCrops
 from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.classification import confusion_matrix
+from jaxcnn.metrics.multi_label import predicted_sets
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.phase_training import Training
 from jaxcnn.training.callbacks import Callback, View
@@ -68,14 +70,15 @@ def draw_samples(
       key: decides the views.
       mixing: (key, batch) to batch, of what is augmented; None mixes nothing.
     """
-    sheet = in_turn(split.labels, shuffled=True)[:_SHEET_PHOTOS]
+    sets = label_sets(split.labels)
+    sheet = in_turn(sets, shuffled=True)[:_SHEET_PHOTOS]
     plots.plot_contact_sheet(
         folder / "training_photos.png",
         split.gather(sheet)[0],
         split.labels[sheet],
         split.class_names,
     )
-    rows = in_turn(split.labels, shuffled=True)[:_SAMPLE_ROWS]
+    rows = in_turn(sets, shuffled=True)[:_SAMPLE_ROWS]
     originals, present = split.gather(rows)
     labels, index = split.labels[rows].astype(np.int32), rows.astype(np.int32)
     draw = jax.jit(
@@ -109,6 +112,7 @@ def draw_results(
     history: Sequence[Mapping[str, Any]],
     *,
     accuracies: Mapping[str, float],
+    thresholds: np.ndarray | None = None,
 ) -> None:
     """Draw what the network learned: its curves, and its answers to the test photos.
 
@@ -118,8 +122,12 @@ def draw_results(
       found: the network's answers to it.
       history: one row per epoch.
       accuracies: test accuracy of each baseline and of the network; one alone is not drawn.
+      thresholds: (K,) where photos have several labels; None where they have one.
     """
     names = split.class_names
+    if thresholds is not None:
+        draw_sets(folder, split, found, history, thresholds)
+        return
     plots.plot_learning_curves(folder / "learning_curves.png", list(history))
     matrix = confusion_matrix(found.labels, found.probabilities.argmax(1), len(names))
     plots.plot_confusion_matrix(folder / "confusion_matrix.png", matrix, names)
@@ -137,6 +145,36 @@ def draw_results(
     )
     path = folder / "most_confidently_wrong.png"
     draw_mistakes(path, split, found.index, found.labels, found.probabilities)
+
+
+def draw_sets(
+    folder: Path,
+    split: ImageSplit,
+    found: Evaluation,
+    history: Sequence[Mapping[str, Any]],
+    thresholds: np.ndarray,
+) -> None:
+    """Draw what a network learned of photos with several labels, see `draw_results`."""
+    plots.plot_learning_curves(
+        folder / "learning_curves.png", list(history), measure="mean_average_precision"
+    )
+    shown = in_turn(label_sets(found.labels), shuffled=True)[:_PREDICTED_PHOTOS]
+    plots.plot_predicted_sets(
+        folder / "predictions.png",
+        split.gather(found.index[shown])[0],
+        found.labels[shown],
+        predicted_sets(found.probabilities[shown], thresholds),
+        split.class_names,
+    )
+    plots.plot_most_wrong_sets(
+        folder / "most_confidently_wrong.png",
+        _SplitPhotos(split, found.index),
+        found.labels,
+        found.probabilities,
+        thresholds,
+        split.class_names,
+        names=[split.names[i] for i in found.index],
+    )
 
 
 def draw_mistakes(

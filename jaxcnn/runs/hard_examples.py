@@ -228,7 +228,7 @@ def _gradients(
     config, num_classes = run.config, len(run.data.class_names)
     freeze = plan_phases(config)[-1].freeze
     model = build.build_model(config, num_classes, freeze=freeze)
-    loss_fn = losses.make_loss(config.network.head, num_classes=num_classes)
+    loss_fn = losses.make_loss(config.head, num_classes=num_classes)
     if of == "head" or (of == "auto" and freeze == "backbone"):
         _, classifier = split_at_head(model)
         summary = per_example_gradients.make_gradient_summary(classifier, loss_fn, chunk_size=256)

@@ -43,7 +43,10 @@ def check_judgeable(run: Run) -> None:
       ValueError: if it is one.
     """
     if run.data.train.labels.ndim > 1:
-        raise ValueError(f"photos have several labels each in {run.folder.path}; one is judged.")
+        raise ValueError(
+            f"the run in {run.folder.path} has several labels per photo, and labels are judged "
+            "where each photo has one; its page shows the photos whose sets are wrong."
+        )
     if run.config.run.num_seeds > 1:
         raise ValueError(
             f"{run.folder.path} holds {run.config.run.num_seeds} networks, and photos are judged "

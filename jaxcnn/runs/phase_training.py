@@ -4,13 +4,13 @@ import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import optax
 
 from jaxcnn.augment import make_augment
 from jaxcnn.augment.policy import Augment, parse_policy
 from jaxcnn.data import batches
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.label_sets import class_counts
 from jaxcnn.data.random_crops import CropRange, RandomCrops
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.losses import LossFn
@@ -60,7 +60,8 @@ def prepare_phase(
     parts = build.build_parts(
         run.config,
         phase,
-        class_counts=np.bincount(data.train.labels, minlength=len(data.class_names)).tolist(),
+        class_counts=class_counts(data.train.labels, len(data.class_names)).tolist(),
+        num_examples=len(data.train),
         steps_per_epoch=batches.steps_per_epoch(len(data.train), batch_size),
         injected=injected,
     )

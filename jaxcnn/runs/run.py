@@ -12,8 +12,11 @@ import numpy as np
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.data.source import SPLIT_NAMES
 from jaxcnn.host.compilation_cache import options_for_few_calls
+from jaxcnn.host.processes import on_first
+from jaxcnn.metrics.multi_label import choose_thresholds
 from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
 from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.config.heads import settle_head
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.folder import Workdir
@@ -22,6 +25,7 @@ from jaxcnn.runs.phases import Phase, cures, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
 from jaxcnn.runs.seen_photos import check_unseen, count_seen, load_seen
 from jaxcnn.runs.summary import Tested
+from jaxcnn.runs.thresholds import keep_thresholds, load_thresholds
 from jaxcnn.training import callbacks, features
 from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
@@ -59,6 +63,7 @@ class Run:
         start: transfer.Start | None = None,
         progress: bool = True,
     ) -> None:
+        config = settle_head(config, data.train.labels)  # refuses other labels than the run's
         self.config, self.folder, self.data = config, folder, data
         self.start = start
         self.seeds = [config.run.seed + number for number in range(config.run.num_seeds)]
@@ -159,7 +164,7 @@ class Run:
     def test_again(self) -> dict[str, Any]:
         """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
         members, tested = self.test_members()
-        scores = summary_lib.split_scores(tested._asdict())
+        scores = summary_lib.split_scores(tested._asdict(), self.thresholds())
         seen = {"data": self.config.data.data_dir or self.config.data.dataset, **self.seen()}
         if len(members) == 1:
             return {"step": self.best_step(), **scores, **seen}
@@ -178,7 +183,7 @@ class Run:
             for number in range(len(self.seeds))
         ]
         both = found[0] if len(found) == 1 else summary_lib.average(found, self.context.metrics)
-        scores = summary_lib.split_scores({"test": both})
+        scores = summary_lib.split_scores({"test": both}, self.thresholds())
         seen = {k: v for k, v in self.seen().items() if k != "num_validation_seen"}
         return {"data": self.config.data.data_dir, **scores, **seen}
 
@@ -198,9 +203,34 @@ class Run:
             self.data.test,
             test=tested.test,
             validation=tested.validation,
+            thresholds=self.thresholds(),
             model=self._model,
             variables=variables,
         )
+
+    def choose_thresholds(self, validation: Evaluation, step: int) -> np.ndarray | None:
+        """Choose each label's threshold, and keep it beside the best checkpoint.
+
+        Args:
+          validation: the network's answers to the validation split.
+          step: of the checkpoint that gave them.
+
+        Returns:
+          (K,); None where photos have one label each.
+        """
+        if not self.config.has_several_labels:
+            return None
+        found = choose_thresholds(validation.labels, validation.probabilities)
+        on_first(
+            lambda: keep_thresholds(self.best_folders[0], found, self.data.class_names, step=step)
+        )
+        return found
+
+    def thresholds(self) -> np.ndarray | None:
+        """Read the thresholds that were kept; None where photos have one label each."""
+        if not self.config.has_several_labels:
+            return None
+        return load_thresholds(self.best_folders[0], self.data.class_names, step=self.best_step())
 
     def start_variables(self) -> list[PyTree]:
         """Give the variables that each network of the run starts from."""
@@ -212,7 +242,8 @@ class Run:
         shape, start = self.config.preprocessing.image_shape, self.start
         if start is None:
             return make_initial(self._model, shape)
-        keep_head = tuple(self.data.class_names) == start.class_names
+        same_head = start.head == self.config.network.head
+        keep_head = same_head and tuple(self.data.class_names) == start.class_names
         if keep_head:
             logger.info(f"the same classes as {start.name}: its last layer is kept")
         return lambda key: transfer.transfer_variables(

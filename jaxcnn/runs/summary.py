@@ -22,6 +22,7 @@ from jaxcnn.metrics.metric import (
     batch_sums,
     values,
 )
+from jaxcnn.runs import multi_label
 from jaxcnn.training.evaluation import Evaluation
 
 _ALWAYS = ("loss", "accuracy")  # measured in every run
@@ -74,15 +75,21 @@ def average(
     return first._replace(metrics=others | measured, probabilities=probabilities)
 
 
-def split_scores(tested: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:
+def split_scores(
+    tested: Mapping[str, Evaluation], thresholds: np.ndarray | None = None
+) -> dict[str, dict[str, Any]]:
     """Write how well each split was classified.
 
     Args:
       tested: a network's answers, by split.
+      thresholds: (K,), where photos have several labels; None where they have one.
 
     Returns:
-      By split: loss (nats), accuracy (share), its 95 % Wilson interval, and the count of examples.
+      By split: loss (nats), accuracy (share), its 95 % Wilson interval, and the count of examples;
+      of several labels those of `multi_label.split_scores`.
     """
+    if thresholds is not None:
+        return {name: multi_label.split_scores(found, thresholds) for name, found in tested.items()}
     return {
         name: {
             "loss": found.loss,
@@ -106,18 +113,23 @@ def scores(tested: Tested) -> dict[str, float]:
     }
 
 
-def result(tested: Tested, class_names: tuple[str, ...]) -> dict[str, Any]:
+def result(
+    tested: Tested, class_names: tuple[str, ...], thresholds: np.ndarray | None = None
+) -> dict[str, Any]:
     """Write the result of a run: its scores, and those of the test split by class.
 
     Args:
       tested: the network's answers to the test split, and to the one that chose its parameters.
       class_names: the names of the classes.
+      thresholds: (K,), where photos have several labels, whose result is that of `multi_label`.
 
     Returns:
       JSON values, "validation_metrics" and "test_metrics" with what was asked for beside loss and
       accuracy; a class without examples or predictions has None for its precision or recall.
       For intervals of these, "test_labels" and "test_predictions" count both for each class.
     """
+    if thresholds is not None:
+        return multi_label.result(tested.validation, tested.test, thresholds, class_names)
     test = tested.test
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
     asked_for = {
@@ -185,6 +197,8 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     Returns:
       The lines.
     """
+    if multi_label.has_several_labels(summary):
+        return multi_label.result_lines(summary, about_test(summary))
     low, high = summary["test_accuracy_interval"]
     test = (
         f"test accuracy {summary['test_accuracy']:.1%} (95% interval {low:.1%} to {high:.1%}) "
@@ -273,10 +287,14 @@ class RunSummary(dict[str, Any]):
         """Show the main figures."""
         from jaxcnn.host.html import table  # only notebooks ask
 
-        bounds, seconds = self.get("test_accuracy_interval"), self.get("train_seconds") or 0
+        several = multi_label.has_several_labels(self)
+        measure = "subset_accuracy" if several else "accuracy"
+        bounds, seconds = self.get(f"test_{measure}_interval"), self.get("train_seconds") or 0
         within = f" (95% interval {interval(bounds)})" if bounds else ""
+        means = [("test mean average precision", percent(self.get("test_mean_average_precision")))]
         rows = [
-            ("test accuracy", percent(self.get("test_accuracy")) + within),
+            *(means if several else ()),
+            (f"test {measure.replace('_', ' ')}", percent(self.get(f"test_{measure}")) + within),
             ("test images", self.get("num_test")),
             ("classes", listed(self.get("class_names") or (), 10)),
             ("parameters", self.get("num_parameters")),

@@ -21,6 +21,7 @@ from jaxcnn.data.decision_table import read_decisions, write_decisions
 from jaxcnn.data.decisions import decide_splits, digest_of_decisions
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit
+from jaxcnn.data.label_sets import class_counts
 from jaxcnn.data.source import Source
 from jaxcnn.data.splitting import write_duplicates_csv
 from jaxcnn.host.files import read_json, write_json
@@ -31,6 +32,7 @@ from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.conclusion import conclude
 from jaxcnn.runs.config.checks import without_effect
+from jaxcnn.runs.config.heads import settle_head
 from jaxcnn.runs.config.train_config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
 from jaxcnn.runs.folder import (
     Workdir,
@@ -164,7 +166,7 @@ def train_classifier(
     folder, started = Workdir(Path(workdir)), time.perf_counter()
     config = _anchored(config)
     if resume:
-        config = _in_precision_there(folder, config)
+        config = _in_precision_there(folder, _with_head_there(folder, config))
     start = find_start(config) if starts_from_weights(config) else None
     given, config = config, check(config, start)
     for line in without_effect(given, config):
@@ -179,6 +181,8 @@ def train_classifier(
         settings = config_lib.to_json(config)
         on_first(lambda: check_workdir(folder.path, settings, **options))
         data = load_data(config, for_training=True, progress=progress)
+        config = settle_head(config, data.train.labels)
+        settings = config_lib.to_json(config)
         if start:
             check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
         # The user's mistakes were found above, so that none of them leaves a run behind.
@@ -223,7 +227,8 @@ def _check_data(config: TrainConfig, train: Source) -> None:
     steps = steps_per_epoch(len(train), config.training.batch_size)
     num_classes = len(train.class_names)
     labels = getattr(train, "labels", np.arange(num_classes))  # some data sets' are not known yet
-    counts = np.bincount(labels, minlength=num_classes).tolist()
+    config = settle_head(config, labels)
+    counts = class_counts(labels, num_classes).tolist()
     for phase in plan_phases(config):
         build.build_parts(config, phase, class_counts=counts, steps_per_epoch=steps)
     build.check_metrics(config, num_classes)
@@ -280,6 +285,16 @@ def _in_precision_there(folder: Workdir, config: TrainConfig) -> TrainConfig:
             "compute_dtype says: its result is not exactly that of either precision."
         )
     return config
+
+
+def _with_head_there(folder: Workdir, config: TrainConfig) -> TrainConfig:
+    """Take what the labels settled when the run in the folder began, where nothing else is said."""
+    if not folder.is_ours:
+        return config
+    there = config_lib.load_config(folder.config).flat()
+    given = config.flat()
+    names = [name for name in ("head", "best_metric") if given[name] is None]
+    return config.replace(**{name: there[name] for name in names})
 
 
 def _remember(folder: Workdir, config: TrainConfig) -> None:

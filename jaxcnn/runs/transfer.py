@@ -34,6 +34,7 @@ class Start(NamedTuple):
     name: str
     seen: SeenPhotos  # in the training that they come from
     class_names: tuple[str, ...] = ()  # of its last layer; () where it can be of no use
+    head: str = "softmax"  # what that layer is for
 
 
 def find_start(config: TrainConfig) -> Start | None:
@@ -87,8 +88,7 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     split = ("split_seed", "validation_fraction", "test_fraction")
     about = ", ".join(f"{name}={there.flat()[name]}" for name in split)
     seen = load_seen(checkpoint_folder(Path(workdir)), workdir)._replace(split=about)
-    same_head = there.network.head == config.network.head
-    return Start(variables, preset, workdir, seen, tuple(class_names) if same_head else ())
+    return Start(variables, preset, workdir, seen, tuple(class_names), there.head)
 
 
 def transfer_variables(

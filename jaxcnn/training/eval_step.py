@@ -9,7 +9,14 @@ import jax.numpy as jnp
 from jaxcnn import losses
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
+from jaxcnn.metrics.metric import (
+    ACCURACY,
+    GatheredMetric,
+    Metric,
+    Outputs,
+    batch_sums,
+    metric_label,
+)
 from jaxcnn.models import head_of
 from jaxcnn.training.preprocessing import views
 from jaxcnn.types import Batch, PyTree, Sums
@@ -112,7 +119,7 @@ def make_eval_step_of_views(
         logits, label = _mean_logits(model, variables, views_of(batch)), jnp.asarray(batch.label)
         outputs = Outputs(
             losses.class_logits(logits, head_of(model)),
-            label,
+            metric_label(label, head_of(model)),
             jnp.asarray(batch.mask),
             loss_fn(logits, label),
         )

@@ -21,7 +21,7 @@ class Evaluation(NamedTuple):
     """A network's answers to one split."""
 
     metrics: dict[str, Any]  # by name, "loss" (nats, mean) among them
-    labels: np.ndarray  # (N,) int32
+    labels: np.ndarray  # (N,) int32, or (N, K) where examples have several
     probabilities: np.ndarray  # (N, K) float32
     index: np.ndarray  # type: ignore[assignment]  # (N,) int32, position in the split
 
@@ -42,14 +42,15 @@ class Evaluation(NamedTuple):
         """Share of the examples whose most probable class is the label.
 
         Raises:
-          ValueError: if the labels are not class indices.
+          ValueError: if the labels are not class indices; several labels per example have
+            "subset_accuracy" among the metrics.
         """
         if "accuracy" in self.metrics:
             return float(self.metrics["accuracy"])
         if self.labels.ndim != 1 or self.probabilities.ndim != 2:
             raise ValueError(
                 f"accuracy needs labels (N,) and probabilities (N, K), got {self.labels.shape} and "
-                f"{self.probabilities.shape}."
+                f"{self.probabilities.shape}; several labels per example have subset_accuracy."
             )
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
 

@@ -37,7 +37,7 @@ from jaxcnn.training.progressive_resizing import area_of_steps, plan_sizes
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
-from jaxcnn.training.task import Metrics, choose_metrics, read_task
+from jaxcnn.training.task import Metrics, check_names, read_task
 from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
@@ -92,13 +92,16 @@ def fit(
         photos or the name of a data set, which bring their own validation split; a sequence of
         (image, label); or any iterable of batches, read again for each epoch. Images are (H, W, C):
         uint8, which are scaled to [0, 1], augmented and normalised; or floating point, which are
-        only augmented.
+        only augmented. Labels are class indices (N,), or whole numbers (N, K), 0 or 1, where an
+        example may have several of K labels.
       validation: the same; None: no validation.
       optimizer: an Optax gradient transformation.
-      loss: "softmax_cross_entropy" or "sigmoid_cross_entropy" (one logit for two classes); or
-        (logits, label) to one loss per example, (B,); None takes that of the network's head.
+      loss: "softmax_cross_entropy", "sigmoid_cross_entropy" (one logit for two classes) or
+        "multi_label_cross_entropy" (a sigmoid per class); or (logits, label) to one loss per
+        example, (B,); None takes that of the network's head, or of the labels where it has none.
       metrics: what is measured beside the loss: names that `jaxcnn.metrics.get_metric` knows, or a
-        dict of such names and metrics of your own; None for the accuracy.
+        dict of such names and metrics of your own; None for the accuracy, or, with several labels
+        per example, mean_average_precision, macro_f1 and subset_accuracy.
       augment: (key, image) to image, such as `jaxcnn.augment.random_flip` or what
         `jaxcnn.augment.make_augment` makes.
       repeated_augmentation: copies of each image in a batch, each augmented by itself; the steps of
@@ -115,7 +118,8 @@ def fit(
       key: seed or JAX key of every random draw: initial parameters, data order, augmentation,
         dropout.
       best: the metric that chooses the best epoch; "-" before it if lower is better; None for
-        "accuracy" if that is measured, else "-loss".
+        "accuracy", or "mean_average_precision" with several labels, if that is measured, else
+        "-loss".
       callbacks: `ProgressBar()`, `Checkpoint(folder)`, which also resumes a run that was cut short,
         `EarlyStopping(patience)`, `TensorBoard(folder)`, your own.
       variables: to start from, {"params": ..., "batch_stats": ...}; for several networks a list;
@@ -175,7 +179,7 @@ def fit(
         accumulate_steps=accumulate_steps,
         num_members=num_members,
     )
-    metrics, best = choose_metrics(metrics, best)  # a wrong name is told before data are read
+    check_names(metrics, best)  # a wrong name is told before data are read
     task = read_task(
         model,
         *open_inputs(train, validation, preprocessing, num_epochs, repeated_augmentation),
@@ -228,9 +232,9 @@ def fit(
     )
     states = [layout.put_state(start(each)) for each in starts]
     eval_step = eval_step or make_eval_step_of_views(
-        task.network, task.reported_loss, task.views, metrics=metrics
+        task.network, task.reported_loss, task.views, metrics=task.metrics
     )
-    evaluator = Evaluator(eval_step, metrics, layout, eval_batch_size)
+    evaluator = Evaluator(eval_step, task.metrics, layout, eval_batch_size)
     evaluate = evaluation = None
     if task.validation is not None:
         evaluate = functools.partial(evaluator, task.validation)
@@ -276,8 +280,8 @@ def fit(
         steps_per_epoch=task.steps_per_epoch,
         batch_size=task.batch_size * num_members,
         evaluate=evaluate,
-        metrics=metrics,
-        best=best,
+        metrics=task.metrics,
+        best=task.best,
         callbacks=[keeper, *(c for c in callbacks if c is not keeper)],
         chunk_steps=feed.chunk_steps,
         unpack=feed.unpack,

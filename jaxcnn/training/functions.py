@@ -11,12 +11,16 @@ import jax.numpy as jnp
 from jaxcnn import losses
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric
-from jaxcnn.metrics.registry import get_metric, parse_metrics
+from jaxcnn.metrics.metric import GatheredMetric, Metric
+from jaxcnn.metrics.registry import DEFAULT_METRICS, get_metric, parse_metrics
 from jaxcnn.models import head_of
 from jaxcnn.types import PyTree
 
-LOSSES = {"softmax_cross_entropy": "softmax", "sigmoid_cross_entropy": "sigmoid"}
+LOSSES = {
+    "softmax_cross_entropy": "softmax",
+    "sigmoid_cross_entropy": "sigmoid",
+    "multi_label_cross_entropy": "multi_label",
+}
 """Losses by name, and the kind of head that each is for."""
 
 
@@ -139,7 +143,7 @@ class WithHead:
 
     Args:
       network: with the methods `init` and `apply` of a Flax module.
-      head: "softmax", "sigmoid", or None if its outputs are not class logits.
+      head: a name in `jaxcnn.losses.HEADS`, or None if its outputs are not class logits.
     """
 
     def __init__(self, network: Any, head: str | None) -> None:
@@ -150,12 +154,13 @@ class WithHead:
         return getattr(self._network, name)
 
 
-def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
+def as_metrics(metrics: Any, *, several: bool = False) -> dict[str, Metric | GatheredMetric]:
     """Make what `fit` takes as metrics into a dict.
 
     Args:
       metrics: names, as text separated by commas or as a list; a dict of metrics or their names; or
         None for the accuracy.
+      several: whether examples have several labels each; None then means what measures these.
 
     Returns:
       {name: metric}.
@@ -169,7 +174,7 @@ def as_metrics(metrics: Any) -> dict[str, Metric | GatheredMetric]:
       ['accuracy', 'top5']
     """
     if metrics is None:
-        return {"accuracy": ACCURACY}
+        return {name: get_metric(name) for name in DEFAULT_METRICS[several]}
     if isinstance(metrics, str):
         return parse_metrics(metrics)
     if not isinstance(metrics, Mapping):
@@ -200,7 +205,7 @@ def as_network(
       model: a Linen module, or a pair of functions, see `fit`.
       images: the shape and dtype of its input.
       label: those of labels; with floating-point labels and your own loss, outputs stay as they are
-        unless the network has a head.
+        unless the network has a head. Whole numbers of shape (N, K) are several labels per example.
       loss: the name of a loss, a function, or None for that of the network's head.
 
     Returns:
@@ -239,6 +244,8 @@ def as_network(
         if head not in (None, LOSSES[loss]):
             raise ValueError(f"loss={loss} does not fit the network's head, which is {head}.")
         head = LOSSES[loss]
+    if head is None and loss is None and are_sets(label, logits):
+        head = "multi_label"
     is_number = callable(loss) and jnp.issubdtype(label.dtype, jnp.floating)
     if head is None and not is_number and logits.ndim == 2 and logits.shape[1] > 1:
         head = "softmax"
@@ -251,8 +258,14 @@ def as_network(
             'loss="sigmoid_cross_entropy" for one logit on two classes, or '
             "loss=(logits, label) -> one loss per example."
         )
-    num_classes = logits.shape[1] if head == "softmax" else 2
+    num_classes = 2 if head == "sigmoid" else logits.shape[1]
     return network, losses.make_loss(head, num_classes=num_classes), logits
+
+
+def are_sets(label: Any, logits: Any) -> bool:
+    """Tell whether labels are several per example: whole numbers, one for each logit."""
+    is_table = len(label.shape) == 2 and label.shape[1:] == logits.shape[1:]
+    return is_table and not jnp.issubdtype(label.dtype, jnp.floating)
 
 
 def _first_logits(network: Any, images: jax.Array) -> jax.Array:

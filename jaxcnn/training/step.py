@@ -14,7 +14,14 @@ from jaxcnn.augment import augment_batch
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, batch_sums
+from jaxcnn.metrics.metric import (
+    ACCURACY,
+    GatheredMetric,
+    Metric,
+    Outputs,
+    batch_sums,
+    metric_label,
+)
 from jaxcnn.models import STAGE_OUTPUT, head_of
 from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
@@ -126,7 +133,8 @@ def make_train_step(
             state = _averaged(state, ema_decay, frozen)
         label = jnp.asarray(batch.label)
         per_example = (reported_loss or loss_fn)(logits, label)
-        answers = losses.class_logits(logits, head_of(model))
+        head = head_of(model)
+        answers, label = losses.class_logits(logits, head), metric_label(label, head)
         outputs = Outputs(answers, label, jnp.asarray(batch.mask), per_example)
         return state, batch_sums(metrics, outputs)
 

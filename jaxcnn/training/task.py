@@ -1,5 +1,6 @@
 """What `fit` trains on what: data, network, loss and metrics, read and checked together."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,13 +10,16 @@ import numpy as np
 
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
-from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs
+from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, metric_label
+from jaxcnn.metrics.registry import DEFAULT_BEST, check_for_labels
 from jaxcnn.models import head_of
 from jaxcnn.training.eval_step import Views, image_views
 from jaxcnn.training.functions import as_metrics, as_network
 from jaxcnn.training.history import check_best, make_rank
 from jaxcnn.training.inputs import Input
 from jaxcnn.types import Batch
+
+logger = logging.getLogger(__name__)
 
 Metrics = Mapping[str, Metric | GatheredMetric]
 
@@ -64,12 +68,33 @@ class Task(NamedTuple):
         return self.train.steps_per_epoch(self.batch_size)
 
 
+def check_names(metrics: Metrics | Sequence[str] | None, best: str | None) -> None:
+    """Raise for a wrong name of a metric, before data are read."""
+    either = as_metrics(None, several=True) | as_metrics(None)
+    make_rank(best or "-loss", either if metrics is None else as_metrics(metrics))
+
+
 def choose_metrics(
-    metrics: Metrics | Sequence[str] | None, best: str | None
+    metrics: Metrics | Sequence[str] | None,
+    best: str | None,
+    *,
+    several: bool = False,
+    validates: bool = True,
 ) -> tuple[dict[str, Metric | GatheredMetric], str]:
-    """Give the metrics by name, and which of them chooses the best epoch."""
-    chosen = as_metrics(metrics)
-    best = best or ("accuracy" if "accuracy" in chosen else "-loss")
+    """Give the metrics by name, and which of them chooses the best epoch.
+
+    Args:
+      metrics: as `fit` takes.
+      best: as `fit` takes.
+      several: whether examples have several labels each.
+      validates: whether there are validation data, which some metrics need.
+    """
+    chosen = as_metrics(metrics, several=several)
+    check_for_labels(chosen, several=several)
+    if best is None:
+        metric = chosen.get(default := DEFAULT_BEST[several])
+        is_there = metric is not None and (validates or isinstance(metric, Metric))
+        best = default if is_there else "-loss"
     make_rank(best, chosen)  # raises for a wrong name
     return chosen, best
 
@@ -82,8 +107,8 @@ def read_task(
     batch_size: int,
     loss: str | LossFn | None,
     reported_loss: LossFn | None,
-    metrics: Metrics,
-    best: str,
+    metrics: Metrics | Sequence[str] | None,
+    best: str | None,
     preprocessing: Preprocessing | None,
     views: Views | None,
     prepares_images: bool,
@@ -118,6 +143,8 @@ def read_task(
     views = views or image_views(scaling)
     inputs = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
     network, loss_fn, logits = as_network(model, inputs, batch.label, loss)
+    several = head_of(network) == "multi_label"
+    metrics, best = choose_metrics(metrics, best, several=several, validates=validation is not None)
     check_loss(reported_loss or loss_fn, logits, batch.label, metrics)
     check_choice(best, metrics, network, logits, batch.label, validation)
     check_labels(train, network, logits)
@@ -180,9 +207,13 @@ def check_choice(
     if validation is None and isinstance(metrics.get(best.removeprefix("-")), GatheredMetric):
         raise ValueError(f"best={best} needs validation data, and there are none.")
     width = (2,) if head_of(network) == "sigmoid" else logits.shape[1:]
+    found = jax.eval_shape(
+        lambda label: metric_label(label, head_of(network)),
+        jax.ShapeDtypeStruct((1, *label.shape[1:]), label.dtype),
+    )
     parts = {
         "logits": ((1, *width), np.float32),
-        "label": ((1, *label.shape[1:]), label.dtype),
+        "label": (found.shape, found.dtype),
         "mask": ((1,), bool),
         "loss": ((1,), np.float32),
     }
@@ -193,6 +224,9 @@ def check_choice(
 def check_labels(data: Input, network: Any, logits: jax.ShapeDtypeStruct) -> None:
     """Raise for classes that the network has no logit for, where they are known beforehand."""
     labels = getattr(getattr(data, "split", None), "labels", np.zeros(0))
+    if head_of(network) == "multi_label":
+        check_sets(labels, logits.shape[1])
+        return
     if labels.ndim != 1 or labels.dtype.kind != "i" or head_of(network) is None or not len(labels):
         return
     num_classes = logits.shape[1] if head_of(network) == "softmax" else 2
@@ -200,4 +234,24 @@ def check_labels(data: Input, network: Any, logits: jax.ShapeDtypeStruct) -> Non
         raise ValueError(
             f"labels must be classes from 0 to {num_classes - 1}, one for each output of the "
             f"network; got {labels.min()} to {labels.max()}."
+        )
+
+
+def check_sets(labels: np.ndarray, num_classes: int) -> None:
+    """Raise for labels that are not 0 or 1 for each class; warn of one class each, as one-hot."""
+    if not len(labels):
+        return
+    if labels.ndim != 2 or labels.shape[1] != num_classes:
+        raise ValueError(
+            f"several labels per example must be (N, {num_classes}), 0 or 1 for each output of the "
+            f"network; got the shape {labels.shape}."
+        )
+    if not ((labels >= 0) & (labels <= 1)).all():
+        raise ValueError(
+            f"several labels per example must be 0 or 1, got {labels.min()} to {labels.max()}."
+        )
+    if (labels.sum(axis=1) == 1).all():
+        logger.warning(
+            "each example has exactly one label: if one alone can apply, give class indices (N,) "
+            "rather than a table, so that probabilities sum to 1"
         )

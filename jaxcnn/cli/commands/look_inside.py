@@ -110,7 +110,7 @@ def _look(classifier: Classifier, paths: list[Path], folder: Path) -> list[Path]
             stage=_STAGE.value,
             num_steps=_STEPS.value,
         )
-    data = _load_data(bool(photos))
+    data = _load_data(bool(photos), several=classifier.thresholds is not None)
     if data is not None:
         made += look_at_data(
             classifier,
@@ -130,8 +130,8 @@ def _read(classifier: Classifier, path: Path) -> np.ndarray:
         raise ValueError(f"{path} cannot be read as a photo: {error}") from error
 
 
-def _load_data(has_photos: bool) -> ImageSplits | None:
-    """Load the run's data; None without a run, or where they are gone and there are photos."""
+def _load_data(has_photos: bool, *, several: bool) -> ImageSplits | None:
+    """Load the run's data; None without a run, or where they are no use and there are photos."""
     workdir = network_flags.WORKDIR.value
     if workdir is None or not _DATA.value:
         if _DATA_DIR.value:
@@ -140,6 +140,11 @@ def _load_data(has_photos: bool) -> ImageSplits | None:
             )
         return None
     try:
+        if several:
+            raise ValueError(
+                "pictures of a run's data are of one label per photo, and this run has several; "
+                "name photos to look at"
+            )
         return evaluate_again.load_run(workdir, data_dir=_DATA_DIR.value).data
     except (ValueError, OSError) as error:
         if not has_photos:

@@ -9,7 +9,8 @@
 
 Folders are searched for photos, sub-folders included. Answers are printed, and written to --csv and
 --json, batch by batch; a file is called FILE.part until it is complete. The columns of the CSV are
-path, label, probability, probability:CLASS for each class, and error. Photos that cannot be read
+path, label, probability, probability:CLASS for each class, and error; of a network that gives
+several labels also labels. Photos that cannot be read
 are reported and do not stop the others; then the exit status is 1.
 """
 
@@ -29,6 +30,7 @@ from tqdm import tqdm
 from jaxcnn import pretrained
 from jaxcnn.cli import command_line, help_formatter, mistakes, network_flags
 from jaxcnn.data.decode import DecodeError
+from jaxcnn.data.label_sets import SEPARATOR
 from jaxcnn.data.photo_files import PhotoFile, Trouble, count_named, find_named, reason_of
 from jaxcnn.host.outputs import Mark, Output
 from jaxcnn.host.signals import SignalWatch
@@ -62,8 +64,9 @@ class Form(NamedTuple):
     """How a file of answers is written, and recognised."""
 
     mark: Mark
-    head: Callable[[Sequence[str]], str]  # class names to what the file begins with
-    write: Callable[[Answer, Sequence[str]], str]
+    # Of class names, and whether a photo has several labels.
+    head: Callable[[Sequence[str], bool], str]
+    write: Callable[[Answer, Sequence[str], bool], str]
     between: str  # two answers
     end: str
 
@@ -103,22 +106,26 @@ def _label_all(
 ) -> int:
     """Label, print and write batch by batch; return how many files could not be read."""
     names, batch_size = classifier.class_names, min(_BATCH_SIZE.value, count)
+    several = classifier.thresholds is not None
     found, done, bad, width, started = find_named(words), 0, 0, 0, time.perf_counter()
     for file, form in files:
-        file.write(form.head(names))
+        file.write(form.head(names, several))
     bar = tqdm(total=count, unit="photo", disable=None if count > batch_size else True)
     with SignalWatch() as watch, bar:
         while batch := list(itertools.islice(found, batch_size)):
             answers = label(classifier, batch, batch_size=batch_size)
             for file, form in files:
                 start = form.between if done else ""
-                file.write(start + form.between.join(form.write(each, names) for each in answers))
+                file.write(
+                    start + form.between.join(form.write(each, names, several) for each in answers)
+                )
                 file.flush()
                 file.holds = f"answers of {counted(done + len(answers), 'photo')}"
             width = max(width, *(len(printable(each.path)) for each in answers))
             for each in answers:
                 is_bad = each.prediction is None
-                for line in lines_of(each, top=_TOP.value, width=0 if is_bad else width):
+                shown_width = 0 if is_bad else width
+                for line in lines_of(each, top=_TOP.value, width=shown_width, several=several):
                     bar.write(line, file=sys.stderr if is_bad else sys.stdout)
                 bad += is_bad
             done += len(answers)
@@ -173,12 +180,14 @@ def label(
     ]
 
 
-def lines_of(answer: Answer, *, top: int, width: int) -> Iterator[str]:
-    """Write an answer for the screen: the most probable classes, or the error."""
+def lines_of(answer: Answer, *, top: int, width: int, several: bool = False) -> Iterator[str]:
+    """Write an answer for the screen: the most probable classes, a set of labels, or the error."""
     path, prediction, error = answer
     shown = f"{printable(path):<{width}}"
     if prediction is None:
         yield f"{shown}: {printable(mistakes.in_flags(error.rstrip('.')))}"
+    elif several:
+        yield f"{shown}  {_set_in_words(prediction)}"
     elif len(prediction.probabilities) == 2:  # the second one's probability is the rest
         yield f"{shown}  {printable(prediction.label)}  {prediction.probability:.1%}"
     else:
@@ -186,36 +195,46 @@ def lines_of(answer: Answer, *, top: int, width: int) -> Iterator[str]:
             yield f"{'' if number else shown:<{width}}  {probability:6.1%}  {printable(name)}"
 
 
-def _header(class_names: Sequence[str]) -> str:
+def _set_in_words(found: Prediction) -> str:
+    if not found.labels:
+        return f"none (most probable: {printable(found.label)} {found.probability:.1%})"
+    return "; ".join(f"{printable(name)} {found.probabilities[name]:.1%}" for name in found.labels)
+
+
+def _header(class_names: Sequence[str], several: bool) -> str:
     each = [
         f"probability:{name}" for name in class_names
     ]  # so no class is taken for another column
-    return table_line(["path", "label", "probability", *each, "error"])
+    labels = ["labels"] if several else []
+    return table_line(["path", "label", "probability", *labels, *each, "error"])
 
 
-def _row(answer: Answer, class_names: Sequence[str]) -> str:
+def _row(answer: Answer, class_names: Sequence[str], several: bool) -> str:
     found = answer.prediction
     if found is None:
-        return table_line([answer.path, "", "", *[""] * len(class_names), answer.error])
+        empty = [""] * (len(class_names) + several)
+        return table_line([answer.path, "", "", *empty, answer.error])
     each = [found.probabilities[name] for name in class_names]
-    return table_line([answer.path, found.label, found.probability, *each, ""])
+    labels = [SEPARATOR.join(found.labels)] if several else []
+    return table_line([answer.path, found.label, found.probability, *labels, *each, ""])
 
 
-def _record(answer: Answer, class_names: Sequence[str]) -> str:
+def _record(answer: Answer, class_names: Sequence[str], several: bool) -> str:
     del class_names  # `probabilities` has them as keys
     found = answer.prediction
     if found is None:
         return json.dumps({"path": answer.path, "error": answer.error})
     top = [{"label": n, "probability": p} for n, p in found.top(_TOP.value)]
     about = {"path": answer.path, "label": found.label, "probability": found.probability}
-    return json.dumps({**about, "top": top, "probabilities": found.probabilities})
+    labels = {"labels": found.labels} if several else {}
+    return json.dumps({**about, **labels, "top": top, "probabilities": found.probabilities})
 
 
-TABLE = Form(re.compile(rb'path,label,probability,"?probability:'), _header, _row, "", "")
+TABLE = Form(re.compile(rb'path,label,probability,(labels,)?"?probability:'), _header, _row, "", "")
 _PATH = rb'\s*\[\s*\{\s*"path": "(\\.|[^"\\])*",\s*'
 RECORDS = Form(
     re.compile(_PATH + rb'"(error|label": "(\\.|[^"\\])*",\s*"probability)": '),
-    lambda class_names: "[\n",
+    lambda class_names, several: "[\n",
     _record,
     ",\n",
     "\n]\n",

@@ -79,10 +79,10 @@ def check_values(config: TrainConfig) -> None:
     for name, known in _CHOICES.items():
         if given[name] is not None and given[name] not in known:
             raise unknown_name(name, given[name], known)
-    if config.network.head == "sigmoid" and config.training.loss == "binary_cross_entropy":
+    if config.head != "softmax" and config.training.loss == "binary_cross_entropy":
         raise ValueError(
-            "loss=binary_cross_entropy is for head=softmax; head=sigmoid has it already: leave "
-            "loss out."
+            f"loss=binary_cross_entropy is for head=softmax; head={config.head} has it already: "
+            "leave loss out."
         )
     mesh_sizes(config.run.mesh)
     _check_images(config.data)

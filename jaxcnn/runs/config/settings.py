@@ -172,7 +172,11 @@ class NetworkSettings:
     model: str = _open(
         "name of the network; default six_conv, with `pretrained` efficientnet_lite0."
     )
-    head: str = _setting("softmax", "softmax, or sigmoid: a single output, for two classes.")
+    head: str | None = _open(
+        "softmax: one label per photo; sigmoid: a single output, for two classes; multi_label: any "
+        "number of labels per photo. Default multi_label where photos have several labels, else "
+        "softmax."
+    )
     dropout_rate: float | None = _model_option("share of units dropped in training, in [0, 1).")
     width_multiplier: float | None = _model_option(
         "factor on the number of channels of each layer; below 1 is a smaller network."
@@ -267,7 +271,8 @@ class TrainingSettings:
     label_smoothing: float = _open("share of each label spread over all classes, in [0, 1).")
     class_weights: str = _setting(
         "none",
-        "none, balanced (rarer classes weigh more), or one number per class, comma-separated.",
+        "none, balanced (rarer classes weigh more; with several labels per photo those that show a "
+        "class weigh as much as those that do not), or one number per class, comma-separated.",
     )
     ema_decay: float = _open(
         "decay per step of the exponential moving average (EMA) of parameters and batch "
@@ -310,12 +315,14 @@ class TrainingSettings:
     metrics: str = _setting(
         "",
         "what is measured beside loss and accuracy, comma-separated, e.g. balanced_accuracy,"
-        "macro_f1,top5,auroc; in metrics.jsonl, TensorBoard, the page and the summary.",
+        "macro_f1,top5,auroc; in metrics.jsonl, TensorBoard, the page and the summary. Several "
+        "labels per photo have mean_average_precision, macro_f1 and subset_accuracy instead of "
+        "accuracy.",
     )
-    best_metric: str = _setting(
-        "accuracy",
+    best_metric: str | None = _open(
         "the metric on the validation split that chooses the best epoch and that early stopping "
-        "goes by; with - before it less is better, as in -loss.",
+        "goes by; with - before it less is better, as in -loss. Default accuracy; with several "
+        "labels per photo mean_average_precision.",
     )
     fine_tune: bool = _setting(
         False, "train the last layer first, then the layers that `freeze` leaves free too."

@@ -82,6 +82,16 @@ class TrainConfig:
         return dataclasses.replace(self.preprocessing, decoding=decoding, image_size_px=size_px)
 
     @property
+    def head(self) -> str:
+        """The network's head; until the labels have settled it, softmax."""
+        return self.network.head or "softmax"
+
+    @property
+    def has_several_labels(self) -> bool:
+        """Whether photos have several labels each."""
+        return self.network.head == "multi_label"
+
+    @property
     def crops_photos(self) -> bool:
         """Whether random crops are cut from whole photos; drawings are square anyway."""
         return self.training.crop_from == "photo" and self.data.dataset != "drawn_pets"

@@ -76,19 +76,21 @@ def nice_ticks(low: float, high: float) -> list[float]:
 
 
 def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int) -> Chart:
-    """Lay out the loss or the accuracy of both splits by epoch.
+    """Lay out the loss, the accuracy or another share of both splits by epoch.
 
     Args:
-      kind: "loss" or "accuracy".
+      kind: "loss", "accuracy" or another metric that is a share; what training does not measure is
+        drawn of validation alone.
       history: one row per epoch, as in `metrics.jsonl`; at least one.
       tested: the epoch to mark.
 
     Returns:
       The chart.
     """
-    share = kind == "accuracy"
+    share, words = kind != "loss", kind.replace("_", " ").capitalize()
     epochs = [row["epoch"] for row in history]
-    series = [[row[f"{key}_{kind}"] for row in history] for _, key, _ in _SPLITS]
+    splits = [split for split in _SPLITS if f"{split[1]}_{kind}" in history[0]]
+    series = [[_value(row[f"{key}_{kind}"]) for row in history] for _, key, _ in splits]
     finite = [value for values in series for value in values if math.isfinite(value)] or [0.0]
     y_ticks = nice_ticks(min(finite) if share else min(0.0, *finite), max(finite))
     y_ticks = [tick for tick in y_ticks if not share or 0 <= tick <= 1]
@@ -102,7 +104,7 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
         return _WIDE.place(across, (value - y_ticks[0]) / max(y_ticks[-1] - y_ticks[0], 1e-9))
 
     lines, said = [], []
-    for (name, _, dashed), values in zip(_SPLITS, series, strict=True):
+    for (name, _, dashed), values in zip(splits, series, strict=True):
         points = [place(epochs[i], values[i]) for i in drawn if math.isfinite(values[i])]
         end = points[-1] if points else place(epochs[-1], 0.0)
         line = {"name": name, "dashed": dashed, "end": end}
@@ -111,14 +113,18 @@ def epoch_chart(kind: str, history: Sequence[Mapping[str, Any]], *, tested: int)
         said.append(f"{name} from {first} to {last}")
     return Chart(
         name=kind,
-        title=kind.capitalize(),
-        summary=f"{kind.capitalize()} over {counted(len(epochs), 'epoch')}: {', '.join(said)}.",
+        title=words,
+        summary=f"{words} over {counted(len(epochs), 'epoch')}: {', '.join(said)}.",
         frame=_WIDE,
         x_ticks=[(place(t, 0)[0], f"{t:,.0f}") for t in x_ticks],
         y_ticks=[(place(low, t)[1], _tick_text(t, y_ticks, share)) for t in y_ticks],
         lines=_labelled(lines),
         mark=place(tested, 0)[0],
     )
+
+
+def _value(measured: float | None) -> float:
+    return math.nan if measured is None else measured
 
 
 def _labelled(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

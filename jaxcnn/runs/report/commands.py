@@ -3,8 +3,11 @@
 import shlex
 from typing import Any
 
+import numpy as np
+
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config
+from jaxcnn.runs.config.heads import settle_head
 
 _WIDTH = 76  # characters
 
@@ -74,7 +77,7 @@ def needed_settings(config: TrainConfig) -> dict[str, Any]:
     }
     while True:
         try:
-            filled = config_lib.resolve(make_config(**given)).flat()
+            filled = _settled(config_lib.resolve(make_config(**given)), config).flat()
         except ValueError:  # what is given is refused: then all must be
             filled = {}
         missing = {
@@ -85,3 +88,12 @@ def needed_settings(config: TrainConfig) -> dict[str, Any]:
         if not missing:
             return {name: given[name] for name in values if name in given}
         given |= missing
+
+
+def _settled(config: TrainConfig, there: TrainConfig) -> TrainConfig:
+    """Fill in what labels like those of a run settle."""
+    labels = np.zeros((0, 2) if there.has_several_labels else 0)
+    try:
+        return settle_head(config, labels)
+    except ValueError:  # such settings are given
+        return config

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.host.files import read_json, read_rows
+from jaxcnn.metrics.registry import DEFAULT_BEST, DEFAULT_METRICS
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir, WorkdirError, check_run
 from jaxcnn.runs.report.answers import CachedAnswers, read_arrays
+from jaxcnn.runs.report.label_sets import CachedSets
 from jaxcnn.runs.report.shown_photos import CachedPhotos, read_photos
 from jaxcnn.training.history import make_rank
 
@@ -22,7 +24,7 @@ class RunFacts:
       config: complete settings.
       summary: the result, as `summary.json` has it.
       history: one row per epoch, of several networks their mean.
-      answers: to the test photos.
+      answers: to the test photos; sets of labels where photos have several.
       photos: those that the page shows.
       chosen: the settings that a sweep or a test of learning rates chose; {} without one.
     """
@@ -31,7 +33,7 @@ class RunFacts:
     config: TrainConfig
     summary: dict[str, Any]
     history: list[dict[str, Any]]
-    answers: CachedAnswers
+    answers: CachedAnswers | CachedSets
     photos: CachedPhotos
     chosen: dict[str, Any]
 
@@ -44,13 +46,16 @@ class RunFacts:
     def best_epoch(self) -> int:
         """The epoch that was tested; of several networks the one best on average."""
         step = self.summary.get("best_step")
-        best = max(self.history, key=make_rank(self.config.training.best_metric, self.measured))
+        several = self.config.has_several_labels
+        metric = self.config.training.best_metric or DEFAULT_BEST[several]
+        best = max(self.history, key=make_rank(metric, self.measured))
         return int(next((row for row in self.history if row["step"] == step), best)["epoch"])
 
     @property
     def measured(self) -> list[str]:
         """Names of the metrics that were measured beside the loss."""
-        return ["accuracy", *self.summary.get("validation_metrics", {})]
+        always = DEFAULT_METRICS[self.config.has_several_labels]
+        return [*always, *self.summary.get("validation_metrics", {})]
 
 
 def check_finished(workdir: Path | str) -> Workdir:
@@ -97,12 +102,14 @@ def gather(workdir: Path | str) -> RunFacts:
                 "test the run again for its report."
             )
     chosen = read_json(folder.best_trial) if folder.best_trial.is_file() else {}
+    config = config_lib.load_config(folder.config)
+    form: Any = CachedSets if config.has_several_labels else CachedAnswers
     return RunFacts(
         workdir=str(workdir),
-        config=config_lib.load_config(folder.config),
+        config=config,
         summary=read_json(folder.summary, "num_parameters"),
         history=read_rows(folder.metrics, "epoch", "step"),
-        answers=CachedAnswers(*read_arrays(folder.test_answers, CachedAnswers._fields)),
+        answers=form(*read_arrays(folder.test_answers, form._fields)),
         photos=read_photos(folder.report_photos),
         chosen=chosen,
     )

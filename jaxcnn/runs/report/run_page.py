@@ -17,12 +17,25 @@ from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.phases import augments, cures, underfitting_cures
 from jaxcnn.runs.report import charts
-from jaxcnn.runs.report.answers import filled_bins, shorten_answers
+from jaxcnn.runs.report.answers import CachedAnswers, filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
 from jaxcnn.runs.report.judgements import judge_answers, judge_calibration, judge_fit
+from jaxcnn.runs.report.label_sets import (
+    CachedSets,
+    as_accuracy,
+    class_rows as set_class_rows,
+    judge_sets,
+    shorten_sets,
+)
 from jaxcnn.runs.report.page import render_page, write_page
-from jaxcnn.runs.report.shown_photos import MOST_RIGHT, cache_photos, make_gallery, map_maker
+from jaxcnn.runs.report.shown_photos import (
+    MOST_RIGHT,
+    cache_photos,
+    make_gallery,
+    make_set_gallery,
+    map_maker,
+)
 from jaxcnn.runs.summary import ClassRow, about_test, by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
 from jaxcnn.types import PyTree
@@ -40,6 +53,7 @@ def cache_and_write(
     validation: Evaluation,
     model: StagedNetwork,
     variables: PyTree,
+    thresholds: np.ndarray | None = None,
 ) -> None:
     """Keep a run's answers and some of its photos in its folder, and write its page.
 
@@ -51,8 +65,13 @@ def cache_and_write(
       validation: its answers to the validation split.
       model: the network.
       variables: {"params": ..., "batch_stats": ...}, whose maps are drawn.
+      thresholds: (K,) where photos have several labels; None where they have one.
     """
-    answers = shorten_answers(test, validation, split.names)
+    answers: CachedAnswers | CachedSets
+    if thresholds is None:
+        answers = shorten_answers(test, validation, split.names)
+    else:
+        answers = shorten_sets(test, thresholds, split.names)
     write_arrays(folder.test_answers, answers._asdict())
     preprocessing = config.preprocessing
     maps = _NO_MAPS if jax.process_count() > 1 else map_maker(model, variables, preprocessing)
@@ -85,40 +104,71 @@ def run_page(facts: RunFacts) -> str:
     Returns:
       One HTML file.
     """
-    answers = _answers(facts)
-    return render_page(
-        "report.html.jinja",
-        facts=facts,
-        config=facts.config,
-        summary=facts.summary,
-        install=install,
-        about_test=about_test(facts.summary),
-        decided=describe_counts(
+    common: dict[str, Any] = {
+        "facts": facts,
+        "config": facts.config,
+        "summary": facts.summary,
+        "install": install,
+        "about_test": about_test(facts.summary),
+        "decided": describe_counts(
             facts.summary.get("num_relabelled", 0), facts.summary.get("num_excluded", 0)
         ),
-        **_result(facts),
-        answers=answers,
-        **_training(facts, answers),
-        **_classes(facts),
-        **_calibration(facts),
-        gallery=make_gallery(facts.answers, facts.photos, facts.class_names),
-        settings=config_lib.to_json(facts.config),
-        commands=run_commands(facts.config, facts.workdir),
-    )
-
-
-def _result(facts: RunFacts) -> dict[str, Any]:
-    answers = facts.answers
-    num_right, num_tested = int(answers.right.sum()), len(answers.labels)
-    waited = [row["data_wait_share"] for row in facts.history if "data_wait_share" in row]
-    most = int(max((answers.labels == label).sum() for label in set(answers.labels.tolist())))
-    return {
-        "accuracy": float(answers.right.mean()),
         "asked_for": [
             name
             for name, value in facts.summary.get("test_metrics", {}).items()
             if isinstance(value, float)
         ],
+        "data_wait_share": _wait_share(facts),
+        "settings": config_lib.to_json(facts.config),
+        "commands": run_commands(facts.config, facts.workdir),
+    }
+    if isinstance(facts.answers, CachedSets):
+        return render_page("several_labels.html.jinja", **common, **_of_sets(facts, facts.answers))
+    own = _answers(facts.answers, facts.class_names)
+    return render_page(
+        "report.html.jinja",
+        **common,
+        **_result(facts.answers),
+        answers=own,
+        **_training(facts, "accuracy", facts.history, own),
+        **_classes(facts.answers, facts.class_names),
+        **_calibration(facts.answers),
+        gallery=make_gallery(facts.answers, facts.photos, facts.class_names),
+    )
+
+
+def _of_sets(facts: RunFacts, answers: CachedSets) -> dict[str, Any]:
+    """Give what the page of several labels per photo says."""
+    judged = judge_sets(answers, facts.summary)
+    no_answer = {"only_answer": None, "doubt": ""}
+    return {
+        **_training(facts, "mean_average_precision", as_accuracy(facts.history), no_answer),
+        "sections": _SECTIONS_OF_SETS,
+        "judged": judged,
+        "accuracy": judged["subset_accuracy"],
+        "num_right": judged["num_right"],
+        "num_tested": judged["count"],
+        "class_rows": set_class_rows(answers, facts.class_names),
+        "gallery": make_set_gallery(answers, facts.photos, facts.class_names),
+    }
+
+
+_SECTIONS_OF_SETS = (
+    *(("result", "Result"), ("training", "Training"), ("classes", "Classes")),
+    *(("photos", "Photos"), ("run", "The run"), ("commands", "Commands")),
+)
+
+
+def _wait_share(facts: RunFacts) -> float | None:
+    waited = [row["data_wait_share"] for row in facts.history if "data_wait_share" in row]
+    return float(np.mean(waited)) if waited else None
+
+
+def _result(answers: CachedAnswers) -> dict[str, Any]:
+    num_right, num_tested = int(answers.right.sum()), len(answers.labels)
+    most = int(max((answers.labels == label).sum() for label in set(answers.labels.tolist())))
+    return {
+        "accuracy": float(answers.right.mean()),
         "num_right": num_right,
         "num_tested": num_tested,
         "most_right": MOST_RIGHT,
@@ -126,23 +176,25 @@ def _result(facts: RunFacts) -> dict[str, Any]:
         "right_interval": wilson_interval(num_right, num_tested),
         "top_5": answers.top_k_accuracy(5),
         "chance": most / num_tested,
-        "data_wait_share": float(np.mean(waited)) if waited else None,
     }
 
 
-def _answers(facts: RunFacts) -> dict[str, Any]:
-    return judge_answers(facts.answers.labels, facts.answers.classes[:, 0], facts.class_names)
+def _answers(answers: CachedAnswers, class_names: list[str]) -> dict[str, Any]:
+    return judge_answers(answers.labels, answers.classes[:, 0], class_names)
 
 
-def _training(facts: RunFacts, answers: dict[str, Any]) -> dict[str, Any]:
+def _training(
+    facts: RunFacts, measure: str, judged: list[dict[str, Any]], answers: dict[str, Any]
+) -> dict[str, Any]:
+    """Show a measure by epoch, and judge the accuracy in the rows of `judged`."""
     history, training = facts.history, facts.config.training
     stopped = bool(facts.summary.get("stopped_early"))
     return {
-        "accuracy_chart": charts.epoch_chart("accuracy", history, tested=facts.best_epoch),
+        "accuracy_chart": charts.epoch_chart(measure, history, tested=facts.best_epoch),
         "loss_chart": charts.epoch_chart("loss", history, tested=facts.best_epoch),
         "epoch_rows": _some_rows(history, facts.best_epoch),
         "fit": judge_fit(
-            history,
+            judged,
             best_epoch=facts.best_epoch,
             num_validation=facts.summary.get("num_validation"),
             is_one_answer=answers["only_answer"] is not None,
@@ -167,8 +219,7 @@ def _some_rows(history: list[dict[str, Any]], best_epoch: int) -> list[dict[str,
     ]
 
 
-def _classes(facts: RunFacts) -> dict[str, Any]:
-    names, answers = facts.class_names, facts.answers
+def _classes(answers: CachedAnswers, names: list[str]) -> dict[str, Any]:
     confusion = confusion_matrix(answers.labels, answers.classes[:, 0], len(names))
     rows = class_rows(by_class(confusion, names))
     return {
@@ -200,8 +251,7 @@ def mostly_taken_for(confusion: np.ndarray, class_names: list[str]) -> dict[str,
     }
 
 
-def _calibration(facts: RunFacts) -> dict[str, Any]:
-    answers = facts.answers
+def _calibration(answers: CachedAnswers) -> dict[str, Any]:
     bins, scaled = filled_bins(answers.bins), filled_bins(answers.scaled_bins)
     return {
         "calibration": judge_calibration(bins, scaled, float(answers.temperature)),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from jaxcnn.data.encode import to_pillow
 from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.label_sets import label_sets, names_of_label
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.interpret import evidence_maps, to_unit_range
 from jaxcnn.interpret.place import locate, name_place
@@ -18,6 +19,7 @@ from jaxcnn.models import StagedNetwork
 from jaxcnn.plots import overlay
 from jaxcnn.runs.figures import in_turn
 from jaxcnn.runs.report.answers import CachedAnswers, read_arrays
+from jaxcnn.runs.report.label_sets import CachedSets
 from jaxcnn.runs.report.page import Picture, embed_photo
 from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
@@ -82,12 +84,35 @@ def choose_photos(answers: CachedAnswers) -> ByKind[np.ndarray]:
     return ByKind(wrong, unsure, right)
 
 
+def choose_set_photos(answers: CachedSets) -> ByKind[np.ndarray]:
+    """Choose the photos with several labels that tell most.
+
+    Wrong are those with a probability furthest on the wrong side of its threshold, unsure those
+    right ones with a probability closest to it.
+
+    Args:
+      answers: to the test photos.
+
+    Returns:
+      Their positions in the answers.
+    """
+    right = np.flatnonzero(answers.right)
+    wrong = np.flatnonzero(~answers.right)
+    wrong = wrong[np.argsort(-answers.furthest[wrong], kind="stable")][:NUM_WRONG]
+    surest = right[np.argsort(-answers.margin[right], kind="stable")]
+    sets = label_sets(answers.label_table[surest])
+    num_shown = min(max(NUM_RIGHT, len(np.unique(sets))), MOST_RIGHT)
+    surest = surest[in_turn(sets)][:num_shown]
+    closest = right[np.argsort(answers.margin[right], kind="stable")]
+    return ByKind(wrong, _without(closest, surest)[:NUM_UNSURE], surest)
+
+
 def _without(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return rows[~np.isin(rows, others)]
 
 
 def cache_photos(
-    answers: CachedAnswers,
+    answers: CachedAnswers | CachedSets,
     split: ImageSplit,
     preprocessing: Preprocessing,
     make_maps: Callable[[np.ndarray, np.ndarray], np.ndarray] | str,
@@ -104,7 +129,11 @@ def cache_photos(
     Returns:
       The photos, and of those that can no longer be read the reason.
     """
-    rows = np.concatenate(choose_photos(answers)).astype(np.int32)
+    if isinstance(answers, CachedSets):
+        chosen = choose_set_photos(answers)
+    else:
+        chosen = choose_photos(answers)
+    rows = np.concatenate(chosen).astype(np.int32)
     images, present = split.gather(answers.index[rows])
     reasons = _reasons(split, answers.names[rows], present)
     maps, reason = np.zeros((0, 0, 0), np.float32), ""
@@ -210,28 +239,64 @@ def make_gallery(
     Returns:
       The chosen photos; those that were not kept by an older version are left out.
     """
-    kept = {int(row): i for i, row in enumerate(photos.rows)}
 
-    def show(row: int) -> Shown:
-        name, label = str(answers.names[row]), class_names[answers.labels[row]]
+    def show(row: int, kept: int) -> Shown:
         most = zip(answers.classes[row, :2], answers.probabilities[row], strict=False)
         ranked = [(class_names[c], float(p)) for c, p in most]
+        name, label = str(answers.names[row]), class_names[answers.labels[row]]
         is_right = bool(answers.right[row])
-        if reason := str(photos.reasons[kept[row]]):
-            return Shown(None, None, reason, name, label, ranked, is_right)
-        image, seen = _enlarged(photos.images[kept[row]]), None
-        if len(photos.maps):
-            evidence = photos.maps[kept[row]]
-            place = locate(evidence)
-            where = "nothing" if place is None else f"mostly {name_place(*place)}"
-            alt = f"What speaks for {ranked[0][0]} in it: {where}."
-            seen = embed_photo(_lay_over(image, evidence), alt=alt, max_size_px=MAX_SIZE_PX)
-        alt = f"Test photo {name}, labelled {label}."
-        photo = embed_photo(image, alt=alt, max_size_px=MAX_SIZE_PX)
-        return Shown(photo, seen, "", name, label, ranked, is_right)
+        return _show(photos, kept, Shown(None, None, "", name, label, ranked, is_right))
 
-    chosen = choose_photos(answers)
-    return ByKind(*([show(row) for row in rows.tolist() if row in kept] for rows in chosen))
+    return _shown_of(choose_photos(answers), photos, show)
+
+
+def make_set_gallery(
+    answers: CachedSets, photos: CachedPhotos, class_names: Sequence[str]
+) -> ByKind[list[Shown]]:
+    """Put together photos with several labels, see `make_gallery`.
+
+    Args:
+      answers: to the test photos.
+      photos: those kept, of `cache_photos`.
+      class_names: in the order of the labels.
+
+    Returns:
+      The chosen photos; `label` names all true labels, `answers` those that are given.
+    """
+
+    def show(row: int, kept: int) -> Shown:
+        known = zip(answers.classes[row].tolist(), answers.probabilities[row], strict=True)
+        given = [(class_names[c], float(p)) for c, p in known if answers.set_table[row, c]]
+        name, label = str(answers.names[row]), names_of_label(answers.label_table[row], class_names)
+        shown = Shown(None, None, "", name, label or "none", given, bool(answers.right[row]))
+        return _show(photos, kept, shown, class_names[answers.classes[row, 0]])
+
+    return _shown_of(choose_set_photos(answers), photos, show)
+
+
+def _shown_of(
+    chosen: ByKind[np.ndarray], photos: CachedPhotos, show: Callable[[int, int], Shown]
+) -> ByKind[list[Shown]]:
+    kept = {int(row): i for i, row in enumerate(photos.rows)}
+    return ByKind(
+        *([show(row, kept[row]) for row in rows.tolist() if row in kept] for rows in chosen)
+    )
+
+
+def _show(photos: CachedPhotos, kept: int, shown: Shown, mapped: str | None = None) -> Shown:
+    """Add the pictures of a photo, or why there are none; `mapped` names the class of its map."""
+    if reason := str(photos.reasons[kept]):
+        return shown._replace(reason=reason)
+    image, seen = _enlarged(photos.images[kept]), None
+    if len(photos.maps):
+        evidence = photos.maps[kept]
+        place = locate(evidence)
+        where = "nothing" if place is None else f"mostly {name_place(*place)}"
+        alt = f"What speaks for {mapped or shown.answers[0][0]} in it: {where}."
+        seen = embed_photo(_lay_over(image, evidence), alt=alt, max_size_px=MAX_SIZE_PX)
+    alt = f"Test photo {shown.name}, labelled {shown.label}."
+    photo = embed_photo(image, alt=alt, max_size_px=MAX_SIZE_PX)
+    return shown._replace(photo=photo, map=seen)
 
 
 def _lay_over(image: np.ndarray, activation: np.ndarray) -> np.ndarray:
