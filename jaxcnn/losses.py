@@ -36,8 +36,8 @@ def _check_label(label: Array, batch_size: int, num_classes: int) -> None:
     hard, soft = (batch_size,), (batch_size, num_classes)
     if label.shape == soft and not jnp.issubdtype(label.dtype, jnp.floating):
         raise ValueError(
-            f"label is {label.dtype} of shape {soft}, several labels per example; give the network "
-            'head="multi_label", or class indices for one label each (shares of classes as floats).'
+            f"label: got {label.dtype} of shape {soft}, several labels per example; give the "
+            'network head="multi_label", or class indices for one label each (shares as floats).'
         )
     kind = jnp.integer if label.ndim == 1 else jnp.floating
     if label.shape not in (hard, soft) or not jnp.issubdtype(label.dtype, kind):
@@ -176,6 +176,7 @@ def _multi_label_loss(
 ) -> LossFn:
     """Make the mean over classes of each one's binary cross entropy, see `make_loss`."""
     weights = np.ones(num_classes, np.float32) if positive_weights is None else positive_weights
+    weights = weights[None, :]
 
     def loss_fn(logits: Array, label: Array) -> jax.Array:
         _check_logits(logits, num_classes)

@@ -24,7 +24,7 @@ GIVEN = {
     "jaxcnn.interpret": {"Attribution", "Excitation", "Neighbours", "PhotoMap"},
     "jaxcnn.metrics": {
         *("BaselineResult", "Calibration", "CalibrationCurve", "LogisticRegression"),
-        *("Overfitting", "Suspicion"),
+        *("Overfitting", "SetScores", "Suspicion"),
     },
     "jaxcnn.models": {"FeatureClassifier", "LayerRow", "StageInfo", "StagedNetwork", "Summary"},
     "jaxcnn.photos": {"Found", "Hit", "IndexReport", "Labeller"},

@@ -12,6 +12,7 @@ from jaxcnn.losses import (
     class_weights_from_counts,
     make_loss,
     mean_loss,
+    positive_weights_from_counts,
     probabilities,
 )
 from jaxcnn.metrics.metric import Outputs, predicted_class
@@ -394,3 +395,59 @@ def test_heads_are_checked(function):
         function(jnp.zeros((1, 2)), "tanh")
     with pytest.raises(ValueError, match=r"\(B, 1\), got \(1, 2\)"):
         function(jnp.zeros((1, 2)), "sigmoid")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_several_labels_are_a_binary_cross_entropy_each(dtype, smoothing):
+    draws = np.random.default_rng(0)
+    logits = draws.normal(size=(B, K)).astype(np.float32) * 3
+    label, weights = draws.integers(0, 2, (B, K)), np.array([0.5, 2.0, 1.0, 3.0])
+    loss = make_loss("multi_label", num_classes=K, label_smoothing=smoothing, class_weights=weights)
+    s, q = 1 / (1 + np.exp(-logits.astype(np.float64))), (1 - smoothing) * label + smoothing / 2
+    expected = -(weights * q * np.log(s) + (1 - q) * np.log(1 - s)).mean(axis=1)
+    np.testing.assert_allclose(loss(logits, label.astype(dtype)), expected, rtol=1e-5)
+
+
+def test_several_labels_stay_finite_at_any_logit_and_show_what_is_no_label():
+    loss = make_loss("multi_label", num_classes=2)
+    logits = jnp.array([[1e30, -1e30], [-1e30, 1e30]])
+    label = jnp.array([[1, 0], [1, 0]])
+    found, gradient = jax.value_and_grad(lambda x: loss(x, label).sum())(logits)
+    assert jnp.isfinite(found)
+    assert jnp.isfinite(gradient).all()
+    assert jnp.isnan(loss(jnp.zeros((1, 2)), jnp.array([[2, 0]]))).all()
+    assert jnp.isnan(loss(jnp.zeros((1, 2)), jnp.array([[-1.0, 0.0]]))).all()
+
+
+def test_several_labels_have_probabilities_of_their_own():
+    logits = jnp.array([[0.0, 3.0, -3.0]])
+    found = probabilities(logits, "multi_label")
+    np.testing.assert_allclose(found, [[0.5, 0.9525741, 0.0474259]], rtol=1e-6)
+    assert class_logits(logits, "multi_label").tolist() == logits.tolist()
+
+
+@pytest.mark.parametrize(
+    ("head", "label", "said"),
+    [
+        ("multi_label", jnp.array([0, 1]), "label must have shape"),
+        ("multi_label", jnp.zeros((2, 4)), "label must have shape"),
+        ("softmax", jnp.zeros((2, 3), jnp.int32), "several labels per example"),
+    ],
+)
+def test_labels_of_the_other_kind_are_refused(head, label, said):
+    with pytest.raises(ValueError, match=said):
+        make_loss(head, num_classes=3)(jnp.zeros((2, 3)), label)
+
+
+def test_several_labels_have_that_loss_already():
+    with pytest.raises(ValueError, match="has it already"):
+        make_loss("multi_label", num_classes=3, loss="binary_cross_entropy")
+
+
+def test_positive_weights_even_out_and_are_bounded():
+    weights = positive_weights_from_counts([10, 50, 100, 0, 1], 100, most=20)
+    np.testing.assert_allclose(weights, [9, 1, 0.05, 20, 20])
+    for bad in ([-1], [101], []):
+        with pytest.raises(ValueError, match="counts"):
+            positive_weights_from_counts(bad, 100)

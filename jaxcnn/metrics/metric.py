@@ -60,7 +60,7 @@ def metric_label(label: Array, head: str | None) -> jax.Array:
     """
     label = jnp.asarray(label)
     if head == "multi_label":
-        return (label > 0.5).astype(jnp.int32)
+        return (label.astype(jnp.float32) > 0.5).astype(jnp.int32)
     return label.astype(jnp.float32) if label.ndim == 2 else label
 
 

@@ -80,7 +80,7 @@ def get_metric(name: str) -> Metric | GatheredMetric:
     - f1: (K,) 2 right / (predicted + labels); NaN if neither occurs
     - confusion_matrix: (K, K) counts, label by row and prediction by column
     - micro_f1: F1 of the answers of all classes together; with one label each the accuracy
-    - subset_accuracy: share of examples whose set of labels is exactly right; for several labels
+    - subset_accuracy: share of examples whose set of labels is exactly right; of one the accuracy
     - log_loss: mean negative log-likelihood of the label, in nats
     - brier_score: mean squared distance from the one-hot label; half of it for K = 2
     - auroc: area under the ROC curve, see `jaxcnn.metrics.auroc`
@@ -151,29 +151,21 @@ def parse_metrics(text: str) -> dict[str, Metric | GatheredMetric]:
     return {name: get_metric(name) for name in names}
 
 
-def check_for_labels(
-    metrics: Mapping[str, Metric | GatheredMetric], *, several: bool, argument: str = "metrics"
+def check_for_several_labels(
+    metrics: Mapping[str, Metric | GatheredMetric], *, argument: str = "metrics"
 ) -> None:
-    """Refuse metrics of one label per example where there are several, and the other way round.
+    """Refuse metrics of one label per example, where there are several.
 
     Args:
       metrics: by name; your own are passed over.
-      several: whether examples have several labels each.
       argument: what the metrics are called in errors.
 
     Raises:
       ValueError: if one does not fit.
 
     Example:
-      >>> check_for_labels({"f1": get_metric("f1")}, several=True)
+      >>> check_for_several_labels({"f1": get_metric("f1")})
     """
-    if not several:
-        if summed.SUBSET_ACCURACY in metrics.values():
-            raise ValueError(
-                f"{argument} name subset_accuracy, which is for several labels per example; with "
-                "one each take accuracy."
-            )
-        return
     known = [get_metric(name) for name in _FOR_SEVERAL_LABELS]
     own = [*_METRICS.values(), *(get_metric(name) for name in _top_ks(metrics))]
     for name, metric in metrics.items():

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxcnn.metrics.classification import share
 from jaxcnn.metrics.metric import (
+    ACCURACY,
     Metric,
     Outputs,
     hard_label,
@@ -108,9 +109,7 @@ MICRO_F1 = Metric(class_counts, lambda sums: _f1({k: v.sum() for k, v in sums.it
 
 def _subset_sums(outputs: Outputs) -> dict[str, jax.Array]:
     if not has_several_labels(outputs):
-        raise ValueError(
-            "subset_accuracy is for several labels per example; with one each take accuracy."
-        )
+        return ACCURACY.sums(outputs)
     labels, predicted = _sets(outputs)
     right = (labels == predicted).all(axis=1) & outputs.mask
     return {
@@ -120,7 +119,10 @@ def _subset_sums(outputs: Outputs) -> dict[str, jax.Array]:
 
 
 SUBSET_ACCURACY = Metric(_subset_sums, lambda sums: float(share(sums["correct"], sums["count"])))
-"""The share of examples whose set of labels is exactly right, by probabilities of at least 0.5."""
+"""The share of examples whose set of labels is exactly right, by probabilities of at least 0.5.
+
+With one label per example the accuracy, as scikit-learn's accuracy_score.
+"""
 
 BALANCED_ACCURACY = Metric(
     class_counts, lambda sums: _mean_where(_recall(sums), sums["labels"] > 0)

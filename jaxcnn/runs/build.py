@@ -17,7 +17,7 @@ from jaxcnn.metrics.metric import GatheredMetric, Metric, Outputs, batch_sums
 from jaxcnn.metrics.registry import (
     DEFAULT_BEST,
     DEFAULT_METRICS,
-    check_for_labels,
+    check_for_several_labels,
     get_metric,
     parse_metrics,
 )
@@ -309,8 +309,9 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
     if best not in (*found, "loss"):  # it need not be asked for twice
         found[best] = get_metric(best)
     make_rank(best_metric, found, argument="best_metric")
+    if several:
+        check_for_several_labels(found)
     if config.network.head is not None:  # else the labels have still to settle it
-        check_for_labels(found, several=several)
         check_best(best_metric, found, _one_example(config, 1000), argument="best_metric")
     return found
 

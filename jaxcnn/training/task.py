@@ -11,7 +11,7 @@ import numpy as np
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import ACCURACY, GatheredMetric, Metric, Outputs, metric_label
-from jaxcnn.metrics.registry import DEFAULT_BEST, check_for_labels
+from jaxcnn.metrics.registry import DEFAULT_BEST, check_for_several_labels
 from jaxcnn.models import head_of
 from jaxcnn.training.eval_step import Views, image_views
 from jaxcnn.training.functions import as_metrics, as_network
@@ -90,7 +90,8 @@ def choose_metrics(
       validates: whether there are validation data, which some metrics need.
     """
     chosen = as_metrics(metrics, several=several)
-    check_for_labels(chosen, several=several)
+    if several:
+        check_for_several_labels(chosen)
     if best is None:
         metric = chosen.get(default := DEFAULT_BEST[several])
         is_there = metric is not None and (validates or isinstance(metric, Metric))

@@ -90,7 +90,9 @@ def expected_of(logits, labels):
     by_logit = np.argsort(-logits, axis=1, kind="stable")
     squares = ((p - np.eye(num_classes)[labels]) ** 2).sum(1).mean()
     return {
-        "accuracy": theirs.accuracy_score(labels, predicted),
+        **dict.fromkeys(
+            ("accuracy", "micro_f1", "subset_accuracy"), theirs.accuracy_score(labels, predicted)
+        ),
         "balanced_accuracy": theirs.balanced_accuracy_score(labels, predicted),
         **dict(zip(("precision", "recall", "f1"), each, strict=False)),
         **dict(zip(("macro_precision", "macro_recall", "macro_f1"), macro, strict=False)),
@@ -250,3 +252,30 @@ def test_devices_do_not_change_the_sums():
         [sys.executable, "-c", ON_TWO_DEVICES], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_metrics_of_several_labels_are_scikit_learns(masked):
+    theirs = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    draws = np.random.default_rng(0)
+    logits = draws.integers(-2, 3, (90, 4)).astype(np.float32)
+    labels = draws.integers(0, 2, (90, 4)).astype(np.int32)
+    mask = np.arange(90) % 3 != 1 if masked else np.ones(90, bool)
+    names = ("precision", "recall", "f1", "macro_f1", "micro_f1", "subset_accuracy")
+    found = measure(logits, labels, mask=mask, metrics={name: get_metric(name) for name in names})
+    truth, sets = labels[mask], logits[mask] >= 0
+    each = theirs.precision_recall_fscore_support(truth, sets, zero_division=np.nan)
+    expected = {
+        **dict(zip(names, each, strict=False)),
+        "macro_f1": theirs.f1_score(truth, sets, average="macro"),
+        "micro_f1": theirs.f1_score(truth, sets, average="micro"),
+        "subset_accuracy": theirs.accuracy_score(truth, sets),
+    }
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "top2", "log_loss", "brier_score"])
+def test_metrics_of_the_most_probable_class_refuse_several_labels(name):
+    outputs = Outputs(np.zeros((2, 3)), np.zeros((2, 3), np.int32), np.ones(2, bool), np.ones(2))
+    with pytest.raises(ValueError, match="one label per example"):
+        get_metric(name).sums(outputs)

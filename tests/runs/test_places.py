@@ -111,7 +111,7 @@ def test_photos_that_are_gone_are_told_with_what_to_give(run, home):
 
 @pytest.mark.parametrize("dataset", ["drawn_pets", "mnist"])
 def test_photos_are_not_taken_for_a_set_that_has_a_name(dataset, tmp_path, monkeypatch):
-    there = "jaxcnn.runs.evaluate_again._settings_there"
+    there = "jaxcnn.runs.evaluate_again.settings_of"
     monkeypatch.setattr(there, lambda _: check(make_config(dataset=dataset)))
     with pytest.raises(OtherDataError, match="are not those of the run"):
         load_run(tmp_path / "run", data_dir=tmp_path)
