@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxcnn.data.bad_files import write_skipped_csv
 from jaxcnn.data.batches import steps_per_epoch
@@ -22,7 +21,7 @@ from jaxcnn.data.decisions import decide_splits, digest_of_decisions
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.data.label_sets import class_counts
-from jaxcnn.data.source import Source
+from jaxcnn.data.source import Source, example_labels
 from jaxcnn.data.splitting import write_duplicates_csv
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder, in_sole_use
@@ -226,9 +225,11 @@ def _check_data(config: TrainConfig, train: Source) -> None:
     """Refuse batches larger than the training split, and settings that do not fit the classes."""
     steps = steps_per_epoch(len(train), config.training.batch_size)
     num_classes = len(train.class_names)
-    labels = getattr(train, "labels", np.arange(num_classes))  # some data sets' are not known yet
-    config = settle_head(config, labels)
-    counts = class_counts(labels, num_classes).tolist()
+    counts = [1] * num_classes
+    if getattr(train, "labels", None) is not None:  # some data sets' are not known yet
+        labels = example_labels(train)
+        config = settle_head(config, labels)
+        counts = class_counts(labels, num_classes).tolist()
     for phase in plan_phases(config):
         build.build_parts(config, phase, class_counts=counts, steps_per_epoch=steps)
     build.check_metrics(config, num_classes)
