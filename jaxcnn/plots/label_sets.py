@@ -126,11 +126,6 @@ def most_wrong_first(
 
     Returns:
       Positions of those that are wrong.
-
-    Example:
-      >>> labels, half = np.array([[1], [0], [0]]), np.array([0.5])
-      >>> most_wrong_first(labels, np.array([[0.4], [0.9], [0.1]]), half).tolist()
-      [1, 0]
     """
     over = np.nan_to_num(np.asarray(probabilities) - np.asarray(thresholds), nan=-1.0)
     is_wrong = (over >= 0) != (np.asarray(labels) > 0)
@@ -140,12 +135,7 @@ def most_wrong_first(
 
 
 def set_text(row: np.ndarray, names: Sequence[str]) -> str:
-    """Write a set of labels for a caption; "none" where it is empty.
-
-    Example:
-      >>> set_text(np.array([1, 0, 1]), ["cat", "dog", "bird"]), set_text(np.zeros(2), ["a", "b"])
-      ('cat, bird', 'none')
-    """
+    """Write a set of labels for a caption; "none" where it is empty."""
     return ", ".join(names[k] for k in np.flatnonzero(row).tolist()) or NONE
 
 

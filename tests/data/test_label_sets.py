@@ -8,7 +8,7 @@ import pytest
 from jaxcnn.data.bad_files import sort_out
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import StreamedSplit, decode_split
-from jaxcnn.data.label_sets import as_labels, class_counts, label_sets, label_text
+from jaxcnn.data.label_sets import as_labels, class_counts, label_sets, names_of_label
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import (
     Example,
@@ -55,8 +55,8 @@ def test_labels_are_counted_named_and_numbered():
     table = np.array([[1, 0, 1], [0, 0, 0], [1, 0, 1]], np.uint8)
     assert class_counts(table, 3).tolist() == [2, 0, 2]
     assert class_counts(np.array([2, 0, 2], np.int32), 4).tolist() == [1, 0, 2, 0]
-    assert [label_text(row, NAMES) for row in table] == ["cat; owl", "", "cat; owl"]
-    assert label_text(np.int32(1), NAMES) == "dog"
+    assert [names_of_label(row, NAMES) for row in table] == ["cat; owl", "", "cat; owl"]
+    assert names_of_label(np.int32(1), NAMES) == "dog"
     numbers = label_sets(table)
     assert numbers[0] == numbers[2] != numbers[1]
 
@@ -78,7 +78,7 @@ def test_splits_batches_and_bad_files_hold_tables():
         assert batch.label.dtype == np.int32
         np.testing.assert_array_equal(batch.label, decoded.labels[:8])
     _, bad = sort_out(splits.train, ["is cut off"] + [None] * (len(splits.train) - 1))
-    assert bad[0].label == label_text(decoded.labels[0], NAMES)
+    assert bad[0].label == names_of_label(decoded.labels[0], NAMES)
 
 
 def test_a_bad_file_in_a_stream_is_listed_by_its_labels():
