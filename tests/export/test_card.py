@@ -170,3 +170,32 @@ def test_published_weights_have_their_licence_and_no_folder_of_anyone(make_class
     text = card.write_card(unknown, nothing, ABOUT, title="mine", trained_here=False)
     assert "mine.pth) is not known" in text
     assert "secret" not in text
+
+
+def test_a_card_of_several_labels_tells_precision_by_class(make_classifier):
+    classifier = make_classifier(class_names=("cat", "a|b"), head="multi_label", depth=1)
+    summary = {
+        "class_names": ["cat", "a|b"],
+        "thresholds": [0.5, 0.25],
+        "test_mean_average_precision": 0.75,
+        **{"test_macro_f1": 0.6, "test_micro_f1": None, "test_loss": 0.2},
+        **{"test_subset_accuracy": 0.5, "test_subset_accuracy_interval": [0.4, 0.6]},
+        **{"validation_mean_average_precision": 0.7, "num_test": 80, "num_validation": 40},
+        **{"num_train": 200, "num_skipped_files": 0, "num_duplicates_across_splits": 0},
+        **{"test_labels": [60, 0], "test_predictions": [50, 0], "seen_unknown": []},
+        **{"test_precision": [0.9, None], "test_recall": [0.75, None], "test_f1": [0.8, None]},
+        **{"test_average_precision": [0.75, None], "baseline_test_accuracies": {}},
+        **{"best_step": 3, "steps": 5, "num_test_seen": 0},
+    }
+    about = {
+        **{"num_members": 1, "num_parameters": 10, "programs": {}, "files": {}, "versions": {}},
+        **{"input": {"shape": ["b"], "dtype": "uint8"}, "written": "2026-01-01"},
+        "output": {"shape": ["b"], "dtype": "float32"},
+    }
+    text = card.write_card(
+        classifier, card.RunFacts(summary, 5, None), about, title="t", trained_here=True
+    )
+    assert "mean average precision is **75.0%**" in text
+    assert "| cat | 60 | 75.0% | 80.0% | 75.0% | 90.0% | 0.500 |" in text
+    assert r"| a\|b | 0 | n/a | n/a | n/a | n/a | 0.250 |" in text
+    assert "accuracy |" not in text

@@ -268,3 +268,34 @@ def test_a_photo_that_is_too_large_names_the_flag(capsys):
     standalone._show("a.png", "too large: more than max_pixels (=9); raise max_pixels", [], 1)
     said = "a.png: too large: more than --max_pixels (=9); raise --max_pixels\n"
     assert capsys.readouterr().err == said
+
+
+def test_several_labels_are_those_that_reach_their_thresholds(capsys):
+    row, names, thresholds = np.array([0.2, 0.9, 0.6]), ("cat", "dog", "owl"), [0.1, 0.5, 0.7]
+    found = standalone._record("a.jpg", row, names, thresholds)
+    assert found["labels"] == ["dog", "cat"]
+    assert found["probabilities"]["owl"] == 0.6
+    standalone._show("a.jpg", row, names, 5, thresholds)
+    standalone._show("b.jpg", row, names, 5, [1, 1, 1])
+    assert capsys.readouterr().out == "a.jpg\tdog 90.0%; cat 20.0%\nb.jpg\tnone\n"
+    assert "labels" not in standalone._record("a.jpg", row, names, None)
+
+
+def test_an_export_of_several_labels_gives_sigmoids_and_says_the_thresholds(
+    make_classifier, tmp_path
+):
+    classifier = make_classifier(class_names=("cat", "dog"), head="multi_label", depth=1)
+    classifier.thresholds[:] = 0.25, 0.75
+    about = export_classifier(classifier, tmp_path / "export")
+    assert about["thresholds"] == [0.25, 0.75]
+    data = (tmp_path / "export/classifier.jax_export").read_bytes()
+    images = np.random.default_rng(0).integers(
+        0, 256, (2, *classifier.preprocessing.decoding.image_shape), np.uint8
+    )
+    found = standalone.LOADERS["stablehlo"](data)(images)
+    np.testing.assert_allclose(found, classifier.probabilities(images), atol=1e-5)
+    assert not np.allclose(found.sum(axis=1), 1)
+    card = (tmp_path / "export/MODEL_CARD.md").read_text("utf-8")
+    assert "several labels" in card
+    assert "a sigmoid per class makes probabilities" in card
+    assert 'There is no answer "none of these"' not in card

@@ -24,7 +24,7 @@ from guide_blocks import blocks_to_run, write_photos
 from jaxcnn import create_model
 from jaxcnn.data import datasets
 from jaxcnn.export import export_classifier
-from jaxcnn.runs import Classifier
+from jaxcnn.runs import Classifier, train_classifier
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,21 @@ def test_fit():
     assert names["logged"]
     assert [row["step"] for row in names["both"].history] == [6, 12]
     assert int(names["state"].step) == 1
+
+
+@pytest.mark.slow
+def test_several_labels(tmp_path, tiny_config):
+    write_photos(tmp_path / "photos", [f"{i}.jpg" for i in range(60)])
+    write_photos(tmp_path, ["photo.jpg"])
+    rows = [f"{i}.jpg,{('cat;dog', 'dog', 'cat')[i % 3]}" for i in range(60)]
+    (tmp_path / "tags.csv").write_text("\n".join(["file,labels", *rows]))
+    table = {"labels": "tags.csv", "data_dir": "photos", "label_column": "labels"}
+    settings = {"label_separator": ";", "num_epochs": 1, "batch_size": 8, "augment": "flip"}
+    train_classifier(tiny_config.replace(**table, **settings), "runs/tags", progress=False)
+    names = run_page("jaxcnn/data/several_labels.md")
+    assert set(names["answer"].labels) <= {"cat", "dog"}
+    assert names["result"].best.row["validation_mean_average_precision"] > 0.9
+    assert names["sets"].shape == (64, 3)
 
 
 def test_published_weights():

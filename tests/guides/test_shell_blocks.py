@@ -95,6 +95,12 @@ def world(tmp_path_factory):
     shutil.copytree(folder / "photos/dog", folder / "more_photos")
     for name in ("photo.jpg", "new_photo.jpg"):
         shutil.copy(folder / "photos/cat/1.jpg", folder / name)
+    tags = [
+        f"{kind}/{i}.jpg,{kind}{';first' * (i < 20)}"
+        for kind in ("cat", "dog")
+        for i in range(1, 41)
+    ]
+    (folder / "tags.csv").write_text("\n".join(["file,labels", *tags]))
     (folder / "bin").mkdir()
     for name in PROGRAMS:
         path = folder / "bin" / name

@@ -246,3 +246,27 @@ def test_a_notebook_shows_what_was_found_and_the_index(album):
     about = index._repr_html_()
     assert "<td>photos</td>" in about
     assert str(album.path) in about
+
+
+def test_of_several_labels_a_word_is_the_most_probable_of_its_classes(tmp_path):
+    network = NetworkRecord("g", NETWORK.class_names, NETWORK.wordnet_ids, {}, several_labels=True)
+    probabilities = np.zeros((2, 1000), np.float32)
+    probabilities[0, [151, 152, 153]] = 0.4  # three kinds of dogs, each by itself
+    probabilities[1, [151, 800]] = 0.7, 0.9
+    with IndexWriter(tmp_path / "i.sqlite") as writer:
+        writer.claim(network)
+        for i in range(2):
+            photo = ReadPhoto(PhotoFile(path_of(i).encode(), 1, i), bytes([i]), None, 0, True, "")
+            writer.put(photo, probabilities[i], VECTORS[i])
+        writer.commit()
+    index = PhotoIndex(tmp_path / "i.sqlite")
+    assert index.network.several_labels
+    found = search(index, Query(words="dogs", min_probability=0.0))
+    assert numbers(found) == [1, 0]
+    assert [hit.probability for hit in found.hits] == pytest.approx([0.7, 0.4], abs=1e-4)
+
+
+def test_an_index_of_an_older_version_has_one_label_per_photo():
+    held = json.loads(NETWORK.to_json())
+    del held["several_labels"]
+    assert NetworkRecord.from_json(json.dumps(held)) == NETWORK

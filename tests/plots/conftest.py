@@ -116,6 +116,7 @@ class Case(NamedTuple):
         return getattr(plots, f"plot_{self.name}").__wrapped__(*self.args, **self.kwargs)
 
 
+SETS = np.array([[1, 0], [1, 1], [0, 0], [0, 1]])
 PHOTOS, LABELS, CLASSES = _make_photos(4), np.array([0, 1, 1, 0]), ["cat", "dog"]
 PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.99, 0.01], [0.7, 0.3]], dtype=np.float32)
 VIEWS = np.stack([_make_photos(3, size_px=6, dtype=np.float32, seed=s) for s in range(4)])
@@ -168,6 +169,14 @@ CASES = [
         (PHOTOS, LABELS, PROBABILITIES, CLASSES),
         (PHOTOS, 1 - LABELS, PROBABILITIES, CLASSES),
     ),
+    Case("predicted_sets", (PHOTOS, SETS, SETS > 0, CLASSES), (PHOTOS, SETS, SETS < 1, CLASSES)),
+    Case(
+        "most_wrong_sets",
+        (PHOTOS, SETS, PROBABILITIES, np.array([0.5, 0.2]), CLASSES),
+        (PHOTOS, SETS, PROBABILITIES, np.array([0.95, 0.2]), CLASSES),
+        {"names": ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]},
+    ),
+    Case("contact_sheet", (PHOTOS, SETS, CLASSES), (PHOTOS, SETS, CLASSES[::-1])),
     Case(
         "suspicious_labels",
         (PHOTOS, LABELS, [1, -1, 0, -1], PROBABILITIES[:, 1], CLASSES),
