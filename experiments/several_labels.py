@@ -65,7 +65,7 @@ def _mosaic(
     places = draws.permutation(4)[: draws.integers(1, 5)]
     for place in places.tolist():
         name = str(draws.choice(list(files)))
-        with Image.open(files[name][draws.integers(len(files[name]))]) as photo:
+        with Image.open(files[name][int(draws.integers(len(files[name])))]) as photo:
             cell = photo.convert("RGB").resize((_PLACE_PX, _PLACE_PX), Image.Resampling.BICUBIC)
         image.paste(cell, (place % 2 * _PLACE_PX, place // 2 * _PLACE_PX))
         labels.add(name)

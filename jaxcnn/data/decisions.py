@@ -16,6 +16,7 @@ from jaxcnn.data.decision_table import (
     DecisionError,
     read_decisions,
 )
+from jaxcnn.data.label_sets import names_of_label
 from jaxcnn.data.source import (
     Example,
     Source,
@@ -26,7 +27,6 @@ from jaxcnn.data.source import (
     example_labels,
     example_names,
     label_at,
-    label_names,
 )
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import counted, listed, printable
@@ -103,7 +103,7 @@ def _apply(source: Source, about: Mapping[str, Decision]) -> Applied:
         row = about.get(_form_c(name))
         if row is None or row.decision == KEEP:
             continue
-        label = label_names(labels, i, source.class_names)
+        label = names_of_label(labels[i], source.class_names)
         if row.label and label not in (row.label, row.new_label):
             done.outdated.append(name)
         elif row.decision == EXCLUDE:
