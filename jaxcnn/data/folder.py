@@ -84,6 +84,11 @@ class FolderSource:
         """The photos' names: their paths, with bytes that are no UTF-8 as backslash escapes."""
         return tuple(map(_readable, self.files))
 
+    @property
+    def troubles(self) -> tuple[tuple[str, str], ...]:
+        """The names and reasons of `left_out`, as version 1.0 called them."""
+        return tuple((each.name, each.reason) for each in self.left_out)
+
     def fingerprint(self, indices: np.ndarray) -> str:
         """Identify the files at (M,) indices by a text: their names, sizes and times."""
         return digest_of(*(self._about_file(self.files[i]) for i in indices))

@@ -66,6 +66,7 @@ def test_what_is_no_photo_is_listed(tmp_path):
     assert source.names == photos
     assert source.class_names == ("a", "b")
     assert source.ignored == (*others, "b/x.jpg/n.md")
+    assert dict(source.troubles) == {each.name: each.reason for each in source.left_out}
     assert {each.name: each.reason for each in source.left_out} == {
         "3.jpg": "in no folder of a class",
         "a/2.NEF": "NEF photos cannot be decoded here; keep a JPEG copy beside it",
