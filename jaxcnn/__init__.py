@@ -1,8 +1,8 @@
 """Convolutional image classifiers in JAX: pure functions from photo to label.
 
-`fit` trains a network of yours on arrays, photos or a loader. `train_classifier` makes a whole run
-of settings: it trains, tests and leaves a folder, from which `Classifier.load` labels photos. The
-names on this page are the ones that most programs need; the rooms hold the rest:
+`fit` trains your own network on arrays, photos or a loader. `train_classifier` trains and tests a
+classifier from settings, and writes a folder. `Classifier.load` labels photos with it. The names
+on this page are the ones that most programs need; the packages hold the rest:
 
 - `jaxcnn.models`: networks by name, their stages and their layers
 - `jaxcnn.ops`: convolution, pooling and batch normalisation, fast on a CPU

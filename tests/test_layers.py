@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "jaxcnn"
-# The floors, the highest first. A room may import from the floors below its own, and from itself.
+# The layers, the highest first. A package may import from lower layers and from itself.
 FLOORS = (
     ("cli",),
     ("photos", "export"),
