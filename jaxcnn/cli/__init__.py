@@ -24,13 +24,13 @@ COMMANDS = {
     "train": "train a classifier on a data set or on your photos, and test it",
     "predict": "label photos with a trained network",
     "photos": "label your own photos, and search them",
-    "report": "write the page of a run again",
+    "report": "write the report of a run again",
     "look-inside": "show what a network sees in photos and what it learned of its data",
     "clean": "find wrong labels and odd photos, and decide about each in a browser",
     "hard-examples": "rank photos by how likely their label is wrong",
     "plan": "show what training would cost, on rented machines",
     "export": "write a network as a program that needs nothing of jaxcnn",
-    "about": "say what jaxcnn runs on, for a report of a fault",
+    "about": "show versions, processor and devices, for a bug report",
 }
 
 

@@ -1,7 +1,7 @@
 """Say what jaxcnn runs on: versions, processor, devices, precision and caches.
 
     jaxcnn about
-        one paste for a report of a fault.
+        prints text to paste into a bug report.
 
 Nothing is trained. What a new machine is tried for once, is tried here too (at most some seconds
 on a CPU).

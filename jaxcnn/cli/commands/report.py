@@ -1,4 +1,4 @@
-"""Write the page of a run again: what it learned, how well, and where it is wrong.
+"""Write the report of a run again: what it learned, how well, and where it is wrong.
 
     jaxcnn report --workdir=RUN
         writes RUN/report.html from what the run has cached; seconds, no photo is read.
@@ -6,7 +6,7 @@
         reads the photos and tests the network again first, for a run of an older version, or one
         whose photos have changed.
 
-Every run writes its page at its end. It is one file, for any browser, and needs no network.
+Every run writes its report at its end: one file, for any browser. It needs no internet connection.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Train a classifier on a data set or on your photos, test it, and write its page.
+"""Train a classifier on a data set or on your photos, test it, and write a report.
 
     jaxcnn train
         draws cats and dogs, trains on them and tests; needs no network.
