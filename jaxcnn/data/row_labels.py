@@ -103,6 +103,8 @@ def _label(
     text = label_text(value)
     if separator is None:
         return text
+    if text.strip() == "[]":
+        return ()
     return tuple(part.strip() for part in text.split(separator) if part.strip())
 
 

@@ -25,8 +25,8 @@ def test_positions_of_named_classes():
 
 
 def test_several_in_one_text():
-    found = labels(["cat; dog", "dog;", ";", "", "cat"], ";")
-    assert found == [("cat", "dog"), ("dog",), (), None, ("cat",)]
+    found = labels(["cat; dog", "dog;", ";", "[]", "", "cat"], ";")
+    assert found == [("cat", "dog"), ("dog",), (), (), None, ("cat",)]
 
 
 def test_lists():

@@ -57,6 +57,14 @@ def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path):
     assert list(table.uneven) == [6]
 
 
+def test_excels_hint_is_a_line_too(tmp_path):
+    table = read_table(write(tmp_path, "a.csv", "sep=|\r\nfile|label\r\n1,2.jpg|cat\r\n"))
+    assert table.columns == {"file": ["1,2.jpg"], "label": ["cat"]}
+    assert list(table.numbers) == [3]
+    with pytest.raises(TableError, match=r"line 3 of"):
+        read_table(write(tmp_path, "a.csv", 'sep=;\nfile;label\n1.jpg;"cat\n'))
+
+
 def test_a_comma_in_the_header_of_a_table_with_semicolons(tmp_path):
     rows = "".join(f"{i}.jpg;a cat\n" for i in range(9))
     table = read_table(write(tmp_path, "a.csv", f"file;label, in English\n{rows}"))

@@ -189,3 +189,40 @@ def test_settings_of_a_table_that_do_not_fit(tmp_path):
     with pytest.raises(ValueError, match="label_separator is empty; leave it out"):
         resolve(make_config(labels="t.csv", label_separator=""))
     assert make_config(labels="t.csv").data.dataset == "folder"
+
+
+SEVERAL = {
+    "separator": ("file,tags\n", lambda i: ";".join(TAGS[k] for k in tags(i)), ";"),
+    "columns": ("file,left,light\n", lambda i: f"{int(0 in tags(i))},{int(1 in tags(i))}", None),
+}
+TAGS = ("left", "light")
+
+
+def tags(i):
+    return ((), (0,), (1,), (0, 1))[i % 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", SEVERAL)
+def test_several_labels_of_a_table_are_learned(config, tmp_path, form):
+    header, cell, separator = SEVERAL[form]
+    (tmp_path / "pictures").mkdir()
+    for i in range(COUNT):
+        pixels = np.random.default_rng(i).integers(0, 60, (12, 14, 3)) + 80 * (1 in tags(i))
+        pixels[:, :7] += 90 * (0 in tags(i))
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"pictures/{i:03d}.png")
+    rows = [f"{i:03d}.png,{cell(i) or ';'}\n" for i in range(COUNT)]
+    (tmp_path / "labels.csv").write_text(header + "".join(rows))
+    settings = config.replace(
+        **{"data_dir": str(tmp_path / "pictures"), "labels": str(tmp_path / "labels.csv")},
+        label_separator=separator,
+        augment="none",
+        num_epochs=20,
+    )
+    summary = train_classifier(settings, tmp_path / "run")
+    assert summary["class_names"] == ["left", "light"]
+    assert summary["test_mean_average_precision"] > 0.9
+    classifier = jaxcnn.Classifier.load(tmp_path / "run")
+    answer = classifier.predict(tmp_path / "pictures/003.png")
+    assert set(answer.labels) <= set(TAGS)
+    assert evaluate_classifier(tmp_path / "run")["test"]["count"] == summary["num_test"]
