@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jaxcnn.runs.evaluate_again import (
         evaluate_classifier as evaluate_classifier,
     )
-    from jaxcnn.runs.findings import Findings as Findings, find_findings as find_findings
+    from jaxcnn.runs.findings import find_findings as find_findings
     from jaxcnn.runs.folder import (
         CannotWriteError as CannotWriteError,
         WorkdirError as WorkdirError,

@@ -8,7 +8,7 @@ command is changed, except:
 
 - `pip` installs nothing, since that needs the network; it checks that the extras are there.
 - `photos search` may find nothing: drawn photos need not show what a page looks for.
-- `photos serve` is asked for its page once and then stopped, as by Ctrl-C.
+- `photos serve` and `clean` are asked for their page once and then stopped, as by Ctrl-C.
 """
 
 import re
@@ -51,16 +51,17 @@ def run(words):
     given = words[place + 1 :]
     module = ["-m", words[place]] if words[0] == "python" else ["-m", "jaxcnn", words[place]]
     command = [sys.executable, *module, *tiny(words[place], given), *given]
-    if given[:1] == ["serve"]:
+    if given[:1] == ["serve"] or words[place] == "clean":
         return serve([*command, "--port=0"])
     status = subprocess.run(command).returncode
     return 0 if given[:1] == ["search"] and status == 1 else status
 
 
 def serve(command):
-    """Ask the photo page for its first page, and stop it."""
+    """Ask a local page for its first page, and stop it."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        found = (re.search(r"http://127\.0\.0\.1:\d+/", line) for line in process.stdout)
+        address = next(filter(None, found), None)
         if address:
             urllib.request.urlopen(address[0], timeout=60).close()
         process.send_signal(signal.SIGINT)

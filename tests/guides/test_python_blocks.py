@@ -163,7 +163,11 @@ def test_cleaning(tiny_run, tmp_path):
     features = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     features[:, 0] += 6 * labels
     labels[7] = 0  # which is wrong
+    rows = ["name,decision,new_label", "cat/cat1.jpg,relabel,dog", "dog/dog1.jpg,exclude,"]
+    Path("decisions.csv").write_text("\n".join(rows) + "\n")
     names = run_page("jaxcnn/runs/cleaning.md", features=features, labels=labels)
+    assert len(names["source"]) - len(names["decided"]) == 1
+    assert names["findings"].num_photos > 0
     assert [pair.is_conflict for pair in names["pairs"]] == [True]
     assert np.flatnonzero(names["suspected"] >= 0).tolist() == [7]
     assert names["order"][0] == 7

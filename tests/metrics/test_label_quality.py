@@ -118,3 +118,20 @@ def test_ranks_are_stable_and_put_nan_last():
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_order_and_the_suspects_are_cleanlabs():
+    rank = pytest.importorskip("cleanlab.rank", reason="cleanlab is in no extra; it brings pandas")
+    filters = pytest.importorskip("cleanlab.filter")
+    draws = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 50)
+    probabilities = draws.dirichlet(np.ones(4), 200) + 2 * np.eye(4)[labels]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    labels[::20] = (labels[::20] + 1) % 4
+    quality = rank.get_label_quality_scores(labels, probabilities, method="self_confidence")
+    losses = label_losses(probabilities, labels)
+    np.testing.assert_array_equal(rank_by(losses), np.argsort(quality, kind="stable"))
+    issues = filters.find_label_issues(
+        labels, probabilities, filter_by="confident_learning", n_jobs=1
+    )
+    np.testing.assert_array_equal(suspect_labels(probabilities, labels).suspected >= 0, issues)
