@@ -1,7 +1,7 @@
 """What a person should look at among a run's photos, worst first.
 
 Suspected wrong labels come first, by the loss of a classifier that has not seen the label; then
-equal photos, those with two labels first; files that cannot be read; and odd photos. A photo that
+duplicates, those with two labels first; files that cannot be read; and odd photos. A photo that
 is listed for several reasons comes once, in the first place that it has.
 """
 
@@ -25,7 +25,7 @@ from jaxcnn.metrics.label_quality import label_losses, rank_by
 from jaxcnn.runs.evaluate_again import load_run
 from jaxcnn.runs.judging import Judged, check_judgeable, find_weights, judge_labels
 
-LABEL, EQUAL, UNREADABLE, ODD = FINDING_KINDS = ("label", "equal", "unreadable", "odd")
+LABEL, DUPLICATE, UNREADABLE, ODD = FINDING_KINDS = ("label", "duplicate", "unreadable", "odd")
 _TOP = 5  # classes that are named of each photo
 
 
@@ -40,7 +40,7 @@ class Finding(NamedTuple):
     reasons: tuple[str, ...]  # for people
     suggested: str = ""  # the class that it seems to be; "" where that is its label
     top: tuple[tuple[str, float], ...] = ()  # most probable classes, of who has not seen the label
-    others: tuple[str, ...] = ()  # names of photos that equal it
+    others: tuple[str, ...] = ()  # names of its duplicates
 
 
 class StoredPhoto(NamedTuple):
@@ -131,7 +131,7 @@ def gather_findings(
     found: dict[str, Finding] = {}
     for photo, why in (
         *((about[i], why) for i, why in _suspicious(judged, joined.labels)),
-        *_equal(data.duplicates),
+        *_duplicates(data.duplicates),
         *((_Photo(f.name, f.split, f.label), _unreadable(f)) for f in data.skipped),
         *((about[i], why) for i, why in _odd(data, num_workers or usable_cores())),
     ):
@@ -183,14 +183,14 @@ def _suspicious(judged: Judged, labels: np.ndarray) -> Iterator[tuple[int, _Why]
         yield i, _Why(LABEL, "the label may be wrong")
 
 
-def _equal(pairs: Sequence[DuplicatePair]) -> Iterator[tuple[_Photo, _Why]]:
+def _duplicates(pairs: Sequence[DuplicatePair]) -> Iterator[tuple[_Photo, _Why]]:
     """Give the photos that are there twice: both where one has the wrong label, else the copy."""
     for pair in sorted(pairs, key=lambda p: (not p.is_conflict, not p.is_across)):
         one, other = _Photo(*pair[:3]), _Photo(*pair[3:])
         for own, twin in ((one, other), (other, one)) if pair.is_conflict else ((one, other),):
             where = "in the same split" if own.split == twin.split else f"in {twin.split}"
             label = f", there labelled {twin.label}" if pair.is_conflict else ""
-            yield own, _Why(EQUAL, f"the same photo is {where}{label}", (twin.name,))
+            yield own, _Why(DUPLICATE, f"the same photo is {where}{label}", (twin.name,))
 
 
 def _unreadable(file: SkippedFile) -> _Why:

@@ -74,14 +74,19 @@ def test_the_worst_come_first_and_each_once(data):
     items = {item.name: item for item in found.items}
     assert items["train/3"].kinds == ("label", "odd")
     assert items["train/3"].reasons == ("the label may be wrong", "blank", "too dark")
-    assert [found.count(kind) for kind in ("label", "equal", "unreadable", "odd")] == [3, 3, 1, 1]
+    assert [found.count(kind) for kind in ("label", "duplicate", "unreadable", "odd")] == [
+        3,
+        3,
+        1,
+        1,
+    ]
     assert found.num_photos == 8
     first = items["validation/1"]
     assert (first.split, first.label, first.suggested) == ("validation", "cat", "dog")
     assert first.top == (("dog", pytest.approx(0.95)), ("cat", pytest.approx(0.05)))
 
 
-def test_equal_photos_name_each_other(data):
+def test_duplicates_name_each_other(data):
     items = {item.name: item for item in gather_findings(data, judged(*SURE), {}).items}
     assert items["train/0"].others == ("validation/0",)
     assert items["train/0"].reasons == ("the same photo is in validation, there labelled dog",)

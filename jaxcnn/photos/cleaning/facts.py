@@ -13,7 +13,7 @@ MOST_KEYS = 9  # classes that a digit each is enough for
 _MOST_UNDONE = 50  # decisions of a tab that can be taken back
 _KIND_NAMES = {
     "label": "labels",
-    "equal": "equal",
+    "duplicate": "duplicates",
     "unreadable": "unreadable",
     "odd": "odd",
 }

@@ -66,7 +66,7 @@ ITEMS = [
     finding("cat/1.jpg", "cat", "label", "the label may be wrong", suggested="dog", top=TOP),
     finding(HOSTILE, "cat", "label", "the label may be wrong", suggested="dog", top=TOP),
     finding(
-        "dog/2.png", "dog", "equal", "the same photo is in test", top=TOP, others=("cat/1.jpg",)
+        "dog/2.png", "dog", "duplicate", "the same photo is in test", top=TOP, others=("cat/1.jpg",)
     ),
     finding("dog/9.jpg", "dog", "unreadable", "cannot be read: the file is empty (0 bytes)."),
     finding("dog/4.tif", "dog", "odd", "too dark", top=TOP),

@@ -99,7 +99,7 @@ def test_kinds_are_shown_alone(client):
     assert decide(client, 4, "keep", kind="odd").location == "/?kind=odd&done=4"
     assert "All are looked at" in client.get("/?kind=odd").text
     links = client.get("/").text
-    for name in ("all", "labels", "equal", "unreadable", "odd"):
+    for name in ("all", "labels", "duplicates", "unreadable", "odd"):
         assert f">{name} <span>" in links
 
 
@@ -112,7 +112,7 @@ def test_an_unreadable_file_is_told_and_can_be_excluded(client, review):
     assert decisions(review)["dog/9.jpg"] == ("exclude", "dog", "")
 
 
-def test_an_equal_photo_is_shown_beside(client):
+def test_a_duplicate_is_shown_beside(client):
     page = client.get("/?at=2").text
     assert page.count('src="/photo/0"') == 1
     assert "cat/1.jpg" in page
