@@ -84,8 +84,8 @@ def test_several_labels(tmp_path, tiny_config):
     write_photos(tmp_path, ["photo.jpg"])
     rows = [f"{i}.jpg,{('cat;dog', 'dog', 'cat')[i % 3]}" for i in range(60)]
     (tmp_path / "tags.csv").write_text("\n".join(["file,labels", *rows]))
-    table = {"labels": "tags.csv", "data_dir": "photos", "label_column": "labels"}
-    settings = {"label_separator": ";", "num_epochs": 1, "batch_size": 8, "augment": "flip"}
+    table = {"dataset": "folder", "labels": "tags.csv", "data_dir": "photos"}
+    settings = {"label_column": "labels", "label_separator": ";", "num_epochs": 1, "batch_size": 8}
     train_classifier(tiny_config.replace(**table, **settings), "runs/tags", progress=False)
     names = run_page("jaxcnn/data/several_labels.md")
     assert set(names["answer"].labels) <= {"cat", "dog"}
