@@ -94,13 +94,14 @@ def compare(workdir: Path) -> list[dict[str, Any]]:
     classifier = Classifier.load(workdir)
     data = load_data(classifier.config)
     found = {
-        name: _answers(classifier, getattr(data, name).images)
-        for name in ("train", "validation", "test")
+        name: _answers(classifier, getattr(data, name).images) for name in ("validation", "test")
     }
-    labels = {name: getattr(data, name).labels for name in found}
+    labels = {name: getattr(data, name).labels for name in ("train", "validation", "test")}
+    with np.load(Workdir(workdir).features / "train.npz") as kept:
+        features = kept["features"].mean(axis=1)  # of a mosaic and its mirror image
     rows = [{"what": "jaxcnn", **_measured(found["validation"][0], found["test"][0], labels)}]
     others = (found["validation"][1], found["test"][1])
-    validation, test = _logistic_regression(found["train"][1], labels["train"], others)
+    validation, test = _logistic_regression(features, labels["train"], others)
     rows.append({"what": "logistic regression", **_measured(validation, test, labels)})
     return rows
 

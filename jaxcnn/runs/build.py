@@ -29,7 +29,7 @@ from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
 from jaxcnn.runs.config.checks import count_frozen
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
-from jaxcnn.training.history import check_best, make_rank
+from jaxcnn.training.history import check_best
 from jaxcnn.training.progressive_resizing import parse_shares
 from jaxcnn.types import PyTree
 
@@ -308,11 +308,10 @@ def build_metrics(config: TrainConfig) -> dict[str, Metric | GatheredMetric]:
     best = best_metric.removeprefix("-")
     if best not in (*found, "loss"):  # it need not be asked for twice
         found[best] = get_metric(best)
-    make_rank(best_metric, found, argument="best_metric")
     if several:
         check_for_several_labels(found)
-    if config.network.head is not None:  # else the labels have still to settle it
-        check_best(best_metric, found, _one_example(config, 1000), argument="best_metric")
+    outputs = _one_example(config, 1000) if several else None
+    check_best(best_metric, found, outputs, argument="best_metric")
     return found
 
 
