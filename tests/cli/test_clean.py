@@ -74,7 +74,7 @@ def test_wrong_labels_are_found_mended_and_trained_with(run):
         try:
             lines = iter(process.stdout.readline, "")
             told = next(line for line in lines if "until Ctrl-C" in line)
-            assert " of 72 photos to look at, at http://127.0.0.1:" in told
+            assert " of 72 photos to look through at http://127.0.0.1:" in told
             address = re.search(r"http://[\d.:]+", told)[0]
             for _ in WRONG:
                 page = urllib.request.urlopen(address, timeout=60).read().decode()

@@ -76,7 +76,7 @@ def _make_app(folder: Workdir, found: list[str]) -> "Flask":
     findings = find_findings(folder.path, weights=_WEIGHTS.value, data_dir=_DATA_DIR.value)
     log = DecisionLog(folder.decisions, begin_with=findings.decided.values())
     all_photos = counted(findings.num_photos, "photo")
-    found.append(f"{len(findings.items):,} of {all_photos} to look at,")
+    found.append(f"{len(findings.items):,} of {all_photos} to look through")
     explain = make_explain(Classifier.load(folder.path))
     return create_cleaning_app(Review(findings, log), explain)
 
