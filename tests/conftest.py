@@ -88,9 +88,7 @@ def few_photos(*, in_pictures=True, maps=False, coarse=True):
             for name in ("_SAMPLE_ROWS", "_SAMPLE_VIEWS", "_SHEET_PHOTOS", "_PREDICTED_PHOTOS"):
                 patch.setattr(f"jaxcnn.runs.figures.{name}", 2)
         if not maps:
-            patch.setattr(
-                "jaxcnn.runs.report.run_page.map_maker", lambda *_: "left out in this test."
-            )
+            patch.setattr("jaxcnn.runs.run.map_maker", lambda *_: "left out in this test.")
         yield
 
 

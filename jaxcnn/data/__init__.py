@@ -16,7 +16,8 @@ From a data set's name to batches (`datasets` does the first four):
                   cats_vs_dogs is the builder of that set, label_cache caches names and labels
     decision_table  what a person decided about photos; decision_log appends to it, decisions
                   applies it
-    splitting     which example is for training, validation, test
+    splitting     which example is for training, validation, test; stratified cuts each class at
+                  its shares, groups keeps together what belongs together
     preprocessing how a photo becomes what a network takes, as one value
     decode        from a file's bytes to upright pixels; opening, resize and fast_jpeg are its
                   parts
@@ -24,7 +25,9 @@ From a data set's name to batches (`datasets` does the first four):
                   image_cache caches the decoded, bad_files lists the unreadable
     array_split   arrays and sequences of examples as splits
     random_crops  a split's images as random crops of whole photos, other ones in each batch
-    batches       shuffled for training, each example once for evaluation
+    batches       shuffled for training, each example once for evaluation; sampling says how
+                  often classes come
+    near_duplicates  photos that are nearly the same, by features or a perceptual hash
     workers       threads that decode
     encode        from pixels to files, for pages
 
@@ -78,6 +81,13 @@ if TYPE_CHECKING:
         decode_split as decode_split,
     )
     from jaxcnn.data.label_table import load_label_table as load_label_table
+    from jaxcnn.data.near_duplicates import (
+        NearPairs as NearPairs,
+        connected as connected,
+        pairs_by_features as pairs_by_features,
+        pairs_by_hash as pairs_by_hash,
+        perceptual_hash as perceptual_hash,
+    )
     from jaxcnn.data.packed import PackedSource as PackedSource
     from jaxcnn.data.parquet_images import load_parquet_images as load_parquet_images
     from jaxcnn.data.photo_sources import load_photos as load_photos
@@ -99,6 +109,7 @@ if TYPE_CHECKING:
         DuplicatePair as DuplicatePair,
         complete_splits as complete_splits,
         find_duplicates as find_duplicates,
+        fold_numbers as fold_numbers,
     )
     from jaxcnn.data.table_columns import TableColumns as TableColumns
     from jaxcnn.data.table_file import TableError as TableError

@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.data.random_crops import RandomCrops
+from jaxcnn.data.sampling import LARGEST_INDEX, sampled_order
 from jaxcnn.types import Batch
 
 _MADE_AHEAD = 4  # batches, at least; each thread holds one more
@@ -50,24 +51,6 @@ def steps_per_epoch(num_examples: int, batch_size: int) -> int:
     return num_examples // batch_size
 
 
-def epoch_order(num_examples: int, *, seed: int, epoch: int) -> np.ndarray:
-    """Order the examples of an epoch, from (seed, epoch) alone.
-
-    Args:
-      num_examples: number of examples to train on.
-      seed: >= 0; another seed gives other orders.
-      epoch: number of the epoch, from 0.
-
-    Returns:
-      (num_examples,) int64, a permutation.
-
-    Example:
-      >>> sorted(epoch_order(4, seed=0, epoch=1).tolist())
-      [0, 1, 2, 3]
-    """
-    return np.random.default_rng([seed, epoch]).permutation(num_examples)
-
-
 def train_batches(
     data: ImageSplit,
     *,
@@ -75,6 +58,7 @@ def train_batches(
     seed: int,
     num_epochs: int | None = None,
     repeats: int = 1,
+    sampler: str = "none",
     process_index: int = 0,
     process_count: int = 1,
     num_threads: int | None = None,
@@ -98,6 +82,7 @@ def train_batches(
       num_epochs: epochs before the iterator ends; None: never.
       repeats: copies of each example in a batch, at least 1; where they do not divide `batch_size`,
         the last example's others open the next batch.
+      sampler: how often classes come, see `sampling.sampled_order`.
       process_index: which process this is, from 0.
       process_count: how many processes train together; divides `batch_size`.
       num_threads: threads that make batches ahead of their use, by default as many as suit the
@@ -128,7 +113,7 @@ def train_batches(
         raise ValueError(
             f"seed is {seed}, num_epochs {num_epochs}; expected seed >= 0, num_epochs >= 1 or None."
         )
-    examples = _examples_of_steps(len(data), batch_size, seed, repeats)
+    examples = _examples_of_steps(data.labels, batch_size, seed, repeats, sampler)
 
     def make_batch(step: int) -> Batch:
         return to_device(_gather(data, examples(step)[share], (seed, step)))
@@ -143,6 +128,7 @@ def member_batches(
     batch_size: int,
     seeds: Sequence[int],
     repeats: int = 1,
+    sampler: str = "none",
     to_device: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> grain.DatasetIterator:
     """Make an iterator over the batches of several networks that train side by side.
@@ -152,6 +138,7 @@ def member_batches(
       batch_size: examples per step of each network.
       seeds: a seed for each, >= 0.
       repeats: copies of each example in a batch.
+      sampler: how often classes come, see `sampling.sampled_order`.
       to_device: called with each batch by the thread that made it.
 
     Returns:
@@ -161,7 +148,8 @@ def member_batches(
     Raises:
       ValueError: if there is not one full batch, or an option is out of range.
     """
-    members = {seed: _examples_of_steps(len(data), batch_size, seed, repeats) for seed in seeds}
+    steps_of = functools.partial(_examples_of_steps, data.labels, batch_size)
+    members = {seed: steps_of(seed, repeats, sampler) for seed in seeds}
 
     def make_batches(step: int) -> tuple[Batch, ...]:
         return tuple(to_device(_gather(data, members[seed](step), (seed, step))) for seed in seeds)
@@ -214,23 +202,30 @@ def eval_batches(
 
 
 def _examples_of_steps(
-    num_examples: int, batch_size: int, seed: int, repeats: int
+    labels: np.ndarray, batch_size: int, seed: int, repeats: int, sampler: str
 ) -> Callable[[int], np.ndarray]:
     """Make a function from a step to the (batch_size,) indices of its examples."""
     if not 1 <= repeats <= batch_size:
         raise ValueError(f"repeats (={repeats}) must be from 1 to batch_size (={batch_size}).")
+    num_examples = len(labels)
     steps = steps_per_epoch(num_examples, batch_size)
+    most_copies = LARGEST_INDEX // num_examples
 
     @functools.lru_cache(maxsize=1)  # since steps mostly share their epoch
     def order(epoch: int) -> np.ndarray:
-        return epoch_order(num_examples, seed=seed, epoch=epoch)
+        return sampled_order(labels, sampler=sampler, seed=seed, epoch=epoch)
+
+    if sampler != "none":
+        order(0)  # so that labels that do not suit are told here
 
     def examples(step: int) -> np.ndarray:
         epoch, i = divmod(step, steps)
         places = np.arange(i * batch_size, (i + 1) * batch_size)
         # All first copies, then all second ones: mixing takes neighbours, devices take parts.
         places = places[np.argsort(places % repeats, kind="stable")]
-        return order(epoch)[places // repeats] + places % repeats * num_examples
+        copy, example = np.divmod(order(epoch)[places // repeats], num_examples)
+        copy = (copy * repeats + places % repeats) % most_copies
+        return example + copy * num_examples
 
     return examples
 

@@ -58,6 +58,8 @@ class ImageSplits(NamedTuple):
     skipped: list[SkippedFile]  # files, and rows of a table, that were left out
     duplicates: list[DuplicatePair]  # equal images
     digests: list[list[bytes]] | None = None  # of the images of each split; None if not compared
+    # The split of each example by name, those that are left out among them.
+    split_names: Mapping[str, str] = {}
     decided: DecidedCounts | None = None  # what decisions changed; None without any
 
     @property
@@ -80,6 +82,10 @@ def load_splits(
     validation_fraction: float = 0.15,
     test_fraction: float = 0.15,
     seed: int = 0,
+    method: str = "stratified",
+    group_by: str = "",
+    groups: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
     labels: Path | str | None = None,
     columns: TableColumns | None = None,
 ) -> Splits:
@@ -94,6 +100,10 @@ def load_splits(
       validation_fraction: share of the examples for validation where there is no such split.
       test_fraction: share of the examples for the test where there is no such split.
       seed: decides the split, the drawings and the choice of training examples.
+      method: how missing splits are made, see `complete_splits`.
+      group_by: finds each example's group in its name, see `complete_splits`.
+      groups: {name: group} in place of `group_by`.
+      known: {name: split} of examples that keep their split, see `complete_splits`.
       labels: with "folder", a table of the photos' labels.
       columns: names of the table's columns.
 
@@ -128,7 +138,14 @@ def load_splits(
             logger.info(f"{split}_fraction has no effect: the data set has a {split} split.")
     try:
         splits = complete_splits(
-            found, validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
+            found,
+            validation_fraction=validation_fraction,
+            test_fraction=test_fraction,
+            seed=seed,
+            method=method,
+            group_by=group_by,
+            groups=groups,
+            known=known,
         )
     except SplitError:
         _check_few(found)  # if files are unreadable, that is the reason to name

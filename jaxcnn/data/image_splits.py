@@ -157,6 +157,16 @@ class StreamedSplit:
         self._bad_files = bad_files or BadFiles(len(source), max_bad_share)
         self._split = split
 
+    def of(self, source: Source) -> "StreamedSplit":
+        """Give a split of other examples, decoded and counted in the same way."""
+        return StreamedSplit(
+            source,
+            self._decoding,
+            num_threads=self.num_threads,
+            bad_files=self._bad_files,
+            split=self._split,
+        )
+
     @property
     def skipped(self) -> list[SkippedFile]:
         """The examples that proved bad so far."""

@@ -1,45 +1,132 @@
-"""Several splits as one, for what is asked of every photo."""
+"""Splits put together again: all images of a data set as one, of which any part can be taken."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
-from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.groups import example_groups
+from jaxcnn.data.image_splits import DecodedSplit, ImageSplit, StreamedSplit
+from jaxcnn.data.source import (
+    Example,
+    Source,
+    SubsetSource,
+    example_labels,
+    example_names,
+)
+
+
+class JoinedSource:
+    """Several sources of the same classes, one after the other.
+
+    Args:
+      sources: at least one.
+
+    Example:
+      >>> from jaxcnn.data import DrawnPetsSource
+      >>> sources = [DrawnPetsSource(name, 2, size_px=16) for name in ("train", "test")]
+      >>> [example.name for example in JoinedSource(sources)]
+      ['train/000000', 'train/000001', 'test/000000', 'test/000001']
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.class_names = sources[0].class_names
+        self._sources = list(sources)
+        self._ends = np.cumsum([len(source) for source in sources])
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The examples' names."""
+        return [name for source in self._sources for name in example_names(source)]
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """The examples' labels, in order."""
+        return np.concatenate([example_labels(source) for source in self._sources])
+
+    @functools.cached_property
+    def groups(self) -> list[str]:
+        """The examples' groups."""
+        return [group for source in self._sources for group in example_groups(source)]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, i: int) -> Example:
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        number = int(np.searchsorted(self._ends, i, side="right"))
+        return self._sources[number][i - int(self._ends[number]) + len(self._sources[number])]
 
 
 class JoinedSplit:
-    """The images of several splits of one data set, one split after the other.
+    """The images of several splits, one after the other; none is copied.
 
     Args:
-      splits: with the same classes and the same shape of images; at least one.
+      splits: of `image_splits`, at least one, all of one size and the same classes.
+      by_name: sort the images by name, so that their order does not depend on the splits.
 
     Example:
-      >>> from jaxcnn.data import DecodedSplit
-      >>> images = np.zeros((2, 8, 8, 3), np.uint8)
-      >>> split = DecodedSplit(images, np.array([0, 1]), ["a", "b"], ("cat", "dog"))
-      >>> JoinedSplit([split, split]).labels.tolist()
-      [0, 1, 0, 1]
+      >>> images, labels = np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1])
+      >>> split = DecodedSplit(images, labels, ["a.jpg", "b.jpg"], ("cat", "dog"))
+      >>> JoinedSplit([split, split]).take([3, 0]).names
+      ['b.jpg', 'a.jpg']
     """
 
-    def __init__(self, splits: Sequence[ImageSplit]) -> None:
+    def __init__(self, splits: Sequence[ImageSplit], *, by_name: bool = False) -> None:
         self._splits = list(splits)
-        first = self._splits[0]
+        self._ends = np.cumsum([len(split) for split in splits])
+        first = splits[0]
         self.class_names, self.image_shape = first.class_names, first.image_shape
         self.dtype, self.num_threads = first.dtype, first.num_threads
-        self.names = [name for split in self._splits for name in split.names]
-        self.labels = np.concatenate([split.labels for split in self._splits])
-        self._starts = np.cumsum([0, *map(len, self._splits)])
+        names = [name for split in splits for name in split.names]
+        order = sorted(range(len(names)), key=names.__getitem__) if by_name else range(len(names))
+        self.order = np.array(order, np.int64)  # positions among the splits, one after the other
+        self.names = [names[i] for i in order]
+        self.labels = np.concatenate([split.labels for split in splits])[self.order]
+        sources = [getattr(split, "source", None) for split in splits]
+        known = [source for source in sources if source is not None]
+        self.source: Source | None = None
+        if len(known) == len(sources):
+            self.source = SubsetSource(JoinedSource(known), self.order)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether images are decoded each time they are requested."""
+        return any(isinstance(split, StreamedSplit) for split in self._splits)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the images at (B,) indices, and (B,) bool, False if missing."""
-        indices = np.asarray(indices)
-        images = np.zeros((len(indices), *self.image_shape), self.dtype)
-        present = np.zeros(len(indices), bool)
-        for split, start in zip(self._splits, self._starts[:-1], strict=True):
-            here = np.flatnonzero((indices >= start) & (indices < start + len(split)))
-            if here.size:
-                images[here], present[here] = split.gather(indices[here] - start)
+        where = self.order[np.asarray(indices, np.int64)]
+        images = np.zeros((len(where), *self.image_shape), self.dtype)
+        present = np.zeros(len(where), bool)
+        number = np.searchsorted(self._ends, where, side="right")
+        for i in np.unique(number):
+            own, split = number == i, self._splits[i]
+            images[own], present[own] = split.gather(where[own] - self._ends[i] + len(split))
         return images, present
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> ImageSplit:
+        """Give a split of the images at some positions, in memory where all are.
+
+        Args:
+          indices: (M,) positions.
+
+        Returns:
+          The split, in the order of the positions.
+        """
+        where = np.asarray(indices, np.int64)
+        source = None if self.source is None else SubsetSource(self.source, where)
+        first = self._splits[0]
+        if isinstance(first, StreamedSplit) and source is not None:
+            return first.of(source)
+        return DecodedSplit(
+            images=self.gather(where)[0],
+            labels=self.labels[where],
+            names=[self.names[i] for i in where],
+            class_names=self.class_names,
+            source=source,
+        )

@@ -8,7 +8,8 @@ method `fingerprint(indices) -> str | None`: a text that changes whenever one of
 have changed, found without reading them; decoded images are cached between runs by it. So is
 `digests`, what `example_digests` gives, and a method `opened(num_workers)`, a context manager that
 gives the source in a form that is read faster. So is `left_out`, the files that are no examples,
-each a `SkippedFile`.
+each a `SkippedFile`. And `groups`: a text for each example; those of one text belong together and
+share a split, "" belongs to none.
 """
 
 import contextlib
@@ -234,6 +235,12 @@ class SubsetSource:
         """The chosen examples' names."""
         names = example_names(self._source)
         return [names[i] for i in self._indices]
+
+    @property
+    def groups(self) -> Sequence[str] | None:
+        """The chosen examples' groups, where the source has them; else None."""
+        known = getattr(self._source, "groups", None)
+        return None if known is None else [known[i] for i in self._indices]
 
     @property
     def digests(self) -> list[bytes] | None:

@@ -3,9 +3,10 @@
 `samples.py` draws training photos; `predictions.py` what a network says of photos, `label_sets.py`
 the same of several labels; `curves.py`, `comparison.py` and `tuning.py` loss and accuracy of one
 run, several, and a search for settings; `confusion.py` and `calibration.py` how it errs;
-`explanations.py`, `channels.py`, `receptive_fields.py` and `likeness.py` what it looks at. They
-share `canvas.py` (figures and axes), `photo_layout.py` (grids and rows of photos), `text.py`,
-`style.py` and `checks.py`; `themes.py` turns a figure into a pair for light and dark pages.
+`explanations.py`, `channels.py`, `receptive_fields.py` and `likeness.py` what it looks at;
+`near_duplicates.py` photos that are nearly the same. They share `canvas.py` (figures and axes),
+`photo_layout.py` (grids and rows of photos), `text.py`, `style.py` and `checks.py`; `themes.py`
+turns a figure into a pair for light and dark pages.
 
 Each `plot_x(path, ...)` makes the folder of `path` where it is missing, writes a PNG whatever the
 suffix, and returns the path. Its `plot_x.__wrapped__(...)` draws the same picture as a Matplotlib
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         plot_neighbours as plot_neighbours,
         plot_photo_map as plot_photo_map,
     )
+    from jaxcnn.plots.near_duplicates import plot_near_duplicates as plot_near_duplicates
     from jaxcnn.plots.predictions import (
         plot_most_confidently_wrong as plot_most_confidently_wrong,
         plot_predictions as plot_predictions,

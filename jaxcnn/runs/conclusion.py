@@ -15,7 +15,7 @@ from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.baselines import histogram_baselines
 from jaxcnn.optim import differential_privacy
-from jaxcnn.runs import figures, summary as summary_lib
+from jaxcnn.runs import figures, near_duplicates, summary as summary_lib
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.summary import RunSummary, Tested
 from jaxcnn.training.checkpointing import member_names
@@ -81,6 +81,7 @@ def _about_run(run: Run, progress: Progress) -> dict[str, Any]:
         "num_skipped_files": len(data.skipped),
         "num_duplicates_across_splits": count_across(data.duplicates),
         "num_label_conflicts": count_conflicts(data.duplicates),
+        **near_duplicates.counts(run.near_duplicates),
         **_about_decisions(run),
         **run.seen(),
         "versions": versions(("jaxcnn", "jax", "flax", "optax")),

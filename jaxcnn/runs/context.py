@@ -1,5 +1,6 @@
 """What the phases of a run share, and what they all need of it."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.training.evaluation import Evaluator
+from jaxcnn.training.features import FeatureSplit
 from jaxcnn.training.sharding import Layout
 from jaxcnn.types import PyTree
 
@@ -25,6 +27,8 @@ class RunContext(NamedTuple):
     evaluator: Evaluator  # of the whole network
     metrics: dict[str, Any]  # what is measured beside the loss, by name
     progress: bool = True  # show moving lines, and a line per epoch
+    # What gives the features of a split, see `features_cache.SharedFeatures`; None computes them.
+    shared_features: Callable[..., FeatureSplit] | None = None
 
     def bar(self, total: int, about: str, *, unit: str, leave: bool = False) -> tqdm:
         """Give a bar, which moves where standard error is a terminal."""

@@ -102,7 +102,7 @@ def load_run(
     if data_dir is None and labels is None:
         if config.data.dataset == FOLDER:
             _check_places(workdir, config)
-        return Run(config, folder, load_data(config))
+        return Run(config, folder, load_data(config, folder=folder))
     refusal = (
         f"the photos in {data_dir or labels} are not those of the run in {workdir}; give the "
         f"{'folder of these as data_dir' if data_dir else 'table of these as labels'}."
@@ -112,7 +112,7 @@ def load_run(
     now = {"data_dir": data_dir, "labels": labels}
     config = config.replace(**{name: str(path) for name, path in now.items() if path})
     try:
-        data = load_data(config)
+        data = load_data(config, folder=folder)
     except (FolderError, SplitError) as error:
         raise OtherDataError(f"{refusal} ({error})") from error
     if not folder.origin.exists() or changed_origin(folder, origin_of(config, data, None)):
@@ -143,7 +143,14 @@ def settings_of(workdir: Path | str) -> TrainConfig:
     """Read the settings of a run; WorkdirError where there is none."""
     folder = Workdir(Path(workdir))
     check_run(folder.path)
-    return config_lib.load_config(folder.config)
+    config = config_lib.load_config(folder.config)
+    if config.run.folds:
+        raise ValueError(
+            f"{workdir} holds a cross-validation: each of its {config.run.folds} networks was "
+            "tested on its fold, and out_of_fold.csv has the answers. To test one network again or "
+            "on other photos, train it on all photos (folds=0)."
+        )
+    return config
 
 
 def _classes_of(folder: Workdir) -> list[str]:

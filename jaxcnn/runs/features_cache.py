@@ -1,15 +1,20 @@
 """What a frozen backbone gives for a run's photos: computed once, cached in the run's folder."""
 
 import dataclasses
+import functools
 import logging
 import time
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxcnn import losses
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.processes import is_first
-from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm
+from jaxcnn.models import HEAD, StagedNetwork, fold_batch_norm, split_at_head
+from jaxcnn.runs import build
+from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.context import RunContext
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import fingerprint
@@ -95,3 +100,80 @@ def split_features(
                 why = error.strerror or error
                 logger.warning(f"features of {name} cannot be cached in {path.parent}: {why}")
     return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
+
+
+def head_probabilities(
+    config: TrainConfig, split: features.FeatureSplit, variables: PyTree, num_classes: int
+) -> np.ndarray:
+    """Let a run's last layer classify features, the logits of a photo's views averaged.
+
+    Args:
+      config: complete settings.
+      split: the features.
+      variables: of the whole network.
+      num_classes: number of classes, K.
+
+    Returns:
+      (N, K) float64.
+    """
+    _, classifier = split_at_head(build.build_model(config, num_classes))
+    head = {"params": {HEAD: variables["params"][HEAD]}}
+    # The last layer is linear: the mean of the views' logits is the logits of their mean.
+    logits = classifier.apply(head, jnp.asarray(split.features.mean(axis=1)), train=False)
+    return np.asarray(losses.probabilities(jnp.asarray(logits), classifier.head), np.float64)
+
+
+class SharedFeatures:
+    """The features of all photos of a data set, computed once for several trainings on parts of it.
+
+    Args:
+      run: whose folder keeps them.
+      model: the whole network.
+      augment: (key, image) to image, for the augmented views.
+      pool: all photos.
+      variables: of the whole network.
+    """
+
+    def __init__(
+        self,
+        run: RunContext,
+        model: StagedNetwork,
+        augment: Augment,
+        pool: ImageSplit,
+        variables: PyTree,
+    ) -> None:
+        of = functools.partial(split_features, run, model, augment)
+        self._train = of("all", pool, variables, num_augmented=True)
+        flips = parse_policy(run.config.training.augment).get("flip", 0) > 0
+        views = 1 + run.config.run.flip_average
+        if flips or not run.config.run.flip_average:  # they are the first views of training
+            first = self._train.features[:, :views]
+            self._evaluation = dataclasses.replace(self._train, features=first)
+        else:
+            self._evaluation = of("all_evaluation", pool, variables)
+        self._place = {name: i for i, name in enumerate(pool.names)}
+        if len(self._place) < len(pool):
+            raise ValueError(
+                f"{len(pool) - len(self._place)} photos have the name of another one; give each "
+                "photo a name of its own."
+            )
+
+    def __call__(
+        self, name: str, split: ImageSplit, variables: PyTree, *, num_augmented: bool = False
+    ) -> features.FeatureSplit:
+        """Give the features of some of the photos, see `split_features`."""
+        return self._of(self._train if num_augmented else self._evaluation, split)
+
+    def evaluation(self, split: ImageSplit) -> features.FeatureSplit:
+        """Give the features of the views that evaluation takes of some of the photos."""
+        return self._of(self._evaluation, split)
+
+    def _of(self, found: features.FeatureSplit, split: ImageSplit) -> features.FeatureSplit:
+        where = np.array([self._place[each] for each in split.names], np.int64)
+        return features.FeatureSplit(
+            found.features[where],
+            found.present[where],
+            split.labels,
+            split.names,
+            split.class_names,
+        )

@@ -2,6 +2,7 @@
 
 config.json      the settings, complete
 origin.json      fingerprints of the data and the weights that it began with
+splits.json      the names of the photos of each split
 metrics.jsonl    one row per epoch
 summary.json     the result, written at the end
 test_answers.npz    the network's answer to each test photo, by name
@@ -12,13 +13,16 @@ checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to pr
                  and seen_photos.npz: digests of the photos that its weights have seen
 features/        what a frozen backbone gave, where one is used
 pictures/
-members/         with several seeds: 00/, 01/, ... each with its best checkpoint, metrics, summary
+members/         with several seeds or folds: 00/, 01/, ... each with its best checkpoint, metrics,
+                 summary
+out_of_fold.csv, out_of_fold.npz   with folds: the answer to each photo by the network of its fold
 sweep/           with a sweep: its trials
 best_trial.json  with a sweep or the learning-rate finder: the values of the best trial
 skipped_files.csv   what was left out, and why
 applied_decisions.csv   the decisions about photos that it was trained with, where there are any
 decisions.csv    decisions that were made since, on the page of its findings; never removed
 duplicates.csv   photos that are there twice, with both splits and labels
+near_duplicates.csv   photos that are nearly the same, with both splits and labels
 export/          what an export made of it; never removed with the run
 in_use.lock      while a program writes there: its process and machine
 """
@@ -41,8 +45,16 @@ SEEN_PHOTOS = "seen_photos.npz"
 # What a run writes beside config.json, and what is removed with it.
 _FOLDERS = ("checkpoints", "pictures", "tensorboard", "features", "members", "sweep", "look_inside")
 _FILES = (
-    *("origin.json", "metrics.jsonl", "summary.json", "test_answers.npz", "report_photos.npz"),
+    *(
+        "origin.json",
+        "splits.json",
+        "metrics.jsonl",
+        "summary.json",
+        "test_answers.npz",
+        "report_photos.npz",
+    ),
     *("report.html", "skipped_files.csv", "duplicates.csv", "hard_examples.csv"),
+    *("near_duplicates.csv", "out_of_fold.csv", "out_of_fold.npz", "fold_answers.npz"),
     *("applied_decisions.csv", "best_trial.json", "chosen.json"),
 )
 
@@ -66,13 +78,17 @@ class Workdir:
         self.path = path = path.expanduser()
         self.config = path / "config.json"
         self.origin = path / "origin.json"
+        self.splits = path / "splits.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.test_answers = path / "test_answers.npz"
         self.report_photos = path / "report_photos.npz"
         self.report = path / "report.html"
+        self.out_of_fold = path / "out_of_fold.npz"
+        self.fold_answers = path / "fold_answers.npz"  # in the folder of a fold
         self.skipped_files = path / "skipped_files.csv"
         self.duplicates = path / "duplicates.csv"
+        self.near_duplicates = path / "near_duplicates.csv"
         self.applied_decisions = path / "applied_decisions.csv"
         self.decisions = path / "decisions.csv"
         self.last_checkpoints = path / "checkpoints" / "last"

@@ -26,7 +26,7 @@ from jaxcnn.host.text import counted, table_line
 from jaxcnn.metrics import label_quality, per_example_gradients
 from jaxcnn.models import HEAD, split_at_head, stage_names
 from jaxcnn.runs import build, evaluate_again
-from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.features_cache import head_probabilities
 from jaxcnn.runs.judging import check_judgeable, find_weights, judge_labels
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
@@ -128,7 +128,7 @@ def find_hard_examples(
     judged = judge_labels(run, variables, start)
     own = [run.features(number, variables) for number in range(len(SPLIT_NAMES))]
     probabilities = np.concatenate(
-        [_probabilities(run.config, each, variables, len(names)) for each in own]
+        [head_probabilities(run.config, each, variables, len(names)) for each in own]
     )
     norms, noise = _gradients(run, own, variables, gradients)
     split = JoinedSplit(run.data.splits)
@@ -208,17 +208,6 @@ def draw_first(path: Path | str, found: HardExamples, split: ImageSplit, count: 
         num_examples=len(found.names),
         max_photos=count,
     )
-
-
-def _probabilities(
-    config: TrainConfig, split: features.FeatureSplit, variables: PyTree, num_classes: int
-) -> np.ndarray:
-    """Let the run's last layer classify features, the logits of a photo's views averaged."""
-    _, classifier = split_at_head(build.build_model(config, num_classes))
-    head = {"params": {HEAD: variables["params"][HEAD]}}
-    # The last layer is linear: the mean of the views' logits is the logits of their mean.
-    logits = classifier.apply(head, jnp.asarray(split.features.mean(axis=1)), train=False)
-    return np.asarray(losses.probabilities(jnp.asarray(logits), classifier.head), np.float64)
 
 
 def _gradients(

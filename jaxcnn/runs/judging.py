@@ -17,6 +17,7 @@ from jaxcnn.metrics import label_quality
 from jaxcnn.runs import build, train_and_evaluate
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.config.settings import TABLE_SETTINGS
+from jaxcnn.runs.config.train_config import SPLIT_SETTINGS
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.transfer import Start, find_start, transfer_variables
@@ -106,9 +107,9 @@ def settings_of(weights: str | None, config: TrainConfig | None = None) -> Train
     """Give the settings to look at a run's photos by published weights."""
     data = (
         *("dataset", "data_dir", "labels", *TABLE_SETTINGS),
-        *("max_train_examples", "validation_fraction", "test_fraction"),
+        *("max_train_examples", *SPLIT_SETTINGS),
     )
-    seeds = ("seed", "split_seed", "decisions")
+    seeds = ("seed", "decisions")
     limits = ("memory_limit_gib", "image_cache_gib", "max_bad_share", "max_pixels")
     same = (*data, *seeds, *limits, "decoder", "compute_dtype")
     kept = {} if config is None else {name: config.flat()[name] for name in same}
@@ -118,7 +119,7 @@ def settings_of(weights: str | None, config: TrainConfig | None = None) -> Train
 def _features_of_weights(run: Run, start: Start) -> FeatureSplit:
     """Compute what published weights see in the photos, or read what is kept of it."""
     config = train_and_evaluate.check(settings_of(start.name, run.config), start)
-    found = train_and_evaluate.load_data(config)
+    found = train_and_evaluate.load_data(config, folder=run.folder)
     split = JoinedSplit(found.splits)
     if list(split.names) != list(JoinedSplit(run.data.splits).names):
         raise ValueError("the photos read for the weights are not the run's; were files changed?")

@@ -83,7 +83,9 @@ def prepare_phase(
         return training._replace(eval_step=whole)
     # Only the last layer, on cached features.
     (variables,) = starts
-    split = functools.partial(split_features, run, parts.model, parts.options["augment"])
+    split = run.shared_features or functools.partial(
+        split_features, run, parts.model, parts.options["augment"]
+    )
     on_photos = ("augment", "mixing", "preprocessing", "frozen")
     options = {name: value for name, value in training.options.items() if name not in on_photos}
     placed = run.layout.put_state(variables)

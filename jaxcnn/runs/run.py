@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.near_duplicates import NearDuplicate
 from jaxcnn.data.source import SPLIT_NAMES
 from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.processes import on_first
@@ -19,10 +20,11 @@ from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.config.heads import settle_head
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.features_cache import split_features
-from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.folder import Workdir, note_seen_photos
 from jaxcnn.runs.phase_training import Training, prepare_phase
 from jaxcnn.runs.phases import Phase, cures, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
+from jaxcnn.runs.report.shown_photos import map_maker
 from jaxcnn.runs.seen_photos import check_unseen, count_seen, load_seen
 from jaxcnn.runs.summary import Tested
 from jaxcnn.runs.thresholds import keep_thresholds, load_thresholds
@@ -39,6 +41,8 @@ from jaxcnn.types import PyTree
 
 logger = logging.getLogger(__name__)
 
+_NO_MAPS = "none are made while several processes train; testing the run again makes them."
+
 
 class Run:
     """One run: trains, tests once, tests again.
@@ -52,6 +56,7 @@ class Run:
 
     Attributes:
       context: what the phases of the run share.
+      near_duplicates: pairs of photos that are nearly the same; None where nobody looked.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Run:
         config = settle_head(config, data.train.labels)  # refuses other labels than the run's
         self.config, self.folder, self.data = config, folder, data
         self.start = start
+        self.near_duplicates: list[NearDuplicate] | None = None  # None: not looked for
         self.seeds = [config.run.seed + number for number in range(config.run.num_seeds)]
         self.folders = [folder]
         if len(self.seeds) > 1:
@@ -92,6 +98,19 @@ class Run:
         """The folders of the best checkpoints of each network."""
         return [each.best_checkpoints for each in self.folders]
 
+    def note_seen(self) -> None:
+        """Note what the weights are trained on: the run's own photos and those of its ancestors."""
+        own, name = self.data.digests, str(self.folder.path)
+        before, unknown = (
+            (self.start.seen.digests, self.start.seen.unknown) if self.start else ((), ())
+        )
+        note_seen_photos(
+            self.best_folders,
+            own[0] if own else (),
+            before=before,
+            unknown=[*unknown, *(() if own else (name,))],
+        )
+
     def train(self) -> Progress:
         """Train all phases, resuming where an earlier start stopped."""
         config, phases, progress = self.config, plan_phases(self.config), None
@@ -109,6 +128,7 @@ class Run:
                 optimizer=training.optimizer,
                 loss=training.loss_fn,
                 repeated_augmentation=config.training.repeated_augmentation,
+                sampler=config.training.sampler,
                 progressive_resizing=phase.progressive_resizing,
                 num_epochs=phase.num_epochs,
                 batch_size=config.training.batch_size,
@@ -197,15 +217,16 @@ class Run:
 
     def write_page(self, tested: Tested, variables: PyTree) -> None:
         """Keep the answers to the test photos, and write the page from them."""
+        several = jax.process_count() > 1
+        maps = _NO_MAPS if several else map_maker(self._model, variables, self.config.preprocessing)
         cache_and_write(
             self.folder,
             self.config,
             self.data.test,
             test=tested.test,
             validation=tested.validation,
+            maps=maps,
             thresholds=self.thresholds(),
-            model=self._model,
-            variables=variables,
         )
 
     def choose_thresholds(self, validation: Evaluation, step: int) -> np.ndarray | None:

@@ -62,17 +62,37 @@ def average(
         )
     table = np.stack([m.probabilities for m in members])
     exact = np.asarray(table.mean(axis=0, dtype=np.float64))
-    right = np.take_along_axis(exact, first.labels[:, None], axis=1)[:, 0]
+    return measure(exact, first.labels, first.index, metrics)
+
+
+def measure(
+    exact: np.ndarray,
+    labels: np.ndarray,
+    index: np.ndarray,
+    metrics: Mapping[str, Metric | GatheredMetric],
+) -> Evaluation:
+    """Measure answers that are there already, such as those of several networks.
+
+    Args:
+      exact: (N, K) floating point, probabilities.
+      labels: (N,) int32.
+      index: (N,) int32, positions in the split.
+      metrics: what is measured beside the loss, by name.
+
+    Returns:
+      The answers; the loss is the mean of -log of the label's probability.
+    """
+    right = np.take_along_axis(exact, labels[:, None], axis=1)[:, 0]
     probabilities = exact.astype(np.float32)
     measured = {
         "loss": float(-np.log(np.maximum(right, _LEAST_PROBABILITY)).mean()),
-        "accuracy": float((exact.argmax(1) == first.labels).mean()),
+        "accuracy": float((exact.argmax(1) == labels).mean()),
     }
-    everyone = np.ones(len(first.labels), bool)
-    parts = (probabilities, first.labels, everyone, everyone.astype(np.float32))
+    everyone = np.ones(len(labels), bool)
+    parts = (probabilities, labels, everyone, everyone.astype(np.float32))
     sums = add_sums({}, batch_sums(metrics, Outputs(*map(jnp.asarray, parts))))
-    others = values(metrics, sums, (first.labels, probabilities))
-    return first._replace(metrics=others | measured, probabilities=probabilities)
+    others = values(metrics, sums, (labels, probabilities))
+    return Evaluation(others | measured, labels, probabilities, index)
 
 
 def split_scores(
@@ -173,19 +193,55 @@ def members_result(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Returns:
       JSON values: the rows, and the mean and the (sample's) standard deviation of their scores.
     """
+    return {"num_members": len(members), **_mean_and_spread(members), "members": list(members)}
+
+
+def _mean_and_spread(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     columns = {
-        name: [row[name] for row in members]
-        for name, value in members[0].items()
+        name: [row[name] for row in rows]
+        for name, value in rows[0].items()
         if isinstance(value, float)
     }
     return {
-        "num_members": len(members),
         "mean": {name: float(np.mean(column)) for name, column in columns.items()},
         "standard_deviation": {
             name: float(np.std(column, ddof=1)) for name, column in columns.items()
         },
-        "members": list(members),
     }
+
+
+def folds_result(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Write what the networks of the folds have in common, as `members_result` does.
+
+    Args:
+      rows: of each fold, with `scores` among its values.
+
+    Returns:
+      JSON values: the rows, and the mean and the (sample's) standard deviation of their scores.
+    """
+    return {"num_folds": len(rows), **_mean_and_spread(rows), "folds": list(rows)}
+
+
+def fold_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Tell the result of a cross-validation in lines.
+
+    Args:
+      summary: as written to `summary.json`.
+
+    Returns:
+      The lines.
+    """
+    mean, spread = summary["mean"], summary["standard_deviation"]
+    low, high = summary["test_accuracy_interval"]
+    each = [row["test_accuracy"] for row in summary["folds"]]
+    return [
+        f"  mean of {summary['num_folds']} folds: test {mean['test_accuracy']:.1%} "
+        f"± {spread['test_accuracy']:.1%} (± standard deviation of folds; {min(each):.1%} to "
+        f"{max(each):.1%}), loss {mean['test_loss']:.3f}",
+        f"out-of-fold accuracy {summary['test_accuracy']:.1%} (95% interval {low:.1%} to "
+        f"{high:.1%}) on {summary['num_test']:,} images, each tested once by a network that was "
+        "not trained on it",
+    ]
 
 
 def result_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,6 @@ from jaxcnn.data.datasets import (
     DRAWN_PETS,
     ImageSplits,
     load_images,
-    load_splits,
 )
 from jaxcnn.data.decision_table import read_decisions, write_decisions
 from jaxcnn.data.decisions import decide_splits, digest_of_decisions
@@ -22,25 +21,32 @@ from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.data.label_sets import class_counts
 from jaxcnn.data.source import Source, example_labels
-from jaxcnn.data.splitting import write_duplicates_csv
+from jaxcnn.data.splitting import split_of_each, write_duplicates_csv
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder, in_sole_use
 from jaxcnn.host.processes import from_first, on_first, peers_watched
 from jaxcnn.host.text import counted, duration, listed
 from jaxcnn.ops.precision import fastest_dtype
-from jaxcnn.runs import build, config as config_lib
+from jaxcnn.runs import build, config as config_lib, near_duplicates
 from jaxcnn.runs.conclusion import conclude
 from jaxcnn.runs.config.checks import without_effect
 from jaxcnn.runs.config.heads import settle_head
 from jaxcnn.runs.config.train_config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
+from jaxcnn.runs.cross_validation import cross_validate
 from jaxcnn.runs.folder import (
     Workdir,
     check_origin,
     check_places,
     check_workdir,
-    note_seen_photos,
     open_workdir,
     telling_what_is_safe,
+)
+from jaxcnn.runs.known_splits import (
+    find_splits,
+    known_splits,
+    splits_before,
+    tell_of_moved,
+    write_split_names,
 )
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
@@ -71,7 +77,7 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
     config = _choose_dtype(config_lib.resolve(config, start.preset if start else None))
     # The classes are not known yet; two stand in for them, or as many as there are weights.
     num_classes = max(2, config.training.class_weights.count(",") + 1)
-    if config.run.num_seeds > 1 or config.run.searches:
+    if config.run.num_seeds > 1 or config.run.searches or config.run.folds:
         config = _on_one_device(config)
     Layout.make(config.run.mesh, batch_size=config.training.batch_size)
     build.build_metrics(config)
@@ -81,12 +87,17 @@ def check(config: TrainConfig, start: Start | None = None) -> TrainConfig:
 
 
 def load_data(
-    config: TrainConfig, *, for_training: bool = False, progress: bool = True
+    config: TrainConfig,
+    *,
+    folder: Workdir | None = None,
+    for_training: bool = False,
+    progress: bool = True,
 ) -> ImageSplits:
     """Load the images that the settings name.
 
     Args:
       config: complete settings.
+      folder: of a run that is resumed or tested again: its photos keep their splits.
       for_training: check the settings that depend on the data before any image is decoded.
       progress: show a bar while images are decoded.
 
@@ -96,17 +107,11 @@ def load_data(
     Raises:
       ValueError: if the data cannot be used.
     """
-    splits = load_splits(
-        config.data.dataset,
-        data_dir=config.data.data_dir,
-        size_px=config.data.stored_size_px,
-        max_train_examples=config.data.max_train_examples,
-        validation_fraction=config.data.validation_fraction,
-        test_fraction=config.data.test_fraction,
-        seed=config.data.split_seed,
-        labels=config.data.labels,
-        columns=config.data.columns,
-    )
+    is_drawn = config.data.dataset == DRAWN_PETS
+    known = known_splits(config, folder)
+    whole, splits = find_splits(config, known)
+    if config.data.near_duplicates == "group" and not known:
+        splits = whole  # `near_duplicates.regroup` looks at all, and then limits them
     decided = None
     if config.data.decisions:
         splits, decided = decide_splits(splits, config.data.decisions)
@@ -126,11 +131,12 @@ def load_data(
         memory_limit_bytes=round(config.data.memory_limit_gib * 2**30) if is_alone else 0,
         cache=cache,
         # Drawings are made for each split.
-        look_for_duplicates=may_check and config.data.dataset != DRAWN_PETS,
+        look_for_duplicates=may_check and not is_drawn,
         check_beforehand=may_check,
         progress=progress,
     )
-    return images._replace(decided=decided)
+    split_names = {} if is_drawn else split_of_each(whole)
+    return images._replace(split_names=split_names, decided=decided)
 
 
 @peers_watched()
@@ -165,7 +171,7 @@ def train_classifier(
     folder, started = Workdir(Path(workdir)), time.perf_counter()
     config = _anchored(config)
     if resume:
-        config = _in_precision_there(folder, _with_head_there(folder, config))
+        config = _in_precision_there(folder, _as_there(folder, config))
     start = find_start(config) if starts_from_weights(config) else None
     given, config = config, check(config, start)
     for line in without_effect(given, config):
@@ -179,16 +185,24 @@ def train_classifier(
         options["free"] = (*MACHINE_SETTINGS, *_PLACES, "compute_dtype")
         settings = config_lib.to_json(config)
         on_first(lambda: check_workdir(folder.path, settings, **options))
-        data = load_data(config, for_training=True, progress=progress)
+        there = folder if resume else None
+        data = load_data(config, folder=there, for_training=True, progress=progress)
         config = settle_head(config, data.train.labels)
         settings = config_lib.to_json(config)
-        if start:
+        if start and not config.run.folds:  # which look at all photos
             check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
         # The user's mistakes were found above, so that none of them leaves a run behind.
         held.enter_context(telling_what_is_safe(folder))
+        before, where = splits_before(config, folder)
         on_first(lambda: open_workdir(folder.path, settings, **options))
+        shared = None
+        if config.data.near_duplicates == "group" and not config.run.folds:
+            data, shared = near_duplicates.regroup(config, folder, data, start=start)
         on_first(lambda: check_origin(folder, origin_of(config, data, start)))
         on_first(lambda: _remember(folder, config))
+        if data.split_names and not config.run.folds:
+            on_first(lambda: write_split_names(folder.splits, data.split_names))
+            tell_of_moved(before, data.split_names, where)
         if config.data.decisions:
             on_first(lambda: _keep_decisions(folder, config.data.decisions or ""))
         if data.skipped:
@@ -205,9 +219,15 @@ def train_classifier(
             )
         if config.run.searches:
             config = search.choose(config, folder, data, start=start, progress=progress)
-        run = Run(config, folder, data, start=start, progress=progress)
-        on_first(lambda: _note_seen(run, start))
-        summary = conclude(run, run.train())
+        if config.run.folds:
+            summary = cross_validate(config, folder, data, start=start, progress=progress)
+        else:
+            run = Run(config, folder, data, start=start, progress=progress)
+            run.context = run.context._replace(shared_features=shared)
+            if config.data.near_duplicates != "none" and jax.process_count() == 1:
+                run.near_duplicates = near_duplicates.report(run)
+            on_first(run.note_seen)
+            summary = conclude(run, run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
 
@@ -235,28 +255,16 @@ def _check_data(config: TrainConfig, train: Source) -> None:
     build.check_metrics(config, num_classes)
 
 
-def _note_seen(run: Run, start: Start | None) -> None:
-    """Note what the weights of a run are trained on: its own photos and its ancestors'."""
-    own, name = run.data.digests, str(run.folder.path)
-    before, unknown = (start.seen.digests, start.seen.unknown) if start else ((), ())
-    note_seen_photos(
-        run.best_folders,
-        own[0] if own else (),
-        before=before,
-        unknown=[*unknown, *(() if own else (name,))],
-    )
-
-
 def _on_one_device(config: TrainConfig) -> TrainConfig:
     if jax.process_count() > 1:
         raise ValueError(
-            "num_seeds, sweep and find_learning_rate are for one process; start one alone, or give "
-            "none of them."
+            "num_seeds, folds, sweep and find_learning_rate are for one process; start one alone, "
+            "or give none of them."
         )
     if config.run.mesh not in ("auto", "data:1"):
         raise ValueError(
-            f"mesh is {config.run.mesh}, but num_seeds, sweep and find_learning_rate use one "
-            "device; leave it out."
+            f"mesh is {config.run.mesh}, but num_seeds, folds, sweep and find_learning_rate use "
+            "one device; leave it out."
         )
     return config.replace(mesh="data:1")
 
@@ -288,13 +296,13 @@ def _in_precision_there(folder: Workdir, config: TrainConfig) -> TrainConfig:
     return config
 
 
-def _with_head_there(folder: Workdir, config: TrainConfig) -> TrainConfig:
-    """Take what the labels settled when the run in the folder began, where nothing else is said."""
+def _as_there(folder: Workdir, config: TrainConfig) -> TrainConfig:
+    """Take what was settled when the run in the folder began, where nothing else is said."""
     if not folder.is_ours:
         return config
     there = config_lib.load_config(folder.config).flat()
     given = config.flat()
-    names = [name for name in ("head", "best_metric") if given[name] is None]
+    names = [n for n in ("head", "best_metric", "split_method") if given[n] is None]
     return config.replace(**{name: there[name] for name in names})
 
 

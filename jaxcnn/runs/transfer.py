@@ -18,7 +18,7 @@ from jaxcnn.runs.config.presets import (
     preset_of_preprocessing,
     preset_of_weights,
 )
-from jaxcnn.runs.config.train_config import starts_from_weights
+from jaxcnn.runs.config.train_config import SPLIT_SETTINGS, starts_from_weights
 from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.types import PyTree
@@ -85,8 +85,9 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     given = (there.network.model_options, config.network.model_options)
     preset["model_options"] = ",".join(filter(None, given))
     preset = {k: v for k, v in preset.items() if v is not None}
-    split = ("split_seed", "validation_fraction", "test_fraction")
-    about = ", ".join(f"{name}={there.flat()[name]}" for name in split)
+    preset["split_method"] = there.data.split_method
+    split = {name: there.flat()[name] for name in SPLIT_SETTINGS}
+    about = ", ".join(f"{name}={value}" for name, value in split.items() if value != "")
     seen = load_seen(checkpoint_folder(Path(workdir)), workdir)._replace(split=about)
     return Start(variables, preset, workdir, seen, tuple(class_names), there.head)
 

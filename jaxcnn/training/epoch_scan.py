@@ -117,7 +117,14 @@ class ScannedSteps:
         return self._programs[len(batches)](state, self._data, order, key)
 
 
-def position_batches(split: "ImageSplit", *, batch_size: int, seed: int, repeats: int = 1) -> Any:
+def position_batches(
+    split: "ImageSplit",
+    *,
+    batch_size: int,
+    seed: int,
+    repeats: int = 1,
+    sampler: str = "none",
+) -> Any:
     """Make the iterator of `data.batches.train_batches`, with positions and without images.
 
     Args:
@@ -125,6 +132,7 @@ def position_batches(split: "ImageSplit", *, batch_size: int, seed: int, repeats
       batch_size: examples per step.
       seed: decides the order of the examples.
       repeats: copies of each example in a batch.
+      sampler: how often classes come.
 
     Returns:
       An iterator of Batch whose images are empty. Its state is that of the iterator with images:
@@ -140,7 +148,14 @@ def position_batches(split: "ImageSplit", *, batch_size: int, seed: int, repeats
         split.names,
         split.class_names,
     )
-    return train_batches(nothing, batch_size=batch_size, seed=seed, repeats=repeats, num_threads=0)
+    return train_batches(
+        nothing,
+        batch_size=batch_size,
+        seed=seed,
+        repeats=repeats,
+        sampler=sampler,
+        num_threads=0,
+    )
 
 
 def choose_steps(

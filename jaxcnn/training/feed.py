@@ -144,7 +144,11 @@ def _feed_one(
         )
         if scanned is not None:
             batches = position_batches(
-                data.split, batch_size=batch_size, seed=seed, repeats=data.repeats
+                data.split,
+                batch_size=batch_size,
+                seed=seed,
+                repeats=data.repeats,
+                sampler=data.sampler,
             )
             return feed(step=scanned, batches=batches, chunk_steps=scanned.chunk_steps)
     return feed(step=compiled.program, batches=make_batches())

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxcnn.data.array_split import ExampleSplit
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.names import unknown_name
@@ -98,6 +99,7 @@ def open_inputs(
     preprocessing: Preprocessing | None,
     num_epochs: int,
     repeated_augmentation: int,
+    sampler: str = "none",
 ) -> tuple[Input, Input | None]:
     """Open the training and the validation data; a name brings its own validation split."""
     if num_epochs > 1 and iter_once(train):
@@ -123,6 +125,13 @@ def open_inputs(
                 "leave it at 1, or let your loader repeat."
             )
         train_input = SplitInput(train_input.split, repeated_augmentation)
+    if sampler != "none":
+        if not isinstance(train_input, SplitInput) or isinstance(train_input.split, ExampleSplit):
+            raise ValueError(
+                f"sampler (={sampler}) needs to know all labels before training; give arrays or "
+                "photos, leave it at none, or let your loader sample."
+            )
+        train_input = SplitInput(train_input.split, train_input.repeats, sampler)
     return train_input, validation
 
 

@@ -53,6 +53,7 @@ def fit(
     metrics: Metrics | Sequence[str] | None = None,
     augment: Augment | None = None,
     repeated_augmentation: int = 1,
+    sampler: str = "none",
     progressive_resizing: Mapping[int, float] | None = None,
     mixing: Mixing | None = None,
     preprocessing: Preprocessing | None = None,
@@ -106,6 +107,8 @@ def fit(
         `jaxcnn.augment.make_augment` makes.
       repeated_augmentation: copies of each image in a batch, each augmented by itself; the steps of
         an epoch stay as many, so it shows a part of the images.
+      sampler: how often classes come: "none", as often as they are; "balanced", all alike; "sqrt",
+        by the square root of their size. The steps of an epoch stay as many.
       progressive_resizing: smaller sizes to train at first, side in px to share of the epochs, such
         as {64: 0.4, 80: 0.3}: augmented images are made that small. The network must take any size.
       mixing: (key, batch) to a batch of mixed examples, as `jaxcnn.augment.make_mixing` makes.
@@ -182,7 +185,7 @@ def fit(
     check_names(metrics, best)  # a wrong name is told before data are read
     task = read_task(
         model,
-        *open_inputs(train, validation, preprocessing, num_epochs, repeated_augmentation),
+        *open_inputs(train, validation, preprocessing, num_epochs, repeated_augmentation, sampler),
         batch_size=batch_size,
         loss=loss,
         reported_loss=reported_loss,

@@ -36,15 +36,17 @@ class SplitInput:
     Args:
       split: as `data.image_splits.ImageSplit` describes.
       repeats: copies of each example in a training batch, see `data.batches.train_batches`.
+      sampler: how often classes come in training, see `data.sampling.sampled_order`.
     """
 
-    def __init__(self, split: ImageSplit, repeats: int = 1) -> None:
-        self.split, self.repeats = split, repeats
+    def __init__(self, split: ImageSplit, repeats: int = 1, sampler: str = "none") -> None:
+        self.split, self.repeats, self.sampler = split, repeats, sampler
 
     def about(self) -> dict[str, Any]:
         """Give what a run that is resumed must share with the one before."""
         count = str(len(self.split))
-        return {"number of examples": count, "repeated_augmentation": self.repeats}
+        about = {"number of examples": count, "repeated_augmentation": self.repeats}
+        return about if self.sampler == "none" else about | {"sampler": self.sampler}
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Count the full batches of an epoch."""
@@ -62,6 +64,7 @@ class SplitInput:
         common: dict[str, Any] = {
             "batch_size": batch_size,
             "repeats": self.repeats,
+            "sampler": self.sampler,
             "to_device": put,
         }
         if len(seeds) > 1:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from jaxcnn.data.batches import (
-    epoch_order,
     eval_batches,
     member_batches,
     steps_per_epoch,
@@ -15,6 +14,7 @@ from jaxcnn.data.batches import (
 )
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit
 from jaxcnn.data.preprocessing import Decoding
+from jaxcnn.data.sampling import epoch_order
 from jaxcnn.data.source import Example
 from jaxcnn.types import Batch
 

@@ -7,11 +7,15 @@ from hypothesis import given, settings, strategies as st
 
 from jaxcnn.data.source import Example, Splits, check_classes
 from jaxcnn.data.splitting import (
+    SPLIT_METHODS,
     DuplicatePair,
+    class_strata,
     complete_splits,
     count_across,
     count_conflicts,
     find_duplicates,
+    fold_numbers,
+    split_of_each,
     write_duplicates_csv,
 )
 
@@ -52,11 +56,11 @@ def _where(splits):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.text(max_size=12), unique=True, max_size=40), st.integers(0, 2**40))
 def test_adding_names_moves_no_other(added, seed):
-    old = _numbered(60)
+    old, options = _numbered(60), {"seed": seed, "method": "hash"}
     more = [f"new/{name}" for name in added]
     shuffled = np.random.default_rng(len(added)).permutation(old.names + more).tolist()
     try:
-        before, after = _split_all(old, seed=seed), _split_all(_Named(shuffled), seed=seed)
+        before, after = _split_all(old, **options), _split_all(_Named(shuffled), **options)
     except ValueError as error:  # sixty photos leave a split empty for one seed in some thousands
         assert "empty" in str(error) or "no example" in str(error)  # noqa: PT017
         return
@@ -65,13 +69,20 @@ def test_adding_names_moves_no_other(added, seed):
 
 def test_the_split_is_the_same_everywhere():
     """Guards the hash: whoever changes it moves everyone's photos."""
-    splits = _split_all(_numbered(20), validation_fraction=0.3, test_fraction=0.3)
-    numbers = [[int(name[6:-4]) for name in split.names] for split in splits]
-    assert numbers[1:] == [[0, 2, 3, 4, 8, 12, 17], [1, 6, 11, 14]]
+    numbers = {}
+    for method in SPLIT_METHODS:
+        options = {"validation_fraction": 0.3, "test_fraction": 0.3, "method": method}
+        splits = _split_all(_numbered(20), **options)
+        numbers[method] = [[int(name[6:-4]) for name in split.names] for split in splits][1:]
+    assert numbers == {
+        "hash": [[0, 2, 3, 4, 8, 12, 17], [1, 6, 11, 14]],
+        "stratified": [[3, 4, 8, 11, 12, 17], [0, 1, 2, 5, 13, 14]],
+    }
 
 
 def test_splits_cover_each_example_once_in_about_the_shares_asked():
-    splits = _split_all(_numbered(4000), validation_fraction=0.1, test_fraction=0.2, seed=3)
+    options = {"validation_fraction": 0.1, "test_fraction": 0.2, "method": "hash"}
+    splits = _split_all(_numbered(4000), **options, seed=3)
     names = [name for split in splits for name in split.names]
     assert sorted(names) == sorted(_numbered(4000).names)
     sizes = [len(split) for split in splits]
@@ -121,7 +132,8 @@ def test_missing_splits_are_taken_out_of_train(given, kept, taken):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: _split_all(_numbered(1)), "split is empty .*add photos"),
+        (lambda: _split_all(_numbered(2)), "split is empty .*add photos"),
+        (lambda: _split_all(_numbered(99), method="random"), "unknown split_method 'random'"),
         (lambda: _split_all(_numbered(99), test_fraction=0.0), "test_fraction is 0.0"),
         (
             lambda: _split_all(_numbered(99), validation_fraction=1.5),
@@ -159,6 +171,113 @@ def test_missing_splits_are_taken_out_of_train(given, kept, taken):
 def test_what_is_wrong_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def _moved(before, after):
+    before, after = _where(before), _where(after)
+    return sum(after[name] != split for name, split in before.items())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(4, 60), min_size=2, max_size=6), st.integers(0, 2**40))
+def test_each_class_has_its_share_in_each_split(sizes, seed):
+    names = [f"{label}/{i}.jpg" for label, size in enumerate(sizes) for i in range(size)]
+    source = _Named(names, class_names=tuple("abcdef"[: len(sizes)]))
+    source.labels = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
+    splits = _split_all(source, seed=seed, validation_fraction=0.2, test_fraction=0.1)
+    for share, split in zip((0.7, 0.2, 0.1), splits, strict=True):
+        counts = np.bincount(split.labels, minlength=len(sizes))
+        assert (counts >= 1).all()
+        assert (np.abs(counts - share * np.array(sizes)) <= 1.001).all()
+
+
+def test_only_photos_at_a_cut_move_when_others_are_added():
+    before = _split_all(_numbered(2000))
+    assert _moved(before, _split_all(_numbered(2002))) <= 4  # a class has two cuts
+    assert _moved(before, _split_all(_numbered(2200))) < 60
+    shuffled = _numbered(2000)
+    order = np.random.default_rng(0).permutation(2000)
+    shuffled.names = [shuffled.names[i] for i in order]
+    shuffled.labels = shuffled.labels[order]
+    assert _moved(before, _split_all(shuffled)) == 0
+
+
+def test_known_photos_stay_and_new_ones_fill_the_shares():
+    known = split_of_each(_split_all(_numbered(200)))
+    splits = _split_all(_numbered(400), known=known)
+    assert known.items() <= _where(splits).items()
+    np.testing.assert_allclose([len(split) for split in splits], [280, 60, 60], atol=2)
+
+
+@pytest.mark.parametrize("method", SPLIT_METHODS)
+def test_groups_stay_together(method):
+    source = _numbered(600)
+    source.groups = [f"pet {i // 7}" if i % 10 else "" for i in range(600)]
+    splits = _split_all(source, method=method)
+    places = _where(splits)
+    for group in {*source.groups} - {""}:
+        names = [n for n, own in zip(source.names, source.groups, strict=True) if own == group]
+        assert len({places[name] for name in names}) == 1
+    by_name = _split_all(_numbered(600), method=method, group_by=r"/(\d+)\d\.")
+    places = _where(by_name)
+    for ten in range(1, 60):
+        assert len({places[f"photo/{10 * ten + i}.jpg"] for i in range(10)}) == 1
+    np.testing.assert_allclose(len(by_name.test), 90, atol=80 if method == "hash" else 8)
+
+
+def test_large_groups_are_placed_where_most_is_missing():
+    source = _numbered(1950)
+    sizes = [1000, 500, 300, 100, 50]
+    source.groups = [f"site {i}" for i, size in enumerate(sizes) for _ in range(size)]
+    assert sorted(map(len, _split_all(source))) == [150, 300, 1500]
+
+
+def test_photos_of_both_classes_in_a_group_are_split_by_the_commonest():
+    source = _numbered(400)
+    source.groups = [f"owner {i // 2}" for i in range(400)]  # a cat and a dog each
+    for split, size in zip(_split_all(source), (280, 60, 60), strict=True):
+        assert len(split) == pytest.approx(size, abs=2)
+        assert len(set(np.bincount(split.labels).tolist())) == 1
+
+
+def test_groups_that_leave_a_split_empty_are_refused_and_shared_ones_told(caplog):
+    source = _numbered(40)
+    source.groups = ["one"] * 40
+    with pytest.raises(ValueError, match=r"validation split is empty.*the largest, one, has 40 of"):
+        _split_all(source)
+    train, test = _numbered(90, "train"), _numbered(30, "test")
+    train.groups, test.groups = [f"g{i // 3}" for i in range(90)], ["g0"] * 30
+    complete_splits({"train": train, "test": test})
+    assert "1 group in two of the splits that the data have, e.g. g0" in caplog.text
+
+
+def test_of_several_labels_the_rarest_decides():
+    source = _numbered(100)
+    labels = np.zeros((100, 2), np.uint8)
+    labels[:, 0], labels[:10, 1] = 1, 1
+    labels[95:] = 0
+    source.labels = labels
+    strata, names = class_strata(source)
+    assert strata.tolist() == [1] * 10 + [0] * 85 + [2] * 5
+    assert names == ["cat", "dog", ""]
+
+
+def test_folds_hold_each_class_evenly_and_groups_whole():
+    source = _numbered(103)
+    source.groups = [f"burst {i // 4}" if i < 40 else "" for i in range(103)]
+    fold = fold_numbers(source, 5)
+    assert set(fold.tolist()) == set(range(5))
+    for i in range(0, 40, 4):
+        assert len(set(fold[i : i + 4].tolist())) == 1
+    for label in (0, 1):
+        counts = np.bincount(fold[source.labels == label], minlength=5)
+        assert counts.max() - counts.min() <= 6
+    assert (fold_numbers(source, 5, seed=1) != fold).any()
+    source.groups = ["one"] * 103
+    with pytest.raises(ValueError, match=r"103 photos in groups .*of 103, are too few for 5 folds"):
+        fold_numbers(source, 5)
+    with pytest.raises(ValueError, match="2 photos are too few for 5 folds"):
+        fold_numbers(_numbered(2), 5)
 
 
 class _Images:

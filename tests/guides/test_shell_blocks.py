@@ -30,6 +30,7 @@ RUNS = {
 REPLACED = {
     "--batch_size=256": "--batch_size=8",
     "/srv/": "srv/",
+    "--group_by='(patient[0-9]+)_'": "--group_by='/([0-9]+)[0-9][.]'",
     # A recipe of a million photos tests one in a hundred; of eighty that may be none.
     "--model=resnet34": "--model=resnet34 --validation_fraction=0.2 --test_fraction=0.2",
 }

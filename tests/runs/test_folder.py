@@ -60,7 +60,9 @@ def test_overwrite_removes_all_of_the_run_and_nothing_else(tmp_path):
     (tmp_path / "export").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
     open_workdir(tmp_path, SETTINGS | {"num_epochs": 9}, overwrite=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "export", "notes.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *("config.json", "decisions.csv", "export", "notes.txt")
+    ]
     assert json.loads(workdir.config.read_text())["num_epochs"] == 9
 
 

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.fast_jpeg import choose_decoder
+from jaxcnn.data.groups import compile_pattern
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
+from jaxcnn.data.sampling import SAMPLERS
+from jaxcnn.data.splitting import SPLIT_METHODS
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import HEADS, LOSSES
 from jaxcnn.runs.config.settings import TABLE_SETTINGS, DataSettings, TrainingSettings
@@ -38,7 +41,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed", "split_seed"),
         *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
-        *("dp_clip_norm", "dp_noise_multiplier"),
+        *("dp_clip_norm", "dp_noise_multiplier", "folds"),
     ),
 }
 COMPUTE_DTYPES = ("auto", "float32", "bfloat16")
@@ -49,6 +52,9 @@ _IN_RANGE = {
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "head": HEADS,
+    "split_method": SPLIT_METHODS,
+    "near_duplicates": ("none", "report", "group"),
+    "sampler": SAMPLERS,
     "crop_from": ("square", "photo"),
     "loss": LOSSES,
     "resize_mode": RESIZE_MODES,
@@ -91,6 +97,7 @@ def check_values(config: TrainConfig) -> None:
         _check_crops(config)
     _check_mixing(config)
     _check_members(config)
+    _check_folds(config)
     _check_privacy(config.training)
     repeats = config.training.repeated_augmentation
     batch_size, parts = config.training.batch_size, config.training.accumulate_steps
@@ -106,6 +113,8 @@ def check_values(config: TrainConfig) -> None:
 
 def _check_images(data: DataSettings) -> None:
     choose_decoder(data.decoder)
+    if data.group_by:
+        compile_pattern(data.group_by)
     if data.dataset == "drawn_pets" and data.data_dir:
         raise ValueError(
             f"data_dir (={data.data_dir}) holds photos, but dataset=drawn_pets draws its own; "
@@ -220,6 +229,23 @@ def _check_members(config: TrainConfig) -> None:
         )
 
 
+def _check_folds(config: TrainConfig) -> None:
+    folds, run = config.run.folds, config.run
+    if not folds:
+        return
+    if folds < 3:
+        raise ValueError(
+            f"folds must be 0 or at least 3, got {folds}: one to test on, one to choose the best "
+            "epoch on, and others to learn from."
+        )
+    if run.num_seeds > 1 or run.searches:
+        given = f"num_seeds={run.num_seeds}" if run.num_seeds > 1 else "a search of settings"
+        raise ValueError(
+            f"folds (={folds}) trains a network for each fold, and {given} trains several too; "
+            "give one of them."
+        )
+
+
 def _check_privacy(training: TrainingSettings) -> None:
     """Refuse what private training cannot bound; BatchNorm is found where the network is built."""
     if not training.dp_clip_norm:
@@ -233,6 +259,11 @@ def _check_privacy(training: TrainingSettings) -> None:
         raise ValueError(
             "class_weights=balanced reads the classes' sizes from the photos that dp_clip_norm is "
             "to protect; give the weights as numbers."
+        )
+    if training.sampler != "none":
+        raise ValueError(
+            f"sampler (={training.sampler}) shows photos of rare classes several times in an "
+            "epoch, which the epsilon of dp_clip_norm does not cover; leave it at none."
         )
     for name in ("mixup", "cutmix"):
         if getattr(training, name):
@@ -264,7 +295,10 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
     """
     training, network = config.training, config.network
     is_drawn, is_all_frozen = config.data.dataset == "drawn_pets", network.freeze == "backbone"
-    drawn = ("validation_fraction", "test_fraction", "max_bad_share", "decoder", "resize_mode")
+    drawn = (
+        *("validation_fraction", "test_fraction", "split_method", "group_by", "near_duplicates"),
+        *("max_bad_share", "decoder", "resize_mode"),
+    )
     cases: list[tuple[bool, str, tuple[str, ...]]] = [
         (
             is_drawn,

@@ -55,6 +55,11 @@ def _check_for_several(config: TrainConfig) -> None:
             "baselines=True classifies photos by one label each, and these have several; leave "
             "baselines out."
         )
+    if config.run.folds or config.training.sampler != "none":
+        given = f"folds (={config.run.folds})" if config.run.folds else "sampler"
+        raise ValueError(
+            f"{given} needs one label per photo, and these have several; leave it out."
+        )
     if config.run.num_seeds > 1:
         raise ValueError(
             f"num_seeds (={config.run.num_seeds}) averages networks of one label per photo; with "

@@ -140,6 +140,8 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
         "flip_average": policy.get("flip", 0) > 0,
         "feature_views": 4 if changes else 0,
         "freeze": "none",
+        "split_method": "stratified",
+        "near_duplicates": "report" if config.data.dataset == "folder" else "none",
         "stored_size_px": max(round(filled["image_size_px"] * room), filled["eval_size_px"] or 0),
     }
     filled |= {k: v for k, v in defaults.items() if filled[k] is None}

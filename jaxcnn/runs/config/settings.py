@@ -128,6 +128,24 @@ class DataSettings:
     test_fraction: float = _setting(
         0.15, "share of examples for the test where the data set has no such split, in (0, 1)."
     )
+    split_method: str = _open(
+        "how photos are split where the data set has no such splits: stratified (each class has "
+        "its share in each split; a few photos at the cuts move when others are added), or hash "
+        "(none moves, shares are met on average). Default stratified, with `init_from` as that "
+        "run did."
+    )
+    group_by: str = _setting(
+        "",
+        "photos that belong together share a split: a regular expression that finds the group in "
+        "a photo's name, as its first group or as all that matches, e.g. 'patient_([0-9]+)'. Of a "
+        "table give `group_column`.",
+    )
+    near_duplicates: str = _open(
+        "what to do about photos that are nearly the same, such as crops, re-encodings and bursts: "
+        "report (list them), group (those that hang together share a split), or none. They are "
+        "told by the features of a frozen network, else by a perceptual hash of photos in memory. "
+        "Default report for folders of photos, else none."
+    )
     allow_seen_test_photos: bool = _setting(
         False,
         "test even on photos that the weights were trained on in an earlier run; the result says "
@@ -274,6 +292,12 @@ class TrainingSettings:
         "none, balanced (rarer classes weigh more; with several labels per photo those that show a "
         "class weigh as much as those that do not), or one number per class, comma-separated.",
     )
+    sampler: str = _setting(
+        "none",
+        "how often classes come in training: none (as often as there are photos), balanced (all "
+        "alike), or sqrt (by the square root of their size, between the two). An epoch stays as "
+        "long. With `class_weights` too, rare classes count twice.",
+    )
     ema_decay: float = _open(
         "decay per step of the exponential moving average (EMA) of parameters and batch "
         "statistics that is evaluated, in [0, 1); 0 is none.",
@@ -369,6 +393,12 @@ class RunSettings:
         1,
         "networks trained at once, on the same data: network k, from 0, equals that of a run with "
         "seed + k. Predictions of several networks are averaged.",
+    )
+    folds: int = _setting(
+        0,
+        "cross-validation: deal all photos into this many folds, at least 3, and train a network "
+        "for each, which is tested on it, chooses its best epoch on the next fold, and learns from "
+        "the others; so every photo is tested once. 0 is off.",
     )
     member_order: str = _setting(
         "own",

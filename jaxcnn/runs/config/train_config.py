@@ -140,6 +140,12 @@ def make_config(**settings: Any) -> TrainConfig:
     return TrainConfig(**groups)
 
 
+# Settings that decide which photo is in which split.
+SPLIT_SETTINGS = (
+    *("split_seed", "validation_fraction", "test_fraction"),
+    *("split_method", "group_by"),
+)
+
 # Settings that say what a machine does, not what a run is: a resumed run may change them.
 MACHINE_SETTINGS = (
     "mesh",
@@ -183,10 +189,11 @@ def from_json(value: Mapping[str, Any]) -> TrainConfig:
 
 
 def completed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Add settings that older versions did not write: their `seed` split the data."""
+    """Add settings that older versions did not write: their `seed` split the data, by hash."""
     if "seed" not in value:
         return dict(value)
-    return {"split_seed": value["seed"], "compute_dtype": "float32", **value}
+    older = {"split_seed": value["seed"], "split_method": "hash", "compute_dtype": "float32"}
+    return {**older, **value}
 
 
 def load_config(path: Path) -> TrainConfig:

@@ -17,9 +17,11 @@ from jaxcnn.metrics.overfitting import (
     window_means,
 )
 from jaxcnn.runs.report.answers import Bin, calibration_error
-from jaxcnn.runs.summary import doubt
+from jaxcnn.runs.summary import ClassRow, doubt
 
 _LEAST_PHOTOS = 30  # of a test; fewer say nothing of calibration
+LEAST_OF_CLASS = 10  # test photos; fewer say nothing of a class
+WIDEST_INTERVAL = 0.2  # of a class's recall, at 95 %
 
 
 def judge_answers(
@@ -44,6 +46,32 @@ def judge_answers(
         "doubt": doubt(labels, class_names, low),
         "untested": [name for name, count in zip(class_names, counts, strict=True) if not count],
     }
+
+
+def too_small(rows: Sequence[ClassRow]) -> list[str]:
+    """Name the classes whose recall is not known well: few test photos, or a wide interval.
+
+    Args:
+      rows: a row per class; those without a test photo are left out.
+
+    Returns:
+      The classes' names, in order.
+
+    Example:
+      >>> rows = [ClassRow("cat", 400, 400, 0.95, 0.95), ClassRow("lynx", 8, 8, 1.0, 1.0)]
+      >>> too_small(rows)
+      ['lynx']
+    """
+    return [
+        row.name
+        for row in rows
+        if row.labels
+        and row.recall_interval is not None
+        and (
+            row.labels < LEAST_OF_CLASS
+            or row.recall_interval[1] - row.recall_interval[0] > WIDEST_INTERVAL
+        )
+    ]
 
 
 def judge_fit(

@@ -1,9 +1,9 @@
 """The page that explains a run, `report.html` in its folder, and what is kept there for it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxcnn.data.decisions import describe_counts
@@ -11,7 +11,6 @@ from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.extras import install
 from jaxcnn.host.files import write_arrays
 from jaxcnn.metrics.classification import confusion_matrix, most_confused, wilson_interval
-from jaxcnn.models import StagedNetwork
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
@@ -20,7 +19,7 @@ from jaxcnn.runs.report import charts
 from jaxcnn.runs.report.answers import CachedAnswers, filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
-from jaxcnn.runs.report.judgements import judge_answers, judge_calibration, judge_fit
+from jaxcnn.runs.report.judgements import judge_answers, judge_calibration, judge_fit, too_small
 from jaxcnn.runs.report.label_sets import (
     CachedSets,
     as_accuracy,
@@ -34,14 +33,11 @@ from jaxcnn.runs.report.shown_photos import (
     cache_photos,
     make_gallery,
     make_set_gallery,
-    map_maker,
 )
 from jaxcnn.runs.summary import ClassRow, about_test, by_class, class_rows
 from jaxcnn.training.evaluation import Evaluation
-from jaxcnn.types import PyTree
 
 _MOST_EPOCHS = 60  # in the table of epochs
-_NO_MAPS = "none are made while several processes train; testing the run again makes them."
 
 
 def cache_and_write(
@@ -51,8 +47,7 @@ def cache_and_write(
     *,
     test: Evaluation,
     validation: Evaluation,
-    model: StagedNetwork,
-    variables: PyTree,
+    maps: Callable[[np.ndarray, np.ndarray], np.ndarray] | str,
     thresholds: np.ndarray | None = None,
 ) -> None:
     """Keep a run's answers and some of its photos in its folder, and write its page.
@@ -63,8 +58,7 @@ def cache_and_write(
       split: the test split.
       test: the network's answers to it.
       validation: its answers to the validation split.
-      model: the network.
-      variables: {"params": ..., "batch_stats": ...}, whose maps are drawn.
+      maps: what makes the photos' maps, see `shown_photos.map_maker`; or why there are none.
       thresholds: (K,) where photos have several labels; None where they have one.
     """
     answers: CachedAnswers | CachedSets
@@ -73,9 +67,7 @@ def cache_and_write(
     else:
         answers = shorten_sets(test, thresholds, split.names)
     write_arrays(folder.test_answers, answers._asdict())
-    preprocessing = config.preprocessing
-    maps = _NO_MAPS if jax.process_count() > 1 else map_maker(model, variables, preprocessing)
-    photos = cache_photos(answers, split, preprocessing, maps)
+    photos = cache_photos(answers, split, config.preprocessing, maps)
     write_arrays(folder.report_photos, photos._asdict())
     write_report(folder.path)
 
@@ -223,6 +215,7 @@ def _classes(answers: CachedAnswers, names: list[str]) -> dict[str, Any]:
     confusion = confusion_matrix(answers.labels, answers.classes[:, 0], len(names))
     rows = class_rows(by_class(confusion, names))
     return {
+        "too_small": too_small(rows),
         "class_rows": rows if len(names) <= 2 else worst_first(rows),
         "mostly_taken_for": mostly_taken_for(confusion, names),
         "confusion": confusion.tolist(),

@@ -49,7 +49,11 @@ class Trials:
         self._run = run
         self.mode = choose_mode(run.config.run.members_mode)
         training = prepare_phase(run, phase, [variables], injected=tuple(values))
-        self._train = SplitInput(training.train, run.config.training.repeated_augmentation)
+        repeats, sampler = (
+            run.config.training.repeated_augmentation,
+            run.config.training.sampler,
+        )
+        self._train = SplitInput(training.train, repeats, sampler)
         self._validation = SplitInput(training.validation)
         batch_size = run.config.training.batch_size
         self.steps_per_epoch = batches_lib.steps_per_epoch(len(training.train), batch_size)
