@@ -54,9 +54,7 @@ def settings(tiny_config, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _photos(monkeypatch):
     splits = Splits(Photos(96, 0), Photos(48, 1), Photos(48, 2))
-    monkeypatch.setattr(
-        "jaxcnn.runs.train_and_evaluate.load_splits", lambda *args, **kwargs: splits
-    )
+    monkeypatch.setattr("jaxcnn.runs.known_splits.load_splits", lambda *args, **kwargs: splits)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +62,7 @@ def run(settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "several"
     with pytest.MonkeyPatch.context() as patch:
         splits = Splits(Photos(96, 0), Photos(48, 1), Photos(48, 2))
-        patch.setattr("jaxcnn.runs.train_and_evaluate.load_splits", lambda *a, **k: splits)
+        patch.setattr("jaxcnn.runs.known_splits.load_splits", lambda *a, **k: splits)
         summary = train_classifier(settings, folder, progress=False)
     return folder, summary
 
