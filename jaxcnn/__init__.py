@@ -17,7 +17,8 @@ on this page are the ones that most programs need; the packages hold the rest:
 - `jaxcnn.plots`: pictures of data, training and errors, as PNG files
 - `jaxcnn.runs`: whole runs, and the classifiers that they leave; settings in `jaxcnn.runs.config`
 - `jaxcnn.export`: programs in StableHLO and ONNX, model cards
-- `jaxcnn.photos`: an index of your photos, and its search; a local page in `jaxcnn.photos.server`
+- `jaxcnn.photos`: an index of your photos, and its search; local pages of it in
+  `jaxcnn.photos.server`, and of what a run suspects in `jaxcnn.photos.cleaning`
 - `jaxcnn.host`: this machine: processes, folders, memory
 - `jaxcnn.types`: what a batch and a state are
 

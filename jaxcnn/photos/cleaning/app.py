@@ -31,7 +31,7 @@ def create_cleaning_app(review: Review, explain: Explain) -> Flask:
 
     Args:
       review: what is looked through.
-      explain: shows where the network looks, as `photos.server.make_explain` gives.
+      explain: shows where the network looks, as `jaxcnn.photos.server.make_explain` gives.
 
     Returns:
       A WSGI application, to be served on loopback alone: its answers are for one person.

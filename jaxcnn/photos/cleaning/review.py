@@ -20,7 +20,7 @@ class Review:
     Any number of threads may share it; nothing but the table is ever written.
 
     Args:
-      findings: as `find_findings` gives.
+      findings: as `jaxcnn.runs.find_findings` gives.
       log: the table that decisions are written to.
     """
 
@@ -51,7 +51,7 @@ class Review:
         return self.log.version(self.items[number].name)
 
     def exclude(self, number: int, *, version: int | None = None) -> None:
-        """Decide that a photo is left out. Errors as `DecisionLog.add`."""
+        """Decide that a photo is left out. Errors as `jaxcnn.data.DecisionLog.add`."""
         self._add(number, EXCLUDE, version=version)
 
     def label(self, number: int, label: str, *, version: int | None = None) -> None:
