@@ -24,7 +24,8 @@ GIVEN = {
     "jaxcnn.interpret": {"Attribution", "Excitation", "Neighbours", "PhotoMap"},
     "jaxcnn.metrics": {
         *("BaselineResult", "Calibration", "CalibrationCurve", "LogisticRegression"),
-        *("Overfitting", "SetScores", "Suspicion"),
+        *("Gaussians", "Neighbours", "Overfitting", "RelativeGaussians", "Separation"),
+        *("SetQuality", "SetScores", "Suspicion"),
     },
     "jaxcnn.models": {"FeatureClassifier", "LayerRow", "StageInfo", "StagedNetwork", "Summary"},
     "jaxcnn.photos": {"Found", "Hit", "IndexReport", "Labeller"},

@@ -26,7 +26,7 @@ def table_lines(found: Found) -> Iterator[str]:
         columns.append(["prob.", *(f"{hit.probability:.1%}" for hit in hits)])
     if hits[0].similarity is not None:
         columns.append(["like", *(f"{hit.similarity:.3f}" for hit in hits)])
-    columns.append(["shows", *(f"{hit.labels[0][0]} {hit.labels[0][1]:.0%}" for hit in hits)])
+    columns.append(["shows", *(hit.shows for hit in hits)])
     columns.append(["taken", *(format_taken(hit.taken) for hit in hits)])
     columns.append(["photo", *(printable(hit.path) + "  (gone)" * hit.vanished for hit in hits)])
     yield from in_columns(list(zip(*columns, strict=True)))

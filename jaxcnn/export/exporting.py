@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -45,6 +46,7 @@ def export_classifier(
     formats: Sequence[str] = ("stablehlo",),
     workdir: Path | str | None = None,
     title: str | None = None,
+    coverage: float | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write a classifier as programs, a script that labels photos with them, and a model card.
@@ -58,6 +60,7 @@ def export_classifier(
       formats: "stablehlo", for JAX on any platform; "onnx", which needs the extra of that name.
       workdir: folder of its run, from which the card takes the results; None for published weights.
       title: of the card; default the network's name.
+      coverage: share of the validation photos that are not "none of these"; None for the run's own.
       overwrite: replace an export that is there.
 
     Returns:
@@ -65,18 +68,20 @@ def export_classifier(
 
     Raises:
       ExportError: if `out` may not be written, or a program does not equal the classifier.
-      ValueError: if a format is unknown, or its converter is not installed.
+      ValueError: if a format is unknown, its converter is not installed, the coverage is out of
+        range, or it is given where the network keeps no known photos.
 
     Example:
       classifier = Classifier.load("runs/my_pets", compute_dtype="float32")
       export_classifier(classifier, "my_pets", workdir="runs/my_pets")
     """
     formats = check_formats(formats)
+    classifier.check_shares(coverage=coverage, conformal=None)
     run = card.read_run(None if workdir is None else Path(workdir))
     with new_folder(Path(out), overwrite=overwrite) as fresh:
         programs = {form: _write_program(form, classifier, fresh) for form in formats}
         _write_companions(classifier, fresh, formats)
-        about = _about(classifier, programs, fresh)
+        about = _about(classifier, programs, fresh) | _about_unknown(classifier, coverage)
         text = card.write_card(
             classifier,
             run,
@@ -179,6 +184,21 @@ def _thresholds(classifier: Classifier) -> dict[str, Any]:
     if classifier.thresholds is None:
         return {}
     return {"thresholds": classifier.thresholds.tolist()}
+
+
+def _about_unknown(classifier: Classifier, coverage: float | None) -> dict[str, Any]:
+    """Say by which score a photo is none of the classes; nothing where that is not known."""
+    if (kept := classifier.known_photos) is None:
+        return {}
+    threshold = kept.threshold(coverage)
+    return {
+        "none_of_these": {
+            "score": "distance to a near training photo, negated; below the threshold, or NaN, a "
+            "photo is none of the classes; null keeps all",
+            "coverage": kept.coverage if coverage is None else coverage,
+            "threshold": threshold if math.isfinite(threshold) else None,
+        }
+    }
 
 
 @contextlib.contextmanager

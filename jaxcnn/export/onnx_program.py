@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from jaxcnn.export.program import ExportError, check_program, predict_function
+from jaxcnn.export.program import ExportError, answer_function, check_program
 from jaxcnn.export.standalone import LOADERS
 from jaxcnn.host.extras import MissingExtraError, require
 from jaxcnn.ops.lowering import stock_ops
@@ -55,7 +55,8 @@ def to_onnx(classifier: Classifier) -> bytes:
       classifier: a trained network, or several.
 
     Returns:
-      An ONNX model from "images" to "probabilities", its weights inside.
+      An ONNX model from "images" to "probabilities", and "scores" where the classifier keeps
+      known photos, its weights inside.
 
     Raises:
       ValueError: if the extra is not installed.
@@ -83,11 +84,13 @@ def _convert(classifier: Classifier, adapt: Callable[[Any], None]) -> bytes:
         # The converter adds arrays of different ranks, also where the user forbids it.
         with jax.numpy_rank_promotion("allow"):
             model = jax2onnx.to_onnx(
-                predict_function(classifier),
+                answer_function(classifier),
                 [images],
                 model_name=network,
                 input_names=["images"],
-                output_names=["probabilities"],
+                output_names=["probabilities", "scores"][
+                    : 1 + (classifier.known_photos is not None)
+                ],
             )
         adapt(model.graph)
         if model.ByteSize() >= _MOST_BYTES:

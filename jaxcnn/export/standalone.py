@@ -20,7 +20,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -40,7 +40,16 @@ from jaxcnn.host.text import printable
 
 ABOUT, NAMES = "export.json", "class_names.json"
 RECORDS = re.compile(rb'\s*\[\s*\{\s*"path": "(\\.|[^"\\])*",\s*"(error|probabilities)": ')
-Program = Callable[[np.ndarray], np.ndarray]  # (B, S, S, C) uint8 -> (B, K) float32
+# (B, S, S, C) uint8 -> (B, K) float32 probabilities, and (B,) float32 scores or None
+Outputs = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+
+
+class Answer(NamedTuple):
+    """What is said of one photo."""
+
+    probabilities: np.ndarray  # (K,)
+    score: float | None = None  # higher is more like the training photos
+    is_known: bool = True  # False for "none of these"
 
 
 class DamagedError(ValueError):
@@ -78,8 +87,38 @@ def read_own(folder: Path, name: str, about: dict[str, Any]) -> bytes:
     return data
 
 
-def load_program(folder: Path, about: dict[str, Any], form: str | None = None) -> Program:
-    """Load the classifier in one of the forms that the folder holds, by default the first."""
+def load_program(
+    folder: Path, about: dict[str, Any], form: str | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Load the classifier as a function from (B, S, S, C) uint8 to (B, K) probabilities.
+
+    Of the forms that the folder holds it is the one that is named, by default the first.
+    """
+    outputs = _load(folder, about, form)
+    return lambda images: outputs(images)[0]
+
+
+def load_answers(
+    folder: Path, about: dict[str, Any], form: str | None = None
+) -> Callable[[np.ndarray], list[Answer]]:
+    """Load the classifier as a function to whole answers; "none of these" is among them."""
+    outputs = _load(folder, about, form)
+    return lambda images: _judged(*outputs(images), about)
+
+
+def _judged(
+    probabilities: np.ndarray, scores: np.ndarray | None, about: dict[str, Any]
+) -> list[Answer]:
+    if scores is None:
+        return [Answer(row) for row in probabilities]
+    threshold = about["none_of_these"]["threshold"]  # None keeps all
+    return [
+        Answer(row, float(score), bool(threshold is None or score >= threshold))
+        for row, score in zip(probabilities, scores, strict=True)
+    ]
+
+
+def _load(folder: Path, about: dict[str, Any], form: str | None) -> Outputs:
     programs = about["programs"]
     form = form or next(iter(programs))
     if form not in programs:
@@ -91,19 +130,24 @@ def load_program(folder: Path, about: dict[str, Any], form: str | None = None) -
         raise ValueError(f"{error}. Try: pip install -r {folder}/requirements.txt") from error
 
 
-def _load_stablehlo(data: bytes) -> Program:
+def _load_stablehlo(data: bytes) -> Outputs:
     import jax
     from jax import export
 
     program = jax.jit(export.deserialize(bytearray(data)).call)
-    return lambda images: np.asarray(program(images))
+    return lambda images: _outputs(program(images))
 
 
-def _load_onnx(data: bytes) -> Program:
+def _load_onnx(data: bytes) -> Outputs:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    return lambda images: np.asarray(session.run(None, {"images": images})[0])
+    return lambda images: _outputs(session.run(None, {"images": images}))
+
+
+def _outputs(found: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    each = found if isinstance(found, (tuple, list)) else [found]
+    return np.asarray(each[0]), np.asarray(each[1]) if len(each) > 1 else None
 
 
 LOADERS = {"stablehlo": _load_stablehlo, "onnx": _load_onnx}
@@ -147,20 +191,20 @@ def _to_square(image: Image.Image, size_px: int, *, mode: str, interpolation: st
 
 
 def label(
-    program: Program,
+    answers: Callable[[np.ndarray], list[Answer]],
     files: Iterator[PhotoFile | Trouble],
     about: dict[str, Any],
     *,
     batch_size: int,
     max_pixels: int = MAX_PIXELS,
-) -> Iterator[list[tuple[str, np.ndarray | str]]]:
-    """Give each file's (K,) probabilities, or why it could not be read, batch by batch."""
+) -> Iterator[list[tuple[str, Answer | str]]]:
+    """Give each file's answer, or why it could not be read, batch by batch."""
     while batch := list(itertools.islice(files, batch_size)):
         photos = [_try(file, about, max_pixels) for file in batch]
         images = [photo for photo in photos if isinstance(photo, np.ndarray)]
         # Filled up, so that the program is compiled for one size alone.
         images += [np.zeros(about["input"]["shape"][1:], np.uint8)] * (batch_size - len(images))
-        rows = iter(program(np.stack(images)))
+        rows = iter(answers(np.stack(images)))
         yield [
             (os.fsdecode(file.path), photo if isinstance(photo, str) else next(rows))
             for file, photo in zip(batch, photos, strict=True)
@@ -236,12 +280,12 @@ def _run(flags: argparse.Namespace, folder: Path) -> int:
         stack.enter_context(output or contextlib.nullcontext())
         about = read_about(folder)
         names = json.loads(read_own(folder, NAMES, about))
-        program = load_program(folder, about, flags.format)
+        answers_of = load_answers(folder, about, flags.format)
         thresholds = about.get("thresholds")  # where a photo may have several labels
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         done = bad = 0
         sizes = {"batch_size": min(flags.batch_size, count), "max_pixels": flags.max_pixels}
-        for answers in label(program, find_named(flags.photos), about, **sizes):
+        for answers in label(answers_of, find_named(flags.photos), about, **sizes):
             if output:
                 lines = (json.dumps(_record(*each, names, thresholds)) for each in answers)
                 output.write((",\n" if done else "[\n") + ",\n".join(lines))
@@ -258,20 +302,26 @@ def _run(flags: argparse.Namespace, folder: Path) -> int:
 
 def _show(
     path: str,
-    row: np.ndarray | str,
+    answer: Answer | str,
     names: Sequence[str],
     top: int,
     thresholds: Sequence[float] | None,
 ) -> None:
-    if isinstance(row, str):
-        said = printable(row).replace("max_pixels", "--max_pixels")
+    if isinstance(answer, str):
+        said = printable(answer).replace("max_pixels", "--max_pixels")
         print(f"{printable(path)}: {said}", file=sys.stderr)
         return
+    row = answer.probabilities
     if thresholds is not None:
         found = [f"{printable(names[i])} {row[i]:.1%}" for i in _labels(row, thresholds)]
         print(f"{printable(path)}\t{'; '.join(found) or 'none'}", flush=True)
         return
-    for place, number in enumerate(np.argsort(-row, kind="stable")[:top]):
+    order = np.argsort(-row, kind="stable")[:top]
+    if not answer.is_known:
+        most = f"{printable(names[order[0]])} {row[order[0]]:.1%}"
+        print(f"{printable(path)}\tnone of these (most like: {most})", flush=True)
+        return
+    for place, number in enumerate(order):
         shown = "" if place else printable(path)
         print(f"{shown}\t{row[number]:6.1%}\t{printable(names[number])}", flush=True)
 
@@ -283,14 +333,18 @@ def _labels(row: np.ndarray, thresholds: Sequence[float]) -> list[int]:
 
 
 def _record(
-    path: str, row: np.ndarray | str, names: Sequence[str], thresholds: Sequence[float] | None
+    path: str, answer: Answer | str, names: Sequence[str], thresholds: Sequence[float] | None
 ) -> dict[str, Any]:
-    if isinstance(row, str):
-        return {"path": path, "error": row}
-    found = {"path": path, "probabilities": dict(zip(names, map(float, row), strict=True))}
-    if thresholds is None:
-        return found
-    return {**found, "labels": [names[i] for i in _labels(row, thresholds)]}
+    if isinstance(answer, str):
+        return {"path": path, "error": answer}
+    row = answer.probabilities
+    found: dict[str, Any] = {"path": path}
+    found |= {"probabilities": dict(zip(names, map(float, row), strict=True))}
+    if answer.score is not None:
+        found |= {"known": answer.is_known, "score": answer.score}
+    if thresholds is not None:
+        found["labels"] = [names[i] for i in _labels(row, thresholds)]
+    return found
 
 
 if __name__ == "__main__":

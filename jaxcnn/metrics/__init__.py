@@ -4,7 +4,8 @@
 batches in the compiled step, those of `ranking` need the probabilities of all examples.
 
 The others are pure functions of labels and predictions. `classification` counts what is right and
-bounds it; `calibration` compares confidence with accuracy; `overfitting` reads a history;
+bounds it; `calibration` compares confidence with accuracy; `out_of_distribution` scores what is
+none of the classes, `conformal` gives sets of classes; `overfitting` reads a history;
 `multi_label` chooses thresholds and measures sets of labels; `label_quality` finds labels that look
 wrong; `per_example_gradients` gives gradient norms and the noise scale; `baselines` and
 `logistic_regression` are what a network must beat. Imports `jaxcnn.types` and `jaxcnn.host`.
@@ -39,6 +40,16 @@ if TYPE_CHECKING:
         per_class_precision_recall as per_class_precision_recall,
         wilson_interval as wilson_interval,
     )
+    from jaxcnn.metrics.conformal import (
+        SetQuality as SetQuality,
+        adaptive as adaptive,
+        calibrate_sets as calibrate_sets,
+        label_scores as label_scores,
+        least_ambiguous as least_ambiguous,
+        prediction_sets as prediction_sets,
+        regularized as regularized,
+        set_quality as set_quality,
+    )
     from jaxcnn.metrics.label_quality import (
         Suspicion as Suspicion,
         cross_validated_probabilities as cross_validated_probabilities,
@@ -61,6 +72,22 @@ if TYPE_CHECKING:
         choose_thresholds as choose_thresholds,
         predicted_sets as predicted_sets,
         score_sets as score_sets,
+    )
+    from jaxcnn.metrics.out_of_distribution import (
+        Gaussians as Gaussians,
+        Neighbours as Neighbours,
+        RelativeGaussians as RelativeGaussians,
+        Separation as Separation,
+        energy as energy,
+        fit_gaussians as fit_gaussians,
+        fit_neighbours as fit_neighbours,
+        fit_relative_gaussians as fit_relative_gaussians,
+        mahalanobis as mahalanobis,
+        max_probability as max_probability,
+        nearest_neighbours as nearest_neighbours,
+        relative_mahalanobis as relative_mahalanobis,
+        separation as separation,
+        threshold_for as threshold_for,
     )
     from jaxcnn.metrics.overfitting import (
         Overfitting as Overfitting,

@@ -23,6 +23,7 @@ WHAT = "photos labelled by jaxcnn"
 LEAST_PROBABILITY = 0.001  # labels below it are left out
 LEAST_COUNT = 5  # of labels that are kept in any case
 MAX_CLASSES = 2**16
+NONE_OF_THESE = "none of these"  # a photo whose labels have a probability of 0
 _STEPS = 65535  # probabilities are kept as multiples of 1 / 65535
 _LEVELS = 127
 

@@ -52,11 +52,18 @@ class Labeller:
           images: (B, S, S, C) uint8, as `preprocess` gives each; B at most `batch_size`.
 
         Returns:
-          (B, K) probabilities and (B, D) feature vectors, float32.
+          (B, K) probabilities, all 0 for a photo that is none of the classes, and (B, D) feature
+          vectors, float32.
         """
         filled = fill_up(images, self.batch_size)
-        probabilities, vectors = self.classifier.probabilities_and_features(filled)
-        return probabilities[: len(images)], vectors[: len(images)]
+        probabilities, vectors = (
+            found[: len(images)] for found in self.classifier.probabilities_and_features(filled)
+        )
+        if (known_photos := self.classifier.known_photos) is not None:
+            judged = known_photos.judge(vectors, probabilities)
+            is_known = np.array([each.is_known for each in judged], bool)
+            probabilities = np.where(is_known[:, None], probabilities, np.float32(0))
+        return probabilities, vectors
 
 
 def load_labeller(

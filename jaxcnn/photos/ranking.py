@@ -10,7 +10,7 @@ import numpy as np
 from jaxcnn.data.photo_files import is_gone
 from jaxcnn.host.text import counted, printable
 from jaxcnn.photos.dates import format_taken
-from jaxcnn.photos.index_format import NetworkRecord
+from jaxcnn.photos.index_format import NONE_OF_THESE, NetworkRecord
 from jaxcnn.photos.index_reader import Columns, PhotoIndex
 from jaxcnn.photos.words import ClassIds, Meaning, word_table
 
@@ -70,6 +70,17 @@ class Hit:
     taken_by_exif: bool  # False: by the file's time
     vanished: bool  # whether no file is there any more
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it shows one of the classes; labels of others have a probability of 0."""
+        return self.labels[0][1] > 0
+
+    @property
+    def shows(self) -> str:
+        """The most probable class and its probability, or "none of these"."""
+        name, probability = self.labels[0]
+        return f"{name} {probability:.0%}" if self.is_known else NONE_OF_THESE
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -88,7 +99,7 @@ class Found:
             (
                 "" if hit.probability is None else f"{hit.probability:.1%}",
                 hit.similarity,
-                f"{hit.labels[0][0]} {hit.labels[0][1]:.0%}",
+                hit.shows,
                 format_taken(hit.taken),
                 printable(hit.path) + "  (gone)" * hit.vanished,
             )

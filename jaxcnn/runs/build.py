@@ -336,7 +336,9 @@ def _one_example(config: TrainConfig, num_classes: int) -> Outputs:
 def build_eval_step(
     config: TrainConfig, model: nn.Module, num_classes: int, metrics: Mapping[str, Any]
 ) -> EvalStep:
-    """Create the evaluation step; its loss is plain cross-entropy, without smoothing or weights.
+    """Create the evaluation step, which gives features too.
+
+    Its loss is plain cross-entropy, without smoothing or weights.
 
     Args:
       config: complete settings.
@@ -348,7 +350,7 @@ def build_eval_step(
       A pure function, to be compiled by the caller.
     """
     loss_fn = losses.make_loss(config.head, num_classes=num_classes)
-    return make_eval_step(model, loss_fn, config.preprocessing, metrics=metrics)
+    return make_eval_step(model, loss_fn, config.preprocessing, metrics=metrics, with_features=True)
 
 
 def parse_class_weights(

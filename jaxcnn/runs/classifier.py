@@ -21,9 +21,15 @@ from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.config.checks import COMPUTE_DTYPES
 from jaxcnn.runs.config.presets import preset_of_weights
+from jaxcnn.runs.known_photos import Judgement, KnownPhotos, folder_of_all, load_known_photos
 from jaxcnn.runs.thresholds import load_thresholds
 from jaxcnn.training import features
-from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore, fingerprint
+from jaxcnn.training.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    CheckpointStore,
+    fingerprint,
+)
 from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.training.eval_step import make_predict
 from jaxcnn.types import PyTree
@@ -37,6 +43,19 @@ class Prediction(NamedTuple):
     probabilities: dict[str, float]  # of each class; they sum to 1 unless several may apply
     # Names of the classes that apply, the most probable first: that one alone where one label does.
     labels: tuple[str, ...] = ()
+    is_known: bool = True  # False for "none of these"; True also where nothing judges that
+    score: float | None = None  # higher is more like the training photos; None likewise
+    set: tuple[str, ...] | None = None  # holds the right class as promised, where asked for
+
+    def __str__(self) -> str:
+        """Say what the photo shows.
+
+        Example:
+          >>> print(Prediction("cat", 0.97, {"cat": 0.97, "dog": 0.03}, is_known=False))
+          none of these (most like: cat 97.0%)
+        """
+        most = f"{self.label} {self.probability:.1%}"
+        return most if self.is_known else f"none of these (most like: {most})"
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """Name the most probable classes with their probabilities, most probable first.
@@ -53,7 +72,9 @@ class Prediction(NamedTuple):
         """Show the most probable classes in a notebook."""
         from jaxcnn.host.html import table  # only notebooks ask
 
-        return table(["class", "probability"], [(k, f"{v:.1%}") for k, v in self.top()])
+        caption = "" if self.is_known else str(self)
+        rows = [(k, f"{v:.1%}") for k, v in self.top()]
+        return table(["class", "probability"], rows, caption=caption)
 
 
 class Classifier:
@@ -63,7 +84,13 @@ class Classifier:
       classifier = Classifier.load("runs/my_pets")
       answer = classifier.predict("photo.jpg")
       print(answer.label, answer.probability)
+
+    Attributes:
+      known_photos: what "none of these" and sets of classes follow from; None where the network
+        keeps none. Of several networks those of the first.
     """
+
+    known_photos: KnownPhotos | None = None
 
     def __init__(
         self,
@@ -73,6 +100,7 @@ class Classifier:
         *,
         others: Sequence[PyTree] = (),
         thresholds: Sequence[float] | np.ndarray | None = None,
+        known_photos: KnownPhotos | None = None,
     ) -> None:
         """Build the network; `load` is the usual way.
 
@@ -83,7 +111,9 @@ class Classifier:
           others: variables of further networks, whose probabilities are averaged with its own.
           thresholds: (K,) probability from which each class applies, where a photo may have several
             labels; None for 0.5.
+          known_photos: of the first network.
         """
+        self.known_photos = known_photos
         self.config = config = build.settle_dtype(config)
         self.class_names = tuple(class_names)
         self.thresholds: np.ndarray | None = None
@@ -155,16 +185,22 @@ class Classifier:
         if compute_dtype not in (None, *COMPUTE_DTYPES):
             raise unknown_name("compute_dtype", compute_dtype, COMPUTE_DTYPES)
         members = _member_folders(Path(workdir)) or [Path(workdir)]
-        (config, variables, class_names), *others = [load_best(member) for member in members]
+        (config, first, class_names), *others = [_read_best(member) for member in members]
         if compute_dtype is not None:
             config = config.replace(compute_dtype=compute_dtype)
+        best = checkpoint_folder(members[0])
+        known_photos = load_known_photos(folder_of_all(best) if others else best, first.step)
         thresholds = None
         if config.has_several_labels:
-            folder = checkpoint_folder(Path(workdir))
-            with contextlib.closing(CheckpointStore(folder, read_only=True)) as store:
-                thresholds = load_thresholds(folder, class_names, step=store.steps()[-1])
-        rest = [each for _, each, _ in others]
-        return cls(config, class_names, variables, others=rest, thresholds=thresholds)
+            thresholds = load_thresholds(best, class_names, step=first.step)
+        return cls(
+            config,
+            class_names,
+            first.state,
+            others=[each.state for _, each, _ in others],
+            thresholds=thresholds,
+            known_photos=known_photos,
+        )
 
     @classmethod
     def from_pretrained(
@@ -198,13 +234,32 @@ class Classifier:
         return cls(config, found.class_names, found.variables)
 
     @overload
-    def predict(self, photos: Photo, *, batch_size: int = ...) -> Prediction: ...  # type: ignore[overload-overlap]  # a str is one photo
+    def predict(  # type: ignore[overload-overlap]  # a str is one photo
+        self,
+        photos: Photo,
+        *,
+        batch_size: int = ...,
+        coverage: float | None = ...,
+        conformal: float | None = ...,
+    ) -> Prediction: ...
 
     @overload
-    def predict(self, photos: Iterable[Photo], *, batch_size: int = ...) -> list[Prediction]: ...
+    def predict(
+        self,
+        photos: Iterable[Photo],
+        *,
+        batch_size: int = ...,
+        coverage: float | None = ...,
+        conformal: float | None = ...,
+    ) -> list[Prediction]: ...
 
     def predict(
-        self, photos: Photo | Iterable[Photo], *, batch_size: int = 32
+        self,
+        photos: Photo | Iterable[Photo],
+        *,
+        batch_size: int = 32,
+        coverage: float | None = None,
+        conformal: float | None = None,
     ) -> Prediction | list[Prediction]:
         """Label one photo, or many.
 
@@ -213,6 +268,10 @@ class Classifier:
             (JAX's too) of shape (H, W) or (H, W, C), uint8 or floats in [0, 1]. Or many of them: a
             list or any iterable, or an array of shape (B, H, W, C).
           batch_size: photos classified together; no effect on results.
+          coverage: a photo is "none of these" if it looks less like the training photos than this
+            share of the validation photos do; None for the run's own.
+          conformal: give each photo the set of classes that holds the right one with at least this
+            probability, in (0, 1); None for no sets.
 
         Returns:
           A prediction for one photo; for many a list of them, in order.
@@ -221,45 +280,94 @@ class Classifier:
           DecodeError: if a photo cannot be decoded.
           OSError: if a file cannot be read.
           TypeError: if it is none of these.
+          ValueError: if a share is out of range, or is given where no known photos are kept.
         """
         is_one, each = split_photos(photos)
+        shares: dict[str, Any] = {"coverage": coverage, "conformal": conformal}
         if is_one:
-            return next(self.predict_each(each, batch_size=1))
-        return list(self.predict_each(each, batch_size=batch_size))
+            return next(self.predict_each(each, batch_size=1, **shares))
+        return list(self.predict_each(each, batch_size=batch_size, **shares))
 
     def predict_each(
-        self, photos: Iterable[Photo], *, batch_size: int = 32
+        self,
+        photos: Iterable[Photo],
+        *,
+        batch_size: int = 32,
+        coverage: float | None = None,
+        conformal: float | None = None,
     ) -> Iterator[Prediction]:
         """Label any number of photos, of which one batch at a time is held in memory.
 
         Args:
           photos: see `predict`.
           batch_size: photos classified together; no effect on results.
+          coverage: see `predict`.
+          conformal: likewise.
 
         Yields:
           A prediction for each photo, in order, as soon as its batch is done.
 
         Raises:
           DecodeError, OSError, TypeError: as `predict`, after the answers of the batches before.
+          ValueError: as `predict`.
         """
+        shares: dict[str, Any] = {"coverage": coverage, "conformal": conformal}
+        self.check_shares(**shares)
         images = (self._preprocess_named(photo, i) for i, photo in enumerate(photos))
         while batch := list(itertools.islice(images, batch_size)):
-            yield from self.answer_images(batch, batch_size=batch_size)
+            yield from self.answer_images(batch, batch_size=batch_size, **shares)
 
-    def answer_images(self, images: Sequence[np.ndarray], *, batch_size: int) -> list[Prediction]:
+    def check_shares(self, *, coverage: float | None, conformal: float | None) -> None:
+        """Refuse shares that `predict` cannot answer by, before any photo is read.
+
+        Args:
+          coverage: see `predict`.
+          conformal: likewise.
+
+        Raises:
+          ValueError: as `predict`.
+        """
+        given = {"coverage": coverage, "conformal": conformal}
+        if asked := [name for name, share in given.items() if share is not None]:
+            if self.known_photos is None:
+                raise ValueError(
+                    f"{asked[0]} needs scores of known photos, which this network has not: "
+                    "nor have published weights, private training, several labels per photo, and "
+                    "runs of older versions. Leave it out, or test the run again for its report."
+                )
+            self.known_photos.check(coverage=coverage, conformal=conformal)
+
+    def answer_images(
+        self,
+        images: Sequence[np.ndarray],
+        *,
+        batch_size: int,
+        coverage: float | None = None,
+        conformal: float | None = None,
+    ) -> list[Prediction]:
         """Label preprocessed images by a program compiled for `batch_size` of them.
 
         Args:
           images: (S, S, C) uint8, as `preprocess` gives each; at most `batch_size`.
           batch_size: the number that the network is given at once; the rest is padding.
+          coverage: see `predict`.
+          conformal: likewise.
 
         Returns:
           A prediction for each image, in order.
+
+        Raises:
+          ValueError: as `predict`.
         """
+        self.check_shares(coverage=coverage, conformal=conformal)
         if not images:
             return []
-        rows = self.probabilities(fill_up(np.stack(images), batch_size))
-        return list(map(self._answer, rows[: len(images)]))
+        filled = fill_up(np.stack(images), batch_size)
+        if self.known_photos is None:
+            return [self._answer(row) for row in self.probabilities(filled)[: len(images)]]
+        rows, vectors = (x[: len(images)] for x in self.probabilities_and_features(filled))
+        judged = self.known_photos.judge(vectors, rows, coverage=coverage, conformal=conformal)
+        return list(map(self._answer, rows, judged))
 
     def _preprocess_named(self, photo: Photo, number: int) -> np.ndarray:
         """Preprocess a photo; an error names it."""
@@ -321,12 +429,18 @@ class Classifier:
         return [self._compiled[key](variables, images) for variables in self._members]
 
     def fingerprint(self) -> str:
-        """Digest all that probabilities depend on: weights, classes, how photos are looked at."""
+        """Digest all that answers depend on: weights, classes, how photos are looked at.
+
+        Thresholds of several labels are left out, since they change no probability.
+        """
         config, network = self.config, self.config.network
         options = network.model, network.model_options, config.head, network.compute_dtype
-        return fingerprint(self._members, self.class_names, options, self.preprocessing)
+        about: list[object] = [self.class_names, options, self.preprocessing]
+        if self.known_photos is not None:
+            about.append((self.known_photos.step, self.known_photos.threshold()))
+        return fingerprint(self._members, *about)
 
-    def _answer(self, row: np.ndarray) -> Prediction:
+    def _answer(self, row: np.ndarray, judged: Judgement | None = None) -> Prediction:
         best = int(row.argmax())
         each = dict(zip(self.class_names, map(float, row), strict=True))
         label = self.class_names[best]
@@ -335,7 +449,12 @@ class Classifier:
             order = np.argsort(-row, kind="stable")
             applies = predicted_sets(row, self.thresholds)[order]
             labels = tuple(self.class_names[i] for i in order[applies])
-        return Prediction(label, float(row[best]), each, labels)
+        answer = Prediction(label, float(row[best]), each, labels)
+        if judged is None:
+            return answer
+        classes = judged.classes
+        names = None if classes is None else tuple(self.class_names[i] for i in classes)
+        return answer._replace(is_known=judged.is_known, score=judged.score, set=names)
 
 
 def fill_up(images: np.ndarray, count: int) -> np.ndarray:
@@ -360,6 +479,11 @@ def load_best(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
     Raises:
       CheckpointError: if there is no checkpoint, or it is damaged.
     """
+    config, found, class_names = _read_best(workdir)
+    return config, found.state, class_names
+
+
+def _read_best(workdir: Path) -> tuple[TrainConfig, Checkpoint, list[str]]:
     with contextlib.closing(CheckpointStore(checkpoint_folder(workdir), read_only=True)) as store:
         metadata = store.metadata()
         try:
@@ -372,7 +496,7 @@ def load_best(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
         model = build.build_model(config, len(metadata["class_names"]))
         found = store.restore(build.variable_shapes(config, model))
     assert found is not None  # `metadata` raises where there is no checkpoint
-    return config, found.state, metadata["class_names"]
+    return config, found, metadata["class_names"]
 
 
 def _member_folders(path: Path) -> list[Path]:

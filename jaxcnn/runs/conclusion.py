@@ -16,6 +16,7 @@ from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.baselines import histogram_baselines
 from jaxcnn.optim import differential_privacy
 from jaxcnn.runs import figures, near_duplicates, summary as summary_lib
+from jaxcnn.runs.known_photos import measure
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.summary import RunSummary, Tested
 from jaxcnn.training.checkpointing import member_names
@@ -38,12 +39,15 @@ def conclude(run: Run, progress: Progress) -> dict[str, Any]:
     steps = [member.best_step for member in progress.members]
     members, tested = run.test_members(steps)
     thresholds = run.choose_thresholds(tested.validation, steps[0])
+    known_photos = run.keep_known_photos(members, tested, steps)
     result = summary_lib.result(tested, run.data.class_names, thresholds)
     if len(members) == 1:
         result |= {"best_step": steps[0], "stopped_early": bool(progress.stop_reason)}
         result |= _about_privacy(run, progress.step)
     else:
         result |= _about_members(run, progress, members, tested)
+    if known_photos is not None:
+        result |= measure(known_photos, tested.test, conformal=run.config.run.conformal)
     accuracies = {}
     if thresholds is None:
         accuracies = _baselines(run) | {run.config.network.model: tested.test.accuracy}
@@ -59,7 +63,7 @@ def conclude(run: Run, progress: Progress) -> dict[str, Any]:
             accuracies=accuracies,
             thresholds=thresholds,
         )
-        run.write_page(tested, variables)
+        run.write_page(tested, variables, known_photos)
     _tell(run, summary)
     return RunSummary(summary)
 

@@ -150,7 +150,8 @@ def _train_fold(run: Run, parts: Sequence[np.ndarray], number: int) -> None:
     """Train and test a fold's network; its summary is written last, and says that it is done."""
     progress = run.train()
     variables = run.best_variables(progress.best_step)
-    tested = Tested(*(_answer(run, name, variables) for name in SPLIT_NAMES[1:]))
+    validation, test = (_answer(run, name, variables) for name in SPLIT_NAMES[1:])
+    tested = Tested(validation, test)
     places = dict(zip(SPLIT_NAMES, parts, strict=True))
     answers = _Answers(
         places["test"][tested.test.index].astype(np.int32),

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 import time
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +27,15 @@ from jaxcnn.types import PyTree
 logger = logging.getLogger(__name__)
 
 _BATCH_SIZE = 32
+
+
+def holds_features(run: RunContext, name: str = "train") -> bool:
+    """Tell whether an earlier start of the run left features of that name."""
+    return _path(run, name).is_file()
+
+
+def _path(run: RunContext, name: str) -> Path:
+    return run.folder.features / f"{name}.npz"
 
 
 def split_features(
@@ -68,7 +78,7 @@ def split_features(
         config.run.seed,
         list(split.names),
     )
-    path = run.folder.features / f"{name}.npz"
+    path = _path(run, name)
     found = features.load_features(path, about)
     if found is None:
         network = config.network.model

@@ -10,17 +10,26 @@ import jax
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.image_splits import PartOfSplit
 from jaxcnn.data.near_duplicates import NearDuplicate
 from jaxcnn.data.source import SPLIT_NAMES
 from jaxcnn.host.compilation_cache import options_for_few_calls
-from jaxcnn.host.processes import on_first
+from jaxcnn.host.processes import is_first, on_first
 from jaxcnn.metrics.multi_label import choose_thresholds
 from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.config.heads import settle_head
 from jaxcnn.runs.context import RunContext
-from jaxcnn.runs.features_cache import split_features
+from jaxcnn.runs.features_cache import holds_features, split_features
 from jaxcnn.runs.folder import Workdir, note_seen_photos
+from jaxcnn.runs.known_photos import (
+    KnownPhotos,
+    folder_of_all,
+    make_known_photos,
+    make_score,
+    photos_to_compare,
+    save_known_photos,
+)
 from jaxcnn.runs.phase_training import Training, prepare_phase
 from jaxcnn.runs.phases import Phase, cures, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
@@ -31,7 +40,7 @@ from jaxcnn.runs.thresholds import keep_thresholds, load_thresholds
 from jaxcnn.training import callbacks, features
 from jaxcnn.training.checkpointing import Checkpoint
 from jaxcnn.training.checkpoints import CheckpointError, CheckpointStore
-from jaxcnn.training.evaluation import Evaluation, Evaluator
+from jaxcnn.training.evaluation import Evaluation, Evaluator, Score
 from jaxcnn.training.fitting import fit
 from jaxcnn.training.history import Progress
 from jaxcnn.training.inputs import SplitInput
@@ -184,12 +193,12 @@ class Run:
     def test_again(self) -> dict[str, Any]:
         """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
         members, tested = self.test_members()
-        scores = summary_lib.split_scores(tested._asdict(), self.thresholds())
+        scores = summary_lib.split_scores(tested.splits, self.thresholds())
         seen = {"data": self.config.data.data_dir or self.config.data.dataset, **self.seen()}
         if len(members) == 1:
             return {"step": self.best_step(), **scores, **seen}
         return {
-            "members": [summary_lib.split_scores(each._asdict()) for each in members],
+            "members": [summary_lib.split_scores(each.splits) for each in members],
             **scores,
             **seen,
         }
@@ -213,9 +222,44 @@ class Run:
 
     def write_page_again(self) -> None:
         """Test the best variables again, and write the page of a run that ended from that."""
-        self.write_page(self.test_members()[1], self.best_variables())
+        members, tested = self.test_members()
+        steps = [self.best_step(number) for number in range(len(members))]
+        known_photos = self.keep_known_photos(members, tested, steps)
+        self.write_page(tested, self.best_variables(), known_photos)
 
-    def write_page(self, tested: Tested, variables: PyTree) -> None:
+    def keep_known_photos(
+        self, members: Sequence[Tested], tested: Tested, steps: Sequence[int]
+    ) -> KnownPhotos | None:
+        """Write beside each network what "none of these" and sets of classes follow from.
+
+        Args:
+          members: as `test_members` gives.
+          tested: likewise.
+          steps: the best step of each network.
+
+        Returns:
+          The known photos of all networks together; None where features of photos are private.
+        """
+        folders, networks, steps = [*self.best_folders], [*members], [*steps]
+        if len(members) > 1:
+            folders.append(folder_of_all(folders[0]))
+            networks.append(tested)
+            steps.append(steps[0])
+        kept = None
+        for folder, network, step in zip(folders, networks, steps, strict=True):
+            kept = make_known_photos(
+                network.validation,
+                network.reference,
+                step=step,
+                coverage=self.config.run.coverage,
+            )
+            if kept is not None and is_first():
+                save_known_photos(folder, kept)
+        return kept
+
+    def write_page(
+        self, tested: Tested, variables: PyTree, known_photos: KnownPhotos | None = None
+    ) -> None:
         """Keep the answers to the test photos, and write the page from them."""
         several = jax.process_count() > 1
         maps = _NO_MAPS if several else map_maker(self._model, variables, self.config.preprocessing)
@@ -227,6 +271,7 @@ class Run:
             validation=tested.validation,
             maps=maps,
             thresholds=self.thresholds(),
+            known_photos=known_photos,
         )
 
     def choose_thresholds(self, validation: Evaluation, step: int) -> np.ndarray | None:
@@ -297,16 +342,15 @@ class Run:
                 raise CheckpointError(f"{store.directory} holds no checkpoint to evaluate.")
             return found.state
 
-    def best_step(self) -> int:
-        """Give the step of the best variables of the first network."""
-        with contextlib.closing(
-            CheckpointStore(self.folders[0].best_checkpoints, read_only=True)
-        ) as store:
+    def best_step(self, member: int = 0) -> int:
+        """Give the step of the best variables of a network."""
+        folder = self.folders[member].best_checkpoints
+        with contextlib.closing(CheckpointStore(folder, read_only=True)) as store:
             return store.steps()[-1]
 
-    def evaluate(self, split: Any, variables: PyTree) -> Evaluation:
-        """Classify a split with the whole network."""
-        return self.context.evaluator(SplitInput(split), variables)
+    def evaluate(self, split: Any, variables: PyTree, score: Score | None = None) -> Evaluation:
+        """Classify a split with the whole network, see `training.evaluation.evaluate`."""
+        return self.context.evaluator(SplitInput(split), variables, score)
 
     def test_members(self, steps: Sequence[int] = ()) -> tuple[list[Tested], Tested]:
         """Evaluate each network, and all together, on validation and test.
@@ -320,13 +364,35 @@ class Run:
         found = []
         for number in range(len(self.seeds)):
             variables = self.best_variables(steps[number] if steps else None, member=number)
-            held_out = (self.data.validation, self.data.test)
-            found.append(Tested(*(self.evaluate(split, variables) for split in held_out)))
+            found.append(self._test(variables))
         if len(found) == 1:
             return found, found[0]
         metrics = self.context.metrics
-        means = (summary_lib.average(each, metrics) for each in zip(*found, strict=True))
-        return found, Tested(*means)
+        validation = summary_lib.average([each.validation for each in found], metrics)
+        test = summary_lib.average([each.test for each in found], metrics)
+        return found, Tested(validation, test, found[0].reference)
+
+    def _test(self, variables: PyTree) -> Tested:
+        """Evaluate one network, and score how much the photos look like those of the training."""
+        reference, score = None, None
+        # Features of single photos are not private; several labels can all be absent as it is.
+        if not (self.config.training.dp_clip_norm or self.config.has_several_labels):
+            reference, score = make_score(self._some_train_features(variables))
+        validation = self.evaluate(self.data.validation, variables, score)
+        return Tested(validation, self.evaluate(self.data.test, variables, score), reference)
+
+    def _some_train_features(self, variables: PyTree) -> np.ndarray:
+        """Give (M, D) features of some training photos, as evaluation sees them."""
+        train = self.data.train
+        chosen = photos_to_compare(train.labels, len(self.data.class_names))
+        if plan_phases(self.config)[-1].on_features and holds_features(self.context):
+            cached = self.features(0, variables)
+            num_views = 2 if self.config.preprocessing.flip_average else 1  # the first ones
+            own = cached.features[chosen, :num_views].mean(axis=1)
+            return np.asarray(own[cached.present[chosen]])
+        scores = self.evaluate(PartOfSplit(train, chosen), variables, lambda given: given).scores
+        assert scores is not None
+        return scores
 
     def features(self, number: int, variables: PyTree) -> features.FeatureSplit:
         """Give the backbone's features of a split, cached in the folder.

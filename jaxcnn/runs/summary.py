@@ -22,6 +22,7 @@ from jaxcnn.metrics.metric import (
     batch_sums,
     values,
 )
+from jaxcnn.metrics.out_of_distribution import Neighbours
 from jaxcnn.runs import multi_label
 from jaxcnn.training.evaluation import Evaluation
 
@@ -34,6 +35,12 @@ class Tested(NamedTuple):
 
     validation: Evaluation
     test: Evaluation
+    reference: Neighbours | None = None  # what their scores compare with
+
+    @property
+    def splits(self) -> dict[str, Evaluation]:
+        """The answers by the name of the split."""
+        return {"validation": self.validation, "test": self.test}
 
 
 def average(
@@ -123,7 +130,7 @@ def split_scores(
 
 def scores(tested: Tested) -> dict[str, float]:
     """Write down how well one network did on both splits: JSON values."""
-    validation, test = tested
+    validation, test = tested.validation, tested.test
     return {
         "validation_accuracy": validation.accuracy,
         "validation_loss": validation.loss,
@@ -154,7 +161,7 @@ def result(
     confusion = confusion_matrix(test.labels, test.probabilities.argmax(1), len(class_names))
     asked_for = {
         f"{split}_metrics": {k: v for k, v in found.metrics.items() if k not in _ALWAYS}
-        for split, found in tested._asdict().items()
+        for split, found in tested.splits.items()
     }
     return {
         **scores(tested),
@@ -265,6 +272,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         for name, value in summary.get("test_metrics", {}).items()
         if isinstance(value, float)
     ]
+    measured += _about_thresholds(summary)
     if "members" not in summary:
         return [*measured, f"{test}; best step {summary['best_step']}"]
     lines = [
@@ -285,6 +293,21 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         f"ensemble: {test}, loss {summary['test_loss']:.3f}, calibration error "
         f"{summary['test_calibration_error']:.1%}",
     ]
+
+
+def _about_thresholds(summary: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if found := summary.get("none_of_these"):
+        lines.append(
+            f"  {found['test_kept']:.1%} of the test images are taken for one of the classes "
+            f"(coverage {found['coverage']:g})"
+        )
+    if found := summary.get("sets"):
+        lines.append(
+            f"  sets of classes (conformal {found['conformal']:g}): {found['coverage']:.1%} of the "
+            f"test images have their class in the set, of {found['mean_size']:.2f} on average"
+        )
+    return lines
 
 
 def doubt(labels: np.ndarray, class_names: Sequence[str], low: float) -> str:

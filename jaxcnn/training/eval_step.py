@@ -1,6 +1,7 @@
 """The evaluation step: a pure function, compiled once, from variables and a batch to answers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,12 +18,13 @@ from jaxcnn.metrics.metric import (
     batch_sums,
     metric_label,
 )
-from jaxcnn.models import head_of
+from jaxcnn.models import head_of, split_at_head
 from jaxcnn.training.preprocessing import views
-from jaxcnn.types import Batch, PyTree, Sums
+from jaxcnn.types import Batch, PyTree
 
 Views = Callable[[Batch], list[jax.Array]]
-EvalStep = Callable[[PyTree, Batch], tuple[Sums, jax.Array]]
+# (variables, batch) -> sums, probabilities, and features where asked for
+EvalStep = Callable[[PyTree, Batch], tuple[Any, ...]]
 Predict = Callable[[PyTree, jax.Array], jax.Array]  # (variables, images) -> probabilities
 
 
@@ -32,6 +34,7 @@ def make_eval_step(
     preprocessing: Preprocessing | None = Preprocessing(),
     *,
     metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
+    with_features: bool = False,
 ) -> EvalStep:
     """Build the evaluation of one batch as a pure function; the caller compiles it.
 
@@ -42,9 +45,11 @@ def make_eval_step(
       preprocessing: how images become what the network takes; the logits of its views are averaged.
         None for images that are so already.
       metrics: what is summed beside the loss, by name.
+      with_features: give what the head saw too; for networks of `jaxcnn.models` alone.
 
     Returns:
-      eval_step(variables, batch) to (sums, probabilities). Sums are those of each metric, by its
+      eval_step(variables, batch) to (sums, probabilities), and with them (B, D) float32 features if
+      asked for, the mean over the views. Sums are those of each metric, by its
       name, and of "loss"; `jaxcnn.training.evaluate` adds them up over batches. Examples whose
       mask is False count nowhere; probabilities are (B, num_classes) float32 for every row, the
       padding's included.
@@ -60,7 +65,9 @@ def make_eval_step(
       >>> int(sums["accuracy"]["count"]), probabilities.shape
       (2, (3, 2))
     """
-    return make_eval_step_of_views(model, loss_fn, image_views(preprocessing), metrics=metrics)
+    return make_eval_step_of_views(
+        model, loss_fn, image_views(preprocessing), metrics=metrics, with_features=with_features
+    )
 
 
 def image_views(preprocessing: Preprocessing | None) -> Views:
@@ -90,7 +97,7 @@ def make_predict(model: nn.Module, preprocessing: Preprocessing = Preprocessing(
     """
 
     def predict(variables: PyTree, images: jax.Array) -> jax.Array:
-        logits = _mean_logits(model, variables, views(images, preprocessing))
+        (logits,) = _mean_answer(_apply(model), variables, views(images, preprocessing))
         return losses.probabilities(logits, head_of(model))
 
     return predict
@@ -102,6 +109,7 @@ def make_eval_step_of_views(
     views_of: Views,
     *,
     metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
+    with_features: bool = False,
 ) -> EvalStep:
     """Build the evaluation for any kind of input; `make_eval_step` is the one for images.
 
@@ -110,24 +118,48 @@ def make_eval_step_of_views(
       loss_fn: (logits, label) to one loss per example.
       views_of: batch to a list of inputs of the module, whose logits are averaged.
       metrics: what is summed beside the loss, by name.
+      with_features: as `make_eval_step` takes.
 
     Returns:
       eval_step(variables, batch) to (sums, probabilities), see `make_eval_step`.
     """
+    apply = _apply_in_two(model) if with_features else _apply(model)
 
-    def eval_step(variables: PyTree, batch: Batch) -> tuple[Sums, jax.Array]:
-        logits, label = _mean_logits(model, variables, views_of(batch)), jnp.asarray(batch.label)
+    def eval_step(variables: PyTree, batch: Batch) -> tuple[Any, ...]:
+        logits, *features = _mean_answer(apply, variables, views_of(batch))
+        label = jnp.asarray(batch.label)
         outputs = Outputs(
             losses.class_logits(logits, head_of(model)),
             metric_label(label, head_of(model)),
             jnp.asarray(batch.mask),
             loss_fn(logits, label),
         )
-        return batch_sums(metrics, outputs), losses.probabilities(logits, head_of(model))
+        probabilities = losses.probabilities(logits, head_of(model))
+        return (batch_sums(metrics, outputs), probabilities, *features)
 
     return eval_step
 
 
-def _mean_logits(model: nn.Module, variables: PyTree, views: Sequence[jax.Array]) -> jax.Array:
-    each = [jnp.asarray(model.apply(variables, x, train=False)) for x in views]
-    return sum(each[1:], start=each[0]) / len(each)
+# (variables, one view of a batch) -> logits, and what else of it is averaged over the views
+_Apply = Callable[[PyTree, jax.Array], tuple[jax.Array, ...]]
+
+
+def _apply(model: nn.Module) -> _Apply:
+    return lambda variables, view: (jnp.asarray(model.apply(variables, view, train=False)),)
+
+
+def _apply_in_two(model: Any) -> _Apply:
+    backbone, head = split_at_head(model)
+
+    def apply(variables: PyTree, view: jax.Array) -> tuple[jax.Array, ...]:
+        vectors = jnp.asarray(backbone.apply(variables, view, train=False))
+        return jnp.asarray(head.apply(variables, vectors, train=False)), vectors
+
+    return apply
+
+
+def _mean_answer(
+    apply: _Apply, variables: PyTree, views: Sequence[jax.Array]
+) -> tuple[jax.Array, ...]:
+    each = zip(*(apply(variables, view) for view in views), strict=True)
+    return tuple(sum(of_views[1:], start=of_views[0]) / len(of_views) for of_views in each)

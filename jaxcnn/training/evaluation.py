@@ -16,6 +16,8 @@ from jaxcnn.types import Batch, PyTree
 if TYPE_CHECKING:
     from jaxcnn.training.inputs import Input
 
+Score = Callable[[np.ndarray], np.ndarray]  # (B, D) features -> (B, ...), on the host
+
 
 class Evaluation(NamedTuple):
     """A network's answers to one split."""
@@ -24,6 +26,7 @@ class Evaluation(NamedTuple):
     labels: np.ndarray  # (N,) int32, or (N, K) where examples have several
     probabilities: np.ndarray  # (N, K) float32
     index: np.ndarray  # type: ignore[assignment]  # (N,) int32, position in the split
+    scores: np.ndarray | None = None  # (N, ...), of features, where asked for
 
     def _repr_html_(self) -> str:
         """Show the metrics in a notebook."""
@@ -70,6 +73,7 @@ def evaluate(
     variables: PyTree,
     batches: Iterable[Batch],
     metrics: Mapping[str, Metric | GatheredMetric] = {"accuracy": ACCURACY},
+    score: Score | None = None,
 ) -> Evaluation:
     """Classify every example of a split once.
 
@@ -79,6 +83,8 @@ def evaluate(
       batches: as `jaxcnn.data.eval_batches` gives; padding is left out by its mask. Where several
         processes share each batch, laid out by `Layout.put_batch`; all get all answers.
       metrics: by name.
+      score: (B, D) features to (B, ...), on the host, whose values are kept; it needs a step that
+        gives features.
 
     Returns:
       Exact metrics of the split, and each example's probabilities.
@@ -101,13 +107,15 @@ def evaluate(
     """
     sums: dict[str, Any] = {}
     parts = []
-    waiting: deque[tuple[Batch, PyTree, jax.Array]] = deque()
+    waiting: deque[tuple[Any, ...]] = deque()
 
     def collect() -> None:
         nonlocal sums
-        batch, counted, probabilities = waiting.popleft()
+        batch, counted, probabilities, *features = waiting.popleft()
         sums = add_sums(sums, jax.device_get(counted))
         answers = fetch((batch.label, probabilities, batch.index))
+        if score is not None:
+            answers = (*answers, score(*fetch(features)))
         mask = fetch(batch.mask)
         parts.append(tuple(part[mask] for part in answers))
 
@@ -119,9 +127,9 @@ def evaluate(
         collect()
     if not sums or not sums["loss"]["count"]:
         raise ValueError("the split to evaluate holds no example.")
-    labels, probabilities, index = (np.concatenate(part) for part in zip(*parts, strict=True))
+    labels, probabilities, *others = (np.concatenate(part) for part in zip(*parts, strict=True))
     found = values(metrics, sums, (labels, probabilities))
-    return Evaluation(found, labels, probabilities, index)
+    return Evaluation(found, labels, probabilities, *others)
 
 
 class Evaluator:
@@ -155,11 +163,11 @@ class Evaluator:
             self._compiled[key] = compile_evaluation(self._step, self.layout, variables, batch)
         return self._compiled[key]
 
-    def __call__(self, data: "Input", variables: PyTree) -> Evaluation:
+    def __call__(self, data: "Input", variables: PyTree, score: Score | None = None) -> Evaluation:
         """Classify every example of some data once, see `evaluate`."""
         step = self.compile(data, variables)
         batches = data.eval_batches(self.batch_size, self.layout.put_batch, self.layout.round_up(1))
-        return evaluate(step, self.layout.put_state(variables), batches, self._metrics)
+        return evaluate(step, self.layout.put_state(variables), batches, self._metrics, score)
 
 
 def compile_evaluation(

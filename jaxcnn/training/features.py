@@ -109,7 +109,7 @@ def make_answer_step(
     _, classifier = split_at_head(model)
 
     def answer_step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        index = jnp.arange(len(images))
+        index = jnp.arange(images.shape[0])  # which need not be known while it is exported
         batch = Batch(images, index, index >= 0, index)
         vectors = feature_step(variables, batch, jax.random.key(0)).mean(axis=1)  # draws nothing
         # The head is affine: its answer to the mean is the mean of its answers.

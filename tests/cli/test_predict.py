@@ -51,6 +51,38 @@ def test_a_folder_becomes_a_table_csv_and_json(tiny_run, photos, tmp_path):
         assert record["probability"] == float(row["probability"]) >= 0.5
 
 
+def test_what_is_none_of_the_classes_is_told_on_screen_and_in_files(tiny_run, photos, tmp_path):
+    done = run_program(
+        "predict",
+        f"--workdir={tiny_run}",
+        *("--coverage=0.001", "--conformal=0.8"),
+        *(f"--csv={tmp_path}/o.csv", f"--json={tmp_path}/o.json"),
+        photos,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "o.csv").read_text("utf-8"))))
+    records = json.loads((tmp_path / "o.json").read_text())
+    assert list(rows[0])[:6] == ["path", "label", "probability", "known", "score", "set"]
+    for line, row, record in zip(lines, rows, records, strict=True):
+        assert record["known"] == (row["known"] == "yes")
+        assert record["score"] == float(row["score"])
+        assert record["set"] == json.loads(row["set"])
+        assert record["set"][0] == row["label"]
+        most = f"{row['label']} {float(row['probability']):.1%}"
+        assert line.endswith(f"none of these (most like: {most})") or row["known"] == "yes"
+    assert {row["known"] for row in rows} == {"no"}
+    # The command's own table may be replaced by the command.
+    again = run_program("predict", f"--workdir={tiny_run}", f"--csv={tmp_path}/o.csv", photos)
+    assert again.returncode == 0, again.stderr
+
+
+def test_sets_of_classes_are_named_where_they_are_asked_for(tiny_run, photos):
+    words = (f"--workdir={tiny_run}", "--coverage=1", "--conformal=0.999", photos / "b.png")
+    done = run_program("predict", *words)
+    assert re.search(r"\d%  one of: (cat, dog|dog, cat)$", done.stdout.strip())
+
+
 def test_unreadable_files_are_listed_and_the_others_labelled(tiny_run, photos):
     (photos / "zero.jpg").write_bytes(b"")
     done = try_words("predict", f"--workdir={tiny_run}", photos)
@@ -72,11 +104,13 @@ def test_unreadable_files_are_listed_and_the_others_labelled(tiny_run, photos):
         (["--top=-1", "x"], "top"),
         (["--workdir=/no/such/run"], "no photo to label"),
         (["--batch_size=0", "x"], "batch_size"),
+        (["--workdir=RUN", "--coverage=0", str(ROOT / "README.md")], "coverage (=0.0) must be"),
+        (["--workdir=RUN", "--conformal=1", str(ROOT / "README.md")], "conformal (=1.0) must be"),
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path):
-    done = try_words("predict", *words)
+def test_mistakes_end_with_one_line_and_status_2(words, named, tmp_path, tiny_run):
+    done = try_words("predict", *(word.replace("RUN", str(tiny_run)) for word in words))
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr

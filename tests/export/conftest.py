@@ -4,9 +4,11 @@ import jax
 import numpy as np
 import pytest
 
+from jaxcnn.metrics.out_of_distribution import fit_neighbours
 from jaxcnn.runs import build, config
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import make_config
+from jaxcnn.runs.known_photos import KnownPhotos
 
 
 def _make_classifier(
@@ -46,3 +48,19 @@ def _draw(shapes, seed):
 def make_classifier():
     """The function that makes one: name of the network, members, settings."""
     return _make_classifier
+
+
+@pytest.fixture(scope="session")
+def judging():
+    """Has a classifier keep photos by which grey images of noise are of its classes."""
+
+    def judge(classifier):
+        shape = (20, *classifier.preprocessing.decoding.image_shape)
+        images = np.random.default_rng(5).integers(100, 156, shape, np.uint8)
+        _, features = classifier.probabilities_and_features(images)
+        reference = fit_neighbours(features, k=2)
+        scores = np.linspace(-0.1, 0, 40).astype(np.float32)
+        classifier.known_photos = KnownPhotos(7, 0.9, reference, scores, np.linspace(0, 0.5, 40))
+        return classifier
+
+    return judge

@@ -35,9 +35,23 @@ def test_the_answers_are_the_classifiers(make_classifier, tmp_path, name, settin
     for count in (1, 3, 7):
         shape = (count, *classifier.preprocessing.decoding.image_shape)
         images = np.random.default_rng(count).integers(0, 256, shape, np.uint8)
-        found = call(images)
+        found, scores = call(images)
+        assert scores is None
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, classifier.probabilities(images), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")  # the converter's own
+def test_scores_are_a_second_output(make_classifier, judging):
+    for package in ("jax2onnx", "onnxruntime"):
+        pytest.importorskip(package, reason=EXTRA)
+    classifier = judging(make_classifier())
+    call = onnx_program.LOADERS["onnx"](onnx_program.to_onnx(classifier))
+    images = np.random.default_rng(0).integers(0, 256, (3, 19, 19, 3), np.uint8)
+    probabilities, scores = call(images)
+    np.testing.assert_allclose(probabilities, classifier.probabilities(images), atol=1e-5)
+    expected = [answer.score for answer in classifier.predict(images)]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_formats_are_checked_before_any_work(monkeypatch):
@@ -79,7 +93,7 @@ def test_pooling_becomes_slices_where_the_converters_nodes_have_changed(
 
     def load(data):
         program = converted[int(data) - 1]
-        return lambda images: np.asarray(program.call(images))
+        return lambda images: (np.asarray(program.call(images)), None)
 
     monkeypatch.setitem(sys.modules, "jax2onnx", types.SimpleNamespace(to_onnx=to_onnx))
     monkeypatch.setattr(onnx_program, "check_installed", lambda: None)
@@ -101,6 +115,6 @@ def test_what_no_way_of_pooling_makes_equal_is_refused(make_classifier, monkeypa
     monkeypatch.setattr(onnx_program, "check_installed", lambda: None)
     monkeypatch.setattr(onnx_program, "_pool_two_dimensions", lambda graph: None)
     wrong = np.full((3, 3), 0.5)
-    monkeypatch.setitem(onnx_program.LOADERS, "onnx", lambda data: lambda images: wrong)
+    monkeypatch.setitem(onnx_program.LOADERS, "onnx", lambda data: lambda images: (wrong, None))
     with pytest.raises(ExportError, match="leave onnx out of formats"):
         onnx_program.to_onnx(make_classifier())

@@ -62,7 +62,8 @@ def test_in_half_precision_it_answers_to_the_rounding_of_that(make_classifier):
     exported = to_stablehlo(classifier)
     assert "xbf16>" in exported.mlir_module()
     call = reload(exported)
-    assert check_program("stablehlo", call, classifier) <= TOLERANCES["bfloat16"]
+    outputs = lambda images: (call(images), None)  # noqa: E731
+    assert check_program("stablehlo", outputs, classifier) <= TOLERANCES["bfloat16"]
     assert np.ptp(np.asarray(call(pattern_images(classifier)))) > 0.1
 
 
@@ -100,10 +101,28 @@ def test_a_wrong_number_of_channels_is_refused(make_classifier):
 def test_a_program_that_answers_otherwise_is_noticed(make_classifier):
     classifier = make_classifier()
     images = pattern_images(classifier)
-    assert check_program("own", classifier.probabilities, classifier) == 0.0
+    own = classifier.probabilities
+    assert check_program("own", lambda images: (own(images), None), classifier) == 0.0
     with pytest.raises(ExportError, match=r"differ from the classifier's by 0\.001"):
-        check_program("other", lambda images: classifier.probabilities(images) + 1e-3, classifier)
+        check_program("other", lambda images: (own(images) + 1e-3, None), classifier)
     with pytest.raises(ExportError, match="nan"):
-        check_program("nan", lambda images: np.full((3, 3), np.nan), classifier)
+        check_program("nan", lambda images: (np.full((3, 3), np.nan), None), classifier)
     assert images.shape == (3, 19, 19, 3)
     assert images.std() > 20
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_scores_of_none_of_these_are_a_second_output(make_classifier, judging, members):
+    classifier = judging(make_classifier(members=members))
+    call = reload(to_stablehlo(classifier))
+    images = pixels(classifier, 3)
+    probabilities, scores = map(np.asarray, call(images))
+    np.testing.assert_allclose(probabilities, classifier.probabilities(images), atol=1e-6)
+    expected = [answer.score for answer in classifier.predict(images[:, :19, :19])]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    found = check_program("own", lambda images: tuple(map(np.asarray, call(images))), classifier)
+    assert found < 1e-6
+    with pytest.raises(ExportError, match="scores differ"):
+        check_program("other", lambda x: (call(x)[0], call(x)[1] - 0.01), classifier)
+    with pytest.raises(ExportError, match="scores differ"):
+        check_program("without", lambda x: (call(x)[0], None), classifier)

@@ -257,11 +257,13 @@ def test_an_unreadable_photo_shifts_no_answer(monkeypatch):
     paths = [b"bad0", b"1", b"bad1", b"2", b"3", b"bad2", b"4"]
     files = iter([*(PhotoFile(path, 1, 1) for path in paths), Trouble(b"bad3", "broken")])
     about = {"input": {"shape": [None, 2, 2, 1]}}
-    found = standalone.label(lambda x: x[:, 0, 0].astype(float), files, about, batch_size=3)
+    answers = lambda x: [standalone.Answer(row) for row in x[:, 0, 0].astype(float)]  # noqa: E731
+    found = standalone.label(answers, files, about, batch_size=3)
     answers = [answer for batch in found for answer in batch]
     assert len(answers) == 8
     for path, answer in answers:
-        assert answer == "broken" if path.startswith("bad") else answer.tolist() == [float(path)]
+        is_bad = path.startswith("bad")
+        assert answer == "broken" if is_bad else answer.probabilities.tolist() == [float(path)]
 
 
 def test_a_photo_that_is_too_large_names_the_flag(capsys):
@@ -272,6 +274,7 @@ def test_a_photo_that_is_too_large_names_the_flag(capsys):
 
 def test_several_labels_are_those_that_reach_their_thresholds(capsys):
     row, names, thresholds = np.array([0.2, 0.9, 0.6]), ("cat", "dog", "owl"), [0.1, 0.5, 0.7]
+    row = standalone.Answer(row)
     found = standalone._record("a.jpg", row, names, thresholds)
     assert found["labels"] == ["dog", "cat"]
     assert found["probabilities"]["owl"] == 0.6
@@ -292,10 +295,66 @@ def test_an_export_of_several_labels_gives_sigmoids_and_says_the_thresholds(
     images = np.random.default_rng(0).integers(
         0, 256, (2, *classifier.preprocessing.decoding.image_shape), np.uint8
     )
-    found = standalone.LOADERS["stablehlo"](data)(images)
+    found, scores = standalone.LOADERS["stablehlo"](data)(images)
+    assert scores is None
     np.testing.assert_allclose(found, classifier.probabilities(images), atol=1e-5)
     assert not np.allclose(found.sum(axis=1), 1)
     card = (tmp_path / "export/MODEL_CARD.md").read_text("utf-8")
     assert "several labels" in card
     assert "a sigmoid per class makes probabilities" in card
     assert 'There is no answer "none of these"' not in card
+
+
+@pytest.fixture(scope="module")
+def judging_export(make_classifier, judging, tmp_path_factory):
+    classifier = judging(make_classifier())
+    folder = tmp_path_factory.mktemp("export") / "judging"
+    about = export_classifier(classifier, folder)
+    assert about["none_of_these"]["threshold"] == pytest.approx(classifier.known_photos.threshold())
+    return classifier, folder
+
+
+def test_what_is_none_of_the_classes_is_told(judging_export, tmp_path):
+    classifier, folder = judging_export
+    draws = np.random.default_rng(1)
+    like = draws.integers(100, 156, (19, 19, 3), np.uint8)
+    other = np.zeros((19, 19, 3), np.uint8)
+    other[:, :9, 0] = 255
+    for name, image in (("like", like), ("other", other)):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    done = alone(tmp_path, folder / "predict.py", "like.png", "other.png", "--json=a.json")
+    assert done.returncode == 0, done.stderr
+    records = {each["path"]: each for each in json.loads((tmp_path / "a.json").read_text())}
+    for name in ("like.png", "other.png"):
+        expected = classifier.predict(tmp_path / name)
+        assert records[name]["known"] == expected.is_known == (name == "like.png")
+        assert records[name]["score"] == pytest.approx(expected.score, abs=1e-5)
+    lines = done.stdout.splitlines()
+    assert lines[-1].startswith("other.png\tnone of these (most like: ")
+    assert not any("none of these" in line for line in lines[:-1])
+
+
+def test_its_program_still_gives_probabilities_alone_to_who_asks_for_them(judging_export):
+    classifier, folder = judging_export
+    about = standalone.read_about(folder)
+    images = np.random.default_rng(0).integers(0, 256, (2, 19, 19, 3), np.uint8)
+    found = standalone.load_program(folder, about)(images)
+    np.testing.assert_allclose(found, classifier.probabilities(images), atol=1e-5)
+
+
+def test_an_export_may_keep_another_share(judging_export, tmp_path):
+    classifier, _ = judging_export
+    about = export_classifier(classifier, tmp_path / "all", coverage=1.0)
+    assert about["none_of_these"]["coverage"] == 1.0
+    assert about["none_of_these"]["threshold"] is None
+    card = (tmp_path / "all" / "MODEL_CARD.md").read_text()
+    assert "too few validation images" in card
+    assert "probabilities, scores = classify(images)" in card
+    assert standalone._judged(np.ones((1, 3)), np.array([-9.0]), about)[0].is_known
+    with pytest.raises(ValueError, match="coverage"):
+        export_classifier(classifier, tmp_path / "none", coverage=0.0)
+
+
+def test_a_share_is_refused_where_nothing_judges(classifier, tmp_path):
+    with pytest.raises(ValueError, match="coverage needs scores of known photos"):
+        export_classifier(classifier, tmp_path / "none", coverage=0.9)

@@ -173,6 +173,28 @@ def test_cleaning(tiny_run, tmp_path):
     assert names["order"][0] == 7
 
 
+def test_none_of_these(tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "runs/mine")
+    write_photos(tmp_path, ["new_photo.jpg"])
+    draws = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    features = draws.normal(size=(60, 4)).astype(np.float32) + 5 * labels[:, None]
+    probabilities = np.stack([1 - 0.8 * labels, 0.8 * labels], axis=1)
+    arrays = {
+        **{"features": features, "labels": labels},
+        **{"validation_features": features[:40], "new_features": -features[40:]},
+        **{"validation_probabilities": probabilities[:40], "validation_labels": labels[:40]},
+        **{"new_probabilities": probabilities[40:], "new_labels": labels[40:]},
+    }
+    photos = draws.integers(0, 256, (4, 18, 18, 3), np.uint8)
+    names = run_page(
+        "jaxcnn/runs/none_of_these.md", photos=photos, other_photos=photos // 2, **arrays
+    )
+    assert names["answer"].score < 0
+    assert not names["is_known"].any()
+    assert names["sets"].shape == (20, 2)
+
+
 @pytest.fixture
 def server(tiny_run, tmp_path):
     """The port of the guide's server; its program stands in the folder of an export."""
@@ -213,6 +235,8 @@ def test_a_server_of_ones_own(server, tiny_run, tmp_path):
     expected = Classifier.load(tiny_run, compute_dtype="float32").predict(photo).probabilities
     status, found = ask(server, photo)
     assert status == 200
-    assert json.loads(found) == pytest.approx(expected, abs=1e-3)
+    answer = json.loads(found)
+    assert answer["probabilities"] == pytest.approx(expected, abs=1e-3)
+    assert isinstance(answer["known"], bool)
     assert [ask(server, data)[0] for data in (b"no photo", b"")] == [415, 415]
     assert ask(server, b"", length=2**24 + 1)[0] == 413

@@ -12,12 +12,14 @@ from PIL import Image
 
 from jaxcnn.data import fast_jpeg
 from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.metrics.out_of_distribution import fit_neighbours
 from jaxcnn.models import SixConv
 from jaxcnn.photos import labelling
 from jaxcnn.photos.index_format import NetworkRecord, PhotoIndexError
 from jaxcnn.photos.labelling import Labeller, load_labeller, load_labeller_of
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.known_photos import KnownPhotos
 from jaxcnn.training.features import make_answer_step
 
 SETTINGS = {
@@ -55,6 +57,21 @@ def test_labels_are_predictions(settings):
     single = Labeller(classifier, {"workdir": "/run"}, batch_size=1)
     for one, both in zip(single.label(IMAGES[3:4]), (probabilities, vectors), strict=True):
         np.testing.assert_allclose(one[0], both[3], atol=1e-5)
+
+
+def test_a_photo_that_is_none_of_the_classes_has_no_label():
+    classifier = classifier_of()
+    labeller = Labeller(classifier, {"workdir": "/run"}, batch_size=8)
+    probabilities, vectors = labeller.label(IMAGES)
+    before = labeller.network.fingerprint
+    # Known is what lies within 0.001 of the first photo.
+    scores = np.full(40, -0.001, np.float32)
+    classifier.known_photos = KnownPhotos(1, 0.9, fit_neighbours(vectors[:1]), scores, np.zeros(40))
+    found, same = labeller.label(IMAGES)
+    np.testing.assert_array_equal(same, vectors)
+    np.testing.assert_array_equal(found[0], probabilities[0])
+    assert (found[1:] == 0).all()
+    assert Labeller(classifier, {"workdir": "/run"}, batch_size=8).network.fingerprint != before
 
 
 def test_the_head_makes_the_probabilities_of_the_features():

@@ -69,6 +69,15 @@ def test_the_classifier_of_a_run_averages_probabilities(run, summary):
     assert (found.argmax(1) == test.labels).mean() == summary["test_accuracy"]
 
 
+def test_each_network_and_all_together_keep_thresholds(run):
+    together = Classifier.load(run).known_photos
+    each = [Classifier.load(run / "members" / f"0{k}").known_photos for k in (0, 1)]
+    # The score is that of the first network's features; sets are those of the mean answer.
+    np.testing.assert_array_equal(together.scores, each[0].scores)
+    assert not np.array_equal(together.scores, each[1].scores)
+    assert not np.array_equal(together.label_scores, each[0].label_scores)
+
+
 def test_evaluating_again_gives_the_same(run, summary):
     found = evaluate_classifier(run)
     assert found["test"]["accuracy"] == summary["test_accuracy"]

@@ -23,4 +23,4 @@ def test_scores_and_result_are_json_and_right():
     low, high = found["test_accuracy_interval"]
     assert 0.3 < low < 0.75 < high < 0.96
     assert json.loads(json.dumps(found)) == found
-    assert summary.split_scores(tested._asdict())["test"]["count"] == 4
+    assert summary.split_scores(tested.splits)["test"]["count"] == 4

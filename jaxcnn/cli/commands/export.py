@@ -30,8 +30,14 @@ _FORMAT = flags.DEFINE_list(
     "format", ["stablehlo"], f"programs to write, comma-separated: {', '.join(FORMATS)}."
 )
 _TITLE = flags.DEFINE_string("title", None, "of the model card; default the network's name.")
+_COVERAGE = flags.DEFINE_float(
+    "coverage",
+    None,
+    'share of the validation photos that are not "none of these", above 0, at most 1; default that '
+    "of the run.",
+)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace an export that is there.")
-_NAMES = help_formatter.group("export", "out", "format", "title", "overwrite")
+_NAMES = help_formatter.group("export", "out", "format", "title", "coverage", "overwrite")
 
 
 def main(words: list[str]) -> None:
@@ -48,6 +54,7 @@ def main(words: list[str]) -> None:
         formats=_FORMAT.value,
         workdir=network_flags.WORKDIR.value,
         title=_TITLE.value,
+        coverage=_COVERAGE.value,
         overwrite=_OVERWRITE.value,
     )
     print(f"written to {_out(classifier)}; try: python {_out(classifier)}/predict.py photo.jpg")

@@ -10,8 +10,9 @@
 Folders are searched for photos, sub-folders included. Answers are printed, and written to --csv and
 --json, batch by batch; a file is called FILE.part until it is complete. The columns of the CSV are
 path, label, probability, probability:CLASS for each class, and error; of a network that gives
-several labels also labels. Photos that cannot be read
-are reported and do not stop the others; then the exit status is 1.
+several labels also labels; of other runs also known (yes, or no for "none of these") and score,
+with --conformal also set (a JSON list of classes). Photos that cannot be read are reported and do
+not stop the others; then the exit status is 1.
 """
 
 import contextlib
@@ -45,10 +46,24 @@ _JSON = flags.DEFINE_string("json", None, "file to write the answers to, as JSON
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "photos classified together; no effect on results.", lower_bound=1
 )
+_COVERAGE = flags.DEFINE_float(
+    "coverage",
+    None,
+    "a photo is none of the classes if it looks less like the training photos than this share of "
+    "the validation photos do; above 0, at most 1; default that of the run.",
+)
+_CONFORMAL = flags.DEFINE_float(
+    "conformal",
+    None,
+    "name for each photo the set of classes that holds the right one with at least this "
+    "probability, e.g. 0.9.",
+)
 _MAX_PIXELS = command_line.define_max_pixels()
 _OVERWRITE = command_line.define_overwrite()
 _NAMES = help_formatter.group(
-    "answers", "top", "csv", "json", "overwrite", "batch_size", "max_pixels", "list_weights"
+    "answers",
+    *("top", "coverage", "conformal", "csv", "json", "overwrite", "batch_size", "max_pixels"),
+    "list_weights",
 )
 
 
@@ -60,13 +75,21 @@ class Answer(NamedTuple):
     error: str  # "" where there is a prediction
 
 
+class Columns(NamedTuple):
+    """What is written of each file."""
+
+    class_names: Sequence[str]
+    several: bool  # whether a photo may have several labels
+    judges: bool  # whether a photo can be none of the classes
+    has_sets: bool
+
+
 class Form(NamedTuple):
     """How a file of answers is written, and recognised."""
 
     mark: Mark
-    # Of class names, and whether a photo has several labels.
-    head: Callable[[Sequence[str], bool], str]
-    write: Callable[[Answer, Sequence[str], bool], str]
+    head: Callable[[Columns], str]  # what the file begins with
+    write: Callable[[Answer, Columns], str]
     between: str  # two answers
     end: str
 
@@ -86,12 +109,17 @@ def main(words: list[str]) -> None:
             if path
         ]
         classifier = network_flags.load_classifier()
+        classifier.check_shares(**_shares())
         if _MAX_PIXELS.value:
             classifier.limit_pixels(_MAX_PIXELS.value)
         bad = _label_all(classifier, words, count, files)
     for file, _ in files:
         print(f"{file.holds} written to {file.name}", file=sys.stderr)
     sys.exit(1 if bad else 0)
+
+
+def _shares() -> dict[str, float | None]:
+    return {"coverage": _COVERAGE.value, "conformal": _CONFORMAL.value}
 
 
 def _list_weights() -> None:
@@ -105,20 +133,19 @@ def _label_all(
     classifier: Classifier, words: list[str], count: int, files: list[tuple[Output, Form]]
 ) -> int:
     """Label, print and write batch by batch; return how many files could not be read."""
-    names, batch_size = classifier.class_names, min(_BATCH_SIZE.value, count)
-    several = classifier.thresholds is not None
+    known_photos, has_sets = classifier.known_photos, _CONFORMAL.value is not None
+    batch_size, several = min(_BATCH_SIZE.value, count), classifier.thresholds is not None
+    columns = Columns(classifier.class_names, several, known_photos is not None, has_sets)
     found, done, bad, width, started = find_named(words), 0, 0, 0, time.perf_counter()
     for file, form in files:
-        file.write(form.head(names, several))
+        file.write(form.head(columns))
     bar = tqdm(total=count, unit="photo", disable=None if count > batch_size else True)
     with SignalWatch() as watch, bar:
         while batch := list(itertools.islice(found, batch_size)):
-            answers = label(classifier, batch, batch_size=batch_size)
+            answers = label(classifier, batch, batch_size=batch_size, **_shares())
             for file, form in files:
                 start = form.between if done else ""
-                file.write(
-                    start + form.between.join(form.write(each, names, several) for each in answers)
-                )
+                file.write(start + form.between.join(form.write(each, columns) for each in answers))
                 file.flush()
                 file.holds = f"answers of {counted(done + len(answers), 'photo')}"
             width = max(width, *(len(printable(each.path)) for each in answers))
@@ -146,7 +173,12 @@ def _label_all(
 
 
 def label(
-    classifier: Classifier, batch: Sequence[PhotoFile | Trouble], *, batch_size: int
+    classifier: Classifier,
+    batch: Sequence[PhotoFile | Trouble],
+    *,
+    batch_size: int,
+    coverage: float | None = None,
+    conformal: float | None = None,
 ) -> list[Answer]:
     """Label files, passing over what cannot be read.
 
@@ -154,6 +186,8 @@ def label(
       classifier: a trained network.
       batch: files; at most `batch_size`.
       batch_size: photos that the network is given at once.
+      coverage: see `Classifier.predict`.
+      conformal: likewise.
 
     Returns:
       An answer for each file, in order.
@@ -172,7 +206,9 @@ def label(
             errors[i] = reason_of(error)
         except MemoryError:
             errors[i] = "not enough memory to decode it"
-    answers = classifier.answer_images(list(images.values()), batch_size=batch_size)
+    answers = classifier.answer_images(
+        list(images.values()), batch_size=batch_size, coverage=coverage, conformal=conformal
+    )
     found = dict(zip(images, answers, strict=True))
     return [
         Answer(os.fsdecode(file.path), found.get(i), errors.get(i, ""))
@@ -188,11 +224,14 @@ def lines_of(answer: Answer, *, top: int, width: int, several: bool = False) -> 
         yield f"{shown}: {printable(mistakes.in_flags(error.rstrip('.')))}"
     elif several:
         yield f"{shown}  {_set_in_words(prediction)}"
-    elif len(prediction.probabilities) == 2:  # the second one's probability is the rest
-        yield f"{shown}  {printable(prediction.label)}  {prediction.probability:.1%}"
+    elif not prediction.is_known:
+        yield f"{shown}  {printable(str(prediction))}"
     else:
-        for number, (name, probability) in enumerate(prediction.top(top)):
-            yield f"{'' if number else shown:<{width}}  {probability:6.1%}  {printable(name)}"
+        first, *others = _classes(prediction, top)
+        held = "" if prediction.set is None else f"  one of: {_joined(prediction.set, ', ')}"
+        yield f"{shown}  {first}{held}"
+        for other in others:
+            yield f"{'':<{width}}  {other}"
 
 
 def _set_in_words(found: Prediction) -> str:
@@ -201,40 +240,62 @@ def _set_in_words(found: Prediction) -> str:
     return "; ".join(f"{printable(name)} {found.probabilities[name]:.1%}" for name in found.labels)
 
 
-def _header(class_names: Sequence[str], several: bool) -> str:
-    each = [
-        f"probability:{name}" for name in class_names
-    ]  # so no class is taken for another column
-    labels = ["labels"] if several else []
-    return table_line(["path", "label", "probability", *labels, *each, "error"])
+def _classes(prediction: Prediction, top: int) -> Iterator[str]:
+    if len(prediction.probabilities) == 2:  # the second one's probability is the rest
+        yield f"{printable(prediction.label)}  {prediction.probability:.1%}"
+    else:
+        for name, probability in prediction.top(top):
+            yield f"{probability:6.1%}  {printable(name)}"
 
 
-def _row(answer: Answer, class_names: Sequence[str], several: bool) -> str:
+def _joined(names: Sequence[str], between: str) -> str:
+    return between.join(map(printable, names))
+
+
+def _header(columns: Columns) -> str:
+    judged = ["known", "score"] if columns.judges else []
+    more = [*["labels"] * columns.several, *judged, *["set"] * columns.has_sets]
+    # So no class is taken for another column.
+    each = [f"probability:{name}" for name in columns.class_names]
+    return table_line(["path", "label", "probability", *more, *each, "error"])
+
+
+def _row(answer: Answer, columns: Columns) -> str:
     found = answer.prediction
     if found is None:
-        empty = [""] * (len(class_names) + several)
-        return table_line([answer.path, "", "", *empty, answer.error])
-    each = [found.probabilities[name] for name in class_names]
-    labels = [SEPARATOR.join(found.labels)] if several else []
-    return table_line([answer.path, found.label, found.probability, *labels, *each, ""])
+        more = columns.several + 2 * columns.judges + columns.has_sets
+        empty = [""] * (2 + more + len(columns.class_names))
+        return table_line([answer.path, *empty, answer.error])
+    cells: list[object] = [SEPARATOR.join(found.labels)] if columns.several else []
+    if columns.judges:
+        cells += ["yes" if found.is_known else "no", found.score]
+    if found.set is not None:
+        cells.append(json.dumps(found.set, ensure_ascii=False))
+    each = [found.probabilities[name] for name in columns.class_names]
+    return table_line([answer.path, found.label, found.probability, *cells, *each, ""])
 
 
-def _record(answer: Answer, class_names: Sequence[str], several: bool) -> str:
-    del class_names  # `probabilities` has them as keys
+def _record(answer: Answer, columns: Columns) -> str:
     found = answer.prediction
     if found is None:
         return json.dumps({"path": answer.path, "error": answer.error})
     top = [{"label": n, "probability": p} for n, p in found.top(_TOP.value)]
     about = {"path": answer.path, "label": found.label, "probability": found.probability}
-    labels = {"labels": found.labels} if several else {}
-    return json.dumps({**about, **labels, "top": top, "probabilities": found.probabilities})
+    if columns.several:
+        about["labels"] = found.labels
+    if columns.judges:
+        about |= {"known": found.is_known, "score": found.score}
+    if found.set is not None:
+        about["set"] = list(found.set)
+    return json.dumps({**about, "top": top, "probabilities": found.probabilities})
 
 
-TABLE = Form(re.compile(rb'path,label,probability,(labels,)?"?probability:'), _header, _row, "", "")
+_MARK = rb'path,label,probability,(labels,)?(known,score,(set,)?)?"?probability:'
+TABLE = Form(re.compile(_MARK), _header, _row, "", "")
 _PATH = rb'\s*\[\s*\{\s*"path": "(\\.|[^"\\])*",\s*'
 RECORDS = Form(
     re.compile(_PATH + rb'"(error|label": "(\\.|[^"\\])*",\s*"probability)": '),
-    lambda class_names, several: "[\n",
+    lambda columns: "[\n",
     _record,
     ",\n",
     "\n]\n",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from jaxcnn.host.text import counted
 from jaxcnn.photos.dates import format_taken
+from jaxcnn.photos.index_format import NONE_OF_THESE
 from jaxcnn.photos.index_reader import PhotoIndex
 from jaxcnn.photos.ranking import Found, Hit
 from jaxcnn.photos.server.library import NotCachedError, PhotoLibrary, as_text
@@ -188,7 +189,8 @@ def label_url(label: str) -> str:
 def common_labels(index: PhotoIndex) -> list[tuple[str, int]]:
     """Count the photos of which each class is the most probable, the commonest first."""
     columns = index.columns()
-    counts = Counter(columns.class_ids[columns.starts].tolist())
+    first = columns.starts[columns.probabilities[columns.starts] > 0]  # 0 is "none of these"
+    counts = Counter(columns.class_ids[first].tolist())
     names = index.network.class_names
     return [(names[class_id], count) for class_id, count in counts.most_common(_COMMON)]
 
@@ -211,7 +213,7 @@ def make_tiles(index: PhotoIndex, hits: Sequence[Hit], words: str) -> list[dict[
             "class_id": hit.class_id,  # what the map is for
             "name": as_text(hit.path.name),
             "where": as_text(str(hit.path)),
-            "label": names[hit.class_id],
+            "label": names[hit.class_id] if hit.is_known else NONE_OF_THESE,
             "shows": ""
             if hit.probability is None
             else words,  # what the probability is of; "" for the label

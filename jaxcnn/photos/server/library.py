@@ -207,7 +207,7 @@ class PhotoLibrary:
         if vector is None:
             raise PhotoGoneError(_UNKNOWN)
         names = self.index.network.class_names
-        top = tuple((names[class_id], p) for class_id, p in photo.labels[:_TOP])
+        top = tuple((names[class_id], p) for class_id, p in photo.labels[:_TOP] if p > 0)
         return Likeness(as_text(photo.path.name), vector, self.thumbnail(photo_id), top)
 
     def photo(self, photo_id: int) -> Photo:

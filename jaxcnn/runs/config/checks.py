@@ -19,6 +19,8 @@ from jaxcnn.training.sharding import mesh_sizes
 _SHARE = "a share in [0, 1)"
 _POSITIVE = "a number above 0"
 _AT_LEAST_0 = "a number of at least 0"
+_ABOVE_0 = "a share above 0, at most 1"
+_BETWEEN = "a share between 0 and 1"
 _RANGES: Mapping[str, tuple[str, ...]] = {
     _SHARE: (
         "dropout_rate",
@@ -43,12 +45,16 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
         *("dp_clip_norm", "dp_noise_multiplier", "folds"),
     ),
+    _ABOVE_0: ("coverage",),
+    _BETWEEN: ("conformal",),
 }
 COMPUTE_DTYPES = ("auto", "float32", "bfloat16")
 _IN_RANGE = {
     _SHARE: lambda value: 0 <= value < 1,
     _POSITIVE: lambda value: value > 0,
     _AT_LEAST_0: lambda value: value >= 0,
+    _ABOVE_0: lambda value: 0 < value <= 1,
+    _BETWEEN: lambda value: 0 < value < 1,
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "head": HEADS,

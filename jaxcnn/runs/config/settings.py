@@ -429,6 +429,16 @@ class RunSettings:
         "when evaluating, average the answers for an image and its mirror image; default where "
         "`augment` flips.",
     )
+    coverage: float = _setting(
+        0.95,
+        "share of the validation photos that are taken for one of the classes; a photo that looks "
+        "less like the training photos than these is none of them. Above 0, at most 1.",
+    )
+    conformal: float = _setting(
+        0.9,
+        "share of photos whose set of classes is to hold the right one, between 0 and 1; the page "
+        "says how large such sets are, predictions give them where they are asked for.",
+    )
     baselines: bool = _open(
         "also classify by colour histogram and by edge orientations, for comparison."
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxcnn.metrics import calibration
 from jaxcnn.runs.folder import WorkdirError
+from jaxcnn.runs.known_photos import KnownPhotos
 from jaxcnn.training.evaluation import Evaluation
 
 MOST_CLASSES = 20  # of an answer; 50,000 answers of 1,000 classes would be 200 MB
@@ -27,6 +28,19 @@ class CachedAnswers(NamedTuple):
     temperature: np.ndarray  # () float64, fitted on the validation split
     bins: np.ndarray  # (M, 5) float64, see `Bin`, a row for each of M equal bins of confidence
     scaled_bins: np.ndarray  # (M, 5) float64, the same with the logits divided by `temperature`
+    # Of runs with known photos, see `runs.known_photos`; else and of older versions None.
+    scores: np.ndarray | None = None  # (N,) float32, higher is more like the training photos
+    threshold: np.ndarray | None = None  # () float64, below which a photo is none of the classes
+    set_sizes: np.ndarray | None = None  # (N,) int32, classes in its conformal set
+    set_holds: np.ndarray | None = None  # (N,) bool, whether the label is among them
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """(U,) positions of the photos that are taken for none of the classes, surest first."""
+        if self.scores is None or self.threshold is None:
+            return np.zeros(0, np.int64)
+        below = np.flatnonzero(~(self.scores >= self.threshold))  # NaN is below
+        return below[np.argsort(self.scores[below], kind="stable")]
 
     @property
     def right(self) -> np.ndarray:
@@ -71,7 +85,12 @@ def calibration_error(bins: Sequence[Bin]) -> float:
 
 
 def shorten_answers(
-    test: Evaluation, validation: Evaluation, names: Sequence[str]
+    test: Evaluation,
+    validation: Evaluation,
+    names: Sequence[str],
+    *,
+    known_photos: KnownPhotos | None = None,
+    conformal: float = 0.9,
 ) -> CachedAnswers:
     """Keep of each answer what a page needs.
 
@@ -79,6 +98,8 @@ def shorten_answers(
       test: a network's answers to the test split.
       validation: its answers to the validation split, which fit the temperature.
       names: names of the test split's photos, by their position in it.
+      known_photos: of the network.
+      conformal: promised share of photos whose set of classes holds the right one.
 
     Returns:
       The answers in the order of `test`.
@@ -100,7 +121,25 @@ def shorten_answers(
         temperature=np.array(temperature),
         bins=_bin_table(table, labels),
         scaled_bins=_bin_table(scaled, thinned_labels),
+        **({} if known_photos is None else _judged(test, known_photos, conformal)),
     )
+
+
+def _judged(test: Evaluation, known_photos: KnownPhotos, conformal: float) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "scores": test.scores,
+        "threshold": np.array(known_photos.threshold()),
+    }
+    if known_photos.has_sets:
+        sets = known_photos.sets(test.probabilities, conformal)
+        holds = np.take_along_axis(sets, test.labels[:, None], axis=1)[:, 0]
+        found |= {"set_sizes": sets.sum(axis=1).astype(np.int32), "set_holds": holds}
+    return found
+
+
+def as_arrays(answers: Any) -> dict[str, np.ndarray]:
+    """Give what is kept of answers, a named tuple, by name, to be written to a file."""
+    return {name: kept for name, kept in answers._asdict().items() if kept is not None}
 
 
 def _thinned(found: Evaluation) -> tuple[np.ndarray, np.ndarray]:

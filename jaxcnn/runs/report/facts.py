@@ -109,7 +109,7 @@ def gather(workdir: Path | str) -> RunFacts:
         config=config,
         summary=read_json(folder.summary, "num_parameters"),
         history=read_rows(folder.metrics, "epoch", "step"),
-        answers=form(*read_arrays(folder.test_answers, form._fields)),
+        answers=form(*read_arrays(folder.test_answers, form._fields, newer=form._field_defaults)),
         photos=read_photos(folder.report_photos),
         chosen=chosen,
     )

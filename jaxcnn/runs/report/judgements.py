@@ -16,7 +16,7 @@ from jaxcnn.metrics.overfitting import (
     may_be_chance,
     window_means,
 )
-from jaxcnn.runs.report.answers import Bin, calibration_error
+from jaxcnn.runs.report.answers import Bin, CachedAnswers, calibration_error
 from jaxcnn.runs.summary import ClassRow, doubt
 
 _LEAST_PHOTOS = 30  # of a test; fewer say nothing of calibration
@@ -170,4 +170,49 @@ def judge_calibration(
         "error": calibration_error(bins),
         "scaled_error": calibration_error(scaled),
         "temperature": temperature,
+    }
+
+
+def judge_unknown(answers: CachedAnswers) -> dict[str, Any] | None:
+    """Count the test photos that are taken for one of the classes, see `unknown.html.jinja`.
+
+    Args:
+      answers: to the test photos.
+
+    Returns:
+      What the template calls `none_of_these`; None where no known photos were kept.
+    """
+    if answers.scores is None or answers.threshold is None:
+        return None
+    count, unknown = len(answers.scores), answers.unknown
+    kept = np.ones(count, bool)
+    kept[unknown] = False
+    return {
+        "threshold": float(answers.threshold),
+        "count": count,
+        "num_kept": int(kept.sum()),
+        "interval": wilson_interval(int(kept.sum()), count),
+        "accuracy": float(answers.right[kept].mean()) if kept.any() else None,
+        "num_unknown": len(unknown),
+        "num_unknown_wrong": int((~answers.right[unknown]).sum()),
+    }
+
+
+def judge_promised_sets(answers: CachedAnswers) -> dict[str, Any] | None:
+    """Measure the sets of classes on the test photos, see `unknown.html.jinja`.
+
+    Args:
+      answers: to the test photos.
+
+    Returns:
+      What the template calls `sets`; None where there are none.
+    """
+    if answers.set_sizes is None or answers.set_holds is None:
+        return None
+    num_held, count = int(answers.set_holds.sum()), len(answers.set_holds)
+    return {
+        "coverage": num_held / count,
+        "interval": wilson_interval(num_held, count),
+        "mean_size": float(answers.set_sizes.mean()),
+        "singles": float((answers.set_sizes == 1).mean()),
     }

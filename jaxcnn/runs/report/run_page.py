@@ -1,5 +1,6 @@
 """The page that explains a run, `report.html` in its folder, and what is kept there for it."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,20 @@ from jaxcnn.metrics.classification import confusion_matrix, most_confused, wilso
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
+from jaxcnn.runs.known_photos import KnownPhotos
 from jaxcnn.runs.phases import augments, cures, underfitting_cures
 from jaxcnn.runs.report import charts
-from jaxcnn.runs.report.answers import CachedAnswers, filled_bins, shorten_answers
+from jaxcnn.runs.report.answers import CachedAnswers, as_arrays, filled_bins, shorten_answers
 from jaxcnn.runs.report.commands import run_commands
 from jaxcnn.runs.report.facts import RunFacts, gather
-from jaxcnn.runs.report.judgements import judge_answers, judge_calibration, judge_fit, too_small
+from jaxcnn.runs.report.judgements import (
+    judge_answers,
+    judge_calibration,
+    judge_fit,
+    judge_promised_sets,
+    judge_unknown,
+    too_small,
+)
 from jaxcnn.runs.report.label_sets import (
     CachedSets,
     as_accuracy,
@@ -30,6 +39,7 @@ from jaxcnn.runs.report.label_sets import (
 from jaxcnn.runs.report.page import render_page, write_page
 from jaxcnn.runs.report.shown_photos import (
     MOST_RIGHT,
+    NUM_UNKNOWN,
     cache_photos,
     make_gallery,
     make_set_gallery,
@@ -49,6 +59,7 @@ def cache_and_write(
     validation: Evaluation,
     maps: Callable[[np.ndarray, np.ndarray], np.ndarray] | str,
     thresholds: np.ndarray | None = None,
+    known_photos: KnownPhotos | None = None,
 ) -> None:
     """Keep a run's answers and some of its photos in its folder, and write its page.
 
@@ -60,13 +71,16 @@ def cache_and_write(
       validation: its answers to the validation split.
       maps: what makes the photos' maps, see `shown_photos.map_maker`; or why there are none.
       thresholds: (K,) where photos have several labels; None where they have one.
+      known_photos: by which photos are none of the classes.
     """
     answers: CachedAnswers | CachedSets
     if thresholds is None:
-        answers = shorten_answers(test, validation, split.names)
+        answers = shorten_answers(
+            test, validation, split.names, known_photos=known_photos, conformal=config.run.conformal
+        )
     else:
         answers = shorten_sets(test, thresholds, split.names)
-    write_arrays(folder.test_answers, answers._asdict())
+    write_arrays(folder.test_answers, as_arrays(answers))
     photos = cache_photos(answers, split, config.preprocessing, maps)
     write_arrays(folder.report_photos, photos._asdict())
     write_report(folder.path)
@@ -125,6 +139,10 @@ def run_page(facts: RunFacts) -> str:
         **_training(facts, "accuracy", facts.history, own),
         **_classes(facts.answers, facts.class_names),
         **_calibration(facts.answers),
+        none_of_these=judge_unknown(facts.answers),
+        sets=judge_promised_sets(facts.answers),
+        most_unknown=NUM_UNKNOWN,
+        infinity=math.inf,
         gallery=make_gallery(facts.answers, facts.photos, facts.class_names),
     )
 
@@ -136,6 +154,7 @@ def _of_sets(facts: RunFacts, answers: CachedSets) -> dict[str, Any]:
     return {
         **_training(facts, "mean_average_precision", as_accuracy(facts.history), no_answer),
         "sections": _SECTIONS_OF_SETS,
+        "none_of_these": None,
         "judged": judged,
         "accuracy": judged["subset_accuracy"],
         "num_right": judged["num_right"],

@@ -25,7 +25,7 @@ from jaxcnn.training.preprocessing import network_input, seen_part
 from jaxcnn.types import PyTree
 
 Chosen = TypeVar("Chosen")
-NUM_WRONG, NUM_UNSURE, NUM_RIGHT = 12, 6, 6
+NUM_WRONG, NUM_UNSURE, NUM_RIGHT, NUM_UNKNOWN = 12, 6, 6, 6
 MOST_RIGHT = 24  # right answers, where there are more classes than `NUM_RIGHT`
 _MAPS_AT_ONCE = 24
 MAX_SIZE_PX = 192  # of a photo on the page
@@ -38,6 +38,7 @@ class ByKind(NamedTuple, Generic[Chosen]):
     wrong: Chosen  # the most confidently wrong
     unsure: Chosen  # the two most probable classes are closest
     right: Chosen  # the most confidently right of each class, in turn
+    unknown: Chosen  # the least like the training photos, if they are none of the classes
 
 
 class CachedPhotos(NamedTuple):
@@ -81,7 +82,8 @@ def choose_photos(answers: CachedAnswers) -> ByKind[np.ndarray]:
     margin = answers.probabilities[:, 0] - answers.probabilities[:, 1]
     others = _without(_without(np.argsort(margin, kind="stable"), wrong), right)
     unsure = others[:NUM_UNSURE]
-    return ByKind(wrong, unsure, right)
+    unknown = _without(answers.unknown, np.concatenate([wrong, right, unsure]))[:NUM_UNKNOWN]
+    return ByKind(wrong, unsure, right, unknown)
 
 
 def choose_set_photos(answers: CachedSets) -> ByKind[np.ndarray]:
@@ -104,7 +106,8 @@ def choose_set_photos(answers: CachedSets) -> ByKind[np.ndarray]:
     num_shown = min(max(NUM_RIGHT, len(np.unique(sets))), MOST_RIGHT)
     surest = surest[in_turn(sets)][:num_shown]
     closest = right[np.argsort(answers.margin[right], kind="stable")]
-    return ByKind(wrong, _without(closest, surest)[:NUM_UNSURE], surest)
+    none = np.zeros(0, np.int64)
+    return ByKind(wrong, _without(closest, surest)[:NUM_UNSURE], surest, none)
 
 
 def _without(rows: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from jaxcnn.host.files import write_arrays, write_json, write_rows
 from jaxcnn.runs import config as config_lib, summary as summary_lib
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.folder import Workdir
-from jaxcnn.runs.report.answers import shorten_answers
+from jaxcnn.runs.report.answers import as_arrays, shorten_answers
 from jaxcnn.runs.report.shown_photos import cache_photos
 from jaxcnn.training.evaluation import Evaluation
 
@@ -88,6 +88,7 @@ def make_run(tmp_path):
         maps=_bright_corner,
         name="run",
         changes=None,
+        known_photos=None,
         **more,
     ):
         class_names = class_names or [f"class {i}" for i in range(num_classes)]
@@ -101,7 +102,15 @@ def make_run(tmp_path):
         )
         folder = Workdir(tmp_path / name)
         folder.path.mkdir()
-        answers = shorten_answers(test, validation, split.names)
+        if known_photos is not None:  # the scores of the test photos, which are evenly spread
+            test = test._replace(scores=np.linspace(0, -1, count).astype(np.float32))
+        answers = shorten_answers(
+            test,
+            validation,
+            split.names,
+            known_photos=known_photos,
+            conformal=config.run.conformal,
+        )
         write_json(folder.config, config_lib.to_json(config))
         write_rows(folder.metrics, drawn_history(4))
         write_json(
@@ -127,7 +136,7 @@ def make_run(tmp_path):
                 **more,
             },
         )
-        write_arrays(folder.test_answers, answers._asdict())
+        write_arrays(folder.test_answers, as_arrays(answers))
         preprocessing = config.replace(image_size_px=20).preprocessing
         photos = cache_photos(answers, split, preprocessing, maps)
         write_arrays(folder.report_photos, photos._asdict())

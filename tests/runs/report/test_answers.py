@@ -7,6 +7,7 @@ from jaxcnn.host.files import write_arrays
 from jaxcnn.metrics.calibration import expected_calibration_error
 from jaxcnn.runs.folder import WorkdirError
 from jaxcnn.runs.report.answers import (
+    as_arrays,
     calibration_error,
     filled_bins,
     read_arrays,
@@ -66,8 +67,9 @@ def test_the_temperature_is_fitted_on_validation_alone(found):
 
 def test_answers_are_read_as_they_were_written(found, tmp_path):
     answers = kept(found)._replace(names=np.array(["a ☀", "b\udce9"] * (found.num_examples // 2)))
-    write_arrays(tmp_path / "a.npz", answers._asdict())
-    read = read_arrays(tmp_path / "a.npz", answers._fields)
+    write_arrays(tmp_path / "a.npz", as_arrays(answers))
+    newer = answers._field_defaults
+    read = read_arrays(tmp_path / "a.npz", answers._fields, newer=newer)
     for name, there, here in zip(answers._fields, read, answers, strict=True):
         np.testing.assert_array_equal(there, here, err_msg=name)
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from jaxcnn.host.files import write_json, write_rows
+from jaxcnn.metrics.out_of_distribution import fit_neighbours
 from jaxcnn.runs.folder import WorkdirError
+from jaxcnn.runs.known_photos import KnownPhotos
 from jaxcnn.runs.report.facts import gather
 from jaxcnn.runs.report.run_page import _some_rows, run_page, write_report
 
@@ -280,3 +282,51 @@ def test_a_photo_that_could_not_be_read_says_why_on_the_page(make_run):
     reasons = np.full(len(facts.photos.rows), "the <drive> is not there.")
     page = run_page(dataclasses.replace(facts, photos=facts.photos._replace(reasons=reasons)))
     assert page.count("No photo: the &lt;drive&gt; is not there.") == len(reasons)
+
+
+def known_photos(coverage=0.9, count=100, label_scores=None):
+    """Of a run whose validation photos have scores from -1 to 0."""
+    scores = np.linspace(-1, 0, count).astype(np.float32)
+    own = np.linspace(0, 0.99, count) if label_scores is None else label_scores
+    return KnownPhotos(30, coverage, fit_neighbours(np.eye(2)), scores, own)
+
+
+def test_a_run_without_thresholds_has_no_section_of_them(make_run):
+    assert "None of these" not in Reader(run_page(gather(make_run().path))).text
+
+
+def test_the_page_tells_what_is_none_of_the_classes(make_run):
+    facts = gather(make_run(known_photos=known_photos()).path)
+    text = Reader(run_page(facts)).text
+    # The 10th of 100 scores is the threshold; 54 of 60 photos from 0 to -1 are not below it.
+    assert facts.answers.threshold == pytest.approx(-90 / 99)
+    assert facts.answers.unknown.tolist() == [59, 58, 57, 56, 55, 54]
+    assert "54 of 60: 90.0%" in text
+    assert "score -0.909" in text
+    assert "Least like the training photos" in text
+    assert "have their class in their set" in text
+    page = Reader(run_page(facts))
+    assert "unknown" in page.ids
+
+
+def test_few_validation_photos_leave_out_none_and_the_page_says_so(make_run):
+    page = run_page(gather(make_run(known_photos=known_photos(count=3)).path))
+    text = Reader(page).text
+    assert "too few validation photos" in text
+    assert "60 of 60: 100%" in text
+    assert "inf" not in text.lower().replace("information", "")
+
+
+def test_sets_that_break_their_promise_are_told(make_run):
+    broken = known_photos(label_scores=np.zeros(100))
+    said = "Sets hold the right class less often than promised"
+    assert said in Reader(run_page(gather(make_run(known_photos=broken).path))).text
+    kept = make_run(name="kept", known_photos=known_photos())
+    assert said not in Reader(run_page(gather(kept.path))).text
+
+
+def test_photos_of_several_classes_have_no_sets(make_run):
+    several = known_photos(label_scores=np.zeros(0))
+    text = Reader(run_page(gather(make_run(known_photos=several).path))).text
+    assert "None of these" in text
+    assert "sets of classes" not in text

@@ -43,7 +43,8 @@ def config(tiny_config):
 
 
 def test_chosen_photos_tell_most(answers):
-    wrong, unsure, right = choose_photos(answers)
+    wrong, unsure, right, unknown = choose_photos(answers)
+    assert len(unknown) == 0  # nothing judges that
     sure = answers.confidence
     assert not answers.right[wrong].any()
     assert sure[wrong].tolist() == np.sort(sure[~answers.right])[::-1][: len(wrong)].tolist()
@@ -147,3 +148,16 @@ def test_the_map_is_bright_where_it_counts_and_shows_the_photo():
     assert laid[-1, -1] > laid[0, 0] + 100
     image[:, :6] = 30
     assert _lay_over(image, activation).astype(int).sum(axis=-1)[0, 0] < laid[0, 0]
+
+
+def test_photos_that_are_none_of_the_classes_are_shown_where_no_other_kind_shows_them(answers):
+    count = len(answers.labels)
+    scores, threshold = np.linspace(0, 1, count), np.array(0.5)
+    judged = answers._replace(scores=scores, threshold=threshold)
+    wrong, unsure, right, unknown = choose_photos(judged)
+    assert 0 < len(unknown) <= 6
+    assert (scores[unknown] < 0.5).all()
+    assert (np.diff(scores[unknown]) > 0).all()
+    assert not set(unknown) & {*wrong, *unsure, *right}
+    nan = judged._replace(scores=np.full(count, np.nan))
+    assert len(nan.unknown) == count
