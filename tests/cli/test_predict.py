@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from programs import ROOT, run_program, try_words
 
-from jaxcnn.cli.commands.predict import RECORDS, TABLE, Answer, lines_of
+from jaxcnn.cli.commands.predict import RECORDS, TABLE, Answer, Columns, lines_of
 from jaxcnn.runs.classifier import Prediction
 
 
@@ -319,20 +319,20 @@ def several(*labels):
 
 def test_several_labels_are_shown_and_written_as_a_set(monkeypatch):
     monkeypatch.setattr("jaxcnn.cli.commands.predict._TOP", SimpleNamespace(value=5))
-    names = ("cat; or so", "dog")
+    columns = Columns(("cat; or so", "dog"), several=True, judges=False, has_sets=False)
     shown = list(lines_of(several("cat; or so", "dog"), top=5, width=6, several=True))
     assert shown == ["a.jpg   cat; or so 40.0%; dog 10.0%"]
     nothing = list(lines_of(several(), top=5, width=6, several=True))
     assert nothing == ["a.jpg   none (most probable: cat; or so 40.0%)"]
     bad = Answer("b.jpg", None, "cut off")
-    text = TABLE.head(names, True) + "".join(
-        TABLE.write(each, names, True) for each in (several("dog"), several(), bad)
+    text = TABLE.head(columns) + "".join(
+        TABLE.write(each, columns) for each in (several("dog"), several(), bad)
     )
     assert TABLE.mark.match(text.encode())
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["labels"] for row in rows] == ["dog", "", ""]
     assert rows[0]["probability:dog"] == "0.1"
     assert rows[2]["error"] == "cut off"
-    record = RECORDS.write(several("dog"), names, True)
+    record = RECORDS.write(several("dog"), columns)
     assert json.loads(record)["labels"] == ["dog"]
     assert RECORDS.mark.match(f"[\n{record}".encode())
