@@ -86,7 +86,7 @@ def load_parquet_images(
     path that stands beside its image, or, where there is none or it is not the only one, the file's
     name and the row, counted from 1.
 
-    On the first call the images are copied into `cache_folder()`, which takes their size on disk
+    On the first call the images are copied into the cache folder, which takes their size on disk
     and, in memory, one row group of a file, some hundred MB at most with the files of Hugging
     Face; names and labels take some hundred bytes per image.
 
