@@ -154,6 +154,14 @@ def test_tables(tmp_path):
     assert int(names["result"].state.step) == len(names["splits"].train) // 32 > 0
 
 
+def test_splits():
+    names = run_page("jaxcnn/data/splits.md")
+    assert sum(map(len, names["splits"])) == len(names["source"]) == len(names["hashes"])
+    assert (names["hashes"] > 0).all()
+    tens = [{name[:-1] for name in split.names} for split in names["splits"]]
+    assert not any(tens[i] & tens[j] for i in range(3) for j in range(i))
+
+
 def test_cleaning(tiny_run, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "runs/mine")
     for kind in ("cat", "dog"):
