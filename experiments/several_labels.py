@@ -9,7 +9,6 @@ its answers with one-vs-rest logistic regression of scikit-learn on the same fea
 by scikit-learn. The result is OUT/several_labels.json.
 """
 
-import argparse
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from absl import flags
 from PIL import Image
 
+from jaxcnn.cli import command_line
 from jaxcnn.metrics.multi_label import choose_thresholds
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.train_and_evaluate import load_data, train_classifier
+
+_PHOTOS = flags.DEFINE_string("photos", None, "folder of photos: splits, and classes in them.")
+_OUT = flags.DEFINE_string("out", "runs/several_labels", "folder for the mosaics and the run.")
 
 COUNTS = {"train": 3000, "validation": 600, "test": 1000}
 _PLACE_PX = 112  # side of each of the four places
@@ -146,21 +150,21 @@ def _measured(
 
 def main() -> None:
     """Write the mosaics, train, compare, and write the figures down."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--photos", type=Path, required=True, help="folder of photos by class")
-    parser.add_argument("--out", type=Path, required=True, help="folder for mosaics and run")
-    given = parser.parse_args()
-    table = given.out / "mosaics" / "labels.csv"
+    if not _PHOTOS.value:
+        raise ValueError("--photos is missing; give the folder that holds train/ and the others.")
+    out = Path(_OUT.value)
+    table = out / "mosaics" / "labels.csv"
     if not table.exists():
-        write_mosaics(given.photos, table.parent)
-    summary = train(table, given.out / "run")
-    rows = compare(given.out / "run")
+        write_mosaics(Path(_PHOTOS.value), table.parent)
+    summary = train(table, out / "run")
+    rows = compare(out / "run")
     names = ("mean_average_precision", "macro_f1", "micro_f1", "subset_accuracy")
     rows.insert(1, {"what": "summary", **{name: summary[f"test_{name}"] for name in names}})
-    (given.out / "several_labels.json").write_text(json.dumps(rows, indent=1))
+    (out / "several_labels.json").write_text(json.dumps(rows, indent=1))
     for row in rows:
         print(row)
 
 
 if __name__ == "__main__":
-    main()
+    with command_line.running(__doc__, common=("photos", "out")):
+        main()

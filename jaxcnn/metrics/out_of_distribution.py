@@ -149,7 +149,11 @@ def mahalanobis(features: Any, fitted: Gaussians) -> Any:
     Returns:
       (N,) float32, at most 0, higher is more like the training classes.
 
-    Example: see `fit_gaussians`.
+    Example:
+      >>> features = np.array([[0.0, 0], [0, 2], [2, 0], [2, 2]])
+      >>> fitted = fit_gaussians(features, np.zeros(4, np.int32))
+      >>> mahalanobis(np.array([[1.0, 1], [1, 3]]), fitted).round().tolist()
+      [-0.0, -4.0]
 
     Source: Lee et al. 2018, arXiv:1807.03888, equation 2.
     """
@@ -201,7 +205,12 @@ def relative_mahalanobis(features: Any, fitted: RelativeGaussians) -> Any:
       (N,) float32: the score of `mahalanobis` by the classes, less that by all examples; higher is
       more like the training classes.
 
-    Example: see `fit_relative_gaussians`.
+    Example:
+      >>> features = np.array([[0.0, 0], [0, 2], [8, 0], [8, 2]])
+      >>> fitted = fit_relative_gaussians(features, np.array([0, 0, 1, 1]))
+      >>> near, far = relative_mahalanobis(np.array([[0.0, 1], [4, 1]]), fitted)
+      >>> bool(near > far)
+      True
 
     Source: Ren et al. 2021, arXiv:2106.09022.
     """
@@ -223,8 +232,9 @@ def fit_neighbours(features: np.ndarray, *, k: int = 10) -> Neighbours:
 
     Example:
       >>> fitted = fit_neighbours(np.eye(3), k=1)
-      >>> nearest_neighbours(np.array([[0.0, 2.0, 0.0], [1.0, 1.0, 1.0]]), fitted).round(3).tolist()
-      [0.0, -0.919]
+      >>> scores = nearest_neighbours(np.array([[0.0, 2.0, 0.0], [1.0, 1.0, 1.0]]), fitted)
+      >>> [round(float(-score), 3) for score in scores]
+      [0.0, 0.919]
 
     Source: Sun et al. 2022, arXiv:2204.06507, section 3.
     """
