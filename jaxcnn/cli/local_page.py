@@ -6,28 +6,24 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jaxcnn.host.extras import require
-
 if TYPE_CHECKING:
     from flask import Flask
 
 
 def serve_page(
-    make_app: Callable[[], "Flask"], port: int, *, page: str, slow: str, told: Callable[[], str]
+    make_app: Callable[[], "Flask"], port: int, *, slow: str, told: Callable[[], str]
 ) -> None:
     """Serve an application to this machine until Ctrl-C or SIGTERM.
 
     Args:
       make_app: makes the application, once the port is taken.
       port: of 127.0.0.1; 0 lets the system choose.
-      page: what the page is called, in the error about packages that are missing.
       slow: what takes long in making it, told before.
       told: says what is served, once it is made; its address follows.
 
     Raises:
       ValueError: if the port cannot be had; whatever `make_app` raises.
     """
-    require(page, "flask", "waitress", extra="serve")
     from jaxcnn.photos.server.serving import HOST, bind, make_server
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue of pictures is no news

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from jaxcnn.cli import command_line
 from jaxcnn.cli.local_page import serve_page
+from jaxcnn.host.extras import require
 from jaxcnn.photos.index_reader import PhotoIndex
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ def serve(index_path: Path, port: int) -> None:
     Raises:
       ValueError: if the port cannot be had, the index cannot be read, or its network not be loaded.
     """
+    require("the photo page", "flask", "waitress", extra="serve")
     index = PhotoIndex(index_path)
     serve_page(
         lambda: _make_app(index),
         port,
-        page="the photo page",
         slow="loading the network ...",
         told=lambda: f"{index.count():,} photos",
     )

@@ -88,9 +88,11 @@ class Classifier:
     Attributes:
       known_photos: what "none of these" and sets of classes follow from; None where the network
         keeps none. Of several networks those of the first.
+      thresholds: (K,) probability from which each class applies; None where a photo has one label.
     """
 
     known_photos: KnownPhotos | None = None
+    thresholds: np.ndarray | None = None
 
     def __init__(
         self,
@@ -116,8 +118,6 @@ class Classifier:
         self.known_photos = known_photos
         self.config = config = build.settle_dtype(config)
         self.class_names = tuple(class_names)
-        self.thresholds: np.ndarray | None = None
-        """(K,) probability from which each class applies; None where a photo has one label."""
         if config.has_several_labels:
             self.thresholds = np.full(len(class_names), DEFAULT_THRESHOLD)
             self.thresholds[:] = DEFAULT_THRESHOLD if thresholds is None else thresholds

@@ -69,7 +69,8 @@ def average(
         )
     table = np.stack([m.probabilities for m in members])
     exact = np.asarray(table.mean(axis=0, dtype=np.float64))
-    return measure(exact, first.labels, first.index, metrics)
+    # Scores are of features, which networks do not share: those of the first.
+    return measure(exact, first.labels, first.index, metrics)._replace(scores=first.scores)
 
 
 def measure(

@@ -70,7 +70,7 @@ class Task(NamedTuple):
 
 def check_names(metrics: Metrics | Sequence[str] | None, best: str | None) -> None:
     """Raise for a wrong name of a metric, before data are read."""
-    either = as_metrics(None, several=True) | as_metrics(None)
+    either = as_metrics(None) | as_metrics(None, several=True)
     make_rank(best or "-loss", either if metrics is None else as_metrics(metrics))
 
 

@@ -267,7 +267,7 @@ def test_an_unreadable_photo_shifts_no_answer(monkeypatch):
 
 
 def test_a_photo_that_is_too_large_names_the_flag(capsys):
-    standalone._show("a.png", "too large: more than max_pixels (=9); raise max_pixels", [], 1)
+    standalone._show("a.png", "too large: more than max_pixels (=9); raise max_pixels", [], 1, None)
     said = "a.png: too large: more than --max_pixels (=9); raise --max_pixels\n"
     assert capsys.readouterr().err == said
 

@@ -186,7 +186,7 @@ def test_none_of_these(tiny_run, tmp_path):
     write_photos(tmp_path, ["new_photo.jpg"])
     draws = np.random.default_rng(0)
     labels = np.arange(60) % 2
-    features = draws.normal(size=(60, 4)).astype(np.float32) + 5 * labels[:, None]
+    features = (draws.normal(size=(60, 4)) + 9 * np.eye(4)[labels]).astype(np.float32)
     probabilities = np.stack([1 - 0.8 * labels, 0.8 * labels], axis=1)
     arrays = {
         **{"features": features, "labels": labels},

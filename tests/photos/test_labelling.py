@@ -121,6 +121,7 @@ class Loading:
     def __init__(self, monkeypatch, made_by="one"):
         self.asked = []
         self.class_names = ("cat", "dog")
+        self.thresholds = self.known_photos = None
         self.fingerprint = lambda: made_by
         monkeypatch.setattr(labelling, "Classifier", self)
 

@@ -169,6 +169,17 @@ CASES = [
         (PHOTOS, LABELS, PROBABILITIES, CLASSES),
         (PHOTOS, 1 - LABELS, PROBABILITIES, CLASSES),
     ),
+    Case(
+        "near_duplicates",
+        (PHOTOS, PHOTOS[::-1]),
+        (PHOTOS, PHOTOS),
+        {
+            "names": ["a.jpg", "b.jpg", "c.jpg", "d.jpg"],
+            "other_names": ["e.jpg", "f.jpg", "g.jpg", "h.jpg"],
+            "splits": ["train", "train", "test", "test"],
+            "other_splits": ["train", "test", "test", "validation"],
+        },
+    ),
     Case("predicted_sets", (PHOTOS, SETS, SETS > 0, CLASSES), (PHOTOS, SETS, SETS < 1, CLASSES)),
     Case(
         "most_wrong_sets",

@@ -171,10 +171,10 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
 ):
     seen, evaluate = [], evaluation.evaluate
 
-    def watched(eval_step, variables, batches, metrics):
+    def watched(eval_step, variables, batches, *others):
         batches = list(batches)
         seen.append(sum(int(batch.mask.sum()) for batch in batches))
-        return evaluate(eval_step, variables, batches, metrics)
+        return evaluate(eval_step, variables, batches, *others)
 
     monkeypatch.setattr(evaluation, "evaluate", watched)
     config = folder_config.replace(test_fraction=0.3)

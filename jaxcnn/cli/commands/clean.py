@@ -58,7 +58,6 @@ def main() -> None:
     serve_page(
         lambda: _make_app(folder, found),
         _PORT.value,
-        page="the page of findings",
         slow="looking through the photos ...",
         told=lambda: found[0],
     )
