@@ -67,7 +67,7 @@ def read_decisions(path: Path | str) -> dict[str, Decision]:
       DecisionError: if it cannot be read, or a line of it cannot be understood.
 
     Example:
-      >>> Path("decisions.csv").write_text("name,decision\\ncat/1.jpg,exclude\\n") > 0
+      >>> Path("decisions.csv").write_text("name,decision\ncat/1.jpg,exclude\n") > 0
       True
       >>> read_decisions("decisions.csv")["cat/1.jpg"].decision
       'exclude'
