@@ -17,27 +17,25 @@ not stop the others; then the exit status is 1.
 
 import contextlib
 import itertools
-import json
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 from tqdm import tqdm
 
 from jaxcnn import pretrained
-from jaxcnn.cli import command_line, help_formatter, mistakes, network_flags
+from jaxcnn.cli import command_line, help_formatter, network_flags
+from jaxcnn.cli.answers import RECORDS, TABLE, Answer, Columns, Form, lines_of
 from jaxcnn.data.decode import DecodeError
-from jaxcnn.data.label_sets import SEPARATOR
 from jaxcnn.data.photo_files import PhotoFile, Trouble, count_named, find_named, reason_of
-from jaxcnn.host.outputs import Mark, Output
+from jaxcnn.host.outputs import Output
 from jaxcnn.host.signals import SignalWatch
-from jaxcnn.host.text import counted, printable, table_line
+from jaxcnn.host.text import counted, printable
 from jaxcnn.pretrained.table import format_table
-from jaxcnn.runs.classifier import Classifier, Prediction
+from jaxcnn.runs.classifier import Classifier
 
 _LIST_WEIGHTS = flags.DEFINE_bool("list_weights", False, "list the published weights and stop.")
 _TOP = flags.DEFINE_integer("top", 5, "how many classes to name for each photo.", lower_bound=1)
@@ -65,33 +63,6 @@ _NAMES = help_formatter.group(
     *("top", "coverage", "conformal", "csv", "json", "overwrite", "batch_size", "max_pixels"),
     "list_weights",
 )
-
-
-class Answer(NamedTuple):
-    """What became of one file."""
-
-    path: str  # bytes that are not UTF-8 are surrogates
-    prediction: Prediction | None
-    error: str  # "" where there is a prediction
-
-
-class Columns(NamedTuple):
-    """What is written of each file."""
-
-    class_names: Sequence[str]
-    several: bool  # whether a photo may have several labels
-    judges: bool  # whether a photo can be none of the classes
-    has_sets: bool
-
-
-class Form(NamedTuple):
-    """How a file of answers is written, and recognised."""
-
-    mark: Mark
-    head: Callable[[Columns], str]  # what the file begins with
-    write: Callable[[Answer, Columns], str]
-    between: str  # two answers
-    end: str
 
 
 def main(words: list[str]) -> None:
@@ -135,7 +106,9 @@ def _label_all(
     """Label, print and write batch by batch; return how many files could not be read."""
     known_photos, has_sets = classifier.known_photos, _CONFORMAL.value is not None
     batch_size, several = min(_BATCH_SIZE.value, count), classifier.thresholds is not None
-    columns = Columns(classifier.class_names, several, known_photos is not None, has_sets)
+    columns = Columns(
+        classifier.class_names, several, known_photos is not None, has_sets, _TOP.value
+    )
     found, done, bad, width, started = find_named(words), 0, 0, 0, time.perf_counter()
     for file, form in files:
         file.write(form.head(columns))
@@ -214,92 +187,6 @@ def label(
         Answer(os.fsdecode(file.path), found.get(i), errors.get(i, ""))
         for i, file in enumerate(batch)
     ]
-
-
-def lines_of(answer: Answer, *, top: int, width: int, several: bool = False) -> Iterator[str]:
-    """Write an answer for the screen: the most probable classes, a set of labels, or the error."""
-    path, prediction, error = answer
-    shown = f"{printable(path):<{width}}"
-    if prediction is None:
-        yield f"{shown}: {printable(mistakes.in_flags(error.rstrip('.')))}"
-    elif several:
-        yield f"{shown}  {_set_in_words(prediction)}"
-    elif not prediction.is_known:
-        yield f"{shown}  {printable(str(prediction))}"
-    else:
-        first, *others = _classes(prediction, top)
-        held = "" if prediction.set is None else f"  one of: {_joined(prediction.set, ', ')}"
-        yield f"{shown}  {first}{held}"
-        for other in others:
-            yield f"{'':<{width}}  {other}"
-
-
-def _set_in_words(found: Prediction) -> str:
-    if not found.labels:
-        return f"none (most probable: {printable(found.label)} {found.probability:.1%})"
-    return "; ".join(f"{printable(name)} {found.probabilities[name]:.1%}" for name in found.labels)
-
-
-def _classes(prediction: Prediction, top: int) -> Iterator[str]:
-    if len(prediction.probabilities) == 2:  # the second one's probability is the rest
-        yield f"{printable(prediction.label)}  {prediction.probability:.1%}"
-    else:
-        for name, probability in prediction.top(top):
-            yield f"{probability:6.1%}  {printable(name)}"
-
-
-def _joined(names: Sequence[str], between: str) -> str:
-    return between.join(map(printable, names))
-
-
-def _header(columns: Columns) -> str:
-    judged = ["known", "score"] if columns.judges else []
-    more = [*["labels"] * columns.several, *judged, *["set"] * columns.has_sets]
-    # So no class is taken for another column.
-    each = [f"probability:{name}" for name in columns.class_names]
-    return table_line(["path", "label", "probability", *more, *each, "error"])
-
-
-def _row(answer: Answer, columns: Columns) -> str:
-    found = answer.prediction
-    if found is None:
-        more = columns.several + 2 * columns.judges + columns.has_sets
-        empty = [""] * (2 + more + len(columns.class_names))
-        return table_line([answer.path, *empty, answer.error])
-    cells: list[object] = [SEPARATOR.join(found.labels)] if columns.several else []
-    if columns.judges:
-        cells += ["yes" if found.is_known else "no", found.score]
-    if found.set is not None:
-        cells.append(json.dumps(found.set, ensure_ascii=False))
-    each = [found.probabilities[name] for name in columns.class_names]
-    return table_line([answer.path, found.label, found.probability, *cells, *each, ""])
-
-
-def _record(answer: Answer, columns: Columns) -> str:
-    found = answer.prediction
-    if found is None:
-        return json.dumps({"path": answer.path, "error": answer.error})
-    top = [{"label": n, "probability": p} for n, p in found.top(_TOP.value)]
-    about = {"path": answer.path, "label": found.label, "probability": found.probability}
-    if columns.several:
-        about["labels"] = found.labels
-    if columns.judges:
-        about |= {"known": found.is_known, "score": found.score}
-    if found.set is not None:
-        about["set"] = list(found.set)
-    return json.dumps({**about, "top": top, "probabilities": found.probabilities})
-
-
-_MARK = rb'path,label,probability,(labels,)?(known,score,(set,)?)?"?probability:'
-TABLE = Form(re.compile(_MARK), _header, _row, "", "")
-_PATH = rb'\s*\[\s*\{\s*"path": "(\\.|[^"\\])*",\s*'
-RECORDS = Form(
-    re.compile(_PATH + rb'"(error|label": "(\\.|[^"\\])*",\s*"probability)": '),
-    lambda columns: "[\n",
-    _record,
-    ",\n",
-    "\n]\n",
-)
 
 
 def run() -> None:
