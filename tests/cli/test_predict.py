@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -317,8 +316,7 @@ def several(*labels):
     return Answer("a.jpg", Prediction("cat; or so", 0.4, probabilities, labels), "")
 
 
-def test_several_labels_are_shown_and_written_as_a_set(monkeypatch):
-    monkeypatch.setattr("jaxcnn.cli.commands.predict._TOP", SimpleNamespace(value=5))
+def test_several_labels_are_shown_and_written_as_a_set():
     columns = Columns(("cat; or so", "dog"), several=True, judges=False, has_sets=False)
     shown = list(lines_of(several("cat; or so", "dog"), top=5, width=6, several=True))
     assert shown == ["a.jpg   cat; or so 40.0%; dog 10.0%"]
