@@ -34,7 +34,7 @@ INTERNAL = {
         "groups.groups_by_name",
         "joined_split.JoinedSource",
         "near_duplicates.merge_groups",
-        "image_splits.PartOfSplit",
+        "joined_split.PartOfSplit",
         "joined_split.JoinedSplit",
         "label_sets.are_several",
         "label_sets.as_labels",

@@ -9,7 +9,7 @@ from jaxcnn.cli import mistakes
 from jaxcnn.data.label_sets import SEPARATOR
 from jaxcnn.host.outputs import Mark
 from jaxcnn.host.text import printable, table_line
-from jaxcnn.runs.classifier import Prediction
+from jaxcnn.runs.prediction import Prediction
 
 
 class Answer(NamedTuple):

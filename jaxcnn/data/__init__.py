@@ -67,6 +67,10 @@ if TYPE_CHECKING:
         decode_image as decode_image,
     )
     from jaxcnn.data.drawn_pets.splits import DrawnPetsSource as DrawnPetsSource
+    from jaxcnn.data.duplicates import (
+        DuplicatePair as DuplicatePair,
+        find_duplicates as find_duplicates,
+    )
     from jaxcnn.data.folder import (
         FolderError as FolderError,
         FolderSource as FolderSource,
@@ -86,10 +90,10 @@ if TYPE_CHECKING:
         connected as connected,
         pairs_by_features as pairs_by_features,
         pairs_by_hash as pairs_by_hash,
-        perceptual_hash as perceptual_hash,
     )
     from jaxcnn.data.packed import PackedSource as PackedSource
     from jaxcnn.data.parquet_images import load_parquet_images as load_parquet_images
+    from jaxcnn.data.perceptual_hash import perceptual_hash as perceptual_hash
     from jaxcnn.data.photo_sources import load_photos as load_photos
     from jaxcnn.data.preprocessing import Decoding as Decoding, Preprocessing as Preprocessing
     from jaxcnn.data.random_crops import (
@@ -106,9 +110,7 @@ if TYPE_CHECKING:
         example_names as example_names,
     )
     from jaxcnn.data.splitting import (
-        DuplicatePair as DuplicatePair,
         complete_splits as complete_splits,
-        find_duplicates as find_duplicates,
         fold_numbers as fold_numbers,
     )
     from jaxcnn.data.table_columns import TableColumns as TableColumns

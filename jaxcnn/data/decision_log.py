@@ -95,7 +95,7 @@ class DecisionLog:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        """Open the table for this thread alone, read anew where it has changed."""
+        """Open the table for this thread alone, read again where it has changed."""
         try:
             with self._lock:
                 if not self.path.exists():

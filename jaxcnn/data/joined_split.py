@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -130,3 +131,55 @@ class JoinedSplit:
             class_names=self.class_names,
             source=source,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class PartOfSplit:
+    """Some examples of a split.
+
+    Example:
+      >>> images, labels = np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1])
+      >>> split = DecodedSplit(images, labels, ["a.jpg", "b.jpg"], ("cat", "dog"))
+      >>> PartOfSplit(split, np.array([1])).names
+      ['b.jpg']
+    """
+
+    split: ImageSplit
+    rows: np.ndarray  # (M,) positions in it
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the labels."""
+        return self.split.class_names
+
+    @property
+    def names(self) -> list[str]:
+        """The examples' names."""
+        return [self.split.names[row] for row in self.rows]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(M,) int32."""
+        return self.split.labels[self.rows]
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(S, S, C)."""
+        return self.split.image_shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the images."""
+        return self.split.dtype
+
+    @property
+    def num_threads(self) -> int:
+        """How many threads it pays to gather with."""
+        return self.split.num_threads
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images at (B,) indices, and (B,) bool, False if missing."""
+        return self.split.gather(self.rows[indices])

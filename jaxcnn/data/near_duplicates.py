@@ -4,7 +4,6 @@ Two ways to tell: by what a network sees in them (the cosine of its features), o
 network by a perceptual hash. Each gives pairs; pairs that hang together make groups.
 """
 
-import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcnn.data.image_splits import ImageSplit
+from jaxcnn.data.perceptual_hash import _SIDE, mirrored
 from jaxcnn.data.source import SPLIT_NAMES
 from jaxcnn.host.files import write_text
 from jaxcnn.host.text import table_line
@@ -21,8 +20,6 @@ from jaxcnn.host.text import table_line
 MAX_DISTANCE = 8  # bits of 63
 MIN_COSINE = 0.85
 
-_SIDE = 8  # frequencies in each direction
-_FLAT = 0.5  # levels: coefficients below say nothing
 _MOST_PAIRED = 32  # of the earlier photos that one is paired with, the most alike
 _BLOCKS, _BLOCK_BITS = 4, 16
 _ROWS_BYTES = 2**26  # of cosines that are held at once
@@ -58,78 +55,13 @@ class NearDuplicate(NamedTuple):
         return self.label != self.other_label
 
 
-def perceptual_hash(image: np.ndarray) -> int:
-    """Hash what an image looks like: similar images have hashes that differ in few bits.
-
-    The signs of the lowest 63 frequencies of the discrete cosine transform of its brightness, in 8
-    rows of 8; the mean is left out. The mirror image has the hash `mirrored` gives.
-
-    Args:
-      image: (H, W, C) or (H, W) uint8 or float, of any size.
-
-    Returns:
-      63 bits; 0 for an image of one brightness, which is like no other.
-
-    Example:
-      >>> ramp = np.arange(16)[:, None] * np.ones(16)
-      >>> perceptual_hash(ramp) == perceptual_hash(2 * ramp), perceptual_hash(ramp * 0)
-      (True, 0)
-
-    Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash functions",
-    section 3.2.1 (DCT based hash); deviations: signs instead of a comparison with the median, so
-    that the hash of the mirror image is known; the frequencies of the image itself, not shrunk.
-    """
-    return int(perceptual_hashes(image[None])[0])
-
-
-def perceptual_hashes(images: np.ndarray) -> np.ndarray:
-    """Hash many images of one size, see `perceptual_hash`.
-
-    Args:
-      images: (N, H, W, C) or (N, H, W) uint8 or float.
-
-    Returns:
-      (N,) uint64.
-    """
-    found = np.zeros(len(images), np.uint64)
-    channels = images.shape[3] if images.ndim == 4 else 1
-    rows = _cosines(images.shape[1])
-    columns = _cosines(images.shape[2]).repeat(channels, axis=1) / np.float32(channels)
-    for i, image in enumerate(images):
-        # Channels lie next to each other in a row of pixels, so the product adds them up.
-        waves = rows @ image.reshape(len(image), -1).astype(np.float32) @ columns.T
-        waves[0, 0] = 0
-        if np.abs(waves).max() >= _FLAT:
-            found[i] = np.packbits(waves > 0).view(">u8")[0]
-    return found
-
-
-def mirrored(hashes: np.ndarray) -> np.ndarray:
-    """Give the hashes of the images mirrored left to right: the odd frequencies change sign.
-
-    Args:
-      hashes: (N,) uint64, as `perceptual_hashes` gives.
-
-    Returns:
-      (N,) uint64.
-    """
-    return np.where(hashes == 0, hashes, hashes ^ np.uint64(0x5555555555555555))
-
-
-@functools.lru_cache(maxsize=64)
-def _cosines(size: int) -> np.ndarray:
-    """Give the (8, size) lowest cosines; a coefficient is in levels of brightness."""
-    places = (np.arange(size) + 0.5) / size
-    return (np.cos(np.pi * np.arange(_SIDE)[:, None] * places) / size).astype(np.float32)
-
-
 def pairs_by_hash(
     hashes: np.ndarray, *, max_distance: int = MAX_DISTANCE, mirror: bool = True
 ) -> NearPairs:
     """Find all pairs of hashes that differ in few bits.
 
     A pair that differs in at most d of 64 bits differs in at most d / 4 in one of four blocks of 16
-    bits. So only hashes that share a block, up to so many bits, are compared.
+    bits. So only hashes with a block that differs in at most d / 4 bits are compared.
 
     Args:
       hashes: (N,) uint64, as `perceptual_hashes` gives; 0 is like no other.
@@ -173,7 +105,7 @@ def pairs_by_hash(
 def _close(
     codes: np.ndarray, others: np.ndarray, max_distance: int
 ) -> Iterable[tuple[int, int, int]]:
-    """Find i < j with at most so many bits between codes[i] and others[j]."""
+    """Find i < j whose codes[i] and others[j] differ in at most `max_distance` bits."""
     masks = [
         sum(1 << bit for bit in bits)
         for count in range(max_distance // _BLOCKS + 1)
@@ -327,7 +259,7 @@ def name_pairs(
       order: the splits' names, the earliest first.
 
     Returns:
-      One row per pair, the photo of the later split first, as `splitting.find_duplicates` does.
+      One row per pair, the photo of the later split first, as `duplicates.find_duplicates` does.
     """
     rows = []
     for a, b, likeness in zip(*(column.tolist() for column in pairs), strict=True):
@@ -335,23 +267,6 @@ def name_pairs(
         own, other = (names[i], splits[i], labels[i]), (names[j], splits[j], labels[j])
         rows.append(NearDuplicate(*own, *other, likeness))
     return sorted(rows, key=lambda row: (not row.is_across, -row.likeness))
-
-
-def hashes_of(split: ImageSplit, *, at_once: int = 256) -> np.ndarray:
-    """Hash all images of a split, see `perceptual_hashes`.
-
-    Args:
-      split: the images; one that cannot be read has the hash 0.
-      at_once: images that are held at once.
-
-    Returns:
-      (N,) uint64.
-    """
-    parts = [np.zeros(0, np.uint64)]
-    for start in range(0, len(split), at_once):
-        images, present = split.gather(np.arange(start, min(start + at_once, len(split))))
-        parts.append(np.where(present, perceptual_hashes(images), np.uint64(0)))
-    return np.concatenate(parts)
 
 
 def write_near_duplicates_csv(path: str | Path, rows: Sequence[NearDuplicate]) -> None:

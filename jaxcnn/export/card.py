@@ -19,7 +19,8 @@ from jaxcnn.host.files import read_json, sha256_of
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.multi_label import set_rows
-from jaxcnn.runs.summary import about_test, class_rows
+from jaxcnn.runs.summary import class_rows
+from jaxcnn.runs.summary_text import about_test
 
 _MOST_CLASSES = 100  # with more, the table holds those found least often
 _FEWEST = 30

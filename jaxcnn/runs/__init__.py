@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
-    from jaxcnn.runs.classifier import Classifier as Classifier, Prediction as Prediction
+    from jaxcnn.runs.classifier import Classifier as Classifier
     from jaxcnn.runs.config import TrainConfig as TrainConfig, load_config as load_config
     from jaxcnn.runs.evaluate_again import (
         evaluate_classifier as evaluate_classifier,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         HardExamples as HardExamples,
         find_hard_examples as find_hard_examples,
     )
+    from jaxcnn.runs.prediction import Prediction as Prediction
     from jaxcnn.runs.recipes import recipe_settings as recipe_settings
     from jaxcnn.runs.train_and_evaluate import train_classifier as train_classifier
 else:

@@ -21,12 +21,13 @@ from jaxcnn.metrics.registry import (
     get_metric,
     parse_metrics,
 )
-from jaxcnn.models import HEAD, StagedNetwork, create_model, model_options, stage_names
+from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
 from jaxcnn.runs.config.checks import count_frozen
+from jaxcnn.runs.model_options import check_kinds, parse_model_options
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
 from jaxcnn.training.history import check_best
@@ -71,7 +72,7 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
         if (value := getattr(config.network, name)) is not None
     }
     further = parse_model_options(config.network.model_options or "")
-    _check_kinds(config.network.model, further)
+    check_kinds(config.network.model, further)
     options |= further
     model = create_model(
         config.network.model,
@@ -123,71 +124,6 @@ def _check_sizes(config: TrainConfig, model: nn.Module) -> None:
                 f"(={size_px}) must be image_size_px (={data.image_size_px}); leave it out, or "
                 "give global_pooling=average where the network has that."
             )
-
-
-def parse_model_options(text: str) -> dict[str, Any]:
-    """Read options of a network written as name=value, comma-separated.
-
-    Args:
-      text: values are true, false, numbers, several whole numbers with ":" between them, or else
-        words.
-
-    Returns:
-      {name: value}.
-
-    Raises:
-      ValueError: if a part has no name or no value.
-
-    Example:
-      >>> parse_model_options("bn_epsilon=0.001, padding=same,zero_init_residual=false")
-      {'bn_epsilon': 0.001, 'padding': 'same', 'zero_init_residual': False}
-      >>> parse_model_options("widths=16:32:64")
-      {'widths': (16, 32, 64)}
-    """
-    options = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, sign, value = (word.strip() for word in part.partition("="))
-        if not (name and sign and value):
-            raise ValueError(f"model_options must be name=value, comma-separated; got {part!r}.")
-        options[name] = _literal(value)
-    return options
-
-
-def _literal(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    numbers = text.split(":")
-    if len(numbers) > 1 and all(number.strip().isdecimal() for number in numbers):
-        return tuple(map(int, numbers))
-    return text
-
-
-def _check_kinds(network: str, options: Mapping[str, Any]) -> None:
-    """Refuse an option whose value is of another kind than the network's default."""
-    defaults = model_options(network)
-    for name, value in options.items():
-        default = defaults.get(name)
-        is_whole = isinstance(default, float) and type(value) is int
-        if default is None or type(value) is type(default) or is_whole:
-            continue
-        kind, example = _KINDS.get(type(default), (type(default).__name__, default))
-        raise ValueError(
-            f"{name} of {network} must be {kind}, such as {name}={example}; got {value!r}."
-        )
-
-
-_KINDS = {
-    bool: ("true or false", "true"),
-    int: ("a whole number", 3),
-    float: ("a number", 0.001),
-    str: ("a word", "same"),
-    tuple: ("whole numbers with ':' between them", "16:32"),
-}
 
 
 def build_parts(

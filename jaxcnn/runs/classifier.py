@@ -1,12 +1,11 @@
 """From photo to label in three lines, with nothing but a checkpoint."""
 
-import contextlib
 import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -18,63 +17,20 @@ from jaxcnn.host.text import listed, printable
 from jaxcnn.metrics.multi_label import DEFAULT_THRESHOLD, predicted_sets
 from jaxcnn.models import fold_batch_norm
 from jaxcnn.runs import build, config as config_lib
+from jaxcnn.runs.best_checkpoint import checkpoint_folder, member_folders, read_best
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.config.checks import COMPUTE_DTYPES
 from jaxcnn.runs.config.presets import preset_of_weights
 from jaxcnn.runs.known_photos import Judgement, KnownPhotos, folder_of_all, load_known_photos
+from jaxcnn.runs.prediction import Prediction
 from jaxcnn.runs.thresholds import load_thresholds
 from jaxcnn.training import features
 from jaxcnn.training.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    CheckpointStore,
     fingerprint,
 )
 from jaxcnn.training.compilation import CompiledStep, compile_step
 from jaxcnn.training.eval_step import make_predict
 from jaxcnn.types import PyTree
-
-
-class Prediction(NamedTuple):
-    """A network's answer to one photo."""
-
-    label: str  # name of the most probable class
-    probability: float  # of that class
-    probabilities: dict[str, float]  # of each class; they sum to 1 unless several may apply
-    # Names of the classes that apply, the most probable first: that one alone where one label does.
-    labels: tuple[str, ...] = ()
-    is_known: bool = True  # False for "none of these"; True also where nothing judges that
-    score: float | None = None  # higher is more like the training photos; None likewise
-    set: tuple[str, ...] | None = None  # holds the right class as promised, where asked for
-
-    def __str__(self) -> str:
-        """Say what the photo shows.
-
-        Example:
-          >>> print(Prediction("cat", 0.97, {"cat": 0.97, "dog": 0.03}, is_known=False))
-          none of these (most like: cat 97.0%)
-        """
-        most = f"{self.label} {self.probability:.1%}"
-        return most if self.is_known else f"none of these (most like: {most})"
-
-    def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """Name the most probable classes with their probabilities, most probable first.
-
-        Raises:
-          ValueError: if count is not above 0.
-        """
-        if count < 1:
-            raise ValueError(f"count must be a whole number above 0, got {count}.")
-        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
-        return ranked[:count]
-
-    def _repr_html_(self) -> str:
-        """Show the most probable classes in a notebook."""
-        from jaxcnn.host.html import table  # only notebooks ask
-
-        caption = "" if self.is_known else str(self)
-        rows = [(k, f"{v:.1%}") for k, v in self.top()]
-        return table(["class", "probability"], rows, caption=caption)
 
 
 class Classifier:
@@ -184,8 +140,8 @@ class Classifier:
         """
         if compute_dtype not in (None, *COMPUTE_DTYPES):
             raise unknown_name("compute_dtype", compute_dtype, COMPUTE_DTYPES)
-        members = _member_folders(Path(workdir)) or [Path(workdir)]
-        (config, first, class_names), *others = [_read_best(member) for member in members]
+        members = member_folders(Path(workdir)) or [Path(workdir)]
+        (config, first, class_names), *others = [read_best(member) for member in members]
         if compute_dtype is not None:
             config = config.replace(compute_dtype=compute_dtype)
         best = checkpoint_folder(members[0])
@@ -465,63 +421,6 @@ def fill_up(images: np.ndarray, count: int) -> np.ndarray:
       (5, 8, 8, 3)
     """
     return np.pad(images, [(0, count - len(images)), (0, 0), (0, 0), (0, 0)])
-
-
-def load_best(workdir: Path) -> tuple[TrainConfig, PyTree, list[str]]:
-    """Load the settings, the best variables and the class names of a run.
-
-    Args:
-      workdir: the run's folder, or its folder `checkpoints/best` alone.
-
-    Returns:
-      Complete settings, {"params": ..., "batch_stats": ...}, and names in the order of the labels.
-
-    Raises:
-      CheckpointError: if there is no checkpoint, or it is damaged.
-    """
-    config, found, class_names = _read_best(workdir)
-    return config, found.state, class_names
-
-
-def _read_best(workdir: Path) -> tuple[TrainConfig, Checkpoint, list[str]]:
-    with contextlib.closing(CheckpointStore(checkpoint_folder(workdir), read_only=True)) as store:
-        metadata = store.metadata()
-        try:
-            config = config_lib.from_json(metadata["config"])
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{workdir} holds checkpoints, but not of the best network of this version "
-                f"({error}); give the run's folder, or its checkpoints/best."
-            ) from error
-        model = build.build_model(config, len(metadata["class_names"]))
-        found = store.restore(build.variable_shapes(config, model))
-    assert found is not None  # `metadata` raises where there is no checkpoint
-    return config, found, metadata["class_names"]
-
-
-def _member_folders(path: Path) -> list[Path]:
-    """Find the networks of a run that trained several; none of a run of one."""
-    found = sorted((path / "members").glob("[0-9]*"))
-    return [folder for folder in found if folder.name.isdecimal()]
-
-
-def checkpoint_folder(path: Path) -> Path:
-    """Find the best checkpoints of a run of one network: in its folder, or the folder itself."""
-    if members := _member_folders(path):
-        raise CheckpointError(
-            f"{path} holds {len(members)} networks where one is wanted; give the folder of one, "
-            f"such as {members[0]}."
-        )
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise CheckpointError(f"{path} {what}; give the folder of a run.")
-    for folder in (path / "checkpoints" / "best", path):
-        # Photos lie in folders that are numbers too, one per year.
-        if any(each.parent.name.isdecimal() for each in folder.glob("*/manifest")):
-            return folder
-    raise CheckpointError(
-        f"{path} holds no trained network: expected a run's folder with checkpoints/best/."
-    )
 
 
 __all__ = ["Classifier", "DecodeError", "Prediction"]

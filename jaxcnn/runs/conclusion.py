@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from jaxcnn import plots
-from jaxcnn.data.splitting import count_across, count_conflicts
+from jaxcnn.data.duplicates import count_across, count_conflicts
 from jaxcnn.host.extras import versions
 from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first
 from jaxcnn.metrics.baselines import histogram_baselines
 from jaxcnn.optim import differential_privacy
-from jaxcnn.runs import figures, near_duplicates, summary as summary_lib
+from jaxcnn.runs import figures, near_duplicates, summary as summary_lib, summary_text
 from jaxcnn.runs.known_photos import measure
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.summary import RunSummary, Tested
@@ -114,11 +114,11 @@ def _tell(run: Run, summary: dict[str, Any]) -> None:
             logger.info(f"  {name:<32} {accuracy:6.1%} of test images right")
     if run.config.data.seen_size_px != run.config.data.image_size_px:
         logger.info(f"images: {run.config.data.image_size()}")
-    for line in summary_lib.result_lines(summary):
+    for line in summary_text.result_lines(summary):
         logger.info(line)
     if not run.config.has_several_labels:
         names, (low, _) = run.data.class_names, summary["test_accuracy_interval"]
-        if doubt := summary_lib.doubt(run.data.test.labels, names, low):
+        if doubt := summary_text.doubt(run.data.test.labels, names, low):
             logger.warning(doubt)
     networks = "checkpoints/" if len(run.seeds) == 1 else "members/"
     logger.info(f"results in {run.folder.path}: summary.json, pictures/, {networks}")

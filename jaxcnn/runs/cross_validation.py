@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.duplicates import (
+    DuplicatePair,
+    count_across,
+    count_conflicts,
+    write_duplicates_csv,
+)
 from jaxcnn.data.groups import grouped
 from jaxcnn.data.joined_split import JoinedSplit
 from jaxcnn.data.near_duplicates import NearDuplicate
 from jaxcnn.data.source import SPLIT_NAMES, check_classes
-from jaxcnn.data.splitting import (
-    DuplicatePair,
-    count_across,
-    count_conflicts,
-    fold_numbers,
-    write_duplicates_csv,
-)
+from jaxcnn.data.splitting import fold_numbers
 from jaxcnn.host.extras import versions
 from jaxcnn.host.files import read_json, read_rows, write_arrays, write_json, write_rows, write_text
 from jaxcnn.host.text import counted, table_line
-from jaxcnn.runs import build, figures, near_duplicates, summary as summary_lib
+from jaxcnn.runs import build, figures, near_duplicates, summary as summary_lib, summary_text
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.features_cache import SharedFeatures, head_probabilities
 from jaxcnn.runs.folder import Workdir
@@ -242,7 +242,7 @@ def _conclude(
     cache_and_write(
         folder, config, pool, test=tested.test, validation=tested.validation, maps=_NO_MAPS
     )
-    for line in summary_lib.fold_lines(summary):
+    for line in summary_text.fold_lines(summary):
         logger.info(line)
     logger.info(f"results in {folder.path}: summary.json, out_of_fold.csv, pictures/, members/")
     logger.info(f"look at it: {folder.report}")

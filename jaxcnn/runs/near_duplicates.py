@@ -19,13 +19,13 @@ from jaxcnn.data.label_sets import names_of_label
 from jaxcnn.data.near_duplicates import (
     NearDuplicate,
     NearPairs,
-    hashes_of,
     merge_groups,
     name_pairs,
     pairs_by_features,
     pairs_by_hash,
     write_near_duplicates_csv,
 )
+from jaxcnn.data.perceptual_hash import hashes_of
 from jaxcnn.data.source import SPLIT_NAMES, Splits, check_classes, example_names, label_at
 from jaxcnn.data.splitting import split_of_each
 from jaxcnn.host.text import counted

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.data.image_splits import PartOfSplit
+from jaxcnn.data.joined_split import PartOfSplit
 from jaxcnn.data.near_duplicates import NearDuplicate
 from jaxcnn.data.source import SPLIT_NAMES
 from jaxcnn.host.compilation_cache import options_for_few_calls

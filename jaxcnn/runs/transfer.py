@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxcnn import pretrained
 from jaxcnn.models import HEAD, StagedNetwork
-from jaxcnn.runs.classifier import checkpoint_folder, load_best
+from jaxcnn.runs.best_checkpoint import checkpoint_folder, load_best
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
 from jaxcnn.runs.config.presets import (
     num_channels_of,

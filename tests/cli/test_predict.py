@@ -16,7 +16,7 @@ from PIL import Image
 from programs import ROOT, run_program, try_words
 
 from jaxcnn.cli.answers import RECORDS, TABLE, Answer, Columns, lines_of
-from jaxcnn.runs.classifier import Prediction
+from jaxcnn.runs.prediction import Prediction
 
 
 @pytest.fixture

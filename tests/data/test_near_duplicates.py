@@ -10,16 +10,13 @@ from jaxcnn.data.near_duplicates import (
     NearDuplicate,
     NearPairs,
     connected,
-    hashes_of,
     merge_groups,
-    mirrored,
     name_pairs,
     pairs_by_features,
     pairs_by_hash,
-    perceptual_hash,
-    perceptual_hashes,
     write_near_duplicates_csv,
 )
+from jaxcnn.data.perceptual_hash import hashes_of, mirrored, perceptual_hash, perceptual_hashes
 
 
 def _photo(seed, size=48):

@@ -5,18 +5,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from jaxcnn.data.source import Example, Splits, check_classes
-from jaxcnn.data.splitting import (
-    SPLIT_METHODS,
+from jaxcnn.data.duplicates import (
     DuplicatePair,
-    class_strata,
-    complete_splits,
     count_across,
     count_conflicts,
     find_duplicates,
+    write_duplicates_csv,
+)
+from jaxcnn.data.source import Example, Splits, check_classes
+from jaxcnn.data.splitting import (
+    SPLIT_METHODS,
+    class_strata,
+    complete_splits,
     fold_numbers,
     split_of_each,
-    write_duplicates_csv,
 )
 
 CLASSES = ("cat", "dog")

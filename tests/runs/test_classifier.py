@@ -15,9 +15,10 @@ from PIL import Image
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.data.encode import encode_image
 from jaxcnn.data.preprocessing import Decoding
-from jaxcnn.runs.classifier import Classifier, Prediction
+from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config
 from jaxcnn.runs.evaluate_again import evaluate_classifier
+from jaxcnn.runs.prediction import Prediction
 from jaxcnn.runs.train_and_evaluate import load_data
 from jaxcnn.training.checkpoints import CheckpointError
 

@@ -10,8 +10,9 @@ import pytest
 
 from jaxcnn.host.signals import Interrupted
 from jaxcnn.runs import train_and_evaluate
+from jaxcnn.runs.best_checkpoint import load_best
 from jaxcnn.runs.build import build_model
-from jaxcnn.runs.classifier import Classifier, load_best
+from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import resolve
 from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.train_and_evaluate import train_classifier

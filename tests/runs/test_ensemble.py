@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxcnn.metrics.metric import ACCURACY
-from jaxcnn.runs.classifier import Classifier, load_best
+from jaxcnn.runs.best_checkpoint import load_best
+from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config
 from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.summary import average

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.metrics.out_of_distribution import fit_neighbours, nearest_neighbours
-from jaxcnn.runs.classifier import Classifier, Prediction
+from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config, make_config, resolve
 from jaxcnn.runs.known_photos import (
     KNOWN_PHOTOS,
@@ -18,6 +18,7 @@ from jaxcnn.runs.known_photos import (
     photos_to_compare,
     save_known_photos,
 )
+from jaxcnn.runs.prediction import Prediction
 from jaxcnn.runs.train_and_evaluate import load_data
 from jaxcnn.training.evaluation import Evaluation
 

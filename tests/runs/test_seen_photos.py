@@ -8,7 +8,7 @@ from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.folder import note_seen_photos
 from jaxcnn.runs.seen_photos import SeenPhotos, check_unseen, count_seen, load_seen
-from jaxcnn.runs.summary import about_test
+from jaxcnn.runs.summary_text import about_test
 from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 
 

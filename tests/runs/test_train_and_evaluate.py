@@ -12,8 +12,9 @@ from PIL import Image
 
 from jaxcnn.data.random_crops import RandomCrops
 from jaxcnn.host.folders import InUseError, in_sole_use
+from jaxcnn.runs.best_checkpoint import load_best
 from jaxcnn.runs.build import build_metrics
-from jaxcnn.runs.classifier import Classifier, load_best
+from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier

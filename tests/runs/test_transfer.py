@@ -17,7 +17,8 @@ from jaxcnn.losses import make_loss
 from jaxcnn.models import SixConv, stage_names
 from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.optim.optimizers import make_optimizer
-from jaxcnn.runs.classifier import Classifier, load_best
+from jaxcnn.runs.best_checkpoint import load_best
+from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import make_config
 from jaxcnn.runs.train_and_evaluate import train_classifier
 from jaxcnn.runs.transfer import find_start, transfer_variables

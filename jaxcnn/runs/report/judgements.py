@@ -17,7 +17,8 @@ from jaxcnn.metrics.overfitting import (
     window_means,
 )
 from jaxcnn.runs.report.answers import Bin, CachedAnswers, calibration_error
-from jaxcnn.runs.summary import ClassRow, doubt
+from jaxcnn.runs.summary import ClassRow
+from jaxcnn.runs.summary_text import doubt
 
 _LEAST_PHOTOS = 30  # of a test; fewer say nothing of calibration
 LEAST_OF_CLASS = 10  # test photos; fewer say nothing of a class

@@ -44,7 +44,8 @@ from jaxcnn.runs.report.shown_photos import (
     make_gallery,
     make_set_gallery,
 )
-from jaxcnn.runs.summary import ClassRow, about_test, by_class, class_rows
+from jaxcnn.runs.summary import ClassRow, by_class, class_rows
+from jaxcnn.runs.summary_text import about_test
 from jaxcnn.training.evaluation import Evaluation
 
 _MOST_EPOCHS = 60  # in the table of epochs
