@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags
 
 from jaxcnn.cli import command_line
-from jaxcnn.data.decision_table import read_decisions
+from jaxcnn.data.decisions.decision_table import read_decisions
 from jaxcnn.data.folder import load_folder
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "photos with train/, validation/ and test/.")

@@ -23,7 +23,7 @@ from PIL import Image
 
 from experiments.benchmarks.machine import describe_origin
 from jaxcnn.cli import command_line
-from jaxcnn.data.perceptual_hash import mirrored, perceptual_hash
+from jaxcnn.data.splits.perceptual_hash import mirrored, perceptual_hash
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of photos.")
 _COUNT = flags.DEFINE_integer("count", 120, "number of photos that are changed.")

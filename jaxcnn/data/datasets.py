@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxcnn.data.bad_files import BadFiles, SkippedFile
-from jaxcnn.data.decisions import DecidedCounts
+from jaxcnn.data.decisions.applying import DecidedCounts
 from jaxcnn.data.drawn_pets import drawn_pets_splits
-from jaxcnn.data.duplicates import DuplicatePair, count_across, count_conflicts, find_duplicates
 from jaxcnn.data.fast_jpeg import describe_decoder
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import (
@@ -30,8 +29,14 @@ from jaxcnn.data.source import (
     example_digests,
     example_names,
 )
-from jaxcnn.data.splitting import at_most, complete_splits
-from jaxcnn.data.table_columns import TableColumns
+from jaxcnn.data.splits.duplicates import (
+    DuplicatePair,
+    count_across,
+    count_conflicts,
+    find_duplicates,
+)
+from jaxcnn.data.splits.splitting import at_most, complete_splits
+from jaxcnn.data.tables.table_columns import TableColumns
 from jaxcnn.data.tfds_source import load_tfds
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.host.text import counted

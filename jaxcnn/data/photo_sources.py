@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxcnn.data.folder import FolderSource, load_folder, load_test_folder
-from jaxcnn.data.label_table import load_label_table
-from jaxcnn.data.packed import TAR_SUFFIX, PackedSource, find_packs, is_pack
-from jaxcnn.data.parquet_images import holds_images, load_parquet_images
-from jaxcnn.data.table_columns import TableColumns
-from jaxcnn.data.table_file import PARQUET_SUFFIXES, TABLE_SUFFIXES, TableError
-from jaxcnn.data.tar_shards import load_tar_shards
+from jaxcnn.data.shards.packed import TAR_SUFFIX, PackedSource, find_packs, is_pack
+from jaxcnn.data.shards.parquet_images import holds_images, load_parquet_images
+from jaxcnn.data.shards.tar_shards import load_tar_shards
+from jaxcnn.data.tables.label_table import load_label_table
+from jaxcnn.data.tables.table_columns import TableColumns
+from jaxcnn.data.tables.table_file import PARQUET_SUFFIXES, TABLE_SUFFIXES, TableError
 from jaxcnn.host.text import counted, listed, printable
 
 logger = logging.getLogger(__name__)

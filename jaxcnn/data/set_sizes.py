@@ -1,7 +1,7 @@
 """How large a data set is, before an image of it is read."""
 
 from jaxcnn.data.datasets import DRAWN_PETS, FOLDER, load_splits
-from jaxcnn.data.table_columns import TableColumns
+from jaxcnn.data.tables.table_columns import TableColumns
 from jaxcnn.data.tfds_prepare import TfdsError, find_builder
 from jaxcnn.data.tfds_source import find_feature_keys
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxcnn import plots
-from jaxcnn.data.duplicates import count_across, count_conflicts
+from jaxcnn.data.splits.duplicates import count_across, count_conflicts
 from jaxcnn.host.extras import versions
 from jaxcnn.host.files import write_json
 from jaxcnn.host.processes import is_first

@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.data.duplicates import (
+from jaxcnn.data.source import SPLIT_NAMES, check_classes
+from jaxcnn.data.splits.duplicates import (
     DuplicatePair,
     count_across,
     count_conflicts,
     write_duplicates_csv,
 )
-from jaxcnn.data.groups import grouped
-from jaxcnn.data.joined_split import JoinedSplit
-from jaxcnn.data.near_duplicates import NearDuplicate
-from jaxcnn.data.source import SPLIT_NAMES, check_classes
-from jaxcnn.data.splitting import fold_numbers
+from jaxcnn.data.splits.groups import grouped
+from jaxcnn.data.splits.joined_split import JoinedSplit
+from jaxcnn.data.splits.near_duplicates import NearDuplicate
+from jaxcnn.data.splits.splitting import fold_numbers
 from jaxcnn.host.extras import versions
 from jaxcnn.host.files import read_json, read_rows, write_arrays, write_json, write_rows, write_text
 from jaxcnn.host.text import counted, table_line

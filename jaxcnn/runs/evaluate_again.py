@@ -9,7 +9,7 @@ from jaxcnn.data.folder import FolderError
 from jaxcnn.data.image_splits import StreamedSplit
 from jaxcnn.data.photo_sources import load_test_photos, tell_what_is_left_out
 from jaxcnn.data.source import SplitError, example_digests
-from jaxcnn.data.table_columns import TableColumns
+from jaxcnn.data.tables.table_columns import TableColumns
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig

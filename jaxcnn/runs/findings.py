@@ -15,11 +15,11 @@ import numpy as np
 
 from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.data.decision_table import Decision, read_decisions
-from jaxcnn.data.duplicates import DuplicatePair
-from jaxcnn.data.joined_split import JoinedSplit
+from jaxcnn.data.decisions.decision_table import Decision, read_decisions
 from jaxcnn.data.odd_photos import measure_looks, odd_reasons
 from jaxcnn.data.source import SPLIT_NAMES, Source, image_digest
+from jaxcnn.data.splits.duplicates import DuplicatePair
+from jaxcnn.data.splits.joined_split import JoinedSplit
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.metrics.label_quality import label_losses, rank_by
 from jaxcnn.runs.evaluate_again import load_run

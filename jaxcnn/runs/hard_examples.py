@@ -18,8 +18,8 @@ import numpy as np
 from jaxcnn import losses, plots
 from jaxcnn.data.batches import eval_batches
 from jaxcnn.data.image_splits import ImageSplit
-from jaxcnn.data.joined_split import JoinedSplit
 from jaxcnn.data.source import SPLIT_NAMES
+from jaxcnn.data.splits.joined_split import JoinedSplit
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.outputs import Output, table
 from jaxcnn.host.text import counted, table_line

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxcnn.data.joined_split import JoinedSplit
+from jaxcnn.data.splits.joined_split import JoinedSplit
 from jaxcnn.host.text import counted
 from jaxcnn.metrics import label_quality
 from jaxcnn.runs import build, train_and_evaluate

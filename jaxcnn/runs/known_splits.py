@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jaxcnn.data.datasets import DRAWN_PETS, load_splits
 from jaxcnn.data.source import SPLIT_NAMES, Splits
-from jaxcnn.data.splitting import at_most
+from jaxcnn.data.splits.splitting import at_most
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.text import counted
 from jaxcnn.runs.config.train_config import SPLIT_SETTINGS, TrainConfig, load_config

@@ -13,10 +13,11 @@ import numpy as np
 
 from jaxcnn import plots
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.data.groups import example_groups
-from jaxcnn.data.joined_split import JoinedSplit
 from jaxcnn.data.label_sets import names_of_label
-from jaxcnn.data.near_duplicates import (
+from jaxcnn.data.source import SPLIT_NAMES, Splits, check_classes, example_names, label_at
+from jaxcnn.data.splits.groups import example_groups
+from jaxcnn.data.splits.joined_split import JoinedSplit
+from jaxcnn.data.splits.near_duplicates import (
     NearDuplicate,
     NearPairs,
     merge_groups,
@@ -25,9 +26,8 @@ from jaxcnn.data.near_duplicates import (
     pairs_by_hash,
     write_near_duplicates_csv,
 )
-from jaxcnn.data.perceptual_hash import hashes_of
-from jaxcnn.data.source import SPLIT_NAMES, Splits, check_classes, example_names, label_at
-from jaxcnn.data.splitting import split_of_each
+from jaxcnn.data.splits.perceptual_hash import hashes_of
+from jaxcnn.data.splits.splitting import split_of_each
 from jaxcnn.host.text import counted
 from jaxcnn.runs import build
 from jaxcnn.runs.config import TrainConfig

@@ -10,15 +10,15 @@ import jax
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.data.joined_split import PartOfSplit
-from jaxcnn.data.near_duplicates import NearDuplicate
 from jaxcnn.data.source import SPLIT_NAMES
+from jaxcnn.data.splits.joined_split import PartOfSplit
+from jaxcnn.data.splits.near_duplicates import NearDuplicate
 from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.processes import is_first, on_first
 from jaxcnn.metrics.multi_label import choose_thresholds
 from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
 from jaxcnn.runs.config import TrainConfig
-from jaxcnn.runs.config.heads import settle_head
+from jaxcnn.runs.config.train_config import settle_head
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.features_cache import holds_features, split_features
 from jaxcnn.runs.folder import Workdir, note_seen_photos

@@ -15,14 +15,14 @@ from jaxcnn.data.datasets import (
     ImageSplits,
     load_images,
 )
-from jaxcnn.data.decision_table import read_decisions, write_decisions
-from jaxcnn.data.decisions import decide_splits, digest_of_decisions
-from jaxcnn.data.duplicates import write_duplicates_csv
+from jaxcnn.data.decisions.applying import decide_splits, digest_of_decisions
+from jaxcnn.data.decisions.decision_table import read_decisions, write_decisions
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.data.label_sets import class_counts
 from jaxcnn.data.source import Source, example_labels
-from jaxcnn.data.splitting import split_of_each
+from jaxcnn.data.splits.duplicates import write_duplicates_csv
+from jaxcnn.data.splits.splitting import split_of_each
 from jaxcnn.host.files import read_json, write_json
 from jaxcnn.host.folders import cache_folder, in_sole_use
 from jaxcnn.host.processes import from_first, on_first, peers_watched
@@ -30,9 +30,13 @@ from jaxcnn.host.text import counted, duration, listed
 from jaxcnn.ops.precision import fastest_dtype
 from jaxcnn.runs import build, config as config_lib, near_duplicates
 from jaxcnn.runs.conclusion import conclude
-from jaxcnn.runs.config.heads import settle_head
-from jaxcnn.runs.config.train_config import MACHINE_SETTINGS, TrainConfig, starts_from_weights
-from jaxcnn.runs.config.without_effect import without_effect
+from jaxcnn.runs.config.checks import without_effect
+from jaxcnn.runs.config.train_config import (
+    MACHINE_SETTINGS,
+    TrainConfig,
+    settle_head,
+    starts_from_weights,
+)
 from jaxcnn.runs.cross_validation import cross_validate
 from jaxcnn.runs.folder import (
     Workdir,

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from programs import ROOT, command, run_program, try_words
 
-from jaxcnn.data.decision_table import read_decisions
+from jaxcnn.data.decisions.decision_table import read_decisions
 from jaxcnn.runs.train_and_evaluate import train_classifier
 
 WRONG = "train/dark/03.png", "test/bright/01.png"

@@ -7,7 +7,6 @@ import pytest
 
 from jaxcnn.data.bad_files import sort_out
 from jaxcnn.data.batches import eval_batches
-from jaxcnn.data.duplicates import find_duplicates
 from jaxcnn.data.image_splits import StreamedSplit, decode_split
 from jaxcnn.data.label_sets import as_labels, class_counts, label_sets, names_of_label
 from jaxcnn.data.preprocessing import Decoding
@@ -19,7 +18,8 @@ from jaxcnn.data.source import (
     check_classes,
     example_labels,
 )
-from jaxcnn.data.splitting import at_most, complete_splits
+from jaxcnn.data.splits.duplicates import find_duplicates
+from jaxcnn.data.splits.splitting import at_most, complete_splits
 
 NAMES = ("cat", "dog", "owl")
 

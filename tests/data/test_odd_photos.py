@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data.image_splits import DecodedSplit, StreamedSplit, decode_split
-from jaxcnn.data.joined_split import JoinedSplit
 from jaxcnn.data.odd_photos import Looks, measure_looks, odd_reasons
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Example
+from jaxcnn.data.splits.joined_split import JoinedSplit
 
 DRAWS = np.random.default_rng(0)
 

@@ -11,7 +11,7 @@ from jaxcnn.data.datasets import load_images, load_splits
 from jaxcnn.data.folder import FolderError
 from jaxcnn.data.photo_sources import load_photos, load_test_photos, named_photos
 from jaxcnn.data.preprocessing import Decoding
-from jaxcnn.data.table_columns import TableColumns
+from jaxcnn.data.tables.table_columns import TableColumns
 
 CLASSES = ("cat", "dog")
 FORMS = ("folders", "table", "parquet", "tar")

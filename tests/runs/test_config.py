@@ -11,8 +11,8 @@ from jaxcnn.runs.config import (
     setting_fields,
     to_json,
 )
+from jaxcnn.runs.config.checks import without_effect
 from jaxcnn.runs.config.presets import preset_of_preprocessing
-from jaxcnn.runs.config.without_effect import without_effect
 from jaxcnn.runs.phases import plan_phases
 
 

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data.decision_table import Decision, DecisionError, read_decisions, write_decisions
+from jaxcnn.data.decisions.decision_table import (
+    Decision,
+    DecisionError,
+    read_decisions,
+    write_decisions,
+)
 from jaxcnn.runs.evaluate_again import evaluate_classifier, load_run
 from jaxcnn.runs.findings import find_findings
 from jaxcnn.runs.folder import WorkdirError

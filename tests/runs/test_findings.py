@@ -8,11 +8,11 @@ from PIL import Image
 
 from jaxcnn.data.bad_files import SkippedFile
 from jaxcnn.data.datasets import ImageSplits
-from jaxcnn.data.decision_table import Decision
-from jaxcnn.data.duplicates import find_duplicates
+from jaxcnn.data.decisions.decision_table import Decision
 from jaxcnn.data.image_splits import decode_split
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Example, image_digest
+from jaxcnn.data.splits.duplicates import find_duplicates
 from jaxcnn.runs.findings import gather_findings
 from jaxcnn.runs.judging import Judged
 

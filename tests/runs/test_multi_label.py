@@ -14,7 +14,7 @@ from jaxcnn.runs import thresholds as thresholds_lib
 from jaxcnn.runs.build import parse_class_weights
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import load_config, make_config
-from jaxcnn.runs.config.heads import settle_head
+from jaxcnn.runs.config.train_config import settle_head
 from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.hard_examples import find_hard_examples

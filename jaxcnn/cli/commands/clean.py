@@ -65,7 +65,7 @@ def main() -> None:
 
 def _make_app(folder: Workdir, found: list[str]) -> "Flask":
     """Judge the photos, and make the page about them."""
-    from jaxcnn.data.decision_log import DecisionLog
+    from jaxcnn.data.decisions.decision_log import DecisionLog
     from jaxcnn.photos.cleaning.app import create_cleaning_app
     from jaxcnn.photos.cleaning.review import Review
     from jaxcnn.photos.server.overlay import make_explain

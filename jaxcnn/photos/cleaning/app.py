@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from flask import Flask, Response, abort, jsonify, redirect, request
 
-from jaxcnn.data.decision_log import DecidedMeanwhileError
-from jaxcnn.data.decision_table import DecisionError
+from jaxcnn.data.decisions.decision_log import DecidedMeanwhileError
+from jaxcnn.data.decisions.decision_table import DecisionError
 from jaxcnn.data.decode import DecodeError
 from jaxcnn.photos.cleaning.facts import Place, next_place, page_facts, read_place
 from jaxcnn.photos.cleaning.review import Review

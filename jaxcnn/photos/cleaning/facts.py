@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from jaxcnn.data.decision_table import EXCLUDE, RELABEL, Decision
+from jaxcnn.data.decisions.decision_table import EXCLUDE, RELABEL, Decision
 from jaxcnn.host.text import counted
 from jaxcnn.photos.cleaning.review import Review
 from jaxcnn.runs.findings import FINDING_KINDS

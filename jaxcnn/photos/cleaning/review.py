@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from jaxcnn.data.decision_log import DecisionLog
-from jaxcnn.data.decision_table import EXCLUDE, KEEP, RELABEL, UNDO, Decision
+from jaxcnn.data.decisions.decision_log import DecisionLog
+from jaxcnn.data.decisions.decision_table import EXCLUDE, KEEP, RELABEL, UNDO, Decision
 from jaxcnn.data.encode import encode_image
 from jaxcnn.data.source import image_digest
 from jaxcnn.host.text import printable

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from jaxcnn.data.preprocessing import Decoding
-from jaxcnn.data.table_columns import TableColumns
+from jaxcnn.data.tables.table_columns import TableColumns
 
 
 def _setting(default: Any, text: str, *, model_option: bool = False) -> Any:

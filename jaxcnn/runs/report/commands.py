@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxcnn.runs import config as config_lib
 from jaxcnn.runs.config import TrainConfig, make_config
-from jaxcnn.runs.config.heads import settle_head
+from jaxcnn.runs.config.train_config import settle_head
 
 _WIDTH = 76  # characters
 

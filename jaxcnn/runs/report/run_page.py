@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.data.decisions import describe_counts
+from jaxcnn.data.decisions.applying import describe_counts
 from jaxcnn.data.image_splits import ImageSplit
 from jaxcnn.host.extras import install
 from jaxcnn.host.files import write_arrays

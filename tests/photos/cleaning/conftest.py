@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcnn.data.decision_log import DecisionLog
+from jaxcnn.data.decisions.decision_log import DecisionLog
 from jaxcnn.data.source import Example, image_digest
 from jaxcnn.photos.cleaning.app import create_cleaning_app
 from jaxcnn.photos.cleaning.review import Review

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from jaxcnn.data.decision_log import DecisionLog
-from jaxcnn.data.decision_table import Decision, read_decisions
+from jaxcnn.data.decisions.decision_log import DecisionLog
+from jaxcnn.data.decisions.decision_table import Decision, read_decisions
 from jaxcnn.photos.cleaning.facts import Place, page_facts, read_place
 from jaxcnn.photos.cleaning.review import Review
 from jaxcnn.runs.findings import Finding, Findings

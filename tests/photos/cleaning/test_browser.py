@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxcnn.data.decision_log import DecisionLog
-from jaxcnn.data.decision_table import read_decisions
+from jaxcnn.data.decisions.decision_log import DecisionLog
+from jaxcnn.data.decisions.decision_table import read_decisions
 from jaxcnn.photos.cleaning.app import create_cleaning_app
 from jaxcnn.photos.cleaning.review import Review
 from jaxcnn.photos.server.serving import bind, make_server

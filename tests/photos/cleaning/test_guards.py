@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from jaxcnn.data.decision_table import read_decisions
+from jaxcnn.data.decisions.decision_table import read_decisions
 
 from .conftest import BLUE, HOST, HOSTILE, photo
 

@@ -1,0 +1,1 @@
+"""Which example is for training, validation and the test; examples that are equal or nearly so."""
