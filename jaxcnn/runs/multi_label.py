@@ -127,7 +127,7 @@ def result_lines(summary: Mapping[str, Any], about_test: str) -> list[str]:
 
     Args:
       summary: as written to `summary.json`.
-      about_test: what is known of the test images, see `summary.about_test`.
+      about_test: what is known of the test images, see `summary_text.about_test`.
 
     Returns:
       The lines.

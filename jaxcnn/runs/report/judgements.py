@@ -37,7 +37,7 @@ def judge_answers(
 
     Returns:
       The class that all photos of several classes are given, or None; the sentence of
-      `summary.doubt`; and the classes that have no test photo.
+      `summary_text.doubt`; and the classes that have no test photo.
     """
     low, _ = wilson_interval(int((answers == labels).sum()), len(labels))
     is_one_answer = len(set(answers.tolist())) == 1 < len(set(labels.tolist()))
