@@ -15,7 +15,7 @@ import numpy as np
 from jaxcnn import losses
 from jaxcnn.metrics import get_metric, list_metrics
 from jaxcnn.metrics.metric import Metric, Outputs
-from jaxcnn.models.batch_norm import ACTIVATIONS
+from jaxcnn.models.layers.batch_norm import ACTIVATIONS
 from jaxcnn.ops import adaptive_avg_pool, avg_pool, batch_norm, conv2d, max_pool
 from jaxcnn.types import PyTree
 

@@ -15,8 +15,8 @@ import optax
 from experiments.accelerator.children import Result
 from jaxcnn import losses
 from jaxcnn.models import create_model
-from jaxcnn.models.batch_norm import batch_norm
 from jaxcnn.models.layers import ConvBlock
+from jaxcnn.models.layers.batch_norm import batch_norm
 from jaxcnn.ops.lowering import stock_ops
 from jaxcnn.training.compilation import compile_step
 from jaxcnn.training.epoch_scan import ScannedSteps

@@ -6,19 +6,31 @@ Dropout draws from the RNG collection 'dropout'; BatchNorm keeps its averages in
 The layers that make the logits are named "head"; the others lie under their stage's name, see
 `StagedNetwork`.
 
-A family of networks is a file. `staged` has what all share, `layers` and `batch_norm` what they are
-made of, `inverted_residual` and `inception_module` what two or more families are made of, `checks`
-the checks of options. `folding` removes BatchNorm, `summary` counts layers.
+A family of networks is a file, whose MODELS are its networks by name. `staged` has what all share,
+`layers` what they are made of, `inverted_residual` and `inception_module` what two or more families
+are made of, `checks` the checks of options. `folding` removes BatchNorm, `summary` counts layers.
 
 Imports `jaxcnn.ops` and `jaxcnn.host`.
 """
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from jaxcnn.host.names import unknown_name
+from jaxcnn.models import (
+    alexnet,
+    efficientnet_lite,
+    googlenet,
+    inception_v3,
+    lenet5,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    resnet,
+    six_conv,
+    vgg,
+)
 from jaxcnn.models.alexnet import AlexNet
 from jaxcnn.models.efficientnet_lite import EfficientNetLite
 from jaxcnn.models.folding import fold_batch_norm
@@ -77,57 +89,22 @@ __all__ = [
     "summarize",
 ]
 
-_small_resnet = partial(
-    ResNet,
-    block="basic",
-    widths=(16, 32, 64),
-    stem="small",
-    shortcut="padding",
-    zero_init_residual=False,
+_FAMILIES = (
+    alexnet,
+    efficientnet_lite,
+    googlenet,
+    inception_v3,
+    lenet5,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    resnet,
+    six_conv,
+    vgg,
 )
 # A builder is a module class, or a functools.partial of one that fixes some of its options.
 _MODELS: dict[str, Callable[..., StagedNetwork]] = {
-    "alexnet": AlexNet,
-    "resnet18": partial(ResNet, block="basic", stage_sizes=(2, 2, 2, 2)),
-    "resnet34": partial(ResNet, block="basic", stage_sizes=(3, 4, 6, 3)),
-    "resnet50": partial(ResNet, block="bottleneck", stage_sizes=(3, 4, 6, 3)),
-    "resnet101": partial(ResNet, block="bottleneck", stage_sizes=(3, 4, 23, 3)),
-    "resnet152": partial(ResNet, block="bottleneck", stage_sizes=(3, 8, 36, 3)),
-    "resnet20": partial(_small_resnet, stage_sizes=(3,) * 3),
-    "resnet32": partial(_small_resnet, stage_sizes=(5,) * 3),
-    "resnet44": partial(_small_resnet, stage_sizes=(7,) * 3),
-    "resnet56": partial(_small_resnet, stage_sizes=(9,) * 3),
-    "resnet110": partial(_small_resnet, stage_sizes=(18,) * 3),
-    "vgg11": partial(VGG, stage_sizes=(1, 1, 2, 2, 2)),
-    "vgg11_bn": partial(VGG, stage_sizes=(1, 1, 2, 2, 2), batch_norm=True),
-    "vgg13": partial(VGG, stage_sizes=(2, 2, 2, 2, 2)),
-    "vgg13_bn": partial(VGG, stage_sizes=(2, 2, 2, 2, 2), batch_norm=True),
-    "vgg16": partial(VGG, stage_sizes=(2, 2, 3, 3, 3)),
-    "vgg16_bn": partial(VGG, stage_sizes=(2, 2, 3, 3, 3), batch_norm=True),
-    "vgg19": partial(VGG, stage_sizes=(2, 2, 4, 4, 4)),
-    "vgg19_bn": partial(VGG, stage_sizes=(2, 2, 4, 4, 4), batch_norm=True),
-    "efficientnet_lite0": EfficientNetLite,
-    "efficientnet_lite1": partial(EfficientNetLite, depth_multiplier=1.1),
-    "efficientnet_lite2": partial(
-        EfficientNetLite, width_multiplier=1.1, depth_multiplier=1.2, dropout_rate=0.3
-    ),
-    "efficientnet_lite3": partial(
-        EfficientNetLite, width_multiplier=1.2, depth_multiplier=1.4, dropout_rate=0.3
-    ),
-    "efficientnet_lite4": partial(
-        EfficientNetLite, width_multiplier=1.4, depth_multiplier=1.8, dropout_rate=0.3
-    ),
-    "googlenet": GoogLeNet,
-    "inception_v3": InceptionV3,
-    "lenet5": LeNet5,
-    "mobilenet_v1": MobileNetV1,
-    "mobilenet_v1_0.75": partial(MobileNetV1, width_multiplier=0.75),
-    "mobilenet_v1_0.5": partial(MobileNetV1, width_multiplier=0.5),
-    "mobilenet_v1_0.25": partial(MobileNetV1, width_multiplier=0.25),
-    "mobilenet_v2": MobileNetV2,
-    "mobilenet_v3_large": partial(MobileNetV3, size="large"),
-    "mobilenet_v3_small": partial(MobileNetV3, size="small"),
-    "six_conv": SixConv,
+    name: build for family in _FAMILIES for name, build in family.MODELS.items()
 }
 
 

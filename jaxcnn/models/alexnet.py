@@ -1,6 +1,6 @@
 """AlexNet: five convolutions and three fully connected layers, in its one-tower form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import flax.linen as nn
@@ -89,3 +89,8 @@ class AlexNet(StagedNetwork, kw_only=True):
         )
         pools = [_pool] if number in _POOLED else []
         return Stage(name, _STRIDES[index], layers.in_turn(convolution, *pools))
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "alexnet": AlexNet,
+}

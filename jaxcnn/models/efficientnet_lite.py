@@ -1,13 +1,14 @@
 """EfficientNet-Lite 0 to 4: EfficientNets for phones, without squeeze-and-excitation or swish."""
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 
 from jaxcnn.models import checks
 from jaxcnn.models.inverted_residual import InvertedResidualNetwork, Repeat
-from jaxcnn.models.staged import Stage
+from jaxcnn.models.staged import Stage, StagedNetwork
 
 # A depthwise kernel has one input channel, so that this is He's rule for it.
 _HE_FAN_IN = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -102,3 +103,18 @@ class EfficientNetLite(InvertedResidualNetwork, kw_only=True):
         return self.make_stages(
             STEM_WIDTH, blocks, head_width=HEAD_WIDTH, depthwise_init=_HE_FAN_IN
         )
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "efficientnet_lite0": EfficientNetLite,
+    "efficientnet_lite1": functools.partial(EfficientNetLite, depth_multiplier=1.1),
+    "efficientnet_lite2": functools.partial(
+        EfficientNetLite, width_multiplier=1.1, depth_multiplier=1.2, dropout_rate=0.3
+    ),
+    "efficientnet_lite3": functools.partial(
+        EfficientNetLite, width_multiplier=1.2, depth_multiplier=1.4, dropout_rate=0.3
+    ),
+    "efficientnet_lite4": functools.partial(
+        EfficientNetLite, width_multiplier=1.4, depth_multiplier=1.8, dropout_rate=0.3
+    ),
+}

@@ -1,6 +1,6 @@
 """GoogLeNet, the first Inception network, with BatchNorm."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from jaxcnn.models.inception_module import (
     InceptionNetwork,
     InceptionStage,
 )
-from jaxcnn.models.staged import Stage
+from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.ops.pooling import adaptive_avg_pool
 
 # Table 1 of the paper: #1x1; #3x3 reduce, #3x3; #5x5 reduce, #5x5; pool proj.
@@ -147,3 +147,8 @@ def _branches(widths: tuple[int, ...], large_kernel_size: int) -> tuple[BranchPa
         (Conv(reduced_5x5), Conv(width_5x5, large_kernel_size)),
         (_smooth, Conv(width_pool)),
     )
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "googlenet": GoogLeNet,
+}

@@ -1,6 +1,6 @@
 """Inception v3: inception modules whose large kernels are factorised."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from jaxcnn.models.inception_module import (
     InceptionStage,
     Pooling,
 )
-from jaxcnn.models.staged import Stage
+from jaxcnn.models.staged import Stage, StagedNetwork
 from jaxcnn.ops.pooling import avg_pool, max_pool
 
 _SMALLEST_MAP_OF_AUXILIARY_PX = 17  # and 299 px of the image
@@ -180,3 +180,8 @@ def stage_modules(count_include_pad: bool = True) -> dict[str, Any]:
         ),
         "inception_7": (("a", _TO_8X8), ("b", last), ("c", last)),
     }
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "inception_v3": InceptionV3,
+}

@@ -1,7 +1,7 @@
 """LeNet-5, the convolutional network for 32x32 digits, with its own subsampling and sparse C3."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -153,3 +153,8 @@ class LeNet5(StagedNetwork, kw_only=True):
             Stage("c5", 4, in_turn(convolution(120, name="c5"), scaled_tanh)),
             Stage("f6", 0, in_turn(lambda x: x.reshape(x.shape[0], -1), f6, scaled_tanh)),
         ]
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "lenet5": LeNet5,
+}

@@ -1,11 +1,12 @@
 """MobileNet v1: depthwise separable convolutions in a row."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 
 from jaxcnn.models.inverted_residual import MobileNetwork, Repeat
-from jaxcnn.models.staged import Stage
+from jaxcnn.models.staged import Stage, StagedNetwork
 
 STEM_WIDTH = 32
 # Table 1 of the paper.
@@ -61,3 +62,11 @@ class MobileNetV1(MobileNetwork, kw_only=True):
     def scaled(self, width: int) -> int:
         """Multiply a width, and round it down."""
         return max(MIN_WIDTH, int(width * self.width_multiplier))
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "mobilenet_v1": MobileNetV1,
+    "mobilenet_v1_0.75": functools.partial(MobileNetV1, width_multiplier=0.75),
+    "mobilenet_v1_0.5": functools.partial(MobileNetV1, width_multiplier=0.5),
+    "mobilenet_v1_0.25": functools.partial(MobileNetV1, width_multiplier=0.25),
+}

@@ -1,10 +1,10 @@
 """MobileNet v2: inverted residual blocks with linear bottlenecks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jaxcnn.models import layers
 from jaxcnn.models.inverted_residual import InvertedResidualNetwork, Repeat
-from jaxcnn.models.staged import Stage
+from jaxcnn.models.staged import Stage, StagedNetwork
 
 # Table 2 of the paper: its t, c, n and s.
 REPEATS = (
@@ -64,3 +64,8 @@ class MobileNetV2(InvertedResidualNetwork, kw_only=True):
         )
         head_width = layers.make_divisible(HEAD_WIDTH * max(1.0, self.width_multiplier))
         return self.make_stages(stem_width, blocks, head_width=head_width)
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "mobilenet_v2": MobileNetV2,
+}

@@ -1,12 +1,13 @@
 """MobileNet v3, large and small: searched blocks with hard swish and squeeze-and-excitation."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 
 from jaxcnn.models import checks, layers
 from jaxcnn.models.inverted_residual import Block, InvertedResidualNetwork
-from jaxcnn.models.staged import Stage
+from jaxcnn.models.staged import Stage, StagedNetwork
 
 # Tables 1 and 2 of the paper: kernel, "exp size", "#out", "SE", "NL" and stride.
 LARGE = (
@@ -111,3 +112,9 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
             name="fc",
         )
         return [*stages, Stage("fc", 0, layers.in_turn(self.pool, fc, nn.hard_swish))]
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "mobilenet_v3_large": functools.partial(MobileNetV3, size="large"),
+    "mobilenet_v3_small": functools.partial(MobileNetV3, size="small"),
+}

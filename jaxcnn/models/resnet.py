@@ -1,7 +1,7 @@
 """Residual networks: ResNet-18 to 152 for photos, ResNet-20 to 110 for 32x32 images."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -227,3 +227,25 @@ def _check_options(model: ResNet) -> None:
             f"widths (={model.widths}) must not fall with shortcut='padding', which can only add "
             "channels; use shortcut='projection'."
         )
+
+
+_small_resnet = functools.partial(
+    ResNet,
+    block="basic",
+    widths=(16, 32, 64),
+    stem="small",
+    shortcut="padding",
+    zero_init_residual=False,
+)
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "resnet18": functools.partial(ResNet, block="basic", stage_sizes=(2, 2, 2, 2)),
+    "resnet34": functools.partial(ResNet, block="basic", stage_sizes=(3, 4, 6, 3)),
+    "resnet50": functools.partial(ResNet, block="bottleneck", stage_sizes=(3, 4, 6, 3)),
+    "resnet101": functools.partial(ResNet, block="bottleneck", stage_sizes=(3, 4, 23, 3)),
+    "resnet152": functools.partial(ResNet, block="bottleneck", stage_sizes=(3, 8, 36, 3)),
+    "resnet20": functools.partial(_small_resnet, stage_sizes=(3,) * 3),
+    "resnet32": functools.partial(_small_resnet, stage_sizes=(5,) * 3),
+    "resnet44": functools.partial(_small_resnet, stage_sizes=(7,) * 3),
+    "resnet56": functools.partial(_small_resnet, stage_sizes=(9,) * 3),
+    "resnet110": functools.partial(_small_resnet, stage_sizes=(18,) * 3),
+}

@@ -1,6 +1,6 @@
 """Six 3x3 convolutions with pooling, for small photos of two or more classes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 import jax
@@ -197,3 +197,8 @@ def _smallest_image_px(model: SixConv) -> int:
         size_px = (size_px - 1) * model.pool_stride + _least_pooled(model)
         size_px += _trimmed_px(model)
     return size_px
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "six_conv": SixConv,
+}

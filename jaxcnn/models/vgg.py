@@ -1,6 +1,7 @@
 """VGG: stacks of 3x3 convolutions with max pooling, and three fully connected layers."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import flax.linen as nn
@@ -99,3 +100,15 @@ class VGG(StagedNetwork, kw_only=True):
         )
         stack = layers.InTurn(make_layers=convolutions, name=name)
         return Stage(name, 2**number, layers.in_turn(stack, partial(max_pool, window=2)))
+
+
+MODELS: Mapping[str, Callable[..., StagedNetwork]] = {
+    "vgg11": functools.partial(VGG, stage_sizes=(1, 1, 2, 2, 2)),
+    "vgg11_bn": functools.partial(VGG, stage_sizes=(1, 1, 2, 2, 2), batch_norm=True),
+    "vgg13": functools.partial(VGG, stage_sizes=(2, 2, 2, 2, 2)),
+    "vgg13_bn": functools.partial(VGG, stage_sizes=(2, 2, 2, 2, 2), batch_norm=True),
+    "vgg16": functools.partial(VGG, stage_sizes=(2, 2, 3, 3, 3)),
+    "vgg16_bn": functools.partial(VGG, stage_sizes=(2, 2, 3, 3, 3), batch_norm=True),
+    "vgg19": functools.partial(VGG, stage_sizes=(2, 2, 4, 4, 4)),
+    "vgg19_bn": functools.partial(VGG, stage_sizes=(2, 2, 4, 4, 4), batch_norm=True),
+}

@@ -122,8 +122,9 @@ def format_table(rows: Iterable[Weights]) -> str:
 
 @functools.cache
 def _rows() -> tuple[Weights, ...]:
-    text = resources.files("jaxcnn.pretrained").joinpath("weights.csv").read_text(encoding="utf-8")
-    return tuple(_row(record) for record in csv.DictReader(text.splitlines()))
+    files = resources.files("jaxcnn.pretrained").joinpath("weights").iterdir()
+    texts = [file.read_text(encoding="utf-8") for file in sorted(files, key=lambda file: file.name)]
+    return tuple(_row(row) for text in texts for row in csv.DictReader(text.splitlines()))
 
 
 def _row(record: dict[str, str]) -> Weights:
