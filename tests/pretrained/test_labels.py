@@ -11,7 +11,8 @@ SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[3] / "share
 
 
 @pytest.mark.parametrize(
-    ("label_set", "count"), list(zip(LABEL_SETS, (1000, 1001, 10, 100), strict=True))
+    ("label_set", "count"),
+    list(zip(LABEL_SETS, (1000, 1001, 11821, 21843, 21841, 10, 100), strict=True)),
 )
 def test_every_name_once(label_set, count):
     names = label_names(label_set)
@@ -31,6 +32,15 @@ def test_every_name_once(label_set, count):
         ("imagenet1k", 999, "toilet tissue"),
         ("imagenet1001", 0, "background"),
         ("imagenet1001", 282, "tabby"),
+        ("imagenet21k", 0, "organism"),
+        ("imagenet22k", 0, "organism"),
+        ("imagenet12k", 0, "benthos (n00005787)"),
+        ("imagenet21k", 2, "heterotroph"),
+        ("imagenet12k", 2, "person"),
+        ("imagenet21k", 9205, "picture"),
+        ("imagenet21k", 21842, "knothole"),
+        ("imagenet22k", 21840, "knothole"),
+        ("imagenet12k", 216, "tench"),
         ("cifar100", 1, "aquarium fish"),
         ("cifar100", 58, "pickup truck"),
         ("cifar100", 99, "worm"),
