@@ -6,11 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxcnn.host.text import counted, percent
-from jaxcnn.plots.canvas import new_figure, put_text, writes_png
+from jaxcnn.plots.canvas import writes_png
 from jaxcnn.plots.checks import check_label_table, check_photos
 from jaxcnn.plots.photo_layout import CaptionLine, Photos, Tile, file_line, photo_grid
+from jaxcnn.plots.predictions import no_mistakes
 from jaxcnn.plots.style import RIGHT, WRONG
-from jaxcnn.plots.text import drawable_names, font
+from jaxcnn.plots.text import drawable_names
 
 NONE = "none"  # a photo that shows no class, or is given none
 
@@ -100,17 +101,14 @@ def plot_most_wrong_sets(
     order = most_wrong_first(truth, probabilities, thresholds)
     count, tiles = len(truth), []
     if not len(order):
-        figure, heading = new_figure(7.0, 1.7, f"No mistakes: all {count:,} sets are right", "")
-        put_text(figure, 3.5, heading, "✓", **font(96, color=RIGHT, ha="center"))
-        return figure
+        return no_mistakes(f"all {count:,} sets are")
     for i in order[:max_photos]:
         caption = _caption(truth[i], given[i], classes)
         caption += [] if names is None else [file_line(names[i])]
         tiles.append(Tile(images[i], caption))
     share = percent(len(order) / count)
     note = f"{len(order):,} of {counted(count, 'photo')} with a wrong set ({share})"
-    if len(tiles) < len(order):
-        note += f"; the {len(tiles)} furthest from the truth shown"
+    note += f"; the {len(tiles)} furthest from the truth shown" * (len(tiles) < len(order))
     return photo_grid(tiles, title="Sets of labels that are wrong", note=note)
 
 

@@ -109,9 +109,7 @@ def plot_most_confidently_wrong(
     wrong, count = np.flatnonzero(predicted != truth), len(truth)
     if not wrong.size:
         photos = "the photo is" if count == 1 else f"all {count:,} photos are"
-        figure, heading = new_figure(7.0, 1.7, f"No mistakes: {photos} right", "")
-        put_text(figure, 3.5, heading, "✓", **font(96, color=RIGHT, ha="center"))
-        return figure
+        return no_mistakes(photos)
     # The default sort puts NaN last, where a network that says nothing belongs.
     order = wrong[np.argsort(-confidence[wrong], kind="stable")]
     first, tiles = order[0], []
@@ -126,11 +124,16 @@ def plot_most_confidently_wrong(
         f"The surest mistake: {quoted(classes[truth[first]])} taken for "
         f"{quoted(classes[predicted[first]])} with {percent(confidence[first])}"
     )
-    share = percent(len(wrong) / count)
-    note = f"{len(wrong):,} of {counted(count, 'photo')} wrong ({share})"
-    if len(tiles) < len(wrong):
-        note += f"; the {len(tiles)} surest shown"
+    note = f"{len(wrong):,} of {counted(count, 'photo')} wrong ({percent(len(wrong) / count)})"
+    note += f"; the {len(tiles)} surest shown" * (len(tiles) < len(wrong))
     return photo_grid(tiles, title=title, note=note)
+
+
+def no_mistakes(photos: str) -> Figure:
+    """Say that nothing is wrong: `photos` is such as "all 30 photos are"."""
+    figure, heading = new_figure(7.0, 1.7, f"No mistakes: {photos} right", "")
+    put_text(figure, 3.5, heading, "✓", **font(96, color=RIGHT, ha="center"))
+    return figure
 
 
 @writes_png
