@@ -63,9 +63,9 @@ INTERNAL = {
     "interpret": {"place.locate", "place.name_place", "receptive_field.interpolation_weights"},
     "metrics": {"logistic_regression.standardise", "registry.check_for_several_labels"},
     "models": {
+        "convolution.conv_padding",
         "efficientnet_lite.repeat_counts",
-        "layers.conv_padding",
-        "layers.make_divisible",
+        "squeeze_excite.make_divisible",
     },
     "pretrained": {
         "connection.public_address",

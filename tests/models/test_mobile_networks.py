@@ -8,7 +8,6 @@ import pytest
 from network_trials import learn_by_heart, logits_of, random_images, random_variables
 
 from jaxcnn.models import (
-    batch_norm,
     create_model,
     efficientnet_lite,
     layers,
@@ -18,6 +17,7 @@ from jaxcnn.models import (
 )
 from jaxcnn.models.efficientnet_lite import EfficientNetLite, repeat_counts
 from jaxcnn.models.inverted_residual import InvertedResidual
+from jaxcnn.models.layers.batch_norm import BatchNormLayer
 from jaxcnn.models.mobilenet_v1 import MobileNetV1
 from jaxcnn.models.mobilenet_v2 import MobileNetV2
 from jaxcnn.models.mobilenet_v3 import SMALL, MobileNetV3
@@ -176,7 +176,7 @@ def test_every_convolution_that_strides_has_the_padding(family, padding):
 )
 def test_every_batch_norm_has_the_constants_and_is_frozen_on_demand(model, constants):
     model = quiet(model)
-    layer = batch_norm.BatchNormLayer
+    layer = BatchNormLayer
     found = calls_of(layer, model, lambda bn: tuple(bn.constants[:3]), train=True)
     assert set(found) == {constants}
 
