@@ -123,7 +123,10 @@ def _near_duplicates(
     folder: Workdir, pool: JoinedSplit, shared: SharedFeatures | None, fold: np.ndarray
 ) -> list[NearDuplicate] | None:
     """List the photos that are nearly the same, with their folds in the place of splits."""
-    pairs = near_duplicates.find_pairs(pool, None if shared is None else [shared.evaluation(pool)])
+    vectors = None
+    if shared is not None:
+        vectors = near_duplicates.mean_vectors([shared.evaluation(pool)])
+    pairs = near_duplicates.find_pairs(pool, vectors)
     if pairs is None:
         return None
     order = [f"fold {number + 1}" for number in range(int(fold.max()) + 1)]

@@ -1,13 +1,14 @@
 """What a person should look at among a run's photos, worst first.
 
 Suspected wrong labels come first, by the loss of a classifier that has not seen the label; then
-duplicates, those with two labels first; files that cannot be read; and odd photos. A photo that
-is listed for several reasons comes once, in the first place that it has.
+duplicates and photos that are nearly the same, those with two labels first; files that cannot be
+read; and odd photos. A photo that is listed for several reasons comes once, in the first place that
+it has.
 """
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,13 +21,19 @@ from jaxcnn.data.odd_photos import measure_looks, odd_reasons
 from jaxcnn.data.source import SPLIT_NAMES, Source, image_digest
 from jaxcnn.data.splits.duplicates import DuplicatePair
 from jaxcnn.data.splits.joined_split import JoinedSplit
+from jaxcnn.data.splits.near_duplicates import NearDuplicate, name_pairs
 from jaxcnn.data.workers import usable_cores
 from jaxcnn.metrics.label_quality import label_losses, rank_by
+from jaxcnn.runs import near_duplicates
 from jaxcnn.runs.evaluate_again import load_run
 from jaxcnn.runs.judging import Judged, check_judgeable, find_weights, judge_labels
 
-LABEL, DUPLICATE, UNREADABLE, ODD = FINDING_KINDS = ("label", "duplicate", "unreadable", "odd")
+LABEL, DUPLICATE, NEAR, UNREADABLE, ODD = FINDING_KINDS = (
+    *("label", "duplicate", "near_duplicate"),
+    *("unreadable", "odd"),
+)
 _TOP = 5  # classes that are named of each photo
+_OTHERS = 8  # photos that are shown beside one, of its duplicates
 
 
 class Finding(NamedTuple):
@@ -40,7 +47,7 @@ class Finding(NamedTuple):
     reasons: tuple[str, ...]  # for people
     suggested: str = ""  # the class that it seems to be; "" where that is its label
     top: tuple[tuple[str, float], ...] = ()  # most probable classes, of who has not seen the label
-    others: tuple[str, ...] = ()  # names of its duplicates
+    others: tuple[str, ...] = ()  # names of its duplicates, the most alike first
 
 
 class StoredPhoto(NamedTuple):
@@ -97,7 +104,23 @@ def find_findings(
     judged = judge_labels(run, run.best_variables(), start)
     applied = run.folder.applied_decisions
     decided = read_decisions(applied) if applied.is_file() else {}
-    return gather_findings(run.data, judged, decided, num_workers=run.config.data.num_workers)
+    near = _find_near(run.data, judged.vectors)
+    workers = run.config.data.num_workers
+    return gather_findings(run.data, judged, decided, near=near, num_workers=workers)
+
+
+def _find_near(data: ImageSplits, vectors: np.ndarray | None) -> list[NearDuplicate]:
+    pool = JoinedSplit(data.splits)
+    pairs = near_duplicates.find_pairs(pool, vectors, streamed=True)
+    assert pairs is not None  # streamed photos are hashed too
+    texts = near_duplicates.label_texts(pool)
+    return name_pairs(pairs, pool.names, _split_names(data), texts)
+
+
+def _split_names(data: ImageSplits) -> list[str]:
+    """Name the split of each photo, in the order of all."""
+    named = zip(SPLIT_NAMES, data.splits, strict=True)
+    return [name for name, split in named for _ in range(len(split))]
 
 
 def gather_findings(
@@ -105,6 +128,7 @@ def gather_findings(
     judged: Judged,
     decided: Mapping[str, Decision],
     *,
+    near: Sequence[NearDuplicate] = (),
     num_workers: int | None = None,
 ) -> Findings:
     """Put together what there is to look at.
@@ -113,25 +137,27 @@ def gather_findings(
       data: the photos of all splits.
       judged: what they seem to be.
       decided: decisions that were applied to them, by name.
+      near: pairs of photos that are nearly the same.
       num_workers: threads that read photos; None for one per core.
 
     Returns:
       The photos to look at, worst first.
     """
     joined, class_names = JoinedSplit(data.splits), data.class_names
-    split_of = [
-        name for name, s in zip(SPLIT_NAMES, data.splits, strict=True) for _ in range(len(s))
-    ]
     about = [
         _Photo(*each)
         for each in zip(
-            joined.names, split_of, (class_names[label] for label in joined.labels), strict=True
+            joined.names,
+            _split_names(data),
+            (class_names[label] for label in joined.labels),
+            strict=True,
         )
     ]
     found: dict[str, Finding] = {}
     for photo, why in (
         *((about[i], why) for i, why in _suspicious(judged, joined.labels)),
-        *_duplicates(data.duplicates),
+        *_duplicates(data.duplicates, DUPLICATE, "the same photo is"),
+        *_duplicates(_not_equal(near, data.duplicates), NEAR, "nearly the same photo is"),
         *((_Photo(f.name, f.split, f.label), _unreadable(f)) for f in data.skipped),
         *((about[i], why) for i, why in _odd(data, num_workers or usable_cores())),
     ):
@@ -165,8 +191,8 @@ def _add(
         item = Finding(*photo, photo.label if row is None else row.label, (), ())
     return item._replace(
         kinds=tuple(dict.fromkeys([*item.kinds, why.kind])),
-        reasons=(*item.reasons, why.reason),
-        others=tuple(dict.fromkeys([*item.others, *why.others])),
+        reasons=tuple(dict.fromkeys([*item.reasons, why.reason])),
+        others=tuple(dict.fromkeys([*item.others, *why.others]))[:_OTHERS],
     )
 
 
@@ -183,14 +209,24 @@ def _suspicious(judged: Judged, labels: np.ndarray) -> Iterator[tuple[int, _Why]
         yield i, _Why(LABEL, "the label may be wrong")
 
 
-def _duplicates(pairs: Sequence[DuplicatePair]) -> Iterator[tuple[_Photo, _Why]]:
+def _duplicates(
+    pairs: Iterable[DuplicatePair | NearDuplicate], kind: str, what: str
+) -> Iterator[tuple[_Photo, _Why]]:
     """Give the photos that are there twice: both where one has the wrong label, else the copy."""
     for pair in sorted(pairs, key=lambda p: (not p.is_conflict, not p.is_across)):
-        one, other = _Photo(*pair[:3]), _Photo(*pair[3:])
+        one, other = _Photo(*pair[:3]), _Photo(*pair[3:6])
         for own, twin in ((one, other), (other, one)) if pair.is_conflict else ((one, other),):
             where = "in the same split" if own.split == twin.split else f"in {twin.split}"
             label = f", there labelled {twin.label}" if pair.is_conflict else ""
-            yield own, _Why(DUPLICATE, f"the same photo is {where}{label}", (twin.name,))
+            yield own, _Why(kind, f"{what} {where}{label}", (twin.name,))
+
+
+def _not_equal(
+    near: Iterable[NearDuplicate], equal: Iterable[DuplicatePair]
+) -> Iterator[NearDuplicate]:
+    """Leave out the pairs that are listed as equal."""
+    known = {frozenset((pair.name, pair.other_name)) for pair in equal}
+    return (pair for pair in near if frozenset((pair.name, pair.other_name)) not in known)
 
 
 def _unreadable(file: SkippedFile) -> _Why:

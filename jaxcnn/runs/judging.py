@@ -19,6 +19,7 @@ from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.config.settings import TABLE_SETTINGS
 from jaxcnn.runs.config.train_config import SPLIT_SETTINGS
 from jaxcnn.runs.features_cache import split_features
+from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.transfer import Start, find_start, transfer_variables
 from jaxcnn.training.features import FeatureSplit
@@ -35,6 +36,9 @@ class Judged(NamedTuple):
     unseen: np.ndarray  # (N, K) float64, of classifiers that have not seen the label; NaN: no image
     suspected: np.ndarray  # (N,) int32, the class that the photo surely seems to be, or -1
     present: np.ndarray  # (N,) bool, whether there is an image
+    # (N, D) float32 features that tell photos which are nearly the same, NaN: no image; None for
+    # those of a network that was trained on these photos, which are alike throughout a class.
+    vectors: np.ndarray | None = None
 
 
 def check_judgeable(run: Run) -> None:
@@ -90,7 +94,9 @@ def judge_labels(run: Run, variables: PyTree, start: Start | None = None) -> Jud
         vectors[present], there, num_classes=num_classes, num_folds=_FOLDS
     )
     suspected[present] = label_quality.suspect_labels(unseen[present], there).suspected
-    return Judged(unseen, suspected, present)
+    is_frozen = start is not None or all(p.on_features for p in plan_phases(run.config))
+    telling = np.where(present[:, None], vectors, np.nan) if is_frozen else None
+    return Judged(unseen, suspected, present, telling)
 
 
 def _joined(splits: list[FeatureSplit]) -> tuple[np.ndarray, np.ndarray]:

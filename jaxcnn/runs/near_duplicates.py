@@ -72,24 +72,29 @@ def _network(run: Run) -> tuple[Any, Any]:
 
 
 def find_pairs(
-    pool: JoinedSplit, features: Sequence[FeatureSplit] | None, *, streamed: bool = False
+    pool: JoinedSplit, vectors: np.ndarray | None, *, streamed: bool = False
 ) -> NearPairs | None:
     """Find the pairs of photos that are nearly the same.
 
     Args:
-      pool: the photos.
-      features: theirs, in parts; None for a perceptual hash.
+      pool: N photos.
+      vectors: (N, D) features, not finite where there is no image; None for a perceptual hash.
       streamed: hash photos that are not in memory too, reading each.
 
     Returns:
       Pairs of positions; None where there are no features and the photos are not in memory.
     """
-    if features is not None:
-        means = [np.where(f.present[:, None], f.features.mean(axis=1), 0) for f in features]
-        return pairs_by_features(np.concatenate(means))
+    if vectors is not None:
+        return pairs_by_features(vectors)
     if pool.is_streamed and not streamed:
         return None
     return pairs_by_hash(hashes_of(pool))
+
+
+def mean_vectors(parts: Sequence[FeatureSplit]) -> np.ndarray:
+    """Give (N, D) features of the photos of all parts, the mean of their views; NaN: no image."""
+    means = [np.where(f.present[:, None], f.features.mean(axis=1), np.nan) for f in parts]
+    return np.concatenate(means)
 
 
 def report(run: Run) -> list[NearDuplicate] | None:
@@ -111,7 +116,7 @@ def report(run: Run) -> list[NearDuplicate] | None:
         # Those of the first two are needed for training anyway, and cached.
         features = [of(n, s, variables, num_augmented=n == "train") for n, s in named]
     pool = JoinedSplit([split for _, split in named])
-    pairs = find_pairs(pool, features)
+    pairs = find_pairs(pool, None if features is None else mean_vectors(features))
     if pairs is None:
         logger.info("photos that are nearly the same are not looked for: they are not in memory")
         return None
@@ -138,8 +143,7 @@ def write_pairs(
     Returns:
       The pairs with names, those across splits first.
     """
-    labels = [names_of_label(label_at(pool.labels, i), pool.class_names) for i in range(len(pool))]
-    rows = name_pairs(pairs, pool.names, splits, labels, order=order)
+    rows = name_pairs(pairs, pool.names, splits, label_texts(pool), order=order)
     if not rows:
         return rows
     write_near_duplicates_csv(folder.near_duplicates, rows)
@@ -151,6 +155,11 @@ def write_pairs(
         f"{'splits' if order == SPLIT_NAMES else 'folds'}; see {folder.near_duplicates}",
     )
     return rows
+
+
+def label_texts(pool: JoinedSplit) -> list[str]:
+    """Name the class of each photo, or its classes."""
+    return [names_of_label(label_at(pool.labels, i), pool.class_names) for i in range(len(pool))]
 
 
 def counts(rows: Sequence[NearDuplicate] | None) -> dict[str, Any]:
@@ -214,8 +223,8 @@ def near_groups(pool: JoinedSplit, shared: SharedFeatures | None) -> dict[str, s
     Returns:
       {name: group}.
     """
-    features = None if shared is None else [shared.evaluation(pool)]
-    pairs = find_pairs(pool, features, streamed=True)
+    vectors = None if shared is None else mean_vectors([shared.evaluation(pool)])
+    pairs = find_pairs(pool, vectors, streamed=True)
     assert pairs is not None  # streamed photos are hashed too
     before = [""] * len(pool) if pool.source is None else example_groups(pool.source)
     return dict(zip(pool.names, merge_groups(before, pairs, pool.names), strict=True))

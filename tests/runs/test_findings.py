@@ -13,6 +13,7 @@ from jaxcnn.data.image_splits import decode_split
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Example, image_digest
 from jaxcnn.data.splits.duplicates import find_duplicates
+from jaxcnn.data.splits.near_duplicates import NearDuplicate
 from jaxcnn.runs.findings import gather_findings
 from jaxcnn.runs.judging import Judged
 
@@ -94,6 +95,27 @@ def test_duplicates_name_each_other(data):
     assert items["test/0"].reasons == ("the same photo is in train",)
     assert "train/2" not in items  # one of two is enough
     assert items["train/0"].suggested == ""
+
+
+def test_near_duplicates_come_after_equal_photos_and_name_each_other_once(data):
+    near = [
+        NearDuplicate("test/1", "test", "dog", "train/0", "train", "cat", 0.97),
+        NearDuplicate("validation/1", "validation", "cat", "train/2", "train", "cat", 0.9),
+        NearDuplicate("validation/1", "validation", "cat", "train/0", "train", "cat", 0.88),
+        NearDuplicate("test/0", "test", "cat", "train/2", "train", "cat", 1.0),  # equal
+    ]
+    found = gather_findings(data, judged(*SURE), {}, near=near)
+    items = {item.name: item for item in found.items}
+    assert found.count("near_duplicate") == 3
+    assert items["test/1"].reasons == ("nearly the same photo is in train, there labelled cat",)
+    assert items["train/0"].kinds == ("duplicate", "near_duplicate")
+    assert items["train/0"].others == ("validation/0", "test/1")
+    assert items["validation/1"].reasons == ("nearly the same photo is in train",)
+    assert items["validation/1"].others == ("train/2", "train/0")
+    assert items["test/0"].kinds == ("duplicate",)
+    names = [item.name for item in found.items]
+    assert names.index("test/0") < names.index("test/1") < names.index("validation/1")
+    assert set(items["validation/1"].others) < set(found.photos)
 
 
 def test_photos_can_be_read_again(data):

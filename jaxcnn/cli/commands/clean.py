@@ -2,7 +2,8 @@
 
     jaxcnn clean --workdir=RUN
         judges the photos of all splits, and serves a page on this machine: suspected wrong labels
-        first, then duplicates, unreadable files and odd photos. Keep, relabel or exclude each.
+        first, then duplicates, near-duplicates, unreadable files and odd photos. Keep, relabel or
+        exclude each.
     jaxcnn clean --workdir=RUN --weights=efficientnet_lite0.lukemelas
         judges the labels by features of published weights: for a network that itself is wrong on
         more than one photo in ten.

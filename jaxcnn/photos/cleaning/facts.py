@@ -14,6 +14,7 @@ _MOST_UNDONE = 50  # decisions of a tab that can be taken back
 _KIND_NAMES = {
     "label": "labels",
     "duplicate": "duplicates",
+    "near_duplicate": "near-duplicates",
     "unreadable": "unreadable",
     "odd": "odd",
 }
