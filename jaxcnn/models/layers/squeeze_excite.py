@@ -33,7 +33,8 @@ class SqueezeExcite(nn.Module, kw_only=True):
     """Weigh each channel by a gate computed from the mean of all channels.
 
     Attributes:
-      width: channels of the squeezed vector.
+      width: channels of the squeezed vector, as they are; see `make_divisible`.
+      activation: a name in `ACTIVATIONS`, of the squeezed vector.
       gate: a name in `ACTIVATIONS`, of the gate.
       dtype: of the computation; parameters are float32.
 
@@ -41,6 +42,7 @@ class SqueezeExcite(nn.Module, kw_only=True):
     """
 
     width: int
+    activation: str = "relu"
     gate: str = "hard_sigmoid"
     dtype: Any = jnp.float32
 
@@ -48,6 +50,7 @@ class SqueezeExcite(nn.Module, kw_only=True):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map (B, H, W, C) to the same shape."""
         mean = x.mean(axis=(1, 2), keepdims=True)
-        squeezed = nn.relu(nn.Conv(self.width, (1, 1), dtype=self.dtype, name="reduce")(mean))
+        squeezed = nn.Conv(self.width, (1, 1), dtype=self.dtype, name="reduce")(mean)
+        squeezed = ACTIVATIONS[self.activation](squeezed)
         weight = nn.Conv(x.shape[-1], (1, 1), dtype=self.dtype, name="expand")(squeezed)
         return x * ACTIVATIONS[self.gate](weight)
