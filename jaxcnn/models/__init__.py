@@ -20,6 +20,7 @@ from typing import Any
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import (
     alexnet,
+    convnext,
     efficientnet_lite,
     googlenet,
     inception_v3,
@@ -32,6 +33,7 @@ from jaxcnn.models import (
     vgg,
 )
 from jaxcnn.models.alexnet import AlexNet
+from jaxcnn.models.convnext import ConvNeXt
 from jaxcnn.models.efficientnet_lite import EfficientNetLite
 from jaxcnn.models.folding import fold_batch_norm
 from jaxcnn.models.googlenet import GoogLeNet
@@ -62,6 +64,7 @@ __all__ = [
     "STAGE_OUTPUT",
     "VGG",
     "AlexNet",
+    "ConvNeXt",
     "EfficientNetLite",
     "FeatureClassifier",
     "GoogLeNet",
@@ -91,6 +94,7 @@ __all__ = [
 
 _FAMILIES = (
     alexnet,
+    convnext,
     efficientnet_lite,
     googlenet,
     inception_v3,

@@ -27,6 +27,7 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "relu6": jax.nn.relu6,
     "silu": jax.nn.silu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
 }
 
 

@@ -33,12 +33,13 @@ Rules = Mapping[str, Called | Callable[..., Called]]
 
 _PLACES = {"conv": 0, "bn": 1, "linear": 0, "reduce": 0, "expand": 1, "fc": 0}
 
-# What each origin calls the arrays; those that it does not have come last.
-_ROLES = ("kernel", "depthwise_kernel", "bias", "offset", "scale", "mean", "var")
+# What each origin calls the arrays; those that it does not have come last. "-": it is
+# called as its module is.
+_ROLES = ("kernel", "depthwise_kernel", "bias", "offset", "scale", "mean", "var", "factor")
 _WORDS: Mapping[str, Mapping[str, str]] = {
     layout: dict(zip(_ROLES, words.split(), strict=False))
     for layout, words in (
-        ("torch", "weight weight bias bias weight running_mean running_var"),
+        ("torch", "weight weight bias bias weight running_mean running_var -"),
         ("keras", "kernel depthwise_kernel bias beta gamma moving_mean moving_variance"),
         ("slim", "weights depthwise_weights biases beta gamma moving_mean moving_variance"),
         ("folded", "kernel kernel bias bias"),
@@ -61,6 +62,8 @@ class Names(NamedTuple):
     ignored: str = r"num_batches_tracked$"  # regular expression: names that rightly have no place
     optional: str = r"(?!)"  # names that may be left over where the network lacks their part
     options: Mapping[str, Any] = {}  # of `create_model`, to carry this origin's weights exactly
+    linear: str = r"(?!)"  # regular expression: paths of convolutions that are linear layers there
+    factor_rank: int = 1  # of a factor for each channel there, (C, 1, 1, ...)
     without_scale: bool = False  # BatchNorm has no scale there: it is 1
     bgr: bool = False  # images there are blue, green, red
 
@@ -139,11 +142,16 @@ def _slot(
 
 def _full_name(names: Names, module: ModulePath, word: str) -> str:
     separator = "." if names.layout == "torch" else "/"
-    return f"{names.module_name(module)}{separator}{_WORDS[names.layout][word]}"
+    called, end = names.module_name(module), _WORDS[names.layout][word]
+    return called if end == "-" else f"{called}{separator}{end}"
 
 
 def _source_shape(slot: _Slot, names: Names) -> tuple[int, ...]:
     shape = slot.shape
+    if slot.word == "factor":
+        return shape + (1,) * (names.factor_rank - 1)
+    if slot.word == "kernel" and re.fullmatch(names.linear, "/".join(slot.module)):
+        shape = shape[2:]  # of a 1x1 kernel
     if names.layout == "torch" and len(shape) in (2, 4):
         return (*shape[:1:-1], *shape[:2]) if len(shape) == 4 else shape[::-1]
     if slot.word == "depthwise_kernel" and names.layout in ("keras", "slim"):
@@ -222,6 +230,9 @@ def _identity(word: str, names: Names) -> float:
 def by_rules(rules: Rules) -> Callable[[ModulePath], str]:
     r"""Name layers by the first rule whose pattern matches the whole path of their module.
 
+    The module of a layer called conv, bn, linear and the like is the one around it; any other layer
+    is its own.
+
     Args:
       rules: of a family of networks; groups that are digits are handed on as ints.
 
@@ -235,9 +246,10 @@ def by_rules(rules: Rules) -> Callable[[ModulePath], str]:
     """
 
     def name(path: ModulePath) -> str:
-        module = "/".join(path[:-1] or path)
+        is_part = path[-1] in _PLACES  # of the module that has a name
+        module = "/".join(path[:-1] or path) if is_part else "/".join(path)
+        place = _PLACES.get(path[-1], 0)
         try:
-            place = _PLACES[path[-1]]
             match, rule = next(
                 (found, rule) for key, rule in rules.items() if (found := re.fullmatch(key, module))
             )

@@ -5,14 +5,15 @@ from jaxcnn.models.layers.convolution import (
     PADDINGS_OF_ORIGINS,
     Conv,
     ConvBlock,
-    FoldedConv,
+    ConvLayer,
     conv_bn,
     conv_padding,
     kernel_init,
 )
+from jaxcnn.models.layers.layer_norm import GlobalResponseNorm, LayerNorm
 from jaxcnn.models.layers.linear import Dense, Head, HiddenLinear
 from jaxcnn.models.layers.pooling import PADDINGS, POOLINGS, Pool, max_pool_like_torch
-from jaxcnn.models.layers.residual import DropPath
+from jaxcnn.models.layers.residual import DropPath, LayerScale
 from jaxcnn.models.layers.sequence import InTurn, in_turn
 from jaxcnn.models.layers.squeeze_excite import SqueezeExcite, make_divisible
 
@@ -24,12 +25,15 @@ __all__ = [
     "BatchNorm",
     "Conv",
     "ConvBlock",
+    "ConvLayer",
     "Dense",
     "DropPath",
-    "FoldedConv",
+    "GlobalResponseNorm",
     "Head",
     "HiddenLinear",
     "InTurn",
+    "LayerNorm",
+    "LayerScale",
     "Pool",
     "SqueezeExcite",
     "batch_norm",

@@ -1,5 +1,6 @@
 """BatchNorm with the activation after it, as one layer."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "relu6": nn.relu6,
     "leaky_relu": nn.leaky_relu,
     "elu": nn.elu,
-    "gelu": nn.gelu,
+    "gelu": functools.partial(nn.gelu, approximate=False),  # as PyTorch's
+    "gelu_tanh": functools.partial(nn.gelu, approximate=True),
     "silu": nn.silu,
     "hard_swish": nn.hard_swish,
     "hard_sigmoid": nn.hard_sigmoid,

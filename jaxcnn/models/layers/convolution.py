@@ -31,8 +31,8 @@ def promote(*arrays: jax.Array | None, dtype: Any = None, inexact: bool = True) 
 Conv = functools.partial(nn.Conv, conv_general_dilated=conv_general_dilated, promote_dtype=promote)
 
 
-class FoldedConv(nn.Module):
-    """A convolution that does BatchNorm's work, and its activation: for evaluation.
+class ConvLayer(nn.Module):
+    """A convolution with a bias, and its activation, in one pass: for evaluation.
 
     Attributes, with the variables of Flax's `nn.Conv`:
       features: number of output channels.
@@ -136,10 +136,10 @@ class ConvBlock(nn.Module, kw_only=True):
             "dtype": self.dtype,
             "name": "conv",
         }
-        if self.use_batch_norm and self.bn.folded:
-            options["activation"] = self.activation
-            return FoldedConv(self.width, (height, width), **options)(x, addend)
         use_bias = not self.use_batch_norm if self.use_bias is None else self.use_bias
+        if self.bn.folded if self.use_batch_norm else use_bias and not train:
+            options["activation"] = self.activation
+            return ConvLayer(self.width, (height, width), **options)(x, addend)
         x = Conv(self.width, (height, width), use_bias=use_bias, **options)(x)
         activation = self.activation if addend is None else "linear"
         if self.use_batch_norm:

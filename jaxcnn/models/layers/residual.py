@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax
+from jax import lax
 
 
 class DropPath(nn.Module, kw_only=True):
@@ -23,3 +24,21 @@ class DropPath(nn.Module, kw_only=True):
         """Map (B, ...) to the same shape."""
         axes = tuple(range(1, x.ndim))
         return nn.Dropout(self.rate, broadcast_dims=axes, deterministic=not train)(x)
+
+
+class LayerScale(nn.Module, kw_only=True):
+    """Multiply each channel of a branch by a factor that is trained.
+
+    Attributes:
+      initial: value of all factors; small, so that the block starts near the identity.
+
+    Source: Touvron et al. 2021, arXiv:2103.17239, section 2.
+    """
+
+    initial: float = 1e-6
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (..., C) to its shape and dtype."""
+        factor = self.param("factor", nn.initializers.constant(self.initial), x.shape[-1:])
+        return x * lax.broadcast_to_rank(factor.astype(x.dtype), x.ndim)

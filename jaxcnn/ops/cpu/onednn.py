@@ -54,7 +54,13 @@ _TRIAL_SECONDS = 120
 SWITCHED_ON = {_SWITCH: "1", _BFLOAT16_SWITCH: "1"}  # in the environment of a trial
 _CALL = "__onednn$"  # what the names of the calls begin with
 # What oneDNN calls the operations that it does in the same pass, after the convolution.
-ACTIVATIONS = {"linear": (), "relu": ("RELU",), "relu6": ("RELU6",), "silu": ("SWISH",)}
+ACTIVATIONS = {
+    "linear": (),
+    "relu": ("RELU",),
+    "relu6": ("RELU6",),
+    "silu": ("SWISH",),
+    "gelu": ("GELU_ERF",),
+}
 _NOT_SERIALIZED = contextvars.ContextVar("jaxcnn_not_serialized", default=False)
 _LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"  # of all threads
 
@@ -172,7 +178,7 @@ def _has_passed_trial(dtype: str) -> bool:
         return None if works is None else {"works": works}
 
     # Another name where the trial tries more, so that what an earlier one found does not count.
-    found = kept("onednn", f"{machine()}-{dtype}-2", find, "works")
+    found = kept("onednn", f"{machine()}-{dtype}-3", find, "works")
     return found is not None and bool(found["works"])
 
 

@@ -8,9 +8,9 @@ are keyed by (origin, pattern of the networks' names).
 import re
 
 from jaxcnn.pretrained.mapping import Names
-from jaxcnn.pretrained.names import alexnet_vgg, inception, mobile, resnet
+from jaxcnn.pretrained.names import alexnet_vgg, convnext, inception, mobile, resnet
 
-_NAMES = alexnet_vgg.NAMES | resnet.NAMES | inception.NAMES | mobile.NAMES
+_NAMES = alexnet_vgg.NAMES | convnext.NAMES | resnet.NAMES | inception.NAMES | mobile.NAMES
 
 
 def names_of(model: str) -> dict[str, Names]:
