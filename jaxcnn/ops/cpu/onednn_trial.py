@@ -48,9 +48,12 @@ def _check_what_follows(draws: np.random.Generator, dtype: str) -> None:
     bias = jnp.asarray(draws.normal(size=8), jnp.float32)
     same = Geometry((1, 1), ((1, 1), (1, 1)))
     plain = by_xla(x.astype(jnp.float32), w.astype(jnp.float32), same) + bias.reshape(1, 1, 1, 8)
-    exact = {"linear": lambda x: x, "gelu": functools.partial(jax.nn.gelu, approximate=False)}
+    others: dict[str, Callable[[jax.Array], jax.Array]] = {
+        "linear": lambda x: x,
+        "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    }
     for name in onednn.ACTIVATIONS:
-        activation = exact.get(name) or getattr(jax.nn, name)
+        activation = others.get(name) or getattr(jax.nn, name)
         for addend in (None, x):
             options: dict[str, Any] = {"bias": bias, "addend": addend, "activation": name}
             got = _call(functools.partial(onednn.convolution, geometry=same, **options), x, w)

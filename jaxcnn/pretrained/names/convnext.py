@@ -8,6 +8,15 @@ but for timm's smaller V2.
 from jaxcnn.pretrained.mapping import Names, Rules, by_rules
 
 _BLOCK = r"stage_(\d)/block_(\d+)"
+_PLACES_IN_BLOCK = {"depthwise": 0, "norm": 2, "expand": 3, "project": 5}
+_TIMM_LAYERS = {
+    "depthwise": "conv_dw",
+    "norm": "norm",
+    "expand": "mlp.fc1",
+    "response_norm": "mlp.grn",
+    "project": "mlp.fc2",
+    "layer_scale": "gamma",
+}
 _TORCHVISION: Rules = {
     "stem/patches": "features.0.0",
     "stem/norm": "features.0.1",
@@ -22,7 +31,6 @@ _TORCHVISION: Rules = {
     "norm": "classifier.0",
     "head": "classifier.2",
 }
-_PLACES_IN_BLOCK = {"depthwise": 0, "norm": 2, "expand": 3, "project": 5}
 _TIMM: Rules = {
     "stem/patches": "stem.0",
     "stem/norm": "stem.1",
@@ -33,14 +41,6 @@ _TIMM: Rules = {
     ),
     "norm": "head.norm",
     "head": "head.fc",
-}
-_TIMM_LAYERS = {
-    "depthwise": "conv_dw",
-    "norm": "norm",
-    "expand": "mlp.fc1",
-    "response_norm": "mlp.grn",
-    "project": "mlp.fc2",
-    "layer_scale": "gamma",
 }
 _LINEAR = r".*/(expand|project)/conv"
 
