@@ -68,6 +68,7 @@ def test_readme(tiny_run, tmp_path, caplog, monkeypatch):
     assert again["result"].history == first["result"].history
 
 
+@pytest.mark.slow
 def test_fit():
     pytest.importorskip("haiku")
     pytest.importorskip("equinox")
@@ -162,6 +163,7 @@ def test_splits():
     assert not any(tens[i] & tens[j] for i in range(3) for j in range(i))
 
 
+@pytest.mark.slow
 def test_cleaning(tiny_run, tmp_path):
     shutil.copytree(tiny_run, tmp_path / "runs/mine")
     for kind in ("cat", "dog"):

@@ -53,9 +53,7 @@ def seeded_variables(row, names, shapes):
     return mapping.fill(shapes, names, arrays)
 
 
-@pytest.mark.parametrize(
-    "row", [pytest.param(row, id=f"{row['model']}-{row['origin']}") for row in ROWS]
-)
+@pytest.mark.parametrize("row", params(ROWS))
 def test_arrays_and_parameters_are_the_references(row):
     _, names, shapes = build(row)
     assert names_digest(mapping.source_shapes(shapes, names)) == row["names_sha256"]

@@ -65,6 +65,7 @@ def test_what_was_asked_for_needs_no_words(tiny_config, said):
     assert not said
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_in_its_own_precision(half, config, tmp_path, said):
     shutil.copytree(half[0], tmp_path / "run")
     train_classifier(config, tmp_path / "run", resume=True)  # auto is float32 here

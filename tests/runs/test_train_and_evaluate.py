@@ -63,6 +63,7 @@ def test_a_folder_of_photos_is_learned_and_each_step_traced_once(
     assert sorted(compiled) == ["eval_step", "train_step"]
 
 
+@pytest.mark.slow
 def test_a_run_sees_larger_images_in_evaluation_and_several_views_in_a_batch(tiny_config, tmp_path):
     config = tiny_config.replace(
         **{"eval_size_px": 20, "stored_size_px": 22, "num_epochs": 1, "repeated_augmentation": 2},
@@ -91,6 +92,7 @@ def test_a_run_may_begin_with_smaller_images(tiny_config, tmp_path, caplog):
         check(make_config(progressive_resizing="20:0.5", image_size_px=32, model="lenet5"))
 
 
+@pytest.mark.slow
 def test_a_run_on_crops_of_whole_photos_goes_on_to_the_same_bits(
     folder_config, tmp_path, monkeypatch
 ):
@@ -192,7 +194,10 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
 @pytest.mark.parametrize(
     ("head", "changes"),
     [
-        ("softmax", {"augment": "strong", "class_weights": "balanced"}),
+        pytest.param(
+            *("softmax", {"augment": "strong", "class_weights": "balanced"}),
+            marks=pytest.mark.slow,
+        ),
         (
             "sigmoid",
             {"augment": "flip,rand_augment=5,erasing=0.25", "mixup": 0.2, "cutmix": 1.0},
