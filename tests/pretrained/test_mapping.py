@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxcnn.pretrained.mapping import MappingError, Names, count_classes, fill, source_shapes
+from jaxcnn.pretrained.mapping import MappingError, Names, count_channels, fill, source_shapes
 
 
 def array(*shape, seed=0):
@@ -59,7 +59,6 @@ def test_torchs_axes():
         filled["batch_stats"]["stem"]["bn"]["var"], arrays["stem.bn.running_var"]
     )
     assert params["mid"]["conv"]["bias"].dtype == np.float32
-    assert count_classes(TORCH, arrays) == 10
 
 
 def test_a_dense_layer_over_a_map_flattened_channels_first():
@@ -140,3 +139,17 @@ def test_half_precision_is_widened():
     arrays = {name: value.astype(np.float16) for name, value in torch_arrays().items()}
     filled = fill(SHAPES, TORCH, arrays)
     assert filled["params"]["fc"]["kernel"].dtype == np.float32
+
+
+@pytest.mark.parametrize("names", [TORCH, KERAS])
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_first_kernel_keeps_its_channels(names, count):
+    shapes = {"params": {"stem": {"conv": {"kernel": np.zeros((3, 5, 3, 4))}}}, "batch_stats": {}}
+    kernel = array(3, 5, count, 4)
+    ((name, _),) = source_shapes(shapes, names).items()
+    stored = kernel.transpose(3, 2, 0, 1) if names.layout == "torch" else kernel
+    assert count_channels(shapes, names, {name: stored}) == count
+    filled = fill(shapes, names, {name: stored}, num_channels=count)
+    np.testing.assert_array_equal(filled["params"]["stem"]["conv"]["kernel"], kernel)
+    with pytest.raises(MappingError, match="of another shape"):
+        fill(shapes, names, {name: stored})

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxcnn.pretrained.formats.archive import open_archive, read_member
 from jaxcnn.pretrained.formats.errors import WeightsFileError
+from jaxcnn.pretrained.formats.raw_numbers import decode
 
 
 def read_npz_file(path: Path) -> dict[str, np.ndarray]:
@@ -16,7 +17,8 @@ def read_npz_file(path: Path) -> dict[str, np.ndarray]:
       path: the file, written by `numpy.savez` or `numpy.savez_compressed`.
 
     Returns:
-      Arrays by name, in the file's order.
+      Arrays by name, in the file's order; bfloat16, which numpy writes as pairs of bytes without a
+      type, is widened to float32, which is exact.
 
     Raises:
       WeightsFileError: if the file holds a pickle, or declares absurd sizes.
@@ -43,5 +45,8 @@ def _read_array(path: Path, name: str, data: bytes) -> np.ndarray:
         )
     # Made of what is there: numpy's own reader allocates the shape that the header asks for.
     numbers = data[stream.tell() :]
-    flat = np.frombuffer(numbers, dtype).copy() if numbers else np.zeros(0, dtype)
+    if dtype == "V2":  # how numpy writes bfloat16
+        flat = decode(numbers, "bf16")
+    else:
+        flat = np.frombuffer(numbers, dtype).copy() if numbers else np.zeros(0, dtype)
     return flat.reshape(shape, order="F" if is_fortran else "C")

@@ -1,7 +1,6 @@
 """PyTorch's `.pth`, `.pt` and `.th`: the zip format since 1.6 and the one before it."""
 
 import io
-import logging
 import math
 import reprlib
 import struct
@@ -15,27 +14,26 @@ import numpy as np
 from jaxcnn.pretrained.formats.archive import is_archive, open_archive, read_member
 from jaxcnn.pretrained.formats.errors import Budget, WeightsFileError
 from jaxcnn.pretrained.formats.raw_numbers import decode, item_bytes
-from jaxcnn.pretrained.formats.torch_pickle import Storage, StorageType, Tensor, load_pickle
-
-logger = logging.getLogger(__name__)
+from jaxcnn.pretrained.formats.torch_entries import find_state_dict
+from jaxcnn.pretrained.formats.torch_pickle import load_pickle
+from jaxcnn.pretrained.formats.torch_stand_ins import Storage, StorageType, Tensor
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
-# Keys under which checkpoints keep their state dict.
-PREFERRED = ("state_dict", "model", "model_state_dict", "net", "state_dict_ema", "model_ema")
 MAX_RANK = 32  # numpy 1's limit; a network's weights have rank 5 at most
 
 # Gives the raw elements of a whole storage: 1-d, of its code's dtype, in this machine's order.
 FetchStorage = Callable[[Storage], np.ndarray]
 
 
-def read_torch_file(path: Path) -> dict[str, np.ndarray]:
+def read_torch_file(path: Path, key: str | None = None) -> dict[str, np.ndarray]:
     """Read the state dict of a PyTorch checkpoint, running none of it.
 
     Nested checkpoints are searched for the state dict. Entries that are not tensors are left out.
 
     Args:
       path: a file of `torch.save`, in the zip format or the one before PyTorch 1.6.
+      key: of the entry that holds the weights, see `torch_entries.find_state_dict`.
 
     Returns:
       Arrays by name, in the file's order, each with its own memory; bfloat16 is widened to
@@ -49,10 +47,10 @@ def read_torch_file(path: Path) -> dict[str, np.ndarray]:
     Source: torch/serialization.py of PyTorch 2 (`_load`, `_legacy_load`); deviations: the tar
     format before PyTorch 0.1.10, quantized, sparse and complex tensors are refused.
     """
-    return _read_zip(path) if is_archive(path) else _read_legacy(path)
+    return _read_zip(path, key) if is_archive(path) else _read_legacy(path, key)
 
 
-def _read_zip(path: Path) -> dict[str, np.ndarray]:
+def _read_zip(path: Path, key: str | None) -> dict[str, np.ndarray]:
     with open_archive(path) as archive:
         (pickled,) = [n for n in archive.namelist() if n.split("/")[1:] == ["data.pkl"]]
         root = pickled.removesuffix("data.pkl")
@@ -70,7 +68,7 @@ def _read_zip(path: Path) -> dict[str, np.ndarray]:
         def fetch(storage: Storage) -> np.ndarray:
             return _decode(read_member(archive, f"{root}data/{storage.key}"), storage, order)
 
-        return _read_tensors(path, find_state_dict(content, path), fetch)
+        return _read_tensors(path, find_state_dict(content, path, key), fetch)
 
 
 def _byte_order(archive: zipfile.ZipFile, root: str) -> str:
@@ -79,7 +77,7 @@ def _byte_order(archive: zipfile.ZipFile, root: str) -> str:
     return {b"little": "<", b"big": ">"}[read_member(archive, f"{root}byteorder")]
 
 
-def _read_legacy(path: Path) -> dict[str, np.ndarray]:
+def _read_legacy(path: Path, key: str | None) -> dict[str, np.ndarray]:
     stream = io.BytesIO(path.read_bytes())
     magic, version = load_pickle(stream, path), load_pickle(stream, path)
     if (magic, version) != (MAGIC_NUMBER, PROTOCOL_VERSION):
@@ -97,13 +95,13 @@ def _read_legacy(path: Path) -> dict[str, np.ndarray]:
 
     content = load_pickle(stream, path, named)
     data: dict[str, np.ndarray] = {}
-    for key in load_pickle(stream, path):
+    for name in load_pickle(stream, path):
         (numel,) = struct.unpack("<q", stream.read(8))
-        root = roots[key]
+        root = roots[name]
         if numel != root.root_numel:
-            raise ValueError(f"storage {key!r} has {numel} elements, declared {root.root_numel}")
-        data[key] = _decode(stream.read(numel * item_bytes(root.code)), root, "<")
-    return _read_tensors(path, find_state_dict(content, path), lambda s: data[s.key])
+            raise ValueError(f"storage {name!r} has {numel} elements, declared {root.root_numel}")
+        data[name] = _decode(stream.read(numel * item_bytes(root.code)), root, "<")
+    return _read_tensors(path, find_state_dict(content, path, key), lambda s: data[s.key])
 
 
 def _named_storage(pid: Any) -> Storage:
@@ -169,69 +167,3 @@ def _strided(tensor: Tensor, root: np.ndarray) -> np.ndarray:
     strides = [stride * root.itemsize for stride in tensor.strides]
     strided = np.lib.stride_tricks.as_strided(view, tensor.shape, strides, writeable=False)
     return np.array(strided, order="C")
-
-
-def find_state_dict(content: Any, path: Path) -> dict[str, Tensor]:
-    """Find the mapping of names to tensors in a checkpoint's content.
-
-    The keys of `PREFERRED` are followed first, in that order; then comes the content itself, if
-    it maps names to tensors; then its only entry that holds such a mapping.
-
-    Args:
-      content: what the pickle held.
-      path: the file, for messages.
-
-    Returns:
-      Tensors by name. Which of several entries they are from is logged.
-
-    Raises:
-      WeightsFileError: if there is no such mapping, or several and no way to choose.
-    """
-    found = _search(content, path, set())
-    if found is None:
-        raise WeightsFileError(
-            f"{path}: no mapping of names to tensors in it, but {_describe(content)}; save "
-            "model.state_dict()."
-        )
-    return found
-
-
-def _search(content: Any, path: Path, seen: set[int]) -> dict[str, Tensor] | None:
-    # Each mapping is searched once: a pickle can make one that holds itself.
-    if not isinstance(content, dict) or id(content) in seen:
-        return None
-    seen.add(id(content))
-    for key in PREFERRED:
-        if (found := _search(content.get(key), path, seen)) is not None:
-            _tell_of_others(content, key, path)
-            return found
-    tensors = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    if tensors:
-        return tensors
-    nested = {k: _search(v, path, seen) for k, v in content.items()}
-    candidates = {k: found for k, found in nested.items() if found is not None}
-    if len(candidates) > 1:
-        raise WeightsFileError(
-            f"{path}: several entries hold tensors: {', '.join(map(repr, candidates))}; expected "
-            f"one, or one named {', '.join(PREFERRED)}. Save the state dict alone."
-        )
-    return next(iter(candidates.values()), None)
-
-
-def _tell_of_others(content: dict, taken: str, path: Path) -> None:
-    nested = [key for key, value in content.items() if isinstance(value, dict) and key != taken]
-    others = [key for key in nested if key in PREFERRED or _is_ema(key)]
-    if others or _is_ema(taken):
-        left_out = f", not {' or '.join(map(repr, others))}" if others else ""
-        logger.info(f"{path}: the weights are those of its entry {taken!r}{left_out}")
-
-
-def _is_ema(key: object) -> bool:
-    return "ema" in str(key).split("_")
-
-
-def _describe(content: Any) -> str:
-    if isinstance(content, dict):
-        keys = ", ".join(repr(key)[:40] for key in list(content)[:8])
-        return f"a mapping with the keys {keys or '(none)'}"
-    return f"a {type(content).__name__}"

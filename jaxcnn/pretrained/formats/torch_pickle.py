@@ -10,148 +10,26 @@ that PyTorch has no use for.
 import io
 import pickle
 import pickletools
-import reprlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple
 
 from jaxcnn.pretrained.formats.errors import WeightsFileError
+from jaxcnn.pretrained.formats.torch_stand_ins import STAND_INS, Ignored, Inert
 
 MAX_OPCODES = 2_000_000
 MAX_NESTING = 1_000
 MAX_EXPANDED = 4 * MAX_OPCODES  # values in one value, shared ones counted wherever they stand
-MAX_DIMENSIONS = 64  # of a tensor
 
-# All but those that make instances of classes, sets and buffers, or fetch from registries.
+# All but those that make sets and buffers, make instances by keywords, or fetch from registries.
 LISTED_OPCODES = """
     PROTO FRAME STOP MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG
     LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE
     BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE
     TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET
-    LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID
+    LONG_BINGET GLOBAL STACK_GLOBAL REDUCE NEWOBJ BUILD BINPERSID
 """
 OPCODES = frozenset(LISTED_OPCODES.split())
-
-
-class Inert:
-    """A stand-in that a pickle can hold but not change."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: object) -> NoReturn:
-        raise pickle.UnpicklingError(f"the pickle tries to change a {type(self).__name__}")
-
-
-@dataclass(slots=True, eq=False)
-class StorageType(Inert):
-    """The element type of a storage: `code` is numpy's without byte order, or "bf16"."""
-
-    code: str
-
-
-@dataclass(slots=True, eq=False)
-class Storage(Inert):
-    """A flat run of elements somewhere in the file.
-
-    `offset` and `numel` count elements; `offset` is not 0 only in a view of a legacy file.
-    """
-
-    key: str
-    code: str
-    offset: int
-    numel: int
-    root_numel: int
-
-
-@dataclass(slots=True, eq=False)
-class Tensor(Inert):
-    """A strided view of a storage, not read yet and not checked yet."""
-
-    storage: Storage
-    offset: int
-    shape: tuple
-    strides: tuple
-
-
-class Mapping(dict):
-    """Stands for `collections.OrderedDict`; attributes such as `_metadata` are dropped."""
-
-    def __setstate__(self, state: object) -> None:
-        """Drop the attributes."""
-
-
-class Ignored:
-    """Stands for a value that no weights file needs, e.g. a numpy scalar or a device."""
-
-    def __setstate__(self, state: object) -> None:
-        """Drop the attributes."""
-
-
-@dataclass(slots=True, eq=False)
-class Admitted(Inert):
-    """A callable that a pickle may call; what it makes is plain data."""
-
-    make: Callable[..., Any]
-
-    def __call__(self, *args: Any) -> Any:
-        """Make the plain data."""
-        return self.make(*args)
-
-
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *extras: Any) -> Tensor:
-    # extras: requires_grad, backward hooks, and since 1.13 a mapping for conjugates and the like.
-    if len(extras) > 2 and extras[2]:
-        raise pickle.UnpicklingError(f"a tensor has metadata {reprlib.repr(extras[2])}")
-    if not isinstance(storage, Storage):
-        raise pickle.UnpicklingError(f"a tensor's storage is a {type(storage).__name__}")
-    if not isinstance(shape, tuple | list) or not isinstance(strides, tuple | list):
-        raise pickle.UnpicklingError("a tensor's shape or strides are no tuples")
-    return Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-def _size(items: Iterable = ()) -> tuple:
-    found = tuple(items)
-    if len(found) > MAX_DIMENSIONS:
-        raise pickle.UnpicklingError(f"a tensor has {len(found)} dimensions")
-    return found
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    # How protocol 2 writes bytes.
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes come in encoding {encoding!r}; expected latin1")
-    return text.encode("latin1")
-
-
-CODES = {
-    "Float": "f4",
-    "Double": "f8",
-    "Half": "f2",
-    "BFloat16": "bf16",
-    "Long": "i8",
-    "Int": "i4",
-    "Short": "i2",
-    "Char": "i1",
-    "Byte": "u1",
-    "Bool": "b1",
-}
-IGNORED = Admitted(lambda *args: Ignored())
-STAND_INS: dict[tuple[str, str], Inert] = {
-    ("collections", "OrderedDict"): Admitted(Mapping),
-    ("_codecs", "encode"): Admitted(_encode),
-    ("torch", "Size"): Admitted(_size),
-    ("torch", "device"): IGNORED,
-    ("torch._utils", "_rebuild_tensor"): Admitted(_tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): Admitted(_tensor),
-    ("torch._utils", "_rebuild_parameter"): Admitted(lambda data, *extras: data),
-    ("torch.storage", "UntypedStorage"): StorageType("u1"),
-    ("torch.storage", "TypedStorage"): StorageType("u1"),
-    ("numpy", "dtype"): IGNORED,
-    ("numpy.core.multiarray", "scalar"): IGNORED,
-    ("numpy._core.multiarray", "scalar"): IGNORED,
-    **{("torch", f"{name}Storage"): StorageType(code) for name, code in CODES.items()},
-}
 
 
 def load_pickle(
@@ -196,7 +74,7 @@ class _Unpickler(pickle.Unpickler):
         return self._persistent_load(pid)
 
 
-def _stand_in(path: Path, module: str, name: str) -> Inert:
+def _stand_in(path: Path, module: str, name: str) -> Inert | type[Ignored]:
     if (module, name) not in STAND_INS:
         raise WeightsFileError(
             f"{path}: the file asks for {module}.{name}, which could run commands on this machine; "

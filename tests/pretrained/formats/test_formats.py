@@ -52,8 +52,9 @@ UNKNOWN = {
     "a Python pickle that torch.save did not write": b"\x80\x04N.",
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\n",
     "a web page": b"<!DOCTYPE html><html></html>",
+    "perhaps a failed download": b"\xef\xbb\xbf\r\n <html></html>",
     "a gzip archive": b"\x1f\x8b\x08\x00",
-    "a damaged zip archive": b"PK\x03\x04 and no more",
+    "a truncated or damaged zip archive; fetch it again": b"PK\x03\x04 and no more",
     "found text": b"01",
     "begins with the bytes ff 31": b"\xff1",
 }
@@ -74,6 +75,25 @@ def test_an_absent_file_and_an_empty_folder(tmp_path):
         read_weights(tmp_path / "nowhere.h5")
     with pytest.raises(WeightsFileError, match=r"found a folder without saved_model\.pb"):
         read_weights(tmp_path)
+
+
+def test_a_folder_is_answered_with_what_can_be_given_instead(tmp_path):
+    for name in ("model.safetensors", "config.json", "pytorch_model.bin"):
+        (tmp_path / name).touch()
+    with pytest.raises(
+        WeightsFileError, match=r"its files: model\.safetensors, pytorch_model\.bin;"
+    ):
+        read_weights(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(WeightsFileError, match="the folder of a run; give it as init_from"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "stored.npz"])
+def test_a_group_of_arrays_is_read_by_its_key(good_files, name):
+    assert list(read_weights(good_files[name], key="conv")) == ["kernel"]
+    with pytest.raises(WeightsFileError, match=r"weights_key of .* 'con'; known, .*: conv"):
+        read_weights(good_files[name], key="con")
 
 
 @pytest.mark.parametrize("name", FORMATS)

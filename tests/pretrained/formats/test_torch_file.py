@@ -13,6 +13,7 @@ import pytest
 
 from jaxcnn.pretrained.formats import WeightsFileError, read_weights
 from jaxcnn.pretrained.formats.errors import Budget
+from jaxcnn.pretrained.formats.torch_stand_ins import Ignored
 
 SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[3] / ".." / "shared"))
 RESNETS = SHARED / "data/weights/resnet_cifar10_akamaster"
@@ -130,7 +131,7 @@ POISONS = {
     "subprocess.Popen": b"(isubprocess\nPopen\n.",
     "os.system": b"cos\nsystem\n(S'touch ran'\ntR.",
     "torch.nn.modules.linear.Linear": b"\x80\x02ctorch.nn.modules.linear\nLinear\n)\x81.",
-    "argparse.Namespace": b"\x80\x02}" + text("args") + b"cargparse\nNamespace\n)\x81}bs.",
+    "types.SimpleNamespace": b"\x80\x02}" + text("args") + b"ctypes\nSimpleNamespace\n)\x81}bs.",
 }
 
 
@@ -174,6 +175,41 @@ STAND_INS_CHANGED = {
     "a storage": storage("FloatStorage", 4) + b"}" + text("numel") + b"K\x63sb",
     "a tensor": tensor(storage("FloatStorage", 4), (4,), (1,)) + b"}" + text("offset") + b"K\x63sb",
 }
+CLASS_CHANGED = {
+    "by its state": b"cargparse\nNamespace\n}" + text("__setstate__") + b"Nsb",
+    "by its slots": b"cargparse\nNamespace\n(N}" + text("__setstate__") + b"Nstb",
+    "by an item": b"cargparse\nNamespace\n" + text("__setstate__") + b"Ns",
+}
+
+
+@pytest.mark.parametrize("how", CLASS_CHANGED)
+def test_a_pickle_cannot_change_the_class_of_what_is_dropped(tmp_path, how):
+    before = dict(vars(Ignored))
+    path = write_zip(tmp_path / "a.pth", b"\x80\x02" + CLASS_CHANGED[how] + b".")
+    with pytest.raises(WeightsFileError, match="truncated or damaged"):
+        read_weights(path)
+    assert dict(vars(Ignored)) == before
+
+
+# What training programs leave beside the weights: NEWOBJ or REDUCE, then items or attributes.
+LEFT_BY_PROGRAMS = {
+    "argparse": b"cargparse\nNamespace\n)\x81}" + text("lr") + b"K\x01sb",
+    "fastai": b"cfastcore.foundation\nL\n)\x81}" + text("items") + b"]sb",
+    "Lightning": b"clightning.fabric.utilities.data\nAttributeDict\n)\x81(" + text("a") + b"K\x01u",
+    "a path": b"cpathlib\nPosixPath\n(" + text("a") + text("b") + b"tR",
+    "milestones": b"ccollections\nCounter\n}K\x05K\x01s\x85R",
+    "an array": (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85"
+        b"c_codecs\nencode\n(" + text("b") + text("latin1") + b"tRtR(K\x01tb"
+    ),
+}
+
+
+@pytest.mark.parametrize("program", LEFT_BY_PROGRAMS)
+def test_what_training_programs_leave_beside_the_weights_is_dropped(tmp_path, program):
+    left, weights = LEFT_BY_PROGRAMS[program], nested({"a": True})
+    pickled = b"\x80\x02}" + text("left") + left + b"s" + text("model") + weights + b"s."
+    assert list(read_weights(write_zip(tmp_path / "a.pth", pickled))) == ["a"]
 
 
 @pytest.mark.parametrize("what", STAND_INS_CHANGED)
@@ -271,7 +307,11 @@ def nested(content):
         ({"a": True, "b": True}, ["a", "b"]),
         ({"a": True, "step": 3}, ["a"]),
         ({"state_dict": {"a": True}, "epoch": 1}, ["a"]),
-        ({"model": {"a": True}, "model_ema": {"b": True}}, ["a"]),
+        ({"model": {"a": True}, "model_ema": {"b": True}}, ["b"]),
+        ({"state_dict": {"a": True}, "ema_state_dict": {"b": True}}, ["b"]),
+        ({"params": {"a": True}, "params_ema": {"b": True}}, ["b"]),
+        ({"state_dict": {"a": True}, "ema": {"decay": 1}}, ["a"]),
+        ({"network": {"a": True}, "discriminator": {"b": True}}, ["a"]),
         ({"state_dict_ema": {"a": True}, "epoch": 1}, ["a"]),
         ({"state_dict": {"model": {"a": True}}}, ["a"]),
         ({"optimizer": {"o": True}, "model_state_dict": {"a": True}}, ["a"]),
@@ -286,7 +326,10 @@ def test_the_state_dict_is_found(tmp_path, content, names):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ({"model": {"a": True}, "model_ema": {"b": True}}, ["entry 'model', not 'model_ema'"]),
+        (
+            {"model": {"a": True}, "model_ema": {"b": True}},
+            ["entry 'model_ema', not 'model' (weights_key chooses)"],
+        ),
         ({"state_dict_ema": {"a": True}, "epoch": 1}, ["entry 'state_dict_ema'"]),
         ({"state_dict": {"a": True}, "optimizer": {"o": True}}, []),
     ],
@@ -304,6 +347,44 @@ def test_two_state_dicts_of_unknown_names_are_not_chosen_from(tmp_path):
         WeightsFileError, match="several entries hold tensors: 'student', 'teacher'"
     ):
         read_weights(path)
+
+
+CHECKPOINT = {
+    "state_dict": {"net.a": True, "ema.b": True},
+    "callbacks": {"ema": {"c": True}},
+    "model": {"params": {"d": True}, "ema": {"e": True}},
+    "optimizer": {"state": {"o": True}},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [("state_dict", ["net.a", "ema.b"]), ("params", ["d"]), ("callbacks/ema", ["c"])],
+)
+def test_an_entry_is_taken_by_its_key(tmp_path, key, names):
+    path = write_zip(tmp_path / "a.pth", b"\x80\x02" + nested(CHECKPOINT) + b".")
+    assert list(read_weights(path, key=key)) == names
+
+
+def test_tensors_of_one_mapping_are_taken_by_what_stands_before_their_names(tmp_path):
+    content = {"state_dict": {"ema.a": True, "model.b": True}, "step": 3}
+    path = write_zip(tmp_path / "a.pth", b"\x80\x02" + nested(content) + b".")
+    assert list(read_weights(path, key="ema")) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "message"),
+    [
+        (CHECKPOINT, "ema", "may be callbacks/ema or model/ema; give one of these in full"),
+        (CHECKPOINT, "state_dic", r"a\.pth 'state_dic'; known, nearest first: state_dict, .*state"),
+        ({"ema.a": True, "model.a": True}, "swa", "'swa'; known, nearest first: ema, model"),
+    ],
+)
+def test_a_key_that_is_not_there_is_answered_with_those_that_are(tmp_path, content, key, message):
+    path = write_zip(tmp_path / "a.pth", b"\x80\x02" + nested(content) + b".")
+    with pytest.raises(WeightsFileError, match=message) as caught:
+        read_weights(path, key=key)
+    assert "damaged" not in str(caught.value)
 
 
 def test_compressed_members_are_refused(tmp_path):

@@ -1,0 +1,73 @@
+"""Of which network the arrays of a file are, for messages where another one was named."""
+
+import time
+from collections.abc import Iterator
+
+from jaxcnn.host.names import nearest_first
+from jaxcnn.models import list_models
+from jaxcnn.pretrained import unlisted
+from jaxcnn.pretrained.mapping import Names, head_names, source_shapes
+from jaxcnn.pretrained.names import names_of
+
+# Shares of all arrays, the file's and the network's together, that must be of both.
+_ENOUGH, _SURE = 0.5, 0.95
+_SECONDS = 15.0  # the shapes of a network take up to two seconds to trace
+
+
+def find_network(arrays: unlisted.Arrays, named: str = "") -> str | None:
+    """Find the network whose arrays are most like those of a file, by their names and shapes.
+
+    Networks of names like the one that was named are tried first, and for some seconds only.
+
+    Args:
+      arrays: of the file.
+      named: name of the network that the file was thought to be of.
+
+    Returns:
+      The network's name; None where none has half of the arrays.
+    """
+    started, best, model = time.monotonic(), _ENOUGH, None
+    for candidate, names in _candidates(arrays, named):
+        if best > _SURE or time.monotonic() - started > _SECONDS:
+            break
+        share = _share(candidate, names, arrays)
+        if share > best:
+            best, model = share, candidate
+    return model
+
+
+def looks_like(arrays: unlisted.Arrays, named: str) -> str:
+    """Write a sentence on the network that a file's arrays are of; "" where none is found."""
+    found = find_network(arrays, named)
+    if found in (None, named):
+        return ""
+    return f" These arrays look like {found}'s, and {named} was named: give model={found}."
+
+
+def _candidates(arrays: unlisted.Arrays, named: str) -> Iterator[tuple[str, Names]]:
+    """List networks and names, those alone whose last layer the file has, if there are any."""
+    known = [
+        (model, names)
+        for model in nearest_first(named, list_models())
+        for names in names_of(model).values()
+    ]
+    ends = {head_names(names)[0] for _, names in known}
+    there = {end for end in ends if any(f".{name}".endswith(f".{end}") for name in arrays)}
+    there |= {end for end in ends if any(f"/{name}".endswith(f"/{end}") for name in arrays)}
+    return (each for each in known if not there or head_names(each[1])[0] in there)
+
+
+def _share(model: str, names: Names, arrays: unlisted.Arrays) -> float:
+    """Give the share of all arrays, the file's and the network's, that are of both."""
+    wanted = source_shapes(unlisted.variable_shapes(model, 10, names.options), names)
+    shares = [0.0]
+    for prefix in unlisted.prefixes(arrays, wanted):
+        taken, _ = unlisted.take_network(prefix, arrays)
+        same = sum(
+            name in head_names(names) or array.shape == wanted[name]
+            for name, array in taken.items()
+            if name in wanted
+        )
+        others = [n for n in taken if n not in wanted and not names.passes_over(n)]
+        shares.append(same / (len(wanted) + len(others)))
+    return max(shares)
