@@ -123,7 +123,7 @@ def _form_of(data_dir: str | Path | None) -> str:
     """Tell in which form photos lie.
 
     Raises:
-      TableError: if it is a table of labels, or an archive.
+      TableError: if it is a table of labels, an archive, or holds tables without images alone.
     """
     path = Path(data_dir or "")
     if path.is_file() and str(path).lower().endswith(TABLE_SUFFIXES):
@@ -135,7 +135,12 @@ def _form_of(data_dir: str | Path | None) -> str:
         return "parquet"
     try:
         if parquet := find_packs(path, PARQUET_SUFFIXES):
-            return "parquet" if holds_images(parquet[0]) else "folders"
+            if not holds_images(parquet[0]):
+                raise TableError(
+                    f"{printable(parquet[0])!r} has no column that holds images; if it is a table "
+                    "of labels, give it as labels, and the folder of its photos as data_dir."
+                )
+            return "parquet"
         return "tar" if find_packs(path, [TAR_SUFFIX]) else "folders"
     except OSError:  # which the loader of folders explains
         return "folders"

@@ -230,7 +230,7 @@ def _not_equal(
 
 
 def _unreadable(file: SkippedFile) -> _Why:
-    return _Why(UNREADABLE, f"cannot be read: {file.reason}")
+    return _Why(UNREADABLE, f"left out: {file.reason}")
 
 
 def _odd(data: ImageSplits, num_workers: int) -> list[tuple[int, _Why]]:

@@ -44,6 +44,12 @@ def write_set(root, form, *, count=40, prefix="all"):
     return root, table
 
 
+def test_parquet_without_images_says_what_it_may_be(tmp_path):
+    pq.write_table(pa.table({"file": ["1.png"], "label": ["cat"]}), tmp_path / "train-0.parquet")
+    with pytest.raises(FolderError, match=r"train-0.parquet' has no column that holds images; if"):
+        load_photos(tmp_path)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_split_and_decoded(tmp_path, form):
     data_dir, labels = write_set(tmp_path / "set", form)

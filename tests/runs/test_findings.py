@@ -124,7 +124,7 @@ def test_photos_can_be_read_again(data):
     stored = found.photos["test/0"]
     assert image_digest(stored.source[stored.place].image) == stored.digest
     unreadable = next(item for item in found.items if item.name == "train/9")
-    assert unreadable.reasons == ("cannot be read: the file is empty (0 bytes).",)
+    assert unreadable.reasons == ("left out: the file is empty (0 bytes).",)
     assert (unreadable.split, unreadable.label, unreadable.top) == ("train", "dog", ())
 
 

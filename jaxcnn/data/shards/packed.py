@@ -8,6 +8,7 @@ import dataclasses
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -220,6 +221,9 @@ def make_sources(
 ) -> dict[str, PackedSource]:
     """Make a source of each split, all with the same classes.
 
+    A name that several splits have, such as that of train/0.tar and test/0.tar, begins with the
+    split: what is decided about a photo by its name is about that photo alone.
+
     Args:
       packs: by split.
       known: the classes, in order, where the set names them; those without an example go.
@@ -242,11 +246,15 @@ def make_sources(
     for line in (*classes.told(), *filter(None, [told])):
         logger.warning(line)
     several = any(isinstance(label, tuple) for label in labels)
+    counts = Counter(place.name for pack in packs.values() for place in pack.places)
     return {
         split: PackedSource(
             files=tuple(pack.files),
             class_names=classes.names,
-            names=tuple(place.name for place in pack.places),
+            names=tuple(
+                place.name if counts[place.name] == 1 else f"{split}/{place.name}"
+                for place in pack.places
+            ),
             labels=label_array([place.label for place in pack.places], classes, several=several),
             places=np.array([place[:3] for place in pack.places], np.int64).reshape(-1, 3),
             stamp=pack.stamp,

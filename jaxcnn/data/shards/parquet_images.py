@@ -39,6 +39,7 @@ from jaxcnn.data.tables.table_file import (
     class_names_of,
     holds_bytes,
     open_parquet,
+    parquet_columns,
 )
 from jaxcnn.host.files import disk_trouble, locked, replacing, write_text
 from jaxcnn.host.folders import cache_folder
@@ -192,20 +193,10 @@ def _read_rows(files: Sequence[Path], columns: TableColumns) -> tuple[Table, str
                     "folder of one data set."
                 )
             image, names = own, names or class_names_of(schema)
-            for name, values in _read(file, path, plain).items():
+            for name, values in parquet_columns(file, path, plain).items():
                 found.setdefault(name, []).extend(values)
             counts.append(file.metadata.num_rows)
     return Table(files[0], found, range(1, sum(counts) + 1), names), image, counts
-
-
-def _read(file: Any, path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    import pyarrow
-
-    try:
-        found: dict[str, list[Any]] = file.read(columns=list(names)).to_pydict()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise TableError(f"{printable(path)!r} is damaged: {first_line(error)}") from error
-    return found
 
 
 def _image_column(path: Path, schema: "pyarrow.Schema", given: str | None) -> str:

@@ -148,6 +148,7 @@ def _find_files(
     """Find each row's file; leave out what cannot be used, and say why."""
     place = printable(table.path.name)
     left_out = [SkippedFile(f"{place} line {n}", _TOO_MANY_FIELDS) for n in table.uneven]
+    dropped: list[tuple[int, SkippedFile]] = []
     by_file: dict[str, list[Row]] = {}
     for row, number in zip(rows, table.numbers, strict=True):
         if not row.image.strip():
@@ -157,7 +158,7 @@ def _find_files(
         if not why and (row.label is None or not row.split):
             why = _NO_LABEL if row.label is None else _NO_SPLIT
         if why:
-            left_out.append(SkippedFile(name, why, _written([row]), _split(row)))
+            dropped.append((number, SkippedFile(name, why, _written([row]), _split(row))))
         else:
             by_file.setdefault(name, []).append(row._replace(image=name))
     good = []
@@ -167,6 +168,9 @@ def _find_files(
         else:
             splits = "; ".join(sorted({_split(row) for row in same}))
             left_out.append(SkippedFile(name, _CONFLICT, _written(same), splits))
+    for number, each in dropped:  # a photo that another row labels is not left out itself
+        is_used = each.name in by_file
+        left_out.append(each._replace(name=f"{place} line {number}") if is_used else each)
     return good, left_out
 
 

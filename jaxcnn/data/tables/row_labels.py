@@ -88,8 +88,13 @@ def _label(
     value: Any, names: Sequence[str] | None, separator: str | None, where: Callable[[], str]
 ) -> Label:
     if isinstance(value, (list, tuple)):
+        if any(isinstance(each, (list, tuple)) for each in value):
+            raise TableError(
+                f"{where()} holds a list of lists; expected a list of texts or numbers."
+            )
         found = [_label(each, names, None, where) for each in value]
-        return tuple(each for each in found if isinstance(each, str))
+        texts = tuple(each for each in found if isinstance(each, str))
+        return texts if texts or not value else None  # a list of nothing but missing values
     if isinstance(value, dict):
         raise TableError(
             f"{where()} holds an object; expected a text, a number, or a list of these."

@@ -89,7 +89,8 @@ def find_columns(table: Table, given: TableColumns, *, image: str = "") -> Found
             f"{_place(table)} has no column of labels beside {printable(image)!r}, the images; "
             "name both by image_column and label_column."
         )
-    parts = [f"images in {printable(image)!r}", f"labels in {listed(map(printable, labels), 4)}"]
+    named = listed(map(repr, map(printable, labels)), 4)
+    parts = [f"images in {printable(image)!r}", f"labels in {named}"]
     parts += [f"split in {printable(split)!r}"] if split else []
     parts += [f"groups in {printable(group)!r}"] if group else []
     return FoundColumns(image, labels, split, group, ", ".join(parts))

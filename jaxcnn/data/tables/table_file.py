@@ -88,10 +88,10 @@ def read_table(path: str | Path) -> Table:
     except FileNotFoundError:
         raise TableError(f"the table {_quoted(path)} does not exist.") from None
     except OSError as error:
-        reason = (error.strerror or first_line(error)).lower()
+        reason = (error.strerror or first_line(error)).lower().rstrip(".")
         raise TableError(f"the table {_quoted(path)} cannot be read: {reason}.") from error
     if not len(table):
-        raise TableError(f"the table {_quoted(path)} has no rows below its header.")
+        raise TableError(f"the table {_quoted(path)} has no rows.")
     return table
 
 
@@ -218,9 +218,48 @@ def _read_parquet(path: Path) -> Table:
     with open_parquet(path) as file:
         schema = file.schema_arrow
         plain = [field.name for field in schema if not holds_bytes(field.type)]
-        columns = file.read(columns=plain).to_pydict()
         numbers = range(1, file.metadata.num_rows + 1)
-        return Table(path, columns, numbers, class_names_of(schema))
+        return Table(path, parquet_columns(file, path, plain), numbers, class_names_of(schema))
+
+
+def parquet_columns(file: Any, path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Read columns of a Parquet file as plain values; times and durations become texts.
+
+    Args:
+      file: as `open_parquet` gives.
+      path: the file, for messages.
+      names: of the columns.
+
+    Raises:
+      TableError: if the file is damaged, or a column holds values that Python cannot.
+    """
+    import pyarrow
+
+    try:
+        table = file.read(columns=list(names))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise TableError(f"{_quoted(path)} is damaged: {first_line(error).rstrip('.')}.") from error
+    return {name: _plain_values(table.column(name), path, name) for name in table.column_names}
+
+
+def _plain_values(column: Any, path: Path, name: str) -> list[Any]:
+    """Give a column's values; Python's own times end at microseconds and at the year 9999."""
+    import pyarrow
+
+    kind = column.type
+    if pyarrow.types.is_timestamp(kind):  # without a zone, whose names may be unknown here
+        column = column.cast(pyarrow.timestamp(kind.unit))
+    elif pyarrow.types.is_duration(kind):
+        column = column.cast(pyarrow.int64())
+    try:
+        column = column.cast(pyarrow.string()) if pyarrow.types.is_temporal(kind) else column
+        values: list[Any] = column.to_pylist()
+    except (pyarrow.ArrowException, ValueError, OverflowError) as error:
+        raise TableError(
+            f"column {printable(name)!r} of {_quoted(path)} cannot be read "
+            f"({first_line(error).rstrip('.')}); leave it out of the file."
+        ) from error
+    return values
 
 
 def open_parquet(path: Path) -> Any:

@@ -120,6 +120,16 @@ def test_splits_share_their_classes_and_several_labels(tmp_path):
     assert sources["train"].labels.tolist() == [[1, 1], [0, 0]]
 
 
+def test_names_that_two_splits_have_begin_with_the_split(tmp_path):
+    packs = {split: pack(tmp_path, "a", "b") for split in ("train", "test")}
+    alone = packs["test"].places[1]._replace(name="alone")
+    packs["test"] = packs["test"]._replace(places=[packs["test"].places[0], alone])
+    sources = make_sources(packs)
+    first, second = (place.name for place in packs["train"].places)
+    assert sources["train"].names == (f"train/{first}", second)
+    assert sources["test"].names == (f"test/{first}", "alone")
+
+
 def test_known_classes_without_an_example_go_unless_others_are_wanted(tmp_path, caplog):
     packs = {"all": pack(tmp_path, "b", "a")}
     assert make_sources(packs, ("c", "b", "a"))["all"].class_names == ("b", "a")

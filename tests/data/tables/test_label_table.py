@@ -68,7 +68,7 @@ HOSTILE = {
         {"labels.csv line 6": "the line has more fields than the header"},
     ),
     "blank lines": ("\n,\n , \n", {}),
-    "another row without a label": ("1.jpg,\n", {"1.jpg": "its row has no label"}),
+    "another row without a label": ("1.jpg,\n", {"labels.csv line 6": "its row has no label"}),
     "a name of two lines": ('"no\nsuch.jpg",cat\n', {"no\nsuch.jpg": NOT_THERE}),
     "a formula": ("=1+1,cat\n", {"=1+1": NOT_THERE}),
     "an address": (
@@ -150,8 +150,15 @@ def test_splits_of_a_column(load):
 def test_spellings_are_told(load, caplog):
     with caplog.at_level(logging.INFO, "jaxcnn"):
         load("file,label\n1.jpg,cat\n2.jpg,cat\nsub/3.jpg,Cat \nsub/4.jpg,dog\n")
-    assert "images in 'file', labels in label" in caplog.text
+    assert "images in 'file', labels in 'label'" in caplog.text
     assert "one class by different spellings: 'cat', also written 'Cat '" in caplog.text
+
+
+def test_a_photo_that_another_row_labels_is_not_left_out_itself(load):
+    source = load("file,label\n1.jpg,\n1.jpg,cat\n2.jpg,dog\nsub/3.jpg,\nsub/4.jpg,cat\n")["all"]
+    assert rows(source)[0] == ("1.jpg", "cat")
+    no_label = "its row has no label"
+    assert left_out(source) == {"labels.csv line 2": no_label, "sub/3.jpg": no_label}
 
 
 def test_paths_are_relative_to_the_table_where_no_folder_is_given(photos):

@@ -41,6 +41,15 @@ def test_lists_written_as_texts():
     assert labels(["[" * 10_000, "x"]) == ["[" * 10_000, "x"]
 
 
+def test_a_list_that_names_nothing_is_a_missing_label_not_a_photo_without_any():
+    assert labels([[None], ["", None], [-1]], names=["cat", "dog"]) == [None, None, None]
+
+
+def test_lists_of_lists_are_refused():
+    with pytest.raises(TableError, match=r"line 2 .* holds a list of lists; expected a list of"):
+        labels([[["cat"]]])
+
+
 def test_objects_are_no_labels():
     with pytest.raises(TableError, match=r"line 2 .* holds an object; expected a text"):
         labels([{"name": "cat"}])

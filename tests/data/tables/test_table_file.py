@@ -48,6 +48,31 @@ def test_parquet(tmp_path):
     assert read_table(tmp_path / "a.parquet").columns == ROWS
 
 
+TIMES = {
+    "nanoseconds": (1_234_567_891, pa.timestamp("ns"), "1970-01-01 00:00:01.234567891"),
+    "far_away": (2**48, pa.timestamp("ms"), "10889-08-02 05:31:50.656"),
+    "unknown_zone": (1, pa.timestamp("ms", "Mars/Base"), "1970-01-01 00:00:00.001"),
+    "duration": (1_234_567_891, pa.duration("ns"), "1234567891"),
+    "time": (1, pa.time64("ns"), "00:00:00.000000001"),
+    "date": (1, pa.date32(), "1970-01-02"),
+}
+
+
+@pytest.mark.parametrize("case", TIMES)
+def test_times_that_python_cannot_hold(tmp_path, case):
+    value, kind, expected = TIMES[case]
+    times = pa.array([value, None], kind)
+    pq.write_table(pa.table({**ROWS, "taken": times}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").columns == {**ROWS, "taken": [expected, None]}
+
+
+def test_a_column_that_cannot_be_read_is_named(tmp_path):
+    bad = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff", b"b"]).buffers())
+    pq.write_table(pa.table({**ROWS, "note": bad}), tmp_path / "a.parquet")
+    with pytest.raises(TableError, match=r"column 'note' of .*a.parquet' cannot be read \('utf-8'"):
+        read_table(tmp_path / "a.parquet")
+
+
 def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path):
     text = 'file,label\n1.jpg,cat\n\n"2\n2.jpg",dog\n3.jpg,owl,more\n4.jpg\n'
     table = read_table(write(tmp_path, "a.csv", text))
@@ -78,7 +103,7 @@ def test_a_comma_in_the_header_of_a_table_with_semicolons(tmp_path):
         ("a.csv.gz", b"\x1f\x8b", r"must end in \.csv"),
         ("a.csv", b"", "is empty"),
         ("a.csv", b"\xef\xbb\xbf\r\n\r\n", "is empty"),
-        ("a.csv", b"file,label\n", "has no rows below its header"),
+        ("a.csv", b"file,label\n", "has no rows"),
         (
             "a.csv",
             "file,label\n1.jpg,café\n".encode("latin-1"),

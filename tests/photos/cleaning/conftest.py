@@ -68,7 +68,7 @@ ITEMS = [
     finding(
         "dog/2.png", "dog", "duplicate", "the same photo is in test", top=TOP, others=("cat/1.jpg",)
     ),
-    finding("dog/9.jpg", "dog", "unreadable", "cannot be read: the file is empty (0 bytes)."),
+    finding("dog/9.jpg", "dog", "unreadable", "left out: the file is empty (0 bytes)."),
     finding("dog/4.tif", "dog", "odd", "too dark", top=TOP),
 ]
 
