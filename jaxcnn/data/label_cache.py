@@ -5,13 +5,12 @@ million photos that takes minutes; what comes of it takes seconds to read again.
 """
 
 import contextlib
-import zipfile
 from collections.abc import Callable
 
 import numpy as np
 
 from jaxcnn.data.workers import in_threads, usable_cores
-from jaxcnn.host.files import replacing
+from jaxcnn.host.files import DamagedFileError, open_arrays, replacing
 from jaxcnn.host.folders import cache_folder
 
 LEAST_CACHED = 100_000  # examples; smaller sets are read again as quickly
@@ -35,10 +34,8 @@ def read_names_and_labels(
     """
     is_large = count >= LEAST_CACHED
     path = cache_folder() / "tables" / f"{fingerprint()}.npz" if is_large else None
-    # Opened here, since np.load leaves a damaged file open.
-    damage = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
     if path is not None:
-        with contextlib.suppress(*damage), open(path, "rb") as file, np.load(file) as cached:
+        with contextlib.suppress(OSError, DamagedFileError), open_arrays(path) as cached:
             names = cached["names"].tobytes().decode("utf-8", "surrogateescape").split("\0")
             labels = cached["labels"]
             if len(names) == len(labels) == count:

@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +135,46 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with replacing(path) as part, part.open("wb") as file:
         # mypy takes the arrays for the option that comes after them.
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+class DamagedFileError(ValueError):
+    """A file is not whole; the message says what is wrong with it."""
+
+
+# What zipfile and NumPy raise of damaged files; the second of unknown ways to compress.
+_DAMAGE = (ValueError, RuntimeError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@contextlib.contextmanager
+def open_arrays(path: Path) -> Iterator[Any]:
+    """Open an .npz without pickle; what its arrays are used for in the block may fail as well.
+
+    Args:
+      path: the file.
+
+    Yields:
+      Arrays by name, read when they are asked for.
+
+    Raises:
+      OSError: if the file cannot be read.
+      DamagedFileError: if it is damaged, or lacks an array, or the block raises a ValueError.
+
+    Example:
+      >>> write_arrays(Path("a.npz"), {"x": np.arange(3)})
+      >>> with open_arrays(Path("a.npz")) as arrays:
+      ...     arrays["x"].tolist()
+      [0, 1, 2]
+    """
+    try:
+        # np.load leaves a damaged file open, were it to open it by itself.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DamagedFileError(first_line(error)) from error  # of a decompressor
+    except _DAMAGE as error:
+        raise DamagedFileError(first_line(error)) from error
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

@@ -6,15 +6,13 @@ beside the best checkpoint. From the scores the thresholds follow, for whatever 
 
 import logging
 import math
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxcnn.host.files import write_arrays
+from jaxcnn.host.files import DamagedFileError, open_arrays, write_arrays
 from jaxcnn.metrics.classification import wilson_interval
 from jaxcnn.metrics.conformal import (
     calibrate_sets,
@@ -270,20 +268,20 @@ def load_known_photos(best: Path, step: int) -> KnownPhotos | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        with open_arrays(path) as kept:
             arrays = {name: kept[name] for name in kept.files}
-        claimed = str(arrays.pop("sha256"))
-        if claimed != fingerprint(arrays):
-            raise ValueError("its checksum does not match")
-        reference = Neighbours(arrays["features"], int(arrays["k"]))
-        found = KnownPhotos(
-            int(arrays["step"]),
-            float(arrays["coverage"]),
-            reference,
-            arrays["scores"],
-            arrays["label_scores"],
-        )
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            claimed = str(arrays.pop("sha256"))
+            if claimed != fingerprint(arrays):
+                raise ValueError("its checksum does not match")
+            reference = Neighbours(arrays["features"], int(arrays["k"]))
+            found = KnownPhotos(
+                int(arrays["step"]),
+                float(arrays["coverage"]),
+                reference,
+                arrays["scores"],
+                arrays["label_scores"],
+            )
+    except DamagedFileError as error:
         raise ValueError(
             f"{path} is damaged ({error}); bring it back from a copy, or remove it: then no photo "
             'is called "none of these".'

@@ -4,8 +4,6 @@ Before it trains, a run writes down its own training photos and those of the run
 come from. Test photos are compared with them, one by one.
 """
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.host.files import DamagedFileError, open_arrays
 from jaxcnn.runs.folder import SEEN_PHOTOS
 
 
@@ -51,9 +50,9 @@ def load_seen(best: Path, name: str) -> SeenPhotos:
     if not path.is_file():
         return SeenPhotos(unknown=(name,))
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_arrays(path) as arrays:
             digests, unknown = arrays["digests"], arrays["unknown"]
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DamagedFileError as error:
         raise ValueError(
             f"{path} is damaged; bring it back from a copy, or remove it: which photos the weights "
             "saw then counts as unknown."

@@ -6,7 +6,6 @@ the logits of all.
 """
 
 import dataclasses
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 from jaxcnn import losses
 from jaxcnn.augment import augment_batch
 from jaxcnn.data.preprocessing import Preprocessing
-from jaxcnn.host.files import replacing
+from jaxcnn.host.files import DamagedFileError, open_arrays, replacing
 from jaxcnn.models import StagedNetwork, split_at_head
 from jaxcnn.training.preprocessing import normalize, to_unit_interval, views
 from jaxcnn.training.sharding import fetch
@@ -198,9 +197,9 @@ def load_features(path: Path, about: str) -> tuple[np.ndarray, np.ndarray] | Non
     """
     try:
         # The checksums of the file's format tell whether it is whole.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        with open_arrays(path) as kept:
             if str(kept["about"]) == about:
                 return kept["features"], kept["present"]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except (OSError, DamagedFileError):
         pass
     return None

@@ -127,3 +127,24 @@ def test_files_are_written_beside_and_put_in_place():
         if lines := list(writes_in_place(path.read_text())):
             found[path.relative_to(PACKAGE).as_posix()] = lines
     assert found.keys() <= IN_PLACE.keys(), found
+
+
+# Of the first array's entry in the list at the end: a bit that says it is encrypted, and ways to
+# compress that are unknown, or another one than it was written by.
+@pytest.mark.parametrize(("at", "value"), [(8, 1), (10, 99), (10, 12), (10, 14), (10, 0), (16, 7)])
+def test_whatever_is_wrong_with_arrays_is_one_kind_of_error(tmp_path, at, value):
+    path = tmp_path / "a.npz"
+    files.write_arrays(path, {"x": np.arange(100)})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + at] = value
+    path.write_bytes(data)
+    with pytest.raises(files.DamagedFileError), files.open_arrays(path) as arrays:
+        arrays["x"].sum()
+
+
+def test_arrays_that_are_not_there_and_those_that_are_other_files(tmp_path):
+    with pytest.raises(FileNotFoundError), files.open_arrays(tmp_path / "none.npz"):
+        pass
+    np.save(tmp_path / "one.npy", np.arange(3))
+    with pytest.raises(files.DamagedFileError), files.open_arrays(tmp_path / "one.npy"):
+        pass

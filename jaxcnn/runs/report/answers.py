@@ -1,12 +1,12 @@
 """What a run keeps of its test: the network's answer to each photo, small enough for any set."""
 
-import zipfile
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxcnn.host.files import DamagedFileError, open_arrays
 from jaxcnn.metrics import calibration
 from jaxcnn.runs.folder import WorkdirError
 from jaxcnn.runs.known_photos import KnownPhotos
@@ -158,12 +158,11 @@ def read_arrays(path: Path, names: Sequence[str], *, newer: Container[str] = ())
     Those of `newer` are None in files of versions that did not write them.
     """
     try:
-        # np.load leaves a damaged file open, were it to open it by itself.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_arrays(path) as arrays:
             return [
                 None if name in newer and name not in arrays else arrays[name] for name in names
             ]
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DamagedFileError as error:
         raise WorkdirError(
             f"{path} is damaged or of another version ({error}); test the run again for its report."
         ) from error
