@@ -136,14 +136,14 @@ class DataSettings:
     )
     group_by: str = _setting(
         "",
-        "photos that belong together share a split: a regular expression that finds the group in "
-        "a photo's name, as its first group or as all that matches, e.g. 'patient_([0-9]+)'. Of a "
-        "table give `group_column`.",
+        "regular expression that finds a photo's group in its name, e.g. 'patient_([0-9]+)'; "
+        "photos of one group share a split. The group is what the first parentheses match, or the "
+        "whole match if there are none. For a table, give `group_column`.",
     )
     near_duplicates: str = _open(
         "what to do about photos that are nearly the same, such as crops, re-encodings and bursts: "
-        "report (list them), group (those that hang together share a split), or none. They are "
-        "told by the features of a frozen network, else by a perceptual hash of photos in memory. "
+        "report (list them), group (they share a split), or none. They are found by the features "
+        "of a frozen network, else by a perceptual hash of photos in memory. "
         "Default report for folders of photos, else none."
     )
     allow_seen_test_photos: bool = _setting(
@@ -296,7 +296,7 @@ class TrainingSettings:
         "none",
         "how often classes come in training: none (as often as there are photos), balanced (all "
         "alike), or sqrt (by the square root of their size, between the two). An epoch stays as "
-        "long. With `class_weights` too, rare classes count twice.",
+        "long. Together with `class_weights`, rare classes count twice.",
     )
     ema_decay: float = _open(
         "decay per step of the exponential moving average (EMA) of parameters and batch "
@@ -396,9 +396,9 @@ class RunSettings:
     )
     folds: int = _setting(
         0,
-        "cross-validation: deal all photos into this many folds, at least 3, and train a network "
-        "for each, which is tested on it, chooses its best epoch on the next fold, and learns from "
-        "the others; so every photo is tested once. 0 is off.",
+        "cross-validation: divide all photos into this many folds, at least 3. Each fold is the "
+        "test of one network, which chooses its best epoch on the next fold and learns from the "
+        "others; so every photo is tested once. 0 is off.",
     )
     member_order: str = _setting(
         "own",
@@ -436,8 +436,8 @@ class RunSettings:
     )
     conformal: float = _setting(
         0.9,
-        "share of photos whose set of classes is to hold the right one, between 0 and 1; the page "
-        "says how large such sets are, predictions give them where they are asked for.",
+        "sets of classes that hold the right one with this probability, between 0 and 1: the page "
+        "says how large they are, and predictions give them on request.",
     )
     baselines: bool = _open(
         "also classify by colour histogram and by edge orientations, for comparison."
