@@ -284,13 +284,13 @@ class Classifier:
           ValueError: as `predict`.
         """
         given = {"coverage": coverage, "conformal": conformal}
-        if asked := [name for name, share in given.items() if share is not None]:
+        if asked := [f"{name} (={share})" for name, share in given.items() if share is not None]:
             if self.known_photos is None:
                 raise ValueError(
                     f"{asked[0]} needs scores of the validation photos, which this network does "
                     "not have. They are not kept for published weights, private training, several "
                     "labels per photo and cross-validation, and older versions kept none. Leave "
-                    f"{asked[0]} out; for a run of an older version, test it again for its report."
+                    "it out; if an older version trained the run, test it again for its report."
                 )
             self.known_photos.check(coverage=coverage, conformal=conformal)
 

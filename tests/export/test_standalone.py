@@ -356,5 +356,5 @@ def test_an_export_may_keep_another_share(judging_export, tmp_path):
 
 
 def test_a_share_is_refused_where_nothing_judges(classifier, tmp_path):
-    with pytest.raises(ValueError, match="coverage needs scores of the validation photos"):
+    with pytest.raises(ValueError, match=r"coverage \(=0.9\) needs scores of the validation"):
         export_classifier(classifier, tmp_path / "none", coverage=0.9)
