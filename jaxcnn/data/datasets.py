@@ -169,6 +169,7 @@ def load_images(
     cache: ImageCache | None = None,
     look_for_duplicates: bool = True,
     check_beforehand: bool = True,
+    are_final: bool = True,
     progress: bool = True,
 ) -> ImageSplits:
     """Decode three splits into memory where they fit, and check them where they do not.
@@ -183,6 +184,7 @@ def load_images(
       look_for_duplicates: compare the splits for equal images, reading each file once more.
       check_beforehand: read each file that is streamed once, to leave out the bad; else they are
         found when their turn comes, and then count as missing.
+      are_final: warn of equal images in two splits; not of use where they are split again.
       progress: show a bar, where standard error is a terminal.
 
     Returns:
@@ -203,7 +205,9 @@ def load_images(
     compares = look_for_duplicates or are_known
     digests = [example_digests(source) for source in splits] if compares else None
     duplicates = find_duplicates(splits, digests) if digests and look_for_duplicates else []
-    _tell_of_duplicates(duplicates)
+    tell_of_conflicts(duplicates)
+    if are_final:
+        tell_of_copies(duplicates)
     needed = sum(map(len, splits)) * decoding.size_px**2 * decoding.num_channels
     workers = num_workers or usable_cores()
     # The bad are counted over all splits together, so each alone may have any number.
@@ -243,15 +247,20 @@ def _left_out_of(splits: Splits) -> list[SkippedFile]:
     return list(dict.fromkeys(every))
 
 
-def _tell_of_duplicates(pairs: Sequence[DuplicatePair]) -> None:
+def tell_of_copies(pairs: Sequence[DuplicatePair]) -> None:
+    """Warn of equal images in two splits."""
     across = [pair for pair in pairs if pair.is_across]
-    conflicts = [pair for pair in pairs if pair.is_conflict]
     if across:
         logger.warning(
             f"{counted(count_across(across), 'photo')} in two splits, so the result is too good, "
             f"e.g. {across[0].name} ({across[0].split}) = {across[0].other_name} "
             f"({across[0].other_split})"
         )
+
+
+def tell_of_conflicts(pairs: Sequence[DuplicatePair]) -> None:
+    """Warn of equal images in two classes."""
+    conflicts = [pair for pair in pairs if pair.is_conflict]
     if conflicts:
         photos = counted(count_conflicts(conflicts), "photo")
         logger.warning(

@@ -16,7 +16,7 @@ import contextlib
 import functools
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -294,6 +294,16 @@ def check_same_classes(
     found += [f"only in {got_in}: {', '.join(extra)}"] if extra else []
     found = found or [f"the same names in another order: {list(expected)} and {list(got)}"]
     raise ValueError(f"class names differ; {'; '.join(found)}. Give every split the same classes.")
+
+
+def describe_sizes(splits: Sequence[Sized]) -> str:
+    """Say how many examples each split has.
+
+    Example:
+      >>> describe_sizes([range(70), range(15), range(15)])
+      'train 70, validation 15, test 15'
+    """
+    return ", ".join(f"{n} {len(s):,}" for n, s in zip(SPLIT_NAMES, splits, strict=True))
 
 
 def check_classes(splits: Sequence[Any], what: str = "", *, tell: bool = True) -> None:

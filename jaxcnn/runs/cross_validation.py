@@ -101,7 +101,8 @@ def cross_validate(
         source = grouped(source, "", near_duplicates.near_groups(pool, shared))
     fold = fold_numbers(source, num_folds, seed=config.data.split_seed)
     sizes = np.bincount(fold).tolist()
-    logger.info(f"{counted(num_folds, 'fold')} of {min(sizes):,} to {max(sizes):,} photos")
+    each = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
+    logger.info(f"{num_folds} folds of {each} photos")
     rows = _near_duplicates(folder, pool, shared, fold) if near != "none" else None
     for number in range(num_folds):
         there = folder.member(number)

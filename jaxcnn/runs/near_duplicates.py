@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 
 from jaxcnn import plots
-from jaxcnn.data.datasets import ImageSplits
+from jaxcnn.data.datasets import ImageSplits, tell_of_copies
 from jaxcnn.data.label_sets import names_of_label
-from jaxcnn.data.source import SPLIT_NAMES, Splits, check_classes, example_names, label_at
+from jaxcnn.data.source import (
+    SPLIT_NAMES,
+    Splits,
+    check_classes,
+    describe_sizes,
+    example_names,
+    label_at,
+)
 from jaxcnn.data.splits.groups import example_groups
 from jaxcnn.data.splits.joined_split import JoinedSplit
 from jaxcnn.data.splits.near_duplicates import (
@@ -247,7 +254,9 @@ def _split_again(
         pair._replace(split=of[pair.name], other_split=of[pair.other_name])
         for pair in data.duplicates
     ]
+    tell_of_copies(pairs)  # in splits that the data have
     train, validation, test = splits
+    logger.info(f"split so that photos nearly the same stay together: {describe_sizes(splits)}")
     return data._replace(
         train=train,
         validation=validation,

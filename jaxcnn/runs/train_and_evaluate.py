@@ -20,7 +20,7 @@ from jaxcnn.data.decisions.decision_table import read_decisions, write_decisions
 from jaxcnn.data.image_cache import ImageCache
 from jaxcnn.data.image_splits import DecodedSplit
 from jaxcnn.data.label_sets import class_counts
-from jaxcnn.data.source import Source, example_labels
+from jaxcnn.data.source import Source, describe_sizes, example_labels
 from jaxcnn.data.splits.duplicates import write_duplicates_csv
 from jaxcnn.data.splits.splitting import split_of_each
 from jaxcnn.host.files import read_json, write_json
@@ -120,7 +120,8 @@ def load_data(
     decided = None
     if config.data.decisions:
         splits, decided = decide_splits(splits, config.data.decisions)
-    sizes = ", ".join(f"{name} {len(s):,}" for name, s in splits._asdict().items())
+    is_split_again = not known and (config.run.folds > 0 or config.data.near_duplicates == "group")
+    sizes = counted(sum(map(len, splits)), "photo") if is_split_again else describe_sizes(splits)
     logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")
     if for_training:
         _check_data(config, splits.train)
@@ -138,6 +139,7 @@ def load_data(
         # Drawings are made for each split.
         look_for_duplicates=may_check and not is_drawn,
         check_beforehand=may_check,
+        are_final=not is_split_again,
         progress=progress,
     )
     split_names = {} if is_drawn else split_of_each(whole)

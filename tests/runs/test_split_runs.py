@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from jaxcnn.runs.evaluate_again import evaluate_classifier
 from jaxcnn.runs.features_cache import SharedFeatures
 from jaxcnn.runs.folder import Workdir
 from jaxcnn.runs.known_splits import known_splits, read_split_names, write_split_names
-from jaxcnn.runs.train_and_evaluate import check, train_classifier
+from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 
 
 def _photo(seed):
@@ -144,6 +145,20 @@ def test_photos_added_to_an_earlier_run_move_none(config, photos, tmp_path, capl
     caplog.set_level("INFO")
     train_classifier(config.replace(split_seed=3), tmp_path / "second", overwrite=True)
     assert "of 80 photos changed their split since the run in" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_told"),
+    [({}, True), ({"near_duplicates": "group"}, False), ({"folds": 3}, False)],
+)
+def test_copies_are_told_of_the_splits_that_are_used(config, photos, settings, is_told, caplog):
+    caplog.set_level("INFO", "jaxcnn")
+    for path in (photos / "cat").glob("*_0.png"):
+        shutil.copy(path, path.with_name(path.name.replace("_0", "_1")))
+    load_data(check(config.replace(**settings)))
+    assert ("in two splits, so the result is too good" in caplog.text) == is_told
+    assert ("folder: train " in caplog.text) == is_told
+    assert ("folder: 45 photos; classes: cat, dog" in caplog.text) != is_told
 
 
 @pytest.mark.slow

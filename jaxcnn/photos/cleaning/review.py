@@ -27,9 +27,8 @@ class Review:
     def __init__(self, findings: Findings, log: DecisionLog) -> None:
         self.findings, self.log = findings, log
         items = findings.items
-        others = dict.fromkeys(name for item in items for name in item.others)
         own = [item.name for item in items]
-        self.names = [*own, *(name for name in others if name not in set(own))]
+        self.names = list(dict.fromkeys([*own, *(name for item in items for name in item.others)]))
         self.numbers = {name: number for number, name in enumerate(self.names)}
 
     @property
