@@ -146,9 +146,9 @@ def settings_of(workdir: Path | str) -> TrainConfig:
     config = config_lib.load_config(folder.config)
     if config.run.folds:
         raise ValueError(
-            f"{workdir} holds a cross-validation: each of its {config.run.folds} networks was "
-            "tested on its fold, and out_of_fold.csv has the answers. To test one network again or "
-            "on other photos, train it on all photos (folds=0)."
+            f"{workdir} holds a cross-validation of {config.run.folds} networks, and this is for "
+            "a run of one; train one on these photos (folds=0). The answer to each photo by the "
+            "network that never saw it is in out_of_fold.csv."
         )
     return config
 

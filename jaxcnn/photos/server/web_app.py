@@ -52,7 +52,8 @@ def _tell(package: str, error: HTTPException) -> Response:
 def _problem(package: str, status: int, reason: object) -> Response:
     """Tell what is wrong: as a page to a person, as plain text to the page's own script."""
     text = str(reason).encode("utf-8", "replace").decode()  # names need not be text
-    text = text[:1].upper() + text[1:]
+    if text.partition(" ")[0].isalpha():  # a word; the name of a file stays as it is
+        text = text[:1].upper() + text[1:]
     if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
         return Response(text, status, content_type="text/plain; charset=utf-8")
     page = render_page(

@@ -144,6 +144,16 @@ def test_what_flatters_is_told(make_run):
     assert "1 file left out of the run" in text
 
 
+def test_copies_in_a_cross_validation_lie_in_two_folds(make_run):
+    scores = {"test_accuracy": 0.9, "validation_accuracy": 0.8, "test_loss": 0.3}
+    scores["test_calibration_error"] = 0.1
+    rows = [{"fold": n, "num_test": 10, "best_step": 4, **scores} for n in (1, 2, 3)]
+    spread = {"num_folds": 3, "mean": scores, "standard_deviation": scores, "folds": rows}
+    text = read(make_run(num_duplicates_across_splits=4, **spread)).text
+    assert "The same photos in two folds" in text
+    assert "4 photos lie in two folds" in text
+
+
 def with_answers(facts, labels, answers):
     """The same run with other labels and most probable classes."""
     classes = facts.answers.classes.copy()
