@@ -323,7 +323,7 @@ def _remember(folder: Workdir, config: TrainConfig) -> None:
 
 def _keep_decisions(folder: Workdir, path: str) -> None:
     """Keep the decisions that a run is trained with: their table may grow, or go."""
-    write_decisions(folder.applied_decisions, read_decisions(path).values())
+    write_decisions(folder.applied_decisions, read_decisions(path, tell=False).values())
 
 
 def origin_of(config: TrainConfig, data: ImageSplits, start: Start | None) -> dict[str, str]:
@@ -334,7 +334,7 @@ def origin_of(config: TrainConfig, data: ImageSplits, start: Start | None) -> di
     named = [list(split.names) for split in splits]
     origin = {"data": fingerprint([*pixels, *labels], named)}
     if config.data.decisions:
-        origin["decisions"] = digest_of_decisions(read_decisions(config.data.decisions))
+        origin["decisions"] = digest_of_decisions(read_decisions(config.data.decisions, tell=False))
     if data.digests and config.data.dataset != DRAWN_PETS:  # a drawing's digest is not of pixels
         each = [b"".join(digests).hex() for digests in data.digests]
         origin["photos"] = fingerprint(labels, named, each)

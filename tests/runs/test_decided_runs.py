@@ -1,5 +1,8 @@
 """A run that is trained with decisions: it says so, and keeps to them."""
 
+import logging
+from logging.handlers import BufferingHandler
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,6 +47,8 @@ def table(tmp_path_factory):
         Decision("nothing/like/it.png", "exclude"),
     ]
     write_decisions(path, rows)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("train/dark/01.png,excl")  # cut off by a kill
     return path
 
 
@@ -56,9 +61,12 @@ def config(photos, table, tiny_config):
 
 @pytest.fixture(scope="module")
 def run(config, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("runs") / "decided"
+    workdir, handler = tmp_path_factory.mktemp("runs") / "decided", BufferingHandler(10_000)
+    logging.getLogger("jaxcnn").addHandler(handler)
     summary = train_classifier(config, workdir)
+    logging.getLogger("jaxcnn").removeHandler(handler)
     assert summary["num_train"] == 23
+    assert sum("is cut off" in record.getMessage() for record in handler.buffer) == 1
     return workdir
 
 
@@ -81,13 +89,14 @@ def test_the_page_says_what_was_decided(run):
 def test_a_run_keeps_the_decisions_it_was_trained_with(run, table, config, tmp_path):
     before = evaluate_classifier(run)
     kept = table.read_text()
+    whole = kept[: kept.rindex("\n") + 1]
     try:
-        table.write_text(kept + "test/dark/01.png,exclude,dark,,\n")
+        table.write_text(whole + "test/dark/01.png,exclude,dark,,\n")
         assert evaluate_classifier(run) == before
         assert len(load_run(run).data.test) == 7
         with pytest.raises(WorkdirError, match="the data and the decisions are not"):
             train_classifier(config, run, resume=True)
-        table.write_text(kept + "test/dark/01.png,keep,dark,,\n")  # changes nothing
+        table.write_text(whole + "test/dark/01.png,keep,dark,,\n")  # changes nothing
         train_classifier(config, run, resume=True)
     finally:
         table.write_text(kept)

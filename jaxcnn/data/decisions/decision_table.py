@@ -51,14 +51,15 @@ class DecisionTable(NamedTuple):
     end: int  # bytes up to there
 
 
-def read_decisions(path: Path | str) -> dict[str, Decision]:
+def read_decisions(path: Path | str, *, tell: bool = True) -> dict[str, Decision]:
     r"""Read which decision counts for each photo.
 
-    A last line that a kill cut off does not count; a line is logged.
+    A last line that a kill cut off does not count.
 
     Args:
       path: a table as this module's text shows, UTF-8; columns in any order, others are passed
         over.
+      tell: log it if the last line is cut off.
 
     Returns:
       Decisions by the names of their photos, in the order of the file.
@@ -78,7 +79,7 @@ def read_decisions(path: Path | str) -> dict[str, Decision]:
         reason = (error.strerror or str(error)).lower()
         raise DecisionError(f"decisions (={path}) cannot be read: {reason}.") from error
     table = parse_decisions(data, path)
-    if table.torn:
+    if table.torn and tell:
         logger.warning(f"the last line of {path} is cut off and does not count: {table.torn!r}")
     return current(table.rows)
 

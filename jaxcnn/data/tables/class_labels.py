@@ -57,7 +57,8 @@ def label_text(value: Any) -> str:
         return str(bool(value)).lower()
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
-    return str(value)
+    # JSON may hold halves of characters, which no file can.
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def spelling_key(text: str) -> str:

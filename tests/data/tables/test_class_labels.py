@@ -7,6 +7,11 @@ from jaxcnn.data.tables.class_labels import label_array, label_text, settle_clas
 from jaxcnn.data.tables.table_file import TableError
 
 
+def test_halves_of_characters_are_written_as_escapes():
+    assert label_text("a\ud800") == r"a\ud800"
+    assert label_text("ü") == "ü"
+
+
 def test_spellings_of_one_class_are_one_under_the_most_frequent():
     accent = unicodedata.normalize("NFD", "Café  au lait")
     labels = ["cat"] * 3 + ["Cat", "CAT ", "cAt"] + ["Café au lait"] * 2 + [accent]
