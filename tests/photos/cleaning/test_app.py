@@ -106,7 +106,7 @@ def test_kinds_are_shown_alone(client):
 
 def test_an_unreadable_file_is_told_and_can_be_excluded(client, review):
     page = client.get("/?at=3").text
-    assert "Cannot be read: the file is empty (0 bytes)" in page
+    assert "Left out: the file is empty (0 bytes)" in page
     assert 'src="/photo/3"' not in page
     assert client.get("/photo/3").status_code == 404
     decide(client, 3, "exclude")
