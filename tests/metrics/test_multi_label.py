@@ -118,3 +118,9 @@ def test_what_is_no_table_is_refused(labels, probabilities):
     for measure in (choose_thresholds, average_precision_per_class):
         with pytest.raises(ValueError, match="labels"):
             measure(labels, probabilities)
+
+
+def test_a_threshold_below_all_probabilities_lies_halfway_to_0():
+    labels, probabilities = np.array([[1], [0], [1]]), np.array([[0.9], [0.8], [0.2]])
+    found = choose_thresholds(labels, probabilities, least_positives=1)
+    np.testing.assert_allclose(found, [0.1])
