@@ -1,6 +1,7 @@
 """Which photos are to be looked at, in which order, and why."""
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.source import Example, image_digest
 from jaxcnn.data.splits.duplicates import find_duplicates
 from jaxcnn.data.splits.near_duplicates import NearDuplicate
+from jaxcnn.runs import findings
 from jaxcnn.runs.findings import gather_findings
 from jaxcnn.runs.judging import Judged
 
@@ -150,3 +152,11 @@ def test_the_label_before_earlier_decisions_is_known(data):
     assert labels["train/0"] == ("cat", "dog")
     assert labels["test/0"] == ("cat", "")  # written by hand, without it
     assert labels["train/3"] == ("dog", "dog")
+
+
+def test_odd_photos_with_the_most_reasons_come_first(monkeypatch):
+    reasons = {0: ("dark",), 1: (), 2: ("dark", "small")}
+    monkeypatch.setattr(findings, "measure_looks", lambda split, *_, **__: list(split))
+    monkeypatch.setattr(findings, "odd_reasons", reasons.__getitem__)
+    found = findings._odd(SimpleNamespace(splits=[range(3)]), 1)
+    assert [(i, why.reason) for i, why in found] == [(2, "dark"), (2, "small"), (0, "dark")]
