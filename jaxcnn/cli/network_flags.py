@@ -21,6 +21,19 @@ _PRETRAINED = flags.DEFINE_bool(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "published weights by name, or the path of a file; implies --pretrained."
 )
+_WEIGHTS_KEY = flags.DEFINE_string(
+    "weights_key",
+    None,
+    "which part of the file of --weights to read: an entry of a PyTorch checkpoint, such as "
+    "state_dict, or what stands before the names of the arrays; default the EMA of the weights "
+    "where the file has one, else the only entry.",
+)
+_CLASS_NAMES = flags.DEFINE_string(
+    "class_names",
+    None,
+    "file of the names of the classes of --weights, in the order of its outputs: one per line, a "
+    "JSON list, or a JSON object from outputs to names.",
+)
 _COMPUTE_DTYPE = flags.DEFINE_string(
     "compute_dtype",
     None,
@@ -28,7 +41,8 @@ _COMPUTE_DTYPE = flags.DEFINE_string(
     "faster on this machine and right, else float32; default auto, of an export float32.",
 )
 NAMES = help_formatter.group(
-    "network", "workdir", "pretrained", "model", "weights", "compute_dtype"
+    "network",
+    *("workdir", "pretrained", "model", "weights", "weights_key", "class_names", "compute_dtype"),
 )
 
 
@@ -55,10 +69,17 @@ def _load(compute_dtype: str) -> Classifier:
         raise ValueError("--workdir and published weights exclude each other; give one.")
     if asks_for_weights:
         return Classifier.from_pretrained(
-            _WEIGHTS.value, model=MODEL.value, compute_dtype=compute_dtype
+            _WEIGHTS.value,
+            model=MODEL.value,
+            weights_key=_WEIGHTS_KEY.value,
+            class_names=_CLASS_NAMES.value,
+            compute_dtype=compute_dtype,
         )
-    if WORKDIR.value and MODEL.value:
-        raise ValueError("--model goes with --pretrained or --weights; a run knows its network.")
+    of_weights = [flag.name for flag in (MODEL, _WEIGHTS_KEY, _CLASS_NAMES) if flag.value]
+    if WORKDIR.value and of_weights:
+        raise ValueError(
+            f"--{of_weights[0]} goes with --pretrained or --weights; a run knows its network."
+        )
     if not WORKDIR.value:
         raise ValueError(
             "which network? Give --workdir, the folder of a run, or --pretrained for ImageNet's "

@@ -73,7 +73,8 @@ def load_labeller(
 
     Args:
       source: {"weights": name or file} for published weights, with "model" where the file does not
-        say of which network it is; {"workdir": folder} for a trained run; {} for that of `held`.
+        say of which network it is, "weights_key" and "class_names" as in
+        `Classifier.from_pretrained`; {"workdir": folder} for a trained run; {} for that of `held`.
         "compute_dtype" may say the precision of the layers; without it, it is that of `held`, so
         that labels of one index are of one precision, or else what is fastest on this machine.
       held: the source that an index names; {} for EfficientNet-Lite0 by its default weights.
@@ -136,9 +137,15 @@ def _load(
     is_file = weights is not None and weights not in {row.name for row in list_weights()}
     if weights is not None and is_file:
         weights, named = str(_absolute(weights)), named or model
-    classifier = Classifier.from_pretrained(weights, model=named, compute_dtype=dtype or "float32")
+    of_file = {name: source[name] for name in ("weights_key", "class_names") if name in source}
+    if "class_names" in of_file:
+        of_file["class_names"] = str(_absolute(of_file["class_names"]))
+    classifier = Classifier.from_pretrained(
+        weights, model=named, compute_dtype=dtype or "float32", **of_file
+    )
     network = classifier.config.network
     found = {"weights": str(network.weights)} | ({"model": str(network.model)} if is_file else {})
+    found |= of_file
     return _noting_dtype(classifier, found, batch_size)
 
 

@@ -56,7 +56,8 @@ def fit_network(model: str, arrays: Arrays, *, origins: tuple[str, ...] = ()) ->
         variables = mapping.fill(shapes, names, last.arrays, num_channels=num_channels)
     except mapping.MappingError as error:
         raise mapping.MappingError(f"read as {model} of {origin}, {error}") from None
-    told = [*_about_prefix(prefix, others), *last.told]
+    left_out = [name for name in others if not (last.module and name.startswith(last.module))]
+    told = [*_about_prefix(prefix, left_out), *last.told]
     if num_channels != mapping.COLOURS:
         told.append(f"for images of {counted(num_channels, 'channel')}")
     if half := half_precision(last.arrays):
@@ -71,10 +72,10 @@ def fit_network(model: str, arrays: Arrays, *, origins: tuple[str, ...] = ()) ->
     )
 
 
-def _about_prefix(prefix: str, others: Arrays) -> list[str]:
+def _about_prefix(prefix: str, left_out: list[str]) -> list[str]:
     if not prefix:
         return []
-    return [f"its arrays behind {prefix!r} (left out: {listed(others, most=3) or 'none'})"]
+    return [f"its arrays behind {prefix!r} (left out: {listed(left_out, most=3) or 'none'})"]
 
 
 def _swap_red_and_blue(variables: PyTree) -> PyTree:

@@ -155,7 +155,7 @@ def load(
     try:
         found = fit_network(model, arrays, origins=(row.origin,) if row else ())
     except MappingError as error:
-        raise MappingError(f"{path}: {error}{looks_like(arrays, model)}") from None
+        raise MappingError(f"{path}: {looks_like(arrays, model)}{error}") from None
     preprocessing = row.preprocessing if row else unlisted.guess_preprocessing(model, found.origin)
     labels = row.labels if row else unlisted.guess_labels(model, found.num_classes)
     named, about_names = _name(labels, class_names, found.num_classes)

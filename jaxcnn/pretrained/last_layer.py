@@ -24,6 +24,7 @@ class LastLayer(NamedTuple):
     arrays: Arrays
     num_classes: int  # 0 where there is no last layer
     told: tuple[str, ...] = ()  # what was assumed
+    module: str = ""  # what the file calls the layer, where that is another name
 
 
 def find_last_layer(
@@ -53,6 +54,7 @@ def find_last_layer(
     """
     weight, bias = head_names(names)
     told: list[str] = []
+    module: str | None = ""
     if weight not in taken and bias not in taken:
         left = {n: a for n, a in {**others, **taken}.items() if n not in wanted}
         module = _called_otherwise(names, left, wanted[weight])
@@ -65,7 +67,7 @@ def find_last_layer(
     if weight in taken and taken[bias].size == 1:
         taken = {**taken, **_two_of_one(names, taken)}
         told.append("its one output, before a sigmoid, as the second of two classes")
-    return LastLayer(taken, taken[bias].size, tuple(told))
+    return LastLayer(taken, taken[bias].size, tuple(told), module)
 
 
 def _renamed(names: Names, module: str, taken: Arrays, left: Arrays) -> Arrays:

@@ -37,11 +37,11 @@ def find_network(arrays: unlisted.Arrays, named: str = "") -> str | None:
 
 
 def looks_like(arrays: unlisted.Arrays, named: str) -> str:
-    """Write a sentence on the network that a file's arrays are of; "" where none is found."""
+    """Begin a message with the network that a file's arrays are of; "" where none is found."""
     found = find_network(arrays, named)
     if found in (None, named):
         return ""
-    return f" These arrays look like {found}'s, and {named} was named: give model={found}."
+    return f"its arrays look like {found}'s, and {named} was named: give model={found}. As it is, "
 
 
 def _candidates(arrays: unlisted.Arrays, named: str) -> Iterator[tuple[str, Names]]:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterable
 from importlib import resources
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from jaxcnn.data.preprocessing import Decoding, Preprocessing
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.text import in_columns
+from jaxcnn.pretrained.labels import label_names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class Weights:
     Attributes:
       name: by which they are asked for.
       model: the network, as `jaxcnn.models.list_models` lists it.
+      family: of networks, for lists.
       origin: whose names and layout the file has, such as "timm" or "keras".
       source: who publishes them.
       address: URL, or "package:" and a path inside an installed package.
@@ -33,6 +36,7 @@ class Weights:
 
     name: str
     model: str
+    family: str
     origin: str
     source: str
     address: str
@@ -95,39 +99,49 @@ def default_weights(model: str) -> Weights:
 
 
 def format_table(rows: Iterable[Weights]) -> str:
-    """Lay rows out for the terminal.
+    """Lay rows out for the terminal, family by family, at most 100 characters wide.
 
     Args:
       rows: of the table.
 
     Returns:
-      A header and a line for each row.
+      A header, and for each family its name and a line per row; then what the columns are.
     """
-    header = ("name", "network", "top-1", "MiB", "pixels", "labels", "licence", "source")
-    cells = [header] + [
-        (
-            row.name,
-            row.model,
-            "-" if row.top1 is None else f"{row.top1:.1f}",
-            "-" if row.size_mb is None else f"{row.size_mb:.0f}",
-            str(row.preprocessing.image_size_px),
-            row.labels,
-            row.licence,
-            row.source,
-        )
-        for row in rows
-    ]
-    return "\n".join(in_columns(cells))
+    header = ("name", "licence", "top-1", "MiB", "px", "classes")
+    lines: list[tuple[str, ...] | str] = [header]
+    for family, group in itertools.groupby(rows, key=lambda row: row.family):
+        lines += ["", f"{family}:", *map(_cells, group)]
+    return "\n".join([*in_columns(lines, left=2), "", _LEGEND])
+
+
+_LEGEND = (
+    "top-1: per cent of validation images right, as published. MiB: size of the file. px: side of "
+    "the\nimages. classes: 1,000 are ImageNet's, 10 CIFAR-10's. A dash: not published."
+)
+
+
+def _cells(row: Weights) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.licence,
+        "-" if row.top1 is None else f"{row.top1:.1f}",
+        "-" if row.size_mb is None else f"{row.size_mb:.0f}",
+        str(row.preprocessing.image_size_px),
+        f"{len(label_names(row.labels)):,}",
+    )
 
 
 @functools.cache
 def _rows() -> tuple[Weights, ...]:
     files = resources.files("jaxcnn.pretrained").joinpath("weights").iterdir()
-    texts = [file.read_text(encoding="utf-8") for file in sorted(files, key=lambda file: file.name)]
-    return tuple(_row(row) for text in texts for row in csv.DictReader(text.splitlines()))
+    return tuple(
+        _row(row, family=file.name.removesuffix(".csv"))
+        for file in sorted(files, key=lambda file: file.name)
+        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    )
 
 
-def _row(record: dict[str, str]) -> Weights:
+def _row(record: dict[str, str], family: str) -> Weights:
     size_mb, top1 = (float(record[key]) if record[key] else None for key in ("size_mb", "top1"))
     mean, std = (tuple(map(float, record[key].split())) for key in ("mean", "std"))
     preprocessing = Preprocessing(
@@ -140,4 +154,6 @@ def _row(record: dict[str, str]) -> Weights:
         key: record[key]
         for key in ("name", "model", "origin", "source", "address", "sha256", "licence", "labels")
     }
-    return Weights(**as_it_is, size_mb=size_mb, top1=top1, preprocessing=preprocessing)
+    return Weights(
+        **as_it_is, family=family, size_mb=size_mb, top1=top1, preprocessing=preprocessing
+    )

@@ -20,7 +20,7 @@ from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.best_checkpoint import checkpoint_folder, member_folders, read_best
 from jaxcnn.runs.config import TrainConfig, make_config
 from jaxcnn.runs.config.checks import COMPUTE_DTYPES
-from jaxcnn.runs.config.presets import preset_of_weights
+from jaxcnn.runs.config.presets import PHOTO_CHANNELS, preset_of_weights
 from jaxcnn.runs.known_photos import Judgement, KnownPhotos, folder_of_all, load_known_photos
 from jaxcnn.runs.prediction import Prediction
 from jaxcnn.runs.thresholds import load_thresholds
@@ -164,6 +164,8 @@ class Classifier:
         weights: Path | str | None = None,
         *,
         model: str | None = None,
+        weights_key: str | None = None,
+        class_names: Path | str | Sequence[str] | None = None,
         compute_dtype: str = "auto",
     ) -> "Classifier":
         """Load published weights, with the classes that they were trained on.
@@ -172,21 +174,31 @@ class Classifier:
           weights: a name that `jaxcnn.pretrained.list_weights` lists, or the path of a file; None
             for the network's default.
           model: name of the network; None for that of the weights, or efficientnet_lite0.
+          weights_key: which part of a file to read, see `jaxcnn.pretrained.load`.
+          class_names: names in the order of the outputs, or a file of them, see
+            `jaxcnn.pretrained.load`.
           compute_dtype: see `load`.
 
         Returns:
           A classifier.
 
         Raises:
-          ValueError: if the weights cannot be had, read or recognised, or the precision is unknown.
+          ValueError: if the weights cannot be had, read or recognised, name no classes, or are not
+            for photos; if there is not a name per class; if the precision is unknown.
         """
         if weights is None:
+            if weights_key is not None:
+                raise ValueError("weights_key names a part of a file; give the file as weights.")
             weights = pretrained.default_weights(model or "efficientnet_lite0").name
-        found = pretrained.load(weights, model=model)
+        found = pretrained.load(
+            weights, model=model, weights_key=weights_key, class_names=class_names
+        )
+        _check_answers(weights, found)
         given = make_config(
             dataset="folder", weights=str(weights), augment="none", compute_dtype=compute_dtype
         )
-        config = config_lib.resolve(given, preset_of_weights(found))
+        num_channels = found.preprocessing.decoding.num_channels
+        config = config_lib.resolve(given, preset_of_weights(found, num_channels=num_channels))
         return cls(config, found.class_names, found.variables)
 
     @overload
@@ -412,6 +424,21 @@ class Classifier:
         classes = judged.classes
         names = None if classes is None else tuple(self.class_names[i] for i in classes)
         return answer._replace(is_known=judged.is_known, score=judged.score, set=names)
+
+
+def _check_answers(weights: Path | str, found: pretrained.Pretrained) -> None:
+    """Refuse weights that cannot name the class of a photo."""
+    if not found.class_names:
+        raise ValueError(
+            f"{weights} has no last layer, so it names no class. Train one on your photos, with "
+            f"weights={weights}, model={found.model} and data_dir=PHOTOS."
+        )
+    num_channels = found.preprocessing.decoding.num_channels
+    if num_channels not in PHOTO_CHANNELS:
+        raise ValueError(
+            f"{weights} takes images of {num_channels} channels; a photo has 1 or 3. Give it "
+            "arrays of your own in a program, through jaxcnn.pretrained.load."
+        )
 
 
 def fill_up(images: np.ndarray, count: int) -> np.ndarray:

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcnn import pretrained
+from jaxcnn.host.text import counted
 from jaxcnn.models import HEAD, StagedNetwork
 from jaxcnn.runs.best_checkpoint import checkpoint_folder, load_best
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
 from jaxcnn.runs.config.presets import (
+    PHOTO_CHANNELS,
     num_channels_of,
     preset_of_preprocessing,
     preset_of_weights,
@@ -29,7 +31,9 @@ logger = logging.getLogger(__name__)
 class Start(NamedTuple):
     """What a run starts from."""
 
-    variables: PyTree  # {"params": ..., "batch_stats": ...}, the old head among them
+    variables: (
+        PyTree  # {"params": ..., "batch_stats": ...}, the old head among them if there is one
+    )
     preset: Mapping[str, Any]  # settings that suit them
     name: str
     seen: SeenPhotos  # in the training that they come from
@@ -57,15 +61,21 @@ def find_start(config: TrainConfig) -> Start | None:
         "efficientnet_lite0" if config.network.weights is None else None
     )
     found = pretrained.load(
-        config.network.weights or pretrained.default_weights(model or "").name, model=model
+        config.network.weights or pretrained.default_weights(model or "").name,
+        model=model,
+        weights_key=config.network.weights_key,
     )
+    own_channels = found.preprocessing.decoding.num_channels
+    num_channels = num_channels_of(config, weights_channels=own_channels)
     preset = preset_of_weights(
         found,
         image_size_px=config.data.image_size_px,
-        num_channels=num_channels_of(config),
+        num_channels=num_channels,
         model_options=config.network.model_options or "",
     )
-    logger.info(f"weights: {found.name}, {len(found.class_names)} classes")
+    classes = counted(len(found.class_names), "class", "classes")
+    logger.info(f"weights: {found.name}, {classes if found.class_names else 'no last layer'}")
+    _tell_of_channels(found.name, own_channels, num_channels)
     return Start(found.variables, preset, found.name, SeenPhotos(unknown=(found.name,)))
 
 
@@ -80,6 +90,7 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
         )
     names = ("model", *(name for name in MODEL_OPTIONS if name != "freeze_batch_norm"))
     size_px, num_channels = config.data.image_size_px, config.data.num_channels
+    _tell_of_channels(workdir, there.data.num_channels, num_channels or there.data.num_channels)
     preset = {name: there.flat()[name] for name in names}
     preset |= preset_of_preprocessing(there.preprocessing, size_px, num_channels)
     given = (there.network.model_options, config.network.model_options)
@@ -90,6 +101,18 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     about = ", ".join(f"{name}={value}" for name, value in split.items() if value != "")
     seen = load_seen(checkpoint_folder(Path(workdir)), workdir)._replace(split=about)
     return Start(variables, preset, workdir, seen, tuple(class_names), there.head)
+
+
+def _tell_of_channels(name: str, there: int, here: int) -> None:
+    """Say how the kernels of one number of channels serve another, or that they cannot."""
+    if there not in PHOTO_CHANNELS:
+        raise ValueError(
+            f"{name} takes images of {there} channels; a photo has 1 or 3. Start from other "
+            "weights."
+        )
+    if there != here:
+        how = "summed over their 3 channels" if here == 1 else "a third for each of 3 channels"
+        logger.info(f"first kernels of {name}: {how}")
 
 
 def transfer_variables(
@@ -103,7 +126,7 @@ def transfer_variables(
 ) -> PyTree:
     """Put trained variables into a network with a new head, or with the one they have.
 
-    First kernels that see red, green and blue are adapted to another number of channels.
+    First kernels that see red, green and blue, or grey, are adapted to another number of channels.
 
     Args:
       variables: {"params": ..., "batch_stats": ...} of the same network with any head.
@@ -161,16 +184,16 @@ def _head_leaf(
 
 
 def _adapt_channels(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Spread the kernels of red, green and blue over another number of channels.
+    """Spread the kernels of grey, or of red, green and blue, over another number of channels.
 
     One channel gets their sum, as grey is equal in all three; more get them in turn, scaled to keep
-    the sum of a constant image.
+    the sum of a constant image, as timm does. None where the kernels differ in more than that.
     """
-    same_but_channels = kernel.ndim == 4 and kernel.shape[:2] == shape[:2]
-    if not same_but_channels or kernel.shape[2] != 3 or kernel.shape[3] != shape[3]:
+    if kernel.ndim != 4 or (*kernel.shape[:2], kernel.shape[3]) != (*shape[:2], *shape[3:]):
         return None
-    count = shape[2]
-    repeated = kernel[:, :, np.arange(count) % 3]
+    own, count = kernel.shape[2], shape[2]
+    if own not in PHOTO_CHANNELS:
+        return None
     if count == 1:
         return kernel.sum(axis=2, keepdims=True)
-    return repeated * np.float32(3 / count)
+    return kernel[:, :, np.arange(count) % own] * np.float32(own / count)

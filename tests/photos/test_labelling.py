@@ -132,7 +132,8 @@ class Loading:
         self.config = SimpleNamespace(network=SimpleNamespace(compute_dtype=compute_dtype))
         return self
 
-    def from_pretrained(self, weights, *, model, compute_dtype):
+    def from_pretrained(self, weights, *, model, compute_dtype, **of_file):
+        self.of_file = of_file
         if weights and "/" in weights and not Path(weights).is_file():
             raise ValueError(f"{weights} is no file.")
         self.asked.append((weights, model))
@@ -157,6 +158,19 @@ def test_networks_are_noted_by_absolute_paths(monkeypatch, tmp_path):
     assert load_labeller({"workdir": "~"}).network.source == {"workdir": str(tmp_path)} | in_auto
     assert load_labeller({}).network.source == {"weights": "its default"} | in_auto
     assert loading.asked[-1] == (None, None)
+
+
+def test_a_part_of_a_file_and_names_of_classes_are_noted(monkeypatch, tmp_path):
+    loading = Loading(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pth").write_bytes(b"x")
+    given = {"weights_key": "model", "class_names": "names.txt"}
+    noted = {"weights_key": "model", "class_names": str(tmp_path / "names.txt")}
+    source = load_labeller({"weights": "a.pth", **given}).network.source
+    assert loading.of_file == noted
+    assert source == {"weights": str(tmp_path / "a.pth"), "model": "found", **noted} | {
+        "compute_dtype": "auto"
+    }
 
 
 def test_a_file_in_another_place_is_of_the_network_that_the_index_knows(monkeypatch, tmp_path):

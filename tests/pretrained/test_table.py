@@ -40,12 +40,17 @@ def test_every_published_network_has_a_default():
         default_weights("six_conv")
 
 
-def test_the_table_is_laid_out_in_columns():
-    lines = format_table(list_weights("resnet50")).splitlines()
-    assert lines[0].split() == [
-        *("name", "network", "top-1", "MiB", "pixels", "labels", "licence", "source")
-    ]
-    assert len(lines) == 1 + len(list_weights("resnet50"))
-    assert lines[1].startswith("resnet50.torchvision_v1")
-    column = lines[0].index("network")
-    assert all(line[column:].startswith("resnet50 ") for line in lines[1:])
+def test_the_table_is_grouped_by_family_and_fits_the_terminal():
+    lines = format_table(ROWS).splitlines()
+    assert lines[0].split() == ["name", "licence", "top-1", "MiB", "px", "classes"]
+    assert max(map(len, lines)) <= 100
+    families = [line for line in lines if line.endswith(":")]
+    assert families == [f"{family}:" for family in sorted({row.family for row in ROWS})]
+    names = [cells[0] for line in lines if len(cells := line.split()) == len(lines[0].split())]
+    assert names == ["name", *(row.name for row in ROWS)]
+    (line,) = [line for line in lines if line.startswith("resnet50.torchvision_v2 ")]
+    assert line.split()[1:] == ["BSD-3-Clause", "80.9", "98", "224", "1,000"]
+
+
+def test_a_name_begins_with_its_network():
+    assert all(row.name.startswith(f"{row.model}.") for row in ROWS)

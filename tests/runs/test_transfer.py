@@ -81,9 +81,9 @@ def test_a_scaled_head_has_the_variance_of_its_inputs():
     assert not np.asarray(new["params"]["head"]["linear"]["bias"]).any()
 
 
-@pytest.mark.parametrize("num_channels", [1, 6, 9])
-def test_filters_of_other_channels_answer_alike_to_grey(num_channels):
-    old, model = variables_of(network()), network()
+@pytest.mark.parametrize(("own", "num_channels"), [(3, 1), (3, 6), (3, 9), (1, 3)])
+def test_filters_of_other_channels_answer_alike_to_grey(own, num_channels):
+    old, model = variables_of(network(), (12, 12, own)), network()
     new = transfer_variables(old, model, (12, 12, num_channels), key=KEY)
     grey = jax.random.normal(KEY, (2, 12, 12, 1))
 
@@ -91,7 +91,9 @@ def test_filters_of_other_channels_answer_alike_to_grey(num_channels):
         images = jnp.repeat(grey, channels, axis=-1)
         return model.clone(num_classes=0).apply(variables, images, train=False)
 
-    np.testing.assert_allclose(features(new, num_channels), features(old, 3), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        features(new, num_channels), features(old, own), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_another_network_is_refused_with_a_list():

@@ -59,6 +59,12 @@ _WEIGHTS = flags.DEFINE_string(
 _MODEL = flags.DEFINE_string(
     "model", None, "name of the network of a --weights file that is not a published one."
 )
+_WEIGHTS_KEY = flags.DEFINE_string(
+    "weights_key", None, "which part of the file of --weights to read; see jaxcnn predict --help."
+)
+_CLASS_NAMES = flags.DEFINE_string(
+    "class_names", None, "file of the names of the classes of --weights, in their order."
+)
 _COMPUTE_DTYPE = flags.DEFINE_string(
     "compute_dtype",
     None,
@@ -120,6 +126,8 @@ _FLAGS = {
         "workdir",
         "weights",
         "model",
+        "weights_key",
+        "class_names",
         "compute_dtype",
         "rebuild",
         "forget_missing",
@@ -176,13 +184,15 @@ def _index(words: list[str]) -> int:
     )
     from jaxcnn.photos.updating import check_folders, update_index
 
-    if _WORKDIR.value and (_WEIGHTS.value or _MODEL.value):
-        raise ValueError("--workdir and --weights or --model exclude each other; give one.")
+    of_weights = {"weights": _WEIGHTS.value, "model": _MODEL.value}
+    of_weights |= {"weights_key": _WEIGHTS_KEY.value, "class_names": _CLASS_NAMES.value}
+    if _WORKDIR.value and any(of_weights.values()):
+        both = next(name for name, value in of_weights.items() if value)
+        raise ValueError(f"--workdir and --{both} exclude each other; give one.")
     replacing = {"rebuild": _REBUILD.value, "overwrite": _OVERWRITE.value}
     folders = check_folders(_index_path(), words, **replacing)
     command_line.prepare()
-    named = {"workdir": _WORKDIR.value, "weights": _WEIGHTS.value, "model": _MODEL.value}
-    named |= {"compute_dtype": _COMPUTE_DTYPE.value}
+    named = {"workdir": _WORKDIR.value, **of_weights, "compute_dtype": _COMPUTE_DTYPE.value}
     given = {name: value for name, value in named.items() if value}
 
     def load(held: Mapping[str, str]) -> Labeller:

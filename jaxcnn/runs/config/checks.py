@@ -191,6 +191,10 @@ def _check_start(config: TrainConfig) -> None:
     network, training = config.network, config.training
     if network.init_from and (network.pretrained or network.weights):
         raise ValueError("init_from and pretrained or weights=NAME exclude each other; give one.")
+    if network.weights_key and not network.weights:
+        raise ValueError(
+            f"weights_key={network.weights_key} names a part of a file; give the file as weights."
+        )
     if training.fine_tune and network.freeze == "backbone":
         raise ValueError("freeze=backbone leaves nothing to fine-tune; give fewer stages, or none.")
     if training.layer_decay is not None and training.layer_decay > 1:

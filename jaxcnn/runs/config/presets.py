@@ -14,6 +14,7 @@ from jaxcnn.runs.config.train_config import TrainConfig, make_config, starts_fro
 if TYPE_CHECKING:
     from jaxcnn.pretrained import Pretrained
 
+PHOTO_CHANNELS = (1, 3)  # grey, or red, green and blue
 _IMAGES: Mapping[str, Any] = {
     "image_size_px": 96,
     "num_channels": 3,
@@ -150,10 +151,18 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
     return complete
 
 
-def num_channels_of(config: TrainConfig) -> int:
-    """Tell how many channels the images of a run have: what is said, or the data set's own."""
+def num_channels_of(config: TrainConfig, *, weights_channels: int = 3) -> int:
+    """Tell how many channels the images of a run have.
+
+    Args:
+      config: settings, some of them None.
+      weights_channels: of the images that the weights to start from were trained on.
+
+    Returns:
+      What is said; else 1 where the data set or the weights are of grey images, 3 where not.
+    """
     preset = PRESETS.get(_data_set(config), _IMAGES)
-    return config.data.num_channels or preset["num_channels"]
+    return config.data.num_channels or min(preset["num_channels"], weights_channels)
 
 
 def _data_set(config: TrainConfig) -> str:

@@ -235,6 +235,11 @@ class NetworkSettings:
         "published weights to start from: their name, or the path of a file; without it, the "
         "network's own. An unknown name is refused with a list.",
     )
+    weights_key: str | None = _open(
+        "which part of the file of `weights` to start from: an entry of a PyTorch checkpoint, such "
+        "as state_dict, or what stands before the names of the arrays; default the EMA of the "
+        "weights where the file has one, else the only entry.",
+    )
     init_from: str | None = _open(
         "start from the best checkpoint of another run: its folder, for the same `model`; the last "
         "layer is kept where the classes are the same."
