@@ -54,11 +54,11 @@ def find_last_layer(
     """
     weight, bias = head_names(names)
     told: list[str] = []
-    module: str | None = ""
+    module = ""
     if weight not in taken and bias not in taken:
         left = {n: a for n, a in {**others, **taken}.items() if n not in wanted}
         module = _called_otherwise(names, left, wanted[weight])
-        if module is None:
+        if not module:
             return _without(taken, wanted)
         taken = _renamed(names, module, taken, left)
         told.append(f"{module} as its last layer")
@@ -77,8 +77,8 @@ def _renamed(names: Names, module: str, taken: Arrays, left: Arrays) -> Arrays:
     return {**rest, **{name: left[there] for name, there in moved.items() if there in left}}
 
 
-def _called_otherwise(names: Names, left: Arrays, wanted: tuple[int, ...]) -> str | None:
-    """Find the module that must be the last layer, by its name and the features it takes."""
+def _called_otherwise(names: Names, left: Arrays, wanted: tuple[int, ...]) -> str:
+    """Find the module that must be the last layer, by its name and its inputs; "" for none."""
     word = _split(head_names(names)[0])[1]
     found = [
         name
@@ -88,7 +88,7 @@ def _called_otherwise(names: Names, left: Arrays, wanted: tuple[int, ...]) -> st
     ]
     axis = _axes(names)[1]
     fits = len(found) == 1 and left[found[0]].shape[axis] == wanted[axis]
-    return _split(found[0])[0] if fits else None
+    return _split(found[0])[0] if fits else ""
 
 
 def _without(taken: Arrays, wanted: Mapping[str, tuple[int, ...]]) -> LastLayer:
