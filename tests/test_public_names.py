@@ -64,7 +64,8 @@ INTERNAL = {
     "metrics": {"logistic_regression.standardise", "registry.check_for_several_labels"},
     "models": {
         "convolution.conv_padding",
-        "efficientnet_lite.repeat_counts",
+        "inverted_residual.scale_depth",
+        "shufflenet_v2.shuffle",
         "squeeze_excite.make_divisible",
     },
     "pretrained": {

@@ -29,7 +29,11 @@ FAMILIES: dict[str, tuple[dict[str, Any], int]] = {
     "mobilenet_v1_0.25": ({}, 64),
     "mobilenet_v2": ({"width_multiplier": 0.35}, 64),
     "mobilenet_v3_small": ({}, 64),
+    "efficientnet_b0": ({}, 64),
     "efficientnet_lite0": ({}, 64),
+    "efficientnet_v2_b0": ({}, 64),
+    "mnasnet0_5": ({}, 64),
+    "shufflenet_v2_x0_5": ({}, 64),
 }
 TINY = ("lenet5", "six_conv", "mobilenet_v1_0.25")
 

@@ -21,28 +21,36 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.models import (
     alexnet,
     convnext,
+    efficientnet,
     efficientnet_lite,
+    efficientnet_v2,
     googlenet,
     inception_v3,
     lenet5,
+    mnasnet,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
     resnet,
+    shufflenet_v2,
     six_conv,
     vgg,
 )
 from jaxcnn.models.alexnet import AlexNet
 from jaxcnn.models.convnext import ConvNeXt
+from jaxcnn.models.efficientnet import EfficientNet
 from jaxcnn.models.efficientnet_lite import EfficientNetLite
+from jaxcnn.models.efficientnet_v2 import EfficientNetV2
 from jaxcnn.models.folding import fold_batch_norm
 from jaxcnn.models.googlenet import GoogLeNet
 from jaxcnn.models.inception_v3 import InceptionV3
 from jaxcnn.models.lenet5 import LeNet5
+from jaxcnn.models.mnasnet import MNASNet
 from jaxcnn.models.mobilenet_v1 import MobileNetV1
 from jaxcnn.models.mobilenet_v2 import MobileNetV2
 from jaxcnn.models.mobilenet_v3 import MobileNetV3
 from jaxcnn.models.resnet import ResNet
+from jaxcnn.models.shufflenet_v2 import ShuffleNetV2
 from jaxcnn.models.six_conv import SixConv
 from jaxcnn.models.staged import (
     HEAD,
@@ -65,16 +73,20 @@ __all__ = [
     "VGG",
     "AlexNet",
     "ConvNeXt",
+    "EfficientNet",
     "EfficientNetLite",
+    "EfficientNetV2",
     "FeatureClassifier",
     "GoogLeNet",
     "InceptionV3",
     "LayerRow",
     "LeNet5",
+    "MNASNet",
     "MobileNetV1",
     "MobileNetV2",
     "MobileNetV3",
     "ResNet",
+    "ShuffleNetV2",
     "SixConv",
     "StageInfo",
     "StagedNetwork",
@@ -95,14 +107,18 @@ __all__ = [
 _FAMILIES = (
     alexnet,
     convnext,
+    efficientnet,
     efficientnet_lite,
+    efficientnet_v2,
     googlenet,
     inception_v3,
     lenet5,
+    mnasnet,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
     resnet,
+    shufflenet_v2,
     six_conv,
     vgg,
 )

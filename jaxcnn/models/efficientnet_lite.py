@@ -1,48 +1,24 @@
 """EfficientNet-Lite 0 to 4: EfficientNets for phones, without squeeze-and-excitation or swish."""
 
 import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 
 from jaxcnn.models import checks
-from jaxcnn.models.inverted_residual import InvertedResidualNetwork, Repeat
-from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.models.efficientnet import REPEATS
+from jaxcnn.models.inverted_residual import (
+    Block,
+    InvertedResidualNetwork,
+    KernelInits,
+    scale_depth,
+)
+from jaxcnn.models.staged import StagedNetwork
 
 # A depthwise kernel has one input channel, so that this is He's rule for it.
 _HE_FAN_IN = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 STEM_WIDTH = 32
 HEAD_WIDTH = 1280
-
-
-# Table 1 of the EfficientNet paper.
-REPEATS = (
-    Repeat(1, 16, 1, 1, 3),
-    Repeat(6, 24, 2, 2, 3),
-    Repeat(6, 40, 2, 2, 5),
-    Repeat(6, 80, 3, 2, 3),
-    Repeat(6, 112, 3, 1, 5),
-    Repeat(6, 192, 4, 2, 5),
-    Repeat(6, 320, 1, 1, 3),
-)
-
-
-def repeat_counts(depth_multiplier: float) -> tuple[int, ...]:
-    """Count the blocks of each row of `REPEATS`; the first and the last are not scaled.
-
-    Args:
-      depth_multiplier: factor on the counts, which are rounded up.
-
-    Returns:
-      One count per row.
-
-    Example:
-      >>> repeat_counts(1.2)
-      (1, 3, 3, 4, 4, 5, 1)
-    """
-    inner = (math.ceil(depth_multiplier * repeat.num_blocks) for repeat in REPEATS[1:-1])
-    return (REPEATS[0].num_blocks, *inner, REPEATS[-1].num_blocks)
 
 
 class EfficientNetLite(InvertedResidualNetwork, kw_only=True):
@@ -57,7 +33,8 @@ class EfficientNetLite(InvertedResidualNetwork, kw_only=True):
     Attributes:
       width_multiplier: factor on the blocks' widths, rounded to multiples of 8; the stem and
         conv_head keep theirs.
-      depth_multiplier: factor on the number of blocks, see `repeat_counts`.
+      depth_multiplier: factor on the number of blocks of each row but the first and the last,
+        rounded up.
       padding: "same" (TensorFlow's, as all published weights want) or "symmetric" (PyTorch's).
       drop_path_rate: probability that training drops a block's branch, growing linearly from 0 for
         the first block towards this beyond the last, in [0, 1).
@@ -88,21 +65,24 @@ class EfficientNetLite(InvertedResidualNetwork, kw_only=True):
         checks.check_positive("depth_multiplier", self.depth_multiplier)
         super().__post_init__()
 
-    def stages(self) -> Sequence[Stage]:
-        """List the stem, the stages of blocks and the last convolution."""
-        counts = repeat_counts(self.depth_multiplier)
-        repeats = [
-            repeat._replace(num_blocks=count) for repeat, count in zip(REPEATS, counts, strict=True)
-        ]
-        blocks = self.make_blocks(
-            repeats,
-            stem_width=STEM_WIDTH,
-            drop_path_rate=self.drop_path_rate,
-            drop_path_steps=sum(counts),
-        )
-        return self.make_stages(
-            STEM_WIDTH, blocks, head_width=HEAD_WIDTH, depthwise_init=_HE_FAN_IN
-        )
+    kernel_inits = KernelInits(depthwise=_HE_FAN_IN)
+    drop_path_reaches_last = False
+
+    @property
+    def stem_width(self) -> int:
+        """Channels of the stem."""
+        return STEM_WIDTH
+
+    @property
+    def head_width(self) -> int:
+        """Channels of conv_head."""
+        return HEAD_WIDTH
+
+    @nn.nowrap
+    def blocks(self) -> list[Block]:
+        """List all blocks in order."""
+        inner = scale_depth(REPEATS[1:-1], self.depth_multiplier)
+        return self.make_blocks([REPEATS[0], *inner, REPEATS[-1]])
 
 
 MODELS: Mapping[str, Callable[..., StagedNetwork]] = {

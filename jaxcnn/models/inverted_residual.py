@@ -1,11 +1,13 @@
 """Blocks with a depthwise convolution, and what the networks made of them have in common.
 
-The MobileNets and EfficientNet-Lite are a strided convolution and stages of these blocks.
+The MobileNets, MNASNet and the EfficientNets are a strided convolution and stages of these blocks:
+a family is its table of blocks, and what is its own.
 """
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -18,17 +20,43 @@ from jaxcnn.models.staged import Stage, StagedNetwork
 HE_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-class Block(NamedTuple):
-    """What one inverted residual block is made of."""
+class Squeeze(NamedTuple):
+    """The squeeze-and-excitation of a block, see `layers.SqueezeExcite`."""
 
-    kernel_size: int  # of the depthwise convolution, px
-    hidden_width: int  # channels inside; the expansion is left out where the input has as many
+    width: int
+    activation: str = "relu"
+    gate: str = "hard_sigmoid"
+
+
+class Block(NamedTuple):
+    """What one block is made of."""
+
+    kernel_size: int  # of the depthwise or fused convolution, px
+    hidden_width: int  # channels inside
     width: int  # channels of the output
-    squeezes: bool = False  # squeeze-and-excitation after the depthwise convolution
+    stride: int = 1  # of the depthwise or fused convolution, px
     activation: str = "relu6"  # a name in layers.ACTIVATIONS
-    stride: int = 1  # of the depthwise convolution, px
+    squeeze: Squeeze | None = None  # after the depthwise convolution
+    kind: str = "inverted"  # a key of KINDS
     drop_path_rate: float = 0.0  # probability that training drops the branch, in [0, 1)
-    is_separable: bool = False  # MobileNet v1's: an activation after the last kernel, no sum
+
+    def layer_names(self, input_width: int) -> tuple[str, ...]:
+        """List the layers in order: those of its kind, less what its widths leave out."""
+        left_out = {
+            "expand": self.hidden_width == input_width,
+            "se": self.squeeze is None,
+            "project": self.kind == "fused" and self.hidden_width == self.width,
+        }
+        return tuple(name for name in KINDS[self.kind] if not left_out.get(name))
+
+
+# "separable" is MobileNet v1's: an activation after the last kernel, no sum; "fused" is
+# EfficientNetV2's, one convolution in place of two.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "inverted": ("expand", "depthwise", "se", "project"),
+    "separable": ("depthwise", "pointwise"),
+    "fused": ("fused", "project"),
+}
 
 
 class Repeat(NamedTuple):
@@ -39,6 +67,7 @@ class Repeat(NamedTuple):
     num_blocks: int
     stride: int  # of the first block, px
     kernel_size: int = 3  # px
+    kind: str = "inverted"  # a key of KINDS
 
 
 class InvertedResidual(nn.Module, kw_only=True):
@@ -46,19 +75,20 @@ class InvertedResidual(nn.Module, kw_only=True):
 
     The input is added where the stride is 1 and the widths agree. No activation follows the
     projection. A separable block adds nothing; an activation follows its projection, which is
-    called pointwise.
+    called pointwise. A fused block expands and filters by one kernel; where it does not expand,
+    that is all.
 
     Attributes:
       block: what it is made of.
       padding: "symmetric" (PyTorch's) or "same" (TensorFlow's).
       bn: the constants of BatchNorm.
-      kernel_init: initial 1x1 kernels; None for what suits the activation.
+      kernel_init: initial kernels; None for what suits the activation.
       depthwise_init: initial kernel of the depthwise convolution; likewise.
       dtype: of the computation; parameters are float32.
 
     Source: Sandler et al. 2018, arXiv:1801.04381, section 3.3 and table 1; with squeeze-and-
     excitation: Howard et al. 2019, arXiv:1905.02244, figure 4; separable: Howard et al. 2017,
-    arXiv:1704.04861, figure 3.
+    arXiv:1704.04861, figure 3; fused: Tan & Le 2021, arXiv:2104.00298, figure 2.
     """
 
     block: Block
@@ -72,40 +102,59 @@ class InvertedResidual(nn.Module, kw_only=True):
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
         """Map (B, H, W, C) to (B, H', W', width)."""
         block, x = self.block, inputs
-        convolution = functools.partial(layers.conv_bn, bn=self.bn, dtype=self.dtype)
-        pointwise = functools.partial(convolution, kernel_size=1, kernel_init=self.kernel_init)
-        if block.hidden_width != x.shape[-1]:
-            expand = pointwise(width=block.hidden_width, activation=block.activation, name="expand")
-            x = expand(x, train=train)
-        depthwise = convolution(
-            width=block.hidden_width,
-            kernel_size=block.kernel_size,
-            strides=block.stride,
-            padding=self.padding,
-            groups=block.hidden_width,
-            activation=block.activation,
-            kernel_init=self.depthwise_init,
-            name="depthwise",
+        is_residual = (
+            block.kind != "separable" and block.stride == 1 and block.width == inputs.shape[-1]
         )
-        x = depthwise(x, train=train)
-        if block.squeezes:
-            width = layers.make_divisible(block.hidden_width // 4)
-            x = layers.SqueezeExcite(width=width, dtype=self.dtype, name="se")(x)
-        if block.is_separable:
-            last = pointwise(width=block.width, activation=block.activation, name="pointwise")
-            return last(x, train=train)
-        project = pointwise(width=block.width, activation="linear", name="project")
-        is_residual = block.stride == 1 and block.width == inputs.shape[-1]
-        if is_residual and self.bn.folded:
-            return project(x, train=train, addend=inputs)
-        x = project(x, train=train)
+        for name in block.layer_names(inputs.shape[-1]):
+            if name == "se":
+                assert block.squeeze is not None
+                x = layers.SqueezeExcite(**block.squeeze._asdict(), dtype=self.dtype, name=name)(x)
+            elif name == "project" and is_residual and self.bn.folded:
+                return self.make_layer(name)(x, train=train, addend=inputs)
+            else:
+                x = self.make_layer(name)(x, train=train)
         if not is_residual:
             return x
         return inputs + layers.DropPath(rate=block.drop_path_rate)(x, train=train)
 
+    @nn.nowrap
+    def make_layer(self, name: str) -> layers.ConvBlock:
+        """Make the convolution of that name, with its BatchNorm and activation."""
+        block = self.block
+        convolution = functools.partial(
+            layers.conv_bn,
+            bn=self.bn,
+            activation="linear" if name == "project" else block.activation,
+            kernel_init=self.depthwise_init if name == "depthwise" else self.kernel_init,
+            dtype=self.dtype,
+            name=name,
+        )
+        if name in ("project", "pointwise"):
+            return convolution(width=block.width, kernel_size=1)
+        if name == "expand":
+            return convolution(width=block.hidden_width, kernel_size=1)
+        return convolution(
+            width=block.hidden_width,
+            kernel_size=block.kernel_size,
+            strides=block.stride,
+            padding=self.padding,
+            groups=block.hidden_width if name == "depthwise" else 1,
+        )
+
+
+class KernelInits(NamedTuple):
+    """Initial kernels of a network; None for what suits the activation."""
+
+    others: nn.initializers.Initializer | None = HE_FAN_OUT
+    depthwise: nn.initializers.Initializer | None = HE_FAN_OUT
+
 
 class MobileNetwork(StagedNetwork, kw_only=True):
     """A strided convolution, then stages of blocks, and perhaps a convolution to more channels.
+
+    The stages are stem (stride 2), stage_1, stage_2, ... and conv_head, if there is one. A stage
+    ends before each block that strides; blocks are numbered through the network. A family gives
+    `stem_width`, `blocks` and, if it has a conv_head, `head_width`.
 
     It has the attributes of `StagedNetwork`, and these.
 
@@ -117,11 +166,30 @@ class MobileNetwork(StagedNetwork, kw_only=True):
     width_multiplier: float = 1.0
     padding: str = "same"
 
+    # Constants of the class, no attributes.
+    activation = "relu6"  # of stem, conv_head and what `make_blocks` makes
+    kernel_inits = KernelInits()
+
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is found before any compilation."""
         checks.check_name("padding", self.padding, layers.PADDINGS_OF_ORIGINS)
         checks.check_positive("width_multiplier", self.width_multiplier)
         super().__post_init__()
+
+    @property
+    def stem_width(self) -> int:
+        """Channels of the stem."""
+        raise NotImplementedError
+
+    @property
+    def head_width(self) -> int:
+        """Channels of conv_head; 0 for no conv_head."""
+        return 0
+
+    @nn.nowrap
+    def blocks(self) -> list[Block]:
+        """List all blocks in order, without what training drops."""
+        raise NotImplementedError
 
     @nn.nowrap
     def scaled(self, width: int) -> int:
@@ -131,75 +199,64 @@ class MobileNetwork(StagedNetwork, kw_only=True):
     @nn.nowrap
     def make_blocks(
         self,
-        repeats: Sequence[Repeat],
+        repeats: Iterable[Repeat],
         *,
-        stem_width: int,
-        drop_path_rate: float = 0.0,
-        drop_path_steps: int = 1,
-        is_separable: bool = False,
+        squeeze: Callable[[int], Squeeze] | None = None,
     ) -> list[Block]:
-        """List all blocks in order.
+        """List the blocks of a paper's table.
 
         Args:
-          repeats: rows of the paper's table.
-          stem_width: channels that the first block gets.
-          drop_path_rate: to which that of the blocks grows, from 0 for the first.
-          drop_path_steps: number of blocks over which it grows.
-          is_separable: whether the blocks are MobileNet v1's.
+          repeats: rows of the table, before `width_multiplier`.
+          squeeze: from the channels of a block's input to its squeeze-and-excitation, which
+            inverted residual blocks have; None for none.
 
         Returns:
           The blocks of the whole network.
         """
         blocks: list[Block] = []
-        input_width = stem_width
+        input_width = self.stem_width
         for repeat in repeats:
             width = self.scaled(repeat.width)
             for index in range(repeat.num_blocks):
+                expands = repeat.kind != "fused" or repeat.expansion > 1
                 block = Block(
                     kernel_size=repeat.kernel_size,
-                    hidden_width=repeat.expansion * input_width,
+                    hidden_width=repeat.expansion * input_width if expands else width,
                     width=width,
                     stride=repeat.stride if index == 0 else 1,
-                    drop_path_rate=drop_path_rate * len(blocks) / drop_path_steps,
-                    is_separable=is_separable,
+                    activation=self.activation,
+                    squeeze=squeeze(input_width) if squeeze and repeat.kind == "inverted" else None,
+                    kind=repeat.kind,
                 )
                 blocks.append(block)
                 input_width = width
         return blocks
 
     @nn.nowrap
-    def make_stages(
-        self,
-        stem_width: int,
-        blocks: Iterable[Block],
-        *,
-        head_width: int = 0,
-        activation: str = "relu6",
-        kernel_init: nn.initializers.Initializer | None = HE_FAN_OUT,
-        depthwise_init: nn.initializers.Initializer | None = HE_FAN_OUT,
-    ) -> list[Stage]:
-        """List stem, stage_1, stage_2, ... and conv_head; blocks are numbered through the network.
+    def blocks_in_training(self) -> list[Block]:
+        """List all blocks in order."""
+        return self.blocks()
 
-        Args:
-          stem_width: channels of the stem.
-          blocks: of the whole network, in order.
-          head_width: channels of conv_head; 0 for no conv_head.
-          activation: of stem and conv_head, a name in `layers.ACTIVATIONS`.
-          kernel_init: initial kernels; None for what suits the activation.
-          depthwise_init: initial depthwise kernels; likewise.
+    def stages(self) -> Sequence[Stage]:
+        """List the stem, the stages of blocks and the last convolution."""
+        return self.make_stages()
 
-        Returns:
-          The stages; a stage ends before each block that strides.
-        """
-        options: dict[str, Any] = {"padding": self.padding, "kernel_init": kernel_init}
-        convolution = functools.partial(self.conv_bn, activation=activation, **options)
+    @nn.nowrap
+    def make_stages(self) -> list[Stage]:
+        """Make the stages that all families have."""
+        options: dict[str, Any] = {"padding": self.padding, "kernel_init": self.kernel_inits.others}
+        convolution = functools.partial(self.conv_bn, activation=self.activation, **options)
         make_block = functools.partial(
-            InvertedResidual, depthwise_init=depthwise_init, bn=self.bn, dtype=self.dtype, **options
+            InvertedResidual,
+            depthwise_init=self.kernel_inits.depthwise,
+            bn=self.bn,
+            dtype=self.dtype,
+            **options,
         )
         stride, numbers = 2, itertools.count(1)
-        stem = convolution(width=stem_width, strides=stride, name="stem")
+        stem = convolution(width=self.stem_width, strides=stride, name="stem")
         stages = [Stage("stem", stride, stem)]
-        for number, group in enumerate(split_by_resolution(blocks), start=1):
+        for number, group in enumerate(split_by_resolution(self.blocks_in_training()), start=1):
             stride *= group[0].stride
             name = f"stage_{number}"
             make_layers = tuple(
@@ -208,8 +265,8 @@ class MobileNetwork(StagedNetwork, kw_only=True):
             )
             stage = layers.InTurn(make_layers=make_layers, name=name)
             stages.append(Stage(name, stride, stage))
-        if head_width:
-            head = convolution(width=head_width, kernel_size=1, name="conv_head")
+        if self.head_width:
+            head = convolution(width=self.head_width, kernel_size=1, name="conv_head")
             stages.append(Stage("conv_head", stride, head))
         return stages
 
@@ -226,10 +283,44 @@ class InvertedResidualNetwork(MobileNetwork, kw_only=True):
 
     drop_path_rate: float = 0.0
 
+    drop_path_reaches_last = True  # whether the last block has the whole rate, or one beyond it
+
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is found before any compilation."""
         checks.check_rate("drop_path_rate", self.drop_path_rate)
         super().__post_init__()
+
+    @nn.nowrap
+    def blocks_in_training(self) -> list[Block]:
+        """List all blocks in order, each with the rate at which training drops it."""
+        blocks = self.blocks()
+        steps = max(1, len(blocks) - self.drop_path_reaches_last)
+        rates = (self.drop_path_rate * index / steps for index in range(len(blocks)))
+        return [
+            block._replace(drop_path_rate=rate) for block, rate in zip(blocks, rates, strict=True)
+        ]
+
+
+def scale_depth(repeats: Iterable[Repeat], depth_multiplier: float) -> list[Repeat]:
+    """Multiply the numbers of blocks, and round them up.
+
+    Args:
+      repeats: rows of a paper's table.
+      depth_multiplier: factor on the numbers of blocks.
+
+    Returns:
+      The rows with more, or fewer, blocks.
+
+    Example:
+      >>> scale_depth([Repeat(6, 24, 2, 2)], 1.2)[0].num_blocks
+      3
+
+    Source: Tan & Le 2019, arXiv:1905.11946, section 4; rounding: its efficientnet_builder.py.
+    """
+    return [
+        repeat._replace(num_blocks=math.ceil(depth_multiplier * repeat.num_blocks))
+        for repeat in repeats
+    ]
 
 
 def split_by_resolution(blocks: Iterable[Block]) -> list[tuple[Block, ...]]:

@@ -1,21 +1,21 @@
 """MobileNet v1: depthwise separable convolutions in a row."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 
-from jaxcnn.models.inverted_residual import MobileNetwork, Repeat
-from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.models.inverted_residual import Block, KernelInits, MobileNetwork, Repeat
+from jaxcnn.models.staged import StagedNetwork
 
 STEM_WIDTH = 32
 # Table 1 of the paper.
 REPEATS = (
-    Repeat(1, 64, 1, 1),
-    Repeat(1, 128, 2, 2),
-    Repeat(1, 256, 2, 2),
-    Repeat(1, 512, 6, 2),
-    Repeat(1, 1024, 2, 2),
+    Repeat(1, 64, 1, 1, kind="separable"),
+    Repeat(1, 128, 2, 2, kind="separable"),
+    Repeat(1, 256, 2, 2, kind="separable"),
+    Repeat(1, 512, 6, 2, kind="separable"),
+    Repeat(1, 1024, 2, 2, kind="separable"),
 )
 MIN_WIDTH = 8
 
@@ -52,11 +52,17 @@ class MobileNetV1(MobileNetwork, kw_only=True):
     bn_momentum: float = 0.99
     bn_epsilon: float = 1e-3
 
-    def stages(self) -> Sequence[Stage]:
-        """List the stem and the stages of blocks."""
-        stem_width = self.scaled(STEM_WIDTH)
-        blocks = self.make_blocks(REPEATS, stem_width=stem_width, is_separable=True)
-        return self.make_stages(stem_width, blocks, kernel_init=None, depthwise_init=None)
+    kernel_inits = KernelInits(None, None)
+
+    @property
+    def stem_width(self) -> int:
+        """Channels of the stem."""
+        return self.scaled(STEM_WIDTH)
+
+    @nn.nowrap
+    def blocks(self) -> list[Block]:
+        """List all blocks in order."""
+        return self.make_blocks(REPEATS)
 
     @nn.nowrap
     def scaled(self, width: int) -> int:

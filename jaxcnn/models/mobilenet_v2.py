@@ -1,10 +1,12 @@
 """MobileNet v2: inverted residual blocks with linear bottlenecks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+
+import flax.linen as nn
 
 from jaxcnn.models import layers
-from jaxcnn.models.inverted_residual import InvertedResidualNetwork, Repeat
-from jaxcnn.models.staged import Stage, StagedNetwork
+from jaxcnn.models.inverted_residual import Block, InvertedResidualNetwork, Repeat
+from jaxcnn.models.staged import StagedNetwork
 
 # Table 2 of the paper: its t, c, n and s.
 REPEATS = (
@@ -52,18 +54,20 @@ class MobileNetV2(InvertedResidualNetwork, kw_only=True):
     padding: str = "symmetric"
     dropout_rate: float = 0.2
 
-    def stages(self) -> Sequence[Stage]:
-        """List the stem, the stages of blocks and the last convolution."""
-        stem_width = self.scaled(STEM_WIDTH)
-        last = sum(repeat.num_blocks for repeat in REPEATS) - 1
-        blocks = self.make_blocks(
-            REPEATS,
-            stem_width=stem_width,
-            drop_path_rate=self.drop_path_rate,
-            drop_path_steps=last,
-        )
-        head_width = layers.make_divisible(HEAD_WIDTH * max(1.0, self.width_multiplier))
-        return self.make_stages(stem_width, blocks, head_width=head_width)
+    @property
+    def stem_width(self) -> int:
+        """Channels of the stem."""
+        return self.scaled(STEM_WIDTH)
+
+    @property
+    def head_width(self) -> int:
+        """Channels of conv_head."""
+        return layers.make_divisible(HEAD_WIDTH * max(1.0, self.width_multiplier))
+
+    @nn.nowrap
+    def blocks(self) -> list[Block]:
+        """List all blocks in order."""
+        return self.make_blocks(REPEATS)
 
 
 MODELS: Mapping[str, Callable[..., StagedNetwork]] = {

@@ -2,45 +2,57 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import flax.linen as nn
 
 from jaxcnn.models import checks, layers
-from jaxcnn.models.inverted_residual import Block, InvertedResidualNetwork
+from jaxcnn.models.inverted_residual import Block, InvertedResidualNetwork, Squeeze
 from jaxcnn.models.staged import Stage, StagedNetwork
 
-# Tables 1 and 2 of the paper: kernel, "exp size", "#out", "SE", "NL" and stride.
+
+class Row(NamedTuple):
+    """A block, as tables 1 and 2 of the paper have it."""
+
+    kernel_size: int  # px
+    hidden_width: int  # "exp size"
+    width: int  # "#out"
+    squeezes: bool  # "SE"
+    activation: str  # "NL"
+    stride: int  # px
+
+
 LARGE = (
-    Block(3, 16, 16, False, "relu", 1),
-    Block(3, 64, 24, False, "relu", 2),
-    Block(3, 72, 24, False, "relu", 1),
-    Block(5, 72, 40, True, "relu", 2),
-    Block(5, 120, 40, True, "relu", 1),
-    Block(5, 120, 40, True, "relu", 1),
-    Block(3, 240, 80, False, "hard_swish", 2),
-    Block(3, 200, 80, False, "hard_swish", 1),
-    Block(3, 184, 80, False, "hard_swish", 1),
-    Block(3, 184, 80, False, "hard_swish", 1),
-    Block(3, 480, 112, True, "hard_swish", 1),
-    Block(3, 672, 112, True, "hard_swish", 1),
-    Block(5, 672, 160, True, "hard_swish", 2),
-    Block(5, 960, 160, True, "hard_swish", 1),
-    Block(5, 960, 160, True, "hard_swish", 1),
+    Row(3, 16, 16, False, "relu", 1),
+    Row(3, 64, 24, False, "relu", 2),
+    Row(3, 72, 24, False, "relu", 1),
+    Row(5, 72, 40, True, "relu", 2),
+    Row(5, 120, 40, True, "relu", 1),
+    Row(5, 120, 40, True, "relu", 1),
+    Row(3, 240, 80, False, "hard_swish", 2),
+    Row(3, 200, 80, False, "hard_swish", 1),
+    Row(3, 184, 80, False, "hard_swish", 1),
+    Row(3, 184, 80, False, "hard_swish", 1),
+    Row(3, 480, 112, True, "hard_swish", 1),
+    Row(3, 672, 112, True, "hard_swish", 1),
+    Row(5, 672, 160, True, "hard_swish", 2),
+    Row(5, 960, 160, True, "hard_swish", 1),
+    Row(5, 960, 160, True, "hard_swish", 1),
 )
 SMALL = (
-    Block(3, 16, 16, True, "relu", 2),
-    Block(3, 72, 24, False, "relu", 2),
-    Block(3, 88, 24, False, "relu", 1),
-    Block(5, 96, 40, True, "hard_swish", 2),
-    Block(5, 240, 40, True, "hard_swish", 1),
-    Block(5, 240, 40, True, "hard_swish", 1),
-    Block(5, 120, 48, True, "hard_swish", 1),
-    Block(5, 144, 48, True, "hard_swish", 1),
-    Block(5, 288, 96, True, "hard_swish", 2),
-    Block(5, 576, 96, True, "hard_swish", 1),
-    Block(5, 576, 96, True, "hard_swish", 1),
+    Row(3, 16, 16, True, "relu", 2),
+    Row(3, 72, 24, False, "relu", 2),
+    Row(3, 88, 24, False, "relu", 1),
+    Row(5, 96, 40, True, "hard_swish", 2),
+    Row(5, 240, 40, True, "hard_swish", 1),
+    Row(5, 240, 40, True, "hard_swish", 1),
+    Row(5, 120, 48, True, "hard_swish", 1),
+    Row(5, 144, 48, True, "hard_swish", 1),
+    Row(5, 288, 96, True, "hard_swish", 2),
+    Row(5, 576, 96, True, "hard_swish", 1),
+    Row(5, 576, 96, True, "hard_swish", 1),
 )
-ROWS: Mapping[str, tuple[Block, ...]] = {"large": LARGE, "small": SMALL}
+ROWS: Mapping[str, tuple[Row, ...]] = {"large": LARGE, "small": SMALL}
 FC_WIDTHS: Mapping[str, int] = {"large": 1280, "small": 1024}
 STEM_WIDTH = 16
 
@@ -87,31 +99,46 @@ class MobileNetV3(InvertedResidualNetwork, kw_only=True):
         checks.check_name("size", self.size, ROWS)
         super().__post_init__()
 
+    activation = "hard_swish"
+
+    @property
+    def stem_width(self) -> int:
+        """Channels of the stem."""
+        return self.scaled(STEM_WIDTH)
+
+    @property
+    def head_width(self) -> int:
+        """Channels of conv_head."""
+        return 6 * self.blocks()[-1].width
+
+    @nn.nowrap
+    def blocks(self) -> list[Block]:
+        """List all blocks in order."""
+        return [self.make_block(row) for row in ROWS[self.size]]
+
+    @nn.nowrap
+    def make_block(self, row: Row) -> Block:
+        """Scale a row of the table; a quarter of the hidden width is squeezed."""
+        hidden_width = self.scaled(row.hidden_width)
+        squeeze = Squeeze(layers.make_divisible(hidden_width // 4)) if row.squeezes else None
+        return Block(
+            row.kernel_size,
+            hidden_width,
+            self.scaled(row.width),
+            row.stride,
+            row.activation,
+            squeeze,
+        )
+
     def stages(self) -> Sequence[Stage]:
         """List the stem, the stages of blocks, the last convolution and the hidden layer."""
-        rows = ROWS[self.size]
-        rates = (self.drop_path_rate * index / (len(rows) - 1) for index in range(len(rows)))
-        blocks = [
-            row._replace(
-                hidden_width=self.scaled(row.hidden_width),
-                width=self.scaled(row.width),
-                drop_path_rate=rate,
-            )
-            for row, rate in zip(rows, rates, strict=True)
-        ]
-        stages = self.make_stages(
-            self.scaled(STEM_WIDTH),
-            blocks,
-            head_width=6 * blocks[-1].width,
-            activation="hard_swish",
-        )
         fc = layers.Dense(
             self.scaled(FC_WIDTHS[self.size]),
             kernel_init=nn.initializers.normal(0.01),
             dtype=self.dtype,
             name="fc",
         )
-        return [*stages, Stage("fc", 0, layers.in_turn(self.pool, fc, nn.hard_swish))]
+        return [*self.make_stages(), Stage("fc", 0, layers.in_turn(self.pool, fc, nn.hard_swish))]
 
 
 MODELS: Mapping[str, Callable[..., StagedNetwork]] = {

@@ -19,6 +19,8 @@ NUMERIC = [
     ("mobilenet_v1", {"width_multiplier": 0.25}, 32),
     ("mobilenet_v3_small", {}, 32),
     pytest.param("efficientnet_lite0", {}, 32, marks=pytest.mark.slow),
+    ("efficientnet_v2_b0", {"depth_multiplier": 0.1, "width_multiplier": 0.2}, 32),
+    pytest.param("shufflenet_v2_x0_5", {}, 32, marks=pytest.mark.slow),
     ("googlenet", {"auxiliary_heads": True}, 64),
     ("inception_v3", {}, 80),
 ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxcnn.models import layers
-from jaxcnn.models.inverted_residual import Block, InvertedResidual, split_by_resolution
+from jaxcnn.models.inverted_residual import Block, InvertedResidual, Squeeze, split_by_resolution
 
 PLAIN = Block(kernel_size=3, hidden_width=6, width=3)
 
@@ -33,7 +33,12 @@ def apply(module, variables, images):
         (PLAIN._replace(hidden_width=3), {"depthwise", "project"}, True),
         (PLAIN._replace(stride=2), {"expand", "depthwise", "project"}, False),
         (PLAIN._replace(width=5), {"expand", "depthwise", "project"}, False),
-        (PLAIN._replace(squeezes=True), {"expand", "depthwise", "se", "project"}, True),
+        (PLAIN._replace(squeeze=Squeeze(2)), {"expand", "depthwise", "se", "project"}, True),
+        (PLAIN._replace(kind="separable", hidden_width=3), {"depthwise", "pointwise"}, False),
+        (PLAIN._replace(kind="fused"), {"fused", "project"}, True),
+        (PLAIN._replace(kind="fused", stride=2), {"fused", "project"}, False),
+        (PLAIN._replace(kind="fused", hidden_width=3), {"fused"}, True),
+        (PLAIN._replace(kind="fused", hidden_width=5, width=5), {"fused"}, False),
     ],
 )
 def test_layers_of_a_block_and_its_shortcut(block, layer_names, adds_input):
@@ -42,7 +47,8 @@ def test_layers_of_a_block_and_its_shortcut(block, layer_names, adds_input):
     variables = random_variables(module, images)
     assert set(variables["params"]) == layer_names
     # Without the last scale and offset nothing is left of the branch.
-    variables["params"]["project"]["bn"] = {
+    last = module.block.layer_names(3)[-1]
+    variables["params"][last]["bn"] = {
         "scale": jnp.zeros(block.width),
         "bias": jnp.zeros(block.width),
     }
@@ -57,6 +63,14 @@ def test_no_activation_follows_the_projection():
     variables = random_variables(module, images)
     variables["params"]["project"]["bn"]["bias"] = jnp.full(2, -1e3)
     assert apply(module, variables, images).min() < 0
+
+
+def test_the_kernel_of_a_fused_block_sees_all_channels():
+    images = random_images(2, 5, 6, 3)
+    for hidden_width in (6, 3):
+        block = PLAIN._replace(kind="fused", kernel_size=5, hidden_width=hidden_width)
+        kernel = random_variables(InvertedResidual(block=block), images)["params"]["fused"]["conv"]
+        assert kernel["kernel"].shape == (5, 5, 3, hidden_width)
 
 
 def test_padding_differs_at_stride_two_on_even_sizes_alone():

@@ -1,4 +1,6 @@
-"""EfficientNet-Lite and the MobileNets, which have most of their behaviour in common."""
+"""The EfficientNets, MNASNet and the MobileNets, which have most of their behaviour in common."""
+
+import itertools
 
 import flax.linen as nn
 import jax
@@ -9,36 +11,49 @@ from network_trials import learn_by_heart, logits_of, random_images, random_vari
 
 from jaxcnn.models import (
     create_model,
+    efficientnet,
     efficientnet_lite,
+    efficientnet_v2,
     layers,
     mobilenet_v1,
     mobilenet_v3,
     stage_infos,
 )
-from jaxcnn.models.efficientnet_lite import EfficientNetLite, repeat_counts
+from jaxcnn.models.efficientnet import EfficientNet
+from jaxcnn.models.efficientnet_lite import EfficientNetLite
+from jaxcnn.models.efficientnet_v2 import EfficientNetV2
 from jaxcnn.models.inverted_residual import InvertedResidual
 from jaxcnn.models.layers.batch_norm import BatchNormLayer
+from jaxcnn.models.mnasnet import MNASNet
 from jaxcnn.models.mobilenet_v1 import MobileNetV1
 from jaxcnn.models.mobilenet_v2 import MobileNetV2
 from jaxcnn.models.mobilenet_v3 import SMALL, MobileNetV3
 
 # Narrow, and as shallow as they can be.
 TINY = {
+    "efficientnet": EfficientNet(num_classes=3, width_multiplier=0.1, depth_multiplier=0.1),
     "efficientnet_lite": EfficientNetLite(
         num_classes=3, width_multiplier=0.1, depth_multiplier=0.1
+    ),
+    "efficientnet_v2": EfficientNetV2(
+        num_classes=3, size="base", width_multiplier=0.1, depth_multiplier=0.1
     ),
     "mobilenet_v1": MobileNetV1(num_classes=3, width_multiplier=0.05),
     "mobilenet_v2": MobileNetV2(num_classes=3, width_multiplier=0.1),
     "mobilenet_v3": MobileNetV3(num_classes=3, size="small", width_multiplier=0.1),
 }
-FAMILIES = sorted(TINY)
+FAMILIES = sorted(set(TINY) - {"efficientnet"})  # EfficientNetV2 has its blocks too
 
 
 @pytest.fixture
 def shallow(monkeypatch):
     """Leave three or four blocks of each network, which spares compilation."""
     repeats = efficientnet_lite.REPEATS
-    monkeypatch.setattr(efficientnet_lite, "REPEATS", repeats[:2] + repeats[-1:])
+    for family in (efficientnet, efficientnet_lite):
+        monkeypatch.setattr(family, "REPEATS", repeats[:2] + repeats[-1:])
+    table = efficientnet_v2.TABLES["base"]
+    table = table._replace(repeats=table.repeats[:2] + table.repeats[-1:])
+    monkeypatch.setattr(efficientnet_v2, "TABLES", {"base": table})
     monkeypatch.setattr(mobilenet_v1, "REPEATS", mobilenet_v1.REPEATS[:2])
     monkeypatch.setattr(mobilenet_v3, "ROWS", {"small": SMALL[:4]})
 
@@ -144,6 +159,22 @@ def test_stages_and_the_sizes_of_their_features(
         assert features[stage].shape == (2, *size, width)
 
 
+@pytest.mark.parametrize(
+    ("model", "channels"),
+    [
+        (EfficientNet(num_classes=2, depth_multiplier=0.1), [32, 16, 24, 40, 112, 320, 1280]),
+        (
+            EfficientNetV2(num_classes=2, size="l", depth_multiplier=0.01),
+            [32, 32, 64, 96, 224, 640, 1280],
+        ),
+    ],
+)
+def test_stages_of_the_efficientnets(model, channels):
+    names, strides = ["stem", *STAGES, "conv_head"], [2, 2, 4, 8, 16, 32, 32]
+    infos = stage_infos(model, (64, 96, 3))
+    assert infos == tuple(zip(names, strides, channels, strict=True))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_image_of_one_pixel_in_half_precision_and_without_head(family):
     model = TINY[family].clone(num_classes=0, dtype=jnp.bfloat16)
@@ -166,6 +197,10 @@ def test_every_convolution_that_strides_has_the_padding(family, padding):
     ("model", "constants"),
     [
         (TINY["efficientnet_lite"], (0.99, 1e-3, False)),
+        (TINY["efficientnet"], (0.9, 1e-5, False)),
+        (create_model("efficientnet_b5", 3, depth_multiplier=0.1), (0.99, 1e-3, False)),
+        (TINY["efficientnet_v2"], (0.9, 1e-3, False)),
+        (MNASNet(num_classes=3, width_multiplier=0.1), (0.9997, 1e-5, False)),
         (TINY["mobilenet_v1"], (0.99, 1e-3, False)),
         (TINY["mobilenet_v2"], (0.9, 1e-5, False)),
         (TINY["mobilenet_v3"], (0.99, 1e-3, False)),
@@ -184,7 +219,9 @@ def test_every_batch_norm_has_the_constants_and_is_frozen_on_demand(model, const
 @pytest.mark.parametrize(
     ("model", "shares"),
     [
+        (TINY["efficientnet"], [n / 7 for n in range(7)]),
         (TINY["efficientnet_lite"], [n / 7 for n in range(7)]),
+        (TINY["efficientnet_v2"], [n / 6 for n in range(6)]),
         (TINY["mobilenet_v2"], [n / 16 for n in range(17)]),
         (TINY["mobilenet_v3"], [n / 10 for n in range(11)]),
     ],
@@ -218,9 +255,18 @@ def test_the_hidden_layer_of_v3_sees_the_mean_of_the_last_stage():
     np.testing.assert_allclose(vector, nn.hard_swish(hidden), rtol=1e-4, atol=1e-4)
 
 
-# MobileNet v2 is made of EfficientNet-Lite's blocks.
+# MobileNet v2 and MNASNet are made of EfficientNet-Lite's blocks.
 @pytest.mark.usefixtures("shallow")
-@pytest.mark.parametrize("family", ["efficientnet_lite", "mobilenet_v1", "mobilenet_v3"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "efficientnet_lite",
+        "efficientnet_v2",
+        "mobilenet_v1",
+        "mobilenet_v3",
+        pytest.param("efficientnet", marks=pytest.mark.slow),
+    ],
+)
 def test_a_batch_is_learnt_by_heart_and_its_statistics_are_collected(family):
     model = quiet(TINY[family])
     images, labels = random_images(6, 16, 24, 3), jnp.arange(6) % 3
@@ -234,13 +280,34 @@ def test_a_batch_is_learnt_by_heart_and_its_statistics_are_collected(family):
 
 
 def test_the_first_and_the_last_repeats_are_not_scaled():
-    assert repeat_counts(1.8) == (1, 4, 4, 6, 6, 8, 1)
+    widths = [
+        block.width for block in EfficientNetLite(num_classes=3, depth_multiplier=1.8).blocks()
+    ]
+    assert [len(list(row)) for _, row in itertools.groupby(widths)] == [1, 4, 4, 6, 6, 8, 1]
+
+
+def test_a_quarter_of_the_blocks_input_is_squeezed():
+    blocks = create_model("efficientnet_b1", 3).blocks()
+    assert [block.squeeze.width for block in blocks[:6]] == [8, 4, 4, 6, 6, 6]
+    fused = create_model("efficientnet_v2_b0", 3).blocks()
+    assert [block.squeeze and block.squeeze.width for block in fused[:7]] == [
+        *[None] * 5,
+        12,
+        24,
+    ]
+
+
+def test_b3_of_the_second_version_rounds_widths_to_the_nearest_multiple():
+    model = create_model("efficientnet_v2_b3", 3)
+    assert (model.stem_width, model.blocks()[0].width, model.head_width) == (40, 16, 1536)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("efficientnet_lite0", {"depth_multiplier": 0.0}, r"depth_multiplier \(=0.0\) must be"),
+        ("efficientnet_b0", {"depth_multiplier": -1.0}, r"depth_multiplier \(=-1.0\) must be"),
+        ("efficientnet_v2_s", {"size": "xl"}, "unknown size 'xl'; known, nearest first: "),
         ("efficientnet_lite3", {"padding": "SAME"}, "unknown padding 'SAME'; known, nearest"),
         ("efficientnet_lite0", {"drop_path_rate": 1.0}, r"drop_path_rate \(=1.0\) must lie"),
         ("mobilenet_v1", {"width_multiplier": -1.0}, r"width_multiplier \(=-1.0\) must be"),

@@ -17,7 +17,7 @@ def test_each_row_is_usable(row):
     assert row.model in list_models()
     assert row.origin in names_of(row.model)
     assert re.fullmatch(r"(https://|package:)\S+", row.address)
-    assert re.fullmatch(r"([0-9a-f]{8}|[0-9a-f]{64})?", row.sha256)
+    assert re.fullmatch(r"([0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{64})?", row.sha256)
     assert row.licence
     assert row.preprocessing.decoding.size_px >= row.preprocessing.image_size_px >= 32
     assert len(row.preprocessing.mean) == len(row.preprocessing.std)

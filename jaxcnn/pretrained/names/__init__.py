@@ -1,16 +1,35 @@
 """How each origin of published weights names the modules of our networks.
 
-The families, in tables that `mapping.by_rules` reads: `alexnet_vgg`, `resnet`, `inception`
-(GoogLeNet and Inception v3) and `mobile` (the MobileNets and EfficientNet-Lite). The NAMES of each
-are keyed by (origin, pattern of the networks' names).
+The families, in tables that `mapping.by_rules` reads: `alexnet_vgg`, `convnext`, `inception`
+(GoogLeNet and Inception v3), `mobile` and `mobile_tensorflow` (the MobileNets, MNASNet and the
+EfficientNets), `resnet` and `shufflenet_v2`. The NAMES of each are keyed by (origin, pattern of the
+networks' names); `mobile` makes those of one network.
 """
 
 import re
 
 from jaxcnn.pretrained.mapping import Names
-from jaxcnn.pretrained.names import alexnet_vgg, convnext, inception, mobile, resnet
+from jaxcnn.pretrained.names import (
+    alexnet_vgg,
+    convnext,
+    inception,
+    mobile,
+    mobile_tensorflow,
+    resnet,
+    shufflenet_v2,
+)
 
-_NAMES = alexnet_vgg.NAMES | convnext.NAMES | resnet.NAMES | inception.NAMES | mobile.NAMES
+_FAMILIES = (
+    alexnet_vgg,
+    convnext,
+    inception,
+    mobile_tensorflow,
+    resnet,
+    shufflenet_v2,
+)
+_NAMES: dict[tuple[str, str], Names] = {
+    key: names for family in _FAMILIES for key, names in family.NAMES.items()
+}
 
 
 def names_of(model: str) -> dict[str, Names]:
@@ -22,6 +41,7 @@ def names_of(model: str) -> dict[str, Names]:
     Returns:
       {origin: its names}; empty where no published weights are known.
     """
-    return {
+    listed = {
         origin: names for (origin, pattern), names in _NAMES.items() if re.fullmatch(pattern, model)
     }
+    return {**mobile.names_of(model), **listed}

@@ -1,183 +1,225 @@
-"""Names of the arrays of the MobileNets and of EfficientNet-Lite in the files of others.
+"""Names of the arrays of the networks of inverted residual blocks in PyTorch's files.
 
-Our blocks are counted through the network. timm counts them stage by stage, so that its names
-depend on the network's size; torchvision's of MobileNet v3 also count the layers inside of a block.
+They are named by what the blocks are made of, which the networks say. Our blocks are counted
+through the network. timm, and torchvision but for its MobileNets, count them row by row: blocks of
+one width. Within a block, torchvision counts the layers that are there.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, cast
 
-from jaxcnn.models import mobilenet_v1, mobilenet_v2, model_options
-from jaxcnn.models.efficientnet_lite import repeat_counts
-from jaxcnn.models.mobilenet_v3 import ROWS
-from jaxcnn.pretrained.mapping import Called, ModulePath, Names, Rules, by_rules
+from jaxcnn.models import create_model
+from jaxcnn.models.inverted_residual import Block, MobileNetwork
+from jaxcnn.pretrained.mapping import Called, Names, Rules, by_rules
 
-_BLOCK = r"stage_\d+/block_(\d+)"
-_TIMM_ENDS: dict[str, Called] = {
+Parts = tuple[str, str]  # what a convolution and its BatchNorm are called, or a squeeze's two
+Layers = Mapping[str, Parts]  # those of a block's layers
+
+_SAME: dict[str, object] = {"padding": "same", "bn_epsilon": 1e-3}
+_SYMMETRIC: dict[str, object] = {"padding": "symmetric"}
+_TIMM_ENDS: Rules = {
     "stem": ("conv_stem", "bn1"),
     "conv_head": ("conv_head", "bn2"),
     "head": "classifier",
 }
-_TIMM_SQUEEZE = ("se.conv_reduce", "se.conv_expand")
-_TIMM_INVERTED = {
-    "expand": ("conv_pw", "bn1"),
-    "depthwise": ("conv_dw", "bn2"),
-    "se": _TIMM_SQUEEZE,
-    "project": ("conv_pwl", "bn3"),
-}
-_TIMM_SEPARABLE = {  # a block without expansion
-    "depthwise": ("conv_dw", "bn1"),
-    "se": _TIMM_SQUEEZE,
-    "project": ("conv_pw", "bn2"),
-    "pointwise": ("conv_pw", "bn2"),
-}
-# Arrays that TensorFlow's training leaves beside the weights in a checkpoint.
-_SLIM_IGNORED = r"^global_step$|/(ExponentialMovingAverage|Momentum|RMSProp(_1)?)$"
-
-_SAME = {"padding": "same", "bn_epsilon": 1e-3}
-_SYMMETRIC = {"padding": "symmetric"}
-
-_V1 = r"mobilenet_v1(_0\.\d+)?"
-_V1_KERAS: Rules = {
-    "stem": ("conv1", "conv1_bn"),
-    f"{_BLOCK}/depthwise": lambda n: (f"conv_dw_{n}", f"conv_dw_{n}_bn"),
-    f"{_BLOCK}/pointwise": lambda n: (f"conv_pw_{n}", f"conv_pw_{n}_bn"),
-    "head": "conv_preds",  # a 1x1 convolution on the mean in all of Keras' versions
-}
-_V1_SLIM: Rules = {
-    "stem": "Conv2d_0",
-    f"{_BLOCK}/(depthwise|pointwise)": lambda n, layer: f"Conv2d_{n}_{layer}",
-    "head": "Logits/Conv2d_1c_1x1",
-}
-
-_V2_TORCHVISION: Rules = {
-    "stem": ("features.0.0", "features.0.1"),
-    # A block's last convolution and its BatchNorm are not wrapped in a Sequential of their own.
-    r"stage_1/block_1/depthwise": ("features.1.conv.0.0", "features.1.conv.0.1"),
-    r"stage_1/block_1/project": ("features.1.conv.1", "features.1.conv.2"),
-    f"{_BLOCK}/expand": lambda n: (f"features.{n}.conv.0.0", f"features.{n}.conv.0.1"),
-    f"{_BLOCK}/depthwise": lambda n: (f"features.{n}.conv.1.0", f"features.{n}.conv.1.1"),
-    f"{_BLOCK}/project": lambda n: (f"features.{n}.conv.2", f"features.{n}.conv.3"),
-    "conv_head": ("features.18.0", "features.18.1"),
-    "head": "classifier.1",
-}
-_V2_LAYER = f"{_BLOCK}/(expand|depthwise|project)"
-
-
-def _v2_keras(number: int, layer: str) -> tuple[str, str]:
-    name = f"expanded_conv_{layer}" if number == 1 else f"block_{number - 1}_{layer}"
-    return name, f"{name}_BN"
-
-
-def _v2_slim(number: int, layer: str) -> str:
-    return f"expanded_conv/{layer}" if number == 1 else f"expanded_conv_{number - 1}/{layer}"
-
-
-_V2_KERAS: Rules = {
-    "stem": ("Conv1", "bn_Conv1"),
-    _V2_LAYER: _v2_keras,
-    "conv_head": ("Conv_1", "Conv_1_bn"),
-    "head": "predictions",
-}
-_V2_SLIM: Rules = {
-    "stem": "Conv",
-    _V2_LAYER: _v2_slim,
-    "conv_head": "Conv_1",
-    "head": "Logits/Conv2d_1c_1x1",
-}
-
-_LUKEMELAS: Rules = {
+_LUKEMELAS_ENDS: Rules = {
     "stem": ("_conv_stem", "_bn0"),
-    f"{_BLOCK}/expand": lambda n: (f"_blocks.{n - 1}._expand_conv", f"_blocks.{n - 1}._bn0"),
-    f"{_BLOCK}/depthwise": lambda n: (f"_blocks.{n - 1}._depthwise_conv", f"_blocks.{n - 1}._bn1"),
-    f"{_BLOCK}/project": lambda n: (f"_blocks.{n - 1}._project_conv", f"_blocks.{n - 1}._bn2"),
     "conv_head": ("_conv_head", "_bn1"),
     "head": "_fc",
 }
+_MNASNET_ENDS: Rules = {
+    "stem": ("layers.0", "layers.1"),
+    # The first block is not wrapped in a module of its own.
+    "stage_1/block_1/depthwise": ("layers.3", "layers.4"),
+    "stage_1/block_1/project": ("layers.6", "layers.7"),
+    "conv_head": ("layers.14", "layers.15"),
+    "head": "classifier.1",
+}
 
 
-def _timm(counts: Sequence[int], ends: Rules = _TIMM_ENDS, *, num_separable: int = 1) -> Rules:
-    """Name blocks by timm's stage and their number in it, with a short form for separable ones."""
-    blocks = [f"blocks.{stage}.{i}" for stage, count in enumerate(counts) for i in range(count)]
-
-    def layer(number: int, name: str) -> Called:
-        layers = _TIMM_SEPARABLE if number <= num_separable else _TIMM_INVERTED
-        return tuple(f"{blocks[number - 1]}.{word}" for word in layers[name])
-
-    return {**ends, rf"{_BLOCK}/(\w+)": layer}
+def _torchvision_layers(names: Sequence[str]) -> Layers:
+    layers = {name: (f"{place}.0", f"{place}.1") for place, name in enumerate(names)}
+    if "se" in layers:
+        place = names.index("se")
+        layers["se"] = (f"{place}.fc1", f"{place}.fc2")
+    return layers
 
 
-def _v3_timm(counts: Sequence[int]) -> Rules:
-    last = f"blocks.{len(counts)}.0"
-    ends = {**_TIMM_ENDS, "conv_head": (f"{last}.conv", f"{last}.bn1"), "fc": "conv_head"}
-    return _timm(counts, ends)
+def _v2_torchvision_layers(names: Sequence[str]) -> Layers:
+    # A block's last convolution and its BatchNorm are not wrapped in a Sequential of their own.
+    last = len(names) - 1
+    return {**_torchvision_layers(names), "project": (f"{last}", f"{last + 1}")}
 
 
-def _v3_torchvision(size: str) -> Rules:
-    rows = ROWS[size]
-    last = f"features.{len(rows) + 1}"
+def _mnasnet_layers(names: Sequence[str]) -> Layers:
+    # Convolution, BatchNorm and activation each count.
+    return {name: (f"{3 * place}", f"{3 * place + 1}") for place, name in enumerate(names)}
 
-    def layer(number: int, name: str) -> Called:
-        layers = ["expand", "depthwise", "se", "project"]
-        if number == 1:
-            layers.remove("expand")
-        if not rows[number - 1].squeezes:
-            layers.remove("se")
-        place = {name: index for index, name in enumerate(layers)}[name]
-        words = ("fc1", "fc2") if name == "se" else ("0", "1")
-        return tuple(f"features.{number}.block.{place}.{word}" for word in words)
 
-    return {
-        "stem": ("features.0.0", "features.0.1"),
-        rf"{_BLOCK}/(\w+)": layer,
-        "conv_head": (f"{last}.0", f"{last}.1"),
-        "fc": "classifier.0",
-        "head": "classifier.3",
+def _timm_layers(names: Sequence[str]) -> Layers:
+    """Call a convolution by what it is for, and count the BatchNorms."""
+    convolutions = [name for name in names if name != "se"]
+    words = {
+        "expand": "conv_pw",
+        "depthwise": "conv_dw",
+        "pointwise": "conv_pw",
+        "fused": "conv_exp" if len(names) > 1 else "conv",
+        "project": "conv_pw" if convolutions[0] == "depthwise" else "conv_pwl",
     }
+    counted = {n: (words[n], f"bn{place}") for place, n in enumerate(convolutions, start=1)}
+    return {"se": ("se.conv_reduce", "se.conv_expand"), **counted}
 
 
-def _tensorflow(model: str, scope: str, keras: Rules, slim: Rules) -> dict[tuple[str, str], Names]:
-    """Name the arrays of TensorFlow's three kinds of files.
+def _lukemelas_layers(names: Sequence[str]) -> Layers:
+    del names  # they are named alike in all blocks
+    places = enumerate(("expand", "depthwise", "project"))
+    return {name: (f"_{name}_conv", f"_bn{place}") for place, name in places}
 
-    They are Keras', slim's checkpoints, whose names begin with `scope`, and files in which a
-    convolution has taken in its BatchNorm, and so has its name.
+
+def _network(model: str) -> MobileNetwork:
+    return cast(MobileNetwork, create_model(model, 2))
+
+
+def _rows(blocks: Sequence[Block]) -> list[int]:
+    """Count the blocks of each row of the network's table, which have one width."""
+    return [len(list(group)) for _, group in itertools.groupby(blocks, key=lambda b: b.width)]
+
+
+def _in_turn(place: str, *, first: int = 1) -> Callable[[Sequence[Block]], list[str]]:
+    """Place blocks by their numbers in the network, counted from `first`."""
+    return lambda blocks: [place.format(n) for n in range(first, first + len(blocks))]
+
+
+def _by_row(place: str, *, first: int = 0) -> Callable[[Sequence[Block]], list[str]]:
+    """Place blocks by the numbers of their rows, counted from `first`, and theirs in the row."""
+    return lambda blocks: [
+        place.format(row, n)
+        for row, count in enumerate(_rows(blocks), start=first)
+        for n in range(count)
+    ]
+
+
+class Style(NamedTuple):
+    """How an origin names the layers of blocks."""
+
+    places_of: Callable[[Sequence[Block]], list[str]]  # from the blocks to where each of them is
+    layers_of: Callable[[Sequence[str]], Layers]  # from a block's layers to what they are there
+
+
+_TIMM = Style(_by_row("blocks.{}.{}"), _timm_layers)
+
+
+def _torch(model: str, ends: Rules, style: Style, options: Mapping[str, object]) -> Names:
+    """Name the layers of a network.
+
+    Args:
+      model: name of the network.
+      ends: rules for all that is not in a block; they go before those for blocks.
+      style: of the blocks' names.
+      options: of the network, to carry this origin's weights.
     """
-    folded = by_rules(slim)
-
-    def scoped(path: ModulePath) -> str:
-        return f"{scope}/{folded(path)}" + "/BatchNorm" * (path[-1] == "bn")
-
-    return {
-        ("keras", model): Names(by_rules(keras), layout="keras", options=_SAME),
-        ("tensorflow", model): Names(scoped, layout="slim", ignored=_SLIM_IGNORED, options=_SAME),
-        ("tensorflow_folded", model): Names(folded, layout="folded", options=_SAME),
-    }
-
-
-def _torch(rules: Rules, options: Mapping[str, object]) -> Names:
+    network = _network(model)
+    blocks, input_width = network.blocks(), network.stem_width
+    called: dict[tuple[int, str], Called] = {}
+    placed = zip(blocks, style.places_of(blocks), strict=True)
+    for number, (block, place) in enumerate(placed, start=1):
+        for layer, parts in style.layers_of(block.layer_names(input_width)).items():
+            called[number, layer] = tuple(f"{place}.{part}" for part in parts)
+        input_width = block.width
+    rules = {**ends, r"stage_\d+/block_(\d+)/(\w+)": lambda number, layer: called[number, layer]}
     return Names(by_rules(rules), layout="torch", options=options)
 
 
-_V1_COUNTS = [row.num_blocks for row in mobilenet_v1.REPEATS]
-_V2_COUNTS = [row.num_blocks for row in mobilenet_v2.REPEATS]
-_V3_COUNTS = {"large": (1, 2, 3, 4, 2, 3), "small": (1, 2, 3, 2, 3)}
+def _torchvision_ends(model: str, head: str) -> Rules:
+    """Number conv_head after the stem and what the network has of blocks, or of rows of them."""
+    blocks = _network(model).blocks()
+    count = len(blocks if model.startswith("mobilenet") else _rows(blocks))
+    last = f"features.{count + 1}"
+    return {
+        "stem": ("features.0.0", "features.0.1"),
+        "conv_head": (f"{last}.0", f"{last}.1"),
+        "head": head,
+    }
 
-NAMES: dict[tuple[str, str], Names] = {
-    **_tensorflow(_V1, "MobilenetV1", _V1_KERAS, _V1_SLIM),
-    ("timm", _V1): _torch(
-        _timm(_V1_COUNTS, num_separable=sum(_V1_COUNTS)), _SYMMETRIC | {"bn_epsilon": 1e-5}
-    ),
-    **_tensorflow("mobilenet_v2", "MobilenetV2", _V2_KERAS, _V2_SLIM),
-    ("torchvision", "mobilenet_v2"): _torch(_V2_TORCHVISION, _SYMMETRIC),
-    ("timm", "mobilenet_v2"): _torch(_timm(_V2_COUNTS), _SYMMETRIC),
-    ("lukemelas", r"efficientnet_lite\d"): _torch(_LUKEMELAS, _SAME),
+
+def _mobilenet_v2(model: str) -> dict[str, Names]:
+    ends = _torchvision_ends(model, "classifier.1")
+    blocks = Style(_in_turn("features.{}.conv"), _v2_torchvision_layers)
+    return {
+        "torchvision": _torch(model, ends, blocks, _SYMMETRIC),
+        "timm": _torch(model, _TIMM_ENDS, _TIMM, _SYMMETRIC),
+    }
+
+
+def _mobilenet_v3(model: str) -> dict[str, Names]:
+    ends = {**_torchvision_ends(model, "classifier.3"), "fc": "classifier.0"}
+    blocks = Style(_in_turn("features.{}.block"), _torchvision_layers)
+    last = f"blocks.{len(_rows(_network(model).blocks()))}.0"
+    timm = {**_TIMM_ENDS, "conv_head": (f"{last}.conv", f"{last}.bn1"), "fc": "conv_head"}
+    return {
+        "torchvision": _torch(model, ends, blocks, _SYMMETRIC | {"bn_epsilon": 1e-3}),
+        "timm": _torch(model, timm, _TIMM, _SYMMETRIC | {"bn_epsilon": 1e-5}),
+    }
+
+
+def _efficientnet(model: str) -> dict[str, Names]:
+    """Timm has its own weights, "timm", and those that TensorFlow trained, "timm_tensorflow"."""
+    ends = _torchvision_ends(model, "classifier.1")
+    blocks = Style(_by_row("features.{}.{}.block", first=1), _torchvision_layers)
+    torchvision = {"torchvision": _torch(model, ends, blocks, _SYMMETRIC)}
+    timm = {"timm": _torch(model, _TIMM_ENDS, _TIMM, _SYMMETRIC | {"bn_epsilon": 1e-5})}
+    tensorflow = {"timm_tensorflow": _torch(model, _TIMM_ENDS, _TIMM, _SAME)}
+    if model.startswith("efficientnet_v2_b"):
+        return tensorflow  # torchvision has none of these
+    if model.startswith("efficientnet_v2"):
+        return {**torchvision, **tensorflow}  # timm's own have other widths
+    return {**torchvision, **timm, **tensorflow}
+
+
+def _mnasnet(model: str) -> dict[str, Names]:
+    blocks = Style(_by_row("layers.{}.{}.layers", first=7), _mnasnet_layers)
+    return {
+        "torchvision": _torch(model, _MNASNET_ENDS, blocks, _SYMMETRIC),
+        "timm": _torch(model, _TIMM_ENDS, _TIMM, _SYMMETRIC),
+    }
+
+
+def _efficientnet_lite(model: str) -> dict[str, Names]:
+    blocks = Style(_in_turn("_blocks.{}", first=0), _lukemelas_layers)
+    return {
+        "lukemelas": _torch(model, _LUKEMELAS_ENDS, blocks, _SAME),
+        "timm": _torch(model, _TIMM_ENDS, _TIMM, _SAME),
+    }
+
+
+def _mobilenet_v1(model: str) -> dict[str, Names]:
+    return {"timm": _torch(model, _TIMM_ENDS, _TIMM, _SYMMETRIC | {"bn_epsilon": 1e-5})}
+
+
+# By how the networks' names begin; the longest that fits counts.
+_FAMILIES: Mapping[str, Callable[[str], dict[str, Names]]] = {
+    "efficientnet_": _efficientnet,
+    "efficientnet_lite": _efficientnet_lite,
+    "mnasnet": _mnasnet,
+    "mobilenet_v1": _mobilenet_v1,
+    "mobilenet_v2": _mobilenet_v2,
+    "mobilenet_v3": _mobilenet_v3,
 }
-for _size, _counts in _V3_COUNTS.items():
-    NAMES["torchvision", f"mobilenet_v3_{_size}"] = _torch(
-        _v3_torchvision(_size), _SYMMETRIC | {"bn_epsilon": 1e-3}
-    )
-    NAMES["timm", f"mobilenet_v3_{_size}"] = _torch(
-        _v3_timm(_counts), _SYMMETRIC | {"bn_epsilon": 1e-5}
-    )
-for _model in (f"efficientnet_lite{number}" for number in range(5)):
-    _depth = model_options(_model)["depth_multiplier"]
-    NAMES["timm", _model] = _torch(_timm(repeat_counts(_depth)), _SAME)
+
+
+@functools.cache
+def names_of(model: str) -> Mapping[str, Names]:
+    """Look up the origins in PyTorch whose weights a network of these families can take.
+
+    Made when asked for, since to make all the networks would take a fifth of a second.
+
+    Args:
+      model: name of any network.
+
+    Returns:
+      {origin: its names}; empty for a network of another family.
+    """
+    fitting = [start for start in _FAMILIES if model.startswith(start)]
+    return _FAMILIES[max(fitting, key=len)](model) if fitting else {}
