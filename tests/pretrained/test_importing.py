@@ -205,6 +205,19 @@ def test_a_network_without_a_last_layer_gives_features(tmp_path, caplog, beside,
     assert told in caplog.messages[0]
 
 
+def test_keras_networks_without_a_top_and_with_another_one(tmp_path):
+    model = "mobilenet_v1_0.25"
+    arrays = {n: a for n, a in arrays_of("keras", model=model).items() if "conv_preds" not in n}
+    np.savez(tmp_path / "no_top.npz", **arrays)
+    assert pretrained.load(tmp_path / "no_top.npz", model=model).class_names == ()
+    inside = {f"mobilenet_0.25_224/{name}": array for name, array in arrays.items()}
+    top = {"dense_1/kernel": np.ones((256, 5), np.float32), "dense_1/bias": np.arange(5.0)}
+    np.savez(tmp_path / "own_top.npz", **inside, **top)
+    found = pretrained.load(tmp_path / "own_top.npz", model=model)
+    assert len(found.class_names) == 5
+    np.testing.assert_array_equal(found.variables["params"]["head"]["linear"]["bias"], range(5))
+
+
 def test_a_last_layer_without_biases_has_zeros(tmp_path):
     arrays = arrays_of()
     save_file({n: a for n, a in arrays.items() if n != "linear.bias"}, tmp_path / "a.safetensors")

@@ -11,6 +11,7 @@ import pytest
 
 from jaxcnn.pretrained.formats import WeightsFileError, keras_file, read_weights
 from jaxcnn.pretrained.formats.errors import Budget, reading
+from jaxcnn.pretrained.unlisted import half_precision
 
 SHARED = Path(os.environ.get("JAXCNN_SHARED", Path(__file__).parents[3] / ".." / "shared"))
 MOBILENET = SHARED / "data/weights/mobilenet_v1_0.25_224_keras/mobilenet_v1_0.25_224.h5"
@@ -178,6 +179,15 @@ def test_bfloat16_is_widened(tmp_path, read):
         file["layers/own/vars/0"] = bits
         file["layers/own/vars/0"].attrs["dtype"] = "bfloat16"
     np.testing.assert_array_equal(read(tmp_path / "a.h5")["own/0"], values, strict=True)
+
+
+def test_float16_keeps_its_type_by_which_it_is_told(tmp_path, read):
+    values = np.array([[1.5, -2]], np.float16)
+    with h5py.File(numbered(tmp_path / "a.h5", {"layers/own": []}), "r+") as file:
+        file["layers/own/vars/0"] = values
+    found = read(tmp_path / "a.h5")
+    np.testing.assert_array_equal(found["own/0"], values, strict=True)
+    assert half_precision(found) == "float16"
 
 
 @pytest.fixture
