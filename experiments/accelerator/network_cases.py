@@ -26,6 +26,7 @@ FAMILIES: dict[str, tuple[dict[str, Any], int]] = {
     "inception_v3": ({}, 80),
     "resnet18": ({"stem": "small"}, 16),
     "resnet50": ({}, 64),
+    "regnet_y_400mf": ({}, 64),
     "mobilenet_v1_0.25": ({}, 64),
     "mobilenet_v2": ({"width_multiplier": 0.35}, 64),
     "mobilenet_v3_small": ({}, 64),

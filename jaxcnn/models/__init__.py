@@ -7,8 +7,9 @@ The layers that make the logits are named "head"; the others lie under their sta
 `StagedNetwork`.
 
 A family of networks is a file, whose MODELS are its networks by name. `staged` has what all share,
-`layers` what they are made of, `inverted_residual` and `inception_module` what two or more families
-are made of, `checks` the checks of options. `folding` removes BatchNorm, `summary` counts layers.
+`layers` what they are made of, `inverted_residual`, `residual_block` and `inception_module` what
+two or more families are made of, `checks` the checks of options. `folding` removes BatchNorm,
+`summary` counts layers.
 
 Imports `jaxcnn.ops` and `jaxcnn.host`.
 """
@@ -31,6 +32,7 @@ from jaxcnn.models import (
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    regnet,
     resnet,
     shufflenet_v2,
     six_conv,
@@ -49,6 +51,7 @@ from jaxcnn.models.mnasnet import MNASNet
 from jaxcnn.models.mobilenet_v1 import MobileNetV1
 from jaxcnn.models.mobilenet_v2 import MobileNetV2
 from jaxcnn.models.mobilenet_v3 import MobileNetV3
+from jaxcnn.models.regnet import RegNet
 from jaxcnn.models.resnet import ResNet
 from jaxcnn.models.shufflenet_v2 import ShuffleNetV2
 from jaxcnn.models.six_conv import SixConv
@@ -85,6 +88,7 @@ __all__ = [
     "MobileNetV1",
     "MobileNetV2",
     "MobileNetV3",
+    "RegNet",
     "ResNet",
     "ShuffleNetV2",
     "SixConv",
@@ -117,6 +121,7 @@ _FAMILIES = (
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    regnet,
     resnet,
     shufflenet_v2,
     six_conv,

@@ -7,7 +7,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxcnn.models import checks, layers
 from jaxcnn.models.staged import Stage, StagedNetwork
@@ -112,9 +111,8 @@ class ConvNeXt(StagedNetwork, kw_only=True):
         patches = partial(self._patches, self.widths[0], size=4)
         stem = (partial(patches, name="patches"), partial(layers.LayerNorm, name="norm"))
         stages = [Stage("stem", 4, layers.InTurn(make_layers=stem, name="stem"))]
-        rates = np.linspace(0, self.drop_path_rate, sum(self.stage_sizes))
-        ends = np.cumsum(self.stage_sizes)
-        for index, rates_of_stage in enumerate(np.split(rates, ends[:-1])):
+        rates = layers.drop_path_rates(self.drop_path_rate, self.stage_sizes)
+        for index, rates_of_stage in enumerate(rates):
             make_layers = (*self._downsampling(index), *self._blocks(index, rates_of_stage))
             name = f"stage_{index + 1}"
             stage = layers.InTurn(make_layers=make_layers, name=name)
@@ -143,7 +141,7 @@ class ConvNeXt(StagedNetwork, kw_only=True):
         return (partial(layers.LayerNorm, name="norm"), patches)
 
     @nn.nowrap
-    def _blocks(self, index: int, rates: np.ndarray) -> list[Callable[[], nn.Module]]:
+    def _blocks(self, index: int, rates: Sequence[float]) -> list[Callable[[], nn.Module]]:
         block = partial(
             ConvNeXtBlock,
             width=self.widths[index],
@@ -153,7 +151,7 @@ class ConvNeXt(StagedNetwork, kw_only=True):
         )
         return [
             partial(block, drop_path_rate=rate, name=f"block_{number}")
-            for number, rate in enumerate(rates.tolist(), start=1)
+            for number, rate in enumerate(rates, start=1)
         ]
 
 

@@ -15,6 +15,8 @@ NUMERIC = [
     ("six_conv", {"batch_norm": False, "depth": 2}, 16),
     ("resnet18", {"zero_init_residual": False}, 32),
     ("resnet20", {"bn_epsilon": 0.01}, 16),
+    ("seresnext50_32x4d", {"stage_sizes": (1,), "widths": (64,), "zero_init_residual": False}, 16),
+    ("regnet_y_400mf", {"depth": 3}, 16),
     ("vgg11_bn", {"hidden_width": 8}, 32),
     ("mobilenet_v1", {"width_multiplier": 0.25}, 32),
     ("mobilenet_v3_small", {}, 32),

@@ -13,7 +13,7 @@ from jaxcnn.models.layers.convolution import (
 from jaxcnn.models.layers.layer_norm import GlobalResponseNorm, LayerNorm
 from jaxcnn.models.layers.linear import Dense, Head, HiddenLinear
 from jaxcnn.models.layers.pooling import PADDINGS, POOLINGS, Pool, max_pool_like_torch
-from jaxcnn.models.layers.residual import DropPath, LayerScale
+from jaxcnn.models.layers.residual import DropPath, LayerScale, drop_path_rates
 from jaxcnn.models.layers.sequence import InTurn, in_turn
 from jaxcnn.models.layers.squeeze_excite import SqueezeExcite, make_divisible
 
@@ -39,6 +39,7 @@ __all__ = [
     "batch_norm",
     "conv_bn",
     "conv_padding",
+    "drop_path_rates",
     "in_turn",
     "kernel_init",
     "make_divisible",

@@ -2,8 +2,8 @@
 
 The families, in tables that `mapping.by_rules` reads: `alexnet_vgg`, `convnext`, `inception`
 (GoogLeNet and Inception v3), `mobile` and `mobile_tensorflow` (the MobileNets, MNASNet and the
-EfficientNets), `resnet` and `shufflenet_v2`. The NAMES of each are keyed by (origin, pattern of the
-networks' names); `mobile` makes those of one network.
+EfficientNets), `resnet` (with its relatives and RegNet) and `shufflenet_v2`. The NAMES of each are
+keyed by (origin, pattern of the networks' names); `mobile` makes those of one network.
 """
 
 import re

@@ -8,28 +8,59 @@ import torchvision
 from reference_rows import Case, make_parser, write
 
 # The gain on the last scale of each residual branch, for logits of natural size.
-_GAINS = {"resnet18": 0.5, "resnet34": 0.35, "resnet50": 0.3, "resnet101": 0.2, "resnet152": 0.15}
-_FAST = ("resnet18", "resnet50")  # a row for each kind of block
+_GAINS = {"18": 0.5, "34": 0.35, "50": 0.3, "101": 0.2, "152": 0.15, "200": 0.15}
+_TORCHVISION = {
+    "resnet18": "18",
+    "resnet34": "34",
+    "resnet50": "50",
+    "resnet101": "101",
+    "resnet152": "152",
+    "resnext50_32x4d": "50",
+    "resnext101_32x8d": "101",
+    "resnext101_64x4d": "101",
+    "wide_resnet50_2": "50",
+    "wide_resnet101_2": "101",
+}
+_TIMM = {
+    "resnet18": "18",  # timm's names and arithmetic of these four are torchvision's
+    "resnet50": "50",
+    "resnext50_32x4d": "50",
+    "wide_resnet50_2": "50",
+    "resnet18d": "18",
+    "resnet34d": "34",
+    "resnet50d": "50",
+    "resnet101d": "101",
+    "resnet152d": "152",
+    "resnet200d": "200",
+    "seresnet50": "50",
+    "seresnet152d": "152",
+    "seresnext50_32x4d": "50",
+    "seresnext101_32x4d": "101",
+    "seresnext101_32x8d": "101",
+    "seresnext101_64x4d": "101",
+}
+# A row for each kind of block.
+_FAST = {("torchvision", "resnet18"), ("torchvision", "resnet50"), ("timm", "resnet18d")}
 
 
-def _case(model: str, origin: str) -> Case:
-    build = getattr(torchvision.models, model)
-    version = f"torchvision {torchvision.__version__}"
-    if origin == "timm":
-        build, version = partial(timm.create_model, model), f"timm {timm.__version__}"
-    last = r"layer\d+\.\d+\.bn2" if model in ("resnet18", "resnet34") else r"\.bn3"
+def _case(origin: str, model: str, depth: str) -> Case:
+    build, version = partial(timm.create_model, model), f"timm {timm.__version__}"
+    if origin == "torchvision":
+        build = getattr(torchvision.models, model)
+        version = f"torchvision {torchvision.__version__}"
+    last = r"layer\d+\.\d+\.bn2" if depth in ("18", "34") else r"\.bn3"
     return Case(
         model=model,
         origin=origin,
         build=build,
         reference=f"{version}, torch {torch.__version__}",
         image_shape=(64, 80, 3),
-        gains={rf"{last}\.weight$": _GAINS[model]},
-        slow=model not in _FAST or origin == "timm",
+        gains={rf"{last}\.weight$": _GAINS[depth]},
+        slow=(origin, model) not in _FAST,
     )
 
 
 if __name__ == "__main__":
-    cases = [_case(model, "torchvision") for model in _GAINS]
-    cases += [_case(model, "timm") for model in _FAST]  # timm's names and arithmetic are the same
+    cases = [_case("torchvision", model, depth) for model, depth in _TORCHVISION.items()]
+    cases += [_case("timm", model, depth) for model, depth in _TIMM.items()]
     write("resnet", cases, make_parser().parse_args())
