@@ -11,6 +11,7 @@ ROOMS = ("models", "augment", "pretrained", "interpret", "plots", "data", "metri
 # Documented with an example, but parts of what is handed out: module and name.
 INTERNAL = {
     "augment": {
+        "augmix.draw_chain",
         "checks.as_height_width",
         "checks.check_range",
         "erasing.inside_box",
@@ -18,6 +19,8 @@ INTERNAL = {
         "randaugment.draw_operations",
         "randaugment.operations_matrix",
         "resampling.composed",
+        "resampling.resample",
+        "trivialaugment.draw_operation",
     },
     "data": {
         "cats_vs_dogs.recode_jpeg",

@@ -22,9 +22,20 @@ from jaxcnn.training.step import make_train_step
 from jaxcnn.types import Batch
 
 IMAGES = np.random.default_rng(0).random((4, 12, 14, 3)).astype(np.float32)
-DRAWS = ("bernoulli", "beta", "bits", "categorical", "choice", "gumbel", "normal", "permutation")
+DRAWS = (
+    "bernoulli",
+    "beta",
+    "bits",
+    "categorical",
+    "choice",
+    "exponential",
+    "gumbel",
+    "normal",
+    "permutation",
+)
 DRAWS += ("rademacher", "randint", "truncated_normal", "uniform")
-POLICY = "strong,gamma=0.2,erasing=0.5,rand_augment=9"
+POLICY = "strong,gamma=0.2,erasing=0.5,rand_augment=9,trivial_augment=0.5,aug_mix=3,blur=0.5"
+POLICY += ",vertical_flip=0.5,grayscale=0.1,perspective=0.2,elastic=20"
 OPTIONS = {
     "random_affine": {"scale": (0.5, 1.0), "max_rotation_radians": 0.5},
     "random_brightness": {"max_delta": 0.3},

@@ -32,6 +32,9 @@ DETERMINISTIC: dict[str, Callable[[jax.Array], jax.Array]] = {
     "autocontrast": augment.autocontrast,
     "center_crop": lambda image: augment.center_crop(image, 13),
     "crop": lambda image: augment.crop(image, 3, 5, 13),
+    "elastic_warp": lambda image: augment.elastic_warp(
+        image, 2 * jnp.sin(jnp.arange(2.0 * _SIZE_PX**2)).reshape(_SIZE_PX, _SIZE_PX, 2)
+    ),
     "enhance_brightness": lambda image: augment.enhance_brightness(image, 1.3),
     "enhance_color": lambda image: augment.enhance_color(image, 0.6),
     "enhance_contrast": lambda image: augment.enhance_contrast(image, 1.3),
@@ -39,11 +42,18 @@ DETERMINISTIC: dict[str, Callable[[jax.Array], jax.Array]] = {
     "equalize": augment.equalize,
     "erase": lambda image: augment.erase(image, (3, 4, 9, 12), jnp.full_like(image, 0.25)),
     "flip": augment.flip,
+    "gaussian_blur": lambda image: augment.gaussian_blur(image, 1.3, radius_px=4),
+    "perspective_warp": lambda image: augment.perspective_warp(
+        image, jnp.array([[2.0, 3.0], [22.0, 1.0], [20.0, 21.0], [1.0, 23.0]])
+    ),
     "posterize": lambda image: augment.posterize(image, 4),
     "solarize": lambda image: augment.solarize(image, 0.5),
+    "to_grayscale": augment.to_grayscale,
+    "vertical_flip": augment.vertical_flip,
 }
 # Of (key, image), with options strong enough that a draw changes the image.
 RANDOM: dict[str, dict[str, Any]] = {
+    "aug_mix": {},
     "rand_augment": {},
     "random_affine": {
         **{"output_size_px": 16, "scale": (0.5, 1.0), "aspect": (0.8, 1.25)},
@@ -53,19 +63,26 @@ RANDOM: dict[str, dict[str, Any]] = {
     "random_contrast": {"max_change": 0.5},
     "random_crop": {"size_px": 13},
     "random_cutout": {"max_fraction": 0.5},
+    "random_elastic": {},
     "random_erasing": {"probability": 1.0},
     "random_flip": {},
     "random_gamma": {"max_change": 0.5},
+    "random_gaussian_blur": {},
+    "random_grayscale": {"probability": 0.5},
     "random_hue": {"max_delta": 0.3},
+    "random_perspective": {},
     "random_resized_crop": {"output_size_px": 16, "scale": (0.3, 0.8)},
     "random_rotation": {"max_radians": 0.5},
     "random_saturation": {"max_change": 0.5},
     "random_translation": {"max_fraction": 0.4},
+    "random_vertical_flip": {},
+    "trivial_augment": {},
 }
 # What mixes the examples of a batch, and what is of one of the above or draws nothing.
 MIXING = ("make_mixing", "mix", "partners_of", "with_shares")
 PARTS = ("affine_matrix", "augment_batch", "list_policies", "make_augment", "parse_policy")
-_IN_LEVELS = ("autocontrast", "equalize", "posterize", "rand_augment", "solarize")
+_IN_LEVELS = ("autocontrast", "aug_mix", "equalize", "posterize", "rand_augment", "solarize")
+_IN_LEVELS += ("trivial_augment",)
 
 
 def cases() -> list[Case]:

@@ -17,12 +17,16 @@ One contract for the whole package:
 `policy` makes one function of a line of text such as "standard,erasing=0.25", from the others:
 
     affine        crop, zoom, flip, rotate, translate and shear at random, in one resampling
-    resampling    the resampling by a matrix
+    resampling    the resampling by a matrix or at any points
+    warps         perspective and elastic warps
     crop_flip     crops and flips that copy pixels
+    blur          Gaussian blur
     color         brightness, contrast, gamma, saturation, hue, as in tf.image
-    enhance       color, contrast, brightness, sharpness, as in Pillow's ImageEnhance
+    enhance       color, contrast, brightness, sharpness, as in Pillow's ImageEnhance; grayscale
     tone          autocontrast, equalize, solarize, posterize, as in Pillow's ImageOps
     randaugment   two operations of `enhance`, `tone` and geometry, drawn from fourteen
+    trivialaugment  one of the fourteen, with a random strength
+    augmix        mixtures of chains of those operations
     erasing       cut-out and random erasing
     mixing        mixup and CutMix
     checks        of arguments
@@ -40,6 +44,11 @@ if TYPE_CHECKING:
         random_resized_crop as random_resized_crop,
         random_rotation as random_rotation,
         random_translation as random_translation,
+    )
+    from jaxcnn.augment.augmix import aug_mix as aug_mix
+    from jaxcnn.augment.blur import (
+        gaussian_blur as gaussian_blur,
+        random_gaussian_blur as random_gaussian_blur,
     )
     from jaxcnn.augment.color import (
         adjust_brightness as adjust_brightness,
@@ -59,12 +68,16 @@ if TYPE_CHECKING:
         flip as flip,
         random_crop as random_crop,
         random_flip as random_flip,
+        random_vertical_flip as random_vertical_flip,
+        vertical_flip as vertical_flip,
     )
     from jaxcnn.augment.enhance import (
         enhance_brightness as enhance_brightness,
         enhance_color as enhance_color,
         enhance_contrast as enhance_contrast,
         enhance_sharpness as enhance_sharpness,
+        random_grayscale as random_grayscale,
+        to_grayscale as to_grayscale,
     )
     from jaxcnn.augment.erasing import (
         erase as erase,
@@ -90,6 +103,13 @@ if TYPE_CHECKING:
         equalize as equalize,
         posterize as posterize,
         solarize as solarize,
+    )
+    from jaxcnn.augment.trivialaugment import trivial_augment as trivial_augment
+    from jaxcnn.augment.warps import (
+        elastic_warp as elastic_warp,
+        perspective_warp as perspective_warp,
+        random_elastic as random_elastic,
+        random_perspective as random_perspective,
     )
 else:
     __getattr__, __dir__, __all__ = hand_out(__name__, __file__)

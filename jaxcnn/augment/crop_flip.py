@@ -137,3 +137,44 @@ def random_flip(key: jax.Array, image: jax.Array, *, probability: float = 0.5) -
     """
     check_range("probability", probability, 0, 1)
     return jnp.where(jax.random.bernoulli(key, probability), flip(image), image)
+
+
+def vertical_flip(image: jax.Array) -> jax.Array:
+    """Mirror an image top and bottom.
+
+    Args:
+      image: (H, W, C) floating.
+
+    Returns:
+      (H, W, C), dtype of `image`.
+
+    Example:
+      >>> vertical_flip(jnp.arange(3.0).reshape(3, 1, 1)).ravel().tolist()
+      [2.0, 1.0, 0.0]
+    """
+    check_image(image)
+    return image[::-1]
+
+
+def random_vertical_flip(
+    key: jax.Array, image: jax.Array, *, probability: float = 0.5
+) -> jax.Array:
+    """`vertical_flip` with a given probability, for images without a top, such as aerial photos.
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating.
+      probability: chance of a flip, in [0, 1].
+
+    Returns:
+      (H, W, C), dtype of `image`.
+
+    Raises:
+      ValueError: if `probability` is outside [0, 1].
+
+    Example:
+      >>> random_vertical_flip(jax.random.key(0), jnp.zeros((8, 8, 3))).shape
+      (8, 8, 3)
+    """
+    check_range("probability", probability, 0, 1)
+    return jnp.where(jax.random.bernoulli(key, probability), vertical_flip(image), image)

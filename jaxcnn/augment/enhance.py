@@ -4,14 +4,14 @@
 
 These are the definitions of Pillow's `ImageEnhance`, which RandAugment takes over; those of
 `jaxcnn.augment.color` differ where noted there. Factor 0 gives the plain image, 1 the image itself,
-more than 1 goes beyond it.
+more than 1 goes beyond it. `to_grayscale` is the plain image of `enhance_color`.
 """
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxcnn.augment.checks import check_color_image, check_image
+from jaxcnn.augment.checks import check_color_image, check_image, check_range
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R 601-2, as Pillow turns RGB into grey
 _CENTRE, _SUM = 5, 13  # of Pillow's kernel SMOOTH, 3 x 3, whose other weights are 1
@@ -90,6 +90,53 @@ def enhance_sharpness(image: jax.Array, factor: ArrayLike) -> jax.Array:
     """
     check_image(image)
     return _blend(_smooth(image), image, factor)
+
+
+def to_grayscale(image: jax.Array) -> jax.Array:
+    """Give every channel the luma of its pixel, `0.299 R + 0.587 G + 0.114 B`.
+
+    Args:
+      image: (H, W, C) floating in [0, 1], grey or RGB.
+
+    Returns:
+      (H, W, C), dtype of `image`, in [0, 1]; a grey image as it is.
+
+    Raises:
+      ValueError: if `image` is not (H, W, 1) or (H, W, 3) floating.
+
+    Example:
+      >>> to_grayscale(jnp.array([[[1.0, 0.0, 0.0]]])).ravel().tolist()
+      [0.29..., 0.29..., 0.29...]
+
+    Source: Pillow's `convert("L")`, ITU-R 601-2; deviation: not rounded.
+    """
+    check_color_image(image)
+    return jnp.broadcast_to(_luma(image), image.shape)
+
+
+def random_grayscale(key: jax.Array, image: jax.Array, *, probability: float = 0.1) -> jax.Array:
+    """`to_grayscale` with a given probability.
+
+    Args:
+      key: PRNG key.
+      image: (H, W, C) floating in [0, 1], grey or RGB.
+      probability: chance of a grey image, in [0, 1].
+
+    Returns:
+      (H, W, C), dtype of `image`, in [0, 1].
+
+    Raises:
+      ValueError: if `image` is not grey or RGB, or `probability` is outside [0, 1].
+
+    Example:
+      >>> random_grayscale(jax.random.key(0), jnp.zeros((8, 8, 3)), probability=0.2).shape
+      (8, 8, 3)
+
+    Source: torchvision's `RandomGrayscale`, whose 0.1 it takes; SimCLR (Chen et al. 2020,
+    arXiv:2002.05709, appendix A) takes 0.2.
+    """
+    check_range("probability", probability, 0, 1)
+    return jnp.where(jax.random.bernoulli(key, probability), to_grayscale(image), image)
 
 
 def _blend(plain: jax.Array, image: jax.Array, factor: ArrayLike) -> jax.Array:

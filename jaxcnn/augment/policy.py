@@ -1,5 +1,6 @@
 """Augmentations by name: from a line of text to one `(key, image) -> image` function."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,12 +8,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxcnn.augment import color, randaugment
+from jaxcnn.augment import color, randaugment, trivialaugment, warps
 from jaxcnn.augment.affine import random_affine
-from jaxcnn.augment.checks import check_image
-from jaxcnn.augment.crop_flip import center_crop, random_crop, random_flip
+from jaxcnn.augment.augmix import MAX_SEVERITY, aug_mix
+from jaxcnn.augment.blur import random_gaussian_blur
+from jaxcnn.augment.checks import Size, as_height_width, check_image
+from jaxcnn.augment.crop_flip import center_crop, random_crop, random_flip, random_vertical_flip
+from jaxcnn.augment.enhance import random_grayscale
 from jaxcnn.augment.erasing import random_cutout, random_erasing
-from jaxcnn.augment.resampling import affine_warp
+from jaxcnn.augment.resampling import affine_warp, composed
 from jaxcnn.host.names import unknown_name
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
@@ -39,11 +43,14 @@ class Amount(NamedTuple):
 
 OPERATIONS = {
     "flip": Amount("probability", 0, 1, off=0),
+    "vertical_flip": Amount("probability", 0, 1, off=0),
     "zoom": Amount("least area of the crop, part of the image's", 0.01, 1, off=1),
     "aspect": Amount("greatest stretch of the crop, width to height or back", 1, 4, off=1),
     "rotation": Amount("greatest turn in radians", 0, math.pi, off=0),
     "translation": Amount("greatest shift, part of the side", 0, 1, off=0),
     "shear": Amount("greatest lean in radians", 0, 1, off=0),
+    "perspective": Amount("greatest move of a corner, part of half the side", 0, 1, off=0),
+    "elastic": Amount("greatest shift before smoothing, in pixels; 25 or so", 0, 250, off=0),
     "hue": Amount("greatest part of a full turn", 0, 0.5, off=0),
     "saturation": Amount("greatest change of the factor", 0, 1, off=0),
     "gamma": Amount("greatest exponent less one", 0, 1, off=0),
@@ -52,6 +59,10 @@ OPERATIONS = {
     "rand_augment": Amount(
         "magnitude of two operations, 9 or so", 0, randaugment.MAX_MAGNITUDE, off=0
     ),
+    "trivial_augment": Amount("probability", 0, 1, off=0),
+    "aug_mix": Amount("greatest severity of its operations, 3 or so", 0, MAX_SEVERITY, off=0),
+    "grayscale": Amount("probability", 0, 1, off=0),
+    "blur": Amount("probability", 0, 1, off=0),
     "cutout": Amount("greatest side of the square, part of the image's", 0, 1, off=0),
     "erasing": Amount("probability", 0, 1, off=0),
 }
@@ -72,9 +83,10 @@ def parse_policy(spec: str) -> dict[str, float]:
 
     Args:
       spec: such as "standard", "flip,zoom=0.55,hue=0.05" or "standard,rotation=0.1"; where an
-        operation comes twice the later amount holds. The operations are flip, zoom, aspect,
-        rotation, translation, shear, hue, saturation, gamma, contrast, brightness, rand_augment,
-        cutout and erasing.
+        operation comes twice the later amount holds. The operations are flip, vertical_flip, zoom,
+        aspect, rotation, translation, shear, perspective, elastic, hue, saturation, gamma,
+        contrast, brightness, rand_augment, trivial_augment, aug_mix, grayscale, blur, cutout and
+        erasing.
 
     Returns:
       The amount of each operation named, in the order above.
@@ -115,24 +127,25 @@ def _parse_amount(name: str, text: str) -> float:
     return value
 
 
-def make_augment(spec: str, *, image_size_px: int) -> Augment:
+def make_augment(spec: str, *, image_size_px: Size) -> Augment:
     """Build the augmentation that a policy describes.
 
     Images are stored at least as large as the network takes them, so that crops have room: 112 px
     for 96, say. Every policy but "none" crops at a random place, as large as the output or, with
-    zoom, an area drawn between the amount and 1. The order is hue, saturation; all geometry as one
-    resampling, or as a copy where it is only a flip and a crop of whole pixels; gamma, contrast,
-    brightness; clipping to [0, 1]; RandAugment, whose geometry shares the one resampling; cut-out;
-    erasing.
+    zoom, an area drawn between the amount and 1. The order is vertical flip, hue, saturation; all
+    geometry as one resampling, or as a copy where it is only a flip and a crop of whole pixels;
+    perspective and elastic, which resample again; gamma, contrast, brightness; clipping to [0, 1];
+    RandAugment and TrivialAugment, whose geometry shares the one resampling; AugMix; grayscale;
+    blur; cut-out; erasing.
 
     Args:
       spec: a policy of `jaxcnn.augment.list_policies`, or operations with their amounts, or both;
         see `jaxcnn.augment.parse_policy`.
-      image_size_px: side of the square images that the network takes.
+      image_size_px: side of the square images that the network takes, or their (height, width).
 
     Returns:
-      A function from (key, (H, W, C) floating in [0, 1]) to (image_size_px, image_size_px, C), of
-      the same dtype, in [0, 1]. It raises ValueError for an image smaller than that.
+      A function from (key, (H, W, C) floating in [0, 1]) to (height, width, C), of the same dtype,
+      in [0, 1]. It raises ValueError for an image smaller than that.
 
     Raises:
       ValueError: if `spec` cannot be read, or `image_size_px` is below 1.
@@ -142,50 +155,63 @@ def make_augment(spec: str, *, image_size_px: int) -> Augment:
       >>> augment(jax.random.key(0), jnp.zeros((112, 112, 3))).shape
       (96, 96, 3)
     """
-    if image_size_px < 1:
-        raise ValueError(f"image_size_px (={image_size_px}) must be at least 1.")
+    size = as_height_width("image_size_px", image_size_px)
     amounts = parse_policy(spec)
     is_centred = not amounts
     on = {name: value for name, value in amounts.items() if value != OPERATIONS[name].off}
 
     def augment(key: jax.Array, image: jax.Array) -> jax.Array:
         check_image(image)
-        if min(image.shape[:2]) < image_size_px:
+        if image.shape[0] < size[0] or image.shape[1] < size[1]:
             raise ValueError(
                 f"image_size_px (={image_size_px}) exceeds the stored image "
                 f"(={image.shape[0]} x {image.shape[1]}); store larger images or lower it."
             )
         if is_centred:
-            return center_crop(image, image_size_px)
+            return center_crop(image, size)
         keys = dict(zip(_KEYS, jax.random.split(key, len(_KEYS)), strict=True))
-        drawn = None
-        if "rand_augment" in on:
-            drawn = randaugment.draw_operations(keys["rand_augment"], magnitude=on["rand_augment"])
+        lists = _draw_from_lists(keys, on)
         # Before the resampling, because XLA on CPU fuses the two and would then repeat it for every
         # channel that a pixel's new hue depends on; pixel by pixel, so the order hardly shows.
-        image = _apply(("hue", "saturation"), keys, image, on)
-        image = _change_geometry(keys["geometry"], image, on, image_size_px, drawn)
-        image = jnp.clip(_apply(("gamma", "contrast", "brightness"), keys, image, on), 0, 1)
-        image = randaugment.change_colors(image, *drawn) if drawn else image
-        return _apply(("cutout", "erasing"), keys, image, on)
+        image = _apply(("vertical_flip", "hue", "saturation"), keys, image, on)
+        image = _change_geometry(keys["geometry"], image, on, size, lists)
+        image = _apply(("perspective", "elastic", *_UNCLIPPED), keys, image, on)
+        image = jnp.clip(image, 0, 1)
+        for operations, strengths, ranges in lists:
+            image = randaugment.change_colors(image, operations, strengths, ranges=ranges)
+        return _apply(("aug_mix", "grayscale", "blur", "cutout", "erasing"), keys, image, on)
 
     return augment
 
 
+_UNCLIPPED = ("gamma", "contrast", "brightness")
 _POINTWISE: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {
     "hue": lambda key, image, amount: color.random_hue(key, image, max_delta=amount),
     "saturation": lambda key, image, amount: color.random_saturation(key, image, max_change=amount),
     "gamma": lambda key, image, amount: color.random_gamma(key, image, max_change=amount),
     "contrast": lambda key, image, amount: color.random_contrast(key, image, max_change=amount),
     "brightness": lambda key, image, amount: color.random_brightness(key, image, max_delta=amount),
+    "vertical_flip": lambda key, image, amount: random_vertical_flip(
+        key, image, probability=amount
+    ),
+    "perspective": lambda key, image, amount: warps.random_perspective(
+        key, image, max_distortion=amount, probability=1.0
+    ),
+    "elastic": lambda key, image, amount: warps.random_elastic(key, image, alpha_px=amount),
+    "aug_mix": lambda key, image, amount: aug_mix(key, image, severity=amount),
+    "grayscale": lambda key, image, amount: random_grayscale(key, image, probability=amount),
+    "blur": lambda key, image, amount: random_gaussian_blur(key, image, probability=amount),
     "cutout": lambda key, image, amount: random_cutout(key, image, max_fraction=amount),
     "erasing": lambda key, image, amount: random_erasing(key, image, probability=amount),
 }
 # In this order for good: an operation's draws depend on its place.
 _KEYS = (
     *("hue", "saturation", "gamma", "contrast", "brightness", "cutout", "geometry"),
-    *("erasing", "rand_augment"),
+    *("erasing", "rand_augment", "vertical_flip", "grayscale", "blur", "perspective"),
+    *("trivial_augment", "aug_mix", "elastic"),
 )
+# Operations of `randaugment`, their strengths, and what a strength of 1 stands for.
+_Drawn = tuple[jax.Array, jax.Array, randaugment.Ranges]
 
 
 def _apply(
@@ -197,19 +223,36 @@ def _apply(
     return image
 
 
+def _draw_from_lists(keys: dict[str, jax.Array], on: dict[str, float]) -> list[_Drawn]:
+    """Draw the operations of RandAugment and of TrivialAugment, those of the two that are on."""
+    lists: list[_Drawn] = []
+    if "rand_augment" in on:
+        key, magnitude = keys["rand_augment"], on["rand_augment"]
+        drawn = randaugment.draw_operations(key, magnitude=magnitude)
+        lists.append((*drawn, randaugment.RAND_AUGMENT_RANGES))
+    if "trivial_augment" in on:
+        key, probability = keys["trivial_augment"], on["trivial_augment"]
+        drawn = trivialaugment.draw_operation(key, probability=probability)
+        lists.append((*drawn, trivialaugment.TRIVIAL_RANGES))
+    return lists
+
+
 def _change_geometry(
     key: jax.Array,
     image: jax.Array,
     on: dict[str, float],
-    image_size_px: int,
-    drawn: tuple[jax.Array, jax.Array] | None,
+    size: tuple[int, int],
+    lists: list[_Drawn],
 ) -> jax.Array:
-    size = (image_size_px, image_size_px)
-    matrix = randaugment.operations_matrix(*drawn, size) if drawn else None
+    matrices = [
+        randaugment.operations_matrix(operations, strengths, size, ranges=ranges)
+        for operations, strengths, ranges in lists
+    ]
+    matrix = functools.reduce(composed, matrices) if matrices else None
     flip_probability = on.get("flip", 0.0)
     if on.keys().isdisjoint({"zoom", "aspect", "rotation", "translation", "shear"}):
         crop_key, flip_key = jax.random.split(key)
-        image = random_crop(crop_key, image, size_px=image_size_px)
+        image = random_crop(crop_key, image, size_px=size)
         image = random_flip(flip_key, image, probability=flip_probability)
         return image if matrix is None else affine_warp(image, matrix, size)
     is_zoomed = not on.keys().isdisjoint({"zoom", "aspect"})

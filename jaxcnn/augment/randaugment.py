@@ -16,6 +16,7 @@ what moves pixels comes first, in one resampling, about the centre; outside is t
 import functools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,27 +34,45 @@ from jaxcnn.augment.tone import autocontrast, equalize, posterize, solarize
 
 MAX_MAGNITUDE = 10.0
 
-# What a strength of 1 stands for, as in AutoAugment (Cubuk et al. 2019, arXiv:1805.09501, table 6).
-_ROTATION_RADIANS = math.radians(30)
-_SHEAR = 0.3  # pixels sideways for a pixel across
-_TRANSLATION = 150 / 331  # of the side
-_ENHANCEMENT = 0.9  # change of the factor
-_POSTERIZED_BITS = 4  # dropped
 
-# (image, strength) to image; only the enhancements know a sign.
-_COLOR_OPERATIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "autocontrast": lambda image, strength: autocontrast(image),
-    "equalize": lambda image, strength: equalize(image),
+class Ranges(NamedTuple):
+    """What a strength of 1 stands for."""
+
+    rotation_radians: float
+    shear: float  # pixels sideways for a pixel across
+    translation: float  # part of the side
+    translation_px: float  # added to that
+    enhancement: float  # change of the factor
+    posterized_bits: int  # dropped
+
+
+# As in AutoAugment (Cubuk et al. 2019, arXiv:1805.09501, table 6).
+RAND_AUGMENT_RANGES = Ranges(math.radians(30), 0.3, 150 / 331, 0, 0.9, 4)
+
+# (image, strength, ranges) to image; only the enhancements know a sign.
+_COLOR_OPERATIONS: dict[str, Callable[[jax.Array, jax.Array, Ranges], jax.Array]] = {
+    "autocontrast": lambda image, strength, ranges: autocontrast(image),
+    "equalize": lambda image, strength, ranges: equalize(image),
     # The threshold falls from just above the lightest level.
-    "solarize": lambda image, strength: solarize(image, (1 - jnp.abs(strength)) * 256 / 255),
-    "posterize": lambda image, strength: posterize(
-        image, 8 - jnp.round(_POSTERIZED_BITS * jnp.abs(strength))
+    "solarize": lambda image, strength, ranges: solarize(
+        image, (1 - jnp.abs(strength)) * 256 / 255
     ),
-    "color": lambda image, strength: enhance_color(image, 1 + _ENHANCEMENT * strength),
-    "contrast": lambda image, strength: enhance_contrast(image, 1 + _ENHANCEMENT * strength),
-    "brightness": lambda image, strength: enhance_brightness(image, 1 + _ENHANCEMENT * strength),
-    "sharpness": lambda image, strength: enhance_sharpness(image, 1 + _ENHANCEMENT * strength),
-    "identity": lambda image, strength: image,
+    "posterize": lambda image, strength, ranges: posterize(
+        image, 8 - jnp.round(ranges.posterized_bits * jnp.abs(strength))
+    ),
+    "color": lambda image, strength, ranges: enhance_color(
+        image, 1 + ranges.enhancement * strength
+    ),
+    "contrast": lambda image, strength, ranges: enhance_contrast(
+        image, 1 + ranges.enhancement * strength
+    ),
+    "brightness": lambda image, strength, ranges: enhance_brightness(
+        image, 1 + ranges.enhancement * strength
+    ),
+    "sharpness": lambda image, strength, ranges: enhance_sharpness(
+        image, 1 + ranges.enhancement * strength
+    ),
+    "identity": lambda image, strength, ranges: image,
 }
 # Those that leave the colours alone come last, so that the lower of an operation's number and that
 # of the identity is what happens to the colours.
@@ -61,7 +80,7 @@ RAND_AUGMENT_OPERATIONS = (
     *_COLOR_OPERATIONS,
     *("rotate", "shear_x", "shear_y", "translate_x", "translate_y"),
 )
-_IDENTITY = RAND_AUGMENT_OPERATIONS.index("identity")
+IDENTITY = RAND_AUGMENT_OPERATIONS.index("identity")
 
 
 def rand_augment(key: jax.Array, image: jax.Array, *, magnitude: float = 9.0) -> jax.Array:
@@ -122,7 +141,11 @@ def draw_operations(key: jax.Array, *, magnitude: float) -> tuple[jax.Array, jax
 
 
 def operations_matrix(
-    operations: ArrayLike, strengths: ArrayLike, image_size_px: tuple[int, int]
+    operations: ArrayLike,
+    strengths: ArrayLike,
+    image_size_px: tuple[int, int],
+    *,
+    ranges: Ranges = RAND_AUGMENT_RANGES,
 ) -> jax.Array:
     """Make one matrix of all operations that move pixels.
 
@@ -130,6 +153,7 @@ def operations_matrix(
       operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`.
       strengths: (N,) floats in [-1, 1]; the sign is the direction.
       image_size_px: (height, width) of the image, in pixels.
+      ranges: what a strength of 1 stands for.
 
     Returns:
       (2, 3) float32, as `affine_warp` takes; the identity where no operation moves pixels.
@@ -140,41 +164,49 @@ def operations_matrix(
     """
     operations, strengths = jnp.asarray(operations), jnp.asarray(strengths, jnp.float32)
     matrices = [
-        _operation_matrix(operation, strength, image_size_px)
+        _operation_matrix(operation, strength, image_size_px, ranges)
         for operation, strength in zip(operations, strengths, strict=True)
     ]
     return functools.reduce(composed, matrices)
 
 
 def _operation_matrix(
-    operation: jax.Array, strength: jax.Array, image_size_px: tuple[int, int]
+    operation: jax.Array, strength: jax.Array, image_size_px: tuple[int, int], ranges: Ranges
 ) -> jax.Array:
     def amount(name: str) -> jax.Array:
         return jnp.where(operation == RAND_AUGMENT_OPERATIONS.index(name), strength, 0.0)
 
-    angle = _ROTATION_RADIANS * amount("rotate")
+    angle = ranges.rotation_radians * amount("rotate")
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     linear = jnp.stack(
         [
-            jnp.stack([cos, _SHEAR * amount("shear_x") - sin]),
-            jnp.stack([_SHEAR * amount("shear_y") + sin, cos]),
+            jnp.stack([cos, ranges.shear * amount("shear_x") - sin]),
+            jnp.stack([ranges.shear * amount("shear_y") + sin, cos]),
         ]
     )
     height, width = image_size_px
     size = jnp.array([width, height], jnp.float32)
-    shift = _TRANSLATION * jnp.stack([amount("translate_x"), amount("translate_y")]) * size
+    reach = ranges.translation * size + ranges.translation_px
+    shift = reach * jnp.stack([amount("translate_x"), amount("translate_y")])
     # About the centre c: c + linear (p - c) + shift.
     moved = size / 2 - jnp.sum(linear * size[None] / 2, axis=1) + shift
     return jnp.concatenate([linear, moved[:, None]], axis=1)
 
 
-def change_colors(image: jax.Array, operations: ArrayLike, strengths: ArrayLike) -> jax.Array:
+def change_colors(
+    image: jax.Array,
+    operations: ArrayLike,
+    strengths: ArrayLike,
+    *,
+    ranges: Ranges = RAND_AUGMENT_RANGES,
+) -> jax.Array:
     """Apply those operations that change colours, in their order.
 
     Args:
       image: (H, W, C) floating in [0, 1], grey or RGB.
       operations: (N,) int, positions in `RAND_AUGMENT_OPERATIONS`; others do nothing.
       strengths: (N,) floats in [-1, 1]; the sign is the direction.
+      ranges: what a strength of 1 stands for.
 
     Returns:
       (H, W, C), dtype of `image`, in [0, 1].
@@ -188,5 +220,5 @@ def change_colors(image: jax.Array, operations: ArrayLike, strengths: ArrayLike)
     branches = tuple(_COLOR_OPERATIONS.values())
     operations, strengths = jnp.asarray(operations), jnp.asarray(strengths, jnp.float32)
     for operation, strength in zip(operations, strengths, strict=True):
-        image = jax.lax.switch(jnp.minimum(operation, _IDENTITY), branches, image, strength)
+        image = jax.lax.switch(jnp.minimum(operation, IDENTITY), branches, image, strength, ranges)
     return image

@@ -1,7 +1,8 @@
 """The one resampling routine under every geometric augmentation.
 
-Any mix of crop, zoom, flip, rotation, translation and shear is one (2, 3) matrix, so an image is
-resampled once however many of them apply: it is the cheapest way and the least blurred one.
+`resample` reads an image at any points; `affine_warp` takes the points from a matrix. Any mix of
+crop, zoom, flip, rotation, translation and shear is one (2, 3) matrix, so an image is resampled
+once however many of them apply: it is the cheapest way and the least blurred one.
 """
 
 import jax
@@ -122,10 +123,38 @@ def affine_warp(
     check_image(image)
     if matrix.shape != (2, 3):
         raise ValueError(f"matrix has shape {matrix.shape}; expected (2, 3).")
+    size = as_height_width("output_size_px", output_size_px)
+    return resample(image, *_source_points(matrix, size), edge=edge, fill=fill)
+
+
+def resample(
+    image: jax.Array, x: jax.Array, y: jax.Array, *, edge: str = "reflect", fill: float = 0.0
+) -> jax.Array:
+    """Read an image at any points, with bilinear interpolation and no antialiasing.
+
+    Args:
+      image: (H, W, C) floating.
+      x: (height, width) float32, where each pixel of the output comes from, in pixels from the left
+        edge of `image`; pixel centres are at .5.
+      y: (height, width) float32, in pixels from its top edge.
+      edge: what lies outside the image; see `affine_warp`.
+      fill: the value outside, for edge="constant".
+
+    Returns:
+      (height, width, C), dtype of `image`; never beyond the values of `image` and `fill`.
+
+    Raises:
+      ValueError: if `image` is not (H, W, C) floating, or `edge` is unknown.
+
+    Example:
+      >>> image = jnp.arange(4.0).reshape(1, 4, 1)
+      >>> resample(image, jnp.array([[1.0, 2.5]]), jnp.array([[0.5, 0.5]])).ravel().tolist()
+      [0.5, 2.0]
+    """
+    check_image(image)
     if edge not in EDGES:
         raise unknown_name("edge", edge, EDGES)
-    size = as_height_width("output_size_px", output_size_px)
-    (height, width), (x, y) = image.shape[:2], _source_points(matrix, size)
+    height, width = image.shape[:2]
     if edge == "reflect":
         warped = _bilinear(image, _reflect(x, width), _reflect(y, height))
     else:

@@ -29,6 +29,13 @@ def test_equals_pillow(name, factor, mode):
     np.testing.assert_allclose(result, expected, atol=1.01 + 0.51 * abs(1 - factor))
 
 
+def test_grayscale_equals_pillow():
+    expected = np.asarray(Image.fromarray(BYTES).convert("L"), np.float32)[..., None]
+    result = augment.to_grayscale(jnp.asarray(BYTES, jnp.float32) / 255) * 255
+    assert result.shape == BYTES.shape
+    np.testing.assert_allclose(result, np.broadcast_to(expected, BYTES.shape), atol=0.51)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_factor_one_changes_nothing(name):
     image = jnp.asarray(BYTES, jnp.float32) / 255

@@ -21,7 +21,8 @@ IMAGES = np.random.default_rng(0).random((4, STORED, STORED, 3), np.float32)
 EVERYTHING = (
     "flip,zoom=0.55,aspect=1.3,rotation=0.25,translation=0.1,shear=0.1,"
     "hue=0.05,saturation=0.2,gamma=0.2,contrast=0.2,brightness=0.2,rand_augment=9,cutout=0.3,"
-    "erasing=0.5"
+    "erasing=0.5,vertical_flip=0.5,perspective=0.2,elastic=20,trivial_augment=0.5,aug_mix=3,"
+    "grayscale=0.2,blur=0.5"
 )
 
 
@@ -92,8 +93,9 @@ def test_neutral_amounts_change_nothing():
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_each_operation_alone_changes_the_image(name):
-    amounts = {"flip": 1.0, "zoom": 0.5, "aspect": 2.0, "rand_augment": 9.0, "erasing": 1.0}
-    amount = amounts.get(name, 0.3)
+    amounts = {"zoom": 0.5, "aspect": 2.0, "rand_augment": 9.0, "aug_mix": 9.0, "elastic": 50.0}
+    is_chance = OPERATIONS[name].meaning == "probability"
+    amount = amounts.get(name, 1.0 if is_chance else 0.3)
     augment = jax.jit(make_augment(f"{name}={amount}", image_size_px=STORED))
     result = augment(jax.random.key(0), jnp.asarray(IMAGES[0]))
     assert np.abs(result - IMAGES[0]).max() > 0.01
@@ -181,5 +183,15 @@ def test_no_loop_over_data_and_one_resampling(spec):
     program = str(jax.make_jaxpr(augment)(jax.random.key(0), IMAGES[0]))
     assert "scan[" not in program
     assert "while[" not in program
-    # Four for the resampling, and one for each of RandAugment's two chances to equalize.
-    assert program.count(" gather[") <= 4 + 2 * ("rand_augment" in spec)
+    # Four for each resampling, and one for each chance to equalize.
+    again = sum(name in spec for name in ("perspective", "elastic", "aug_mix"))
+    equalize = 2 * ("rand_augment" in spec) + ("trivial_augment" in spec) + 3 * ("aug_mix" in spec)
+    assert program.count(" gather[") <= 4 * (1 + again) + equalize
+
+
+@pytest.mark.parametrize("spec", ["none", "flip", "standard", "trivial_augment=1"])
+def test_a_size_may_be_height_and_width(spec):
+    augment = make_augment(spec, image_size_px=(9, 13))
+    assert augment(jax.random.key(0), jnp.asarray(IMAGES[0])).shape == (9, 13, 3)
+    with pytest.raises(ValueError, match=r"image_size_px \(=\(9, 15\)\) exceeds"):
+        make_augment(spec, image_size_px=(9, 15))(jax.random.key(0), jnp.asarray(IMAGES[0]))

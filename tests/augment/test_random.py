@@ -19,14 +19,19 @@ CASES = {
     "random_contrast": {"max_change": 0.5},
     "random_crop": {"size_px": 7},
     "random_cutout": {"max_fraction": 0.5},
+    "random_elastic": {},
     "random_erasing": {"probability": 1.0},
     "random_flip": {},
     "random_gamma": {"max_change": 0.5},
+    "random_gaussian_blur": {},
+    "random_grayscale": {"probability": 0.5},
     "random_hue": {"max_delta": 0.3},
+    "random_perspective": {},
     "random_resized_crop": {"output_size_px": 8, "scale": (0.3, 0.8)},
     "random_rotation": {"max_radians": 0.5},
     "random_saturation": {"max_change": 0.5},
     "random_translation": {"max_fraction": 0.4},
+    "random_vertical_flip": {},
 }
 # The same with options that leave nothing to chance.
 NEUTRAL = {
@@ -35,14 +40,19 @@ NEUTRAL = {
     "random_contrast": {"max_change": 0.0},
     "random_crop": {"size_px": OBLONG},
     "random_cutout": {"max_fraction": 0.0},
+    "random_elastic": {"alpha_px": 0.0},
     "random_erasing": {"probability": 0.0},
     "random_flip": {"probability": 0.0},
     "random_gamma": {"max_change": 0.0},
+    "random_gaussian_blur": {"probability": 0.0},
+    "random_grayscale": {"probability": 0.0},
     "random_hue": {"max_delta": 0.0},
+    "random_perspective": {"max_distortion": 0.0, "probability": 1.0},
     "random_resized_crop": {"output_size_px": OBLONG, "scale": (1, 1), "aspect": (1, 1)},
     "random_rotation": {"max_radians": 0.0},
     "random_saturation": {"max_change": 0.0},
     "random_translation": {"max_fraction": 0.0},
+    "random_vertical_flip": {"probability": 0.0},
 }
 COLOR_ONLY = {"random_hue", "random_saturation"}
 RANDOM_NAMES = sorted(name for name in augment.__all__ if name.startswith("random_"))
@@ -145,6 +155,12 @@ def test_hue_and_saturation_refuse_other_channels(name):
         ("random_affine", {"max_shear_radians": 1.5}),
         ("random_affine", {"max_translation": 2.0}),
         ("random_erasing", {"probability": 1.5}),
+        ("random_elastic", {"alpha_px": -1.0}),
+        ("random_gaussian_blur", {"probability": 1.5}),
+        ("random_grayscale", {"probability": -0.5}),
+        ("random_perspective", {"max_distortion": 1.5}),
+        ("random_perspective", {"probability": 1.5}),
+        ("random_vertical_flip", {"probability": 1.5}),
     ],
 )
 def test_options_out_of_range_are_named_with_their_value(name, options):
