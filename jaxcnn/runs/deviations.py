@@ -72,8 +72,8 @@ DEVIATIONS: Mapping[str, tuple[Deviation, ...]] = {
         _SHARES,
         Deviation(
             "augment",
-            "TrivialAugment (wide)",
-            "the library has RandAugment alone; its magnitude 9 is the closest in strength.",
+            "TrivialAugment (wide) leaves black what it moves in from outside",
+            "here that is the mirrored image, as in every augmentation of the library.",
         ),
         Deviation(
             "ema_decay",

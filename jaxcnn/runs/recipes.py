@@ -97,7 +97,7 @@ def resnet50_modern(batch_size: int = 1024) -> Settings:
         "cutmix": 1.0,
         "repeated_augmentation": 4,
         "ema_decay": 1 - 2e-5 * batch_size / 600,
-        "augment": f"flip,{_RANDOM_RESIZED_CROP},rand_augment=9,erasing=0.1",
+        "augment": f"flip,{_RANDOM_RESIZED_CROP},trivial_augment=1,erasing=0.1",
     }
 
 
