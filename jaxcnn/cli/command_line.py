@@ -17,11 +17,13 @@ from absl import flags, logging as absl_logging
 
 from jaxcnn.cli import help_formatter
 from jaxcnn.cli.mistakes import in_flags, told_plainly
+from jaxcnn.data.image_size import as_size
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.host.processes import is_first, start_processes
 from jaxcnn.host.signals import end_at_second_signal
 from jaxcnn.host.start import prepare_process
 from jaxcnn.host.text import printable
+from jaxcnn.runs.config.settings import SIZE_SETTINGS
 from jaxcnn.runs.config.train_config import GROUPS, TrainConfig, make_config, setting_fields
 
 logger = logging.getLogger(__name__)
@@ -83,7 +85,10 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 # Settings that are neither text nor one number.
-_PARSERS = {"dense_widths": whole_numbers, "pixel_mean": numbers, "pixel_std": numbers}
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    **{"dense_widths": whole_numbers, "pixel_mean": numbers, "pixel_std": numbers},
+    **dict.fromkeys(SIZE_SETTINGS, as_size),
+}
 
 
 def define_process_flags() -> None:
@@ -131,7 +136,7 @@ def flag_definer(hint: Any) -> Callable[..., Any]:
     kinds = typing.get_args(hint) if is_union else (hint,)
     if bool in kinds:
         return flags.DEFINE_bool
-    if int in kinds:
+    if int in kinds and not any(typing.get_origin(kind) is tuple for kind in kinds):
         return flags.DEFINE_integer
     return flags.DEFINE_float if float in kinds else flags.DEFINE_string
 

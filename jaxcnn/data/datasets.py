@@ -1,6 +1,7 @@
 """From a data set's name to three splits of images, ready to be batched."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -176,7 +177,7 @@ def load_images(
 
     Args:
       splits: sources of the three splits.
-      decoding: size of the square images, and how they are made.
+      decoding: size of the images, and how they are made.
       num_workers: threads that decode; None takes one for each core of this process.
       max_bad_share: share of the examples of all splits that may be unreadable.
       memory_limit_bytes: above this size of all decoded images together, they are streamed.
@@ -208,7 +209,7 @@ def load_images(
     tell_of_conflicts(duplicates)
     if are_final:
         tell_of_copies(duplicates)
-    needed = sum(map(len, splits)) * decoding.size_px**2 * decoding.num_channels
+    needed = sum(map(len, splits)) * math.prod(decoding.image_shape)
     workers = num_workers or usable_cores()
     # The bad are counted over all splits together, so each alone may have any number.
     options: dict[str, Any] = {"num_workers": workers, "max_bad_share": 1.0, "progress": progress}

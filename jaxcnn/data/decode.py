@@ -13,6 +13,7 @@ from PIL import Image
 
 from jaxcnn.data import resize
 from jaxcnn.data.fast_jpeg import FAST, choose_decoder, decode_jpeg, resize_fast
+from jaxcnn.data.image_size import ImageSize, sides
 from jaxcnn.data.opening import (
     MAX_PIXELS,
     DecodeError as DecodeError,
@@ -61,7 +62,7 @@ def decode_image(
 
 def decode_and_resize(
     data: bytes | np.ndarray | Image.Image,
-    size_px: int,
+    size_px: ImageSize,
     mode: str = "crop",
     *,
     num_channels: int = 3,
@@ -69,7 +70,7 @@ def decode_and_resize(
     decoder: str = "auto",
     max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
-    """Decode an image and resize it to a square, with antialiasing.
+    """Decode an image and resize it to one size, with antialiasing.
 
     A JPEG whose shorter side is 6, 12 or 24 times the target or more is decoded at a half, quarter
     or eighth of its size, never below three times the target. The pixels then differ from those of
@@ -83,9 +84,10 @@ def decode_and_resize(
 
     Args:
       data: an encoded image's bytes, an array, see `decode_image`, or a Pillow image.
-      size_px: side of the square, in pixels.
-      mode: "crop" scales the shorter side to size_px and keeps the centre; "squash" scales both
-        sides to size_px; "pad" scales the longer side to size_px and fills up with black.
+      size_px: side of the square, or (height, width), in pixels.
+      mode: "crop" fills the size and keeps the centre (of a square: the shorter side becomes
+        size_px); "squash" scales each side to its own; "pad" fits the whole image in and fills up
+        with black.
       num_channels: 3 for RGB, 1 for grey.
       interpolation: "bilinear", "bicubic" or "lanczos".
       decoder: "auto", "pillow" or "fast", see `choose_decoder`; only JPEGs have the choice.
@@ -94,7 +96,7 @@ def decode_and_resize(
         otherwise comes in several scans.
 
     Returns:
-      (size_px, size_px, num_channels) uint8.
+      (height, width, num_channels) uint8.
 
     Raises:
       DecodeError: if the data are empty, cut off, no image, or of more than `max_pixels`.
@@ -105,13 +107,15 @@ def decode_and_resize(
       (2, 2, 3)
     """
     resize.check_resize(size_px, mode, interpolation)
-    found = _decode_small(data, num_channels, decoder, max_pixels, _DRAFT_RATIO * size_px)
+    found = _decode_small(
+        data, num_channels, decoder, max_pixels, _DRAFT_RATIO * max(sides(size_px))
+    )
     return _resized(found, size_px, mode, interpolation)
 
 
 def decode_and_crop(
     data: bytes | np.ndarray,
-    size_px: int,
+    size_px: ImageSize,
     choose: Callable[[int, int], tuple[float, float, float, float]],
     *,
     num_channels: int = 3,
@@ -119,14 +123,14 @@ def decode_and_crop(
     decoder: str = "auto",
     max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
-    """Decode an image and resize a part of it to a square, with antialiasing.
+    """Decode an image and resize a part of it to one size, with antialiasing.
 
     A JPEG is decoded at a reduced size where the shorter side of the part stays three times the
     target, see `decode_and_resize`.
 
     Args:
       data: an encoded image's bytes, or an array, see `decode_image`.
-      size_px: side of the square, in pixels.
+      size_px: side of the square, or (height, width), in pixels.
       choose: (width, height) of the upright image to left, top, right and bottom of the part, in
         its pixels.
       num_channels: as `decode_and_resize` takes.
@@ -135,7 +139,7 @@ def decode_and_crop(
       max_pixels: likewise.
 
     Returns:
-      (size_px, size_px, num_channels) uint8.
+      (height, width, num_channels) uint8.
 
     Raises:
       DecodeError: if the data are empty, cut off, no image, or of more than `max_pixels`.
@@ -149,13 +153,15 @@ def decode_and_crop(
     resize.check_resize(size_px, "crop", interpolation)
     width, height = _size_of(data, max_pixels)
     left, top, right, bottom = choose(width, height)
-    share = min(right - left, bottom - top) / min(width, height)
-    least_px = math.ceil(_DRAFT_RATIO * size_px / share)
+    least_px = max(
+        math.ceil(_DRAFT_RATIO * side / (part / min(width, height)))
+        for side, part in zip(sides(size_px), (bottom - top, right - left), strict=True)
+    )
     found = _decode_small(data, num_channels, decoder, max_pixels, least_px)
     size = found.size if isinstance(found, Image.Image) else (found.shape[1], found.shape[0])
     across, down = size[0] / width, size[1] / height
     box = (left * across, top * down, right * across, bottom * down)
-    where = resize.Placement(box, (size_px, size_px), (0, 0))
+    where = resize.Placement(box, sides(size_px)[::-1], (0, 0))
     return _resized(found, size_px, where, interpolation)
 
 
@@ -189,7 +195,7 @@ def _decode_small(
 
 def _resized(
     found: np.ndarray | Image.Image,
-    size_px: int,
+    size_px: ImageSize,
     where: str | resize.Placement,
     interpolation: str,
 ) -> np.ndarray:

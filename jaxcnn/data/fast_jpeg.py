@@ -14,6 +14,7 @@ from importlib import metadata
 
 import numpy as np
 
+from jaxcnn.data.image_size import ImageSize, sides
 from jaxcnn.data.opening import MAX_PIXELS, UPRIGHT, open_image, orientation_of, turn_array
 from jaxcnn.data.resize import Placement, placed
 from jaxcnn.host.extras import install, require
@@ -99,18 +100,18 @@ def decode_jpeg(
 
 
 def resize_fast(
-    pixels: np.ndarray, size_px: int, where: str | Placement, interpolation: str
+    pixels: np.ndarray, size_px: ImageSize, where: str | Placement, interpolation: str
 ) -> np.ndarray:
     """Resize as `resize_pillow` does; the pixels differ from its by rounding alone.
 
     Args:
       pixels: (H, W, C) uint8, C 1 or 3.
-      size_px: side of the square.
+      size_px: side of the square, or (height, width).
       where: "crop", "squash", "pad", or a part of the image.
       interpolation: "bilinear", "bicubic" or "lanczos".
 
     Returns:
-      (size_px, size_px, C) uint8.
+      (height, width, C) uint8.
     """
     import cykooz_resizer as resizer
 
@@ -127,9 +128,10 @@ def resize_fast(
         resizer.ResizeOptions(algorithm, crop_box=box),
     )
     found = np.frombuffer(resized.get_buffer(), np.uint8).reshape(inner[1], inner[0], channels)
-    if inner == (size_px, size_px):
+    size = sides(size_px)
+    if inner == size[::-1]:
         return found
-    padded = np.zeros((size_px, size_px, channels), np.uint8)
+    padded = np.zeros((*size, channels), np.uint8)
     padded[corner[1] : corner[1] + inner[1], corner[0] : corner[0] + inner[0]] = found
     return padded
 

@@ -118,7 +118,7 @@ class StreamedSplit:
 
     Args:
       source: the examples; what `check_source` found bad is better left out beforehand.
-      decoding: size of the square images, and how they are made.
+      decoding: size of the images, and how they are made.
       num_threads: threads that batches are made with, best one per core.
       max_bad_share: share of bad examples in [0, 1] above which `gather` raises.
       bad_files: counts the bad examples of several splits together, in place of `max_bad_share`.
@@ -151,7 +151,7 @@ class StreamedSplit:
         self.class_names = source.class_names
         self.names = example_names(source)
         self.labels = example_labels(source)
-        self.image_shape = (decoding.size_px, decoding.size_px, decoding.num_channels)
+        self.image_shape = decoding.image_shape
         self.source = source
         self._decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
         self._bad_files = bad_files or BadFiles(len(source), max_bad_share)
@@ -217,7 +217,7 @@ def decode_split(
 
     Args:
       source: the examples.
-      decoding: size of the square images, and how they are made.
+      decoding: size of the images, and how they are made.
       num_workers: threads that decode.
       max_bad_share: share of the examples in [0, 1] that may be bad.
       split: what the split is called in the list of the bad.
@@ -239,7 +239,7 @@ def decode_split(
     """
     check_resize(decoding.size_px, decoding.mode, decoding.interpolation)
     decoding = decoding._replace(decoder=choose_decoder(decoding.decoder))
-    shape = (len(source), decoding.size_px, decoding.size_px, decoding.num_channels)
+    shape = (len(source), *decoding.image_shape)
     way = functools.partial(decode_and_resize, **decoding._asdict())
 
     def decode_all() -> CachedImages:

@@ -32,7 +32,7 @@ class Looks(NamedTuple):
     deviation: float  # of the same
     width_px: int
     height_px: int
-    stored_px: int = 0  # side of the square that it is stored as
+    stored_px: int = 0  # shorter side of the image that it is stored as
 
 
 def odd_reasons(looks: Looks) -> list[str]:
@@ -72,7 +72,7 @@ def measure_looks(
     """Measure every photo of a split.
 
     Args:
-      split: its images, square.
+      split: its images.
       source: the same photos as they are stored, in the same order; None where they are as the
         split has them.
       num_workers: threads that read the photos' sizes.
@@ -81,8 +81,9 @@ def measure_looks(
     Returns:
       N measures, None where there is no image.
     """
-    stored_px = split.image_shape[0]
-    sizes = [(stored_px, stored_px)] * len(split)
+    height, width = split.image_shape[:2]
+    stored_px = min(height, width)
+    sizes = [(width, height)] * len(split)
     if source is not None and len(split):
         sizes = list(in_threads(lambda i: _size_of(source, i), len(split), num_workers, False))
     found: list[Looks | None] = []

@@ -7,16 +7,18 @@ them as the rest says (`training.preprocessing`).
 import dataclasses
 from typing import NamedTuple
 
+from jaxcnn.data.image_size import ImageSize, sides
+
 
 class Decoding(NamedTuple):
-    """How photos become square arrays: options of `decode_and_resize`, which explains them.
+    """How photos become arrays of one size: options of `decode_and_resize`, which explains them.
 
     Example:
       >>> Decoding(224, interpolation="bicubic").image_shape
       (224, 224, 3)
     """
 
-    size_px: int
+    size_px: ImageSize
     mode: str = "crop"
     num_channels: int = 3
     interpolation: str = "bilinear"
@@ -31,7 +33,7 @@ class Decoding(NamedTuple):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C) of a decoded photo."""
-        return self.size_px, self.size_px, self.num_channels
+        return *sides(self.size_px), self.num_channels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ class Preprocessing:
 
     Attributes:
       decoding: how the host decodes photos.
-      image_size_px: side of the centre crop that the network sees; None for images as they come.
+      image_size_px: side of the centre crop that the network sees, or its (height, width); None for
+        images as they come.
       mean: subtracted from pixels in [0, 1]; one number, or one per channel. One half is close to
         the mean of natural photos.
       std: what the result is divided by; one number, or one per channel.
@@ -52,7 +55,7 @@ class Preprocessing:
     """
 
     decoding: Decoding = Decoding(256)
-    image_size_px: int | None = None
+    image_size_px: ImageSize | None = None
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
     flip_average: bool = False
@@ -60,5 +63,5 @@ class Preprocessing:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C) of the images that the network sees."""
-        side = self.image_size_px or self.decoding.size_px
-        return side, side, self.decoding.num_channels
+        size_px = self.image_size_px or self.decoding.size_px
+        return *sides(size_px), self.decoding.num_channels

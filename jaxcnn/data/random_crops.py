@@ -23,14 +23,16 @@ class CropRange(NamedTuple):
 
     Attributes:
       least_area: of the crop, as a share of the photo's; uniform between it and 1.
-      most_aspect: of width to height, or of height to width; log-uniform.
+      most_aspect: of width to height, or of height to width, relative to the output; log-uniform.
     """
 
     least_area: float = 0.08
     most_aspect: float = 4 / 3
 
 
-def random_box(draws: np.random.Generator, width: int, height: int, crops: CropRange) -> Box:
+def random_box(
+    draws: np.random.Generator, width: int, height: int, crops: CropRange, ratio: float = 1.0
+) -> Box:
     """Draw the part of a photo that a crop takes.
 
     Args:
@@ -38,6 +40,7 @@ def random_box(draws: np.random.Generator, width: int, height: int, crops: CropR
       width: of the photo, pixels.
       height: of the photo, pixels.
       crops: how large and how stretched the part is.
+      ratio: width to height of what it becomes, which an unstretched part has too.
 
     Returns:
       Left, top, right and bottom, whole pixels: the first of ten draws that fits, else the largest
@@ -51,15 +54,15 @@ def random_box(draws: np.random.Generator, width: int, height: int, crops: CropR
     """
     area = draws.uniform(crops.least_area, 1, _TRIES) * (width * height)
     bound = np.log(crops.most_aspect)
-    aspect = np.exp(draws.uniform(-bound, bound, _TRIES))
+    aspect = ratio * np.exp(draws.uniform(-bound, bound, _TRIES))
     sides = np.rint(np.sqrt([area * aspect, area / aspect])).astype(int)
     fits = ((sides > 0) & (sides <= [[width], [height]])).all(axis=0)
     if fits.any():
         across, down = sides[:, fits.argmax()].tolist()
         left, top = (int(draws.integers(0, room + 1)) for room in (width - across, height - down))
     else:
-        across = min(width, max(1, round(height * crops.most_aspect)))
-        down = min(height, max(1, round(width * crops.most_aspect)))
+        across = min(width, max(1, round(height * crops.most_aspect * ratio)))
+        down = min(height, max(1, round(width * crops.most_aspect / ratio)))
         left, top = (width - across) // 2, (height - down) // 2
     return left, top, left + across, top + down
 
@@ -113,16 +116,18 @@ class RandomCrops(StreamedSplit):
           key: whole numbers that decide the draws, together with each index.
 
         Returns:
-          (B, S, S, C) uint8, and (B,) bool, False if missing.
+          (B, H, W, C) uint8, and (B,) bool, False if missing.
         """
         options = self._decoding._asdict()
         del options["mode"], options["size_px"]
+        height, width, _ = self._decoding.image_shape
+        ratio = width / height
 
         def way(example: int) -> Decode:
             draws = np.random.default_rng([*key, example])
 
             def choose(width: int, height: int) -> Box:
-                return random_box(draws, width, height, self._crops)
+                return random_box(draws, width, height, self._crops, ratio)
 
             return lambda data: decode_and_crop(data, self._decoding.size_px, choose, **options)
 

@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from jaxcnn import pretrained
+from jaxcnn.data.image_size import sides
 from jaxcnn.host import text
 from jaxcnn.host.files import read_json, sha256_of
 from jaxcnn.runs.classifier import Classifier
@@ -186,6 +187,7 @@ def render(name: str, **values: Any) -> str:
     )
     written = (text.interval, text.listed, text.percent, text.size)
     environment.filters |= {function.__name__: function for function in written}
+    environment.filters["sides"] = lambda size_px: " x ".join(map(str, sides(size_px)))
     filled = environment.get_template(name).render(values)
     return re.sub(r"\n{3,}", "\n\n", filled).strip() + "\n"
 

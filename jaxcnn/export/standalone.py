@@ -159,33 +159,38 @@ def read_photo(path: bytes, about: dict[str, Any], *, max_pixels: int = MAX_PIXE
 
 
 def decode_photo(data: bytes, about: dict[str, Any], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode a photo upright and resize it to the (S, S, C) uint8 that the program takes."""
-    size_px, _, num_channels = about["input"]["shape"][1:]
+    """Decode a photo upright and resize it to the (H, W, C) uint8 that the program takes."""
+    height, width, num_channels = about["input"]["shape"][1:]
     photo = open_upright(
         data,
         "L" if num_channels == 1 else "RGB",
-        least_px=3 * size_px,  # a large JPEG is decoded at half its size or less
+        least_px=3 * max(height, width),  # a large JPEG is decoded at half its size or less
         max_pixels=max_pixels,
     )
-    square = _to_square(photo, size_px, **about["resize"])
-    return np.asarray(square).reshape(size_px, size_px, num_channels)
+    resized = _to_size(photo, (width, height), **about["resize"])
+    return np.asarray(resized).reshape(height, width, num_channels)
 
 
-def _to_square(image: Image.Image, size_px: int, *, mode: str, interpolation: str) -> Image.Image:
-    """Resize to a square: "crop" its centre, "squash" it, or "pad" it with black."""
+def _to_size(
+    image: Image.Image, size: tuple[int, int], *, mode: str, interpolation: str
+) -> Image.Image:
+    """Resize to a width and height: "crop" the centre, "squash" it, or "pad" it with black."""
     (width, height), resample = image.size, Image.Resampling[interpolation.upper()]
     if mode == "squash":
-        return image.resize((size_px, size_px), resample)
+        return image.resize(size, resample)
     if mode == "crop":
-        side = min(width, height)
+        is_wide = width * size[1] > height * size[0]
+        across = height * size[0] / size[1] if is_wide else width
+        down = height if is_wide else width * size[1] / size[0]
         left, top = (
-            round((n - side) * size_px / side / 2) * side / size_px for n in (width, height)
+            round((n - part) * end / part / 2) * part / end
+            for n, part, end in zip((width, height), (across, down), size, strict=True)
         )
-        return image.resize((size_px, size_px), resample, (left, top, left + side, top + side))
-    scale = size_px / max(width, height)
+        return image.resize(size, resample, (left, top, left + across, top + down))
+    scale = min(size[0] / width, size[1] / height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    padded = Image.new(image.mode, (size_px, size_px))
-    corner = ((size_px - inner[0]) // 2, (size_px - inner[1]) // 2)
+    padded = Image.new(image.mode, size)
+    corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
     padded.paste(image.resize(inner, resample), corner)
     return padded
 

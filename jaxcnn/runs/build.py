@@ -12,6 +12,7 @@ import optax
 from jaxcnn import losses, optim
 from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import make_mixing
+from jaxcnn.data.image_size import size_text
 from jaxcnn.losses import LossFn
 from jaxcnn.metrics.metric import GatheredMetric, Metric, Outputs, batch_sums
 from jaxcnn.metrics.registry import (
@@ -31,7 +32,7 @@ from jaxcnn.runs.model_options import check_kinds, parse_model_options
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
 from jaxcnn.training.history import check_best
-from jaxcnn.training.progressive_resizing import parse_shares
+from jaxcnn.training.progressive_resizing import parse_shares, resized_shape
 from jaxcnn.types import PyTree
 
 
@@ -88,7 +89,7 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
 
 
 def variable_shapes(
-    config: TrainConfig, model: nn.Module, image_shape: tuple[int, int, int] | None = None
+    config: TrainConfig, model: nn.Module, image_shape: tuple[int, ...] | None = None
 ) -> PyTree:
     """Give the shapes of a network's variables, without computing any.
 
@@ -109,20 +110,24 @@ def variable_shapes(
 def _check_sizes(config: TrainConfig, model: nn.Module) -> None:
     """Refuse sizes of images that the network cannot take, in training or in evaluation."""
     data, smaller = config.data, parse_shares(config.training.progressive_resizing or "")
-    trained = variable_shapes(config, model, config.training_preprocessing.image_shape)
-    others = [("eval_size_px", data.eval_size_px), *(("progressive_resizing", s) for s in smaller)]
-    for name, size_px in others:
-        if not size_px:
-            continue
+    shape = config.training_preprocessing.image_shape
+    trained = variable_shapes(config, model, shape)
+    others: list[tuple[str, str, tuple[int, ...]]] = [
+        ("progressive_resizing", str(s), resized_shape((1, *shape), s)[1:]) for s in smaller
+    ]
+    if data.eval_size_px:
+        seen_shape = config.preprocessing.image_shape
+        others.insert(0, ("eval_size_px", size_text(data.eval_size_px), seen_shape))
+    for name, size_px, seen_shape in others:
         try:
-            seen = variable_shapes(config, model, (size_px, size_px, data.num_channels))
+            seen = variable_shapes(config, model, seen_shape)
         except ValueError as error:
             raise ValueError(f"{name} (={size_px}) does not fit the network: {error}") from error
         if seen != trained:
             raise ValueError(
                 f"{config.network.model} has weights for each pixel of an image, so {name} "
-                f"(={size_px}) must be image_size_px (={data.image_size_px}); leave it out, or "
-                "give global_pooling=average where the network has that."
+                f"(={size_px}) must be image_size_px (={size_text(data.image_size_px)}); "
+                "leave it out, or give global_pooling=average where the network has that."
             )
 
 

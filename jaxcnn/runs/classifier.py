@@ -349,13 +349,13 @@ class Classifier:
             raise DecodeError(f"{name}: {error}") from error
 
     def preprocess(self, photo: Photo) -> np.ndarray:
-        """Decode a photo to the square that the network takes its view from.
+        """Decode a photo to the image that the network takes its view from.
 
         Args:
           photo: one photo, see `predict`.
 
         Returns:
-          (S, S, C) uint8, as `preprocessing.decoding` says.
+          (H, W, C) uint8, as `preprocessing.decoding` says.
 
         Raises:
           DecodeError: if the photo cannot be decoded.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jaxcnn.data.datasets import DRAWN_PETS, load_splits
+from jaxcnn.data.image_size import sides
 from jaxcnn.data.source import SPLIT_NAMES, Splits
 from jaxcnn.data.splits.splitting import at_most
 from jaxcnn.host.files import read_json, write_json
@@ -99,7 +100,7 @@ def find_splits(
     whole = load_splits(
         data.dataset,
         data_dir=data.data_dir,
-        size_px=data.stored_size_px,
+        size_px=max(sides(data.stored_size_px)),
         max_train_examples=data.max_train_examples if is_drawn else 0,
         validation_fraction=data.validation_fraction,
         test_fraction=data.test_fraction,

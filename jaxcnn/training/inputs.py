@@ -184,7 +184,7 @@ def load_named(name: str, preprocessing: Preprocessing | None) -> tuple[SplitInp
     from jaxcnn.data.datasets import FOLDER, load_images, load_splits
     from jaxcnn.data.photo_sources import named_photos
 
-    size = preprocessing.decoding.size_px if preprocessing else 64
+    size = max(preprocessing.decoding.image_shape[:2]) if preprocessing else 64
     if (photos := named_photos(name)) is None:
         splits = load_splits(name, size_px=size)
     else:

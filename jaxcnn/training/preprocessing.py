@@ -15,8 +15,8 @@ def network_input(images: Array, preprocessing: Preprocessing) -> jax.Array:
     """Make what a network takes of images from the host.
 
     Args:
-      images: (..., S, S, C) uint8, S at least `image_size_px`.
-      preprocessing: the side of the crop, the mean and the standard deviation.
+      images: (..., H, W, C) uint8, at least of `image_size_px`.
+      preprocessing: the size of the crop, the mean and the standard deviation.
 
     Returns:
       (..., H, W, C) float32: the middle, normalised.
@@ -39,7 +39,7 @@ def views(images: Array, preprocessing: Preprocessing) -> list[jax.Array]:
     """Make the inputs whose answers are averaged: images as they are, and mirrored if asked for.
 
     Args:
-      images: (B, S, S, C) uint8, S at least `image_size_px`.
+      images: (B, H, W, C) uint8, at least of `image_size_px`.
       preprocessing: how they become inputs, and whether their mirror images do.
 
     Returns:
@@ -57,14 +57,14 @@ def seen_part(images: Array, preprocessing: Preprocessing) -> jax.Array:
       preprocessing: how photos become the network's input.
 
     Returns:
-      (..., S, S, C), S being `preprocessing.image_size_px`; the images where that is None.
+      (..., h, w, C) of `preprocessing.image_size_px`; the images where that is None.
 
     Example:
       >>> seen_part(jnp.zeros((2, 8, 8, 3), jnp.uint8), Preprocessing(image_size_px=6)).shape
       (2, 6, 6, 3)
     """
     images, size_px = jnp.asarray(images), preprocessing.image_size_px
-    if size_px is None or images.shape[-3:-1] == (size_px, size_px):
+    if size_px is None or images.shape[-3:-1] == preprocessing.image_shape[:2]:
         return images
     return center_crop(images, size_px)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from programs import try_words
 
 # Prints the settings that a command line would train with.
 SETTINGS = """
@@ -48,3 +49,12 @@ def test_a_resumed_search_has_the_settings_of_its_flags(tiny_run, tmp_path, swee
     (run / "config.json").write_text(json.dumps(there | {"sweep": sweep}))
     found = settings_of("--resume", f"--workdir={run}", f"--sweep={sweep}")
     assert found["learning_rate"] != there["learning_rate"]
+
+
+@pytest.mark.parametrize("text", ["224x", "x", "0x5", "224X160", "224,160"])
+def test_a_wrong_size_is_answered_in_one_line(text):
+    done = try_words("train", f"--image_size_px={text}")
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "image_size_px" in line
+    assert text in line

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from jaxcnn.data import opening
-from jaxcnn.data.decode import DecodeError, decode_and_resize, decode_image
+from jaxcnn.data.decode import DecodeError, decode_and_crop, decode_and_resize, decode_image
 from jaxcnn.data.opening import TooManyPixelsError
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.resize import RESIZE_MODES
@@ -535,3 +535,39 @@ def test_reduced_real_photos_are_close_to_the_full_ones():
         differences.append(np.abs(decode_and_resize(data, 32).astype(int) - full).mean())
     assert 0 < np.mean(differences) < 1
     assert np.max(differences) < 3
+
+
+@pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("size", [(40, 28), (28, 40)])
+def test_an_oblong_size_is_that_part_of_the_photo(mode, size):
+    """On a ramp, each pixel tells where in the photo it comes from."""
+    y, x = np.meshgrid(np.arange(160), np.arange(200), indexing="ij")
+    ramp = np.stack([x, y, np.full_like(x, 255)], -1).astype(np.uint8)
+    found = resize_image(ramp, size, mode).astype(float)
+    assert found.shape == (*size, 3)
+    shown = found[..., 2] > 200
+    step_x = np.diff(found[size[0] // 2, :, 0])[size[1] // 2]
+    step_y = np.diff(found[:, size[1] // 2, 1])[size[0] // 2]
+    whole = (200 / size[1], 160 / size[0])
+    if mode == "squash":
+        assert (step_x, step_y) == pytest.approx(whole, abs=1)
+    else:
+        step = min(whole) if mode == "crop" else max(whole)
+        assert (step_x, step_y) == pytest.approx((step, step), abs=1)
+    assert shown.all() == (mode != "pad")
+    rows, columns = np.nonzero(shown)
+    middle = found[rows, columns].mean(0)
+    assert middle[:2] == pytest.approx((99.5, 79.5), abs=3)
+
+
+def test_an_oblong_size_is_the_same_from_a_reduced_jpeg():
+    y, x = np.meshgrid(np.arange(600), np.arange(800), indexing="ij")
+    smooth = np.stack([x // 4, y // 3, (x + y) // 8], -1).astype(np.uint8)
+    whole = resize_image(smooth, (24, 16))
+    reduced = decode_and_resize(_encode(Image.fromarray(smooth), "JPEG", quality=90), (24, 16))
+    assert np.abs(reduced.astype(int) - whole).max() < 6
+
+
+def test_a_part_becomes_an_oblong():
+    part = decode_and_crop(NOISE, (5, 3), lambda width, height: (0, 0, width, height))
+    np.testing.assert_array_equal(part, resize_image(NOISE, (5, 3), "squash"))

@@ -168,3 +168,15 @@ def test_batches_are_the_same_after_a_resume_and_for_several_processes():
         part.set_state(state)
     for image in images:
         np.testing.assert_array_equal(np.concatenate([next(p).image for p in parts]), image)
+
+
+def test_crops_have_the_shape_of_their_output():
+    draws = np.random.default_rng(0)
+    boxes = [random_box(draws, 300, 200, CropRange(0.2, 1.25), ratio=0.5) for _ in range(200)]
+    ratios = np.array([(right - left) / (bottom - top) for left, top, right, bottom in boxes])
+    assert 0.39 < ratios.min() < 0.42
+    assert 0.6 < ratios.max() < 0.64
+    left, top, right, bottom = random_box(draws, 300, 200, CropRange(1.0, 1.0), ratio=0.5)
+    assert (left, top, right, bottom) == (100, 0, 200, 200)
+    split = RandomCrops(StreamedSplit(Photos(), Decoding(8)), Decoding((10, 6)), CROPS)
+    assert split.draw(np.array([0, 1]), key=(0,))[0].shape == (2, 10, 6, 3)

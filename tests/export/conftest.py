@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxcnn.data.image_size import sides
 from jaxcnn.metrics.out_of_distribution import fit_neighbours
 from jaxcnn.runs import build, config
 from jaxcnn.runs.classifier import Classifier
@@ -21,7 +22,7 @@ def _make_classifier(
             data_dir="photos",
             model=model,
             image_size_px=size,
-            stored_size_px=size + 3,
+            stored_size_px=tuple(side + 3 for side in sides(size)),
             **{"flip_average": True, **given, **settings},
         ),
         {},

@@ -19,6 +19,7 @@ EXTRA = "the extra onnx is not installed"
     [
         ("six_conv", {"members": 2}),
         ("resnet18", {"size": 32}),
+        ("resnet18", {"size": (48, 32)}),
         ("mobilenet_v2", {"size": 32}),
         ("efficientnet_lite0", {"size": 32}),
     ],

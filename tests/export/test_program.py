@@ -34,6 +34,7 @@ def pixels(classifier, count):
     "settings",
     [
         {"members": 3},
+        {"size": (24, 16)},
         {"batch_norm": True, "flip_average": False},
         {
             "head": "sigmoid",

@@ -1,5 +1,6 @@
 """The script in an export labels photos without this package, as this package would."""
 
+import io
 import json
 import os
 import shutil
@@ -358,3 +359,17 @@ def test_an_export_may_keep_another_share(judging_export, tmp_path):
 def test_a_share_is_refused_where_nothing_judges(classifier, tmp_path):
     with pytest.raises(ValueError, match=r"coverage \(=0.9\) needs scores of the validation"):
         export_classifier(classifier, tmp_path / "none", coverage=0.9)
+
+
+@pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
+@pytest.mark.parametrize("photo", [(40, 30), (30, 90)])
+def test_photos_of_any_shape_become_an_oblong_as_the_classifier_makes_it(mode, photo):
+    pixels = np.random.default_rng(1).integers(0, 256, (*photo, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    about = {
+        "input": {"shape": ["b", 24, 16, 3]},
+        "resize": {"mode": mode, "interpolation": "bilinear"},
+    }
+    found = standalone.decode_photo(file.getvalue(), about)
+    np.testing.assert_array_equal(found, decode_and_resize(pixels, (24, 16), mode))

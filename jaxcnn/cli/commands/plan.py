@@ -13,6 +13,7 @@ from absl import flags
 
 from jaxcnn.cli import command_line
 from jaxcnn.cli.commands import train
+from jaxcnn.data.image_size import sides
 from jaxcnn.host.text import in_columns
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.planning.plan import Estimate, Plan, find_size, make_plan
@@ -30,10 +31,10 @@ def plan_lines(plan: Plan) -> list[str]:
       Lines.
     """
     config, size = plan.config, plan.size
-    whole = config.data.image_size_px
+    whole = " x ".join(map(str, sides(config.data.image_size_px)))
     lines = [
         f"{config.network.model}, {config.network.compute_dtype}, "
-        f"{whole} x {whole} x {config.data.num_channels} images,"
+        f"{whole} x {config.data.num_channels} images,"
         f" {size.num_classes:,} classes, {size.num_examples:,} examples: {plan.num_steps:,} steps "
         f"of {config.training.batch_size} in {config.training.num_epochs} epochs",
         f"parameters {plan.num_parameters:,} ({_bytes(plan.parameter_bytes)}), optimizer "

@@ -57,14 +57,15 @@ def view_share(width: int, height: int, preprocessing: Preprocessing) -> tuple[f
       >>> view_share(400, 200, squashed)
       (1.0, 2.0)
     """
+    stored, seen = (
+        shape[1::-1] for shape in (preprocessing.decoding.image_shape, preprocessing.image_shape)
+    )
+    # Pixels of the photo per pixel of the stored image, across and down.
+    steps = width / stored[0], height / stored[1]
+    if preprocessing.decoding.mode != "squash":
+        steps = (min(steps),) * 2 if preprocessing.decoding.mode == "crop" else (max(steps),) * 2
     side = min(width, height)
-    whole = {
-        "crop": (side, side),
-        "squash": (width, height),
-        "pad": (max(width, height), max(width, height)),
-    }[preprocessing.decoding.mode]
-    scale = preprocessing.decoding.size_px / preprocessing.image_shape[0]
-    return side / whole[0] * scale, side / whole[1] * scale
+    return side / (steps[0] * seen[0]), side / (steps[1] * seen[1])
 
 
 def draw_overlay(

@@ -5,13 +5,19 @@ from collections.abc import Mapping
 
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.fast_jpeg import choose_decoder
+from jaxcnn.data.image_size import covers, sides, size_text
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.data.sampling import SAMPLERS
 from jaxcnn.data.splits.groups import compile_pattern
 from jaxcnn.data.splits.splitting import SPLIT_METHODS
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import HEADS, LOSSES
-from jaxcnn.runs.config.settings import TABLE_SETTINGS, DataSettings, TrainingSettings
+from jaxcnn.runs.config.settings import (
+    SIZE_SETTINGS,
+    TABLE_SETTINGS,
+    DataSettings,
+    TrainingSettings,
+)
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 from jaxcnn.training.progressive_resizing import check_sizes, parse_shares
 from jaxcnn.training.sharding import mesh_sizes
@@ -32,7 +38,6 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         "max_bad_share",
     ),
     _POSITIVE: (
-        *("image_size_px", "eval_size_px", "stored_size_px"),
         *("num_epochs", "batch_size", "eval_batch_size"),
         *("learning_rate", "width_multiplier", "depth", "gradient_clip_norm", "memory_limit_gib"),
         *("early_stopping_epochs", "checkpoint_every_steps", "num_workers"),
@@ -112,7 +117,8 @@ def check_values(config: TrainConfig) -> None:
             f"repeated_augmentation (={repeats}) must be at most batch_size (={batch_size})."
         )
     if config.training.progressive_resizing and config.data.image_size_px:
-        check_sizes(parse_shares(config.training.progressive_resizing), config.data.image_size_px)
+        shares = parse_shares(config.training.progressive_resizing)
+        check_sizes(shares, min(sides(config.data.image_size_px)))
     if batch_size % parts:
         raise ValueError(f"accumulate_steps (={parts}) must divide batch_size (={batch_size}).")
 
@@ -134,13 +140,7 @@ def _check_images(data: DataSettings) -> None:
         )
     if data.num_channels not in (None, 1, 3):
         raise ValueError(f"num_channels must be 1 or 3, got {data.num_channels}.")
-    for name in ("image_size_px", "eval_size_px"):
-        stored, needed = data.stored_size_px, getattr(data, name)
-        if None not in (stored, needed) and stored < needed:
-            raise ValueError(
-                f"stored_size_px (={stored}) is smaller than {name} (={needed}); raise the "
-                "first or lower the second."
-            )
+    _check_sizes(data)
     for name, expected in (("pixel_mean", _AT_LEAST_0), ("pixel_std", _POSITIVE)):
         values = getattr(data, name)
         if values is None:
@@ -157,6 +157,20 @@ def _check_images(data: DataSettings) -> None:
             f"validation_fraction (={data.validation_fraction}) and test_fraction "
             f"(={data.test_fraction}) leave nothing to train on; their sum must be below 1."
         )
+
+
+def _check_sizes(data: DataSettings) -> None:
+    for name in SIZE_SETTINGS:
+        needed, stored = getattr(data, name), data.stored_size_px
+        if needed is None:
+            continue
+        if min(sides(needed)) < 1:
+            raise ValueError(f"{name} must be {_POSITIVE}, got {size_text(needed)}.")
+        if stored is not None and not covers(stored, needed):
+            raise ValueError(
+                f"stored_size_px (={size_text(stored)}) is smaller than {name} "
+                f"(={size_text(needed)}); raise the first or lower the second."
+            )
 
 
 def _check_table(data: DataSettings) -> None:

@@ -1,11 +1,11 @@
 """What suits a data set, a network and a kind of training, where nothing is said."""
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jaxcnn import optim
 from jaxcnn.augment.policy import parse_policy
+from jaxcnn.data.image_size import ImageSize, as_size, largest, scaled, sides, smallest
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.runs.config.checks import check_values
 from jaxcnn.runs.config.settings import MODEL_OPTIONS
@@ -143,7 +143,9 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
         "freeze": "none",
         "split_method": "stratified",
         "near_duplicates": "report" if config.data.dataset == "folder" else "none",
-        "stored_size_px": max(round(filled["image_size_px"] * room), filled["eval_size_px"] or 0),
+        "stored_size_px": largest(
+            scaled(filled["image_size_px"], room), filled["eval_size_px"] or 0
+        ),
     }
     filled |= {k: v for k, v in defaults.items() if filled[k] is None}
     complete = make_config(**filled)
@@ -195,7 +197,9 @@ def _preset_of(config: TrainConfig) -> dict[str, Any]:
 def _sizes_of_photos(config: TrainConfig) -> dict[str, Any]:
     """Choose the sizes beside `image_size_px`, for a network that takes any size."""
     size_px = config.data.image_size_px or _PHOTOS["image_size_px"]
-    seen_px = min(round(size_px * _ROOM), config.data.stored_size_px or math.inf)
+    seen_px = scaled(size_px, _ROOM)
+    if config.data.stored_size_px:
+        seen_px = smallest(seen_px, config.data.stored_size_px)
     is_own = size_px == _PHOTOS["image_size_px"]
     return {"eval_size_px": seen_px, "progressive_resizing": _PROGRESSIVE if is_own else ""}
 
@@ -217,7 +221,7 @@ def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
 def preset_of_weights(
     found: "Pretrained",
     *,
-    image_size_px: int | None = None,
+    image_size_px: ImageSize | None = None,
     num_channels: int = 3,
     model_options: str = "",
 ) -> dict[str, Any]:
@@ -225,7 +229,7 @@ def preset_of_weights(
 
     Args:
       found: the weights.
-      image_size_px: side of the images, where it is not the weights' own.
+      image_size_px: size of the images, where it is not the weights' own.
       num_channels: 3 for colour, 1 for grey.
       model_options: further options of the network, which win over the weights' own.
 
@@ -249,27 +253,29 @@ def preset_of_weights(
 
 
 def preset_of_preprocessing(
-    wanted: Preprocessing, image_size_px: int | None, num_channels: int | None
+    wanted: Preprocessing, image_size_px: ImageSize | None, num_channels: int | None
 ) -> dict[str, Any]:
     """Choose the settings of photos that suit a network, for another size or colour where given.
 
     Args:
       wanted: how the network's photos become its input.
-      image_size_px: side of the images; None for the network's own.
+      image_size_px: size of the images; None for the network's own.
       num_channels: 3 for colour, 1 for grey, which takes the mean of the three; None for its own.
 
     Returns:
       {field of DataSettings: value}.
     """
-    decoding, own_size_px = wanted.decoding, wanted.image_shape[0]
-    size_px, num_channels = image_size_px or own_size_px, num_channels or decoding.num_channels
+    decoding, own_sides = wanted.decoding, wanted.image_shape[:2]
+    size_px = image_size_px or as_size(own_sides)
+    num_channels = num_channels or decoding.num_channels
+    stored = zip(sides(size_px), sides(decoding.size_px), own_sides, strict=True)
     mean, std = (
         values if len(values) in (1, num_channels) else (sum(values) / len(values),)
         for values in (wanted.mean, wanted.std)
     )
     return {
         "image_size_px": size_px,
-        "stored_size_px": round(size_px * decoding.size_px / own_size_px),
+        "stored_size_px": as_size([round(side * whole / own) for side, whole, own in stored]),
         "resize_mode": decoding.mode,
         "interpolation": decoding.interpolation,
         "num_channels": num_channels,

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from jaxcnn.data.image_size import ImageSize, as_size, sides
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.data.tables.table_columns import TableColumns
 
@@ -22,6 +23,9 @@ def _model_option(text: str) -> Any:
     return _setting(None, text, model_option=True)
 
 
+SIZE_SETTINGS = ("image_size_px", "eval_size_px", "stored_size_px")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSettings:
     """Data settings."""
@@ -29,18 +33,24 @@ class DataSettings:
     def image_size(self) -> str:
         """Write the size of the images that the network sees, as in "64 x 64 x 3"."""
         trained, seen = (
-            f"{side} x {side} x {self.num_channels}"
-            for side in (self.image_size_px, self.seen_size_px)
+            " x ".join(map(str, (*sides(size_px), self.num_channels)))
+            for size_px in (self.image_size_px, self.seen_size_px)
         )
         return trained if seen == trained else f"{trained}, {seen} in evaluation"
 
     @property
-    def seen_size_px(self) -> int:
-        """Side of the images in evaluation, prediction and export, pixels."""
+    def seen_size_px(self) -> ImageSize:
+        """Size of the images in evaluation, prediction and export, pixels."""
         return self.eval_size_px or self.image_size_px
 
     def __post_init__(self) -> None:
-        """Take a folder of photos as the data set, where no other is named."""
+        """Take a folder of photos as the data set, where no other is named; read sizes."""
+        for name in SIZE_SETTINGS:
+            if (value := getattr(self, name)) is not None:
+                try:
+                    object.__setattr__(self, name, as_size(value))
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
         if not self.dataset:
             has_photos = self.data_dir or self.labels
             object.__setattr__(self, "dataset", "folder" if has_photos else "drawn_pets")
@@ -92,18 +102,20 @@ class DataSettings:
         "table (CSV) of what you decided about photos: labels to change, and photos to leave out; "
         "the page of suspected labels writes it.",
     )
-    image_size_px: int = _open("side of the square that the network sees, pixels.")
-    eval_size_px: int | None = _open(
-        "side of the square that the network sees in evaluation and prediction, pixels; a size "
-        "somewhat above that of random crops in training is often more accurate. Default "
+    image_size_px: int | tuple[int, int] = _open(
+        "side of the square that the network sees, pixels, or HEIGHTxWIDTH, e.g. 224x160."
+    )
+    eval_size_px: int | tuple[int, int] | None = _open(
+        "the same in evaluation and prediction; a size somewhat above that of random crops in "
+        "training is often more accurate. Default "
         "`image_size_px`; of a folder of photos from scratch, with six_conv, 7/6 of it.",
     )
-    stored_size_px: int = _open(
-        "side of the stored square, pixels; with crop_from=square, augmentation crops from it. "
-        "Default 7/6 of `image_size_px` (1 with augment=none), at least `eval_size_px`.",
+    stored_size_px: int | tuple[int, int] = _open(
+        "size of the stored images, written likewise; with crop_from=square, augmentation crops "
+        "from it. Default 7/6 of `image_size_px` (1 with augment=none), at least `eval_size_px`.",
     )
     resize_mode: str = _open(
-        "how a photo becomes square: crop (shorter side to size, centre cut out), squash, or pad."
+        "how a photo takes that shape: crop (fills it, centre cut out), squash, or pad."
     )
     interpolation: str = _open("how photos are resized: bilinear, bicubic or lanczos.")
     num_channels: int = _open("3 for colour, 1 for grey.")
@@ -309,7 +321,8 @@ class TrainingSettings:
     )
     augment: str = _open(
         "none, flip, standard, strong, or a comma list such as "
-        "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'.",
+        "'flip,zoom=0.55,rotation=0.25,brightness=0.2', 'standard,rand_augment=9,erasing=0.25'. "
+        "Also vertical_flip, perspective, elastic, trivial_augment, aug_mix, grayscale and blur.",
     )
     crop_from: str = _open(
         "what the random crops of `augment` (zoom and aspect) are cut from: square (the stored "
@@ -323,7 +336,8 @@ class TrainingSettings:
     )
     progressive_resizing: str = _open(
         "smaller image sizes to train at first, each with its share of the epochs: "
-        "SIZE:SHARE, comma-separated, e.g. 64:0.4,80:0.3; the rest is trained at `image_size_px`. "
+        "SIZE:SHARE, comma-separated, e.g. 64:0.4,80:0.3; the rest is trained at `image_size_px`, "
+        "whose shorter side SIZE replaces. "
         "'' is none. Default 64:0.3,80:0.3 for a folder of photos from scratch with six_conv at "
         "96 px.",
     )

@@ -20,6 +20,7 @@ from typing import NamedTuple, cast
 import jax
 from jax.sharding import AbstractMesh, Mesh
 
+from jaxcnn.data.image_size import sides
 from jaxcnn.data.set_sizes import count_classes_and_examples
 from jaxcnn.runs import build, config as config_lib
 from jaxcnn.runs.config import TrainConfig
@@ -170,7 +171,8 @@ def make_plan(
     phase = plan_phases(config)[-1]
     num_steps = phase.num_epochs * steps_per_epoch
     # Steps on smaller images cost less, by their area.
-    full_steps = num_steps * mean_area(phase.progressive_resizing, config.data.image_size_px)
+    shorter_px = min(sides(config.data.image_size_px))
+    full_steps = num_steps * mean_area(phase.progressive_resizing, shorter_px)
     estimates = [
         found if found.problem else _finish(found, costs, state, config, full_steps, utilization)
         for found in started

@@ -46,7 +46,7 @@ class CachedPhotos(NamedTuple):
 
     rows: np.ndarray  # (M,) int32, positions in the answers
     reasons: np.ndarray  # (M,) text, why a photo could not be read; "" where it could
-    images: np.ndarray  # (M, S, S, C) uint8, as the network sees them, shrunk; 0 if unreadable
+    images: np.ndarray  # (M, H, W, C) uint8, as the network sees them, shrunk; 0 if unreadable
     maps: np.ndarray  # (M, h, w) float32 in [0, 1], of the predicted class; (0, 0, 0) without
     no_maps: np.ndarray  # () text, why there are none
 
@@ -126,7 +126,7 @@ def cache_photos(
       answers: to the test photos.
       split: the test split.
       preprocessing: of the run.
-      make_maps: (M, S, S, C) uint8 images and (M,) classes to (M, h, w) maps, as `map_maker` makes;
+      make_maps: (M, H, W, C) uint8 images and (M,) classes to (M, h, w) maps, as `map_maker` makes;
         or why there are none, in words. A ValueError of it is taken for such words.
 
     Returns:
@@ -181,7 +181,7 @@ def map_maker(
       preprocessing: of the run.
 
     Returns:
-      (M, S, S, C) uint8 images of the stored size and (M,) classes to (M, h, w) float32 in [0, 1],
+      (M, H, W, C) uint8 images of the stored size and (M,) classes to (M, h, w) float32 in [0, 1],
       of the centre that the network sees. Its ValueError says why a network has no maps.
     """
 
@@ -221,12 +221,13 @@ def _maps(
 
 
 def _shrunk(images: np.ndarray) -> np.ndarray:
-    side = images.shape[1]
-    if side <= MAX_SIZE_PX or not len(images):
+    scale = MAX_SIZE_PX / max(images.shape[1:3])
+    if scale >= 1 or not len(images):
         return images
-    size = (MAX_SIZE_PX, MAX_SIZE_PX)
+    height, width = (max(1, round(side * scale)) for side in images.shape[1:3])
+    size = (width, height)
     shrunk = [np.asarray(to_pillow(image).resize(size, Image.Resampling.BOX)) for image in images]
-    return np.stack(shrunk).reshape(len(images), *size, -1)
+    return np.stack(shrunk).reshape(len(images), height, width, -1)
 
 
 def make_gallery(

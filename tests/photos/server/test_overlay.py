@@ -80,3 +80,15 @@ def test_the_outline_surrounds_the_strong_part():
     assert line.any()
     assert not line[:16].any()
     assert not line[:, :16].any()
+
+
+@pytest.mark.parametrize("mode", ["crop", "squash", "pad"])
+def test_the_share_of_an_oblong_view(mode):
+    """The square of a 400 x 200 photo, in a view of 40 x 60 pixels out of 50 x 70."""
+    preprocessing = Preprocessing(decoding=Decoding((50, 70), mode), image_size_px=(40, 60))
+    expected = {
+        "crop": (200 / (4 * 60), 200 / (4 * 40)),
+        "squash": (200 / (400 / 70 * 60), 200 / (4 * 40)),
+        "pad": (200 / (400 / 70 * 60), 200 / (400 / 70 * 40)),
+    }
+    assert view_share(400, 200, preprocessing) == pytest.approx(expected[mode])
