@@ -44,7 +44,7 @@ def test_differs_by_key_and_stays_in_range():
     assert images.max() <= 1
     assert len(np.unique(images.reshape(32, -1), axis=0)) == 32
     # The photo's own share is uniform in [0, 1]: some results are near it, none is equal.
-    distance = np.abs(images - IMAGE).mean((1, 2, 3))
+    distance = np.abs(images - np.asarray(IMAGE)).mean((1, 2, 3))
     assert 0 < distance.min() < 0.05 < distance.max()
 
 
