@@ -15,15 +15,6 @@ from jaxcnn.runs.look_inside import look_at_photos
 from jaxcnn.runs.train_and_evaluate import train_classifier
 
 
-def test_a_short_run_at_24_x_16_pixels(tiny_config, tmp_path):
-    config = tiny_config.replace(image_size_px="24x16", stored_size_px=None, num_epochs=1)
-    summary = train_classifier(config, tmp_path / "run")
-    assert summary["eval_size_px"] == (24, 16)
-    photo = np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8)
-    answer = Classifier.load(tmp_path / "run").predict(photo)
-    assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-5)
-
-
 @pytest.mark.slow
 def test_a_run_at_24_x_16_pixels_trains_predicts_and_explains(tiny_config, tmp_path, said):
     config = tiny_config.replace(
