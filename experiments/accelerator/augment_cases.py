@@ -81,8 +81,10 @@ RANDOM: dict[str, dict[str, Any]] = {
 # What mixes the examples of a batch, and what is of one of the above or draws nothing.
 MIXING = ("make_mixing", "mix", "partners_of", "with_shares")
 PARTS = ("affine_matrix", "augment_batch", "list_policies", "make_augment", "parse_policy")
-_IN_LEVELS = ("autocontrast", "aug_mix", "equalize", "posterize", "rand_augment", "solarize")
-_IN_LEVELS += ("trivial_augment",)
+_IN_LEVELS = (
+    *("autocontrast", "aug_mix", "equalize", "posterize", "rand_augment", "solarize"),
+    "trivial_augment",
+)
 
 
 def cases() -> list[Case]:

@@ -116,8 +116,8 @@ def _check_sizes(config: TrainConfig, model: nn.Module) -> None:
         ("progressive_resizing", str(s), resized_shape((1, *shape), s)[1:]) for s in smaller
     ]
     if data.eval_size_px:
-        seen_shape = config.preprocessing.image_shape
-        others.insert(0, ("eval_size_px", size_text(data.eval_size_px), seen_shape))
+        size_px, whole = size_text(data.eval_size_px), config.preprocessing.image_shape
+        others.insert(0, ("eval_size_px", size_px, whole))
     for name, size_px, seen_shape in others:
         try:
             seen = variable_shapes(config, model, seen_shape)
