@@ -57,6 +57,7 @@ INTERNAL = {
         "resize.placement",
         "row_labels.row_labels",
         "source.check_same_classes",
+        "source.describe_sizes",
         "source.digest_of",
         "source.label_at",
         "table_columns.as_flag",
@@ -75,6 +76,8 @@ INTERNAL = {
     "models": {
         "convolution.conv_padding",
         "inverted_residual.scale_depth",
+        "regnet.stage_shapes",
+        "residual.drop_path_rates",
         "shufflenet_v2.shuffle",
         "squeeze_excite.make_divisible",
     },
