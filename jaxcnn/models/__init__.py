@@ -22,6 +22,7 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.models import (
     alexnet,
     convnext,
+    densenet,
     efficientnet,
     efficientnet_lite,
     efficientnet_v2,
@@ -36,10 +37,12 @@ from jaxcnn.models import (
     resnet,
     shufflenet_v2,
     six_conv,
+    squeezenet,
     vgg,
 )
 from jaxcnn.models.alexnet import AlexNet
 from jaxcnn.models.convnext import ConvNeXt
+from jaxcnn.models.densenet import DenseNet
 from jaxcnn.models.efficientnet import EfficientNet
 from jaxcnn.models.efficientnet_lite import EfficientNetLite
 from jaxcnn.models.efficientnet_v2 import EfficientNetV2
@@ -55,6 +58,7 @@ from jaxcnn.models.regnet import RegNet
 from jaxcnn.models.resnet import ResNet
 from jaxcnn.models.shufflenet_v2 import ShuffleNetV2
 from jaxcnn.models.six_conv import SixConv
+from jaxcnn.models.squeezenet import SqueezeNet
 from jaxcnn.models.staged import (
     HEAD,
     STAGE_OUTPUT,
@@ -62,6 +66,7 @@ from jaxcnn.models.staged import (
     StagedNetwork,
     StageInfo,
     head_of,
+    logits_and_vectors,
     rest_after,
     split_at_head,
     stage_infos,
@@ -76,6 +81,7 @@ __all__ = [
     "VGG",
     "AlexNet",
     "ConvNeXt",
+    "DenseNet",
     "EfficientNet",
     "EfficientNetLite",
     "EfficientNetV2",
@@ -92,6 +98,7 @@ __all__ = [
     "ResNet",
     "ShuffleNetV2",
     "SixConv",
+    "SqueezeNet",
     "StageInfo",
     "StagedNetwork",
     "Summary",
@@ -100,6 +107,7 @@ __all__ = [
     "format_summary",
     "head_of",
     "list_models",
+    "logits_and_vectors",
     "model_options",
     "rest_after",
     "split_at_head",
@@ -111,6 +119,7 @@ __all__ = [
 _FAMILIES = (
     alexnet,
     convnext,
+    densenet,
     efficientnet,
     efficientnet_lite,
     efficientnet_v2,
@@ -125,6 +134,7 @@ _FAMILIES = (
     resnet,
     shufflenet_v2,
     six_conv,
+    squeezenet,
     vgg,
 )
 # A builder is a module class, or a functools.partial of one that fixes some of its options.

@@ -5,7 +5,8 @@ BatchNorm with its averages is a factor and a shift for each channel, and a conv
     scale * (conv(x) + bias - mean) / sqrt(var + epsilon) + shift
         = conv'(x) + (bias - mean) * factor + shift,   factor = scale / sqrt(var + epsilon),
 
-conv' having its kernels times factor.
+conv' having its kernels times factor. Where BatchNorm follows no convolution, as in DenseNet,
+factor and shift remain: a multiplication and an addition for each number.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ _CONV, _BN = "conv", "bn"  # the names in `layers.ConvBlock`
 
 
 def fold_batch_norm(model: StagedNetwork, variables: PyTree) -> tuple[StagedNetwork, PyTree]:
-    """Fold every BatchNorm into the convolution before it.
+    """Fold every BatchNorm into the convolution before it, or into a factor and a shift.
 
     Args:
       model: a network; one that is folded already, or has no BatchNorm, comes back as good as new.
@@ -74,6 +75,9 @@ def _fold(params: Any, stats: Any, *, epsilon: float, place: str) -> Any:
             raise ValueError(f"batch_stats hold no averages of {place}{_BN}; give the network's.")
         folded = fold_convolution(params[_CONV], params[_BN], stats[_BN], epsilon=epsilon)
         return {**{k: v for k, v in params.items() if k != _BN}, _CONV: folded}
+    if {"mean", "var"} <= set(stats):  # of a BatchNorm that follows no convolution
+        factor, shift = _affine(params, stats, epsilon=epsilon)
+        return {"scale": factor, "bias": shift}
     return {
         name: _fold(part, stats.get(name, {}), epsilon=epsilon, place=f"{place}{name}/")
         for name, part in params.items()
@@ -98,7 +102,14 @@ def fold_convolution(
     Returns:
       "kernel" and "bias" of the convolution that does both.
     """
+    factor, shift = _affine(bn, averages, epsilon=epsilon)
+    kernel = conv["kernel"] * factor.reshape((1,) * (conv["kernel"].ndim - 1) + (-1,))
+    return {"kernel": kernel, "bias": conv.get("bias", 0.0) * factor + shift}
+
+
+def _affine(
+    bn: Mapping[str, Array], averages: Mapping[str, Array], *, epsilon: float
+) -> tuple[Array, Array]:
+    """Give the factor and the shift of each channel that BatchNorm amounts to, (C,) each."""
     factor = bn.get("scale", 1.0) / (averages["var"] + epsilon) ** 0.5
-    shift = (conv.get("bias", 0.0) - averages["mean"]) * factor + bn.get("bias", 0.0)
-    kernel = conv["kernel"]
-    return {"kernel": kernel * factor.reshape((1,) * (kernel.ndim - 1) + (-1,)), "bias": shift}
+    return factor, bn.get("bias", 0.0) - averages["mean"] * factor

@@ -17,8 +17,10 @@ from jax.ad_checkpoint import checkpoint_name
 
 from jaxcnn.host.names import unknown_name
 from jaxcnn.models import checks, layers
+from jaxcnn.types import PyTree
 
 HEAD = "head"
+_VECTOR = "vector"
 STAGE_OUTPUT = "stage_output"  # the name of what rematerialization keeps
 
 
@@ -75,7 +77,9 @@ class StagedNetwork(nn.Module, kw_only=True):
     bn_epsilon: float = 1e-5
     dtype: Any = jnp.float32
 
-    smallest_image_px = 1  # along each side; a constant of the class, no attribute
+    # Constants of the class, no attributes.
+    smallest_image_px = 1  # along each side
+    has_linear_head = True  # the logits are linear in the vector that num_classes=0 gives
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is found before any compilation."""
@@ -91,6 +95,11 @@ class StagedNetwork(nn.Module, kw_only=True):
     def pool(self, x: jax.Array) -> jax.Array:
         """Map the last stage's (B, H, W, C) to the (B, D) that the head sees: the mean."""
         return x.mean(axis=(1, 2))
+
+    def classify(self, x: jax.Array, vector: jax.Array, *, train: bool) -> jax.Array:
+        """Map what `pool` gave, (B, D), to logits; `x` is what it was given."""
+        del x
+        return _make_head(self)(vector, train=train)
 
     @nn.nowrap
     def check_image_size(self, height: int, width: int) -> None:
@@ -153,7 +162,8 @@ class StagedNetwork(nn.Module, kw_only=True):
         vector = self.pool(x) if x.ndim == 4 else x
         if self.num_classes == 0:
             return vector.astype(jnp.float32)
-        return _make_head(self)(vector, train=train)
+        self.sow("intermediates", _VECTOR, vector)  # for `logits_and_vectors`
+        return self.classify(x, vector, train=train)
 
 
 class FeatureClassifier(nn.Module, kw_only=True):
@@ -206,6 +216,9 @@ def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifie
     Returns:
       The backbone and the head; both take the whole network's variables.
 
+    Raises:
+      ValueError: if the head does not see vectors, as SqueezeNet's with class_maps=True.
+
     Example:
       >>> from jaxcnn.models import create_model
       >>> model, images = create_model("lenet5", 10), jnp.ones((4, 32, 32, 1))
@@ -215,10 +228,39 @@ def split_at_head(model: StagedNetwork) -> tuple[StagedNetwork, FeatureClassifie
       >>> vectors.shape, head.apply(variables, vectors, train=False).shape
       ((4, 84), (4, 10))
     """
+    if not model.has_linear_head:
+        raise ValueError(
+            f"the head of this {type(model).__name__} sees a map of features, so features that "
+            "are vectors do not give its logits; make it with class_maps=False."
+        )
     classifier = FeatureClassifier(
         num_classes=model.num_classes, head=model.head, dropout_rate=model.dropout_rate
     )
     return model.clone(num_classes=0), classifier
+
+
+def logits_and_vectors(
+    model: StagedNetwork, variables: PyTree, images: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Compute what a network answers, and what it would give with num_classes=0, in one pass.
+
+    Args:
+      model: a network with a head.
+      variables: its variables.
+      images: (B, H, W, C) floating, normalised.
+
+    Returns:
+      (B, num_classes) or (B, 1) float32 logits, and (B, D) float32 vectors; in evaluation.
+
+    Example:
+      >>> from jaxcnn.models import create_model
+      >>> model, images = create_model("lenet5", 10), jnp.ones((4, 32, 32, 1))
+      >>> variables = model.init(jax.random.key(0), images, train=False)
+      >>> [array.shape for array in logits_and_vectors(model, variables, images)]
+      [(4, 10), (4, 84)]
+    """
+    logits, sown = model.apply(variables, images, train=False, mutable=["intermediates"])
+    return jnp.asarray(logits), sown["intermediates"][_VECTOR][0].astype(jnp.float32)
 
 
 def rest_after(model: StagedNetwork, stage: str) -> StagedNetwork:

@@ -38,6 +38,7 @@ class Pretrained(NamedTuple):
     preprocessing: Preprocessing
     class_names: tuple[str, ...]  # in the order of the outputs; () without a last layer
     name: str  # of the weights, or the path they are from
+    head_options: tuple[str, ...] = ()  # those of the options that a new last layer does not need
 
 
 class Description(NamedTuple):
@@ -165,13 +166,15 @@ def load(
         logger.info(
             f"{path} is no published file; taken as {model} of {found.origin}: {'; '.join(told)}"
         )
+    head_options = names_of(model)[found.origin].head_options
     return Pretrained(
         model=model,
-        options=found.options,
+        options={**found.options, **head_options},
         variables=found.variables,
         preprocessing=preprocessing,
         class_names=named,
         name=row.name if row else str(weights),
+        head_options=tuple(head_options),
     )
 
 

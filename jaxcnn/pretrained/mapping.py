@@ -63,7 +63,9 @@ class Names(NamedTuple):
     ignored: str = r"num_batches_tracked$"  # regular expression: names that rightly have no place
     optional: str = r"(?!)"  # names that may be left over where the network lacks their part
     options: Mapping[str, Any] = {}  # of `create_model`, to carry this origin's weights exactly
-    linear: str = r"(?!)"  # regular expression: paths of convolutions that are linear layers there
+    head_options: Mapping[str, Any] = {}  # likewise, which its last layer alone needs
+    linear: str = r"(?!)"  # regular expression: paths of 1x1 convolutions that are linear there
+    pointwise: str = r"(?!)"  # and of linear layers that are 1x1 convolutions there
     factor_rank: int = 1  # of a factor for each channel there, (C, 1, 1, ...)
     without_scale: bool = False  # BatchNorm has no scale there: it is 1
     bgr: bool = False  # images there are blue, green, red
@@ -191,7 +193,9 @@ def _source_shape(slot: _Slot, names: Names) -> tuple[int, ...]:
     if slot.word == "factor":
         return shape + (1,) * (names.factor_rank - 1)
     if slot.word == "kernel" and re.fullmatch(names.linear, "/".join(slot.module)):
-        shape = shape[2:]  # of a 1x1 kernel
+        shape = shape[2:]
+    if slot.word == "kernel" and re.fullmatch(names.pointwise, "/".join(slot.module)):
+        shape = (1, 1, *shape)
     if names.layout == "torch" and len(shape) in (2, 4):
         return (*shape[:1:-1], *shape[:2]) if len(shape) == 4 else shape[::-1]
     if slot.word == "depthwise_kernel" and names.layout in ("keras", "slim"):

@@ -67,8 +67,9 @@ def find_start(config: TrainConfig) -> Start | None:
     )
     own_channels = found.preprocessing.decoding.num_channels
     num_channels = num_channels_of(config, weights_channels=own_channels)
+    kept = {name: v for name, v in found.options.items() if name not in found.head_options}
     preset = preset_of_weights(
-        found,
+        found._replace(options=kept),  # the last layer is a new one
         image_size_px=config.data.image_size_px,
         num_channels=num_channels,
         model_options=config.network.model_options or "",

@@ -1,5 +1,6 @@
 """The evaluation step: a pure function, compiled once, from variables and a batch to answers."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxcnn.metrics.metric import (
     batch_sums,
     metric_label,
 )
-from jaxcnn.models import head_of, split_at_head
+from jaxcnn.models import head_of, logits_and_vectors
 from jaxcnn.training.preprocessing import views
 from jaxcnn.types import Batch, PyTree
 
@@ -97,7 +98,7 @@ def make_predict(model: nn.Module, preprocessing: Preprocessing = Preprocessing(
     """
 
     def predict(variables: PyTree, images: jax.Array) -> jax.Array:
-        (logits,) = _mean_answer(_apply(model), variables, views(images, preprocessing))
+        (logits,) = mean_answer(_apply(model), variables, views(images, preprocessing))
         return losses.probabilities(logits, head_of(model))
 
     return predict
@@ -123,10 +124,12 @@ def make_eval_step_of_views(
     Returns:
       eval_step(variables, batch) to (sums, probabilities), see `make_eval_step`.
     """
-    apply = _apply_in_two(model) if with_features else _apply(model)
+    apply: _Apply = _apply(model)
+    if with_features:
+        apply = functools.partial(logits_and_vectors, model)  # type: ignore[arg-type]
 
     def eval_step(variables: PyTree, batch: Batch) -> tuple[Any, ...]:
-        logits, *features = _mean_answer(apply, variables, views_of(batch))
+        logits, *features = mean_answer(apply, variables, views_of(batch))
         label = jnp.asarray(batch.label)
         outputs = Outputs(
             losses.class_logits(logits, head_of(model)),
@@ -148,18 +151,18 @@ def _apply(model: nn.Module) -> _Apply:
     return lambda variables, view: (jnp.asarray(model.apply(variables, view, train=False)),)
 
 
-def _apply_in_two(model: Any) -> _Apply:
-    backbone, head = split_at_head(model)
-
-    def apply(variables: PyTree, view: jax.Array) -> tuple[jax.Array, ...]:
-        vectors = jnp.asarray(backbone.apply(variables, view, train=False))
-        return jnp.asarray(head.apply(variables, vectors, train=False)), vectors
-
-    return apply
-
-
-def _mean_answer(
+def mean_answer(
     apply: _Apply, variables: PyTree, views: Sequence[jax.Array]
 ) -> tuple[jax.Array, ...]:
+    """Average over the views of a batch what a network gives for each.
+
+    Args:
+      apply: (variables, one view) to logits, and what else is averaged.
+      variables: of the network.
+      views: of the batch, one or more.
+
+    Returns:
+      The means, in the order of what `apply` gives.
+    """
     each = zip(*(apply(variables, view) for view in views), strict=True)
     return tuple(sum(of_views[1:], start=of_views[0]) / len(of_views) for of_views in each)

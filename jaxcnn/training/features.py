@@ -6,6 +6,7 @@ the logits of all.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from jaxcnn import losses
 from jaxcnn.augment import augment_batch
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.host.files import DamagedFileError, open_arrays, replacing
-from jaxcnn.models import StagedNetwork, split_at_head
+from jaxcnn.models import StagedNetwork, logits_and_vectors
+from jaxcnn.training.eval_step import mean_answer
 from jaxcnn.training.preprocessing import normalize, to_unit_interval, views
 from jaxcnn.training.sharding import fetch
 from jaxcnn.training.step import Augment
@@ -74,7 +76,7 @@ def make_feature_step(
     Returns:
       feature_step(variables, batch, key) to (B, V, D) float32, V = 1 + mirrored + num_augmented.
     """
-    backbone, _ = split_at_head(model)
+    backbone = model.clone(num_classes=0)
 
     def feature_step(variables: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
         inputs = views(batch.image, preprocessing)
@@ -104,15 +106,10 @@ def make_answer_step(
       answer_step(variables, images) to (B, K) probabilities, as `eval_step.make_predict` gives, and
       (B, D) features, what the head saw.
     """
-    feature_step = make_feature_step(model, preprocessing)
-    _, classifier = split_at_head(model)
+    apply = functools.partial(logits_and_vectors, model)
 
     def answer_step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        index = jnp.arange(images.shape[0])  # which need not be known while it is exported
-        batch = Batch(images, index, index >= 0, index)
-        vectors = feature_step(variables, batch, jax.random.key(0)).mean(axis=1)  # draws nothing
-        # The head is affine: its answer to the mean is the mean of its answers.
-        logits = jnp.asarray(classifier.apply(variables, vectors, train=False))
+        logits, vectors = mean_answer(apply, variables, views(images, preprocessing))
         return losses.probabilities(logits, model.head), vectors
 
     return answer_step

@@ -21,6 +21,7 @@ NUMERIC = [
     ("mobilenet_v1", {"width_multiplier": 0.25}, 32),
     ("mobilenet_v3_small", {}, 32),
     pytest.param("efficientnet_lite0", {}, 32, marks=pytest.mark.slow),
+    ("densenet121", {"stage_sizes": (1, 2, 1, 1), "growth_rate": 8, "bn_epsilon": 0.01}, 32),
     ("efficientnet_v2_b0", {"depth_multiplier": 0.1, "width_multiplier": 0.2}, 32),
     pytest.param("shufflenet_v2_x0_5", {}, 32, marks=pytest.mark.slow),
     ("googlenet", {"auxiliary_heads": True}, 64),

@@ -37,7 +37,8 @@ def params(rows):
 
 def build(row):
     names = names_of(row["model"])[row["origin"]]
-    model = create_model(row["model"], row["num_classes"], **{**names.options, **row["options"]})
+    options = {**names.options, **names.head_options, **row["options"]}
+    model = create_model(row["model"], row["num_classes"], **options)
     images = jax.ShapeDtypeStruct((2, *row["image_shape"]), jnp.float32)
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), images)
     shapes = {"params": shapes["params"], "batch_stats": shapes.get("batch_stats", {})}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxcnn.ops.batch_norm import batch_norm as normalize_batch, normalize
 from jaxcnn.ops.lowering import uses_stock_ops
@@ -38,7 +39,7 @@ class BatchNorm(NamedTuple):
     momentum: float = 0.9  # share of the average that a step keeps, in [0, 1)
     epsilon: float = 1e-5  # added to the variance
     frozen: bool = False  # normalise by the averages, and keep them, in training too
-    folded: bool = False  # the convolution before it does its work, see `models.folding`
+    folded: bool = False  # other parameters do its work, see `models.folding`
 
 
 class BatchNormLayer(nn.Module, kw_only=True):
@@ -82,6 +83,25 @@ class BatchNormLayer(nn.Module, kw_only=True):
         return result
 
 
+class AffineLayer(nn.Module, kw_only=True):
+    """What is left of a folded BatchNorm that follows no convolution: a factor and a shift.
+
+    Attributes:
+      activation: a name in `ACTIVATIONS`.
+    """
+
+    activation: str = "linear"
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (..., C) to its shape and dtype, computed in float32."""
+        shape = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        scale, bias = (lax.broadcast_to_rank(channels, x.ndim) for channels in (scale, bias))
+        return ACTIVATIONS[self.activation](x.astype(jnp.float32) * scale + bias).astype(x.dtype)
+
+
 def batch_norm(
     x: jax.Array,
     *,
@@ -98,13 +118,15 @@ def batch_norm(
       train: whether to normalise by the batch (and move the averages, in 'batch_stats'), or by the
         averages.
       name: of the layer in the parameter tree.
-      constants: momentum and epsilon, and whether the averages are frozen.
+      constants: momentum and epsilon, and whether the averages are frozen or folded.
       activation: a name in `ACTIVATIONS`.
       scale_init: initial scale; zeros make a residual branch start as the identity.
 
     Returns:
       Shape and dtype of `x`.
     """
+    if constants.folded:
+        return AffineLayer(activation=activation, name=name)(x)
     if uses_stock_ops():
         stock = nn.BatchNorm(
             use_running_average=constants.frozen or not train,

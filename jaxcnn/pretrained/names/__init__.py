@@ -1,9 +1,9 @@
 """How each origin of published weights names the modules of our networks.
 
-The families, in tables that `mapping.by_rules` reads: `alexnet_vgg`, `convnext`, `inception`
-(GoogLeNet and Inception v3), `mobile` and `mobile_tensorflow` (the MobileNets, MNASNet and the
-EfficientNets), `resnet` (with its relatives and RegNet) and `shufflenet_v2`. The NAMES of each are
-keyed by (origin, pattern of the networks' names); `mobile` makes those of one network.
+The families are tables that `mapping.by_rules` reads, a module each; `inception` has GoogLeNet and
+Inception v3, `mobile` and `mobile_tensorflow` the MobileNets, MNASNet and the EfficientNets,
+`resnet` also its relatives and RegNet. The NAMES of each are keyed by (origin, pattern of the
+networks' names); `mobile` makes those of one network.
 """
 
 import re
@@ -12,20 +12,24 @@ from jaxcnn.pretrained.mapping import Names
 from jaxcnn.pretrained.names import (
     alexnet_vgg,
     convnext,
+    densenet,
     inception,
     mobile,
     mobile_tensorflow,
     resnet,
     shufflenet_v2,
+    squeezenet,
 )
 
 _FAMILIES = (
     alexnet_vgg,
     convnext,
+    densenet,
     inception,
     mobile_tensorflow,
     resnet,
     shufflenet_v2,
+    squeezenet,
 )
 _NAMES: dict[tuple[str, str], Names] = {
     key: names for family in _FAMILIES for key, names in family.NAMES.items()

@@ -27,7 +27,6 @@ from jaxcnn.interpret import (
     top_images,
 )
 from jaxcnn.metrics.calibration import calibrate, most_confident_errors
-from jaxcnn.models import split_at_head
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.figures import draw_mistakes
 from jaxcnn.runs.look_inside.explanations import Fields, known_fields
@@ -120,7 +119,7 @@ class _Looker:
     def __init__(self, classifier: Classifier, stages: Sequence[str], max_photos: int) -> None:
         self._classifier, self._max_photos = classifier, max_photos
         model, preprocessing = classifier.model, classifier.preprocessing
-        backbone, _ = split_at_head(model)
+        backbone = model.clone(num_classes=0)
 
         def step(variables: PyTree, images: jax.Array) -> tuple[jax.Array, dict[str, Excitation]]:
             x = network_input(images, preprocessing)
