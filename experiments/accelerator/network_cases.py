@@ -35,6 +35,10 @@ FAMILIES: dict[str, tuple[dict[str, Any], int]] = {
     "efficientnet_v2_b0": ({}, 64),
     "mnasnet0_5": ({}, 64),
     "shufflenet_v2_x0_5": ({}, 64),
+    "convnext_tiny": ({"stage_sizes": (1, 1, 1, 1), "widths": (8, 16, 32, 64)}, 64),
+    "convnextv2_atto": ({"stage_sizes": (1, 1, 1, 1)}, 64),
+    "densenet121": ({"stage_sizes": (2, 2, 2, 2)}, 64),
+    "squeezenet1_1": ({}, 64),
 }
 TINY = ("lenet5", "six_conv", "mobilenet_v1_0.25")
 

@@ -160,9 +160,15 @@ def _step(step: Any, inputs: list[_Seen | None]) -> _Seen:
             for span, window, size in zip(seen.spans, windows, sizes, strict=True)
         )
         return seen._replace(spans=(rows, columns))
-    if name not in _PIXELWISE:
+    if name not in _PIXELWISE and not _gives_each_pixel_channels(step):
         raise UnknownOperationError(f"the operation {name!r} on images is not known here.")
     return seen
+
+
+def _gives_each_pixel_channels(step: Any) -> bool:
+    """Tell whether a number of each pixel, such as the mean of its channels, becomes channels."""
+    where = step.params.get("broadcast_dimensions", ())
+    return step.primitive.name == "broadcast_in_dim" and where[:3] == (0, 1, 2)
 
 
 def _union(all_seen: list[_Seen]) -> _Seen:
@@ -230,9 +236,22 @@ _WINDOWS: Mapping[str, Callable[[Any], _Windows]] = {
 }
 # What gives each pixel from the same pixel of its operands, and nothing else.
 _PIXELWISE = {
-    *("abs", "add", "concatenate", "convert_element_type", "copy", "div", "eq", "erf", "exp"),
-    *("expm1", "ge", "gt", "integer_pow", "le", "log1p", "logistic", "lt", "max", "min", "mul"),
-    *("name", "ne", "neg", "pow", "select_n", "sign", "sqrt", "square", "sub", "tanh"),
+    *("abs", "add", "concatenate", "convert_element_type", "copy", "div", "eq", "erf", "erfc"),
+    *(
+        "exp",
+        "expm1",
+        "ge",
+        "gt",
+        "integer_pow",
+        "le",
+        "log1p",
+        "logistic",
+        "lt",
+        "max",
+        "min",
+        "mul",
+    ),
+    *("name", "ne", "neg", "pow", "rsqrt", "select_n", "sign", "sqrt", "square", "sub", "tanh"),
 }
 
 

@@ -9,9 +9,16 @@ from network_trials import (
     random_variables,
     shapes_of,
 )
+from safetensors.numpy import save_file
 
 from jaxcnn.models import create_model, logits_and_vectors, split_at_head, stage_infos
 from jaxcnn.models.squeezenet import SqueezeNet
+from jaxcnn.pretrained import load
+from jaxcnn.pretrained.mapping import source_shapes
+from jaxcnn.pretrained.names import names_of
+from jaxcnn.runs.config import make_config
+from jaxcnn.runs.config.presets import preset_of_weights
+from jaxcnn.runs.transfer import find_start
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,25 @@ def test_vectors_are_the_same_under_both_heads_and_only_one_is_linear_in_them():
     )
     with pytest.raises(ValueError, match=r"SqueezeNet sees a map of features.*class_maps=False"):
         split_at_head(published)
+
+
+def test_a_new_last_layer_needs_no_class_maps(tmp_path):
+    names = names_of("squeezenet1_1")["torchvision"]
+    model = create_model("squeezenet1_1", 3)
+    variables = random_variables(model, jnp.zeros((1, 32, 32, 3)))
+    arrays = {
+        name: np.zeros(shape, np.float32) for name, shape in source_shapes(variables, names).items()
+    }
+    assert arrays["classifier.1.weight"].shape == (3, 512, 1, 1)
+    path = tmp_path / "mine.safetensors"
+    save_file(arrays, path)
+    found = load(path, model="squeezenet1_1")
+    assert found.options == {"class_maps": True}
+    settings = make_config(
+        dataset="folder", data_dir="photos", model="squeezenet1_1", weights=str(path)
+    )
+    assert "class_maps" not in find_start(settings).preset["model_options"]
+    assert preset_of_weights(found)["model_options"] == "class_maps=True"
 
 
 def test_dropout_stands_before_the_head():
