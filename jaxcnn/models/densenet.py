@@ -151,7 +151,9 @@ class DenseNet(StagedNetwork, kw_only=True):
     def _stage(self, number: int, size: int) -> layers.InTurn:
         options: dict[str, Any] = {"bn": self.bn, "dtype": self.dtype}
         layer = partial(DenseLayer, growth_rate=self.growth_rate, **options)
-        parts = [partial(layer, name=f"layer_{index}") for index in range(1, size + 1)]
+        parts: list[Callable[[], nn.Module]] = [
+            partial(layer, name=f"layer_{index}") for index in range(1, size + 1)
+        ]
         if number > 1:
             parts.insert(0, partial(Transition, name="transition", **options))
         return layers.InTurn(make_layers=tuple(parts), name=f"stage_{number}")

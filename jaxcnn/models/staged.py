@@ -77,9 +77,7 @@ class StagedNetwork(nn.Module, kw_only=True):
     bn_epsilon: float = 1e-5
     dtype: Any = jnp.float32
 
-    # Constants of the class, no attributes.
-    smallest_image_px = 1  # along each side
-    has_linear_head = True  # the logits are linear in the vector that num_classes=0 gives
+    smallest_image_px = 1  # along each side; a constant of the class, no attribute
 
     def __post_init__(self) -> None:
         """Check the options, so that a mistake is found before any compilation."""
@@ -115,6 +113,11 @@ class StagedNetwork(nn.Module, kw_only=True):
                 "poolings would leave no pixel; pad or resize them to at least "
                 f"{self.smallest_image_px} px a side."
             )
+
+    @property
+    def has_linear_head(self) -> bool:
+        """Whether the logits are linear in the vector that num_classes=0 gives."""
+        return True
 
     @property
     def bn(self) -> layers.BatchNorm:

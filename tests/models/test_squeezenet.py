@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_the_published_head_takes_the_mean_of_rectified_maps():
     model, images = SqueezeNet(num_classes=4, class_maps=True), random_images(2, 32, 40, 3)
     variables = random_variables(model, images)
     features = model.clone(features_only=True).apply(variables, images, train=False)["stage_3"]
-    linear = variables["params"]["head"]["linear"]
+    linear = jax.device_get(variables["params"]["head"]["linear"])
     maps = np.maximum(np.asarray(features) @ linear["kernel"] + linear["bias"], 0)
     found = logits_of(model, variables, images)
     np.testing.assert_allclose(found, maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)

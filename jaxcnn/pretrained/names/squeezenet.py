@@ -6,7 +6,8 @@ from jaxcnn.pretrained.mapping import Names, Rules, by_rules
 
 def _torchvision(version: str) -> Rules:
     """Count the layers of the convolutional part, poolings too."""
-    places, index = [], 2
+    places: list[int] = []
+    index = 2
     for fires in ROWS[version].stages:
         index += 1  # of the pooling, or of the ReLU before the first one
         places += range(index, index + len(fires))

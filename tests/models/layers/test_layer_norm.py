@@ -17,7 +17,7 @@ def draw(layer, images):
 
 def run(layer, images):
     variables = draw(layer, images)
-    return layer.apply(variables, images), variables["params"]
+    return layer.apply(variables, images), jax.device_get(variables["params"])
 
 
 def test_layer_norm_normalises_the_channels_of_each_pixel():
