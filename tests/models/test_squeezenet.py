@@ -31,11 +31,10 @@ def test_stages(version, widths):
     assert infos == tuple(zip(names, (2, 4, 8, 16), widths, strict=True))
 
 
-@pytest.mark.parametrize("class_maps", [False, True])
-def test_a_batch_is_learnt_by_heart(class_maps):
-    model = SqueezeNet(num_classes=3, class_maps=class_maps, dropout_rate=0.0)
+def test_a_batch_is_learnt_by_heart():
+    model = SqueezeNet(num_classes=3, dropout_rate=0.0)
     images, labels = random_images(3, 24, 32, 3), jnp.arange(3)
-    losses, _, _ = learn_by_heart(model, images, labels, learning_rate=0.02, num_steps=30)
+    losses, _, _ = learn_by_heart(model, images, labels, learning_rate=0.005, num_steps=40)
     assert losses[0] > 0.5
     assert losses[-1] < 0.2
 
