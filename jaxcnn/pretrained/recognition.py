@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from jaxcnn.host.names import nearest_first
 from jaxcnn.models import list_models
 from jaxcnn.pretrained import unlisted
-from jaxcnn.pretrained.mapping import Names, head_names, source_shapes
+from jaxcnn.pretrained.mapping import MappingError, Names, head_names, source_shapes
 from jaxcnn.pretrained.names import names_of
 
 # Shares of all arrays, the file's and the network's together, that must be of both.
 _ENOUGH, _SURE = 0.5, 0.95
+_STEMS = (("stem", "conv"), ("stem_1", "conv_1", "conv"), ("stem", "patches", "conv"))
 _SECONDS = 15.0  # the shapes of a network take up to two seconds to trace
 
 
@@ -45,16 +46,30 @@ def looks_like(arrays: unlisted.Arrays, named: str) -> str:
 
 
 def _candidates(arrays: unlisted.Arrays, named: str) -> Iterator[tuple[str, Names]]:
-    """List networks and names, those alone whose last layer the file has, if there are any."""
+    """List networks and names, those alone whose first and last layer the file may have."""
     known = [
         (model, names)
         for model in nearest_first(named, list_models())
         for names in names_of(model).values()
     ]
-    ends = {head_names(names)[0] for _, names in known}
-    there = {end for end in ends if any(f".{name}".endswith(f".{end}") for name in arrays)}
-    there |= {end for end in ends if any(f"/{name}".endswith(f"/{end}") for name in arrays)}
-    return (each for each in known if not there or head_names(each[1])[0] in there)
+    text = "".join(f" .{name}" for name in arrays).replace("/", ".") + " "
+    heads = {head_names(names)[0].replace("/", ".") for _, names in known}
+    there = {head for head in heads if f".{head} " in text} or heads
+    return (
+        (model, names)
+        for model, names in known
+        if head_names(names)[0].replace("/", ".") in there and _has_stem(names, text)
+    )
+
+
+def _has_stem(names: Names, text: str) -> bool:
+    """Whether the names of a file have the first layer; True where its name is not known."""
+    for path in _STEMS:
+        try:
+            return f".{names.module_name(path)}.".replace("/", ".") in text
+        except MappingError:
+            continue
+    return True
 
 
 def _share(model: str, names: Names, arrays: unlisted.Arrays) -> float:

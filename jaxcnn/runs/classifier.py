@@ -430,8 +430,8 @@ def _check_answers(weights: Path | str, found: pretrained.Pretrained) -> None:
     """Refuse weights that cannot name the class of a photo."""
     if not found.class_names:
         raise ValueError(
-            f"{weights} has no last layer, so it names no class. Train one on your photos, with "
-            f"weights={weights}, model={found.model} and data_dir=PHOTOS."
+            f"{weights} has no last layer, so it names no class. Start a training from it, with "
+            f"weights={weights} and model={found.model}."
         )
     num_channels = found.preprocessing.decoding.num_channels
     if num_channels not in PHOTO_CHANNELS:

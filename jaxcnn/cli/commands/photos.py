@@ -120,6 +120,7 @@ _PORT = flags.DEFINE_integer(
     upper_bound=65535,
 )
 help_formatter.group("all commands", "index")
+_RARE = ("weights_key", "class_names")  # shown by --helpfull alone
 _FLAGS = {
     "index": help_formatter.group(
         "index",
@@ -324,7 +325,8 @@ def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
     sys.argv[1:] = [word for argument in sys.argv[1:] for word in _words_of(argument)]
-    common = ("index", *itertools.chain(*_FLAGS.values()), "overwrite")
+    known = itertools.chain(*_FLAGS.values())
+    common = ("index", *(name for name in known if name not in _RARE), "overwrite")
     with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:
         main(words)
 
