@@ -47,3 +47,7 @@ def test_what_is_no_list_of_names_is_refused_in_one_line(tmp_path, text, message
 def test_an_absent_file_is_named():
     with pytest.raises(ValueError, match=r"class_names=no/names\.txt cannot be read: No such file"):
         name_classes("no/names.txt", 3)
+
+
+def test_a_name_that_stands_twice_gets_the_number_of_its_output():
+    assert name_classes(["crane", "owl", "crane"], 3) == ("crane (0)", "owl", "crane (2)")
