@@ -79,6 +79,7 @@ def _about_run(run: Run, progress: Progress) -> dict[str, Any]:
         "images_per_second": num_images / seconds if seconds else 0.0,
         "steps": progress.step,
         "weights": run.start.name if run.start else None,
+        "teacher": run.config.training.teacher,
         "num_train": len(data.train),
         "num_validation": len(data.validation),
         "num_test": len(data.test),

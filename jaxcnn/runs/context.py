@@ -9,6 +9,7 @@ from tqdm import tqdm
 from jaxcnn.data.datasets import ImageSplits
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.folder import Workdir
+from jaxcnn.training.distillation import Teacher
 from jaxcnn.training.evaluation import Evaluator
 from jaxcnn.training.features import FeatureSplit
 from jaxcnn.training.sharding import Layout
@@ -29,6 +30,8 @@ class RunContext(NamedTuple):
     progress: bool = True  # show moving lines, and a line per epoch
     # What gives the features of a split, see `features_cache.SharedFeatures`; None computes them.
     shared_features: Callable[..., FeatureSplit] | None = None
+
+    teacher: Teacher | None = None  # whose answers are learned, too
 
     def bar(self, total: int, about: str, *, unit: str, leave: bool = False) -> tqdm:
         """Give a bar, which moves where standard error is a terminal."""

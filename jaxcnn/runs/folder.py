@@ -279,6 +279,9 @@ def open_workdir(
     return workdir
 
 
+NO_ORIGIN = "none"  # of what a run began without
+
+
 def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
     """Note what a run begins with, and refuse to go on with something else.
 
@@ -316,7 +319,7 @@ def changed_origin(workdir: Workdir, origin: Mapping[str, str]) -> list[str]:
     there = read_json(workdir.origin)
     same_photos = "photos" in origin and there.get("photos") == origin["photos"]
     names = origin.keys() - {"photos"} - ({"data"} if same_photos else set())
-    return sorted(name for name in names if there.get(name) != origin[name])
+    return sorted(name for name in names if there.get(name, NO_ORIGIN) != origin[name])
 
 
 def note_seen_photos(

@@ -34,7 +34,7 @@ from jaxcnn.runs.phase_training import Training, prepare_phase
 from jaxcnn.runs.phases import Phase, cures, plan_phases
 from jaxcnn.runs.report.run_page import cache_and_write
 from jaxcnn.runs.report.shown_photos import map_maker
-from jaxcnn.runs.seen_photos import check_unseen, count_seen, load_seen
+from jaxcnn.runs.seen_photos import SeenPhotos, check_unseen, count_seen, load_seen
 from jaxcnn.runs.summary import Tested
 from jaxcnn.runs.thresholds import keep_thresholds, load_thresholds
 from jaxcnn.training import callbacks, features
@@ -65,6 +65,7 @@ class Run:
 
     Attributes:
       context: what the phases of the run share.
+      taught_on: the photos that its teacher was trained on.
       near_duplicates: pairs of photos that are nearly the same; None where nobody looked.
     """
 
@@ -81,6 +82,7 @@ class Run:
         self.config, self.folder, self.data = config, folder, data
         self.start = start
         self.near_duplicates: list[NearDuplicate] | None = None  # None: not looked for
+        self.taught_on = SeenPhotos()  # what a teacher was trained on
         self.seeds = [config.run.seed + number for number in range(config.run.num_seeds)]
         self.folders = [folder]
         if len(self.seeds) > 1:
@@ -110,14 +112,13 @@ class Run:
     def note_seen(self) -> None:
         """Note what the weights are trained on: the run's own photos and those of its ancestors."""
         own, name = self.data.digests, str(self.folder.path)
-        before, unknown = (
-            (self.start.seen.digests, self.start.seen.unknown) if self.start else ((), ())
-        )
+        before = [self.taught_on, *([self.start.seen] if self.start else [])]
+        unknown = [each for one in before for each in one.unknown]
         note_seen_photos(
             self.best_folders,
             own[0] if own else (),
-            before=before,
-            unknown=[*unknown, *(() if own else (name,))],
+            before=[digest for one in before for digest in one.digests],
+            unknown=[*dict.fromkeys(unknown), *(() if own else (name,))],
         )
 
     def train(self) -> Progress:

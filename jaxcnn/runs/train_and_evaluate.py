@@ -39,6 +39,7 @@ from jaxcnn.runs.config.train_config import (
 )
 from jaxcnn.runs.cross_validation import cross_validate
 from jaxcnn.runs.folder import (
+    NO_ORIGIN,
     Workdir,
     check_origin,
     check_places,
@@ -56,6 +57,7 @@ from jaxcnn.runs.known_splits import (
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.seen_photos import check_unseen
+from jaxcnn.runs.teaching import find_teacher, teacher_for
 from jaxcnn.runs.transfer import Start, find_start
 from jaxcnn.runs.tuning import search
 from jaxcnn.training.checkpoints import fingerprint
@@ -181,6 +183,7 @@ def train_classifier(
         config = _in_precision_there(folder, _as_there(folder, config))
     start = find_start(config) if starts_from_weights(config) else None
     given, config = config, check(config, start)
+    taught_by = find_teacher(config)
     for line in without_effect(given, config):
         logger.warning(line)
     check_places(folder, config.data.data_dir, config.network.init_from)
@@ -196,8 +199,12 @@ def train_classifier(
         data = load_data(config, folder=there, for_training=True, progress=progress)
         config = settle_head(config, data.train.labels)
         settings = config_lib.to_json(config)
-        if start and not config.run.folds:  # which look at all photos
-            check_unseen(data, start.seen, allowed=config.data.allow_seen_test_photos)
+        for before in [each for each in (start, taught_by) if each and not config.run.folds]:
+            # Folds look at all photos.
+            check_unseen(data, before.seen, allowed=config.data.allow_seen_test_photos)
+        teacher = None
+        if taught_by:
+            teacher = teacher_for(taught_by, config, data.class_names, config.head)
         # The user's mistakes were found above, so that none of them leaves a run behind.
         held.enter_context(telling_what_is_safe(folder))
         before, where = splits_before(config, folder)
@@ -205,7 +212,9 @@ def train_classifier(
         shared = None
         if config.data.near_duplicates == "group" and not config.run.folds:
             data, shared = near_duplicates.regroup(config, folder, data, start=start)
-        on_first(lambda: check_origin(folder, origin_of(config, data, start)))
+        taught = fingerprint(taught_by.classifier.members) if taught_by else NO_ORIGIN
+        origin = {**origin_of(config, data, start), "teacher": taught}
+        on_first(lambda: check_origin(folder, origin))
         on_first(lambda: _remember(folder, config))
         if data.split_names and not config.run.folds:
             on_first(lambda: write_split_names(folder.splits, data.split_names))
@@ -230,7 +239,8 @@ def train_classifier(
             summary = cross_validate(config, folder, data, start=start, progress=progress)
         else:
             run = Run(config, folder, data, start=start, progress=progress)
-            run.context = run.context._replace(shared_features=shared)
+            run.context = run.context._replace(shared_features=shared, teacher=teacher)
+            run.taught_on = taught_by.seen if taught_by else run.taught_on
             if config.data.near_duplicates != "none" and jax.process_count() == 1:
                 run.near_duplicates = near_duplicates.report(run)
             on_first(run.note_seen)
@@ -277,12 +287,14 @@ def _on_one_device(config: TrainConfig) -> TrainConfig:
 
 
 # Settings that say where something lies; what lies there is known by its digest.
-_PLACES = ("data_dir", "labels", "init_from", "decisions")
+_PLACES = ("data_dir", "labels", "init_from", "decisions", "teacher")
 
 
 def _anchored(config: TrainConfig) -> TrainConfig:
     """Make paths absolute, so that the run finds them from any folder."""
     places = {name: value for name in _PLACES if (value := config.flat()[name])}
+    if not Path(places.get("teacher", ".")).expanduser().is_dir():
+        del places["teacher"]  # the name of published weights
     local = {name: value for name, value in places.items() if "://" not in value}
     return config.replace(**{k: str(Path(v).expanduser().absolute()) for k, v in local.items()})
 

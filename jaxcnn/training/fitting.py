@@ -11,9 +11,11 @@ import optax
 from jaxcnn.augment.mixing import Mixing
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.losses import LossFn
+from jaxcnn.models import head_of
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.checkpointing import Checkpoint, KeepBest
+from jaxcnn.training.distillation import Teacher, check_teacher, make_student_loss
 from jaxcnn.training.eval_step import EvalStep, Views, make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluator
 from jaxcnn.training.feed import make_feed
@@ -56,6 +58,7 @@ def fit(
     sampler: str = "none",
     progressive_resizing: Mapping[int, float] | None = None,
     mixing: Mixing | None = None,
+    teacher: Teacher | None = None,
     preprocessing: Preprocessing | None = None,
     num_epochs: int = 1,
     batch_size: int = 32,
@@ -112,6 +115,8 @@ def fit(
       progressive_resizing: smaller sizes to train at first, side in px to share of the epochs, such
         as {64: 0.4, 80: 0.3}: augmented images are made that small. The network must take any size.
       mixing: (key, batch) to a batch of mixed examples, as `jaxcnn.augment.make_mixing` makes.
+      teacher: a trained network whose answers to the same views are learned beside the labels, as
+        `make_teacher` makes.
       preprocessing: how photos become squares, and pixels the network's input; None normalises
         uint8 by mean 0.5 and standard deviation 0.25, and leaves floating point as it is.
       num_epochs: passes over the training data.
@@ -200,7 +205,9 @@ def fit(
     earlier = after if isinstance(after, FitResult) else None
     progress = next_phase(after.progress if isinstance(after, FitResult) else after, num_members)
     seeds, init_keys, keys = seeds_and_keys(key, num_members)
-    prepare = prepare or image_preparation(augment, mixing, task.scaling)
+    if teacher is not None:
+        check_teacher(teacher, prepares_images=task.prepares_images, private=private)
+    prepare = prepare or image_preparation(augment, mixing, task.scaling, teacher)
     prepared = jax.eval_shape(prepare, task.batch, keys[0])[0]
     shares = progressive_resizing or {}
     check_progressive(shares, task.train, task.network, prepared)
@@ -213,12 +220,12 @@ def fit(
     step = make_train_step(
         task.network,
         optimizer,
-        task.loss,
+        make_student_loss(task.loss, teacher, head_of(task.network)),
         metrics=task.metrics,
         sizes=sizes,
         prepare=prepare,
         ema_decay=ema_decay or None,
-        reported_loss=reported_loss,
+        reported_loss=task.reported_loss,
         frozen=frozen,
         accumulate_steps=accumulate_steps,
         rematerialize=rematerialize,

@@ -17,7 +17,7 @@ def accumulate_gradients(
     params: PyTree,
     batch_stats: PyTree,
     key: jax.Array,
-    *rows: jax.Array,
+    *rows: PyTree,
     num_parts: int,
 ) -> tuple[PyTree, tuple[jax.Array, PyTree]]:
     """Compute a batch's gradient as the sum of its parts'.
@@ -32,7 +32,8 @@ def accumulate_gradients(
       params: to differentiate by.
       batch_stats: before the first part.
       key: for dropout; each part folds in its number.
-      *rows: (B, ...) arrays; the last is the mask, (B,) bool, of the rows that the mean counts.
+      *rows: trees of (B, ...) arrays; the last is the mask, (B,) bool, of the rows that the mean
+        counts.
       num_parts: divides B.
 
     Returns:
@@ -46,8 +47,7 @@ def accumulate_gradients(
         raise ValueError(
             f"accumulate_steps (={num_parts}) must divide the batch of {len(rows[-1])} examples."
         )
-    columns = (x.reshape(-1, num_parts, *x.shape[1:]) for x in rows)
-    parts = tuple(jnp.moveaxis(x, 1, 0) for x in columns)
+    parts = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(-1, num_parts, *x.shape[1:]), 1, 0), rows)
     count = jnp.sum(rows[-1], dtype=jnp.float32)
 
     def add(carry: tuple[PyTree, PyTree], each: Any) -> tuple[tuple[PyTree, PyTree], jax.Array]:

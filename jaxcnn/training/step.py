@@ -25,6 +25,7 @@ from jaxcnn.metrics.metric import (
 from jaxcnn.models import STAGE_OUTPUT, head_of
 from jaxcnn.optim import differential_privacy
 from jaxcnn.optim.ema import ema_update
+from jaxcnn.training.distillation import Teacher
 from jaxcnn.training.gradient_accumulation import Objective, accumulate_gradients
 from jaxcnn.training.preprocessing import normalize, seen_part, to_unit_interval
 from jaxcnn.training.progressive_resizing import SizeUntil, at_size
@@ -32,8 +33,8 @@ from jaxcnn.training.state import only, without
 from jaxcnn.types import Batch, PyTree, Sums, TrainState
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, image) -> image
-# (batch, key) -> the network's input, and the label to train by
-Prepare = Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]]
+# (batch, key) -> the network's input, and the label to train by, which may be a tree of arrays
+Prepare = Callable[[Batch, jax.Array], tuple[jax.Array, Any]]
 TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Sums]]
 
 
@@ -142,16 +143,21 @@ def make_train_step(
 
 
 def image_preparation(
-    augment: Augment | None, mixing: Mixing | None, preprocessing: Preprocessing | None
+    augment: Augment | None,
+    mixing: Mixing | None,
+    preprocessing: Preprocessing | None,
+    teacher: Teacher | None = None,
 ) -> Prepare:
-    """Make the function by which a training step prepares images, see `make_train_step`."""
+    """Make the function by which a training step prepares images, see `make_train_step`.
 
-    def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    With a teacher, the label to train by is a pair: the label, and the teacher's answer.
+    """
+
+    def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, Any]:
         batch = draw_view(batch, key, augment, mixing, preprocessing)
-        inputs = jnp.asarray(batch.image)
-        if preprocessing is not None:
-            inputs = normalize(inputs, preprocessing)
-        return inputs, jnp.asarray(batch.label)
+        view, label = jnp.asarray(batch.image), jnp.asarray(batch.label)
+        inputs = view if preprocessing is None else normalize(view, preprocessing)
+        return inputs, label if teacher is None else (label, teacher.answer(view))
 
     return prepare
 
@@ -187,7 +193,7 @@ def _gradients(
     private: differential_privacy.Privacy | None,
 ) -> tuple[PyTree, jax.Array, PyTree]:
     """Give the gradients of a batch that is prepared, the logits, and the new statistics."""
-    examples = (jnp.asarray(batch.image), jnp.asarray(batch.label), jnp.asarray(batch.mask))
+    examples = jax.tree.map(jnp.asarray, (batch.image, batch.label, batch.mask))
     if private is not None:
         gradients, (logits, _) = differential_privacy.private_gradients(
             lambda trained, *rest: objective(trained, batch_stats, *rest),
@@ -218,7 +224,7 @@ def _objective(
         batch_stats: PyTree,
         key: jax.Array,
         inputs: jax.Array,
-        label: jax.Array,
+        label: Any,
         mask: jax.Array,
     ) -> tuple[jax.Array, tuple[jax.Array, PyTree]]:
         apply: Callable[..., Any] = functools.partial(

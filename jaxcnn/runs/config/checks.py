@@ -19,6 +19,7 @@ from jaxcnn.runs.config.settings import (
     TrainingSettings,
 )
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
+from jaxcnn.training.distillation import KINDS as DISTILLATIONS
 from jaxcnn.training.progressive_resizing import check_sizes, parse_shares
 from jaxcnn.training.sharding import mesh_sizes
 
@@ -36,6 +37,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         "ema_decay",
         "momentum",
         "max_bad_share",
+        "distillation_label_share",
     ),
     _POSITIVE: (
         *("num_epochs", "batch_size", "eval_batch_size"),
@@ -44,6 +46,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         "max_pixels",
         *("head_learning_rate", "layer_decay", "accumulate_steps", "repeated_augmentation"),
         *("validation_fraction", "test_fraction", "num_seeds", "sweep_epochs"),
+        "distillation_temperature",
     ),
     _AT_LEAST_0: (
         *("warmup_epochs", "weight_decay", "max_train_examples", "seed", "split_seed"),
@@ -68,6 +71,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sampler": SAMPLERS,
     "crop_from": ("square", "photo"),
     "loss": LOSSES,
+    "distillation": DISTILLATIONS,
     "resize_mode": RESIZE_MODES,
     "compute_dtype": COMPUTE_DTYPES,
     "interpolation": tuple(INTERPOLATIONS),
@@ -107,6 +111,7 @@ def check_values(config: TrainConfig) -> None:
     if config.crops_photos:
         _check_crops(config)
     _check_mixing(config)
+    _check_teacher(config)
     _check_members(config)
     _check_folds(config)
     _check_privacy(config.training)
@@ -237,6 +242,30 @@ def _check_mixing(config: TrainConfig) -> None:
         )
 
 
+def _check_teacher(config: TrainConfig) -> None:
+    training = config.training
+    if training.teacher is None:
+        return
+    if training.cache_features and config.network.freeze == "backbone":
+        raise ValueError(
+            "teacher answers to augmented photos, but with a frozen backbone the last layer learns "
+            "from cached features; give cache_features=False, or leave teacher out."
+        )
+    if config.run.folds or config.run.searches:
+        given = f"folds={config.run.folds}" if config.run.folds else "a search of settings"
+        raise ValueError(
+            f"teacher and {given} exclude each other: the photos that a fold is tested on would "
+            "have taught the teacher, and a search has none; give one of them."
+            if config.run.folds
+            else f"teacher and {given} exclude each other; search first, then give teacher."
+        )
+    if training.dp_clip_norm:
+        raise ValueError(
+            "dp_clip_norm bounds what one photo tells, and teacher's answers tell of the photos "
+            "that it was trained on; give one of them."
+        )
+
+
 def _check_members(config: TrainConfig) -> None:
     training = config.training
     if config.run.num_seeds == 1:
@@ -351,7 +380,10 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
         *("validation_fraction", "test_fraction", "split_method", "group_by", "near_duplicates"),
         *("max_bad_share", "decoder", "resize_mode"),
     )
+    taught = ("distillation", "distillation_temperature", "distillation_label_share")
     cases: list[tuple[bool, str, tuple[str, ...]]] = [
+        (training.teacher is None, "no teacher is given", taught),
+        (training.distillation == "hard", "distillation is hard", ("distillation_temperature",)),
         (
             is_drawn,
             "drawn_pets are drawn at the size and number that are wanted",

@@ -352,6 +352,24 @@ class TrainingSettings:
         "CutMix, which pastes a box of another photo into each training photo and mixes the labels "
         "by area: alpha of Beta(alpha, alpha), from which the area is drawn, e.g. 1; 0 is off.",
     )
+    teacher: str | None = _open(
+        "knowledge distillation: the folder of a trained run with the same classes, or the name of "
+        "published weights that have them; its answers to the same views are learned beside the "
+        "labels.",
+    )
+    distillation: str = _setting(
+        "soft",
+        "what is learned of `teacher`: soft, its probabilities; hard, its most probable class.",
+    )
+    distillation_temperature: float = _setting(
+        3.0,
+        "divides the logits of `teacher` and of the network, so that small probabilities count "
+        "more; of distillation soft.",
+    )
+    distillation_label_share: float | None = _open(
+        "share of the loss with the photo's own label, in [0, 1]; `teacher` has the rest. Default "
+        "0.1, with distillation hard 0.5.",
+    )
     early_stopping_epochs: int | None = _open(
         "stop after this many epochs without a better `best_metric`; without it, never."
     )

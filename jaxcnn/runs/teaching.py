@@ -1,0 +1,116 @@
+"""The teacher of a run: a trained network whose answers the run's network learns."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxcnn.host.text import listed
+from jaxcnn.models import head_of
+from jaxcnn.runs.best_checkpoint import checkpoint_folder, member_folders
+from jaxcnn.runs.classifier import Classifier
+from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
+from jaxcnn.training.checkpoints import CheckpointError
+from jaxcnn.training.distillation import Teacher, make_teacher
+
+logger = logging.getLogger(__name__)
+
+
+class FoundTeacher(NamedTuple):
+    """A trained network that is to teach."""
+
+    name: str
+    classifier: Classifier
+    seen: SeenPhotos  # in its own training
+
+
+def find_teacher(config: TrainConfig) -> FoundTeacher | None:
+    """Load the network that the settings name as teacher.
+
+    Args:
+      config: complete settings.
+
+    Returns:
+      The network; None where the settings name none.
+
+    Raises:
+      ValueError: if it cannot be had or read.
+    """
+    name = config.training.teacher
+    if name is None:
+        return None
+    dtype, folder = config.network.compute_dtype, Path(name)
+    if not folder.is_dir():
+        try:
+            classifier = Classifier.from_pretrained(name, compute_dtype=dtype)
+        except ValueError as error:
+            raise ValueError(
+                f"teacher (={name}) is neither the folder of a run nor published weights: {error}"
+            ) from error
+        return FoundTeacher(name, classifier, SeenPhotos(unknown=(name,)))
+    try:
+        classifier = Classifier.load(folder, compute_dtype=dtype)
+    except CheckpointError as error:
+        raise ValueError(f"teacher: {error}") from error
+    seen = [load_seen(checkpoint_folder(m), name) for m in member_folders(folder) or [folder]]
+    digests = frozenset().union(*(each.digests for each in seen))
+    unknown = tuple(dict.fromkeys(each for one in seen for each in one.unknown))
+    return FoundTeacher(name, classifier, SeenPhotos(digests, unknown))
+
+
+def teacher_for(
+    found: FoundTeacher, config: TrainConfig, class_names: Sequence[str], head: str
+) -> Teacher:
+    """Make a teacher for a run's classes.
+
+    Args:
+      found: the trained network.
+      config: complete settings of the run.
+      class_names: of the run, in the order of the labels.
+      head: of the run's network.
+
+    Returns:
+      The teacher, whose answers are in the order of the run's classes.
+
+    Raises:
+      ValueError: if it has other classes, another kind of labels or other channels.
+    """
+    classifier, name = found.classifier, found.name
+    theirs = classifier.class_names
+    if sorted(theirs) != sorted(class_names):
+        raise ValueError(
+            f"teacher (={name}) knows {_classes(theirs)}, and these photos have "
+            f"{_classes(class_names)}; both must be the same. Train the teacher's last layer on "
+            "these classes first, by a run with pretrained=True, and give its folder."
+        )
+    if (head == "multi_label") != (head_of(classifier.model) == "multi_label"):
+        raise ValueError(
+            f"teacher (={name}) gives {'one label' if head == 'multi_label' else 'several labels'} "
+            "per photo, and this run the other kind; give a teacher of its own kind."
+        )
+    channels = classifier.preprocessing.decoding.num_channels
+    if channels != config.data.num_channels:
+        raise ValueError(
+            f"teacher (={name}) takes images of {channels} channels, num_channels is "
+            f"{config.data.num_channels}; give a teacher that takes as many."
+        )
+    teacher = make_teacher(
+        classifier.model,
+        classifier.members,
+        preprocessing=classifier.preprocessing,
+        order=[theirs.index(each) for each in class_names],
+        kind=config.training.distillation,
+        temperature=config.training.distillation_temperature,
+        label_share=config.training.distillation_label_share,
+    )
+    logger.info(
+        f"taught by {name}, a {classifier.config.network.model}: {teacher.kind} answers"
+        + (f" at temperature {teacher.temperature:g}" if teacher.kind == "soft" else "")
+        + f", label's share {teacher.share:g}"
+    )
+    return teacher
+
+
+def _classes(names: Sequence[str]) -> str:
+    return f"{len(names):,} classes ({listed(names, 5)})"

@@ -1,0 +1,90 @@
+"""A run that learns from another run's answers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxcnn.runs.config import make_config
+from jaxcnn.runs.seen_photos import load_seen
+from jaxcnn.runs.teaching import find_teacher, teacher_for
+from jaxcnn.runs.train_and_evaluate import train_classifier
+
+
+@pytest.fixture(scope="module")
+def taught(tiny_run, tiny_config, tmp_path_factory, logged):
+    """A finished run that the tiny run taught, its folder and what it logged."""
+    workdir = tmp_path_factory.mktemp("taught") / "run"
+    with logged() as lines:
+        train_classifier(tiny_config.replace(teacher=str(tiny_run), num_epochs=1), workdir)
+    return workdir, lines
+
+
+def test_the_run_says_who_taught_it(taught, tiny_run):
+    workdir, lines = taught
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert summary["teacher"] == str(tiny_run)
+    assert json.loads((workdir / "config.json").read_text())["teacher"] == str(tiny_run)
+    assert (
+        f"taught by {tiny_run}, a six_conv: soft answers at temperature 3, label's share 0.1"
+        in lines
+    )
+    row = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[0])
+    alone = json.loads((tiny_run / "metrics.jsonl").read_text().splitlines()[0])
+    assert row["train_loss"] != alone["train_loss"]
+
+
+def test_what_taught_the_teacher_counts_as_seen(taught, tiny_run):
+    own = load_seen(taught[0] / "checkpoints/best", "run")
+    assert load_seen(tiny_run / "checkpoints/best", "run").digests <= own.digests
+
+
+def test_it_goes_on_with_the_same_teacher_alone(taught, tiny_run, tiny_config):
+    with pytest.raises(ValueError, match="the teacher are not those that the run"):
+        train_classifier(tiny_config.replace(num_epochs=1), taught[0], resume=True)
+    config = tiny_config.replace(teacher=str(tiny_run), num_epochs=1)
+    assert train_classifier(config, taught[0], resume=True)["teacher"] == str(tiny_run)
+
+
+def test_classes_are_matched_by_name(tiny_run, tiny_config):
+    config = tiny_config.replace(teacher=str(tiny_run), num_channels=3)
+    found = find_teacher(config)
+    views = np.random.default_rng(0).uniform(size=(2, 16, 16, 3)).astype(np.float32)
+    there, other = (
+        teacher_for(found, config, names, "softmax").answer(views)
+        for names in (["cat", "dog"], ["dog", "cat"])
+    )
+    np.testing.assert_array_equal(there, other[:, ::-1])
+    with pytest.raises(
+        ValueError, match=r"knows 2 classes \\(cat, dog\\), and these photos have 3"
+    ):
+        teacher_for(found, config, ["cat", "dog", "owl"], "softmax")
+    with pytest.raises(ValueError, match="gives one label per photo, and this run the other kind"):
+        teacher_for(found, config, ["cat", "dog"], "multi_label")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"folds": 3}, "teacher and folds=3 exclude each other"),
+        ({"sweep": "learning_rate:1e-4..1e-1:log:2"}, "exclude each other; search first"),
+        ({"dp_clip_norm": 1.0}, "dp_clip_norm bounds what one photo tells"),
+        ({"freeze": "backbone", "pretrained": True}, "the last layer learns from cached features"),
+        ({"distillation": "sotf"}, "nearest first: soft, hard"),
+        ({"distillation_temperature": 0.0}, "distillation_temperature must be a number above 0"),
+        ({"distillation_label_share": 1.0}, "distillation_label_share must be a share"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train_classifier(make_config(teacher="runs/other", **settings), tmp_path / "run")
+
+
+def test_a_teacher_that_is_not_there_is_told(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, message in (
+        (str(tmp_path / "empty"), "teacher: .*holds no"),
+        ("efficientnet_lite0.lukemelsa", "is neither the folder of a run nor published weights"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train_classifier(make_config(teacher=name), tmp_path / "run")
