@@ -55,9 +55,7 @@ def test_classes_are_matched_by_name(tiny_run, tiny_config):
         for names in (["cat", "dog"], ["dog", "cat"])
     )
     np.testing.assert_array_equal(there, other[:, ::-1])
-    with pytest.raises(
-        ValueError, match=r"knows 2 classes \\(cat, dog\\), and these photos have 3"
-    ):
+    with pytest.raises(ValueError, match=r"knows 2 classes \(cat, dog\), and these photos have 3"):
         teacher_for(found, config, ["cat", "dog", "owl"], "softmax")
     with pytest.raises(ValueError, match="gives one label per photo, and this run the other kind"):
         teacher_for(found, config, ["cat", "dog"], "multi_label")
