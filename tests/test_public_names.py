@@ -53,6 +53,7 @@ INTERNAL = {
         "label_sets.names_of_label",
         "odd_photos.odd_reasons",
         "opening.turn_array",
+        "preprocessing.parse_views",
         "packed.by_split",
         "resize.placement",
         "row_labels.row_labels",
@@ -80,6 +81,13 @@ INTERNAL = {
         "residual.drop_path_rates",
         "shufflenet_v2.shuffle",
         "squeeze_excite.make_divisible",
+    },
+    "optim": {
+        "directions.muon_labels",
+        "factories.check_options",
+        "optax_schedules.check_schedule_options",
+        "parameter_groups.check_patterns",
+        "parameter_groups.name_mask",
     },
     "pretrained": {
         "class_names.name_classes",

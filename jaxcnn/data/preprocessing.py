@@ -8,6 +8,7 @@ import dataclasses
 from typing import NamedTuple
 
 from jaxcnn.data.image_size import ImageSize, sides
+from jaxcnn.host.names import unknown_name
 
 
 class Decoding(NamedTuple):
@@ -36,7 +37,34 @@ class Decoding(NamedTuple):
         return *sides(self.size_px), self.num_channels
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+VIEWS = ("flip", "five_crop", "scales")
+"""What evaluation may see of a photo beside its middle."""
+
+
+def parse_views(text: str) -> tuple[str, ...]:
+    """Read which views of a photo evaluation averages over.
+
+    Args:
+      text: "none", or some of `VIEWS`, comma-separated.
+
+    Returns:
+      Them, each once.
+
+    Raises:
+      ValueError: if one is unknown.
+
+    Example:
+      >>> parse_views("flip,five_crop"), parse_views("none")
+      (('flip', 'five_crop'), ())
+    """
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in (*VIEWS, "none") or (word == "none" and len(words) > 1):
+            raise unknown_name("view in eval_views", word, ("none", *VIEWS))
+    return tuple(dict.fromkeys(word for word in words if word != "none"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Preprocessing:
     """How a photo becomes what a network takes.
 
@@ -48,6 +76,8 @@ class Preprocessing:
         the mean of natural photos.
       std: what the result is divided by; one number, or one per channel.
       flip_average: whether answers are averaged over each image and its mirror image.
+      views: what they are averaged over too: "five_crop" (the corners of the stored square beside
+        its middle), "scales" (things an eighth larger and smaller).
 
     Example:
       >>> Preprocessing(decoding=Decoding(256), image_size_px=224).image_shape
@@ -59,6 +89,13 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.25,)
     flip_average: bool = False
+    views: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        # Fingerprints are made of it, and those of runs without further views lack the field.
+        fields = [(field.name, getattr(self, field.name)) for field in dataclasses.fields(self)]
+        named = [f"{name}={value!r}" for name, value in fields if name != "views" or value]
+        return f"Preprocessing({', '.join(named)})"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -5,13 +5,15 @@ updates of a run use schedule(0) ... schedule(total_steps - 1).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from jaxcnn.host.names import unknown_name
+from jaxcnn.optim.optax_schedules import check_schedule_options, from_optax, optax_schedules
 from jaxcnn.types import Array
 
 Schedule = Callable[[Array | int], jax.Array]
@@ -24,13 +26,13 @@ _SCHEDULES = ("constant", "linear", "cosine", "step", "one_cycle")
 
 
 def list_schedules() -> list[str]:
-    """List the names that `make_schedule` knows.
+    """List the names that `make_schedule` knows: the usual ones, then Optax's others.
 
     Example:
-      >>> list_schedules()
-      ['constant', 'linear', 'cosine', 'step', 'one_cycle']
+      >>> list_schedules()[:6]
+      ['constant', 'linear', 'cosine', 'step', 'one_cycle', 'exponential_decay']
     """
-    return list(_SCHEDULES)
+    return [*_SCHEDULES, *optax_schedules()]
 
 
 def _in_float32(schedule: optax.Schedule) -> Schedule:
@@ -49,6 +51,7 @@ def make_schedule(
     learning_rate: float,
     total_steps: int,
     warmup_steps: int | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Schedule:
     """Make a learning-rate schedule.
 
@@ -64,13 +67,18 @@ def make_schedule(
         one_cycle: from peak / 25 at s = 0 to peak at s = W by half a cosine, then to
                    peak / 250,000 at s = T by another; there the rise is the warm-up
 
-    and from s = T on it keeps its value at T, which no update of the run uses.
+    and from s = T on it keeps its value at T, which no update of the run uses. Other names are
+    Optax's, whose steps are filled in: transitions and decays last as long as the run; "sgdr" has
+    num_cycles cosines, each length_factor times as long as the last; "piecewise_constant" has
+    boundaries in shares of the steps, and a factor on the rate for each. One that has no warm-up
+    follows that of the first line.
 
     Args:
       name: one of `list_schedules()`.
       learning_rate: the peak, > 0.
       total_steps: updates in the whole run, warm-up included; > 0.
       warmup_steps: in [0, total_steps); None for 0, or for "one_cycle" 30 % of total_steps.
+      options: of one of Optax's schedules, see `schedule_options`.
 
     Returns:
       A pure function from a step, or an array of steps, to float32 learning rates of its shape.
@@ -87,8 +95,9 @@ def make_schedule(
     arXiv:1608.03983, without restarts; step He et al. 2016, arXiv:1512.03385; one_cycle Smith &
     Topin 2017, arXiv:1708.07120, with fastai's cosine halves.
     """
-    if name not in _SCHEDULES:
-        raise unknown_name("schedule", name, _SCHEDULES)
+    if name not in list_schedules() and name.removesuffix("_schedule") not in optax_schedules():
+        raise unknown_name("schedule", name, list_schedules())
+    check_schedule_options(name, options or {})
     if warmup_steps is None:
         warmup_steps = int(ONE_CYCLE_RISE * total_steps) if name == "one_cycle" else 0
     check_range("total_steps", total_steps, total_steps >= 1, ">= 1")
@@ -97,7 +106,17 @@ def make_schedule(
     check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
 
     steps = total_steps - warmup_steps
-    if name == "constant":
+    if name not in _SCHEDULES:
+        main, is_whole = from_optax(
+            name,
+            learning_rate=learning_rate,
+            total_steps=total_steps,
+            warmup_steps=warmup_steps,
+            options=options or {},
+        )
+        if is_whole:
+            return _in_float32(main)
+    elif name == "constant":
         main = optax.constant_schedule(learning_rate)
     elif name == "linear":
         main = optax.linear_schedule(learning_rate, 0.0, steps)

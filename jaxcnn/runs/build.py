@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcnn import losses, optim
+from jaxcnn import losses
 from jaxcnn.augment import make_augment
 from jaxcnn.augment.mixing import make_mixing
 from jaxcnn.data.image_size import size_text
@@ -24,11 +24,11 @@ from jaxcnn.metrics.registry import (
 )
 from jaxcnn.models import HEAD, StagedNetwork, create_model, stage_names
 from jaxcnn.ops.precision import fastest_dtype
-from jaxcnn.optim import schedules
 from jaxcnn.optim.differential_privacy import Privacy
+from jaxcnn.runs.build_optimizer import build_optimizer
 from jaxcnn.runs.config import MODEL_OPTIONS, TrainConfig
 from jaxcnn.runs.config.checks import count_frozen
-from jaxcnn.runs.model_options import check_kinds, parse_model_options
+from jaxcnn.runs.model_options import check_kinds, parse_options
 from jaxcnn.runs.phases import Phase
 from jaxcnn.training.eval_step import EvalStep, make_eval_step
 from jaxcnn.training.history import check_best
@@ -72,7 +72,7 @@ def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") 
         for name in MODEL_OPTIONS
         if (value := getattr(config.network, name)) is not None
     }
-    further = parse_model_options(config.network.model_options or "")
+    further = parse_options(config.network.model_options or "")
     check_kinds(config.network.model, further)
     options |= further
     model = create_model(
@@ -159,28 +159,15 @@ def build_parts(
     """
     model = build_model(config, len(class_counts), freeze=phase.freeze)
     names = stage_names(model, config.preprocessing.image_shape)
-    total_steps = phase.schedule_steps or phase.num_epochs * steps_per_epoch
-    warmup_steps = None
-    if phase.warmup_epochs is not None:  # a short run may end within its warm-up
-        warmup_steps = min(round(phase.warmup_epochs * steps_per_epoch), total_steps - 1)
-    schedule = schedules.make_schedule(
-        config.training.schedule,
-        learning_rate=phase.learning_rate,
-        total_steps=total_steps,
-        warmup_steps=warmup_steps,
-    )
-    decay = phase.layer_decay
-    peak = phase.learning_rate
-    optimizer = optim.make_optimizer(
-        config.training.optimizer,
-        peak if injected else schedule,
-        weight_decay=config.training.weight_decay,
-        momentum=config.training.momentum,
-        gradient_clip_norm=config.training.gradient_clip_norm,
-        layer_factors=optim.layer_factors([*names, HEAD], decay) if decay != 1 else None,
+    schedule, optimizer = build_optimizer(
+        config,
+        phase,
+        layers=[*names, HEAD],
+        params=variable_shapes(config, model)["params"],
+        steps_per_epoch=steps_per_epoch,
         injected=injected,
-        share=(lambda step: schedule(step) / peak) if injected else None,
     )
+    training = config.training
     loss_fn = losses.make_loss(
         config.head,
         num_classes=len(class_counts),
@@ -193,7 +180,7 @@ def build_parts(
         loss=config.training.loss,
         target_threshold=config.training.target_threshold,
     )
-    training, num_classes = config.training, len(class_counts)
+    num_classes = len(class_counts)
     mixing = None
     if training.mixup or training.cutmix:
         alphas = {"mixup_alpha": training.mixup, "cutmix_alpha": training.cutmix}

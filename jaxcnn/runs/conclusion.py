@@ -43,7 +43,7 @@ def conclude(run: Run, progress: Progress) -> dict[str, Any]:
     result = summary_lib.result(tested, run.data.class_names, thresholds)
     if len(members) == 1:
         result |= {"best_step": steps[0], "stopped_early": bool(progress.stop_reason)}
-        result |= _about_privacy(run, progress.step)
+        result |= _about_average(run, 0) | _about_privacy(run, progress.step)
     else:
         result |= _about_members(run, progress, members, tested)
     if known_photos is not None:
@@ -134,6 +134,7 @@ def _about_members(
     for number, name in enumerate(member_names(len(members))):
         best_step = progress.members[number].best_step
         row = {"member": name, "seed": run.seeds[number], "best_step": best_step}
+        row |= _about_average(run, number)
         rows.append(row | summary_lib.scores(members[number]))
         write_json(run.folders[number].summary, rows[-1])
     plots.plot_member_curves(
@@ -142,6 +143,13 @@ def _about_members(
         ensemble_accuracy=ensemble.validation.accuracy,
     )
     return summary_lib.members_result(rows)
+
+
+def _about_average(run: Run, number: int) -> dict[str, Any]:
+    """Write down how many epochs' mean a network is, where a mean was asked for."""
+    if not run.config.training.average_checkpoints:
+        return {}
+    return {"averaged_epochs": run.averaged_epochs[number]}
 
 
 def _baselines(run: Run) -> dict[str, float]:

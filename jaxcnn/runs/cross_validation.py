@@ -166,6 +166,7 @@ def _train_fold(run: Run, parts: Sequence[np.ndarray], number: int) -> None:
     row = {
         "fold": number + 1,
         "best_step": progress.best_step,
+        **({"averaged_epochs": run.averaged_epochs[0]} if run.averaged_epochs[0] else {}),
         "num_train": len(parts[0]),
         "num_test": tested.test.num_examples,
         "train_seconds": progress.train_seconds,
@@ -178,7 +179,7 @@ def _train_fold(run: Run, parts: Sequence[np.ndarray], number: int) -> None:
     logger.info(
         f"fold {number + 1}: test accuracy {tested.test.accuracy:.1%} on "
         f"{counted(tested.test.num_examples, 'photo')}, validation "
-        f"{tested.validation.accuracy:.1%}; best step {progress.best_step}"
+        f"{tested.validation.accuracy:.1%}; {summary_text.best_step(row)}"
     )
 
 

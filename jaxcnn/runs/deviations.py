@@ -92,7 +92,9 @@ DEVIATIONS: Mapping[str, tuple[Deviation, ...]] = {
         Deviation(
             "schedule", "straight lines up and down", "one cycle of cosine halves is nearly that."
         ),
-        Deviation("momentum", "Nesterov's", "the optimizer has only plain momentum."),
+        Deviation(
+            "momentum", "Nesterov's", "plain momentum; optimizer_options=nesterov=true turns it on."
+        ),
         Deviation("weight_decay", "biases and norms decay too", "they do not in any recipe here."),
         Deviation("label_smoothing", "none in parts 2 to 4", "part 8 of the series adds it."),
         Deviation(

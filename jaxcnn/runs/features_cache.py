@@ -66,7 +66,7 @@ def split_features(
     preprocessing, num_views = config.preprocessing, 0
     if num_augmented:
         flips = parse_policy(config.training.augment).get("flip", 0) > 0
-        preprocessing = dataclasses.replace(preprocessing, flip_average=flips)
+        preprocessing = dataclasses.replace(preprocessing, flip_average=flips, views=())
         num_views = config.training.feature_views
     backbone = {**variables, "params": {**variables["params"], HEAD: {}}}
     about = fingerprint(
@@ -156,7 +156,10 @@ class SharedFeatures:
         self._train = of("all", pool, variables, num_augmented=True)
         flips = parse_policy(run.config.training.augment).get("flip", 0) > 0
         views = 1 + run.config.run.flip_average
-        if flips or not run.config.run.flip_average:  # they are the first views of training
+        no_others = not run.config.preprocessing.views
+        if no_others and (
+            flips or not run.config.run.flip_average
+        ):  # they are the first views of training
             first = self._train.features[:, :views]
             self._evaluation = dataclasses.replace(self._train, features=first)
         else:

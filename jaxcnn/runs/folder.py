@@ -93,6 +93,7 @@ class Workdir:
         self.decisions = path / "decisions.csv"
         self.last_checkpoints = path / "checkpoints" / "last"
         self.best_checkpoints = path / "checkpoints" / "best"
+        self.recent_checkpoints = path / "checkpoints" / "recent"
         self.features = path / "features"
 
     @property

@@ -1,4 +1,4 @@
-"""Options of a network, as settings write them: name=value, comma-separated."""
+"""Options of networks, optimizers and schedules, as settings write them: name=value."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from jaxcnn.models import model_options
 
 
-def parse_model_options(text: str) -> dict[str, Any]:
-    """Read options of a network written as name=value, comma-separated.
+def parse_options(text: str, setting: str = "model_options") -> dict[str, Any]:
+    """Read options written as name=value, comma-separated.
 
     Args:
-      text: values are true, false, numbers, several whole numbers with ":" between them, or else
-        words.
+      text: values are true, false, numbers, several numbers with ":" between them, or else words.
+      setting: its name, for the message.
 
     Returns:
       {name: value}.
@@ -20,16 +20,16 @@ def parse_model_options(text: str) -> dict[str, Any]:
       ValueError: if a part has no name or no value.
 
     Example:
-      >>> parse_model_options("bn_epsilon=0.001, padding=same,zero_init_residual=false")
+      >>> parse_options("bn_epsilon=0.001, padding=same,zero_init_residual=false")
       {'bn_epsilon': 0.001, 'padding': 'same', 'zero_init_residual': False}
-      >>> parse_model_options("widths=16:32:64")
+      >>> parse_options("widths=16:32:64")
       {'widths': (16, 32, 64)}
     """
     options = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, sign, value = (word.strip() for word in part.partition("="))
         if not (name and sign and value):
-            raise ValueError(f"model_options must be name=value, comma-separated; got {part!r}.")
+            raise ValueError(f"{setting} must be name=value, comma-separated; got {part!r}.")
         options[name] = _literal(value)
     return options
 
@@ -43,9 +43,10 @@ def _literal(text: str) -> Any:
         except ValueError:
             continue
     numbers = text.split(":")
-    if len(numbers) > 1 and all(number.strip().isdecimal() for number in numbers):
-        return tuple(map(int, numbers))
-    return text
+    if len(numbers) == 1:
+        return text
+    values = tuple(_literal(number.strip()) for number in numbers)
+    return values if all(type(value) in (int, float) for value in values) else text
 
 
 def check_kinds(network: str, options: Mapping[str, Any]) -> None:

@@ -122,12 +122,13 @@ def set_rows(summary: Mapping[str, Any]) -> list[SetRow]:
     return [SetRow(*row) for row in rows]
 
 
-def result_lines(summary: Mapping[str, Any], about_test: str) -> list[str]:
+def result_lines(summary: Mapping[str, Any], about_test: str, tested: str) -> list[str]:
     """Tell a run's result in lines.
 
     Args:
       summary: as written to `summary.json`.
       about_test: what is known of the test images, see `summary_text.about_test`.
+      tested: which variables were, see `summary_text.best_step`.
 
     Returns:
       The lines.
@@ -145,7 +146,7 @@ def result_lines(summary: Mapping[str, Any], about_test: str) -> list[str]:
         f"  {'subset accuracy':<32} {summary['test_subset_accuracy']:.1%} of the sets exactly "
         f"right (95% interval {low:.1%} to {high:.1%})",
         f"test mean average precision {percent(summary['test_mean_average_precision'])} on "
-        f"{summary['num_test']:,} images {about_test}; best step {summary['best_step']}",
+        f"{summary['num_test']:,} images {about_test}; {tested}",
     ]
 
 

@@ -27,6 +27,8 @@ class Phase(NamedTuple):
     on_features: bool  # whether the backbone's outputs are computed once and cached
     progressive_resizing: Mapping[int, float] = {}  # see `training.progressive_resizing`
     schedule_steps: int | None = None  # length of the schedule; None for that of all epochs
+    unfreeze_epochs: float = 0.0  # after which the next stage begins to learn; 0: all at once
+    is_second: bool = False  # whether the last layer was trained alone before
 
 
 def plan_phases(config: TrainConfig) -> list[Phase]:
@@ -50,6 +52,8 @@ def plan_phases(config: TrainConfig) -> list[Phase]:
         layer_decay=config.training.layer_decay if starts_from_weights(config) else 1.0,
         on_features=on_features,
         progressive_resizing={} if on_features else shares,
+        unfreeze_epochs=config.training.unfreeze_epochs,
+        is_second=bool(config.training.fine_tune and config.training.head_epochs),
     )
     if not config.training.fine_tune or not config.training.head_epochs:
         return [main]

@@ -16,7 +16,14 @@ from jaxcnn.data.splits.near_duplicates import NearDuplicate
 from jaxcnn.host.compilation_cache import options_for_few_calls
 from jaxcnn.host.processes import is_first, on_first
 from jaxcnn.metrics.multi_label import choose_thresholds
-from jaxcnn.runs import build, config as config_lib, figures, summary as summary_lib, transfer
+from jaxcnn.runs import (
+    averaging,
+    build,
+    config as config_lib,
+    figures,
+    summary as summary_lib,
+    transfer,
+)
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.config.train_config import settle_head
 from jaxcnn.runs.context import RunContext
@@ -66,6 +73,7 @@ class Run:
     Attributes:
       context: what the phases of the run share.
       taught_on: the photos that its teacher was trained on.
+      averaged_epochs: for each network, how many epochs' mean the best is; 0: it is one epoch's.
       near_duplicates: pairs of photos that are nearly the same; None where nobody looked.
     """
 
@@ -81,6 +89,7 @@ class Run:
         config = settle_head(config, data.train.labels)  # refuses other labels than the run's
         self.config, self.folder, self.data = config, folder, data
         self.start = start
+        self.averaged_epochs = [0] * config.run.num_seeds  # whose mean is the best, of each network
         self.near_duplicates: list[NearDuplicate] | None = None  # None: not looked for
         self.taught_on = SeenPhotos()  # what a teacher was trained on
         self.seeds = [config.run.seed + number for number in range(config.run.num_seeds)]
@@ -160,6 +169,15 @@ class Run:
                 **training.options,
             ).progress
         assert progress is not None
+        if config.training.average_checkpoints:
+            self.averaged_epochs = averaging.average_last_epochs(
+                self.context,
+                training,
+                progress,
+                recent=[each.recent_checkpoints for each in self.folders],
+                best=self.best_folders,
+                on_features=phase.on_features,
+            )
         return progress
 
     def _callbacks(self, phase: Phase, training: Training) -> list[callbacks.Callback]:
@@ -177,6 +195,7 @@ class Run:
                 metadata=[
                     {"config": config_lib.to_json(each), "class_names": class_names} for each in own
                 ],
+                recent=self._recent_stores(phase),
                 export=training.export,
             ),
             callbacks.HistoryFile(folder.metrics, members),
@@ -190,6 +209,14 @@ class Run:
         if config.training.early_stopping_epochs is not None:
             found.append(callbacks.EarlyStopping(config.training.early_stopping_epochs))
         return found
+
+    def _recent_stores(self, phase: Phase) -> list[CheckpointStore]:
+        """Give what keeps the last epochs of the last phase, where they are to be averaged."""
+        count = self.config.training.average_checkpoints
+        if not count or phase != plan_phases(self.config)[-1]:
+            return []
+        folders = [each.recent_checkpoints for each in self.folders]
+        return [CheckpointStore(folder, max_to_keep=count) for folder in folders]
 
     def test_again(self) -> dict[str, Any]:
         """Test the best variables of a run that was trained before; see `evaluate_classifier`."""
@@ -386,7 +413,8 @@ class Run:
         """Give (M, D) features of some training photos, as evaluation sees them."""
         train = self.data.train
         chosen = photos_to_compare(train.labels, len(self.data.class_names))
-        if plan_phases(self.config)[-1].on_features and holds_features(self.context):
+        on_features = plan_phases(self.config)[-1].on_features and holds_features(self.context)
+        if on_features and not self.config.preprocessing.views:  # else training has fewer
             cached = self.features(0, variables)
             num_views = 2 if self.config.preprocessing.flip_average else 1  # the first ones
             own = cached.features[chosen, :num_views].mean(axis=1)

@@ -40,7 +40,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
       The lines.
     """
     if multi_label.has_several_labels(summary):
-        return multi_label.result_lines(summary, about_test(summary))
+        return multi_label.result_lines(summary, about_test(summary), best_step(summary))
     low, high = summary["test_accuracy_interval"]
     test = (
         f"test accuracy {summary['test_accuracy']:.1%} (95% interval {low:.1%} to {high:.1%}) "
@@ -53,12 +53,12 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
     measured += _about_thresholds(summary)
     if "members" not in summary:
-        return [*measured, f"{test}; best step {summary['best_step']}"]
+        return [*measured, f"{test}; {best_step(summary)}"]
     lines = [
         f"  member {row['member']} (seed {row['seed']}): validation "
         f"{row['validation_accuracy']:.1%}, test {row['test_accuracy']:.1%}, loss "
         f"{row['test_loss']:.3f}, calibration error {row['test_calibration_error']:.1%}; "
-        f"best step {row['best_step']}"
+        f"{best_step(row)}"
         for row in summary["members"]
     ]
     mean, spread = summary["mean"], summary["standard_deviation"]
@@ -72,6 +72,24 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         f"ensemble: {test}, loss {summary['test_loss']:.3f}, calibration error "
         f"{summary['test_calibration_error']:.1%}",
     ]
+
+
+def best_step(summary: Mapping[str, Any]) -> str:
+    """Say which variables a network was tested with.
+
+    Args:
+      summary: of a network, with "best_step".
+
+    Returns:
+      The words.
+
+    Example:
+      >>> best_step({"best_step": 90}), best_step({"best_step": 90, "averaged_epochs": 3})
+      ('best step 90', 'mean of the last 3 epochs')
+    """
+    if count := summary.get("averaged_epochs"):
+        return f"mean of the last {count} epochs"
+    return f"best step {summary['best_step']}"
 
 
 def _about_thresholds(summary: Mapping[str, Any]) -> list[str]:

@@ -29,6 +29,7 @@ class Checkpoint(Callback):
       last: name of the folder of whole states.
       best: folders of the best variables, one for each network; () for those said above.
       metadata: JSON values saved with the best variables, of each network.
+      recent: stores of every epoch's variables, one for each network; how many stay is theirs.
       export: makes the variables that are saved as best of those that are evaluated, where the two
         differ: where the head alone is trained, it adds the backbone.
 
@@ -48,6 +49,7 @@ class Checkpoint(Callback):
         last: str = "last",
         best: Sequence[Path] = (),
         metadata: Sequence[Mapping[str, Any]] = (),
+        recent: Sequence[CheckpointStore] = (),
         export: Callable[[PyTree], PyTree] = lambda variables: variables,
     ) -> None:
         if every_steps is not None and every_steps < 1:
@@ -55,6 +57,7 @@ class Checkpoint(Callback):
         self.every_steps = every_steps
         self._folder, self._best_folders = Path(folder), best
         self._resume, self._metadata, self._export = resume, metadata, export
+        self._recent = recent
         self.last = CheckpointStore(self._folder / last, max_to_keep=2)
         self.best: list[CheckpointStore] = []
         self._saved: tuple[int, str] | None = None
@@ -148,6 +151,8 @@ class Checkpoint(Callback):
                 metadata |= {"step": view.step, "validation": member.history[-1]}
                 variables = self._export(evaluation_variables(view.states[number]))
                 self.best[number].save(view.step, variables, metadata)
+        for store, state in zip(self._recent, view.states, strict=False):
+            store.save(view.step, self._export(evaluation_variables(state)), {"step": view.step})
         self._save(view)
 
     def on_train_end(self, view: View) -> None:

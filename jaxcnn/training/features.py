@@ -74,7 +74,7 @@ def make_feature_step(
       num_augmented: augmented views of each photo, beside those.
 
     Returns:
-      feature_step(variables, batch, key) to (B, V, D) float32, V = 1 + mirrored + num_augmented.
+      feature_step(variables, batch, key) to (B, V, D) float32, V views in all.
     """
     backbone = model.clone(num_classes=0)
 

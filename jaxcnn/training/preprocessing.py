@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcnn.augment import center_crop
+from jaxcnn.data.image_size import size_text
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.types import Array
 
@@ -36,17 +37,59 @@ def network_input(images: Array, preprocessing: Preprocessing) -> jax.Array:
 
 
 def views(images: Array, preprocessing: Preprocessing) -> list[jax.Array]:
-    """Make the inputs whose answers are averaged: images as they are, and mirrored if asked for.
+    """Make the inputs whose answers are averaged: the middle of each image, and what is asked for.
 
     Args:
       images: (B, H, W, C) uint8, at least of `image_size_px`.
-      preprocessing: how they become inputs, and whether their mirror images do.
+      preprocessing: how they become inputs, and which views of them do.
 
     Returns:
-      One or two of (B, H, W, C) float32.
+      One or more of (B, H, W, C) float32: the middle first, then corners, then other scales, each
+      with its mirror image after it.
+
+    Raises:
+      ValueError: if corners are asked for, and images are no larger than what the network sees.
+
+    Example:
+      >>> wanted = Preprocessing(image_size_px=6, flip_average=True, views=("five_crop",))
+      >>> len(views(jnp.zeros((1, 8, 8, 3), jnp.uint8), wanted))
+      10
     """
-    inputs = network_input(images, preprocessing)
-    return [inputs, inputs[:, :, ::-1]] if preprocessing.flip_average else [inputs]
+    pixels = to_unit_interval(jnp.asarray(images))
+    seen = [seen_part(pixels, preprocessing)]
+    _, height, width, _ = seen[0].shape
+    if "five_crop" in preprocessing.views:
+        seen += _corners(pixels, (height, width))
+    if "scales" in preprocessing.views:
+        seen += _other_scales(pixels, (height, width))
+    inputs = [normalize(each, preprocessing) for each in seen]
+    if not preprocessing.flip_average:
+        return inputs
+    return [view for x in inputs for view in (x, x[:, :, ::-1])]
+
+
+def _corners(pixels: jax.Array, size_px: tuple[int, int]) -> list[jax.Array]:
+    """Cut the four corners out of (B, H, W, C)."""
+    if pixels.shape[1:3] == size_px:
+        raise ValueError(
+            f"five_crop needs images larger than the {size_text(size_px)} px that the network "
+            "sees; raise stored_size_px, or lower eval_size_px."
+        )
+    rows, columns = ((slice(None, side), slice(-side, None)) for side in size_px)
+    return [pixels[:, row, column] for row in rows for column in columns]
+
+
+def _other_scales(pixels: jax.Array, size_px: tuple[int, int]) -> list[jax.Array]:
+    """Show an eighth less and more of the middle, as far as there is more, at the same size."""
+    whole = pixels.shape[1:3]
+    closer = tuple(round(side * 7 / 8) for side in size_px)
+    farther = tuple(min(m, round(s * 8 / 7)) for m, s in zip(whole, size_px, strict=True))
+    shape = (pixels.shape[0], *size_px, pixels.shape[3])
+    return [
+        jax.image.resize(center_crop(pixels, (height, width)), shape, "linear")
+        for height, width in (closer, farther)
+        if (height, width) != size_px
+    ]
 
 
 def seen_part(images: Array, preprocessing: Preprocessing) -> jax.Array:

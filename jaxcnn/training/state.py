@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxcnn.optim.directions import evaluation_params
 from jaxcnn.types import PyTree, TrainState
 
 
@@ -100,7 +101,9 @@ def count_parameters(params: PyTree) -> int:
 
 
 def evaluation_variables(state: TrainState) -> PyTree:
-    """Choose the variables to evaluate with: the moving average where one is kept.
+    """Choose the variables to evaluate with: an average where one is kept.
+
+    That is the moving average, or the one that a schedule-free optimizer keeps.
 
     Args:
       state: the state of a run.
@@ -116,4 +119,5 @@ def evaluation_variables(state: TrainState) -> PyTree:
     """
     if state.ema_params:
         return {"params": state.ema_params, "batch_stats": state.ema_batch_stats}
-    return {"params": state.params, "batch_stats": state.batch_stats}
+    params = evaluation_params(state.opt_state, state.params)
+    return {"params": params, "batch_stats": state.batch_stats}

@@ -54,6 +54,10 @@ def test_preparing_a_process():
     assert done.returncode == 0, done.stderr
 
 
+def test_optimizers():
+    assert run_page("jaxcnn/optim/optimizers.md")["updates"]["head"]["kernel"].shape == (8, 2)
+
+
 def test_readme(tiny_run, tmp_path, caplog, monkeypatch):
     # As it stands, but on fewer drawings.
     few = functools.partial(datasets.load_splits, max_train_examples=640)

@@ -6,17 +6,12 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcnn.optim.optimizers import (
-    decay_mask,
-    default_learning_rate,
-    layer_factors,
-    list_optimizers,
-    make_optimizer,
-    with_hyperparameters,
-)
+from jaxcnn.optim.factories import default_learning_rate
+from jaxcnn.optim.optimizers import make_optimizer, with_hyperparameters
+from jaxcnn.optim.parameter_groups import decay_mask, layer_factors
 from jaxcnn.optim.schedules import make_schedule
 
-OPTIMIZERS = list_optimizers()
+OPTIMIZERS = ("sgd", "adam", "adamw", "lion", "lamb", "rmsprop")
 
 
 def make_params(seed=0):

@@ -248,3 +248,26 @@ def test_a_setting_that_decides_nothing_is_named(settings, named):
     lines = without_effect(given, resolve(given))
     assert sorted(line.split()[0] for line in lines) == sorted(named)
     assert all("has no effect: " in line for line in lines)
+
+
+def test_views_of_evaluation():
+    given = resolve(make_config(dataset="mnist", eval_views="flip,scales"))
+    assert given.run.flip_average is True
+    assert given.preprocessing.views == ("scales",)
+    assert resolve(make_config(eval_views="none")).run.flip_average is False
+    both = resolve(make_config(dataset="mnist", eval_views="flip", flip_average=True))
+    assert both.preprocessing.views == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"eval_views": "flop"}, "unknown view in eval_views 'flop'; known, nearest first: flip"),
+        ({"eval_views": "none,flip"}, "unknown view in eval_views 'none'"),
+        ({"eval_views": "scales", "flip_average": True}, "contradict each other"),
+        ({"eval_views": "five_crop", "augment": "none"}, "needs stored_size_px .=32. above the 32"),
+    ],
+)
+def test_views_that_do_not_fit(settings, message):
+    with pytest.raises(ValueError, match=message):
+        resolve(make_config(dataset="mnist", **settings))

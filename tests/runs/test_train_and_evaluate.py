@@ -68,6 +68,7 @@ def test_a_run_sees_larger_images_in_evaluation_and_several_views_in_a_batch(tin
     config = tiny_config.replace(
         **{"eval_size_px": 20, "stored_size_px": 22, "num_epochs": 1, "repeated_augmentation": 2},
         **{"mixup": 0.2, "loss": "binary_cross_entropy", "target_threshold": 0.2},
+        eval_views="flip,five_crop,scales",
     )
     summary = train_classifier(config, tmp_path / "run")
     assert summary["eval_size_px"] == 20

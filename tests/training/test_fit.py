@@ -120,7 +120,16 @@ def test_a_numpy_integer_is_a_key_too(arrays, undisturbed):
     assert fingerprints(found.state) == fingerprints(undisturbed.state)
 
 
-@pytest.mark.parametrize("options", [{}, {"ema_decay": 0.9, "accumulate_steps": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"ema_decay": 0.9, "accumulate_steps": 2},
+        {"optimizer": optim.make_optimizer("schedule_free_adamw", 0.03)},
+        {"optimizer": optim.make_optimizer("prodigy", 1.0)},
+    ],
+    ids=["plain", "ema", "schedule-free", "prodigy"],
+)
 def test_cut_short_it_ends_with_the_same_bits(arrays, undisturbed, tmp_path, options):
     whole = run(arrays, arrays, **options) if options else undisturbed
     callbacks = [Checkpoint(tmp_path, every_steps=5), CrashAt(STEPS + 4)]
@@ -130,6 +139,14 @@ def test_cut_short_it_ends_with_the_same_bits(arrays, undisturbed, tmp_path, opt
     assert fingerprints(again.state) == fingerprints(whole.state)
     assert without_timings(again.history) == without_timings(whole.history)
     assert fingerprints(again.best.variables) == fingerprints(whole.best.variables)
+
+
+def test_a_schedule_free_optimizer_is_evaluated_by_its_average(arrays):
+    optimizer = optim.make_optimizer("schedule_free_sgd", 0.2)
+    result = run(arrays, arrays, optimizer=optimizer, num_epochs=1)
+    average = optim.evaluation_params(result.state.opt_state, result.state.params)
+    assert fingerprints(average) != fingerprints(result.state.params)
+    assert fingerprints(result.best.variables["params"]) == fingerprints(average)
 
 
 def test_a_finished_run_is_not_trained_again(arrays, undisturbed, tmp_path):

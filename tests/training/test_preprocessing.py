@@ -75,3 +75,44 @@ def test_training_evaluation_prediction_and_features_see_the_same(head):
 def test_logits_of_other_modules_are_for_softmax():
     assert head_of(nn.Dense(2)) == "softmax"
     assert head_of(create_model("six_conv", 2, head="sigmoid")) == "sigmoid"
+
+
+def seen_by(images, **options):
+    preprocessing = Preprocessing(image_size_px=8, mean=(0.0,), std=(1.0,), **options)
+    return [np.asarray(view) for view in views(images, preprocessing)]
+
+
+def test_five_crops_are_the_middle_and_the_corners():
+    images = np.random.default_rng(0).integers(0, 256, (2, 10, 10, 3)).astype(np.uint8)
+    found = seen_by(images, views=("five_crop",))
+    starts = [(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)]
+    expected = [images[:, y : y + 8, x : x + 8] / np.float32(255) for y, x in starts]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_other_scales_show_less_and_more_of_the_middle():
+    ramp = np.broadcast_to(np.arange(0, 240, 24)[:, None], (10, 10))
+    images = np.repeat(ramp[None, :, :, None], 3, axis=3).astype(np.uint8)
+    middle, closer, farther = (each[0, :, 0, 0] for each in seen_by(images, views=("scales",)))
+    assert middle.shape == closer.shape == farther.shape == (8,)
+    assert np.ptp(closer) < np.ptp(middle) < np.ptp(farther)
+    whole = seen_by(images[:, 1:9, 1:9], views=("scales",))  # there is no more to show
+    assert len(whole) == 2
+
+
+def test_a_mirror_image_follows_each_view():
+    images = np.random.default_rng(0).integers(0, 256, (1, 10, 10, 3)).astype(np.uint8)
+    found = seen_by(images, views=("five_crop", "scales"), flip_average=True)
+    assert len(found) == 14
+    np.testing.assert_array_equal(found[1::2], [view[:, :, ::-1] for view in found[::2]])
+
+
+def test_corners_need_room():
+    images = np.zeros((1, 8, 8, 3), np.uint8)
+    with pytest.raises(ValueError, match="larger than the 8 px that the network sees"):
+        seen_by(images, views=("five_crop",))
+
+
+def test_a_fingerprint_without_further_views_is_that_of_before():
+    assert "views" not in repr(Preprocessing())
+    assert repr(Preprocessing(views=("scales",))) != repr(Preprocessing())

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.fast_jpeg import choose_decoder
 from jaxcnn.data.image_size import covers, sides, size_text
+from jaxcnn.data.preprocessing import parse_views
 from jaxcnn.data.resize import INTERPOLATIONS, RESIZE_MODES
 from jaxcnn.data.sampling import SAMPLERS
 from jaxcnn.data.splits.groups import compile_pattern
 from jaxcnn.data.splits.splitting import SPLIT_METHODS
 from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import HEADS, LOSSES
+from jaxcnn.runs.config.checks_of_optimizer import check_optimizer, check_privacy
 from jaxcnn.runs.config.settings import (
     SIZE_SETTINGS,
     TABLE_SETTINGS,
     DataSettings,
-    TrainingSettings,
 )
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 from jaxcnn.training.distillation import KINDS as DISTILLATIONS
@@ -49,7 +50,14 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
         "distillation_temperature",
     ),
     _AT_LEAST_0: (
-        *("warmup_epochs", "weight_decay", "max_train_examples", "seed", "split_seed"),
+        *(
+            "warmup_epochs",
+            "unfreeze_epochs",
+            "weight_decay",
+            "max_train_examples",
+            "seed",
+            "split_seed",
+        ),
         *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
         *("dp_clip_norm", "dp_noise_multiplier", "folds"),
     ),
@@ -114,7 +122,9 @@ def check_values(config: TrainConfig) -> None:
     _check_teacher(config)
     _check_members(config)
     _check_folds(config)
-    _check_privacy(config.training)
+    check_privacy(config.training)
+    check_optimizer(config)
+    _check_views(config)
     repeats = config.training.repeated_augmentation
     batch_size, parts = config.training.batch_size, config.training.accumulate_steps
     if repeats > batch_size:
@@ -126,6 +136,25 @@ def check_values(config: TrainConfig) -> None:
         check_sizes(shares, min(sides(config.data.image_size_px)))
     if batch_size % parts:
         raise ValueError(f"accumulate_steps (={parts}) must divide batch_size (={batch_size}).")
+
+
+def _check_views(config: TrainConfig) -> None:
+    """Refuse views that contradict each other or have no room."""
+    text, flips, data = config.run.eval_views, config.run.flip_average, config.data
+    if text is None:
+        return
+    views = parse_views(text)
+    if flips is not None and flips != ("flip" in views):
+        raise ValueError(
+            f"eval_views (={text}) and flip_average (={flips}) contradict each other; leave "
+            "flip_average out."
+        )
+    stored, seen = data.stored_size_px, data.seen_size_px
+    if "five_crop" in views and stored and seen and sides(stored) == sides(seen):
+        raise ValueError(
+            f"eval_views=five_crop needs stored_size_px (={size_text(stored)}) above the "
+            f"{size_text(seen)} px that evaluation sees; raise it, or lower eval_size_px."
+        )
 
 
 def _check_images(data: DataSettings) -> None:
@@ -296,43 +325,6 @@ def _check_folds(config: TrainConfig) -> None:
         raise ValueError(
             f"folds (={folds}) trains a network for each fold, and {given} trains several too; "
             "give one of them."
-        )
-
-
-def _check_privacy(training: TrainingSettings) -> None:
-    """Refuse what private training cannot bound; BatchNorm is found where the network is built."""
-    if not training.dp_clip_norm:
-        if training.dp_noise_multiplier:
-            raise ValueError(
-                f"dp_noise_multiplier (={training.dp_noise_multiplier}) is a multiple of "
-                "dp_clip_norm, which is off; give both, e.g. dp_clip_norm=1."
-            )
-        return
-    if training.class_weights == "balanced":
-        raise ValueError(
-            "class_weights=balanced reads the classes' sizes from the photos that dp_clip_norm is "
-            "to protect; give the weights as numbers."
-        )
-    if training.sampler != "none":
-        raise ValueError(
-            f"sampler (={training.sampler}) shows photos of rare classes several times in an "
-            "epoch, which the epsilon of dp_clip_norm does not cover; leave it at none."
-        )
-    for name in ("mixup", "cutmix"):
-        if getattr(training, name):
-            raise ValueError(
-                f"{name} mixes photos, so that no gradient is of one alone, as dp_clip_norm needs; "
-                "turn one of them off."
-            )
-    if training.repeated_augmentation > 1:
-        raise ValueError(
-            f"repeated_augmentation (={training.repeated_augmentation}) shows a photo several "
-            "times in a step, which dp_clip_norm does not bound; leave it at 1."
-        )
-    if training.accumulate_steps > 1:
-        raise ValueError(
-            f"accumulate_steps (={training.accumulate_steps}) adds up the gradients of "
-            "parts, each of which dp_clip_norm would give noise of its own; leave it at 1."
         )
 
 

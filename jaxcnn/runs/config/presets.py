@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from jaxcnn import optim
 from jaxcnn.augment.policy import parse_policy
 from jaxcnn.data.image_size import ImageSize, as_size, largest, scaled, sides, smallest
-from jaxcnn.data.preprocessing import Preprocessing
+from jaxcnn.data.preprocessing import Preprocessing, parse_views
 from jaxcnn.runs.config.checks import check_values
 from jaxcnn.runs.config.settings import MODEL_OPTIONS
 from jaxcnn.runs.config.train_config import TrainConfig, make_config, starts_from_weights
@@ -126,19 +126,25 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
         filled["model_options"] = preset["model_options"]
     policy = parse_policy(filled["augment"])
     changes = set(policy) - {"flip"} and training.augment is not None and not training.fine_tune
-    is_decoupled = training.optimizer in ("adamw", "lion", "lamb")
+    is_averaging = optim.is_schedule_free(training.optimizer)
     given = config.flat()
     if given["crop_from"] is None and ("zoom" not in policy or config.run.epoch_scan == "on"):
         filled["crop_from"] = "square"
     if "zoom" not in policy:  # training sees things as large as evaluation does
         filled["eval_size_px"] = given["eval_size_px"]
+    if is_averaging and given["ema_decay"] is None:  # one average is enough
+        filled["ema_decay"] = 0.0
+    if training.lr_multipliers and given["layer_decay"] is None:
+        filled["layer_decay"] = 1.0
     # Room for the crops of augmentation; without any, what is stored is what is seen.
     room = 1 if filled["augment"] == "none" else _ROOM
     defaults = {
         "learning_rate": optim.default_learning_rate(training.optimizer),
-        "weight_decay": 0.05 if is_decoupled else 0.0005,
+        "momentum": optim.default_momentum(training.optimizer),
+        "schedule": "constant" if is_averaging else "cosine",
+        "weight_decay": 0.05 if optim.decays_decoupled(training.optimizer) else 0.0005,
         "sweep_epochs": max(1, filled["num_epochs"] // 3) if config.run.sweep else None,
-        "flip_average": policy.get("flip", 0) > 0,
+        "flip_average": _flips(config, policy.get("flip", 0) > 0),
         "feature_views": 4 if changes else 0,
         "freeze": "none",
         "split_method": "stratified",
@@ -151,6 +157,11 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
     complete = make_config(**filled)
     check_values(complete)
     return complete
+
+
+def _flips(config: TrainConfig, otherwise: bool) -> bool:
+    views = config.run.eval_views
+    return otherwise if views is None else "flip" in parse_views(views)
 
 
 def num_channels_of(config: TrainConfig, *, weights_channels: int = 3) -> int:
@@ -209,6 +220,8 @@ def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
     preset = dict(_FINE_TUNE if trains_more else _FROZEN)
     if not config.training.fine_tune:
         preset["head_epochs"] = 0
+    if optim.finds_learning_rate(config.training.optimizer):
+        return preset | {"learning_rate": 1.0, "head_learning_rate": 1.0}
     # The rates are AdamW's; other optimizers take the same part of their own.
     share = optim.default_learning_rate(config.training.optimizer) / optim.default_learning_rate(
         "adamw"

@@ -274,22 +274,40 @@ class TrainingSettings:
 
     num_epochs: int = _open("passes over the training split.")
     batch_size: int = _setting(32, "examples per training step.")
-    optimizer: str = _setting("adamw", "name of the optimizer.")
+    optimizer: str = _setting("adamw", "name of the optimizer, one of Optax's among them.")
+    optimizer_options: str | None = _open(
+        "further options of the optimizer: name=value, comma-separated, e.g. b2=0.99; an unknown "
+        "name is refused with a list of those that it has.",
+    )
     learning_rate: float = _open(
         "peak learning rate; default the optimizer's own, smaller with `pretrained` or "
         "`init_from`.",
     )
-    schedule: str = _setting("cosine", "learning-rate schedule.")
+    schedule: str = _open(
+        "learning-rate schedule, one of Optax's among them; default cosine, with a schedule-free "
+        "optimizer constant.",
+    )
+    schedule_options: str | None = _open(
+        "options of the schedule: name=value, comma-separated, e.g. with polynomial power=2.",
+    )
     warmup_epochs: float | None = _open("epochs in which the learning rate rises to its peak.")
     weight_decay: float = _open(
         "decay of kernels (not of biases and normalization parameters): a factor of the learning "
-        "rate for adamw, lion and lamb (default 0.05), an L2 penalty for the others (default "
-        "0.0005).",
+        "rate for adamw, lion, lamb, muon and their like (default 0.05), an L2 penalty for the "
+        "others (default 0.0005).",
     )
-    momentum: float = _setting(
-        0.9,
+    weight_decay_on: str | None = _open(
+        "regular expression of the names of parameters that decay, in place of kernels.",
+    )
+    lr_multipliers: str | None = _open(
+        "factors on the learning rate by parameter: PATTERN=FACTOR, comma-separated, e.g. "
+        "head=1,stage_[34]=0.1,.*=0.01. Patterns are regular expressions that begin to match at "
+        "the start of a name; the first that matches holds, and others have 1. 0 keeps parameters "
+        "as they are.",
+    )
+    momentum: float | None = _open(
         "momentum coefficient, in [0, 1): velocity of sgd and rmsprop, first moment (b1) of the "
-        "Adam family and of lion.",
+        "Adam family and of lion. Default 0.9, of muon 0.95, of others Optax's.",
     )
     gradient_clip_norm: float | None = _open(
         "largest global norm of the gradient; without it, no clipping."
@@ -318,6 +336,11 @@ class TrainingSettings:
     ema_decay: float = _open(
         "decay per step of the exponential moving average (EMA) of parameters and batch "
         "statistics that is evaluated, in [0, 1); 0 is none.",
+    )
+    average_checkpoints: int = _setting(
+        0,
+        "stochastic weight averaging: average the parameters of this many last epochs, and take "
+        "the mean instead of the best epoch where it is better on validation. 0 is off.",
     )
     augment: str = _open(
         "none, flip, standard, strong, or a comma list such as "
@@ -393,6 +416,11 @@ class TrainingSettings:
     layer_decay: float = _open(
         "with `fine_tune`, the ratio of a stage's learning rate to that of the next, in (0, 1]."
     )
+    unfreeze_epochs: float = _setting(
+        0.0,
+        "with weights to start from, gradual unfreezing: train the last layer alone first, and one "
+        "more stage after each so many epochs; 0 trains all at once.",
+    )
     cache_features: bool = _open(
         "run a frozen backbone once over the data, and train the last layer on its features."
     )
@@ -465,6 +493,11 @@ class RunSettings:
     flip_average: bool = _open(
         "when evaluating, average the answers for an image and its mirror image; default where "
         "`augment` flips.",
+    )
+    eval_views: str | None = _open(
+        "when evaluating, average the answers over views of an image: none, or some of flip (its "
+        "mirror image, as `flip_average`), five_crop (its corners and its middle) and scales "
+        "(things an eighth larger and smaller), comma-separated; default as `flip_average`.",
     )
     coverage: float = _setting(
         0.95,

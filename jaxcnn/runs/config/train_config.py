@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcnn.data.preprocessing import Decoding, Preprocessing
+from jaxcnn.data.preprocessing import Decoding, Preprocessing, parse_views
 from jaxcnn.host.files import read_json
 from jaxcnn.host.names import unknown_name
 from jaxcnn.metrics.registry import DEFAULT_BEST
@@ -74,6 +74,7 @@ class TrainConfig:
             mean=data.pixel_mean,
             std=data.pixel_std,
             flip_average=self.run.flip_average,
+            views=tuple(v for v in parse_views(self.run.eval_views or "none") if v != "flip"),
         )
 
     @property

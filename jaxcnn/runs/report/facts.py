@@ -43,9 +43,14 @@ class RunFacts:
         return list(self.summary["class_names"])
 
     @property
+    def averaged_epochs(self) -> int:
+        """How many last epochs the tested parameters are the mean of; 0 where of one epoch."""
+        return int(self.summary.get("averaged_epochs", 0))
+
+    @property
     def best_epoch(self) -> int:
-        """The epoch that was tested; of several networks the one best on average."""
-        step = self.summary.get("best_step")
+        """The epoch that was tested; of several networks, or of a mean of epochs, the best one."""
+        step = None if self.averaged_epochs else self.summary.get("best_step")
         several = self.config.has_several_labels
         metric = self.config.training.best_metric or DEFAULT_BEST[several]
         best = max(self.history, key=make_rank(metric, self.measured))

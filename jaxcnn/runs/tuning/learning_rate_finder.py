@@ -100,7 +100,9 @@ def short_schedule(config: TrainConfig, num_train: int) -> tuple[TrainConfig, Ph
         schedule_steps=num_steps,
         warmup_epochs=_WARMUP_SHARE * num_steps / steps_per_epoch,
     )
-    return config.replace(schedule="cosine"), phase, num_steps
+    if optim.is_schedule_free(config.training.optimizer):
+        return config, phase, num_steps  # whose average stands for the way down
+    return config.replace(schedule="cosine", schedule_options=None), phase, num_steps
 
 
 def find_learning_rate(run: RunContext, variables: PyTree) -> float:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxcnn.optim.optimizers import default_learning_rate, list_optimizers
+from jaxcnn.optim.factories import default_learning_rate, list_optimizers
 from jaxcnn.runs.build import build_parts
 from jaxcnn.runs.config import resolve
 from jaxcnn.runs.train_and_evaluate import train_classifier

@@ -1,0 +1,292 @@
+"""Optax's other optimizers by name: functions of `optax` and `optax.contrib` that make one."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optax
+from optax import contrib
+
+from jaxcnn.host.names import unknown_name
+from jaxcnn.optim.directions import OWN, promoting
+from jaxcnn.optim.parameter_groups import decay_mask
+
+Factory = Callable[..., optax.GradientTransformation]
+
+_REFUSED = {
+    "lbfgs": "its line search computes the loss of one batch many times per update, and a training "
+    "step computes it once; use adamw, or optax.lbfgs on all data in a loop of your own",
+    "polyak_sgd": "its step size needs the loss, and an update is given the gradient alone",
+    "momo": "its step size needs the loss, and an update is given the gradient alone",
+    "momo_adam": "its step size needs the loss, and an update is given the gradient alone",
+    "sophia": "it estimates curvature from the loss function, and an update is given the gradient "
+    "alone",
+    "sam": "it takes two gradients per update, and a training step computes one",
+    "lookahead": "it trains two sets of parameters, and a training state has one; "
+    "schedule_free_adamw averages too",
+    "mechanize": "it wraps another optimizer; use prodigy or dog",
+    "schedule_free": "it wraps another optimizer; use schedule_free_adamw or schedule_free_sgd",
+    "noisy_sgd": "it keeps a random key of its own, and draws here depend on the run's key and the "
+    "step alone",
+    "dpsgd": "it needs each example's gradient; give dp_clip_norm and dp_noise_multiplier instead",
+    "rprop": "it goes by the signs of gradients of the whole data, and those of batches change",
+    "optimistic_adam": "Optax replaced it; use optimistic_adam_v2",
+}
+# Starting points of the papers or of Optax's pages. Those that find their own step size have 1.
+_DEFAULT_LEARNING_RATES = {
+    **dict.fromkeys(("prodigy", "dadapt_adamw", "dog", "dowg", "cocob", "adadelta"), 1.0),
+    **dict.fromkeys(("adagrad", "yogi", "fromage", "adafactor", "novograd"), 1e-2),
+    **dict.fromkeys(("adamax", "adamaxw"), 2e-3),
+    **dict.fromkeys(("sign_sgd", "signum"), 3e-4),
+    "optimistic_gradient_descent": 0.02,
+    "lars": 0.3,
+    "sm3": 0.1,
+    "simplified_ademamix": 1e-4,
+}
+_FINDS_ITS_RATE = ("prodigy", "dadapt_adamw", "dog", "dowg", "cocob")
+_DECOUPLED = ("adamaxw", "adan", "acprop", "ademamix", "simplified_ademamix", "galore")
+_MASKS = ("mask", "weight_decay_mask")
+_MOMENTUM = ("momentum", "b1", "beta")
+_OTHER_BETA = ("optimistic_gradient_descent",)  # whose beta is no momentum
+_WANT_A_NUMBER = ("sm3",)  # as their learning rate, which scales the update last
+
+
+@functools.cache
+def factories() -> Mapping[str, Factory]:
+    """Find what Optax has beside the optimizers that are put together here."""
+    found: dict[str, Factory] = {}
+    for module in (optax, contrib):
+        for name, function in vars(module).items():
+            if not inspect.isfunction(function) or name.startswith(("_", "scale_by_")):
+                continue
+            if "learning_rate" in inspect.signature(function).parameters:
+                found[name] = function
+    return {name: found[name] for name in sorted(found) if name not in {**_REFUSED, **OWN}}
+
+
+def list_optimizers() -> list[str]:
+    """List the names that `make_optimizer` knows: the usual ones first, then Optax's others.
+
+    Example:
+      >>> list_optimizers()[:4], "prodigy" in list_optimizers()
+      (['sgd', 'adam', 'adamw', 'lion'], True)
+    """
+    return [*OWN, *factories()]
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is unknown, or whose optimizer needs more than a gradient.
+
+    Raises:
+      ValueError: saying why, and what is known.
+    """
+    if name in _REFUSED:
+        raise ValueError(f"optimizer={name} does not work here: {_REFUSED[name]}.")
+    if name not in OWN and name not in factories():
+        raise unknown_name("optimizer", name, list_optimizers(), all_by="list_optimizers()")
+
+
+def default_learning_rate(name: str) -> float:
+    """Look up a peak learning rate that suits an optimizer at batches of about 32 examples.
+
+    A starting point, for networks with BatchNorm trained from scratch; fine-tuning wants about a
+    tenth of it, and it scales with the batch size (Goyal et al. 2017, arXiv:1706.02677).
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Returns:
+      The learning rate, for `make_optimizer`'s default options.
+
+    Raises:
+      ValueError: if the name is unknown.
+
+    Example:
+      >>> default_learning_rate("adamw"), default_learning_rate("prodigy")
+      (0.003, 1.0)
+    """
+    check_name(name)
+    return OWN[name].learning_rate if name in OWN else _DEFAULT_LEARNING_RATES.get(name, 1e-3)
+
+
+def default_momentum(name: str) -> float | None:
+    """Look up the momentum coefficient that holds where none is given.
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Returns:
+      The coefficient; None for that of Optax's factory, if it has one.
+
+    Example:
+      >>> default_momentum("sgd"), default_momentum("muon"), default_momentum("prodigy")
+      (0.9, 0.95, None)
+    """
+    return OWN[name].momentum if name in OWN else None
+
+
+def finds_learning_rate(name: str) -> bool:
+    """Tell whether an optimizer finds its own step size, so that a learning rate of 1 suits it.
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Example:
+      >>> finds_learning_rate("prodigy"), finds_learning_rate("adam")
+      (True, False)
+    """
+    return name in _FINDS_ITS_RATE
+
+
+def decays_decoupled(name: str) -> bool:
+    """Tell whether weight decay acts on the parameters alone, and not through the gradient.
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Example:
+      >>> decays_decoupled("adamw"), decays_decoupled("adam")
+      (True, False)
+    """
+    return OWN[name].is_decoupled if name in OWN else name in _DECOUPLED
+
+
+def optimizer_options(name: str) -> dict[str, Any]:
+    """List the further options of an optimizer.
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Returns:
+      {name: default}.
+
+    Raises:
+      ValueError: if the name is unknown.
+
+    Example:
+      >>> optimizer_options("lion")
+      {'b2': 0.99}
+    """
+    check_name(name)
+    if name in OWN:
+        return dict(OWN[name].options)
+    own = ("learning_rate", "weight_decay", "weight_decay_rate", momentum_of(name), *_MASKS)
+    parameters = inspect.signature(factories()[name]).parameters.items()
+    known = {key: p.default for key, p in parameters if key not in own}
+    return {key: value for key, value in known.items() if _is_plain(key, value)}
+
+
+def _is_plain(key: str, value: Any) -> bool:
+    is_number = isinstance(value, (int, float))
+    is_pair = isinstance(value, tuple) and all(isinstance(v, (int, float)) for v in value)
+    may_be_number = value is None and key not in ("base_optimizer", "weight_dimension_numbers")
+    is_other = "dtype" in key or "mask" in key or key == "ns_coeffs"
+    return not is_other and (is_number or is_pair or may_be_number)
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that an optimizer does not have, or of another kind than its default.
+
+    Args:
+      name: one of `list_optimizers()`.
+      options: {name: value}.
+
+    Raises:
+      ValueError: listing those that there are.
+
+    Example:
+      >>> check_options("adamw", {"b2": 0.99})
+    """
+    known = optimizer_options(name)
+    for key, value in options.items():
+        if key in ("learning_rate", "weight_decay", "momentum", *_MASKS, momentum_of(name)):
+            setting = "weight_decay_on" if key in _MASKS else key
+            setting = "momentum" if key == momentum_of(name) else setting
+            raise ValueError(f"{key} of {name} is the setting {setting}; give it there.")
+        if key not in known:
+            if not known:
+                raise ValueError(f"optimizer={name} has no options, got {key}; leave it out.")
+            raise unknown_name(f"option of {name}", key, known)
+        if not _fits(value, known[key]):
+            raise ValueError(
+                f"{key} of {name} must be {_kind(known[key])}, such as {_written(known[key])}; "
+                f"got {_written(value)}."
+            )
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and len(value) == len(default)
+    if isinstance(default, int):
+        return type(value) is int
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _kind(default: Any) -> str:
+    if isinstance(default, bool):
+        return "true or false"
+    if isinstance(default, tuple):
+        return f"{len(default)} numbers with ':' between them"
+    return "a whole number" if isinstance(default, int) else "a number"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ":".join(map(str, value))
+    return "0.9" if value is None else str(value).lower()
+
+
+def momentum_of(name: str) -> str | None:
+    """Name the parameter that the setting momentum stands for; None where there is none."""
+    if name in OWN:
+        return {"muon": "beta", "sgd": "momentum", "rmsprop": "momentum"}.get(name, "b1")
+    parameters = () if name in _OTHER_BETA else inspect.signature(factories()[name]).parameters
+    return next((each for each in _MOMENTUM if each in parameters), None)
+
+
+def make_from_factory(
+    name: str,
+    rate: Any,
+    *,
+    weight_decay: Any,
+    momentum: Any,
+    mask: Callable[[Any], Any],
+    options: Mapping[str, Any],
+) -> optax.GradientTransformation:
+    """Call one of Optax's factories.
+
+    Where it masks weight decay by itself, the decay is the factory's; else it is an L2 penalty.
+
+    Args:
+      name: one of `factories()`.
+      rate: learning rate, or a function from the step to it.
+      weight_decay: >= 0.
+      momentum: None for the factory's own.
+      mask: from parameters to those that decay.
+      options: further arguments.
+
+    Returns:
+      The optimizer.
+    """
+    parameters = inspect.signature(factories()[name]).parameters
+    arguments = dict(options)
+    if momentum is not None:
+        arguments[str(momentum_of(name))] = momentum
+    masks = [each for each in _MASKS if each in parameters]
+    decays_by_itself = bool(masks) and "weight_decay" in parameters
+    if decays_by_itself:
+        arguments |= {"weight_decay": weight_decay, masks[0]: mask}
+    elif "weight_decay" in parameters:
+        arguments["weight_decay"] = 0.0
+    if "trust_ratio_mask" in parameters:  # as for lamb
+        arguments["trust_ratio_mask"] = decay_mask
+    if name in _WANT_A_NUMBER:
+        made = optax.chain(factories()[name](1.0, **arguments), optax.scale_by_schedule(rate))
+    else:
+        made = factories()[name](rate, **arguments)
+    if not decays_by_itself:
+        made = optax.chain(optax.add_decayed_weights(weight_decay, mask=mask), made)
+    return promoting(made)

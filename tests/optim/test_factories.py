@@ -1,0 +1,139 @@
+"""Optax's optimizers by name: all train, decay kernels alone, and refuse what does not fit."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcnn.optim.factories import (
+    decays_decoupled,
+    default_learning_rate,
+    factories,
+    finds_learning_rate,
+    list_optimizers,
+    optimizer_options,
+)
+from jaxcnn.optim.optimizers import make_optimizer, with_hyperparameters
+
+ALL = list(factories())
+# One of each kind: a mask of its own, decay without a mask, none, a rate that must be a number.
+KINDS = ("ademamix", "prodigy", "adabelief", "sm3")
+
+
+def make_params(seed=0):
+    draws = np.random.default_rng(seed)
+    shapes = {"kernel": (3, 4), "bias": (4,)}
+    return {"layer": {k: jnp.asarray(draws.normal(size=s), "float32") for k, s in shapes.items()}}
+
+
+def train(optimizer, state, params, steps=2):
+    for step in range(steps):
+        updates, state = optimizer.update(make_params(seed=step + 1), state, params)
+        params = optax.apply_updates(params, updates)
+    return params, state
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_factory_makes_an_optimizer_of_arrays_of_one_structure(name):
+    params = make_params()
+    optimizer = make_optimizer(name, lambda step: jnp.float32(0.01), weight_decay=0.1)
+    state = optimizer.init(params)
+    # A donated buffer must not stand in two places.
+    kept = {id(leaf) for leaf in jax.tree.leaves(params)}
+    assert not kept & {id(leaf) for leaf in jax.tree.leaves(state)}
+    new, after = train(optimizer, state, params, steps=1)
+    kinds = [jax.tree.map(lambda x: (x.shape, x.dtype), tree) for tree in (state, after)]
+    assert kinds[0] == kinds[1]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(new))
+    assert default_learning_rate(name) > 0
+
+
+def test_the_list_has_every_factory_of_optax_that_is_not_refused():
+    assert {"prodigy", "ademamix", "adopt", "muon", "schedule_free_adamw"} <= {*list_optimizers()}
+    assert not {"sam", "lbfgs", "scale_by_madgrad", "schedule_free"} & {*list_optimizers()}
+    signatures = [inspect.signature(function).parameters for function in factories().values()]
+    assert all("learning_rate" in parameters for parameters in signatures)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_decay_acts_on_kernels_alone(name):
+    def step(decay):
+        optimizer = make_optimizer(name, 0.1, weight_decay=decay)
+        params = make_params()
+        return train(optimizer, optimizer.init(params), params, steps=1)[0]["layer"]
+
+    plain, decayed = step(0.0), step(0.3)
+    if name != "prodigy":  # whose step size depends on all parameters
+        np.testing.assert_array_equal(plain["bias"], decayed["bias"])
+    assert (plain["kernel"] != decayed["kernel"]).any()
+
+
+def test_a_factory_has_optaxs_own_updates():
+    params = make_params()
+    ours = make_optimizer("ademamix", 0.02, momentum=0.8, options={"b3": 0.99, "alpha": 3.0})
+    theirs = optax.contrib.ademamix(0.02, b1=0.8, b3=0.99, alpha=3.0)
+    with jax.numpy_dtype_promotion("standard"):
+        expected, _ = train(theirs, theirs.init(params), params)
+    found, _ = train(ours, ours.init(params), params)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_injected_learning_rate_gives_the_plain_updates(name):
+    params, values = make_params(), {"learning_rate": 0.02, "weight_decay": 0.03}
+    plain = make_optimizer(name, 0.02, weight_decay=0.03)
+    injected = make_optimizer(name, 1.0, injected=tuple(values), share=lambda step: 1.0)
+    expected, _ = train(plain, plain.init(params), params)
+    state = with_hyperparameters(injected.init(params), values)
+    found, _ = train(injected, state, params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected)
+
+
+@pytest.mark.parametrize(("name", "option"), [("adamw", "nesterov"), ("sgd", "nesterov")])
+def test_options_reach_the_usual_optimizers(name, option):
+    def step(**options):
+        optimizer = make_optimizer(name, 0.1, options=options)
+        params = make_params()
+        return train(optimizer, optimizer.init(params), params)[0]["layer"]["bias"]
+
+    expected = getattr(optax, "adam" if name == "adamw" else name)
+    momentum = {"momentum": 0.9} if name == "sgd" else {}
+    theirs, params = expected(0.1, nesterov=True, **momentum), make_params()
+    with jax.numpy_dtype_promotion("standard"):
+        wanted = train(theirs, theirs.init(params), params)[0]["layer"]["bias"]
+    np.testing.assert_allclose(step(**{option: True}), wanted, rtol=1e-5)
+    assert (step() != step(**{option: True})).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("sam", {}, "optimizer=sam does not work here: it takes two gradients"),
+        ("lbfgs", {}, "optimizer=lbfgs does not work here: its line search computes"),
+        ("prodigi", {}, "unknown optimizer 'prodigi'; known, nearest first: prodigy"),
+        ("dog", {"momentum": 0.9}, "optimizer=dog has no momentum; leave momentum out"),
+        ("adabelief", {"injected": ["momentum"]}, "momentum of optimizer=adabelief cannot be"),
+        ("schedule_free_sgd", {"momentum": 0.0}, "must be above 0, got 0"),
+        ("adamw", {"options": {"b3": 1}}, "unknown option of adamw 'b3'; known, nearest first: b2"),
+        ("adamw", {"options": {"nesterov": 1}}, "nesterov of adamw must be true or false, .*got 1"),
+        ("adamw", {"options": {"b1": 0.5}}, "b1 of adamw is the setting momentum"),
+        ("ademamix", {"options": {"b1": 0.5}}, "b1 of ademamix is the setting momentum"),
+        ("adamw", {"options": {"weight_decay": 0.5}}, "is the setting weight_decay"),
+        ("prodigy", {"options": {"betas": 0.9}}, "2 numbers with ':' between .*0.9:0.999; got 0.9"),
+        ("sign_sgd", {"options": {"x": 0.9}}, "optimizer=sign_sgd has no options, got x"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_optimizer(name, 0.1, **arguments)
+
+
+def test_what_is_known_of_names():
+    assert decays_decoupled("muon")
+    assert not decays_decoupled("prodigy")
+    assert finds_learning_rate("dog")
+    assert optimizer_options("prodigy")["safeguard_warmup"] is False
+    assert "weight_decay_mask" not in optimizer_options("adafactor")

@@ -1,0 +1,102 @@
+"""Settings of optimizers and schedules reach them, and contradictions are told."""
+
+import numpy as np
+import pytest
+
+from jaxcnn.runs.build import build_parts
+from jaxcnn.runs.build_optimizer import start_steps
+from jaxcnn.runs.config import from_json, make_config, resolve, to_json
+from jaxcnn.runs.phases import plan_phases
+from jaxcnn.runs.train_and_evaluate import check
+
+
+def resolved(**settings):
+    return resolve(make_config(dataset="mnist", **settings))
+
+
+def built(**settings):
+    config = resolved(**settings)
+    (phase,) = plan_phases(config)
+    return build_parts(config, phase, class_counts=[1, 1], steps_per_epoch=5)
+
+
+def test_what_suits_an_optimizer_is_filled_in():
+    plain, averaging = resolved().training, resolved(optimizer="schedule_free_adamw").training
+    assert (plain.schedule, plain.momentum, plain.weight_decay) == ("cosine", 0.9, 0.05)
+    assert (averaging.schedule, averaging.weight_decay) == ("constant", 0.05)
+    prodigy = resolved(optimizer="prodigy").training
+    assert (prodigy.learning_rate, prodigy.momentum, prodigy.weight_decay) == (1.0, None, 0.0005)
+    assert resolved(optimizer="prodigy", pretrained=True).training.learning_rate == 1.0
+    photos = resolve(make_config(dataset="folder", optimizer="schedule_free_sgd"))
+    assert photos.training.ema_decay == 0.0
+
+
+def test_settings_of_an_older_run_have_the_defaults():
+    older = to_json(resolved())
+    new = ("optimizer_options", "schedule_options", "lr_multipliers", "weight_decay_on")
+    for name in (*new, "unfreeze_epochs"):
+        del older[name]
+    assert from_json(older) == resolved()
+
+
+def test_a_schedule_by_name_has_its_options():
+    schedule = built(
+        schedule="polynomial", schedule_options="power=1", num_epochs=2, warmup_epochs=0
+    ).schedule
+    np.testing.assert_allclose(schedule(np.arange(11)), 3e-3 * np.linspace(1, 0, 11), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimizer": "schedule_free_sgd", "schedule": "linear"}, "takes a constant learning"),
+        ({"optimizer": "schedule_free_sgd", "ema_decay": 0.9}, "averages the parameters by itself"),
+        ({"optimizer": "dog", "momentum": 0.5}, "optimizer=dog has no momentum"),
+        ({"optimizer_options": "b2"}, "optimizer_options must be name=value"),
+        ({"optimizer_options": "b5=1"}, "unknown option of adamw 'b5'; known, nearest first: b2"),
+        ({"schedule_options": "power=1"}, "schedule=cosine has no options"),
+        ({"lr_multipliers": "top=1"}, "'top' matches no parameter. Names begin with block_1"),
+        ({"weight_decay_on": "top"}, "weight_decay_on: 'top' matches no parameter"),
+        ({"lr_multipliers": "head=1", "layer_decay": 0.5}, "give one of them"),
+        ({"unfreeze_epochs": 1.0}, "is for weights to start from"),
+        ({"unfreeze_epochs": 1.0, "pretrained": True}, "fine_tune=True or freeze=none"),
+    ],
+)
+def test_contradictions_are_told(settings, message):
+    with pytest.raises(ValueError, match=message):
+        built(**settings)
+
+
+def test_a_factor_of_0_reaches_the_optimizer():
+    parts = built(lr_multipliers="head=1,.*=0", model="lenet5")
+    params = {"head": np.ones((2, 2), np.float32), "c1": np.ones((2, 2), np.float32)}
+    updates, _ = parts.optimizer.update(params, parts.optimizer.init(params), params)
+    assert not updates["c1"].any()
+    assert updates["head"].all()
+
+
+LAYERS = ("stem", "stage_1", "stage_2", "head")
+
+
+def phase_of(**settings):
+    given = {"pretrained": True, "freeze": "none", "num_epochs": 8, **settings}
+    return plan_phases(resolved(**given))[-1]
+
+
+def test_stages_begin_one_after_the_other_from_the_last():
+    phase = phase_of(unfreeze_epochs=2.0)
+    assert start_steps(phase, LAYERS, 5) == {"head": 0, "stage_2": 10, "stage_1": 20, "stem": 30}
+    # After the phase of the last layer, the one before it begins at once.
+    second = phase_of(unfreeze_epochs=2.0, fine_tune=True)
+    assert start_steps(second, LAYERS, 5) == {"head": 0, "stage_2": 0, "stage_1": 10, "stem": 20}
+    assert start_steps(phase_of(), LAYERS, 5) is None
+
+
+def test_stages_that_would_never_be_trained_are_told():
+    with pytest.raises(ValueError, match=r"times the 3 layers that wait .* stem would never be"):
+        start_steps(phase_of(unfreeze_epochs=3.0), LAYERS, 5)
+    config = make_config(
+        dataset="mnist", weights="x", model="lenet5", freeze="none", unfreeze_epochs=1.0
+    )
+    with pytest.raises(ValueError, match=r"num_epochs .=2., so c1 would never be trained"):
+        check(config)
