@@ -109,7 +109,7 @@ def test_a_mirror_image_follows_each_view():
 
 def test_corners_need_room():
     images = np.zeros((1, 8, 8, 3), np.uint8)
-    with pytest.raises(ValueError, match="larger than the 8 px that the network sees"):
+    with pytest.raises(ValueError, match="larger than the 8x8 px that the network sees"):
         seen_by(images, views=("five_crop",))
 
 
