@@ -132,7 +132,7 @@ def random_grayscale(key: jax.Array, image: jax.Array, *, probability: float = 0
       >>> random_grayscale(jax.random.key(0), jnp.zeros((8, 8, 3)), probability=0.2).shape
       (8, 8, 3)
 
-    Source: torchvision's `RandomGrayscale`, whose 0.1 it takes; SimCLR (Chen et al. 2020,
+    Source: torchvision's RandomGrayscale, whose 0.1 it takes; SimCLR (Chen et al. 2020,
     arXiv:2002.05709, appendix A) takes 0.2.
     """
     check_range("probability", probability, 0, 1)

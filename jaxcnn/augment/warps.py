@@ -100,7 +100,7 @@ def random_perspective(
       >>> random_perspective(jax.random.key(0), jnp.zeros((8, 8, 3)), max_distortion=0.3).shape
       (8, 8, 3)
 
-    Source: torchvision's `RandomPerspective`; deviations: corners need not be whole pixels, and
+    Source: torchvision's RandomPerspective; deviations: corners need not be whole pixels, and
     outside is the mirrored image.
     """
     check_image(image)
@@ -137,7 +137,7 @@ def elastic_warp(
       >>> elastic_warp(image, jnp.full((1, 3, 2), 0.5)).ravel().tolist()
       [0.5, 1.5, 2.0]
 
-    Source: torchvision's `elastic_transform`, whose displacement is in halves of the sides.
+    Source: torchvision's elastic_transform, whose displacement is in halves of the sides.
     """
     check_image(image)
     height, width = image.shape[:2]
@@ -180,7 +180,7 @@ def random_elastic(
       (8, 8, 3)
 
     Source: Simard et al. 2003, "Best Practices for Convolutional Neural Networks Applied to Visual
-    Document Analysis", section 2; torchvision's `ElasticTransform`, whose alpha is twice this one.
+    Document Analysis", section 2; torchvision's ElasticTransform, whose alpha is twice this one.
     Deviation: outside is the mirrored image.
     """
     check_image(image)

@@ -25,21 +25,19 @@ class FoundTeacher(NamedTuple):
     seen: SeenPhotos  # in its own training
 
 
-def find_teacher(config: TrainConfig) -> FoundTeacher | None:
+def find_teacher(config: TrainConfig) -> FoundTeacher:
     """Load the network that the settings name as teacher.
 
     Args:
-      config: complete settings.
+      config: complete settings, with a teacher.
 
     Returns:
-      The network; None where the settings name none.
+      The network, and the photos that it was trained on.
 
     Raises:
       ValueError: if it cannot be had or read.
     """
-    name = config.training.teacher
-    if name is None:
-        return None
+    name = config.training.teacher or ""
     dtype, folder = config.network.compute_dtype, Path(name)
     if not folder.is_dir():
         try:

@@ -183,7 +183,7 @@ def train_classifier(
         config = _in_precision_there(folder, _as_there(folder, config))
     start = find_start(config) if starts_from_weights(config) else None
     given, config = config, check(config, start)
-    taught_by = find_teacher(config)
+    taught_by = find_teacher(config) if config.training.teacher else None
     for line in without_effect(given, config):
         logger.warning(line)
     check_places(folder, config.data.data_dir, config.network.init_from)
@@ -199,9 +199,9 @@ def train_classifier(
         data = load_data(config, folder=there, for_training=True, progress=progress)
         config = settle_head(config, data.train.labels)
         settings = config_lib.to_json(config)
-        for before in [each for each in (start, taught_by) if each and not config.run.folds]:
-            # Folds look at all photos.
-            check_unseen(data, before.seen, allowed=config.data.allow_seen_test_photos)
+        seen_by = [each.seen for each in (start, taught_by) if each]
+        for seen in seen_by if not config.run.folds else []:  # which look at all photos
+            check_unseen(data, seen, allowed=config.data.allow_seen_test_photos)
         teacher = None
         if taught_by:
             teacher = teacher_for(taught_by, config, data.class_names, config.head)

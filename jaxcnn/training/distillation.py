@@ -143,11 +143,6 @@ def check_teacher(teacher: Teacher, *, prepares_images: bool, private: object) -
         )
 
 
-def make_student_loss(loss_fn: LossFn, teacher: Teacher | None, head: str | None) -> Any:
-    """Give the loss that training lowers: `loss_fn`, or the student's with a teacher."""
-    return loss_fn if teacher is None else make_distillation_loss(loss_fn, teacher, head)
-
-
 def make_distillation_loss(
     loss_fn: LossFn, teacher: Teacher, head: str | None = "softmax"
 ) -> Callable[[Array, tuple[Array, Array]], jax.Array]:
@@ -200,7 +195,7 @@ def make_distillation_loss(
         return temperature**2 * divergence(jax.nn.log_softmax(ours, axis=1), target)
 
     def student_loss(logits: Array, both: tuple[Array, Array]) -> jax.Array:
-        label, answers = both
+        label, answers = both[0], jnp.asarray(both[1])
         found = losses.class_logits(logits, head)
         if found.shape != answers.shape:
             raise ValueError(

@@ -15,7 +15,7 @@ from jaxcnn.models import head_of
 from jaxcnn.optim.differential_privacy import Privacy
 from jaxcnn.training.callbacks import Callback, View
 from jaxcnn.training.checkpointing import Checkpoint, KeepBest
-from jaxcnn.training.distillation import Teacher, check_teacher, make_student_loss
+from jaxcnn.training.distillation import Teacher, check_teacher, make_distillation_loss
 from jaxcnn.training.eval_step import EvalStep, Views, make_eval_step_of_views
 from jaxcnn.training.evaluation import Evaluator
 from jaxcnn.training.feed import make_feed
@@ -205,8 +205,10 @@ def fit(
     earlier = after if isinstance(after, FitResult) else None
     progress = next_phase(after.progress if isinstance(after, FitResult) else after, num_members)
     seeds, init_keys, keys = seeds_and_keys(key, num_members)
+    trained_loss: Any = task.loss
     if teacher is not None:
         check_teacher(teacher, prepares_images=task.prepares_images, private=private)
+        trained_loss = make_distillation_loss(task.loss, teacher, head_of(task.network))
     prepare = prepare or image_preparation(augment, mixing, task.scaling, teacher)
     prepared = jax.eval_shape(prepare, task.batch, keys[0])[0]
     shares = progressive_resizing or {}
@@ -220,7 +222,7 @@ def fit(
     step = make_train_step(
         task.network,
         optimizer,
-        make_student_loss(task.loss, teacher, head_of(task.network)),
+        trained_loss,
         metrics=task.metrics,
         sizes=sizes,
         prepare=prepare,
