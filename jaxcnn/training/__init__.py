@@ -4,10 +4,10 @@
 of other libraries by `functions`, and compiles steps and their batches by `feed`. `callbacks`,
 `progress_bar` and `checkpointing` watch and save, in `checkpoints`; `history` is what they are
 told. `state` and `step` are the pure functions of training, with `preprocessing` and
-`gradient_accumulation`; `eval_step` and `evaluation` those of testing; `features` are what a frozen
-backbone gives to train on.
-`compilation`, `sharding`, `members` and `epoch_scan` say how steps meet devices. Imports the
-networks, losses, metrics, optimizers, augmentation and data; knows no settings or folders of runs.
+`gradient_accumulation`; `distillation` adds a teacher; `eval_step` and `evaluation` those of
+testing; `features` are what a frozen backbone gives to train on. `compilation`, `sharding`,
+`members` and `epoch_scan` say how steps meet devices. Imports the networks, losses, metrics,
+optimizers, augmentation and data; knows no settings or folders of runs.
 """
 
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         CheckpointStore as CheckpointStore,
     )
     from jaxcnn.training.compilation import compile_step as compile_step
+    from jaxcnn.training.distillation import Teacher as Teacher, make_teacher as make_teacher
     from jaxcnn.training.eval_step import make_eval_step as make_eval_step
     from jaxcnn.training.evaluation import Evaluation as Evaluation, evaluate as evaluate
     from jaxcnn.training.fit_result import Best as Best, FitResult as FitResult

@@ -24,6 +24,7 @@ REASONS = (
     "needs ImageNet",
     "needs PyTorch",
     "needs the network",
+    "needs weights of your own",
     "runs the tests themselves",
     "serves until it is stopped",
     "takes many minutes",

@@ -130,6 +130,16 @@ def test_answers_of_a_run(tiny_run, tmp_path):
     assert (np.diff(best) <= 0).all()
 
 
+def test_distillation():
+    model = create_model("six_conv", 2, depth=1, width_multiplier=0.125)
+    images = np.random.default_rng(0).integers(0, 256, (64, 24, 24, 3)).astype(np.uint8)
+    variables = model.init(jax.random.key(0), images[:1] / np.float32(255), train=False)
+    labels = np.arange(64, dtype=np.int32) % 2
+    given = {"model": model, "variables": variables, "images": images, "labels": labels}
+    names = run_page("jaxcnn/training/distillation.md", **given)
+    assert int(names["result"].state.step) == 2
+
+
 def test_an_exported_program(tiny_run, tmp_path, monkeypatch):
     export_classifier(Classifier.load(tiny_run, compute_dtype="float32"), tmp_path / "export")
     monkeypatch.chdir(tmp_path / "export")
