@@ -1,0 +1,119 @@
+"""A small network taught by a large one, against the same network alone for the same time.
+
+    python -m experiments.benchmarks.distillation --data_dir=PHOTOS --teacher=RUN --out=FOLDER
+
+`six_conv` at half its width and 64 px learns cats and dogs. Taught, a step takes longer, since the
+teacher answers in it. So the network alone has as many more epochs as fit into the same time, which
+is measured on the first seed's run. Writes FOLDER/distillation.json; its runs stay in FOLDER.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from experiments.benchmarks.machine import describe_origin
+from jaxcnn.cli import command_line
+from jaxcnn.host.extras import versions
+from jaxcnn.runs import train_classifier
+from jaxcnn.runs.config import TrainConfig, make_config
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of photos.")
+_TEACHER = flags.DEFINE_string("teacher", None, "folder of the teacher's run.")
+_OUT = flags.DEFINE_string("out", None, "folder to write.")
+_EPOCHS = flags.DEFINE_integer("num_epochs", 12, "epochs of the taught network.")
+_SEEDS = flags.DEFINE_integer("num_seeds", 3, "seeds of each.")
+
+_COLUMNS = {
+    "network": ("six_conv", ""),
+    "epochs": ("epochs", ""),
+    "seconds": ("training, m:ss", "m:ss"),
+    "validation": ("validation, mean", ".1%"),
+    "test": ("test, mean of seeds", ".1%"),
+    "low": ("lowest", ".1%"),
+    "high": ("highest", ".1%"),
+}
+
+
+def settings(num_epochs: int, seed: int, **further: Any) -> TrainConfig:
+    """Give the settings of one run.
+
+    Args:
+      num_epochs: of its training.
+      seed: of all its draws.
+      **further: settings that differ between the runs.
+    """
+    return make_config(
+        **{"dataset": "folder", "data_dir": _DATA_DIR.value, "model": "six_conv"},
+        **{"image_size_px": 64, "width_multiplier": 0.5, "crop_from": "square"},
+        **{"num_epochs": num_epochs, "seed": seed, "baselines": False},
+        **further,
+    )
+
+
+def measure(name: str, num_epochs: int, out: Path, **further: Any) -> dict[str, Any]:
+    """Train a network once per seed.
+
+    Args:
+      name: of the row, and of the runs' folders.
+      num_epochs: of each training.
+      out: where the runs lie.
+      **further: settings.
+
+    Returns:
+      The row of the table.
+    """
+    found = []
+    for seed in range(_SEEDS.value):
+        workdir = out / f"{name.split(',')[0]}_{seed}"
+        config = settings(num_epochs, seed, **further)
+        found.append(train_classifier(config, workdir, resume=True))
+    tests = [each["test_accuracy"] for each in found]
+    return {
+        "network": name,
+        "epochs": num_epochs,
+        "seconds": float(np.mean([each["train_seconds"] for each in found])),
+        "validation": float(np.mean([each["validation_accuracy"] for each in found])),
+        "test": float(np.mean(tests)),
+        "low": min(tests),
+        "high": max(tests),
+    }
+
+
+def main() -> None:
+    """Train all, and write the file after each row."""
+    if not (_DATA_DIR.value and _TEACHER.value and _OUT.value):
+        raise ValueError("--data_dir, --teacher and --out are needed.")
+    out = Path(_OUT.value)
+    first = train_classifier(settings(1, 100), out / "one_epoch", resume=True)
+    rows = [measure("taught", _EPOCHS.value, out, teacher=_TEACHER.value)]
+    epochs = round(rows[0]["seconds"] / first["train_seconds"])
+    rows.append(measure("alone, the same time", epochs, out))
+    rows.append(measure("short, alone, as many epochs", _EPOCHS.value, out))
+    origin = describe_origin(["python", "-m", "experiments.benchmarks.distillation"])
+    machine = {name: origin["machine"][name] for name in ("cpu", "cores")}
+    about = {
+        "title": "A small network taught by a frozen EfficientNet-Lite0",
+        "room": "training",
+        **origin,
+        "machine": {**machine, "load": "shared with other programs"},
+        "versions": versions(("jaxcnn", "jax", "optax")),
+        "notes": [
+            f"Photos of cats and dogs at 64 px, `six_conv` at half width, {_SEEDS.value} seeds; "
+            "soft answers at temperature 3, the label's share 0.1. The seconds are of training "
+            "alone, without evaluation."
+        ],
+        "columns": [
+            {"key": key, "heading": heading, "format": form}
+            for key, (heading, form) in _COLUMNS.items()
+        ],
+        "rows": rows,
+    }
+    (out / "distillation.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with command_line.running(__doc__, common=("data_dir", "teacher", "out", "num_epochs")):
+        main()
