@@ -60,6 +60,8 @@ class ResNet(StagedNetwork, kw_only=True):
         that are not floating (B, H, W, C).
 
     Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
       >>> model = ResNet(num_classes=10, block="basic", stage_sizes=(2, 2, 2, 2))
       >>> images = jnp.zeros((4, 64, 64, 3))
       >>> logits, _ = jax.eval_shape(

@@ -74,7 +74,8 @@ def load_labeller(
     Args:
       source: {"weights": name or file} for published weights, with "model" where the file does not
         say of which network it is, "weights_key" and "class_names" as in
-        `Classifier.from_pretrained`; {"workdir": folder} for a trained run; {} for that of `held`.
+        `jaxcnn.Classifier.from_pretrained`; {"workdir": folder} for a trained run; {} for that of
+        `held`.
         "compute_dtype" may say the precision of the layers; without it, it is that of `held`, so
         that labels of one index are of one precision, or else what is fastest on this machine.
       held: the source that an index names; {} for EfficientNet-Lite0 by its default weights.

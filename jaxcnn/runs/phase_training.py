@@ -80,8 +80,8 @@ def prepare_phase(
     )
     if not phase.on_features:
         whole = run.evaluator.compile(SplitInput(data.validation), run.shapes)
-        options = {**training.options, "teacher": run.teacher}
-        return training._replace(eval_step=whole, options=options)
+        taught = {} if run.teacher is None else {"teacher": run.teacher}
+        return training._replace(eval_step=whole, options={**training.options, **taught})
     # Only the last layer, on cached features.
     (variables,) = starts
     split = run.shared_features or functools.partial(

@@ -116,7 +116,7 @@ def fit(
         as {64: 0.4, 80: 0.3}: augmented images are made that small. The network must take any size.
       mixing: (key, batch) to a batch of mixed examples, as `jaxcnn.augment.make_mixing` makes.
       teacher: a trained network whose answers to the same views are learned beside the labels, as
-        `make_teacher` makes.
+        `jaxcnn.training.make_teacher` makes.
       preprocessing: how photos become squares, and pixels the network's input; None normalises
         uint8 by mean 0.5 and standard deviation 0.25, and leaves floating point as it is.
       num_epochs: passes over the training data.

@@ -218,6 +218,7 @@ for one, other in zip(alone, together):
 """
 
 
+@pytest.mark.slow
 def test_devices_do_not_change_the_result():
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}

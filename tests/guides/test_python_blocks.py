@@ -98,6 +98,7 @@ def test_several_labels(tmp_path, tiny_config):
     assert names["sets"].shape == (64, 3)
 
 
+@pytest.mark.slow
 def test_published_weights():
     photos = np.zeros((1, 256, 256, 3), np.uint8)
     names = run_page("jaxcnn/pretrained/README.md", photos=photos)

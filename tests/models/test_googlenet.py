@@ -75,6 +75,7 @@ def trained():
     return compiled, variables, opt_state
 
 
+@pytest.mark.slow
 def test_one_batch_is_learnt(trained):
     step, variables, opt_state = trained
     losses = []

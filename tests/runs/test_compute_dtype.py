@@ -73,6 +73,7 @@ def test_a_run_goes_on_in_its_own_precision(half, config, tmp_path, said):
     assert not [line for line in said if "computes in" in line or "goes on in" in line]
 
 
+@pytest.mark.slow
 def test_another_precision_is_taken_where_it_is_asked_for_and_told(half, config, tmp_path, said):
     shutil.copytree(half[0], tmp_path / "run")
     asked = config.replace(compute_dtype="float32")
@@ -82,6 +83,7 @@ def test_another_precision_is_taken_where_it_is_asked_for_and_told(half, config,
     assert "computed in bfloat16 so far" in told
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_version_is_of_float32(tiny_run, tiny_config, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     shutil.copytree(tiny_run, folder)

@@ -161,6 +161,7 @@ def test_too_many_bad_files_stop_the_run_before_training(folder_config, photo_fo
         train_classifier(folder_config, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_images_beyond_the_memory_limit_give_the_same_run(folder_config, tmp_path, said):
     config = folder_config.replace(num_epochs=1)
     kept = train_classifier(config, tmp_path / "kept")

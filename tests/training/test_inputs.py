@@ -198,6 +198,7 @@ def test_photos_of_a_source_need_a_size_where_they_have_many(arrays):
     assert as_they_are.history[0]["step"] == 6
 
 
+@pytest.mark.slow
 def test_a_data_set_by_its_name(monkeypatch):
     few = load_splits("drawn_pets", size_px=16, max_train_examples=48)
     monkeypatch.setattr("jaxcnn.data.datasets.load_splits", lambda name, **_: few)

@@ -166,7 +166,7 @@ def test_a_step_that_ends_an_epoch_is_saved_once(tmp_path, monkeypatch):
     monkeypatch.setattr(keeper, "_save", lambda view: saved.append(view.step))
     for step in range(1, 17):
         progress = SimpleNamespace(step_in_epoch=(step - 1) % 8 + 1, members=[])
-        view = SimpleNamespace(step=step, steps_per_epoch=8, progress=progress)
+        view = SimpleNamespace(step=step, steps_per_epoch=8, progress=progress, states=[])
         keeper.on_step_end(view)
         if step % 8 == 0:
             keeper.on_epoch_end(view)

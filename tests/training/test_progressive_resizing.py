@@ -98,6 +98,7 @@ class StopAt(Callback):
             raise Interrupted(15, step=view.step, is_saved=True)
 
 
+@pytest.mark.slow
 # Before, at and after the first change of size.
 @pytest.mark.parametrize(
     "step", [pytest.param(3, marks=pytest.mark.slow), 4, pytest.param(5, marks=pytest.mark.slow)]
