@@ -1,4 +1,4 @@
-"""TrivialAugment: one of RandAugment's operations, with a strength drawn anew for each image."""
+"""TrivialAugment: one of RandAugment's operations, with a strength drawn for each image."""
 
 import math
 

@@ -60,13 +60,16 @@ def load_seen(best: Path, name: str) -> SeenPhotos:
     return SeenPhotos(frozenset(map(bytes, digests)), tuple(unknown.tolist()))
 
 
-def check_unseen(data: ImageSplits, before: SeenPhotos, *, allowed: bool = False) -> None:
+def check_unseen(
+    data: ImageSplits, before: SeenPhotos, *, allowed: bool = False, of: str = "these weights"
+) -> None:
     """Refuse to test on photos that the weights were trained on in another run.
 
     Args:
       data: the photos, those of the test among them.
       before: what the weights were trained on.
       allowed: test all the same.
+      of: what was trained on them, for the message.
 
     Raises:
       ValueError: if there are such photos; the message counts them and says what to do.
@@ -78,7 +81,7 @@ def check_unseen(data: ImageSplits, before: SeenPhotos, *, allowed: bool = False
         split = f" ({before.split})" if before.split else ""
         raise ValueError(
             f"{found.size} of {len(data.test)} test photos, e.g. {data.test.names[found[0]]}, were "
-            "seen in the training of these weights, so the test result would be too good. Split "
+            f"seen in the training of {of}, so the test result would be too good. Split "
             f"the photos as that run did{split}, give other test photos, or test all the same with "
             "allow_seen_test_photos=True."
         )

@@ -11,6 +11,7 @@ from jaxcnn.runs.best_checkpoint import checkpoint_folder, member_folders
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
+from jaxcnn.runs.transfer import split_settings_of
 from jaxcnn.training.checkpoints import CheckpointError
 from jaxcnn.training.distillation import Teacher, make_teacher
 
@@ -54,7 +55,8 @@ def find_teacher(config: TrainConfig) -> FoundTeacher:
     seen = [load_seen(checkpoint_folder(m), name) for m in member_folders(folder) or [folder]]
     digests = frozenset().union(*(each.digests for each in seen))
     unknown = tuple(dict.fromkeys(each for one in seen for each in one.unknown))
-    return FoundTeacher(name, classifier, SeenPhotos(digests, unknown))
+    split = split_settings_of(classifier.config)
+    return FoundTeacher(name, classifier, SeenPhotos(digests, unknown, split))
 
 
 def teacher_for(

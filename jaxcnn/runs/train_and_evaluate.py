@@ -199,9 +199,11 @@ def train_classifier(
         data = load_data(config, folder=there, for_training=True, progress=progress)
         config = settle_head(config, data.train.labels)
         settings = config_lib.to_json(config)
-        seen_by = [each.seen for each in (start, taught_by) if each]
-        for seen in seen_by if not config.run.folds else []:  # which look at all photos
-            check_unseen(data, seen, allowed=config.data.allow_seen_test_photos)
+        allowed = config.data.allow_seen_test_photos
+        if start and not config.run.folds:  # which look at all photos
+            check_unseen(data, start.seen, allowed=allowed)
+        if taught_by:
+            check_unseen(data, taught_by.seen, allowed=allowed, of="the teacher")
         teacher = None
         if taught_by:
             teacher = teacher_for(taught_by, config, data.class_names, config.head)

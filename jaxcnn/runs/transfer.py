@@ -98,9 +98,8 @@ def _from_run(workdir: str, config: TrainConfig) -> Start:
     preset["model_options"] = ",".join(filter(None, given))
     preset = {k: v for k, v in preset.items() if v is not None}
     preset["split_method"] = there.data.split_method
-    split = {name: there.flat()[name] for name in SPLIT_SETTINGS}
-    about = ", ".join(f"{name}={value}" for name, value in split.items() if value != "")
-    seen = load_seen(checkpoint_folder(Path(workdir)), workdir)._replace(split=about)
+    seen = load_seen(checkpoint_folder(Path(workdir)), workdir)
+    seen = seen._replace(split=split_settings_of(there))
     return Start(variables, preset, workdir, seen, tuple(class_names), there.head)
 
 
@@ -114,6 +113,12 @@ def _tell_of_channels(name: str, there: int, here: int) -> None:
     if there != here:
         how = "summed over their 3 channels" if here == 1 else "a third for each of 3 channels"
         logger.info(f"first kernels of {name}: {how}")
+
+
+def split_settings_of(config: TrainConfig) -> str:
+    """Write the settings by which a run splits its photos, as in "split_seed=0"."""
+    split = {name: config.flat()[name] for name in SPLIT_SETTINGS}
+    return ", ".join(f"{name}={value}" for name, value in split.items() if value != "")
 
 
 def transfer_variables(

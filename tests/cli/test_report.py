@@ -51,7 +51,7 @@ def test_the_page_is_written_again(run):
 
 
 @pytest.mark.slow
-def test_the_page_is_made_anew(run):
+def test_the_page_is_made_again(run):
     page = run / "report.html"
     first = page.read_bytes()
     for name in ("report.html", "test_answers.npz", "report_photos.npz"):

@@ -232,7 +232,7 @@ def counting_lesson(calls):
     return Lesson("counted", "Counted", teach)
 
 
-def test_what_was_made_is_kept_and_only_makes_it_anew(tmp_path, capsys):
+def test_what_was_made_is_kept_and_only_makes_it_again(tmp_path, capsys):
     calls = []
     lesson = counting_lesson(calls)
     course = Course(tmp_path / "kept", weights="none", sizes=TINY)

@@ -65,7 +65,7 @@ def write_forms(folder):
 
 
 def shell(text, folder):
-    """Run lines of shell."""
+    """Run lines of shell; returns the exit status and what was printed."""
     home = folder / "home"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "JAXCNN_DATA"))}
     environment |= {
@@ -82,7 +82,7 @@ def shell(text, folder):
         text=True,
         timeout=1800,
     )
-    assert done.returncode == 0, f"{text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.returncode, f"{text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,8 @@ def world(tmp_path_factory):
         program = Path(__file__).with_name("small_programs.py")
         path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" {name} "$@"\n')
         path.chmod(0o755)
-    shell("jaxcnn train --data_dir=photos --workdir=runs/made", folder)
+    status, said = shell("jaxcnn train --data_dir=photos --workdir=runs/made", folder)
+    assert status == 0, said
     return folder
 
 
@@ -123,7 +124,8 @@ def test_the_commands_of_a_page_run(page, world, tmp_path):
         text = block.text
         for old, new in REPLACED.items():
             text = text.replace(old, new)
-        shell(text, folder)
+        status, said = shell(text, folder)
+        assert status == 0, said
 
 
 def test_what_is_replaced_stands_on_a_page():

@@ -327,7 +327,7 @@ def read_all(path):
     list(index.vectors())
 
 
-def index_anew(album):
+def index_again(album):
     check_folders(album.path, [])
     fill(album, 2, "school bus")
     album.update()
@@ -356,7 +356,7 @@ def test_a_damaged_index_is_not_written_to(album, kind):
     album.update()
     damage(album.path, kind)
     with pytest.raises(UnusableIndexError, match="is damaged"):
-        index_anew(album)
+        index_again(album)
 
 
 def test_folders_of_a_damaged_index_are_known_where_they_can_be_read(album):

@@ -210,7 +210,7 @@ def test_resumes_in_the_next_call(server, get, tmp_path, few_tries):
         (Answer(body=BODY[: HALF - 1]), 3),
     ],
 )
-def test_starts_anew_where_resuming_is_not_possible(server, get, second, num_requests):
+def test_starts_over_where_resuming_is_not_possible(server, get, second, num_requests):
     server.answers = [Answer(cut=HALF), second, Answer()]
     assert get().read_bytes() == BODY
     assert ranges(server) == [None, f"bytes={HALF}-", None][:num_requests]

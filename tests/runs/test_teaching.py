@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxcnn.runs.config import make_config
-from jaxcnn.runs.seen_photos import load_seen
+from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.runs.teaching import find_teacher, teacher_for
-from jaxcnn.runs.train_and_evaluate import train_classifier
+from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,20 @@ def test_a_teacher_that_is_not_there_is_told(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             train_classifier(make_config(teacher=name), tmp_path / "run")
+
+
+def test_photos_that_the_teacher_saw_are_no_test(tiny_run, tiny_config, tmp_path, monkeypatch):
+    config = tiny_config.replace(teacher=str(tiny_run), num_epochs=1)
+    digests = load_data(check(config)).digests[2]
+    found = find_teacher(config)._replace(seen=SeenPhotos(frozenset(digests[:3])))
+    monkeypatch.setattr("jaxcnn.runs.train_and_evaluate.find_teacher", lambda config: found)
+    with pytest.raises(ValueError, match="3 of .* seen in the training of the teacher"):
+        train_classifier(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_networks_learn_from_one_teacher(tiny_run, tiny_config, tmp_path):
+    config = tiny_config.replace(teacher=str(tiny_run), num_epochs=1)
+    alone = train_classifier(config.replace(seed=1), tmp_path / "alone")
+    both = train_classifier(config.replace(num_seeds=2), tmp_path / "both")
+    assert both["members"][1]["test_loss"] == pytest.approx(alone["test_loss"], rel=1e-4)

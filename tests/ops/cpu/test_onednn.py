@@ -62,7 +62,7 @@ def test_what_a_trial_finds_is_kept(fresh, monkeypatch, works):
     assert len(trials) == 1
 
 
-def test_a_damaged_finding_is_found_anew(fresh, monkeypatch):
+def test_a_damaged_finding_is_found_again(fresh, monkeypatch):
     monkeypatch.setattr(onednn, "_try_in_another_process", lambda _: True)
     onednn.is_available()
     (kept,) = fresh.rglob("*.json")

@@ -286,7 +286,7 @@ def test_columns_divide_a_page(client):
     assert all(PAGE_SIZE % int(count) == 0 for count in columns)
 
 
-def test_an_index_made_anew_by_another_network_is_told(client, ids, index, folder, monkeypatch):
+def test_an_index_rebuilt_by_another_network_is_told(client, ids, index, folder, monkeypatch):
     from .conftest import ColourLabeller
 
     url = drop(client, photo(GREEN, seed=7)).location
