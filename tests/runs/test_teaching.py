@@ -10,13 +10,20 @@ from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.runs.teaching import find_teacher, teacher_for
 from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
 
+PHOTO = b"t" * 16  # the digest of one that the teacher alone was trained on
+
 
 @pytest.fixture(scope="module")
 def taught(tiny_run, tiny_config, tmp_path_factory, logged):
     """A finished run that the tiny run taught, its folder and what it logged."""
     workdir = tmp_path_factory.mktemp("taught") / "run"
-    with logged() as lines:
-        train_classifier(tiny_config.replace(teacher=str(tiny_run), num_epochs=1), workdir)
+    config = tiny_config.replace(teacher=str(tiny_run), num_epochs=1)
+    found = find_teacher(config)
+    seen = found.seen._replace(digests=found.seen.digests | {PHOTO}, unknown=("published",))
+    with logged() as lines, pytest.MonkeyPatch.context() as patch:
+        place = "jaxcnn.runs.train_and_evaluate.find_teacher"
+        patch.setattr(place, lambda config: found._replace(seen=seen))
+        train_classifier(config, workdir)
     return workdir, lines
 
 
@@ -36,7 +43,8 @@ def test_the_run_says_who_taught_it(taught, tiny_run):
 
 def test_what_taught_the_teacher_counts_as_seen(taught, tiny_run):
     own = load_seen(taught[0] / "checkpoints/best", "run")
-    assert load_seen(tiny_run / "checkpoints/best", "run").digests <= own.digests
+    assert load_seen(tiny_run / "checkpoints/best", "run").digests | {PHOTO} <= own.digests
+    assert own.unknown == ("published",)
 
 
 def test_it_goes_on_with_the_same_teacher_alone(taught, tiny_run, tiny_config):
