@@ -102,11 +102,13 @@ def in_flags(message: str, known: Sequence[str] | None = None) -> str:
       'the model has another head; give --model=resnet18.'
       >>> in_flags("give resume=True, or cache_features=False.", ["resume", "cache_features"])
       'give --resume, or --nocache_features.'
+      >>> in_flags("unknown view 'head=1,model=2'.", ["model", "head"])
+      "unknown view 'head=1,model=2'."
     """
     names = list(flags.FLAGS) if known is None else known
     message, listed, choices = message.partition("nearest first:")  # names of options, no settings
     for name in sorted(names, key=len, reverse=True):
-        before = rf"(?<![-\w./=]){re.escape(name)}"
+        before = rf"(?<![-\w./=,']){re.escape(name)}"  # what a user typed is quoted
         message = re.sub(rf"{before}=True\b", f"--{name}", message)
         message = re.sub(rf"{before}=False\b", f"--no{name}", message)
         rule = r"\b(?!=|\.\w)" if "_" in name else r"(?= \(=| must be| is empty)"

@@ -64,7 +64,7 @@ def parse_multipliers(text: str) -> list[tuple[str, float]]:
         if not pattern or not 0 <= found[-1][1] < float("inf"):
             raise ValueError(
                 "lr_multipliers must be PATTERN=FACTOR, comma-separated, with factors of at least "
-                f"0, e.g. head=1,.*=0.1; got {part!r}."
+                f"0, e.g. stage_4=1,.*=0.1; got {part!r}."
             )
         _compiled(pattern, "lr_multipliers")
     return found

@@ -101,7 +101,7 @@ def test_photos_that_the_teacher_saw_are_no_test(tiny_run, tiny_config, tmp_path
     digests = load_data(check(config)).digests[2]
     found = find_teacher(config)._replace(seen=SeenPhotos(frozenset(digests[:3])))
     monkeypatch.setattr("jaxcnn.runs.train_and_evaluate.find_teacher", lambda config: found)
-    with pytest.raises(ValueError, match="3 of .* seen in the training of the teacher"):
+    with pytest.raises(ValueError, match=r"3 of .* seen in the training of the teacher"):
         train_classifier(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
