@@ -131,6 +131,7 @@ def write_card(
         seldom_tested=[row.name for row in rows if row.labels is not None and row.labels < 50],
         weights=weights_row(classifier),
         weights_name=_base_name(config.network.weights),
+        teacher_name=_base_name(config.training.teacher),
         data_dir=_base_name(config.data.data_dir),
         labels=_base_name(config.data.labels),
         settings=config.flat(),

@@ -97,6 +97,14 @@ def write(make_classifier, names, summary, **options):
     return card.write_card(classifier, run, ABOUT, **given)
 
 
+def test_the_card_names_the_teacher_without_its_folder(make_classifier):
+    classifier = make_classifier(class_names=("a", "b"), teacher="/home/me/runs/lite")
+    nothing = card.RunFacts(None, None, None)
+    text = card.write_card(classifier, nothing, ABOUT, title="mine", trained_here=True)
+    assert "| taught by | lite |" in text
+    assert "/home/me" not in text
+
+
 def test_the_card_tells_the_runs_figures_and_limits(make_classifier):
     html = to_html(write(make_classifier, HOSTILE, summary_of(HOSTILE)))
     plain = " ".join(text_of(html).split())

@@ -36,6 +36,9 @@ def test_the_run_says_who_taught_it(taught, tiny_run):
         f"taught by {tiny_run}, a six_conv: soft answers at temperature 3, label's share 0.1"
         in lines
     )
+    page = (workdir / "report.html").read_text()
+    assert "taught by" in page
+    assert str(tiny_run) in page
     row = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[0])
     alone = json.loads((tiny_run / "metrics.jsonl").read_text().splitlines()[0])
     assert row["train_loss"] != alone["train_loss"]
