@@ -3,8 +3,9 @@
     python -m experiments.benchmarks.distillation --data_dir=PHOTOS --teacher=RUN --out=FOLDER
 
 `six_conv` at half its width and 64 px learns cats and dogs. Taught, a step takes longer, since the
-teacher answers in it. So the network alone has as many more epochs as fit into the same time, which
-is measured on the first seed's run. Writes FOLDER/distillation.json; its runs stay in FOLDER.
+teacher answers in it. So the network alone has as many more epochs as fit into the same time.
+Writes FOLDER/distillation.json; its runs stay in FOLDER, and those that are finished are not
+repeated.
 """
 
 import json
@@ -25,6 +26,8 @@ _TEACHER = flags.DEFINE_string("teacher", None, "folder of the teacher's run.")
 _OUT = flags.DEFINE_string("out", None, "folder to write.")
 _EPOCHS = flags.DEFINE_integer("num_epochs", 12, "epochs of the taught network.")
 _SEEDS = flags.DEFINE_integer("num_seeds", 3, "seeds of each.")
+
+_VIEWS = 8
 
 _COLUMNS = {
     "network": ("six_conv", ""),
@@ -67,7 +70,7 @@ def measure(name: str, num_epochs: int, out: Path, **further: Any) -> dict[str, 
     """
     found = []
     for seed in range(_SEEDS.value):
-        workdir = out / f"{name.split(',')[0]}_{seed}"
+        workdir = out / f"{name.replace(',', '').replace(' ', '_')}_{seed}"
         config = settings(num_epochs, seed, **further)
         found.append(train_classifier(config, workdir, resume=True))
     tests = [each["test_accuracy"] for each in found]
@@ -87,11 +90,12 @@ def main() -> None:
     if not (_DATA_DIR.value and _TEACHER.value and _OUT.value):
         raise ValueError("--data_dir, --teacher and --out are needed.")
     out = Path(_OUT.value)
-    first = train_classifier(settings(1, 100), out / "one_epoch", resume=True)
-    rows = [measure("taught", _EPOCHS.value, out, teacher=_TEACHER.value)]
-    epochs = round(rows[0]["seconds"] / first["train_seconds"])
-    rows.append(measure("alone, the same time", epochs, out))
-    rows.append(measure("short, alone, as many epochs", _EPOCHS.value, out))
+    alone = measure("alone, as many epochs", _EPOCHS.value, out)
+    rows = [alone, measure("taught", _EPOCHS.value, out, teacher=_TEACHER.value)]
+    epochs = round(_EPOCHS.value * rows[1]["seconds"] / alone["seconds"])
+    rows.append(measure("alone, for the time of taught", epochs, out))
+    once = {"teacher": _TEACHER.value, "teacher_views": _VIEWS}
+    rows.append(measure(f"taught, {_VIEWS} views answered before", _EPOCHS.value, out, **once))
     origin = describe_origin(["python", "-m", "experiments.benchmarks.distillation"])
     machine = {name: origin["machine"][name] for name in ("cpu", "cores")}
     about = {

@@ -11,7 +11,7 @@ report.html      the page that explains the run
 tensorboard/     the same rows as TensorBoard events
 checkpoints/     last/ to resume from (last_head/ in a first phase), best/ to predict with,
                  and seen_photos.npz: digests of the photos that its weights have seen
-features/        what a frozen backbone gave, where one is used
+features/        what a frozen backbone or a teacher gave, where one is used
 pictures/
 members/         with several seeds or folds: 00/, 01/, ... each with its best checkpoint, metrics,
                  summary

@@ -20,6 +20,7 @@ from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.features_cache import split_features
 from jaxcnn.runs.phases import Phase
+from jaxcnn.runs.teaching import with_answers
 from jaxcnn.training import features
 from jaxcnn.training.compilation import CompiledStep
 from jaxcnn.training.inputs import SplitInput
@@ -80,7 +81,10 @@ def prepare_phase(
     )
     if not phase.on_features:
         whole = run.evaluator.compile(SplitInput(data.validation), run.shapes)
-        taught = {} if run.teacher is None else {"teacher": run.teacher}
+        teacher = run.teacher
+        if teacher and run.config.training.teacher_views:
+            teacher = with_answers(run, teacher, options["augment"])
+        taught = {} if teacher is None else {"teacher": teacher}
         return training._replace(eval_step=whole, options={**training.options, **taught})
     # Only the last layer, on cached features.
     (variables,) = starts

@@ -5,15 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from jaxcnn.host.files import read_json
+from jaxcnn.host.processes import is_first
 from jaxcnn.host.text import listed
 from jaxcnn.models import head_of
 from jaxcnn.runs.best_checkpoint import checkpoint_folder, member_folders
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
+from jaxcnn.runs.context import RunContext
 from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.runs.transfer import split_settings_of
-from jaxcnn.training.checkpoints import CheckpointError
-from jaxcnn.training.distillation import Teacher, make_teacher
+from jaxcnn.training.answered_views import answer_views
+from jaxcnn.training.checkpoints import CheckpointError, fingerprint
+from jaxcnn.training.distillation import AnsweredViews, Teacher, make_teacher
+from jaxcnn.training.features import load_features, save_features
+from jaxcnn.training.step import Augment
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +117,46 @@ def teacher_for(
         + (f" at temperature {teacher.temperature:g}" if teacher.kind == "soft" else "")
         + f", label's share {teacher.share:g}"
     )
+    return teacher
+
+
+def with_answers(run: RunContext, teacher: Teacher, augment: Augment) -> Teacher:
+    """Let the teacher answer to views of the training photos, or read what it has answered.
+
+    Args:
+      run: whose folder keeps the answers, and whose settings say how many views there are.
+      teacher: of the run.
+      augment: (key, image) to image, of the training.
+
+    Returns:
+      The teacher with its answers.
+    """
+    config, split = run.config, run.data.train
+    num_views, seed = config.training.teacher_views, config.run.seed
+    preprocessing = config.training_preprocessing
+    path = run.folder.features / "teacher.npz"
+    policy, origin = config.training.augment, read_json(run.folder.origin)
+    about = fingerprint((), origin, preprocessing, policy, num_views, seed)
+    if found := load_features(path, about):
+        return teacher._replace(answered=AnsweredViews(seed, found[0]))
+    logger.info(f"the teacher answers to {num_views} views of {len(split):,} photos")
+    with run.bar(len(split), "the teacher's answers", unit="image", leave=True) as bar:
+        teacher = answer_views(
+            *(teacher, split),
+            augment=augment,
+            preprocessing=preprocessing,
+            num_views=num_views,
+            seed=seed,
+            mesh=run.layout,
+            on_batch=bar.update,
+        )
+    if is_first() and teacher.answered:
+        try:
+            logits = teacher.answered.logits
+            save_features(path, logits, np.ones(len(logits), bool), about)
+        except OSError as error:
+            why = error.strerror or error
+            logger.warning(f"the teacher's answers cannot be kept in {path.parent}: {why}")
     return teacher
 
 

@@ -4,10 +4,11 @@
 of other libraries by `functions`, and compiles steps and their batches by `feed`. `callbacks`,
 `progress_bar` and `checkpointing` watch and save, in `checkpoints`; `history` is what they are
 told. `state` and `step` are the pure functions of training, with `preprocessing` and
-`gradient_accumulation`; `distillation` adds a teacher; `eval_step` and `evaluation` those of
-testing; `features` are what a frozen backbone gives to train on. `compilation`, `sharding`,
-`members` and `epoch_scan` say how steps meet devices. Imports the networks, losses, metrics,
-optimizers, augmentation and data; knows no settings or folders of runs.
+`gradient_accumulation`; `distillation` adds a teacher, whose answers `answered_views` computes
+before training; `eval_step` and `evaluation` those of testing; `features` are what a frozen
+backbone gives to train on. `compilation`, `sharding`, `members` and `epoch_scan` say how steps meet
+devices. Imports the networks, losses, metrics, optimizers, augmentation and data; knows no settings
+or folders of runs.
 """
 
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from jaxcnn.host.lazy import hand_out
 
 if TYPE_CHECKING:
+    from jaxcnn.training.answered_views import answer_views as answer_views
     from jaxcnn.training.callbacks import (
         Callback as Callback,
         EarlyStopping as EarlyStopping,

@@ -1,7 +1,8 @@
 """Knowledge distillation: a network learns from the answers of a trained one.
 
 The teacher sees the view of a photo that the student is given, augmented and mixed, at its own size
-and normalised its own way. Its answers are computed in the training step, without a gradient.
+and normalised its own way. Its answers are computed in the training step, without a gradient, or
+before, see `answered_views`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +19,34 @@ from jaxcnn.host.names import unknown_name
 from jaxcnn.losses import LossFn
 from jaxcnn.models import head_of
 from jaxcnn.training.preprocessing import normalize
-from jaxcnn.types import Array, PyTree
+from jaxcnn.types import Array, Batch, PyTree
 
 KINDS = ("soft", "hard")
 DEFAULT_LABEL_SHARES = {"soft": 0.1, "hard": 0.5}
 DEFAULT_TEMPERATURE = 3.0
+
+
+class AnsweredViews(NamedTuple):
+    """What a teacher has answered to V views of each of N examples, as `answer_views` makes.
+
+    View v of example i is what the augmentation makes of it by the index v N + i and the seed.
+    """
+
+    seed: int
+    logits: np.ndarray  # (N, V, K) float32
+
+    def draw(self, batch: Batch, key: jax.Array) -> Batch:
+        """Draw a view of each example: (B,) int32 v N + i becomes its index."""
+        num_examples, num_views, _ = self.logits.shape
+        index = jnp.asarray(batch.index)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
+        view = jax.vmap(lambda key: jax.random.randint(key, (), 0, num_views))(keys)
+        return batch._replace(index=view * num_examples + index % num_examples)
+
+    def of(self, index: jax.Array) -> jax.Array:
+        """Give the logits, (B, K), of views by their index, (B,)."""
+        num_examples = len(self.logits)
+        return jnp.asarray(self.logits)[index % num_examples, index // num_examples]
 
 
 class Teacher(NamedTuple):
@@ -35,12 +59,15 @@ class Teacher(NamedTuple):
       temperature: by which both networks' logits are divided, > 0; of "soft" alone.
       label_share: weight of the loss with the example's own label, in [0, 1]; the teacher has the
         rest. None for 0.1 ("soft") or 0.5 ("hard").
+      answered: views that it has answered to, from which training draws; None for new views in
+        each step.
     """
 
     answer: Callable[[jax.Array], jax.Array]
     kind: str = "soft"
     temperature: float = DEFAULT_TEMPERATURE
     label_share: float | None = None
+    answered: AnsweredViews | None = None
 
     @property
     def share(self) -> float:
@@ -127,7 +154,14 @@ def _kind_of(head: str | None) -> str:
     return "multi_label" if head == "multi_label" else "softmax"
 
 
-def check_teacher(teacher: Teacher, *, prepares_images: bool, private: object) -> None:
+def check_teacher(
+    teacher: Teacher,
+    *,
+    prepares_images: bool,
+    private: object,
+    mixing: object = None,
+    num_examples: int | None = None,
+) -> None:
     """Raise where a teacher cannot see what the student learns from, or would tell too much."""
     if not isinstance(teacher, Teacher):
         raise TypeError(f"teacher must be what make_teacher gives, got {teacher!r}.")
@@ -140,6 +174,19 @@ def check_teacher(teacher: Teacher, *, prepares_images: bool, private: object) -
         raise ValueError(
             "private bounds what the labels tell, and a teacher's answers are not bounded; give "
             "one of them."
+        )
+    if teacher.answered is None:
+        return
+    if mixing is not None:
+        raise ValueError(
+            "a teacher that has answered before training knows no mixed views; leave mixing out, "
+            "or give a teacher without answer_views."
+        )
+    if len(teacher.answered.logits) != num_examples:
+        raise ValueError(
+            f"teacher has answered for {len(teacher.answered.logits):,} examples, and train has "
+            f"{'batches of unknown number' if num_examples is None else f'{num_examples:,}'}; call "
+            "answer_views with the same data."
         )
 
 

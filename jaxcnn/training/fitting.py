@@ -34,6 +34,7 @@ from jaxcnn.training.fit_arguments import (
 from jaxcnn.training.fit_result import FitResult
 from jaxcnn.training.functions import name_of
 from jaxcnn.training.history import Progress
+from jaxcnn.training.inputs import SplitInput
 from jaxcnn.training.loop import Loop
 from jaxcnn.training.progressive_resizing import area_of_steps, plan_sizes
 from jaxcnn.training.sharding import Layout
@@ -207,7 +208,13 @@ def fit(
     seeds, init_keys, keys = seeds_and_keys(key, num_members)
     trained_loss: Any = task.loss
     if teacher is not None:
-        check_teacher(teacher, prepares_images=task.prepares_images, private=private)
+        check_teacher(
+            teacher,
+            prepares_images=task.prepares_images,
+            private=private,
+            mixing=mixing,
+            num_examples=len(task.train.split) if isinstance(task.train, SplitInput) else None,
+        )
         trained_loss = make_distillation_loss(task.loss, teacher, head_of(task.network))
     prepare = prepare or image_preparation(augment, mixing, task.scaling, teacher)
     prepared = jax.eval_shape(prepare, task.batch, keys[0])[0]

@@ -152,12 +152,19 @@ def image_preparation(
 
     With a teacher, the label to train by is a pair: the label, and the teacher's answer.
     """
+    answered = None if teacher is None else teacher.answered
 
     def prepare(batch: Batch, key: jax.Array) -> tuple[jax.Array, Any]:
+        if answered is not None:
+            batch, key = answered.draw(batch, key), jax.random.key(answered.seed)
         batch = draw_view(batch, key, augment, mixing, preprocessing)
         view, label = jnp.asarray(batch.image), jnp.asarray(batch.label)
         inputs = view if preprocessing is None else normalize(view, preprocessing)
-        return inputs, label if teacher is None else (label, teacher.answer(view))
+        if teacher is None:
+            return inputs, label
+        if answered is not None:
+            return inputs, (label, answered.of(jnp.asarray(batch.index)))
+        return inputs, (label, teacher.answer(view))
 
     return prepare
 

@@ -1,6 +1,7 @@
 """A run that learns from another run's answers."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -79,6 +80,12 @@ def test_classes_are_matched_by_name(tiny_run, tiny_config):
         ({"sweep": "learning_rate:1e-4..1e-1:log:2"}, "exclude each other; search first"),
         ({"dp_clip_norm": 1.0}, "dp_clip_norm bounds what one photo tells"),
         ({"freeze": "backbone", "pretrained": True}, "the last layer learns from cached features"),
+        (
+            {"teacher_views": 2, "crop_from": "photo", "dataset": "folder", "data_dir": "photos"},
+            "give crop_from=square, or leave",
+        ),
+        ({"teacher_views": 2, "mixup": 0.2}, "teacher_views are not mixed"),
+        ({"teacher_views": -1}, "teacher_views must be"),
         ({"distillation": "sotf"}, "nearest first: soft, hard"),
         ({"distillation_temperature": 0.0}, "distillation_temperature must be a number above 0"),
         ({"distillation_label_share": 1.0}, "distillation_label_share must be a share"),
@@ -114,3 +121,18 @@ def test_several_networks_learn_from_one_teacher(tiny_run, tiny_config, tmp_path
     alone = train_classifier(config.replace(seed=1), tmp_path / "alone")
     both = train_classifier(config.replace(num_seeds=2), tmp_path / "both")
     assert both["members"][1]["test_loss"] == pytest.approx(alone["test_loss"], rel=1e-4)
+
+
+def test_the_teacher_answers_once_before_training(
+    taught, tiny_run, tiny_config, tmp_path, monkeypatch
+):
+    config = tiny_config.replace(teacher=str(tiny_run), num_epochs=1, teacher_views=2)
+    first = train_classifier(config, tmp_path / "run")
+    live = json.loads((taught[0] / "summary.json").read_text())
+    assert first["test_loss"] != live["test_loss"]
+    kept = np.load(tmp_path / "run/features/teacher.npz")["features"]
+    assert kept.shape == (first["num_train"], 2, 2)
+    shutil.rmtree(tmp_path / "run/checkpoints")
+    monkeypatch.setattr("jaxcnn.runs.teaching.answer_views", None)  # it is not called again
+    again = train_classifier(config, tmp_path / "run", resume=True)
+    assert again["test_loss"] == first["test_loss"]

@@ -58,7 +58,7 @@ _RANGES: Mapping[str, tuple[str, ...]] = {
             "seed",
             "split_seed",
         ),
-        *("head_epochs", "feature_views", "image_cache_gib", "mixup", "cutmix"),
+        *("head_epochs", "feature_views", "teacher_views", "image_cache_gib", "mixup", "cutmix"),
         *("dp_clip_norm", "dp_noise_multiplier", "folds"),
     ),
     _ABOVE_0: ("coverage",),
@@ -280,6 +280,15 @@ def _check_teacher(config: TrainConfig) -> None:
             "teacher answers to augmented photos, but with a frozen backbone the last layer learns "
             "from cached features; give cache_features=False, or leave teacher out."
         )
+    if training.teacher_views and config.crops_photos:
+        raise ValueError(
+            "teacher_views are views that come again, and crop_from=photo cuts new crops in each "
+            "epoch; give crop_from=square, or leave teacher_views out."
+        )
+    if training.teacher_views and (training.mixup or training.cutmix):
+        raise ValueError(
+            "teacher_views are not mixed; leave mixup and cutmix out, or teacher_views."
+        )
     if config.run.folds or config.run.searches:
         given = f"folds={config.run.folds}" if config.run.folds else "a search of settings"
         raise ValueError(
@@ -372,7 +381,10 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
         *("validation_fraction", "test_fraction", "split_method", "group_by", "near_duplicates"),
         *("max_bad_share", "decoder", "resize_mode"),
     )
-    taught = ("distillation", "distillation_temperature", "distillation_label_share")
+    taught = (
+        *("distillation", "distillation_temperature", "distillation_label_share"),
+        "teacher_views",
+    )
     cases: list[tuple[bool, str, tuple[str, ...]]] = [
         (training.teacher is None, "no teacher is given", taught),
         (training.distillation == "hard", "distillation is hard", ("distillation_temperature",)),

@@ -132,6 +132,11 @@ class TrainingSettings:
         "share of the loss with the photo's own label, in [0, 1]; `teacher` has the rest. Default "
         "0.1, with distillation hard 0.5.",
     )
+    teacher_views: int = setting(
+        0,
+        "augmented views of each photo that `teacher` answers once, before training, which then "
+        "draws from them; 0, new views in each step.",
+    )
     early_stopping_epochs: int | None = open_setting(
         "stop after this many epochs without a better `best_metric`; without it, never."
     )
