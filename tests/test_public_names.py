@@ -87,6 +87,7 @@ INTERNAL = {
         "factories.check_options",
         "optax_schedules.check_schedule_options",
         "parameter_groups.check_patterns",
+        "parameter_groups.factor_of",
         "parameter_groups.name_mask",
     },
     "pretrained": {

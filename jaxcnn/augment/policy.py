@@ -39,6 +39,7 @@ class Amount(NamedTuple):
     low: float
     high: float
     off: float  # the amount that changes nothing
+    usual: float | None = None  # to name as an example; None for a small one
 
 
 OPERATIONS = {
@@ -57,10 +58,12 @@ OPERATIONS = {
     "contrast": Amount("greatest change of the factor", 0, 1, off=0),
     "brightness": Amount("greatest shift of values in [0, 1]", 0, 1, off=0),
     "rand_augment": Amount(
-        "magnitude of two operations, 9 or so", 0, randaugment.MAX_MAGNITUDE, off=0
+        "magnitude of two operations, 9 or so", 0, randaugment.MAX_MAGNITUDE, off=0, usual=9
     ),
-    "trivial_augment": Amount("probability", 0, 1, off=0),
-    "aug_mix": Amount("greatest severity of its operations, 3 or so", 0, MAX_SEVERITY, off=0),
+    "trivial_augment": Amount("probability", 0, 1, off=0, usual=1),
+    "aug_mix": Amount(
+        "greatest severity of its operations, 3 or so", 0, MAX_SEVERITY, off=0, usual=3
+    ),
     "grayscale": Amount("probability", 0, 1, off=0),
     "blur": Amount("probability", 0, 1, off=0),
     "cutout": Amount("greatest side of the square, part of the image's", 0, 1, off=0),
@@ -92,14 +95,18 @@ def parse_policy(spec: str) -> dict[str, float]:
       The amount of each operation named, in the order above.
 
     Raises:
-      ValueError: if a name is unknown, or an amount is missing, not a number or out of its range.
+      ValueError: if nothing is named, a name is unknown, or an amount is missing, not a number or
+        out of its range.
 
     Example:
       >>> parse_policy("flip, rotation=0.25")
       {'flip': 0.5, 'rotation': 0.25}
     """
     amounts: dict[str, float] = {}
-    for item in spec.split(","):
+    items = [item for item in spec.split(",") if item.strip()]
+    if not items:
+        raise ValueError("no augmentation is named; write none for no augmentation.")
+    for item in items:
         name, equals, text = (part.strip() for part in item.partition("="))
         if name in POLICIES and not equals:
             amounts |= parse_policy(POLICIES[name]) if POLICIES[name] else {}
@@ -119,9 +126,11 @@ def _parse_amount(name: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not amount.low <= value <= amount.high:
-        example = round(amount.off + (amount.low + amount.high - 2 * amount.off) / 10, 2)
+        small = round(amount.off + (amount.low + amount.high - 2 * amount.off) / 10, 2)
+        example = small if amount.usual is None else amount.usual
+        said = f"{name} (={text})" if text else f"{name} has no amount; it"
         raise ValueError(
-            f"{name} (={text}) must be a number in [{amount.low:g}, {amount.high:g}] "
+            f"{said} must be a number in [{amount.low:g}, {amount.high:g}] "
             f"({amount.meaning}); write for example {name}={example:g}."
         )
     return value

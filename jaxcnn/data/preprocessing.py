@@ -51,15 +51,17 @@ def parse_views(text: str) -> tuple[str, ...]:
       Them, each once.
 
     Raises:
-      ValueError: if one is unknown.
+      ValueError: if one is unknown, or "none" is among others.
 
     Example:
       >>> parse_views("flip,five_crop"), parse_views("none")
       (('flip', 'five_crop'), ())
     """
     words = [word.strip() for word in text.split(",")]
+    if "none" in words and len(words) > 1:
+        raise ValueError(f"eval_views (={text}) says none and others; leave none out.")
     for word in words:
-        if word not in (*VIEWS, "none") or (word == "none" and len(words) > 1):
+        if word not in (*VIEWS, "none"):
             raise unknown_name("view in eval_views", word, ("none", *VIEWS))
     return tuple(dict.fromkeys(word for word in words if word != "none"))
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from optax import contrib
 from jaxcnn.host.names import unknown_name
 from jaxcnn.optim.directions import OWN, promoting
 from jaxcnn.optim.parameter_groups import decay_mask
+from jaxcnn.optim.schedules import check_range
 
 Factory = Callable[..., optax.GradientTransformation]
 
@@ -45,9 +47,10 @@ _DEFAULT_LEARNING_RATES = {
     "simplified_ademamix": 1e-4,
 }
 _FINDS_ITS_RATE = ("prodigy", "dadapt_adamw", "dog", "dowg", "cocob")
-_DECOUPLED = ("adamaxw", "adan", "acprop", "ademamix", "simplified_ademamix", "galore")
+_DECOUPLED = ("adamaxw", "nadamw", "adan", "acprop", "ademamix", "simplified_ademamix", "galore")
 _MASKS = ("mask", "weight_decay_mask")
 _MOMENTUM = ("momentum", "b1", "beta")
+_SHARES = ("b2", "b3", "beta3", "betas", "rho", "decay", "adam_b1", "adam_b2")  # of the past kept
 _OTHER_BETA = ("optimistic_gradient_descent",)  # whose beta is no momentum
 _WANT_A_NUMBER = ("sm3",)  # as their learning rate, which scales the update last
 
@@ -58,7 +61,8 @@ def factories() -> Mapping[str, Factory]:
     found: dict[str, Factory] = {}
     for module in (optax, contrib):
         for name, function in vars(module).items():
-            if not inspect.isfunction(function) or name.startswith(("_", "scale_by_")):
+            is_function = inspect.isfunction(function) or isinstance(function, functools.partial)
+            if not is_function or name.startswith(("_", "scale_by_")):
                 continue
             if "learning_rate" in inspect.signature(function).parameters:
                 found[name] = function
@@ -203,7 +207,9 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
         if key in ("learning_rate", "weight_decay", "momentum", *_MASKS, momentum_of(name)):
             setting = "weight_decay_on" if key in _MASKS else key
             setting = "momentum" if key == momentum_of(name) else setting
-            raise ValueError(f"{key} of {name} is the setting {setting}; give it there.")
+            raise ValueError(
+                f"{key} of {name} has a setting of its own; give {setting}={_written(value)}."
+            )
         if key not in known:
             if not known:
                 raise ValueError(f"optimizer={name} has no options, got {key}; leave it out.")
@@ -213,6 +219,20 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
                 f"{key} of {name} must be {_kind(known[key])}, such as {_written(known[key])}; "
                 f"got {_written(value)}."
             )
+        for number in value if isinstance(value, tuple) else (value,):
+            _check_option(name, key, number, known[key])
+
+
+def _check_option(name: str, key: str, value: Any, default: Any) -> None:
+    """Refuse a number that no optimizer can work with: most such give NaN at the first update."""
+    if isinstance(value, bool):
+        return
+    if key in _SHARES:
+        check_range(f"{key} of {name}", value, 0 <= value < 1, "in [0, 1)")
+    elif isinstance(default, int) and default > 0:
+        check_range(f"{key} of {name}", value, value >= 1, "at least 1")
+    else:
+        check_range(f"{key} of {name}", value, 0 <= value < math.inf, "finite and at least 0")
 
 
 def _fits(value: Any, default: Any) -> bool:

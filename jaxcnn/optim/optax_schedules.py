@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,26 @@ _REQUIRED = {  # what a factory cannot do without, and an example
     "boundaries_and_scales": "boundaries=0.5:0.75,scales=0.1:0.1",
 }
 _PIECES = {"boundaries": (), "scales": ()}
+_RANGES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(
+        ("power", "exponent", "decay_rate", "div_factor", "final_div_factor"),
+        (lambda value: 0 < value < math.inf, "a finite number above 0"),
+    ),
+    **dict.fromkeys(("pct_start", "pct_final"), (lambda value: 0 < value < 1, "in (0, 1)")),
+    "alpha": (lambda value: 0 <= value <= 1, "in [0, 1]"),
+    "end_value": (lambda value: 0 <= value < math.inf, "a finite number of at least 0"),
+    "transition_begin": (lambda value: _is_whole(value) and value >= 0, "a whole number"),
+    **dict.fromkeys(
+        ("transition_steps", "decay_steps"),
+        (lambda value: _is_whole(value) and value >= 1, "a whole number of steps above 0"),
+    ),
+    "num_cycles": (
+        lambda value: _is_whole(value) and 1 <= value <= 100,
+        "a whole number from 1 to 100",
+    ),
+    "length_factor": (lambda value: 0.01 <= value <= 100, "a number from 0.01 to 100"),
+}
+_RISE, _FINAL = 0.3, 0.85  # Optax's pct_start and pct_final
 _CYCLES = {"num_cycles": 3, "length_factor": 2.0}
 
 
@@ -77,13 +98,28 @@ def check_schedule_options(name: str, options: Mapping[str, Any]) -> None:
             if not known:
                 raise ValueError(f"schedule={name} has no options, got {key}; leave it out.")
             raise unknown_name(f"option of schedule={name}", key, known)
-        if key not in _PIECES and not isinstance(value, (int, float)):
-            raise ValueError(f"{key} of schedule={name} must be a number, got {value!r}.")
+        if key not in _PIECES:
+            _check_option(name, key, value)
     for key, example in _REQUIRED.items():
         needs = name.startswith("piecewise") if key.startswith("boundaries") else key in known
         has = {*_PIECES} <= {*options} if key.startswith("boundaries") else key in options
         if needs and not has:
             raise ValueError(f"schedule={name} needs options, e.g. {example}.")
+
+
+def _check_option(name: str, key: str, value: Any) -> None:
+    if key == "staircase":
+        fits, expected = isinstance(value, bool), "true or false"
+    else:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        in_range, expected = _RANGES[key]
+        fits = is_number and in_range(value)
+    if not fits:
+        raise ValueError(f"{key} of schedule={name} must be {expected}, got {value}.")
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
 
 
 def from_optax(
@@ -126,10 +162,27 @@ def from_optax(
     }
     if warmup_steps and is_one_cycle:
         filled["pct_start"] = warmup_steps / total_steps
+    if name == "linear_onecycle":
+        _check_order(options, filled.get("pct_start", _RISE))
     known = inspect.signature(factory).parameters
     arguments = {k: v for k, v in filled.items() if k in known and v is not None}
-    made = factory(**{**arguments, **options})
+    try:
+        made = factory(**{**arguments, **options})
+    except ValueError as error:  # such as a decay that ends within the warm-up
+        given = ",".join(f"{key}={value}" for key, value in options.items())
+        raise ValueError(f"schedule={name} cannot have {given}: {error}") from error
     return (_of_each_step(made), True) if is_one_cycle else (made, has_warmup)
+
+
+def _check_order(options: Mapping[str, Any], rise: float) -> None:
+    """Refuse a last part of `linear_onecycle` that begins before its peak."""
+    start, final = options.get("pct_start", rise), options.get("pct_final", _FINAL)
+    if final <= start:
+        raise ValueError(
+            f"pct_final (={final:g}) of schedule=linear_onecycle must be above the share of the "
+            f"steps in which the rate rises (={start:g}); raise it, or lower pct_start or the "
+            "warm-up."
+        )
 
 
 def _of_each_step(schedule: optax.Schedule) -> optax.Schedule:
@@ -144,12 +197,7 @@ def _of_each_step(schedule: optax.Schedule) -> optax.Schedule:
 
 def _cycles(peak: float, steps: int, *, num_cycles: int, length_factor: float) -> optax.Schedule:
     """Restart a cosine, each time for longer (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
-    if num_cycles < 1 or length_factor <= 0:
-        raise ValueError(
-            f"num_cycles (={num_cycles}) must be at least 1, and length_factor (={length_factor}) "
-            "above 0."
-        )
-    weights = [length_factor**i for i in range(int(num_cycles))]
+    weights = [length_factor**i for i in range(num_cycles)]
     ends = [round(steps * sum(weights[: i + 1]) / sum(weights)) for i in range(len(weights))]
     lengths = [max(1, end - start) for start, end in zip([0, *ends], ends, strict=False)]
     return optax.sgdr_schedule(
@@ -165,10 +213,11 @@ def _pieces(
 ) -> optax.Schedule:
     """Multiply the rate by each scale where its share of the steps is done."""
     shares, factors = (v if isinstance(v, tuple) else (v,) for v in (boundaries, scales))
-    numbers = all(isinstance(v, (int, float)) for v in (*shares, *factors))
+    numbers = all(isinstance(v, (int, float)) and 0 <= v < math.inf for v in (*shares, *factors))
     if not numbers or len(shares) != len(factors) or not all(0 < share < 1 for share in shares):
         raise ValueError(
-            "boundaries must be shares of the steps between 0 and 1, and scales as many factors, "
+            "boundaries must be shares of the steps between 0 and 1, and scales as many factors "
+            "of at least 0, "
             f"e.g. boundaries=0.5:0.75,scales=0.1:0.1; got {boundaries} and {scales}."
         )
     drops: dict[int, float] = {}  # in a short run, drops may share a step

@@ -154,10 +154,12 @@ def make_optimizer(
             )
             parts = [made, *after]
         clip = gradient_clip_norm
+        kept = [_without_gradient(multipliers)] if multipliers else []
         return optax.chain(
-            *([_without_gradient(multipliers)] if multipliers else []),
+            *kept,
             optax.identity() if clip is None else optax.clip_by_global_norm(clip),
             *parts,
+            *(kept if is_schedule_free(name) else []),  # whose averages round, step by step
         )
 
     if not injected:

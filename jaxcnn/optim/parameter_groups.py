@@ -71,11 +71,11 @@ def parse_multipliers(text: str) -> list[tuple[str, float]]:
 
 
 def check_patterns(patterns: Iterable[str], names: Sequence[str], *, setting: str) -> None:
-    """Check that each pattern matches a parameter.
+    """Check that each pattern matches a parameter that none before it matches.
 
     Args:
-      patterns: regular expressions.
-      names: of all parameters, as `parameter_names` gives.
+      patterns: regular expressions; of those that match a name the first holds.
+      names: of all parameters that are trained, as `parameter_names` gives.
       setting: what the message calls them.
 
     Raises:
@@ -84,12 +84,19 @@ def check_patterns(patterns: Iterable[str], names: Sequence[str], *, setting: st
     Example:
       >>> check_patterns(["head"], ["stem/kernel", "head/kernel"], setting="lr_multipliers")
     """
+    left = list(names)
     for pattern in patterns:
         matches = _compiled(pattern, setting).match
+        before, left = left, [name for name in left if not matches(name)]
+        if any(map(matches, names)) and len(left) == len(before):
+            raise ValueError(
+                f"{setting}: {pattern!r} matches only parameters that a pattern before it matches, "
+                "and the first one holds; write it before that one."
+            )
         if not any(map(matches, names)):
             tops = list(dict.fromkeys(name.split("/")[0] for name in names))
             raise ValueError(
-                f"{setting}: {pattern!r} matches no parameter. Names begin with "
+                f"{setting}: {pattern!r} matches no parameter that is trained. Names begin with "
                 f"{listed(tops, 20)}; one of them is {names[-1]}."
             )
 
@@ -167,14 +174,30 @@ def scale_layers(factors: Mapping[str, float]) -> optax.GradientTransformation:
     return _scale_names(lambda name: factors[name.split("/")[0]])
 
 
+def factor_of(name: str, multipliers: Multipliers) -> float:
+    """Give a parameter's factor on the learning rate.
+
+    Args:
+      name: of the parameter.
+      multipliers: (pattern, factor) each.
+
+    Returns:
+      The factor of the first pattern that matches the start of the name; 1 where none does.
+
+    Raises:
+      ValueError: if a pattern cannot be compiled.
+
+    Example:
+      >>> factor_of("head/bias", [("head", 0.5), (".*", 0.0)])
+      0.5
+    """
+    found = (factor for pattern, factor in multipliers if _compiled(pattern, "pattern").match(name))
+    return next(found, 1.0)
+
+
 def scale_matching(multipliers: Multipliers) -> optax.GradientTransformation:
-    """Multiply each update by the factor of the first pattern that matches its name, or by 1."""
-    compiled = [(_compiled(pattern, "pattern"), factor) for pattern, factor in multipliers]
-
-    def factor_of(name: str) -> float:
-        return next((factor for pattern, factor in compiled if pattern.match(name)), 1.0)
-
-    return _scale_names(factor_of)
+    """Multiply the update of each parameter by `factor_of` its name."""
+    return _scale_names(lambda name: factor_of(name, multipliers))
 
 
 def _scale_names(factor_of: Callable[[str], float]) -> optax.GradientTransformation:

@@ -74,6 +74,9 @@ def _of_json(value: Any) -> list[Any]:
         count = len(value)
         if value and all(isinstance(output, int) for output in value.values()):
             value = {output: name for name, output in value.items()}
+        odd = [key for key in value if not str(key).isdecimal()]
+        if odd:
+            raise ValueError(f"{odd[0]!r} is no number of an output")
         by_output = {int(output): name for output, name in value.items()}
         if sorted(by_output) != list(range(count)):
             raise ValueError(f"its outputs are not 0 to {count - 1}, each once")

@@ -43,7 +43,7 @@ def fit_network(model: str, arrays: Arrays, *, origins: tuple[str, ...] = ()) ->
       The network's variables, with as many classes and channels as the file has.
 
     Raises:
-      MappingError: if the arrays are not the network's.
+      MappingError: if the arrays are not the network's, or hold numbers that are not finite.
     """
     origin, prefix = guess_origin(model, arrays, *origins)
     names = names_of(model)[origin]
@@ -52,6 +52,7 @@ def fit_network(model: str, arrays: Arrays, *, origins: tuple[str, ...] = ()) ->
     last = find_last_layer(names, taken, others, mapping.source_shapes(whole, names))
     num_channels = mapping.count_channels(whole, names, last.arrays)
     shapes = variable_shapes(model, last.num_classes, names.options)
+    _check_finite(last.arrays)
     try:
         variables = mapping.fill(shapes, names, last.arrays, num_channels=num_channels)
     except mapping.MappingError as error:
@@ -70,6 +71,17 @@ def fit_network(model: str, arrays: Arrays, *, origins: tuple[str, ...] = ()) ->
         num_channels,
         tuple(told),
     )
+
+
+def _check_finite(arrays: Arrays) -> None:
+    """Refuse weights whose every answer would be NaN."""
+    odd = [n for n, a in arrays.items() if a.dtype.kind == "f" and not np.isfinite(a).all()]
+    if odd:
+        raise mapping.MappingError(
+            f"numbers that are not finite are in {counted(len(odd), 'array')}: "
+            f"{listed(odd, most=6)}. The training diverged, or the file is damaged; take an "
+            "earlier checkpoint."
+        )
 
 
 def _about_prefix(prefix: str, left_out: list[str]) -> list[str]:

@@ -5,12 +5,13 @@ from collections.abc import Collection, Sequence
 import optax
 
 from jaxcnn import optim
+from jaxcnn.host.text import listed
 from jaxcnn.optim import schedules
-from jaxcnn.optim.parameter_groups import check_patterns
+from jaxcnn.optim.parameter_groups import Multipliers, check_patterns, factor_of
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.config.checks import count_frozen
 from jaxcnn.runs.model_options import parse_options
-from jaxcnn.runs.phases import Phase
+from jaxcnn.runs.phases import HEAD, Phase
 from jaxcnn.types import PyTree
 
 
@@ -61,7 +62,7 @@ def build_optimizer(
         momentum=training.momentum,
         options=parse_options(training.optimizer_options or "", "optimizer_options"),
         gradient_clip_norm=training.gradient_clip_norm,
-        multipliers=_multipliers(config, params),
+        multipliers=_multipliers(config, params, layers[num_frozen:], phase),
         weight_decay_on=training.weight_decay_on,
         layer_factors=None if decay == 1 else optim.layer_factors(layers, decay),
         start_steps=start_steps(phase, layers[num_frozen:], steps_per_epoch),
@@ -71,17 +72,31 @@ def build_optimizer(
     return schedule, optimizer
 
 
-def _multipliers(config: TrainConfig, params: PyTree) -> list[tuple[str, float]]:
-    """Read the learning rates by parameter, and check their patterns on the whole network."""
+def _multipliers(
+    config: TrainConfig, params: PyTree, trained: Sequence[str], phase: Phase
+) -> list[tuple[str, float]]:
+    """Read the learning rates by parameter, and check their patterns on what the run trains."""
     training = config.training
     found = optim.parse_multipliers(training.lr_multipliers or "")
     if found or training.weight_decay_on:
         names = optim.parameter_names(params)
-        patterns = [pattern for pattern, _ in found]
-        check_patterns(patterns, names, setting="lr_multipliers")
-        own = [training.weight_decay_on] if training.weight_decay_on else []
-        check_patterns(own, names, setting="weight_decay_on")
+        learning = [name for name in names if name.split("/")[0] in trained]
+        _check_trains(found, learning)
+        if phase.name != HEAD:  # before it, the patterns are of what is trained later
+            patterns = [pattern for pattern, _ in found]
+            check_patterns(patterns, learning, setting="lr_multipliers")
+            own = [training.weight_decay_on] if training.weight_decay_on else []
+            check_patterns(own, learning, setting="weight_decay_on")
     return found
+
+
+def _check_trains(multipliers: Multipliers, names: Sequence[str]) -> None:
+    """Refuse factors of 0 on all that a phase trains."""
+    if not any(factor_of(name, multipliers) for name in names):
+        raise ValueError(
+            f"lr_multipliers are 0 for all of {listed(names, 3)}, which is all that is trained; "
+            "give one of them a factor above 0."
+        )
 
 
 def start_steps(phase: Phase, layers: Sequence[str], steps_per_epoch: int) -> dict[str, int] | None:

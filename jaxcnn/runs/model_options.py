@@ -17,7 +17,7 @@ def parse_options(text: str, setting: str = "model_options") -> dict[str, Any]:
       {name: value}.
 
     Raises:
-      ValueError: if a part has no name or no value.
+      ValueError: if a part has no name or no value, or a name comes twice.
 
     Example:
       >>> parse_options("bn_epsilon=0.001, padding=same,zero_init_residual=false")
@@ -30,6 +30,8 @@ def parse_options(text: str, setting: str = "model_options") -> dict[str, Any]:
         name, sign, value = (word.strip() for word in part.partition("="))
         if not (name and sign and value):
             raise ValueError(f"{setting} must be name=value, comma-separated; got {part!r}.")
+        if name in options:
+            raise ValueError(f"{setting}: {name} is given twice; leave one of them out.")
         options[name] = _literal(value)
     return options
 

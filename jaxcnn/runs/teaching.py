@@ -113,7 +113,7 @@ def teacher_for(
         label_share=config.training.distillation_label_share,
     )
     logger.info(
-        f"taught by {name}, a {classifier.config.network.model}: {teacher.kind} answers"
+        f"taught by {name} ({classifier.config.network.model}): {teacher.kind} answers"
         + (f" at temperature {teacher.temperature:g}" if teacher.kind == "soft" else "")
         + f", label's share {teacher.share:g}"
     )

@@ -145,10 +145,12 @@ def test_policies_are_the_recipe():
     [
         ("standrad", "unknown augmentation 'standrad'; known, nearest first: standard"),
         ("flip,rotaton=0.2", "unknown augmentation 'rotaton'.*: rotation"),
-        ("", "unknown augmentation ''"),
-        ("flip,", "unknown augmentation ''"),
+        ("", "no augmentation is named; write none"),
+        (" , ", "no augmentation is named; write none"),
+        ("trivial_augment", "trivial_augment has no amount; it must .* example trivial_augment=1."),
+        ("trivial_augment=2", r"trivial_augment \(=2\) must .* for example trivial_augment=1."),
         ("standard=0.5", r"standard is a policy and takes no amount \(=0.5\)"),
-        ("zoom", r"zoom \(=\) must be a number in \[0.01, 1\]"),
+        ("zoom", r"zoom has no amount; it must be a number in \[0.01, 1\]"),
         ("zoom=0", r"zoom \(=0\) must be a number in \[0.01, 1\] .* write for example zoom="),
         ("hue=0.7", r"hue \(=0.7\) must be a number in \[0, 0.5\]"),
         ("rotation=20", r"rotation \(=20\) .*in \[0, 3.14159\] .*radians"),
@@ -156,7 +158,7 @@ def test_policies_are_the_recipe():
         ("rand_augment=12", r"rand_augment \(=12\) must be a number in \[0, 10\] \(magnitude"),
         ("brightness=nan", r"brightness \(=nan\)"),
         ("contrast=lots", r"contrast \(=lots\) must be a number"),
-        ("flip=", r"flip \(=\) must be a number"),
+        ("flip=", "flip has no amount; it must be a number"),
     ],
 )
 def test_bad_policies(spec, message):

@@ -53,6 +53,7 @@ def test_each_factory_makes_an_optimizer_of_arrays_of_one_structure(name):
 
 def test_the_list_has_every_factory_of_optax_that_is_not_refused():
     assert {"prodigy", "ademamix", "adopt", "muon", "schedule_free_adamw"} <= {*list_optimizers()}
+    assert {"nadam", "nadamw"} <= {*list_optimizers()}  # which are no functions, but partial ones
     assert not {"sam", "lbfgs", "scale_by_madgrad", "schedule_free"} & {*list_optimizers()}
     signatures = [inspect.signature(function).parameters for function in factories().values()]
     assert all("learning_rate" in parameters for parameters in signatures)
@@ -119,9 +120,18 @@ def test_options_reach_the_usual_optimizers(name, option):
         ("schedule_free_sgd", {"momentum": 0.0}, "must be above 0, got 0"),
         ("adamw", {"options": {"b3": 1}}, "unknown option of adamw 'b3'; known, nearest first: b2"),
         ("adamw", {"options": {"nesterov": 1}}, "nesterov of adamw must be true or false, .*got 1"),
-        ("adamw", {"options": {"b1": 0.5}}, "b1 of adamw is the setting momentum"),
-        ("ademamix", {"options": {"b1": 0.5}}, "b1 of ademamix is the setting momentum"),
-        ("adamw", {"options": {"weight_decay": 0.5}}, "is the setting weight_decay"),
+        ("adamw", {"options": {"b1": 0.5}}, "b1 of adamw has .* its own; give momentum=0.5"),
+        ("ademamix", {"options": {"b1": 0.5}}, "of its own; give momentum=0.5"),
+        ("adamw", {"options": {"weight_decay": 0.5}}, "of its own; give weight_decay=0.5"),
+        ("adamw", {"options": {"b2": 1.0}}, r"b2 of adamw must be in \[0, 1\), got 1.0"),
+        ("adamw", {"options": {"eps": np.nan}}, "eps of adamw must be finite and at least 0"),
+        ("adamw", {"options": {"eps": -1.0}}, "eps of adamw must be finite and at least 0"),
+        ("muon", {"options": {"ns_steps": 0}}, "ns_steps of muon must be at least 1, got 0"),
+        (
+            "prodigy",
+            {"options": {"betas": (0.9, 2)}},
+            r"betas of prodigy must be in .*got 2",
+        ),
         ("prodigy", {"options": {"betas": 0.9}}, "2 numbers with ':' between .*0.9:0.999; got 0.9"),
         ("sign_sgd", {"options": {"x": 0.9}}, "optimizer=sign_sgd has no options, got x"),
     ],
@@ -133,6 +143,7 @@ def test_what_does_not_fit_is_refused(name, arguments, message):
 
 def test_what_is_known_of_names():
     assert decays_decoupled("muon")
+    assert decays_decoupled("nadamw")
     assert not decays_decoupled("prodigy")
     assert finds_learning_rate("dog")
     assert optimizer_options("prodigy")["safeguard_warmup"] is False

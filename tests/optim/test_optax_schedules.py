@@ -63,15 +63,27 @@ def test_a_name_may_end_in_schedule():
         ("piecewise_constant", {"scales": 0.1}, "needs options, e.g. boundaries=0.5:0.75"),
         ("piecewise_constant", {"boundaries": 2, "scales": 0.1}, "shares of the steps"),
         ("polynomial", {"power": 2, "pover": 1}, "unknown option .* 'pover'; .* first: power"),
-        ("polynomial", {"power": "x"}, "power of schedule=polynomial must be a number, got 'x'"),
+        ("polynomial", {"power": "x"}, "power of schedule=polynomial must be a finite .*, got x"),
+        ("polynomial", {"power": float("nan")}, "power of .* must be a finite number above 0"),
+        ("polynomial", {"power": 2, "transition_steps": 0}, "a whole number of steps above 0"),
+        ("exponential_decay", {"decay_rate": 0.0}, "must be a finite number above 0, got 0.0"),
+        ("exponential_decay", {"decay_rate": 0.1, "staircase": 2}, "must be true or false, got 2"),
+        ("cosine_decay", {"exponent": True}, "exponent of .* must be a finite number"),
+        ("cosine_onecycle", {"div_factor": 0}, "div_factor of .* must be a finite number above 0"),
+        ("cosine_onecycle", {"pct_start": 2}, r"pct_start of .* must be in \(0, 1\), got 2"),
+        ("linear_onecycle", {"pct_final": 0.2}, r"pct_final \(=0.2\) .* above the share .*=0.2222"),
+        ("warmup_cosine_decay", {"decay_steps": 2}, "cannot have decay_steps=2: .*positive decay"),
+        ("piecewise_constant", {"boundaries": 0.5, "scales": -1}, "as many factors of at least 0"),
+        ("sgdr", {"num_cycles": 2.5}, "num_cycles of .* a whole number from 1 to 100, got 2.5"),
+        ("sgdr", {"length_factor": 1e9}, "length_factor of .* must be a number from 0.01 to 100"),
         ("cosine", {"power": 2}, "schedule=cosine has no options, got power"),
-        ("sgdr", {"num_cycles": 0}, "num_cycles .=0. must be at least 1"),
+        ("sgdr", {"num_cycles": 0}, "a whole number from 1 to 100, got 0"),
         ("polinomial", {}, "unknown schedule 'polinomial'; known, nearest first: polynomial"),
     ],
 )
 def test_what_does_not_fit_is_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
-        make_schedule(name, learning_rate=0.1, total_steps=9, options=options)
+        make_schedule(name, learning_rate=0.1, total_steps=9, warmup_steps=2, options=options)
 
 
 def test_options_are_those_that_are_not_filled_in():

@@ -69,5 +69,25 @@ def test_multipliers_that_cannot_be_read(text, message):
 
 
 def test_a_pattern_that_matches_nothing_lists_names():
-    with pytest.raises(ValueError, match=r"'stage_9' matches no parameter. .*head, stage_3.*stem"):
+    with pytest.raises(ValueError, match=r"'stage_9' matches no parameter .*head, stage_3.*stem"):
         check_patterns(["head", "stage_9"], NAMES, setting="lr_multipliers")
+
+
+def test_a_pattern_behind_one_that_takes_its_parameters_is_told():
+    check_patterns(["head", ".*"], NAMES, setting="lr_multipliers")
+    with pytest.raises(
+        ValueError, match=r"'head' matches only .* that a pattern before it matches"
+    ):
+        check_patterns([".*", "head"], NAMES, setting="lr_multipliers")
+
+
+def test_a_schedule_free_optimizer_keeps_parameters_exactly():
+    params = {"stem": jnp.linspace(0.1, 7.7, 50), "head": jnp.ones(2)}
+    optimizer = make_optimizer("schedule_free_adamw", 0.01, multipliers=[("stem", 0.0)])
+    state, now = optimizer.init(params), params
+    update = jax.jit(optimizer.update)
+    for _ in range(20):
+        updates, state = update(now, state, now)
+        now = optax.apply_updates(now, updates)
+    np.testing.assert_array_equal(now["stem"], params["stem"])
+    assert (now["head"] != params["head"]).all()

@@ -31,7 +31,8 @@ def test_each_form_gives_the_names_in_order(tmp_path, form):
         ('["cat", ', "cannot be read .* expected one name per line, a JSON list"),
         ('{"0": "cat", "1": "dog", "3": "owl"}', "its outputs are not 0 to 2, each once"),
         ('{"cat": 0, "dog": 1, "owl": 1}', "its outputs are not 0 to"),
-        ('{"zero": "cat"}', "cannot be read"),
+        ('{"zero": "cat"}', "cannot be read .'zero' is no number of an output"),
+        ('{"classes": ["cat", "dog", "owl"]}', "cannot be read .'classes' is no number of an"),
         (b"\xff\xfe", "is not text in UTF-8"),
     ],
 )

@@ -369,3 +369,11 @@ def test_blue_green_red_turns_the_channels_of_first_kernels_alone():
         np.testing.assert_array_equal(found["first"][:, :, channel], kernel[:, :, 2 - channel])
     for name, array in others.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path):
+    arrays = arrays_of()
+    arrays["linear.weight"][0, 0] = np.nan
+    save_file(arrays, tmp_path / "diverged.safetensors")
+    with pytest.raises(pretrained.MappingError, match=r"are in 1 array: linear\.weight\. The tra"):
+        pretrained.load(tmp_path / "diverged.safetensors", model=MODEL)

@@ -55,7 +55,15 @@ def test_a_schedule_by_name_has_its_options():
         ({"optimizer_options": "b2"}, "optimizer_options must be name=value"),
         ({"optimizer_options": "b5=1"}, "unknown option of adamw 'b5'; known, nearest first: b2"),
         ({"schedule_options": "power=1"}, "schedule=cosine has no options"),
-        ({"lr_multipliers": "top=1"}, "'top' matches no parameter. Names begin with block_1"),
+        (
+            {"lr_multipliers": "top=1"},
+            "'top' matches no parameter .*begin with block_1",
+        ),
+        (
+            {"lr_multipliers": "head=0,.*=0"},
+            "are 0 for all of .* all that is trained",
+        ),
+        ({"optimizer_options": "b2=0.9,b2=0.8"}, "optimizer_options: b2 is given twice"),
         ({"weight_decay_on": "top"}, "weight_decay_on: 'top' matches no parameter"),
         ({"lr_multipliers": "head=1", "layer_decay": 0.5}, "give one of them"),
         ({"unfreeze_epochs": 1.0}, "is for weights to start from"),
@@ -65,6 +73,18 @@ def test_a_schedule_by_name_has_its_options():
 def test_contradictions_are_told(settings, message):
     with pytest.raises(ValueError, match=message):
         built(**settings)
+
+
+def test_patterns_are_of_what_is_trained():
+    frozen = {"dataset": "mnist", "weights": "x", "model": "lenet5", "freeze": "backbone"}
+    for setting, value in (("lr_multipliers", "head=1,c1=0.1"), ("weight_decay_on", "c1")):
+        with pytest.raises(ValueError, match=f"{setting}: 'c1' matches no parameter that is"):
+            check(make_config(**frozen, **{setting: value}))
+    # Where the last layer is trained alone first, they are of the layers that follow.
+    tuned = frozen | {"freeze": "none", "fine_tune": True, "head_epochs": 1}
+    check(make_config(**tuned, lr_multipliers="head=1,c1=0.1"))
+    with pytest.raises(ValueError, match="are 0 for all of head/linear/bias, head/linear/kernel"):
+        check(make_config(**tuned, lr_multipliers="head=0"))
 
 
 def test_a_factor_of_0_reaches_the_optimizer():

@@ -263,7 +263,7 @@ def test_views_of_evaluation():
     ("settings", "message"),
     [
         ({"eval_views": "flop"}, "unknown view in eval_views 'flop'; known, nearest first: flip"),
-        ({"eval_views": "none,flip"}, "unknown view in eval_views 'none'"),
+        ({"eval_views": "none,flip"}, "says none and others; leave none out"),
         ({"eval_views": "scales", "flip_average": True}, "contradict each other"),
         ({"eval_views": "five_crop", "augment": "none"}, "needs stored_size_px .=32. above the 32"),
     ],

@@ -34,7 +34,7 @@ def test_the_run_says_who_taught_it(taught, tiny_run):
     assert summary["teacher"] == str(tiny_run)
     assert json.loads((workdir / "config.json").read_text())["teacher"] == str(tiny_run)
     assert (
-        f"taught by {tiny_run}, a six_conv: soft answers at temperature 3, label's share 0.1"
+        f"taught by {tiny_run} (six_conv): soft answers at temperature 3, label's share 0.1"
         in lines
     )
     page = (workdir / "report.html").read_text()
@@ -76,7 +76,8 @@ def test_classes_are_matched_by_name(tiny_run, tiny_config):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"folds": 3}, "teacher and folds=3 exclude each other"),
+        ({"folds": 3}, "teacher and folds=3 exclude each other: the teacher has been trained on"),
+        ({"teacher": ""}, "teacher is empty"),
         ({"sweep": "learning_rate:1e-4..1e-1:log:2"}, "exclude each other; search first"),
         ({"dp_clip_norm": 1.0}, "dp_clip_norm bounds what one photo tells"),
         ({"freeze": "backbone", "pretrained": True}, "the last layer learns from cached features"),
@@ -93,7 +94,7 @@ def test_classes_are_matched_by_name(tiny_run, tiny_config):
 )
 def test_what_does_not_go_together_is_refused(settings, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        train_classifier(make_config(teacher="runs/other", **settings), tmp_path / "run")
+        train_classifier(make_config(**({"teacher": "runs/other"} | settings)), tmp_path / "run")
 
 
 def test_a_teacher_that_is_not_there_is_told(tmp_path):

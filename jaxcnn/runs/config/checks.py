@@ -275,6 +275,8 @@ def _check_teacher(config: TrainConfig) -> None:
     training = config.training
     if training.teacher is None:
         return
+    if not training.teacher:
+        raise ValueError("teacher is empty; leave it out, or give the folder of a run.")
     if training.cache_features and config.network.freeze == "backbone":
         raise ValueError(
             "teacher answers to augmented photos, but with a frozen backbone the last layer learns "
@@ -289,13 +291,14 @@ def _check_teacher(config: TrainConfig) -> None:
         raise ValueError(
             "teacher_views are not mixed; leave mixup and cutmix out, or teacher_views."
         )
-    if config.run.folds or config.run.searches:
-        given = f"folds={config.run.folds}" if config.run.folds else "a search of settings"
+    if config.run.folds:
         raise ValueError(
-            f"teacher and {given} exclude each other: the photos that a fold is tested on would "
-            "have taught the teacher, and a search has none; give one of them."
-            if config.run.folds
-            else f"teacher and {given} exclude each other; search first, then give teacher."
+            f"teacher and folds={config.run.folds} exclude each other: the teacher has been "
+            "trained on photos that a fold is tested on; give one of them."
+        )
+    if config.run.searches:
+        raise ValueError(
+            "teacher and a search of settings exclude each other; search first, then give teacher."
         )
     if training.dp_clip_norm:
         raise ValueError(
@@ -410,6 +413,7 @@ def without_effect(given: TrainConfig, config: TrainConfig) -> list[str]:
             "the last layer learns from cached features",
             ("rematerialize", "drop_path_rate", "crop_from", "progressive_resizing"),
         ),
+        (training.weight_decay == 0, "weight_decay is 0", ("weight_decay_on",)),
         (
             training.loss != "binary_cross_entropy",
             "loss is not binary_cross_entropy",
