@@ -12,10 +12,12 @@ Milliseconds on two busy cores, batch 16, float32, the best of ten, by two steps
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.ops.convolution import conv_general_dilated, find_geometry
@@ -23,12 +25,35 @@ from jaxcnn.ops.cpu import onednn
 from jaxcnn.ops.cpu.geometry import Geometry, rounded
 from jaxcnn.ops.lowering import uses_stock_ops
 
+
+def gelu(x: jax.Array) -> jax.Array:
+    """Multiply each number by the normal distribution's probability of a smaller one.
+
+    By erf, as PyTorch has it. `jax.nn.gelu` takes erfc, which costs XLA's CPU compiler three times
+    as much with its derivative, and is a few 1e-7 nearer below -3.
+
+    Args:
+      x: floating, any shape.
+
+    Returns:
+      The same shape and dtype, computed in float32 at least.
+
+    Example:
+      >>> gelu(jnp.array([-1.0, 0.0, 1.0])).round(3).tolist()
+      [-0.159, 0.0, 0.841]
+
+    Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
+    """
+    wide = x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+    return (0.5 * wide * (1 + lax.erf(wide * math.sqrt(0.5)))).astype(x.dtype)
+
+
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "linear": lambda x: x,
     "relu": jax.nn.relu,
     "relu6": jax.nn.relu6,
     "silu": jax.nn.silu,
-    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu": gelu,
 }
 
 

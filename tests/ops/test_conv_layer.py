@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
-from jaxcnn.ops.conv_layer import ACTIVATIONS, conv_layer
+from jaxcnn.ops.conv_layer import ACTIVATIONS, conv_layer, gelu
 from jaxcnn.ops.convolution import conv2d
 from jaxcnn.ops.cpu import onednn
 from jaxcnn.ops.lowering import stock_ops
@@ -103,3 +104,16 @@ def test_the_cpu_gets_one_call_and_other_platforms_none(engine):
     assert lowered("cuda").count("stablehlo.convolution") == 1
     with stock_ops():
         assert "onednn" not in lowered("cpu")
+
+
+def test_gelu_is_the_exact_form_in_every_precision():
+    x = np.linspace(-9, 9, 1001)
+    density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    want, slope = x * scipy.special.ndtr(x), scipy.special.ndtr(x) + x * density
+    np.testing.assert_allclose(gelu(jnp.float32(x)), want, atol=1e-6)
+    np.testing.assert_allclose(jax.vmap(jax.grad(gelu))(jnp.float32(x)), slope, atol=1e-6)
+    half = jnp.asarray(x, jnp.bfloat16)
+    assert gelu(half).dtype == jnp.bfloat16
+    exact = np.asarray(half, np.float64)
+    exact = exact * scipy.special.ndtr(exact)
+    np.testing.assert_allclose(np.asarray(gelu(half), np.float64), exact, rtol=2**-8, atol=1e-6)

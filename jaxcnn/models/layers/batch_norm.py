@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcnn.ops.batch_norm import batch_norm as normalize_batch, normalize
+from jaxcnn.ops.conv_layer import gelu
 from jaxcnn.ops.lowering import uses_stock_ops
 
 ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
@@ -17,7 +18,7 @@ ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
     "relu6": nn.relu6,
     "leaky_relu": nn.leaky_relu,
     "elu": nn.elu,
-    "gelu": functools.partial(nn.gelu, approximate=False),  # as PyTorch's
+    "gelu": gelu,
     "gelu_tanh": functools.partial(nn.gelu, approximate=True),
     "silu": nn.silu,
     "hard_swish": nn.hard_swish,
