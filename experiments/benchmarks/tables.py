@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.benchmarks import measurements, pages
+from experiments.benchmarks import measurements, pages, parity
 from jaxcnn.cli import command_line
 from jaxcnn.host.files import write_bytes
 
@@ -48,6 +48,8 @@ def changed_pages(root: Path) -> dict[str, str]:
         that is not there.
     """
     found = measurements.read_all()
+    if "parity" in found:
+        found["parity_families"] = parity.by_family(found["parity"])
     wanted = {page: pages.fill(page, text, found) for page, text in _guides(root).items()}
     if lost := {page for each in found.values() for page in each.sentences} - wanted.keys():
         raise ValueError(f"sentences stand in {', '.join(sorted(lost))}; there is no such page.")

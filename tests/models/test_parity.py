@@ -80,3 +80,9 @@ def test_logits_are_the_references(row):
 def test_every_network_of_the_registry_has_a_reference():
     own = {"six_conv", "lenet5"}  # the article's, and a paper's with no published weights
     assert {row["model"] for row in ROWS} == set(list_models()) - own
+
+
+def test_every_reference_was_compared_at_native_size_too():
+    results = Path(__file__).parents[2] / "experiments" / "benchmarks" / "results" / "parity.json"
+    compared = {(r["network"], r["reference"]) for r in json.loads(results.read_text())["rows"]}
+    assert compared == {(row["model"], row["origin"]) for row in ROWS}  # by compare_native.py

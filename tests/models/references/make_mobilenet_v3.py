@@ -18,7 +18,7 @@ def _case(origin: str, size: str) -> Case:
         version = f"timm {timm.__version__}"
     return Case(
         model=f"mobilenet_v3_{size}",
-        origin=f"{origin}_mobilenet_v3_{size}",
+        origin=origin,
         build=build,
         reference=f"{version}, torch {torch.__version__}",
         image_shape=_IMAGE_SHAPE,

@@ -26,7 +26,7 @@ def _torch_case(model: str, origin: str) -> Case:
         build, version = partial(timm.create_model, model), f"timm {timm.__version__}"
     return Case(
         model=model,
-        origin=f"{origin}_{model}",
+        origin=origin,
         build=build,
         reference=f"{version}, torch {torch.__version__}",
         image_shape=(64, 96, 3),  # other than 7x7 before the adaptive pooling

@@ -4,6 +4,7 @@ Run by the environment of the reference implementations (torch, numpy), not by t
 """
 
 import argparse
+import csv
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 HERE = Path(__file__).parent
+_WEIGHTS = HERE.parents[2] / "jaxcnn" / "pretrained" / "weights"
 sys.path.insert(0, str(HERE.parent))
 
 from seeded_weights import names_digest, seeded_array, seeded_images  # noqa: E402
@@ -81,11 +83,30 @@ def make_row(case: Case, answer: Answer) -> dict[str, Any]:
     }
 
 
+def native_size_px(model: str, origin: str) -> int | None:
+    """Find the image size of a network's first published weights, of this origin where it has any.
+
+    Args:
+      model: its name.
+      origin: of the reference.
+
+    Returns:
+      The side of the crop that they are tested on; None where there are no weights.
+    """
+    tables = [
+        csv.DictReader(path.open(encoding="utf-8")) for path in sorted(_WEIGHTS.glob("*.csv"))
+    ]
+    rows = [row for table in tables for row in table if row["model"] == model]
+    own = [row for row in rows if row["origin"] == origin]
+    return next((int(row["image_size_px"]) for row in [*own, *rows]), None)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make a parser of the flags that all scripts have."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--image_size", type=int, help="in place of the size of each row")
-    parser.add_argument("--full", type=Path, help="a folder for all logits, in place of the rows")
+    parser.add_argument(
+        "--native", type=Path, help="a folder for all logits at native size, in place of the rows"
+    )
     return parser
 
 
@@ -95,17 +116,17 @@ def write(
     flags: argparse.Namespace,
     run: Callable[[Case, tuple[int, int, int]], Answer] = run_torch,
 ) -> None:
-    """Write `<family>.json`, or with --full all logits of each case."""
+    """Write `<family>.json`, or with --native all logits of each case."""
     rows = []
     for case in cases:
-        size = flags.image_size
+        size = native_size_px(case.model, case.origin) if flags.native else None
         answer = run(case, (size, size, case.image_shape[2]) if size else case.image_shape)
         row = make_row(case, answer)
         print(case.model, case.origin, row["num_parameters"], row["max_abs_logit"], flush=True)
-        if flags.full:
-            flags.full.mkdir(parents=True, exist_ok=True)
-            np.save(flags.full / f"{case.model}-{case.origin}.npy", answer.logits)
+        if flags.native:
+            flags.native.mkdir(parents=True, exist_ok=True)
+            np.save(flags.native / f"{case.model}-{case.origin}.npy", answer.logits)
         rows.append(row)
-    if not flags.full:
+    if not flags.native:
         lines = ",\n".join(json.dumps(row) for row in rows)
         (HERE / f"{family}.json").write_text(f"[\n{lines}\n]\n")
