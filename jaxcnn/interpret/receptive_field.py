@@ -160,15 +160,20 @@ def _step(step: Any, inputs: list[_Seen | None]) -> _Seen:
             for span, window, size in zip(seen.spans, windows, sizes, strict=True)
         )
         return seen._replace(spans=(rows, columns))
-    if name not in _PIXELWISE and not _gives_each_pixel_channels(step):
+    if name not in _PIXELWISE and not _moves_channels_alone(step):
         raise UnknownOperationError(f"the operation {name!r} on images is not known here.")
     return seen
 
 
-def _gives_each_pixel_channels(step: Any) -> bool:
-    """Tell whether a number of each pixel, such as the mean of its channels, becomes channels."""
-    where = step.params.get("broadcast_dimensions", ())
-    return step.primitive.name == "broadcast_in_dim" and where[:3] == (0, 1, 2)
+def _moves_channels_alone(step: Any) -> bool:
+    """Tell whether an operation arranges the numbers of each pixel, and leaves pixels in place."""
+    name, given = step.primitive.name, step.params
+    if name == "broadcast_in_dim":  # such as the mean of a pixel's channels, for each of them
+        return given["broadcast_dimensions"][:3] == (0, 1, 2)
+    if name == "stack":
+        return given["axis"] >= 3
+    shapes = [variable.aval.shape[:3] for variable in (step.invars[0], step.outvars[0])]
+    return name == "reshape" and shapes[0] == shapes[1]
 
 
 def _union(all_seen: list[_Seen]) -> _Seen:

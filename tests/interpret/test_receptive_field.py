@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,8 @@ from jaxcnn.interpret.receptive_field import (
     UnknownOperationError,
     interpolation_weights,
 )
-from jaxcnn.models import ConvNeXt, create_model, list_models
+from jaxcnn.models import ConvNeXt, StagedNetwork, create_model, list_models
+from jaxcnn.models.staged import Stage
 
 # Sides that are no powers of two, so that paddings and remainders take part.
 SIZES = {"lenet5": (37, 33, 1), "six_conv": (70, 67, 3), "alexnet": (83, 75, 3)}
@@ -52,7 +55,7 @@ def seen_by_the_middle(model, shape, names):
     fill = random_variables if isinstance(model, ConvNeXt) else averaging_variables
     variables = fill(model, images)
 
-    def middles(images):
+    def middles(images, variables):
         features = model.clone(features_only=True).apply(variables, images, train=False)
         total = jnp.float32(0)
         for number, name in enumerate(names):
@@ -62,13 +65,15 @@ def seen_by_the_middle(model, shape, names):
 
     sizes = {}
 
-    def objective(images):
-        total, found = middles(images)
+    def objective(images, variables):
+        total, found = middles(images, variables)
         sizes.update(found)
         return total
 
-    gradient = jax.jit(jax.grad(objective))(images)
-    touched = np.asarray(gradient).reshape(len(names), 4, *shape)
+    # Variables as constants gave NaN with squeeze and excitation under the flags of `conftest`.
+    gradient = np.asarray(jax.jit(jax.grad(objective))(images, variables))
+    assert np.isfinite(gradient).all()
+    touched = gradient.reshape(len(names), 4, *shape)
     return (touched != 0).any(axis=(1, 4)), sizes
 
 
@@ -106,6 +111,34 @@ def test_the_sizes_are_the_published_ones(name, sizes):
     fields = receptive_fields(create_model(name, 2), (224, 224, 3))
     found = {field.stage: field.size_px for field in fields}
     assert {stage: found[stage] for stage in sizes} == sizes
+
+
+def test_a_shuffle_of_channels_leaves_pixels_where_they_are():
+    fields = receptive_fields(create_model("shufflenet_v2_x0_5", 2), (224, 224, 3))
+    # Per stage a step of 3x3 at half the size, then 3, 7 and 3 at that size; the pooling is before.
+    assert [field.size_px for field in fields] == [3, 63, 303, 527, 527]
+
+
+class Moves(StagedNetwork, kw_only=True):
+    """A stage that moves pixels, by a way that receptive fields do not follow."""
+
+    move: Callable[[jax.Array], jax.Array]
+
+    def stages(self):
+        return [Stage("moved", 1, lambda x, train: self.move(x))]
+
+
+@pytest.mark.parametrize(
+    ("name", "move"),
+    [
+        ("reshape", lambda x: x.reshape(1, 4, 16, 3)),
+        ("stack", lambda x: jnp.stack([x, x], axis=2).reshape(1, 8, 16, 3)),
+        ("transpose", lambda x: x.swapaxes(1, 2)),
+    ],
+)
+def test_an_operation_that_moves_pixels_is_refused(name, move):
+    with pytest.raises(UnknownOperationError, match=f"'{name}' on images"):
+        receptive_fields(Moves(num_classes=2, move=move), (8, 8, 3))
 
 
 def test_squeeze_and_excitation_sees_the_whole_image():
