@@ -23,6 +23,7 @@ import numpy as np
 from jax import export as jax_export
 
 from jaxcnn.export.standalone import Outputs
+from jaxcnn.host.text import size
 from jaxcnn.metrics.out_of_distribution import nearest_neighbours
 from jaxcnn.ops.lowering import portable_ops
 from jaxcnn.runs.classifier import Classifier
@@ -30,6 +31,8 @@ from jaxcnn.training.eval_step import make_predict
 from jaxcnn.training.features import make_answer_step
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+
+MOST_BYTES = 2**31  # of the flat buffer that `jax.export` writes
 
 # Largest difference of a probability that rounding explains, by the arithmetic of the layers.
 TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-2, "float16": 5e-3}
@@ -84,6 +87,16 @@ def answer_function(
     return probabilities_and_scores
 
 
+def _check_size(classifier: Classifier) -> None:
+    """Raise ExportError if the weights are too large for the file of a program."""
+    total = sum(leaf.nbytes for leaf in jax.tree.leaves(classifier.members))
+    if total >= MOST_BYTES:
+        raise ExportError(
+            f"the weights take {size(total)}; a program holds them, and takes less than "
+            f"{size(MOST_BYTES)}. Export a smaller network, or predict with the run itself."
+        )
+
+
 def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
     """Lower a classifier for all platforms at once, for any number of images.
 
@@ -94,12 +107,14 @@ def to_stablehlo(classifier: Classifier) -> jax_export.Exported:
       The program, see `answer_function`; its `serialize()` is what `jax.export.deserialize` reads.
 
     Raises:
+      ExportError: if the weights are too large for one file.
       ValueError: if the program would hold an operation of this machine alone.
 
     Example:
       exported = to_stablehlo(Classifier.load("runs/my_pets", compute_dtype="float32"))
       probabilities, scores = exported.call(images)
     """
+    _check_size(classifier)
     (batch,) = jax_export.symbolic_shape("b")
     shape = (batch, *classifier.preprocessing.decoding.image_shape)
     images = jax.ShapeDtypeStruct(shape, jnp.uint8)
