@@ -121,10 +121,11 @@ def start_steps(phase: Phase, layers: Sequence[str], steps_per_epoch: int) -> di
     # Where the last layer was trained alone, the first epochs train the one before it too.
     waits = [max(0, number - phase.is_second) for number in range(len(layers))]
     if waits[-1] * every >= phase.num_epochs:
+        last = waits[-1] * every
         raise ValueError(
-            f"unfreeze_epochs (={every:g}) times the {waits[-1]} layers that wait is no less than "
-            f"num_epochs (={phase.num_epochs}), so {layers[0]} would never be trained; raise "
-            "num_epochs, lower unfreeze_epochs, or freeze the first stages."
+            f"num_epochs (={phase.num_epochs}) is too few for unfreeze_epochs (={every:g}): "
+            f"{layers[0]} begins to learn after {last:g} epochs. Raise num_epochs above {last:g}, "
+            "lower unfreeze_epochs, or freeze the first stages."
         )
     starts = [round(wait * every * steps_per_epoch) for wait in waits]
     return dict(zip(reversed(layers), starts, strict=True))

@@ -172,12 +172,16 @@ def telling_what_is_safe(workdir: Workdir) -> Iterator[None]:
         ) from error
 
 
-def check_places(workdir: Workdir, data_dir: str | None, init_from: str | None = None) -> None:
+def check_places(workdir: Workdir, places: Mapping[str, Any]) -> None:
     """Refuse a run's folder among the photos, and photos in a folder that the run writes to.
+
+    Args:
+      workdir: the run's folder.
+      places: values of the settings data_dir, init_from and teacher, where they are given.
 
     Raises:
       WorkdirError: if one lies there, if the run's folder or one above it is a file, or if it holds
-        the run to start from.
+        the run to start from, or the teacher.
     """
     above = next(p for p in (workdir.path, *workdir.path.parents) if os.path.lexists(p))
     if not above.is_dir():
@@ -186,11 +190,14 @@ def check_places(workdir: Workdir, data_dir: str | None, init_from: str | None =
             f"workdir (={workdir.path}) must be the name of a folder, but {above} is {kind}."
         )
     run = workdir.path.resolve()
-    if init_from is not None and run in ((start := Path(init_from).resolve()), *start.parents):
-        raise WorkdirError(
-            f"init_from (={init_from}) lies in workdir (={workdir.path}), where it would be "
-            "replaced; choose another workdir."
-        )
+    for name in ("init_from", "teacher"):
+        place = places.get(name)
+        if place and run in ((other := Path(place).resolve()), *other.parents):
+            raise WorkdirError(
+                f"{name} (={place}) lies in workdir (={workdir.path}), where it would be "
+                "replaced; choose another workdir."
+            )
+    data_dir = places.get("data_dir")
     if data_dir is None:
         return
     photos = Path(data_dir).expanduser().resolve()
@@ -265,7 +272,7 @@ def open_workdir(
       The folder, made if it was not there, holding `config.json`.
     """
     workdir = Workdir(Path(path))
-    check_places(workdir, settings.get("data_dir"), settings.get("init_from"))
+    check_places(workdir, settings)
     check_workdir(path, settings, resume=resume, overwrite=overwrite, free=free)
     goes_on = resume and workdir.is_ours
     if goes_on and not workdir.holds_run:
@@ -281,6 +288,7 @@ def open_workdir(
 
 
 NO_ORIGIN = "none"  # of what a run began without
+_CALLED = {"teacher": "answers of the teacher"}
 
 
 def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
@@ -297,10 +305,11 @@ def check_origin(workdir: Workdir, origin: Mapping[str, str]) -> None:
         write_json(workdir.origin, origin)
         return
     if changed := changed_origin(workdir, origin):
+        named = " and the ".join(_CALLED.get(name, name) for name in changed)
         raise WorkdirError(
-            f"the {' and the '.join(changed)} are not those that the run in {workdir.path} began "
-            "with, so it cannot go on with them. Bring them back, or start "
-            "again with overwrite=True."
+            f"the {named} are not those that the run in {workdir.path} began "
+            "with, so it cannot go on with them. Give those that it began with, or start again "
+            "with overwrite=True."
         )
 
 

@@ -67,19 +67,16 @@ def find_teacher(config: TrainConfig) -> FoundTeacher:
     return FoundTeacher(name, classifier, SeenPhotos(digests, unknown, split))
 
 
-def teacher_for(
+def check_teacher(
     found: FoundTeacher, config: TrainConfig, class_names: Sequence[str], head: str
-) -> Teacher:
-    """Make a teacher for a run's classes.
+) -> None:
+    """Refuse a teacher that does not fit a run.
 
     Args:
       found: the trained network.
       config: complete settings of the run.
-      class_names: of the run, in the order of the labels.
+      class_names: of the run.
       head: of the run's network.
-
-    Returns:
-      The teacher, whose answers are in the order of the run's classes.
 
     Raises:
       ValueError: if it has other classes, another kind of labels or other channels.
@@ -103,11 +100,32 @@ def teacher_for(
             f"teacher (={name}) takes images of {channels} channels, num_channels is "
             f"{config.data.num_channels}; give a teacher that takes as many."
         )
+
+
+def teacher_for(
+    found: FoundTeacher, config: TrainConfig, class_names: Sequence[str], head: str
+) -> Teacher:
+    """Make a teacher for a run's classes.
+
+    Args:
+      found: the trained network.
+      config: complete settings of the run.
+      class_names: of the run, in the order of the labels.
+      head: of the run's network.
+
+    Returns:
+      The teacher, whose answers are in the order of the run's classes.
+
+    Raises:
+      ValueError: if it does not fit, see `check_teacher`.
+    """
+    check_teacher(found, config, class_names, head)
+    classifier, name = found.classifier, found.name
     teacher = make_teacher(
         classifier.model,
         classifier.members,
         preprocessing=classifier.preprocessing,
-        order=[theirs.index(each) for each in class_names],
+        order=[classifier.class_names.index(each) for each in class_names],
         kind=config.training.distillation,
         temperature=config.training.distillation_temperature,
         label_share=config.training.distillation_label_share,

@@ -57,7 +57,7 @@ from jaxcnn.runs.known_splits import (
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.run import Run
 from jaxcnn.runs.seen_photos import check_unseen
-from jaxcnn.runs.teaching import find_teacher, teacher_for
+from jaxcnn.runs.teaching import FoundTeacher, check_teacher, find_teacher, teacher_for
 from jaxcnn.runs.transfer import Start, find_start
 from jaxcnn.runs.tuning import search
 from jaxcnn.training.checkpoints import fingerprint
@@ -98,6 +98,7 @@ def load_data(
     *,
     folder: Workdir | None = None,
     for_training: bool = False,
+    taught_by: FoundTeacher | None = None,
     progress: bool = True,
 ) -> ImageSplits:
     """Load the images that the settings name.
@@ -106,6 +107,7 @@ def load_data(
       config: complete settings.
       folder: of a run that is resumed or tested again: its photos keep their splits.
       for_training: check the settings that depend on the data before any image is decoded.
+      taught_by: the run's teacher, which is checked with them.
       progress: show a bar while images are decoded.
 
     Returns:
@@ -126,7 +128,7 @@ def load_data(
     sizes = counted(sum(map(len, splits)), "photo") if is_split_again else describe_sizes(splits)
     logger.info(f"{config.data.dataset}: {sizes}; classes: {listed(splits.train.class_names)}")
     if for_training:
-        _check_data(config, splits.train)
+        _check_data(config, splits.train, taught_by)
     gib = config.data.image_cache_gib
     cache = ImageCache(cache_folder() / "decoded", round(gib * 2**30)) if gib else None
     is_alone = jax.process_count() == 1  # else each process reads its part of each batch alone
@@ -178,15 +180,16 @@ def train_classifier(
       PeerLostError: if another process of the job is lost.
     """
     folder, started = Workdir(Path(workdir)), time.perf_counter()
-    config = _anchored(config)
+    given = config = _anchored(config)
     if resume:
+        given = _given_now(folder, config)
         config = _in_precision_there(folder, _as_there(folder, config))
     start = find_start(config) if starts_from_weights(config) else None
-    given, config = config, check(config, start)
+    config = check(config, start)
     taught_by = find_teacher(config) if config.training.teacher else None
     for line in without_effect(given, config):
         logger.warning(line)
-    check_places(folder, config.data.data_dir, config.network.init_from)
+    check_places(folder, config.flat())
     with contextlib.ExitStack() as held:
         on_first(lambda: held.enter_context(in_sole_use(folder.path)))
         if config.run.searches and resume:
@@ -196,7 +199,8 @@ def train_classifier(
         settings = config_lib.to_json(config)
         on_first(lambda: check_workdir(folder.path, settings, **options))
         there = folder if resume else None
-        data = load_data(config, folder=there, for_training=True, progress=progress)
+        options_of_data: dict[str, Any] = {"for_training": True, "taught_by": taught_by}
+        data = load_data(config, folder=there, progress=progress, **options_of_data)
         config = settle_head(config, data.train.labels)
         settings = config_lib.to_json(config)
         allowed = config.data.allow_seen_test_photos
@@ -260,8 +264,8 @@ def _choose_dtype(config: TrainConfig) -> TrainConfig:
     return config.replace(compute_dtype=dtype)
 
 
-def _check_data(config: TrainConfig, train: Source) -> None:
-    """Refuse batches larger than the training split, and settings that do not fit the classes."""
+def _check_data(config: TrainConfig, train: Source, taught_by: FoundTeacher | None = None) -> None:
+    """Refuse batches larger than the training split, and what does not fit the classes."""
     steps = steps_per_epoch(len(train), config.training.batch_size)
     num_classes = len(train.class_names)
     counts = [1] * num_classes
@@ -269,6 +273,8 @@ def _check_data(config: TrainConfig, train: Source) -> None:
         labels = example_labels(train)
         config = settle_head(config, labels)
         counts = class_counts(labels, num_classes).tolist()
+        if taught_by:
+            check_teacher(taught_by, config, train.class_names, config.head)
     for phase in plan_phases(config):
         build.build_parts(config, phase, class_counts=counts, steps_per_epoch=steps)
     build.check_metrics(config, num_classes)
@@ -325,6 +331,15 @@ def _as_there(folder: Workdir, config: TrainConfig) -> TrainConfig:
     given = config.flat()
     names = [n for n in ("head", "best_metric", "split_method") if given[n] is None]
     return config.replace(**{name: there[name] for name in names})
+
+
+def _given_now(folder: Workdir, config: TrainConfig) -> TrainConfig:
+    """Leave out the settings that the run in the folder has as well."""
+    if not folder.is_ours:
+        return config
+    there, plain = config_lib.load_config(folder.config).flat(), TrainConfig().flat()
+    same = [name for name, value in config.flat().items() if value == there[name]]
+    return config.replace(**{name: plain[name] for name in same})
 
 
 def _remember(folder: Workdir, config: TrainConfig) -> None:

@@ -91,6 +91,21 @@ def test_schedule_free_sgd_evaluates_the_average_of_algorithm_1(share):
     np.testing.assert_allclose(evaluation_params(state, params)["kernel"], [[x]], rtol=1e-5)
 
 
+def test_in_a_warmup_each_step_weighs_by_the_square_of_its_own_rate():
+    optimizer = make_optimizer("schedule_free_sgd", lambda step: 0.1 * (step + 1))
+    params = {"kernel": jnp.ones((1, 1))}
+    state = optimizer.init(params)
+    z, points, weights = 1.0, [], []
+    for step in range(3):
+        updates, state = optimizer.update({"kernel": jnp.ones((1, 1))}, state, params)
+        params = optax.apply_updates(params, updates)
+        z -= 0.1 * (step + 1)
+        points, weights = [*points, z], [*weights, (step + 1) ** 2]
+    expected = np.average(points, weights=weights)
+    found = evaluation_params(state, params)["kernel"]
+    np.testing.assert_allclose(found, [[expected]], rtol=1e-5)
+
+
 def test_schedule_free_adamw_decays_kernels_alone():
     params = make_params()
     zeros = jax.tree.map(jnp.zeros_like, params)

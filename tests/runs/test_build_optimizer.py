@@ -113,10 +113,10 @@ def test_stages_begin_one_after_the_other_from_the_last():
 
 
 def test_stages_that_would_never_be_trained_are_told():
-    with pytest.raises(ValueError, match=r"times the 3 layers that wait .* stem would never be"):
+    with pytest.raises(ValueError, match=r"num_epochs .=8. is too few .* stem begins .* after 9 "):
         start_steps(phase_of(unfreeze_epochs=3.0), LAYERS, 5)
     config = make_config(
         dataset="mnist", weights="x", model="lenet5", freeze="none", unfreeze_epochs=1.0
     )
-    with pytest.raises(ValueError, match=r"num_epochs .=2., so c1 would never be trained"):
+    with pytest.raises(ValueError, match=r"num_epochs .=2. is too few .* c1 begins to learn after"):
         check(config)

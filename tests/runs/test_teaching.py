@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from jaxcnn.runs.config import make_config
+from jaxcnn.runs.config import load_config, make_config
 from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.runs.teaching import find_teacher, teacher_for
 from jaxcnn.runs.train_and_evaluate import check, load_data, train_classifier
@@ -51,11 +51,27 @@ def test_what_taught_the_teacher_counts_as_seen(taught, tiny_run):
     assert own.unknown == ("published",)
 
 
-def test_it_goes_on_with_the_same_teacher_alone(taught, tiny_run, tiny_config):
-    with pytest.raises(ValueError, match="the teacher are not those that the run"):
+def test_it_goes_on_with_the_same_teacher_alone(taught, tiny_run, tiny_config, said):
+    with pytest.raises(ValueError, match="the answers of the teacher are not those that the run"):
         train_classifier(tiny_config.replace(num_epochs=1), taught[0], resume=True)
-    config = tiny_config.replace(teacher=str(tiny_run), num_epochs=1)
+    config = load_config(taught[0] / "config.json")
     assert train_classifier(config, taught[0], resume=True)["teacher"] == str(tiny_run)
+    assert not [line for line in said if "has no effect" in line]  # of what the run had before
+
+
+def test_a_run_does_not_replace_its_teacher(tiny_run, tiny_config):
+    with pytest.raises(ValueError, match=r"teacher .* lies in workdir .* would be replaced"):
+        train_classifier(tiny_config.replace(teacher=str(tiny_run)), tiny_run, overwrite=True)
+    assert (tiny_run / "checkpoints/best").is_dir()
+
+
+def test_a_teacher_of_other_channels_is_refused_before_images_are_read(
+    tiny_run, tiny_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("jaxcnn.runs.train_and_evaluate.load_images", pytest.fail)
+    config = tiny_config.replace(teacher=str(tiny_run), num_channels=1)
+    with pytest.raises(ValueError, match="takes images of 3 channels, num_channels is 1"):
+        train_classifier(config, tmp_path / "run")
 
 
 def test_classes_are_matched_by_name(tiny_run, tiny_config):

@@ -114,6 +114,13 @@ def test_a_teacher_sees_its_own_size_and_values_and_answers_in_the_students_orde
     np.testing.assert_allclose(found, want[:, jnp.array([2, 0, 1])], rtol=1e-5, atol=1e-6)
 
 
+def test_no_gradient_goes_through_a_teacher():
+    model, variables = make_network(3)
+    teacher = make_teacher(model, variables, preprocessing=Preprocessing(image_size_px=8))
+    slopes = jax.grad(lambda views: teacher.answer(views)[:, 0].sum())(jnp.ones((1, 8, 8, 3)) / 2)
+    assert not slopes.any()
+
+
 def test_several_teachers_answer_by_their_mean_probability():
     model, one = make_network(3)
     other = make_network(3, seed=1)[1]

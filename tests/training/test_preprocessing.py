@@ -1,5 +1,7 @@
 """Crop, scale and normalisation are those of one value, wherever a network looks at photos."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -88,6 +90,21 @@ def test_five_crops_are_the_middle_and_the_corners():
     starts = [(1, 1), (0, 0), (0, 2), (2, 0), (2, 2)]
     expected = [images[:, y : y + 8, x : x + 8] / np.float32(255) for y, x in starts]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_corners_and_scales_of_an_oblong():
+    images = np.random.default_rng(0).integers(0, 256, (1, 20, 32, 3)).astype(np.uint8)
+    wanted = Preprocessing(image_size_px=(14, 21), mean=(0.0,), std=(1.0,))
+    corners = views(images, dataclasses.replace(wanted, views=("five_crop",)))[1:]
+    starts = [(0, 0), (0, 11), (6, 0), (6, 11)]
+    cut = [images[:, y : y + 14, x : x + 21] / np.float32(255) for y, x in starts]
+    np.testing.assert_allclose(corners, cut, rtol=1e-6)
+    closer, farther = views(images, dataclasses.replace(wanted, views=("scales",)))[1:]
+    for found, (height, width) in ((closer, (12, 18)), (farther, (16, 24))):  # 7/8 and 8/7
+        y, x = (20 - height) // 2, (32 - width) // 2
+        part = images[:, y : y + height, x : x + width] / np.float32(255)
+        expected = jax.image.resize(part, (1, 14, 21, 3), "linear")
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_other_scales_show_less_and_more_of_the_middle():

@@ -11,7 +11,7 @@ class TrainingSettings:
 
     num_epochs: int = open_setting("passes over the training split.")
     batch_size: int = setting(32, "examples per training step.")
-    optimizer: str = setting("adamw", "name of the optimizer, one of Optax's among them.")
+    optimizer: str = setting("adamw", "name of the optimizer; most are Optax's.")
     optimizer_options: str | None = open_setting(
         "further options of the optimizer: name=value, comma-separated, e.g. b2=0.99; an unknown "
         "name is refused with a list of those that it has.",
@@ -21,8 +21,8 @@ class TrainingSettings:
         "`init_from`.",
     )
     schedule: str = open_setting(
-        "learning-rate schedule, one of Optax's among them; default cosine, with a schedule-free "
-        "optimizer constant.",
+        "learning-rate schedule; some are Optax's. Default cosine, or constant for a schedule-free "
+        "optimizer.",
     )
     schedule_options: str | None = open_setting(
         "options of the schedule: name=value, comma-separated, e.g. with polynomial power=2.",
@@ -31,18 +31,18 @@ class TrainingSettings:
         "epochs in which the learning rate rises to its peak."
     )
     weight_decay: float = open_setting(
-        "decay of kernels (not of biases and normalization parameters): a factor of the learning "
-        "rate for adamw, lion, lamb, muon and their like (default 0.05), an L2 penalty for the "
-        "others (default 0.0005).",
+        "weight decay of kernels; biases and normalization parameters do not decay. Decoupled for "
+        "adamw, lion, lamb, muon and the like (default 0.05), an L2 penalty for the others "
+        "(default 0.0005).",
     )
     weight_decay_on: str | None = open_setting(
-        "regular expression of the names of parameters that decay, in place of kernels.",
+        "regular expression: the parameters whose names it matches decay, instead of kernels.",
     )
     lr_multipliers: str | None = open_setting(
         "factors on the learning rate by parameter: PATTERN=FACTOR, comma-separated, e.g. "
         "head=1,stage_[34]=0.1,.*=0.01. Patterns are regular expressions that begin to match at "
-        "the start of a name; the first that matches holds, and others have 1. 0 keeps parameters "
-        "as they are.",
+        "the start of a name, and the first that matches holds. Parameters that none matches have "
+        "1; a factor of 0 keeps parameters as they are.",
     )
     momentum: float | None = open_setting(
         "momentum coefficient, in [0, 1): velocity of sgd and rmsprop, first moment (b1) of the "
@@ -78,8 +78,8 @@ class TrainingSettings:
     )
     average_checkpoints: int = setting(
         0,
-        "stochastic weight averaging: average the parameters of this many last epochs, and take "
-        "the mean instead of the best epoch where it is better on validation. 0 is off.",
+        "stochastic weight averaging: average the parameters of the last N epochs, and use the "
+        "mean if it is better on validation than the best epoch. 0 is off.",
     )
     augment: str = open_setting(
         "none, flip, standard, strong, or a comma list such as "
@@ -116,8 +116,8 @@ class TrainingSettings:
     )
     teacher: str | None = open_setting(
         "knowledge distillation: the folder of a trained run with the same classes, or the name of "
-        "published weights that have them; its answers to the same views are learned beside the "
-        "labels.",
+        "published weights that have them. The network learns its answers to the same views, "
+        "beside the labels.",
     )
     distillation: str = setting(
         "soft",
@@ -166,8 +166,8 @@ class TrainingSettings:
     )
     unfreeze_epochs: float = setting(
         0.0,
-        "with weights to start from, gradual unfreezing: the last layer is trained alone first, "
-        "and every N epochs one more stage joins it. This is N; 0 trains all stages at once.",
+        "gradual unfreezing, for a run that starts from weights: the last layer is trained first, "
+        "and every N epochs one more stage joins it. 0 trains all stages at once.",
     )
     cache_features: bool = open_setting(
         "run a frozen backbone once over the data, and train the last layer on its features."
