@@ -32,6 +32,7 @@ def different(found, there):
     return {name: value for name, value in found.items() if there.get(name) != value}
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_its_own_settings_where_no_flag_is_given(tiny_run):
     there = json.loads((tiny_run / "config.json").read_text())
     workdir = f"--workdir={tiny_run}"

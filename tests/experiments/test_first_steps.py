@@ -22,6 +22,7 @@ def test_it_is_kept_without_output(notebook):
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
+@pytest.mark.slow
 def test_it_runs_from_photos_to_a_search(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     where = {"metadata": {"path": str(tmp_path)}}

@@ -52,6 +52,7 @@ def test_a_relative_place_is_found_from_any_folder(run):
     assert evaluate_classifier(run)["data"] == str(run.parent / "photos")
 
 
+@pytest.mark.slow
 def test_moved_photos_are_the_runs_own(run, moved, settings, tmp_path):
     own = evaluate_classifier(run)
     assert evaluate_classifier(run, data_dir=moved) == own | {"data": str(moved)}

@@ -133,6 +133,7 @@ def test_photos_that_the_teacher_saw_are_no_test(tiny_run, tiny_config, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_several_networks_learn_from_one_teacher(tiny_run, tiny_config, tmp_path):
     config = tiny_config.replace(teacher=str(tiny_run), num_epochs=1)
     alone = train_classifier(config.replace(seed=1), tmp_path / "alone")

@@ -411,6 +411,7 @@ def on_devices(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_history_of_one(on_devices):
     assert [on_devices[count]["devices"] for count in (1, 4)] == [1, 4]
     one, four = (on_devices[count]["history"] for count in (1, 4))

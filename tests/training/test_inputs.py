@@ -188,6 +188,7 @@ def test_an_iterator_serves_one_epoch_and_says_so_in_the_second(arrays):
         run(arrays, iter(in_batches(arrays)))
 
 
+@pytest.mark.slow
 def test_photos_of_a_source_need_a_size_where_they_have_many(arrays):
     splits = load_splits("drawn_pets", size_px=16, max_train_examples=48)
     way = Preprocessing(decoding=Decoding(14), image_size_px=12)

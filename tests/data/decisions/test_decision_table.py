@@ -104,6 +104,7 @@ def test_a_row_that_is_cut_off_at_any_byte_does_not_count_until_it_says_all(name
     assert len(parse_decisions(whole + line, "decisions.csv").rows) == 2
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_are_read(tmp_path):
     rows = [Decision(f"cat/{i}.jpg", "keep", "cat") for i in range(100_000)]
     write_decisions(tmp_path / "decisions.csv", rows)
