@@ -420,6 +420,7 @@ def test_four_devices_give_the_history_of_one(on_devices):
         np.testing.assert_allclose(*each, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4])
 def test_cut_short_on_devices_it_ends_with_the_same_bits(on_devices, count):
     assert on_devices[count]["same_bits"]
