@@ -1,5 +1,6 @@
 """What `fit` trains on what: data, network, loss and metrics, read and checked together."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -141,8 +142,10 @@ def read_task(
     if prepares_images:
         check_images(batch, validation if validates_alike else None, preprocessing)
     scaling = (preprocessing or Preprocessing()) if batch.image.dtype == np.uint8 else None
+    # Training data may be crops that have no room for the corners that evaluation looks at.
+    middle = views or image_views(scaling and dataclasses.replace(scaling, views=()))
+    inputs = jax.eval_shape(lambda batch: middle(batch)[0][:1], batch)
     views = views or image_views(scaling)
-    inputs = jax.eval_shape(lambda batch: views(batch)[0][:1], batch)
     network, loss_fn, logits = as_network(model, inputs, batch.label, loss)
     several = head_of(network) == "multi_label"
     metrics, best = choose_metrics(metrics, best, several=several, validates=validation is not None)

@@ -578,3 +578,10 @@ def test_a_folder_of_photos_is_a_name(tmp_path):
     size = Preprocessing(decoding=Decoding(12))
     found = run(str(tmp_path), preprocessing=size, num_epochs=4)
     assert found.best.row["validation_accuracy"] > 0.8
+
+
+def test_views_of_evaluation_need_no_room_in_training_images():
+    images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), np.uint8)
+    seen = Preprocessing(image_size_px=8, views=("five_crop", "scales"))
+    result = run((images, np.arange(16) % 2), preprocessing=seen, num_epochs=1)
+    assert int(result.state.step) == 2
