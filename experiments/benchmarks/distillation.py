@@ -2,8 +2,9 @@
 
     python -m experiments.benchmarks.distillation --data_dir=PHOTOS --teacher=RUN --out=FOLDER
 
-`six_conv` at a quarter of its width and 64 px learns cats and dogs. Taught, a step takes longer, since the
-teacher answers in it. So the network alone has as many more epochs as fit into the same time.
+`six_conv` at a quarter of its width and 64 px learns cats and dogs. Taught, a step takes longer,
+since the teacher answers in it. So the network alone has as many more epochs as fit into the same
+time.
 Writes FOLDER/distillation.json; its runs stay in FOLDER, and those that are finished are not
 repeated.
 """
@@ -105,9 +106,9 @@ def main() -> None:
         "machine": {**machine, "load": "shared with other programs"},
         "versions": versions(("jaxcnn", "jax", "optax")),
         "notes": [
-            f"Photos of cats and dogs at 64 px, `six_conv` at a quarter of its width, {_SEEDS.value} seeds; "
-            "soft answers at temperature 3, the label's share 0.1. The seconds are of training "
-            "alone, without evaluation."
+            "Photos of cats and dogs at 64 px, `six_conv` at a quarter of its width, "
+            f"{_SEEDS.value} seeds; soft answers at temperature 3, the label's "
+            "share 0.1. The seconds are of training alone, without evaluation."
         ],
         "columns": [
             {"key": key, "heading": heading, "format": form}
