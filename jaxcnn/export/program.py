@@ -165,8 +165,13 @@ def check_program(name: str, program: Outputs, classifier: Classifier) -> float:
     if classifier.known_photos is not None:
         _, vectors = classifier.probabilities_and_features(images)
         own = nearest_neighbours(vectors, classifier.known_photos.reference)
-        _compare(f"the {name} program's scores", scores, own, tolerance)
+        _compare(f"the {name} program's scores", _cosines(scores), _cosines(own), tolerance)
     return difference
+
+
+def _cosines(scores: Any) -> np.ndarray:
+    """Give the cosines behind distances, whose rounding a root makes large near 0."""
+    return 1 - np.square(np.asarray(scores, np.float32)) / 2
 
 
 def _compare(what: str, found: Any, expected: np.ndarray, tolerance: float) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from jaxcnn.export import PLATFORMS, ExportError, program, to_stablehlo
 from jaxcnn.export.program import TOLERANCES, check_program, pattern_images
+from jaxcnn.metrics.out_of_distribution import fit_neighbours
 from jaxcnn.models import list_models
 
 # Checks that the number of images is at least 1; jax.export removes it when it compiles.
@@ -138,3 +139,14 @@ def test_scores_of_none_of_these_are_a_second_output(make_classifier, judging, m
         check_program("other", lambda x: (call(x)[0], call(x)[1] - 0.01), classifier)
     with pytest.raises(ExportError, match="scores differ"):
         check_program("without", lambda x: (call(x)[0], None), classifier)
+
+
+def test_a_distance_near_0_may_round_as_its_cosine_does(make_classifier, judging):
+    classifier = judging(make_classifier())
+    images = pattern_images(classifier)
+    probabilities, features = classifier.probabilities_and_features(images)
+    known = classifier.known_photos._replace(reference=fit_neighbours(features, k=1))
+    classifier.known_photos = known  # the images themselves, at a distance of 0
+    check_program("own", lambda _: (probabilities, np.full(3, -1e-3, np.float32)), classifier)
+    with pytest.raises(ExportError, match="scores differ"):
+        check_program("other", lambda _: (probabilities, np.full(3, -1e-2)), classifier)
