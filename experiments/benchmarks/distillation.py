@@ -4,8 +4,7 @@
 
 `six_conv` at a quarter of its width and 64 px learns cats and dogs. Taught, a step takes longer,
 since the teacher answers in it. So the network alone has as many more epochs as fit into the same
-time.
-Writes FOLDER/distillation.json; its runs stay in FOLDER, and those that are finished are not
+time. Writes FOLDER/distillation.json; its runs stay in FOLDER, and those that are finished are not
 repeated.
 """
 
@@ -107,8 +106,9 @@ def main() -> None:
         "versions": versions(("jaxcnn", "jax", "optax")),
         "notes": [
             "Photos of cats and dogs at 64 px, `six_conv` at a quarter of its width, "
-            f"{_SEEDS.value} seeds; soft answers at temperature 3, the label's "
-            "share 0.1. The seconds are of training alone, without evaluation."
+            f"{_SEEDS.value} seeds; soft answers at temperature 3, the label's share 0.1. The "
+            "seconds are of training alone, without evaluation, and without the answers that are "
+            "computed before."
         ],
         "columns": [
             {"key": key, "heading": heading, "format": form}

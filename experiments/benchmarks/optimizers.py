@@ -3,9 +3,9 @@
     python -m experiments.benchmarks.optimizers --cifar10=FOLDER --out=FILE.json
 
 Each optimizer has the same network, epochs, augmentation and weight decay of its own kind. Its
-learning rate is chosen once, on validation, among a third of its default, the default and three
-times that, with a seed that is not among those that are tested. Each seed is tested once, with the
-parameters of its last epoch.
+learning rate is chosen once, on validation, among its default, three times and nine times that,
+with a seed that is not among those that are tested. Each seed is tested once, with the parameters
+of its last epoch.
 """
 
 import json
@@ -32,7 +32,7 @@ _EPOCHS = flags.DEFINE_integer("num_epochs", 5, "epochs of each training.")
 _SEEDS = flags.DEFINE_integer("num_seeds", 3, "seeds that are tested.")
 
 OPTIMIZERS = ("sgd", "adamw", "muon", "schedule_free_adamw")
-_TRIED = (1 / 3, 1.0, 3.0)  # of the default learning rate
+_TRIED = (1.0, 3.0, 9.0)  # of the default learning rate
 _BATCH_SIZE, _WARMUP_EPOCHS = 32, 1
 _NUM_TRAIN, _NUM_VALIDATION, _NUM_TEST = 5000, 1000, 2000
 
@@ -151,8 +151,8 @@ def _measurement(rows: list[dict[str, Any]]) -> dict[str, Any]:
             f"{_NUM_VALIDATION:,} for validation, {_NUM_TEST:,} to test; {_EPOCHS.value} epochs, "
             f"batches of {_BATCH_SIZE}, one epoch of warm-up, then a cosine (schedule-free: "
             "constant); flips and shifts.",
-            "The learning rate is the best on validation of a third of the default, the default "
-            "and three times that, by a seed of its own. The parameters of the last epoch are "
+            "The learning rate is the best on validation of the default, three times and nine times "
+            "that, by a seed of its own. The parameters of the last epoch are "
             f"tested, of {_SEEDS.value} seeds.",
         ],
         "columns": [

@@ -26,10 +26,10 @@ class Weights:
       source: who publishes them.
       address: URL, or "package:" and a path inside an installed package.
       sha256: of the file, in full or as far as it is published; "" where it is not.
-      size_mb: MiB as published; None where it is not.
+      size_mb: MiB as published, of timm's files that of their arrays; None where it is not known.
       licence: as the source states it.
-      top1: per cent right on the validation split of the set of labels, as published; None where
-        it is not.
+      top1: per cent right on the validation split of the set of labels, as published (timm's:
+        results/results-imagenet.csv of its repository, October 2025); None where it is not.
       preprocessing: how they want their photos.
       labels: set of labels, see `label_names`.
     """
