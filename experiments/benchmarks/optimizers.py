@@ -151,9 +151,9 @@ def _measurement(rows: list[dict[str, Any]]) -> dict[str, Any]:
             f"{_NUM_VALIDATION:,} for validation, {_NUM_TEST:,} to test; {_EPOCHS.value} epochs, "
             f"batches of {_BATCH_SIZE}, one epoch of warm-up, then a cosine (schedule-free: "
             "constant); flips and shifts.",
-            "The learning rate is the best on validation of the default, three times and nine times "
-            "that, by a seed of its own. The parameters of the last epoch are "
-            f"tested, of {_SEEDS.value} seeds.",
+            "The learning rate is the best on validation of the default, three times and nine "
+            "times that, by a seed of its own. The parameters of the last epoch are tested, of "
+            f"{_SEEDS.value} seeds.",
         ],
         "columns": [
             {"key": key, "heading": heading, "format": form}
