@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcnn.augment import aug_mix
+from jaxcnn.augment import aug_mix, augmix
 from jaxcnn.augment.augmix import AUG_MIX_OPERATIONS, draw_chain
 from jaxcnn.augment.randaugment import IDENTITY, RAND_AUGMENT_OPERATIONS
 
@@ -59,3 +59,10 @@ def test_differs_by_key_and_stays_in_range():
 def test_mistakes_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         aug_mix(jax.random.key(0), IMAGE, **options)
+
+
+def test_the_strongest_posterize_keeps_four_bits():
+    ramp = jnp.arange(256, dtype=jnp.float32).reshape(16, 16, 1) / 255
+    operations = jnp.array([RAND_AUGMENT_OPERATIONS.index("posterize")])
+    found = augmix._apply_chain(ramp, operations, jnp.ones(1))
+    assert len(np.unique(found)) == 2**4
