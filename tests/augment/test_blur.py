@@ -43,3 +43,12 @@ def test_a_kernel_wider_than_the_image_is_refused(radius_px):
     message = rf"radius_px \(={radius_px}\) .* shorter side \(=7\)"
     with pytest.raises(ValueError, match=message):
         augment.gaussian_blur(IMAGE, 1.0, radius_px=radius_px)
+
+
+def test_a_kernel_is_a_tenth_of_the_height():
+    dot = jnp.zeros((40, 60, 1)).at[20, 30].set(1.0)
+    options = {"probability": 1.0, "sigma_px": (50.0, 51.0)}  # so wide that no weight vanishes
+    blurred = augment.random_gaussian_blur(jax.random.key(0), dot, **options)[..., 0]
+    rows, columns = np.nonzero(np.asarray(blurred))
+    assert (rows.min(), rows.max()) == (18, 22)
+    assert (columns.min(), columns.max()) == (28, 32)
