@@ -9,7 +9,7 @@ A file holds raw numbers (shares, seconds, bytes), and how its table shows them:
 - `columns`: for each the `key` of its values, its `heading` and its `format`, see `pages.written`;
 - `sentences`, if pages have sentences with these values, see `Sentence`: a list for each page.
 
-A file that `experiments.benchmark --json` wrote is read as it is.
+A file that `experiments.benchmark --json` wrote is read as it is; a `title` may be added.
 """
 
 import datetime
@@ -37,6 +37,9 @@ _TITLES = {
     "six_conv": "six convolutions",
     "resnet18": "ResNet-18",
     "resnet50": "ResNet-50",
+    "mobilenet_v3_large": "MobileNet v3 large",
+    "efficientnet_b0": "EfficientNet-B0",
+    "convnext_tiny": "ConvNeXt-Tiny",
 }
 _SPEED_COLUMNS = (
     ("network", "network", ""),
@@ -172,7 +175,7 @@ def from_benchmark(report: Mapping[str, Any]) -> dict[str, Any]:
     ]
     busy = other_cores(report["rows"])
     return {
-        "title": f"Speed on the CPU: {machine['cpu']}",
+        "title": report.get("title", f"Speed on the CPU: {machine['cpu']}"),
         "room": "ops",
         "date": report["date"],
         "command": report["command"],

@@ -20,14 +20,14 @@ def run_commands(config: TrainConfig, workdir: str) -> dict[str, str]:
       workdir: the run's folder.
 
     Returns:
-      Commands by name. "reproduce" and "resume" have a flag for each setting that differs from what
-      the program would choose by itself.
+      Commands by name. "reproduce" has a flag for each setting that differs from what the program
+      would choose by itself; so has "resume" of a search, which is resumed by its own flags.
     """
     searched = config.replace(sweep=None, sweep_epochs=None, find_learning_rate=False)
-    place = f"--workdir={workdir}"
+    place, own = f"--workdir={workdir}", _flags(config) if config.run.searches else []
     return {
         "reproduce": _command("train", *_flags(searched)),
-        "resume": _command("train", *_flags(config), place, "--resume"),
+        "resume": _command("train", *own, place, "--resume"),
         "predict": _command("predict", place) + " PHOTO...",
         "evaluate": _command("train", "--mode=evaluate", place),
         "look_inside": _command("look-inside", place),

@@ -60,3 +60,11 @@ def test_folders_are_quoted():
     assert len(commands) == 6
     for command in commands.values():
         assert f"--workdir={place}" in shlex.split(command.replace("\\\n", " "))
+
+
+def test_a_run_goes_on_by_its_folder_and_a_search_by_its_flags():
+    config = config_lib.resolve(make_config(seed=3))
+    assert run_commands(config, "run")["resume"] == "jaxcnn train --workdir=run --resume"
+    search = run_commands(config.replace(find_learning_rate=True), "run")["resume"]
+    assert "--find_learning_rate" in search
+    assert "--seed=3" in search
