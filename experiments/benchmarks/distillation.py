@@ -4,8 +4,8 @@
 
 `six_conv` at a quarter of its width and 48 px learns cats and dogs. Taught, a step takes longer,
 since the teacher answers in it. So the network alone has as many more epochs as fit into the same
-time; so has a network whose teacher answers to two views of each photo before. Writes FOLDER/distillation.json; its runs stay in FOLDER, and those that are finished are not
-repeated.
+time; so has a network whose teacher answers to two views of each photo before. Writes
+FOLDER/distillation.json; its runs stay in FOLDER, and those that are finished are not repeated.
 """
 
 import json
