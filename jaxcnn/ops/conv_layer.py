@@ -39,8 +39,8 @@ def gelu(x: jax.Array) -> jax.Array:
       The same shape and dtype, computed in float32 at least.
 
     Example:
-      >>> gelu(jnp.array([-1.0, 0.0, 1.0])).round(3).tolist()
-      [-0.159, 0.0, 0.841]
+      >>> [f"{number:.3f}" for number in gelu(jnp.array([-1.0, 0.0, 1.0]))]
+      ['-0.159', '0.000', '0.841']
 
     Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
     """

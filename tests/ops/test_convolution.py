@@ -147,7 +147,6 @@ def test_a_map_cut_into_rows_has_the_same_gradient(engine, monkeypatch):
     x, w = draw(3, 11, 9, 4), draw(3, 3, 1, 4, seed=1)
     options = (2, 1), ((1, 1), (0, 1)), (1, 1), 4
     expected = with_gradients(reference, x, w, *options)
-    monkeypatch.setattr("jaxcnn.ops.cpu.depthwise._WHOLE_MAP_BYTES", 0)
     for rows_bytes in (0, 4000, 2**20):
         monkeypatch.setattr("jaxcnn.ops.cpu.depthwise._ROWS_BYTES", rows_bytes)
         jax.clear_caches()
