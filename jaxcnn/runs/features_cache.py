@@ -103,13 +103,26 @@ def split_features(
             f"{network} ran once over {len(split):,} {name} images, {num_views} views of each: "
             f"{num_views * len(split) / seconds:.0f} img/s; {num_features:,} features each"
         )
-        if is_first():
-            try:
-                features.save_features(path, *found, about)
-            except OSError as error:
-                why = error.strerror or error
-                logger.warning(f"features of {name} cannot be cached in {path.parent}: {why}")
+        keep(path, found, about, f"features of {name}")
     return features.FeatureSplit(*found, split.labels, split.names, split.class_names)
+
+
+def keep(path: Path, found: tuple[np.ndarray, np.ndarray], about: str, what: str) -> None:
+    """Keep what a network gave for photos; where it cannot be written, the run goes on.
+
+    Args:
+      path: the file, `.npz`.
+      found: as `features.save_features` takes them.
+      about: what they were computed from.
+      what: they are, for the warning.
+    """
+    if not is_first():
+        return
+    try:
+        features.save_features(path, *found, about)
+    except OSError as error:
+        why = error.strerror or error
+        logger.warning(f"{what} cannot be cached in {path.parent}: {why}")
 
 
 def head_probabilities(

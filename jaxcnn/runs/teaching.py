@@ -8,19 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcnn.host.files import read_json
-from jaxcnn.host.processes import is_first
 from jaxcnn.host.text import listed
 from jaxcnn.models import head_of
 from jaxcnn.runs.best_checkpoint import checkpoint_folder, member_folders
 from jaxcnn.runs.classifier import Classifier
 from jaxcnn.runs.config import TrainConfig
 from jaxcnn.runs.context import RunContext
+from jaxcnn.runs.features_cache import keep
 from jaxcnn.runs.seen_photos import SeenPhotos, load_seen
 from jaxcnn.runs.transfer import split_settings_of
 from jaxcnn.training.answered_views import answer_views
 from jaxcnn.training.checkpoints import CheckpointError, fingerprint
 from jaxcnn.training.distillation import AnsweredViews, Teacher, make_teacher
-from jaxcnn.training.features import load_features, save_features
+from jaxcnn.training.features import load_features
 from jaxcnn.training.step import Augment
 
 logger = logging.getLogger(__name__)
@@ -168,13 +168,9 @@ def with_answers(run: RunContext, teacher: Teacher, augment: Augment) -> Teacher
             mesh=run.layout,
             on_batch=bar.update,
         )
-    if is_first() and teacher.answered:
-        try:
-            logits = teacher.answered.logits
-            save_features(path, logits, np.ones(len(logits), bool), about)
-        except OSError as error:
-            why = error.strerror or error
-            logger.warning(f"the teacher's answers cannot be kept in {path.parent}: {why}")
+    assert teacher.answered is not None
+    logits = teacher.answered.logits
+    keep(path, (logits, np.ones(len(logits), bool)), about, "the teacher's answers")
     return teacher
 
 

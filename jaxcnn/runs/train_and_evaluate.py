@@ -203,11 +203,7 @@ def train_classifier(
         data = load_data(config, folder=there, progress=progress, **options_of_data)
         config = settle_head(config, data.train.labels)
         settings = config_lib.to_json(config)
-        allowed = config.data.allow_seen_test_photos
-        if start and not config.run.folds:  # which look at all photos
-            check_unseen(data, start.seen, allowed=allowed)
-        if taught_by:
-            check_unseen(data, taught_by.seen, allowed=allowed, of="the teacher")
+        _check_unseen(config, data, start, taught_by)
         teacher = None
         if taught_by:
             teacher = teacher_for(taught_by, config, data.class_names, config.head)
@@ -227,18 +223,7 @@ def train_classifier(
             tell_of_moved(before, data.split_names, where)
         if config.data.decisions:
             on_first(lambda: _keep_decisions(folder, config.data.decisions or ""))
-        if data.skipped:
-            write_skipped_csv(folder.skipped_files, data.skipped)
-            logger.warning(
-                f"{counted(len(data.skipped), 'file')} left out; see {folder.skipped_files}"
-            )
-        if data.duplicates:
-            write_duplicates_csv(folder.duplicates, data.duplicates)
-            logger.warning(
-                f"{counted(len(data.duplicates), 'pair')} of equal photos, "
-                f"{sum(pair.is_conflict for pair in data.duplicates):,} with two labels; see "
-                f"{folder.duplicates}"
-            )
+        _tell_of_photos(folder, data)
         if config.run.searches:
             config = search.choose(config, folder, data, start=start, progress=progress)
         if config.run.folds:
@@ -253,6 +238,31 @@ def train_classifier(
             summary = conclude(run, run.train())
     logger.info(f"total time {duration(time.perf_counter() - started)}")
     return summary
+
+
+def _tell_of_photos(folder: Workdir, data: ImageSplits) -> None:
+    """List the files that are left out, and the photos that are there twice."""
+    if data.skipped:
+        write_skipped_csv(folder.skipped_files, data.skipped)
+        logger.warning(f"{counted(len(data.skipped), 'file')} left out; see {folder.skipped_files}")
+    if data.duplicates:
+        write_duplicates_csv(folder.duplicates, data.duplicates)
+        logger.warning(
+            f"{counted(len(data.duplicates), 'pair')} of equal photos, "
+            f"{sum(pair.is_conflict for pair in data.duplicates):,} with two labels; see "
+            f"{folder.duplicates}"
+        )
+
+
+def _check_unseen(
+    config: TrainConfig, data: ImageSplits, start: Start | None, taught_by: FoundTeacher | None
+) -> None:
+    """Refuse to test on photos that the first weights or the teacher have seen."""
+    allowed = config.data.allow_seen_test_photos
+    if start and not config.run.folds:  # which look at all photos
+        check_unseen(data, start.seen, allowed=allowed)
+    if taught_by:
+        check_unseen(data, taught_by.seen, allowed=allowed, of="the teacher")
 
 
 def _choose_dtype(config: TrainConfig) -> TrainConfig:

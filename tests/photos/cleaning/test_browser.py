@@ -167,12 +167,14 @@ def test_the_last_photo_leads_to_the_end(visit):
     expect(page, ".end h2").to_have_text("All are looked at")
     page.keyboard.press("u")
     expect(page, "h2").to_have_text("Labelled dog")
+    assert page.locator(".end").count() == 0
 
 
 def test_a_photo_that_is_gone_says_why(visit, tmp_path):
     os.unlink(tmp_path / "photos" / "0")
     page = visit()
-    expect(page, ".gone").to_contain_text("was moved, deleted or changed")
+    expect(page, ".gone").to_be_visible()  # which waits for the photo's failure
+    assert "was moved, deleted or changed" in page.locator(".gone").inner_text()
     visit.troubles.clear()  # Chromium notes each 404
 
 

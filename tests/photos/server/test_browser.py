@@ -410,7 +410,9 @@ def test_a_photo_that_does_not_come_says_why(visit):
         lambda route: route.fulfill(status=404, body=reason, content_type="text/plain"),
     )
     visit.go()
-    playwright.expect(visit.page.locator(".picture.gone .why").first).to_have_text(reason)
+    why = visit.page.locator(".picture.gone .why").first
+    playwright.expect(why).to_have_text(reason)  # which waits for it
+    assert why.inner_text() == reason
     visit.page.goto("about:blank")  # whatever is still on its way is dropped
     visit.troubles.clear()  # the browser notes each 404
 
