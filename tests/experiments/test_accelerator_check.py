@@ -137,6 +137,7 @@ def test_every_operation_augmentation_and_family_is_compared():
     assert {type(model).__name__ for model in made} == families
 
 
+@pytest.mark.slow
 def test_cases_trace_in_each_dtype():
     for case in [*parity.all_cases(tiny=True), *network_cases.cases(("mobilenet_v3_small",))]:
         for dtype in (jnp.float32, jnp.bfloat16):

@@ -141,6 +141,7 @@ def test_several_networks_learn_from_one_teacher(tiny_run, tiny_config, tmp_path
     assert both["members"][1]["test_loss"] == pytest.approx(alone["test_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_teacher_answers_once_before_training(
     taught, tiny_run, tiny_config, tmp_path, monkeypatch
 ):

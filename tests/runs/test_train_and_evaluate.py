@@ -193,13 +193,11 @@ def test_the_test_split_is_evaluated_once_with_the_best_parameters(
     assert best["validation_accuracy"] == max(row["validation_accuracy"] for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "changes"),
     [
-        pytest.param(
-            *("softmax", {"augment": "strong", "class_weights": "balanced"}),
-            marks=pytest.mark.slow,
-        ),
+        ("softmax", {"augment": "strong", "class_weights": "balanced"}),
         (
             "sigmoid",
             {"augment": "flip,rand_augment=5,erasing=0.25", "mixup": 0.2, "cutmix": 1.0},

@@ -213,6 +213,7 @@ def rows(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_from_a_frozen_run_trains_the_head_alone(config, first_run, tmp_path, said):
     settings = transferred(config, first_run, freeze="backbone")
     summary = train_classifier(settings, tmp_path / "run")
@@ -233,6 +234,7 @@ def head_of(workdir):
     return leaves(best_of(workdir)["params"]["head"])
 
 
+@pytest.mark.slow
 def test_the_last_layer_is_kept_for_the_same_classes_only(config, first_run, tmp_path, said):
     settings = transferred(config, first_run, freeze="backbone").replace(
         num_epochs=1, learning_rate=1e-9, feature_views=1
@@ -252,6 +254,7 @@ def test_the_last_layer_is_kept_for_the_same_classes_only(config, first_run, tmp
         np.testing.assert_allclose(leaf, 0, atol=1e-6)  # as it starts
 
 
+@pytest.mark.slow
 def test_kept_features_and_live_ones_give_the_same_training(config, first_run, tmp_path, said):
     settings = transferred(config, first_run, freeze="backbone", augment="none")
     live = settings.replace(cache_features=False)

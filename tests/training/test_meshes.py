@@ -68,7 +68,8 @@ def test_parts_of_a_batch_add_up_to_it(found):
     assert_same(found["parts"], found["plain"])
 
 
-@pytest.mark.parametrize("mesh", ["data:2", pytest.param("data:1", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", ["data:2", "data:1"])
 def test_a_checkpoint_goes_on_on_other_devices(folder, found, mesh):
     there = folder / f"from 8 to {mesh}"
     shutil.copytree(folder / "data:4,fsdp:2", there)
