@@ -75,7 +75,7 @@ def keep_memory(block_bytes: int = 2**30) -> bool:
     libc = _libc()
     settings = (
         (_M_MMAP_MAX, 0),  # no block gets a mapping of its own, to be torn down when freed
-        (_M_TRIM_THRESHOLD, 2**31 - 1),  # the top of the heap stays
+        (_M_TRIM_THRESHOLD, -1),  # the top of the heap stays; a size would end at 2 GiB
         (_M_ARENA_MAX, 1),  # else other threads use arenas that the marked block is not in
         (_M_TOP_PAD, 2**26),
     )

@@ -34,6 +34,27 @@ def test_memory_is_faulted_in_once():
     assert int(faults_kept) < int(faults_plain) / 10
 
 
+LARGE = """
+import ctypes, sys
+from jaxcnn.host.start import keep_memory
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+keep_memory(2**21)
+block = libc.malloc(3 * 2**30)  # never touched, so it takes no memory
+end = libc.sbrk(0)
+libc.free(block)
+print(end - libc.sbrk(0))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's malloc is what is set")
+def test_a_block_above_2_gib_is_kept_too():
+    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 0
+
+
 def test_elsewhere_nothing_happens(monkeypatch):
     from jaxcnn.host.start import keep_memory
 
