@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         default_momentum as default_momentum,
         finds_learning_rate as finds_learning_rate,
         list_optimizers as list_optimizers,
+        needs_loss as needs_loss,
         optimizer_options as optimizer_options,
     )
     from jaxcnn.optim.optax_schedules import schedule_options as schedule_options

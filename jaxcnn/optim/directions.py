@@ -26,7 +26,8 @@ class Own(NamedTuple):
 # 2015; adamw: higher, as its decay and a warm-up bear it; lion: a tenth of adamw's, after Chen et
 # al. 2023; rmsprop: 1e-3 over the 1 / (1 - 0.9) gradients that its momentum adds up; muon: adamw's,
 # which its updates are as large as, after Liu et al. 2025; schedule_free_adamw: adamw's,
-# schedule_free_sgd: ten times sgd's, after Defazio et al. 2024.
+# schedule_free_sgd: ten times sgd's, after Defazio et al. 2024; sam: sgd's, and rho after
+# Foret et al. 2021.
 OWN: Mapping[str, Own] = {
     "sgd": Own(0.02, {"nesterov": False}, False),
     "adam": Own(1e-3, _ADAM, False),
@@ -46,6 +47,8 @@ OWN: Mapping[str, Own] = {
     "schedule_free_adamw": Own(
         3e-3, {"b2": 0.999, "eps": 1e-8, "weight_lr_power": 2.0}, is_decoupled=True
     ),
+    "sam": Own(0.02, {"nesterov": False, "rho": 0.05}, False),
+    "sam_adamw": Own(3e-3, {**_ADAM, "rho": 0.05}, True),
     "schedule_free_sgd": Own(0.2, {"weight_lr_power": 2.0}, is_decoupled=False),
 }
 
@@ -61,6 +64,47 @@ def is_schedule_free(name: str) -> bool:
       (True, False)
     """
     return name in ("schedule_free_adamw", "schedule_free_sgd")
+
+
+def is_sharpness_aware(name: str) -> bool:
+    """Tell whether an optimizer takes a second gradient, where the loss is about the highest.
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Example:
+      >>> is_sharpness_aware("sam"), is_sharpness_aware("sgd")
+      (True, False)
+    """
+    return name in ("sam", "sam_adamw")
+
+
+def sharpness_aware(
+    base: optax.GradientTransformation, rho: float, *before: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """Give a base optimizer the gradient at rho from the parameters, up the gradient.
+
+    Args:
+      base: the optimizer of that gradient.
+      rho: distance, a Euclidean norm over all parameters.
+      *before: what the first gradient goes through.
+
+    Source: Foret et al. 2021, arXiv:2010.01412, algorithm 1.
+    """
+    climb = optax.chain(*before, optax.normalize_by_update_norm(eps=1e-12), optax.sgd(rho))
+    made = contrib.sam(base, climb, opaque_mode=True)
+
+    def update(
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        *,
+        grad_fn: Any,
+        **_: Any,  # which Optax's refuses
+    ) -> tuple[optax.Updates, optax.OptState]:
+        return made.update(updates, state, params, grad_fn=grad_fn)
+
+    return promoting(optax.GradientTransformationExtraArgs(made.init, update))
 
 
 def scale_gradient(
@@ -85,7 +129,7 @@ def _direction(
     is_none = not isinstance(momentum, jax.Array) and momentum == 0
     nesterov = options.get("nesterov", False)
     trace = optax.identity() if is_none else optax.trace(momentum, nesterov=nesterov)
-    if name == "sgd":
+    if name in ("sgd", "sam"):
         return trace
     if name == "schedule_free_sgd":
         return optax.identity()
@@ -168,24 +212,28 @@ def _matrix_axes(p: Any) -> contrib.MuonDimensionNumbers:
     return contrib.MuonDimensionNumbers(tuple(rows), columns)
 
 
-def promoting(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+def promoting(optimizer: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
     """Let an optimizer mix dtypes, as Optax does with its integer counts.
 
     Its first state is copied, so that no buffer stands in the parameters too: a step takes over
     the memory of both.
     """
+    inner = optax.with_extra_args_support(optimizer)
 
     def init(params: optax.Params) -> optax.OptState:
         with jax.numpy_dtype_promotion("standard"):
-            return jax.tree.map(jnp.copy, optimizer.init(params))
+            return jax.tree.map(jnp.copy, inner.init(params))
 
     def update(
-        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        **more: Any,
     ) -> tuple[optax.Updates, optax.OptState]:
         with jax.numpy_dtype_promotion("standard"):
-            return optimizer.update(updates, state, params)
+            return inner.update(updates, state, params, **more)
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def schedule_free(

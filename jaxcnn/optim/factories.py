@@ -10,21 +10,14 @@ import optax
 from optax import contrib
 
 from jaxcnn.host.names import unknown_name
-from jaxcnn.optim.directions import OWN, promoting
+from jaxcnn.optim.directions import OWN, is_sharpness_aware, promoting
 from jaxcnn.optim.parameter_groups import decay_mask
 from jaxcnn.optim.schedules import check_range
 
 Factory = Callable[..., optax.GradientTransformation]
 
 _REFUSED = {
-    "lbfgs": "its line search computes the loss of one batch many times per update, and a training "
-    "step computes it once; use adamw, or optax.lbfgs on all data in a loop of your own",
-    "polyak_sgd": "its step size needs the loss, and an update is given the gradient alone",
-    "momo": "its step size needs the loss, and an update is given the gradient alone",
-    "momo_adam": "its step size needs the loss, and an update is given the gradient alone",
-    "sophia": "it estimates curvature from the loss function, and an update is given the gradient "
-    "alone",
-    "sam": "it takes two gradients per update, and a training step computes one",
+    "sophia": "it differentiates the gradient once more, which the convolutions here do not allow",
     "lookahead": "it trains two sets of parameters, and a training state has one; "
     "schedule_free_adamw averages too",
     "mechanize": "it wraps another optimizer; use prodigy or dog",
@@ -38,7 +31,8 @@ _REFUSED = {
 # Starting points of the papers or of Optax's pages. Those that find their own step size have 1.
 _DEFAULT_LEARNING_RATES = {
     **dict.fromkeys(("prodigy", "dadapt_adamw", "dog", "dowg", "cocob", "adadelta"), 1.0),
-    **dict.fromkeys(("adagrad", "yogi", "fromage", "adafactor", "novograd"), 1e-2),
+    **dict.fromkeys(("lbfgs", "momo", "polyak_sgd"), 1.0),
+    **dict.fromkeys(("adagrad", "yogi", "fromage", "adafactor", "novograd", "momo_adam"), 1e-2),
     **dict.fromkeys(("adamax", "adamaxw"), 2e-3),
     **dict.fromkeys(("sign_sgd", "signum"), 3e-4),
     "optimistic_gradient_descent": 0.02,
@@ -46,13 +40,19 @@ _DEFAULT_LEARNING_RATES = {
     "sm3": 0.1,
     "simplified_ademamix": 1e-4,
 }
-_FINDS_ITS_RATE = ("prodigy", "dadapt_adamw", "dog", "dowg", "cocob")
+_FINDS_ITS_RATE = (
+    *("prodigy", "dadapt_adamw", "dog", "dowg", "cocob"),
+    *("lbfgs", "momo", "momo_adam", "polyak_sgd"),
+)
+_NEEDS_THE_LOSS = ("lbfgs", "momo", "momo_adam", "polyak_sgd")
 _DECOUPLED = ("adamaxw", "nadamw", "adan", "acprop", "ademamix", "simplified_ademamix", "galore")
 _MASKS = ("mask", "weight_decay_mask")
 _MOMENTUM = ("momentum", "b1", "beta")
-_SHARES = ("b2", "b3", "beta3", "betas", "rho", "decay", "adam_b1", "adam_b2")  # of the past kept
+# Shares of the past kept; SAM's rho is a distance, and of use below 1 as well.
+_SHARES = ("b2", "b3", "beta3", "betas", "rho", "decay", "adam_b1", "adam_b2")
 _OTHER_BETA = ("optimistic_gradient_descent",)  # whose beta is no momentum
-_WANT_A_NUMBER = ("sm3",)  # as their learning rate, which scales the update last
+# As their learning rate, which scales the update last; of L-BFGS, what its line search has found.
+_WANT_A_NUMBER = ("sm3", "lbfgs")
 
 
 @functools.cache
@@ -66,7 +66,15 @@ def factories() -> Mapping[str, Factory]:
                 continue
             if "learning_rate" in inspect.signature(function).parameters:
                 found[name] = function
+    found["polyak_sgd"] = _polyak_sgd
     return {name: found[name] for name in sorted(found) if name not in {**_REFUSED, **OWN}}
+
+
+def _polyak_sgd(
+    learning_rate: Any = 1.0, max_learning_rate: float = 1.0, f_min: float = 0.0, eps: float = 0.0
+) -> optax.GradientTransformationExtraArgs:
+    """Make Optax's by the name that its factor on the step size has elsewhere."""
+    return optax.polyak_sgd(max_learning_rate, scaling=learning_rate, f_min=f_min, eps=eps)
 
 
 def list_optimizers() -> list[str]:
@@ -141,6 +149,19 @@ def finds_learning_rate(name: str) -> bool:
       (True, False)
     """
     return name in _FINDS_ITS_RATE
+
+
+def needs_loss(name: str) -> bool:
+    """Tell whether an update needs the loss, or a second gradient, beside the gradient.
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Example:
+      >>> needs_loss("sam"), needs_loss("momo"), needs_loss("adam")
+      (True, True, False)
+    """
+    return name in _NEEDS_THE_LOSS or is_sharpness_aware(name)
 
 
 def decays_decoupled(name: str) -> bool:
@@ -262,7 +283,9 @@ def _written(value: Any) -> str:
 def momentum_of(name: str) -> str | None:
     """Name the parameter that the setting momentum stands for; None where there is none."""
     if name in OWN:
-        return {"muon": "beta", "sgd": "momentum", "rmsprop": "momentum"}.get(name, "b1")
+        return {"muon": "beta", **dict.fromkeys(("sgd", "sam", "rmsprop"), "momentum")}.get(
+            name, "b1"
+        )
     parameters = () if name in _OTHER_BETA else inspect.signature(factories()[name]).parameters
     return next((each for each in _MOMENTUM if each in parameters), None)
 

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxcnn.host.names import unknown_name
-from jaxcnn.optim.directions import OWN, is_schedule_free, scale_gradient, schedule_free
+from jaxcnn.optim.directions import (
+    OWN,
+    is_schedule_free,
+    is_sharpness_aware,
+    scale_gradient,
+    schedule_free,
+    sharpness_aware,
+)
 from jaxcnn.optim.factories import (
     check_name,
     check_options,
@@ -71,6 +78,11 @@ def make_optimizer(
     keep an average of the parameters, which `evaluation_params` takes out of their state.
     BatchNorm's running averages are those of the parameters that are trained.
 
+    sam and sam_adamw take their gradient at a distance of rho from the parameters, where the loss
+    is about the highest, and are sgd and adamw with it: two gradients per update. Their update
+    needs `grad_fn`; those of momo, momo_adam and polyak_sgd need `value`, and lbfgs needs `value`,
+    `grad` and `value_fn`, as `jaxcnn.training.make_train_step` gives them.
+
     Other names are factories of Optax, with Optax's defaults. Weight decay is the factory's where
     that has a mask for it, else an L2 penalty.
 
@@ -114,7 +126,7 @@ def make_optimizer(
     et al. 2023, arXiv:2302.06675; lamb You et al. 2020, arXiv:1904.00962; rmsprop Tieleman & Hinton
     2012, lecture 6.5; muon Jordan et al. 2024, https://kellerjordan.github.io/posts/muon, scaled as
     in Liu et al. 2025, arXiv:2502.16982; schedule-free Defazio et al. 2024, arXiv:2405.15682;
-    clipping Pascanu et al. 2013, arXiv:1211.5063.
+    sam Foret et al. 2021, arXiv:2010.01412; clipping Pascanu et al. 2013, arXiv:1211.5063.
     """
     check_name(name)
     check_options(name, options or {})
@@ -124,6 +136,12 @@ def make_optimizer(
     _check_momentum(name, momentum, injected)
     if gradient_clip_norm is not None:
         check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
+    if name == "lbfgs" and (weight_decay or "weight_decay" in injected or gradient_clip_norm):
+        raise ValueError(
+            f"optimizer=lbfgs takes neither weight_decay (={weight_decay}) nor gradient_clip_norm "
+            f"(={gradient_clip_norm}): its line search goes by the loss and its gradient as they "
+            "are; give weight_decay=0 and leave gradient_clip_norm out."
+        )
     for each in injected:
         if each not in HYPERPARAMETERS:
             raise unknown_name("hyper-parameter", each, HYPERPARAMETERS)
@@ -155,12 +173,16 @@ def make_optimizer(
             parts = [made, *after]
         clip = gradient_clip_norm
         kept = [_without_gradient(multipliers)] if multipliers else []
-        return optax.chain(
+        made = optax.chain(
             *kept,
             optax.identity() if clip is None else optax.clip_by_global_norm(clip),
             *parts,
             *(kept if is_schedule_free(name) else []),  # whose averages round, step by step
         )
+        if not is_sharpness_aware(name):
+            return made
+        rho = {**OWN[name].options, **(options or {})}["rho"]
+        return sharpness_aware(made, rho, *kept)
 
     if not injected:
         return chain(learning_rate, weight_decay, momentum)

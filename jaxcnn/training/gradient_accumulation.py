@@ -19,8 +19,8 @@ def accumulate_gradients(
     key: jax.Array,
     *rows: PyTree,
     num_parts: int,
-) -> tuple[PyTree, tuple[jax.Array, PyTree]]:
-    """Compute a batch's gradient as the sum of its parts'.
+) -> tuple[tuple[jax.Array, tuple[jax.Array, PyTree]], PyTree]:
+    """Compute a batch's loss and gradient as the sums of its parts', see `jax.value_and_grad`.
 
     Part p has the rows p, p + num_parts, p + 2 num_parts, ..., so that a batch that is split over
     devices keeps its rows where they are. BatchNorm normalises each part by its own statistics, and
@@ -37,12 +37,12 @@ def accumulate_gradients(
       num_parts: divides B.
 
     Returns:
-      The gradient of the mean loss of the whole batch, and ((B, K) logits, batch_stats).
+      (mean loss of the whole batch, ((B, K) logits, batch_stats)), and the gradient of that loss.
 
     Raises:
       ValueError: if num_parts does not divide B.
     """
-    gradient = jax.grad(objective, has_aux=True)
+    differentiate = jax.value_and_grad(objective, has_aux=True)
     if len(rows[-1]) % num_parts:
         raise ValueError(
             f"accumulate_steps (={num_parts}) must divide the batch of {len(rows[-1])} examples."
@@ -53,12 +53,15 @@ def accumulate_gradients(
     def add(carry: tuple[PyTree, PyTree], each: Any) -> tuple[tuple[PyTree, PyTree], jax.Array]:
         total, stats = carry
         number, part = each
-        found, (logits, stats) = gradient(params, stats, jax.random.fold_in(key, number), *part)
+        part_key = jax.random.fold_in(key, number)
+        (loss, (logits, stats)), gradient = differentiate(params, stats, part_key, *part)
         # Each part counts as many times as it has examples.
         share = jnp.sum(part[-1], dtype=jnp.float32) / jnp.maximum(count, 1)
-        return (jax.tree.map(lambda t, g: t + share * g, total, found), stats), logits
+        found = jax.tree.map(lambda t, x: t + share * x, total, (loss, gradient))
+        return (found, stats), logits
 
-    start = (jax.tree.map(jnp.zeros_like, params), batch_stats)
+    zero = (jnp.float32(0), jax.tree.map(jnp.zeros_like, params))
     numbers = jnp.arange(num_parts, dtype=jnp.int32)
-    (total, stats), logits = jax.lax.scan(add, start, (numbers, parts))
-    return total, (jnp.moveaxis(logits, 0, 1).reshape(-1, *logits.shape[2:]), stats)
+    carried, logits = jax.lax.scan(add, (zero, batch_stats), (numbers, parts))
+    (loss, gradient), stats = carried
+    return (loss, (jnp.moveaxis(logits, 0, 1).reshape(-1, *logits.shape[2:]), stats)), gradient

@@ -1,8 +1,9 @@
 """The training step: a pure function, compiled once, state in and state out."""
 
 import functools
+import inspect
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -61,7 +62,9 @@ def make_train_step(
     Args:
       model: a network of `jaxcnn.models`, or any Flax module called as `model(inputs, train=...)`;
         one without a `head` gives logits for softmax.
-      optimizer: an Optax gradient transformation.
+      optimizer: an Optax gradient transformation. One that takes more than gradients is given, by
+        Optax's names, the batch's mean loss (`value`) and gradients (`grad`), and both as functions
+        of the parameters (`value_fn`, `grad_fn`), with the same dropout and statistics.
       loss_fn: (logits, label) to one loss per example, as `jaxcnn.losses.make_loss` makes.
       augment: (key, image) to image, as `jaxcnn.augment.make_augment` makes; None crops the centre.
       preprocessing: how images become what the network takes; None for images that are so already.
@@ -112,18 +115,40 @@ def make_train_step(
     prepare_batch = prepare or image_preparation(augment, mixing, preprocessing)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
     differentiate = functools.partial(_gradients, num_parts=accumulate_steps, private=private)
+    update = _naming_what_it_takes(optimizer)
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Sums]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
         inputs, label = prepare_batch(batch, prepare_key)
         trained, objective = without(state.params, frozen), objective_of(state.params)
 
-        def learn_from(inputs: jax.Array) -> tuple[PyTree, jax.Array, PyTree]:
-            prepared = batch._replace(image=inputs, label=label)
-            return differentiate(objective, trained, state.batch_stats, dropout_key, prepared)
+        def learn(trained: PyTree) -> _Learned:
+            def learn_from(inputs: jax.Array) -> _Learned:
+                prepared = batch._replace(image=inputs, label=label)
+                return differentiate(objective, trained, state.batch_stats, dropout_key, prepared)
 
-        gradients, logits, batch_stats = at_size(learn_from, inputs, state.step, sizes)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
+            return at_size(learn_from, inputs, state.step, sizes)
+
+        # Optax's line searches refuse what the function does not name.
+        def loss_of(trained: PyTree, *, grad_fn: Any = None) -> jax.Array:
+            del grad_fn
+
+            def loss_from(inputs: jax.Array) -> jax.Array:
+                rows = jax.tree.map(jnp.asarray, (inputs, label, batch.mask))
+                return objective(trained, state.batch_stats, dropout_key, *rows)[0]
+
+            return at_size(loss_from, inputs, state.step, sizes)
+
+        gradients, loss, logits, batch_stats = learn(trained)
+        more = {
+            "value": loss,
+            "grad": gradients,
+            "value_fn": loss_of,
+            "grad_fn": lambda trained, _: learn(trained).gradients,
+        }
+        # What noise does not hide must not reach the parameters.
+        more = {} if private is not None else more
+        updates, opt_state = update(gradients, state.opt_state, trained, **more)
         state = state._replace(
             step=state.step + 1,
             params={**state.params, **optax.apply_updates(trained, updates)},
@@ -189,6 +214,28 @@ def draw_view(
     return batch if mixing is None else mixing(mixing_key, batch)
 
 
+def _naming_what_it_takes(optimizer: optax.GradientTransformation) -> Callable[..., Any]:
+    """Give an update that may be told more than it takes: `optax.contrib.sam` refuses the rest."""
+    update = optax.with_extra_args_support(optimizer).update
+    parameters = inspect.signature(update).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return update
+
+    def told(*args: Any, **more: Any) -> Any:
+        return update(*args, **{name: more[name] for name in more if name in parameters})
+
+    return told
+
+
+class _Learned(NamedTuple):
+    """What a step learns from a batch: gradients, mean loss, logits, and the new statistics."""
+
+    gradients: PyTree
+    loss: jax.Array
+    logits: jax.Array
+    batch_stats: PyTree
+
+
 def _gradients(
     objective: Objective,
     trained: PyTree,
@@ -198,8 +245,8 @@ def _gradients(
     *,
     num_parts: int,
     private: differential_privacy.Privacy | None,
-) -> tuple[PyTree, jax.Array, PyTree]:
-    """Give the gradients of a batch that is prepared, the logits, and the new statistics."""
+) -> _Learned:
+    """Differentiate the mean loss of a batch that is prepared."""
     examples = jax.tree.map(jnp.asarray, (batch.image, batch.label, batch.mask))
     if private is not None:
         gradients, (logits, _) = differential_privacy.private_gradients(
@@ -210,14 +257,14 @@ def _gradients(
             index=batch.index,
             privacy=private,
         )
-        # No statistics are collected, see `Privacy`.
-        return gradients, logits[:, 0], batch_stats
+        # No statistics are collected, see `Privacy`; the loss would tell what the noise hides.
+        return _Learned(gradients, jnp.float32(jnp.nan), logits[:, 0], batch_stats)
     if num_parts == 1:
-        differentiate = jax.grad(objective, has_aux=True)
+        differentiate = jax.value_and_grad(objective, has_aux=True)
     else:
         differentiate = functools.partial(accumulate_gradients, objective, num_parts=num_parts)
-    gradients, (logits, batch_stats) = differentiate(trained, batch_stats, key, *examples)
-    return gradients, logits, batch_stats
+    (loss, (logits, batch_stats)), gradients = differentiate(trained, batch_stats, key, *examples)
+    return _Learned(gradients, loss, logits, batch_stats)
 
 
 def _objective(

@@ -1,5 +1,6 @@
 """Optax's optimizers by name: all train, decay kernels alone, and refuse what does not fit."""
 
+import functools
 import inspect
 
 import jax
@@ -30,16 +31,27 @@ def make_params(seed=0):
 
 
 def train(optimizer, state, params, steps=2):
+    update = optax.with_extra_args_support(optimizer).update
     for step in range(steps):
-        updates, state = optimizer.update(make_params(seed=step + 1), state, params)
+        loss = functools.partial(loss_at, step)
+        value, gradient = jax.value_and_grad(loss)(params)
+        more = {"value": value, "grad": gradient, "value_fn": loss}
+        updates, state = update(gradient, state, params, **more)
         params = optax.apply_updates(params, updates)
     return params, state
+
+
+def loss_at(step, params):
+    """Give a loss whose least value is at other parameters in each step."""
+    wanted = make_params(seed=step + 1)
+    return sum(jnp.sum((params["layer"][k] - x) ** 2) / 2 for k, x in wanted["layer"].items())
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_each_factory_makes_an_optimizer_of_arrays_of_one_structure(name):
     params = make_params()
-    optimizer = make_optimizer(name, lambda step: jnp.float32(0.01), weight_decay=0.1)
+    decay = 0.0 if name == "lbfgs" else 0.1
+    optimizer = make_optimizer(name, lambda step: jnp.float32(0.01), weight_decay=decay)
     state = optimizer.init(params)
     # A donated buffer must not stand in two places.
     kept = {id(leaf) for leaf in jax.tree.leaves(params)}
@@ -54,7 +66,8 @@ def test_each_factory_makes_an_optimizer_of_arrays_of_one_structure(name):
 def test_the_list_has_every_factory_of_optax_that_is_not_refused():
     assert {"prodigy", "ademamix", "adopt", "muon", "schedule_free_adamw"} <= {*list_optimizers()}
     assert {"nadam", "nadamw"} <= {*list_optimizers()}  # which are no functions, but partial ones
-    assert not {"sam", "lbfgs", "scale_by_madgrad", "schedule_free"} & {*list_optimizers()}
+    assert {"sam", "lbfgs", "momo", "polyak_sgd"} <= {*list_optimizers()}
+    assert not {"sophia", "lookahead", "scale_by_madgrad", "schedule_free"} & {*list_optimizers()}
     signatures = [inspect.signature(function).parameters for function in factories().values()]
     assert all("learning_rate" in parameters for parameters in signatures)
 
@@ -80,6 +93,31 @@ def test_a_factory_has_optaxs_own_updates():
         expected, _ = train(theirs, theirs.init(params), params)
     found, _ = train(ours, ours.init(params), params)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("momo", optax.contrib.momo(0.5)),
+        ("momo_adam", optax.contrib.momo_adam(0.5)),
+        ("polyak_sgd", optax.polyak_sgd(scaling=0.5)),
+    ],
+)
+def test_those_that_go_by_the_loss_have_optaxs_own_updates(name, theirs):
+    params = make_params()
+    with jax.numpy_dtype_promotion("standard"):
+        expected, _ = train(theirs, theirs.init(params), params)
+    optimizer = make_optimizer(name, 0.5)
+    found, _ = train(optimizer, optimizer.init(params), params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), found, expected)
+
+
+def test_lbfgs_finds_the_least_value_of_a_parabola():
+    params, optimizer = make_params(), make_optimizer("lbfgs", 1.0)
+    state = optimizer.init(params)
+    for _ in range(8):  # of one loss
+        params, state = train(optimizer, state, params, steps=1)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), params, make_params(1))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -112,8 +150,10 @@ def test_options_reach_the_usual_optimizers(name, option):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("sam", {}, "optimizer=sam does not work here: it takes two gradients"),
-        ("lbfgs", {}, "optimizer=lbfgs does not work here: its line search computes"),
+        ("lookahead", {}, "optimizer=lookahead does not work here: it trains two sets"),
+        ("lbfgs", {"weight_decay": 0.1}, r"lbfgs takes neither weight_decay \(=0.1\) nor"),
+        ("lbfgs", {"gradient_clip_norm": 2.0}, r"nor gradient_clip_norm \(=2.0\)"),
+        ("sam", {"options": {"rho": -0.1}}, r"rho of sam must be in \[0, 1\), got -0.1"),
         ("prodigi", {}, "unknown optimizer 'prodigi'; known, nearest first: prodigy"),
         ("dog", {"momentum": 0.9}, "optimizer=dog has no momentum; leave momentum out"),
         ("adabelief", {"injected": ["momentum"]}, "momentum of optimizer=adabelief cannot be"),

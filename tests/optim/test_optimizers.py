@@ -289,3 +289,23 @@ def test_what_is_not_injected_is_refused():
         with_hyperparameters(state, {"momentum": 0.5})
     with pytest.raises(ValueError, match="unknown hyper-parameter 'decay'"):
         make_optimizer("sgd", 1.0, injected=["decay"])
+
+
+def test_sam_climbs_by_what_is_trained_alone_and_stays_where_there_is_no_slope():
+    """Of two parameters one is kept: the distance is measured along the other."""
+    optimizer = make_optimizer(
+        "sam", 1.0, momentum=0.0, options={"rho": 0.5}, multipliers=[("kept", 0.0)]
+    )
+    params = {"free": jnp.array([2.0]), "kept": jnp.array([3.0])}
+
+    def update(slope):
+        def gradient(params, _=None):
+            return jax.grad(lambda p: slope * (p["free"][0] ** 3 + p["kept"][0]))(params)
+
+        state = optimizer.init(params)
+        return optimizer.update(gradient(params), state, params, grad_fn=gradient)[0]
+
+    found = update(1.0)
+    assert found["free"].tolist() == pytest.approx([-3 * 2.5**2])
+    assert found["kept"].tolist() == [0.0]
+    assert update(0.0)["free"].tolist() == [0.0]

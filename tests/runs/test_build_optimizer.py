@@ -27,6 +27,9 @@ def test_what_suits_an_optimizer_is_filled_in():
     prodigy = resolved(optimizer="prodigy").training
     assert (prodigy.learning_rate, prodigy.momentum, prodigy.weight_decay) == (1.0, None, 0.0005)
     assert resolved(optimizer="prodigy", pretrained=True).training.learning_rate == 1.0
+    tuned = {"pretrained": True, "fine_tune": True}
+    assert resolved(optimizer="momo_adam", **tuned).training.learning_rate == 0.01
+    assert resolved(optimizer="lbfgs").training.weight_decay == 0
     photos = resolve(make_config(dataset="folder", optimizer="schedule_free_sgd"))
     assert photos.training.ema_decay == 0.0
 
@@ -52,6 +55,9 @@ def test_a_schedule_by_name_has_its_options():
         ({"optimizer": "schedule_free_sgd", "schedule": "linear"}, "takes a constant learning"),
         ({"optimizer": "schedule_free_sgd", "ema_decay": 0.9}, "averages the parameters by itself"),
         ({"optimizer": "dog", "momentum": 0.5}, "optimizer=dog has no momentum"),
+        ({"optimizer": "lbfgs", "accumulate_steps": 2}, "accumulate_steps .* cuts the batch"),
+        ({"optimizer": "lbfgs", "weight_decay": 0.1}, "lbfgs takes neither weight_decay"),
+        ({"optimizer": "sam", "dp_clip_norm": 1.0}, "a second gradient, which dp_clip_norm gives"),
         ({"optimizer_options": "b2"}, "optimizer_options must be name=value"),
         ({"optimizer_options": "b5=1"}, "unknown option of adamw 'b5'; known, nearest first: b2"),
         ({"schedule_options": "power=1"}, "schedule=cosine has no options"),

@@ -29,12 +29,14 @@ def accumulated(mask, num_parts):
 def test_parts_with_unequal_padding_sum_to_the_whole(num_parts, num_counted):
     mask = np.arange(12) < num_counted
     rows = (jnp.asarray(ROWS), jnp.asarray(mask))
-    whole, _ = jax.grad(objective, has_aux=True)(jnp.ones(3), {}, KEY, *rows)
-    np.testing.assert_allclose(accumulated(mask, num_parts)[0], whole, rtol=1e-5, atol=1e-6)
+    (loss, _), gradient = jax.value_and_grad(objective, has_aux=True)(jnp.ones(3), {}, KEY, *rows)
+    (found, _), of_parts = accumulated(mask, num_parts)
+    np.testing.assert_allclose(of_parts, gradient, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found, loss, rtol=1e-5)
 
 
 def test_each_part_has_draws_of_its_own_and_rows_keep_their_order():
-    _, (drawn, _) = accumulated(np.ones(12, bool), 3)
+    (_, (drawn, _)), _ = accumulated(np.ones(12, bool), 3)
     parts = np.asarray(drawn).reshape(4, 3, 64)
     np.testing.assert_array_equal(parts, np.broadcast_to(parts[:1], parts.shape))
     assert np.abs(np.corrcoef(parts[0]) - np.eye(3)).max() < 0.4

@@ -1,6 +1,6 @@
 """Checks of the settings of optimizers and of private gradients."""
 
-from jaxcnn.optim import is_schedule_free
+from jaxcnn.optim import is_schedule_free, needs_loss
 from jaxcnn.runs.config.settings import TrainingSettings
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 
@@ -17,6 +17,11 @@ def check_optimizer(config: TrainConfig) -> None:
         raise ValueError(
             f"optimizer={name} takes a constant learning rate, and schedule is "
             f"{training.schedule}; leave schedule out."
+        )
+    if name == "lbfgs" and training.accumulate_steps > 1:
+        raise ValueError(
+            f"optimizer=lbfgs computes the loss of the whole batch again and again, and "
+            f"accumulate_steps (={training.accumulate_steps}) cuts the batch; leave it at 1."
         )
     if training.lr_multipliers and training.layer_decay != 1:
         raise ValueError(
@@ -46,6 +51,11 @@ def check_privacy(training: TrainingSettings) -> None:
                 "dp_clip_norm, which is off; give both, e.g. dp_clip_norm=1."
             )
         return
+    if needs_loss(training.optimizer):
+        raise ValueError(
+            f"optimizer={training.optimizer} goes by the loss, or by a second gradient, which "
+            "dp_clip_norm gives no noise; choose another optimizer, such as adamw."
+        )
     if training.class_weights == "balanced":
         raise ValueError(
             "class_weights=balanced reads the classes' sizes from the photos that dp_clip_norm is "

@@ -142,7 +142,7 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
         "learning_rate": optim.default_learning_rate(training.optimizer),
         "momentum": optim.default_momentum(training.optimizer),
         "schedule": "constant" if is_averaging else "cosine",
-        "weight_decay": 0.05 if optim.decays_decoupled(training.optimizer) else 0.0005,
+        "weight_decay": _weight_decay(training.optimizer),
         "sweep_epochs": max(1, filled["num_epochs"] // 3) if config.run.sweep else None,
         "flip_average": _flips(config, policy.get("flip", 0) > 0),
         "feature_views": 4 if changes else 0,
@@ -157,6 +157,12 @@ def resolve(config: TrainConfig, weights_preset: Mapping[str, Any] | None = None
     complete = make_config(**filled)
     check_values(complete)
     return complete
+
+
+def _weight_decay(optimizer: str) -> float:
+    if optimizer == "lbfgs":  # whose line search goes by the loss as it is
+        return 0.0
+    return 0.05 if optim.decays_decoupled(optimizer) else 0.0005
 
 
 def _flips(config: TrainConfig, otherwise: bool) -> bool:
@@ -220,12 +226,11 @@ def _transfer_preset(config: TrainConfig) -> dict[str, Any]:
     preset = dict(_FINE_TUNE if trains_more else _FROZEN)
     if not config.training.fine_tune:
         preset["head_epochs"] = 0
+    rate = optim.default_learning_rate(config.training.optimizer)
     if optim.finds_learning_rate(config.training.optimizer):
-        return preset | {"learning_rate": 1.0, "head_learning_rate": 1.0}
+        return preset | {"learning_rate": rate, "head_learning_rate": rate}
     # The rates are AdamW's; other optimizers take the same part of their own.
-    share = optim.default_learning_rate(config.training.optimizer) / optim.default_learning_rate(
-        "adamw"
-    )
+    share = rate / optim.default_learning_rate("adamw")
     preset["learning_rate"] *= share
     preset["head_learning_rate"] = 1e-3 * share
     return preset
