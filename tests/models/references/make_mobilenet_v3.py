@@ -27,8 +27,8 @@ def _case(origin: str, size: str) -> Case:
     )
 
 
-def _run(case: Case, image_shape: tuple[int, int, int]) -> Answer:
-    answer = run_torch(case, image_shape)
+def _run(case: Case, image_shape: tuple[int, int, int], **precision: bool) -> Answer:
+    answer = run_torch(case, image_shape, **precision)
     if "conv_head.weight" not in answer.shapes:
         return answer
     # timm's hidden layer is a 1x1 convolution on the mean; ours is dense, and takes both.

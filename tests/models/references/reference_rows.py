@@ -5,6 +5,7 @@ Run by the environment of the reference implementations (torch, numpy), not by t
 
 import argparse
 import csv
+import functools
 import json
 import re
 import sys
@@ -45,8 +46,8 @@ class Answer(NamedTuple):
     shapes: Mapping[str, tuple[int, ...]]  # of all arrays, by name
 
 
-def run_torch(case: Case, image_shape: tuple[int, int, int]) -> Answer:
-    """Fill a PyTorch network with seeded weights and run it."""
+def run_torch(case: Case, image_shape: tuple[int, int, int], *, double: bool = False) -> Answer:
+    """Fill a PyTorch network with seeded weights and run it, in float32 or in float64."""
     import torch
 
     model = case.build().eval()
@@ -55,6 +56,8 @@ def run_torch(case: Case, image_shape: tuple[int, int, int]) -> Answer:
             drawn = seeded_array(name, tuple(tensor.shape), layout="torch", gains=case.gains)
             tensor.copy_(torch.from_numpy(drawn))
     images = torch.from_numpy(seeded_images((2, *image_shape)).transpose(0, 3, 1, 2).copy())
+    if double:
+        model, images = model.double(), images.double()
     with torch.inference_mode():
         logits = model(images).numpy()
     num_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -107,6 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--native", type=Path, help="a folder for all logits at native size, in place of the rows"
     )
+    parser.add_argument("--float64", action="store_true", help="compute so; PyTorch's alone")
     return parser
 
 
@@ -114,9 +118,10 @@ def write(
     family: str,
     cases: Sequence[Case],
     flags: argparse.Namespace,
-    run: Callable[[Case, tuple[int, int, int]], Answer] = run_torch,
+    run: Callable[..., Answer] = run_torch,
 ) -> None:
     """Write `<family>.json`, or with --native all logits of each case."""
+    run = functools.partial(run, double=True) if flags.float64 else run
     rows = []
     for case in cases:
         size = native_size_px(case.model, case.origin) if flags.native else None
