@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         default_learning_rate as default_learning_rate,
         default_momentum as default_momentum,
         finds_learning_rate as finds_learning_rate,
+        goes_by_loss as goes_by_loss,
         list_optimizers as list_optimizers,
         needs_loss as needs_loss,
         optimizer_options as optimizer_options,

@@ -67,15 +67,7 @@ def is_schedule_free(name: str) -> bool:
 
 
 def is_sharpness_aware(name: str) -> bool:
-    """Tell whether an optimizer takes a second gradient, where the loss is about the highest.
-
-    Args:
-      name: one of `list_optimizers()`.
-
-    Example:
-      >>> is_sharpness_aware("sam"), is_sharpness_aware("sgd")
-      (True, False)
-    """
+    """Tell whether an optimizer of `OWN` takes a second gradient, nearer to a maximum."""
     return name in ("sam", "sam_adamw")
 
 
@@ -100,7 +92,7 @@ def sharpness_aware(
         params: optax.Params | None = None,
         *,
         grad_fn: Any,
-        **_: Any,  # which Optax's refuses
+        **_: Any,  # Optax's update takes no other argument
     ) -> tuple[optax.Updates, optax.OptState]:
         return made.update(updates, state, params, grad_fn=grad_fn)
 

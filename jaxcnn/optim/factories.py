@@ -17,7 +17,7 @@ from jaxcnn.optim.schedules import check_range
 Factory = Callable[..., optax.GradientTransformation]
 
 _REFUSED = {
-    "sophia": "it differentiates the gradient once more, which the convolutions here do not allow",
+    "sophia": "it needs second derivatives, which the convolutions here do not have",
     "lookahead": "it trains two sets of parameters, and a training state has one; "
     "schedule_free_adamw averages too",
     "mechanize": "it wraps another optimizer; use prodigy or dog",
@@ -28,7 +28,7 @@ _REFUSED = {
     "rprop": "it goes by the signs of gradients of the whole data, and those of batches change",
     "optimistic_adam": "Optax replaced it; use optimistic_adam_v2",
 }
-# Starting points of the papers or of Optax's pages. Those that find their own step size have 1.
+# Starting points of the papers or of Optax's pages. Most that find their own step size have 1.
 _DEFAULT_LEARNING_RATES = {
     **dict.fromkeys(("prodigy", "dadapt_adamw", "dog", "dowg", "cocob", "adadelta"), 1.0),
     **dict.fromkeys(("lbfgs", "momo", "polyak_sgd"), 1.0),
@@ -44,14 +44,13 @@ _FINDS_ITS_RATE = (
     *("prodigy", "dadapt_adamw", "dog", "dowg", "cocob"),
     *("lbfgs", "momo", "momo_adam", "polyak_sgd"),
 )
-_NEEDS_THE_LOSS = ("lbfgs", "momo", "momo_adam", "polyak_sgd")
+_GO_BY_LOSS = ("lbfgs", "momo", "momo_adam", "polyak_sgd")
 _DECOUPLED = ("adamaxw", "nadamw", "adan", "acprop", "ademamix", "simplified_ademamix", "galore")
 _MASKS = ("mask", "weight_decay_mask")
 _MOMENTUM = ("momentum", "b1", "beta")
-# Shares of the past kept; SAM's rho is a distance, and of use below 1 as well.
-_SHARES = ("b2", "b3", "beta3", "betas", "rho", "decay", "adam_b1", "adam_b2")
+_SHARES = ("b2", "b3", "beta3", "betas", "rho", "decay", "adam_b1", "adam_b2")  # of the past kept
 _OTHER_BETA = ("optimistic_gradient_descent",)  # whose beta is no momentum
-# As their learning rate, which scales the update last; of L-BFGS, what its line search has found.
+# As their learning rate. Their updates are scaled by the schedule afterwards.
 _WANT_A_NUMBER = ("sm3", "lbfgs")
 
 
@@ -139,7 +138,7 @@ def default_momentum(name: str) -> float | None:
 
 
 def finds_learning_rate(name: str) -> bool:
-    """Tell whether an optimizer finds its own step size, so that a learning rate of 1 suits it.
+    """Tell whether an optimizer finds its own step size, so that its default rate suits all data.
 
     Args:
       name: one of `list_optimizers()`.
@@ -149,6 +148,19 @@ def finds_learning_rate(name: str) -> bool:
       (True, False)
     """
     return name in _FINDS_ITS_RATE
+
+
+def goes_by_loss(name: str) -> bool:
+    """Tell whether an optimizer chooses its step size by the loss.
+
+    Args:
+      name: one of `list_optimizers()`.
+
+    Example:
+      >>> goes_by_loss("momo"), goes_by_loss("sam")
+      (True, False)
+    """
+    return name in _GO_BY_LOSS
 
 
 def needs_loss(name: str) -> bool:
@@ -161,7 +173,7 @@ def needs_loss(name: str) -> bool:
       >>> needs_loss("sam"), needs_loss("momo"), needs_loss("adam")
       (True, True, False)
     """
-    return name in _NEEDS_THE_LOSS or is_sharpness_aware(name)
+    return goes_by_loss(name) or is_sharpness_aware(name)
 
 
 def decays_decoupled(name: str) -> bool:
@@ -248,8 +260,10 @@ def _check_option(name: str, key: str, value: Any, default: Any) -> None:
     """Refuse a number that no optimizer can work with: most such give NaN at the first update."""
     if isinstance(value, bool):
         return
-    if key in _SHARES:
+    if key in _SHARES and not is_sharpness_aware(name):  # whose rho is a distance
         check_range(f"{key} of {name}", value, 0 <= value < 1, "in [0, 1)")
+    elif key == "max_learning_rate":
+        check_range(f"{key} of {name}", value, 0 < value < math.inf, "finite and above 0")
     elif isinstance(default, int) and default > 0:
         check_range(f"{key} of {name}", value, value >= 1, "at least 1")
     else:

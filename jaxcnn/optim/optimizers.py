@@ -20,6 +20,7 @@ from jaxcnn.optim.factories import (
     check_name,
     check_options,
     default_momentum,
+    goes_by_loss,
     make_from_factory,
     momentum_of,
 )
@@ -58,10 +59,10 @@ def make_optimizer(
     An update first scales the whole gradient g so that its global norm is at most
     gradient_clip_norm. Weight decay, on kernels alone (see `decay_mask`), is then
 
-        sgd, adam, rmsprop:   L2, g + weight_decay p before the optimizer sees it, so it is scaled
-                              and averaged like any gradient
-        adamw, lion, lamb,    decoupled, direction + weight_decay p; p thus shrinks by
-        muon:                 learning_rate weight_decay an update (for lamb, times the trust ratio)
+        sgd, sam, adam,       L2, g + weight_decay p before the optimizer sees it, so it is scaled
+        rmsprop:              and averaged like any gradient
+        adamw, sam_adamw,     decoupled, direction + weight_decay p; p thus shrinks by
+        lion, lamb, muon:     learning_rate weight_decay an update (for lamb, times the trust ratio)
 
     The update of step s is scaled by learning_rate(s), last of all. Second moments keep 0.999 of
     the past (rmsprop 0.9), lion's momentum 0.99; epsilon is 1e-8 (lamb 1e-6), under the root for
@@ -80,8 +81,9 @@ def make_optimizer(
 
     sam and sam_adamw take their gradient at a distance of rho from the parameters, where the loss
     is about the highest, and are sgd and adamw with it: two gradients per update. Their update
-    needs `grad_fn`; those of momo, momo_adam and polyak_sgd need `value`, and lbfgs needs `value`,
-    `grad` and `value_fn`, as `jaxcnn.training.make_train_step` gives them.
+    needs `grad_fn`. momo, momo_adam and polyak_sgd choose their step size by the loss, `value`;
+    lbfgs by a line search, which needs `value`, `grad` and `value_fn`. These take neither weight
+    decay nor clipping. `jaxcnn.training.make_train_step` gives all of that.
 
     Other names are factories of Optax, with Optax's defaults. Weight decay is the factory's where
     that has a mask for it, else an L2 penalty.
@@ -136,12 +138,17 @@ def make_optimizer(
     _check_momentum(name, momentum, injected)
     if gradient_clip_norm is not None:
         check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
-    if name == "lbfgs" and (weight_decay or "weight_decay" in injected or gradient_clip_norm):
-        raise ValueError(
-            f"optimizer=lbfgs takes neither weight_decay (={weight_decay}) nor gradient_clip_norm "
-            f"(={gradient_clip_norm}): its line search goes by the loss and its gradient as they "
-            "are; give weight_decay=0 and leave gradient_clip_norm out."
-        )
+    if goes_by_loss(name):
+        if weight_decay or "weight_decay" in injected:
+            raise ValueError(
+                f"optimizer={name} takes no weight_decay: its step size goes by the loss, which "
+                "has no such penalty; give weight_decay=0, and do not search it."
+            )
+        if gradient_clip_norm is not None:
+            raise ValueError(
+                f"optimizer={name} takes no gradient_clip_norm (={gradient_clip_norm}): its step "
+                "size goes by the loss and the whole gradient; leave it out."
+            )
     for each in injected:
         if each not in HYPERPARAMETERS:
             raise unknown_name("hyper-parameter", each, HYPERPARAMETERS)

@@ -47,9 +47,14 @@ class Parts(NamedTuple):
 
 
 def settle_dtype(config: TrainConfig) -> TrainConfig:
-    """Replace `compute_dtype` auto by what is fastest on this machine, float32 or bfloat16."""
-    is_auto = config.network.compute_dtype == "auto"
-    return config.replace(compute_dtype=fastest_dtype().dtype) if is_auto else config
+    """Replace `compute_dtype` auto by what is fastest on this machine, float32 or bfloat16.
+
+    L-BFGS has float32: its line search compares losses that bfloat16 would round to one number.
+    """
+    if config.network.compute_dtype != "auto":
+        return config
+    is_exact = config.training.optimizer == "lbfgs"
+    return config.replace(compute_dtype="float32" if is_exact else fastest_dtype().dtype)
 
 
 def build_model(config: TrainConfig, num_classes: int, *, freeze: str = "none") -> StagedNetwork:

@@ -78,8 +78,8 @@ def start_state(
         step=jnp.asarray(step, jnp.int32),
         params=params,
         batch_stats=batch_stats,
-        opt_state=optimizer.init(without(params, frozen)),
         # Copies, since a donated buffer must not stand in the state twice.
+        opt_state=jax.tree.map(jnp.copy, optimizer.init(without(params, frozen))),
         ema_params=jax.tree.map(jnp.copy, params) if with_ema else {},
         ema_batch_stats=jax.tree.map(jnp.copy, batch_stats) if with_ema else {},
     )

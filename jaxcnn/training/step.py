@@ -62,9 +62,11 @@ def make_train_step(
     Args:
       model: a network of `jaxcnn.models`, or any Flax module called as `model(inputs, train=...)`;
         one without a `head` gives logits for softmax.
-      optimizer: an Optax gradient transformation. One that takes more than gradients is given, by
-        Optax's names, the batch's mean loss (`value`) and gradients (`grad`), and both as functions
-        of the parameters (`value_fn`, `grad_fn`), with the same dropout and statistics.
+      optimizer: an Optax gradient transformation. If it takes more than gradients, it gets, by
+        Optax's names, the batch's mean loss (`value`), its gradients (`grad`), and functions from
+        parameters to the loss (`value_fn`) and to the gradients (`grad_fn`), which use the same
+        dropout and BatchNorm statistics. It gets none with `private`, and no `value_fn` with
+        `accumulate_steps`. `optax.contrib.sam` must be the outermost transformation, and opaque.
       loss_fn: (logits, label) to one loss per example, as `jaxcnn.losses.make_loss` makes.
       augment: (key, image) to image, as `jaxcnn.augment.make_augment` makes; None crops the centre.
       preprocessing: how images become what the network takes; None for images that are so already.
@@ -129,7 +131,7 @@ def make_train_step(
 
             return at_size(learn_from, inputs, state.step, sizes)
 
-        # Optax's line searches refuse what the function does not name.
+        # Optax's line searches pass `grad_fn` on to this function, which does not need it.
         def loss_of(trained: PyTree, *, grad_fn: Any = None) -> jax.Array:
             del grad_fn
 
@@ -146,9 +148,18 @@ def make_train_step(
             "value_fn": loss_of,
             "grad_fn": lambda trained, _: learn(trained).gradients,
         }
-        # What noise does not hide must not reach the parameters.
-        more = {} if private is not None else more
-        updates, opt_state = update(gradients, state.opt_state, trained, **more)
+        if accumulate_steps > 1:
+            del more["value_fn"]  # it would take the whole batch at once
+        if private is not None:
+            more = {}  # no noise was added to these
+        try:
+            updates, opt_state = update(gradients, state.opt_state, trained, **more)
+        except TypeError as error:
+            raise TypeError(
+                f"the optimizer does not take what a step gives it: {error}. With `private` a step "
+                "gives gradients alone, with `accumulate_steps` no value_fn; "
+                "optax.contrib.sam must be opaque and the outermost transformation."
+            ) from error
         state = state._replace(
             step=state.step + 1,
             params={**state.params, **optax.apply_updates(trained, updates)},
@@ -215,7 +226,7 @@ def draw_view(
 
 
 def _naming_what_it_takes(optimizer: optax.GradientTransformation) -> Callable[..., Any]:
-    """Give an update that may be told more than it takes: `optax.contrib.sam` refuses the rest."""
+    """Make an update that ignores what it does not take: that of `optax.contrib.sam` raises."""
     update = optax.with_extra_args_support(optimizer).update
     parameters = inspect.signature(update).parameters
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):

@@ -14,6 +14,7 @@ from jaxcnn.optim.factories import (
     default_learning_rate,
     factories,
     finds_learning_rate,
+    goes_by_loss,
     list_optimizers,
     optimizer_options,
 )
@@ -50,7 +51,7 @@ def loss_at(step, params):
 @pytest.mark.parametrize("name", ALL)
 def test_each_factory_makes_an_optimizer_of_arrays_of_one_structure(name):
     params = make_params()
-    decay = 0.0 if name == "lbfgs" else 0.1
+    decay = 0.0 if goes_by_loss(name) else 0.1
     optimizer = make_optimizer(name, lambda step: jnp.float32(0.01), weight_decay=decay)
     state = optimizer.init(params)
     # A donated buffer must not stand in two places.
@@ -151,9 +152,11 @@ def test_options_reach_the_usual_optimizers(name, option):
     ("name", "arguments", "message"),
     [
         ("lookahead", {}, "optimizer=lookahead does not work here: it trains two sets"),
-        ("lbfgs", {"weight_decay": 0.1}, r"lbfgs takes neither weight_decay \(=0.1\) nor"),
-        ("lbfgs", {"gradient_clip_norm": 2.0}, r"nor gradient_clip_norm \(=2.0\)"),
-        ("sam", {"options": {"rho": -0.1}}, r"rho of sam must be in \[0, 1\), got -0.1"),
+        ("lbfgs", {"weight_decay": 0.1}, "lbfgs takes no weight_decay: its step size goes by"),
+        ("momo", {"injected": ["weight_decay"]}, "give weight_decay=0, and do not search it"),
+        ("polyak_sgd", {"gradient_clip_norm": 2.0}, r"takes no gradient_clip_norm \(=2.0\)"),
+        ("polyak_sgd", {"options": {"max_learning_rate": 0.0}}, "must be finite and above 0"),
+        ("sam", {"options": {"rho": -0.1}}, "rho of sam must be finite and at least 0, got -0.1"),
         ("prodigi", {}, "unknown optimizer 'prodigi'; known, nearest first: prodigy"),
         ("dog", {"momentum": 0.9}, "optimizer=dog has no momentum; leave momentum out"),
         ("adabelief", {"injected": ["momentum"]}, "momentum of optimizer=adabelief cannot be"),
@@ -184,6 +187,8 @@ def test_what_does_not_fit_is_refused(name, arguments, message):
 def test_what_is_known_of_names():
     assert decays_decoupled("muon")
     assert decays_decoupled("nadamw")
+    assert decays_decoupled("sam_adamw")
+    assert not decays_decoupled("sam")
     assert not decays_decoupled("prodigy")
     assert finds_learning_rate("dog")
     assert optimizer_options("prodigy")["safeguard_warmup"] is False

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxcnn.runs.build import build_parts
+from jaxcnn.runs.build import build_parts, settle_dtype
 from jaxcnn.runs.build_optimizer import start_steps
 from jaxcnn.runs.config import from_json, make_config, resolve, to_json
 from jaxcnn.runs.phases import plan_phases
@@ -30,8 +30,22 @@ def test_what_suits_an_optimizer_is_filled_in():
     tuned = {"pretrained": True, "fine_tune": True}
     assert resolved(optimizer="momo_adam", **tuned).training.learning_rate == 0.01
     assert resolved(optimizer="lbfgs").training.weight_decay == 0
+    assert resolved(optimizer="lbfgs").training.schedule == "constant"
     photos = resolve(make_config(dataset="folder", optimizer="schedule_free_sgd"))
     assert photos.training.ema_decay == 0.0
+
+
+@pytest.mark.parametrize("model", ["alexnet", "vgg11", "squeezenet1_0", "convnextv2_atto"])
+def test_networks_without_batch_norm_train_at_a_tenth_of_the_rate(model):
+    assert resolved(model=model).training.learning_rate == pytest.approx(3e-4)
+    assert resolved(model=model, optimizer="prodigy").training.learning_rate == 1.0
+    assert resolved(model="vgg11_bn").training.learning_rate == 3e-3
+
+
+def test_a_line_search_computes_in_float32():
+    assert settle_dtype(resolved(optimizer="lbfgs")).network.compute_dtype == "float32"
+    given = resolved(optimizer="lbfgs", compute_dtype="bfloat16")
+    assert settle_dtype(given).network.compute_dtype == "bfloat16"
 
 
 def test_settings_of_an_older_run_have_the_defaults():
@@ -56,7 +70,8 @@ def test_a_schedule_by_name_has_its_options():
         ({"optimizer": "schedule_free_sgd", "ema_decay": 0.9}, "averages the parameters by itself"),
         ({"optimizer": "dog", "momentum": 0.5}, "optimizer=dog has no momentum"),
         ({"optimizer": "lbfgs", "accumulate_steps": 2}, "accumulate_steps .* cuts the batch"),
-        ({"optimizer": "lbfgs", "weight_decay": 0.1}, "lbfgs takes neither weight_decay"),
+        ({"optimizer": "lbfgs", "weight_decay": 0.1}, "lbfgs takes no weight_decay"),
+        ({"optimizer": "lbfgs", "find_learning_rate": True}, "finds its step by a line search"),
         ({"optimizer": "sam", "dp_clip_norm": 1.0}, "a second gradient, which dp_clip_norm gives"),
         ({"optimizer_options": "b2"}, "optimizer_options must be name=value"),
         ({"optimizer_options": "b5=1"}, "unknown option of adamw 'b5'; known, nearest first: b2"),

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+import jaxcnn
 from jaxcnn import losses, optim
 from jaxcnn.data.preprocessing import Preprocessing
 from jaxcnn.models import create_model
@@ -82,6 +83,41 @@ def test_sams_second_look_moves_no_statistics_of_batch_norm():
     jax.tree.map(np.testing.assert_array_equal, plain.batch_stats, sam.batch_stats)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"batch_norm": True}, {"sizes": (SizeUntil(8, 5),)}],
+    ids=["dropout", "batch norm", "smaller images"],
+)
+def test_the_functions_give_the_loss_and_the_gradients_of_the_step(options):
+    def update(updates, state, params, *, value, grad, value_fn, grad_fn, **_):
+        del state
+        again = grad_fn(params, 0)
+        gap = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), grad, again)
+        return updates, (value, value_fn(params), optax.tree.max(gap))
+
+    zero = (jnp.float32(0),) * 3
+    optimizer = optax.GradientTransformationExtraArgs(lambda _: zero, update)
+    _, after, _ = take_step(optimizer, **options)
+    value, again, gap = map(float, after.opt_state)
+    assert again == pytest.approx(value, rel=1e-6)
+    assert gap < 1e-6
+
+
+def test_each_step_has_a_dropout_of_its_own():
+    def update(updates, state, params, *, value, **_):
+        del state
+        return jax.tree.map(jnp.zeros_like, updates), value
+
+    optimizer = optax.GradientTransformationExtraArgs(lambda _: jnp.float32(0), update)
+    model = create_model("six_conv", 2, **OPTIONS, dropout_rate=0.5)
+    state = init_state(KEY, model, optimizer, (SIZE, SIZE, 3))
+    step, found = jax.jit(make_train_step(model, optimizer, LOSS)), []
+    for _ in range(2):  # of the same parameters and images
+        state, _ = step(state, make_batch(), KEY)
+        found.append(float(state.opt_state))
+    assert found[0] != found[1]
+
+
 @pytest.mark.parametrize("accumulate_steps", [1, 4])
 def test_the_value_is_the_mean_loss_of_the_rows_that_count(accumulate_steps):
     def update(updates, state, params=None, *, value, **_):
@@ -118,11 +154,40 @@ def test_a_plateau_lowers_the_learning_rate():
     assert float(state.opt_state[-1].scale) < 0.5
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optax.lbfgs(),
+        optax.contrib.sam(optax.sgd(0.1), optax.sgd(0.1), opaque_mode=True),
+        optim.make_optimizer("lbfgs", 1.0),
+    ],
+    ids=["lbfgs", "sam", "lbfgs by name"],
+)
+def test_fit_takes_optimizers_whose_first_state_holds_the_parameters(optimizer):
+    images, labels, *_ = make_batch()
+    model = create_model("six_conv", 2, **OPTIONS)
+    with jax.numpy_dtype_promotion("standard"):
+        result = jaxcnn.fit(model, (images, labels), optimizer=optimizer, batch_size=16)
+    assert np.isfinite(result.history[-1]["train_loss"])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (optax.chain(optax.contrib.sam(optax.sgd(1.0), optax.sgd(1.0), opaque_mode=True)), {}),
+        (optax.lbfgs(), {"accumulate_steps": 4}),
+    ],
+)
+def test_what_a_step_cannot_give_is_told(optimizer, options):
+    with pytest.raises(TypeError, match=r"does not take what a step gives it: .*with `accumulate"):
+        take_step(optimizer, **options)
+
+
 def test_private_training_gives_no_loss():
     model = create_model("six_conv", 2, **OPTIONS)
     optimizer = optim.make_optimizer("momo", 1.0)
     privacy = optim.Privacy(clip_norm=1.0, noise_multiplier=1.0)
     step = make_train_step(model, optimizer, LOSS, preprocessing=Preprocessing(), private=privacy)
     state = init_state(KEY, model, optimizer, (SIZE, SIZE, 3))
-    with pytest.raises(TypeError, match="value"):
+    with pytest.raises(TypeError, match=r"'value'\. With `private` a step gives gradients alone"):
         jax.eval_shape(step, state, make_batch(), KEY)

@@ -23,6 +23,10 @@ def check_optimizer(config: TrainConfig) -> None:
             f"optimizer=lbfgs computes the loss of the whole batch again and again, and "
             f"accumulate_steps (={training.accumulate_steps}) cuts the batch; leave it at 1."
         )
+    if name == "lbfgs" and config.run.find_learning_rate:
+        raise ValueError(
+            "optimizer=lbfgs finds its step by a line search; leave find_learning_rate out."
+        )
     if training.lr_multipliers and training.layer_decay != 1:
         raise ValueError(
             f"lr_multipliers and layer_decay (={training.layer_decay}) both say the learning rate "

@@ -33,7 +33,7 @@ class TrainingSettings:
     weight_decay: float = open_setting(
         "weight decay of kernels; biases and normalization parameters do not decay. Decoupled for "
         "adamw, lion, lamb, muon and the like (default 0.05), an L2 penalty for the others "
-        "(default 0.0005).",
+        "(default 0.0005); those that go by the loss, such as momo, take none.",
     )
     weight_decay_on: str | None = open_setting(
         "regular expression: the parameters whose names it matches decay, instead of kernels.",
@@ -45,8 +45,8 @@ class TrainingSettings:
         "1; a factor of 0 keeps parameters as they are.",
     )
     momentum: float | None = open_setting(
-        "momentum coefficient, in [0, 1): velocity of sgd and rmsprop, first moment (b1) of the "
-        "Adam family and of lion. Default 0.9, of muon 0.95, of others Optax's.",
+        "momentum coefficient, in [0, 1): velocity of sgd, sam and rmsprop, first moment (b1) of "
+        "the Adam family and of lion. Default 0.9, of muon 0.95, of others Optax's.",
     )
     gradient_clip_norm: float | None = open_setting(
         "largest global norm of the gradient; without it, no clipping."
