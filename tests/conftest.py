@@ -10,6 +10,8 @@ import sys
 import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Programs are tested as users start them, whose pipes are buffered.
+os.environ.pop("PYTHONUNBUFFERED", None)
 # Images that were drawn and programs that were compiled serve all tests and the processes that they
 # start, and none of the user's: the first process makes the folder, its workers inherit the name.
 if "JAXCNN_CACHE" not in os.environ:

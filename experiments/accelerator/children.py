@@ -24,7 +24,8 @@ Result = dict[str, Any]  # see `results`
 
 _ROOT = Path(__file__).resolve().parents[2]
 # So that children share a GPU: JAX would take three quarters of its memory for each.
-_ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+# Unbuffered, so that what a part prints and what its end says come in turn.
+_ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "PYTHONUNBUFFERED": "1"}
 
 
 class Part(NamedTuple):

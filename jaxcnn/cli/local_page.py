@@ -34,7 +34,7 @@ def serve_page(
         try:
             print(slow, file=sys.stderr)
             server = make_server(make_app(), bound)
-            print(f"{told()} at {address} until Ctrl-C")
+            print(f"{told()} at {address} until Ctrl-C", flush=True)
             server.run()
         except KeyboardInterrupt:
             pass  # while it was being made
