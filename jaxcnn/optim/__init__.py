@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         finds_learning_rate as finds_learning_rate,
         goes_by_loss as goes_by_loss,
         list_optimizers as list_optimizers,
-        needs_loss as needs_loss,
+        needs_more_than_gradients as needs_more_than_gradients,
         optimizer_options as optimizer_options,
     )
     from jaxcnn.optim.optax_schedules import schedule_options as schedule_options

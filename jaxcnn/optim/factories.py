@@ -48,9 +48,11 @@ _GO_BY_LOSS = ("lbfgs", "momo", "momo_adam", "polyak_sgd")
 _DECOUPLED = ("adamaxw", "nadamw", "adan", "acprop", "ademamix", "simplified_ademamix", "galore")
 _MASKS = ("mask", "weight_decay_mask")
 _MOMENTUM = ("momentum", "b1", "beta")
-_SHARES = ("b2", "b3", "beta3", "betas", "rho", "decay", "adam_b1", "adam_b2")  # of the past kept
+_MOMENTUM_OF_OWN = {"muon": "beta", "sgd": "momentum", "sam": "momentum", "rmsprop": "momentum"}
+_SHARES = ("b2", "b3", "beta3", "betas", "decay", "adam_b1", "adam_b2")  # of the past kept
+_RHO_IS_A_SHARE = ("adadelta",)  # of SAM it is a distance
 _OTHER_BETA = ("optimistic_gradient_descent",)  # whose beta is no momentum
-# As their learning rate. Their updates are scaled by the schedule afterwards.
+# Their learning rate must be a number; the schedule scales their updates.
 _WANT_A_NUMBER = ("sm3", "lbfgs")
 
 
@@ -72,7 +74,7 @@ def factories() -> Mapping[str, Factory]:
 def _polyak_sgd(
     learning_rate: Any = 1.0, max_learning_rate: float = 1.0, f_min: float = 0.0, eps: float = 0.0
 ) -> optax.GradientTransformationExtraArgs:
-    """Make Optax's by the name that its factor on the step size has elsewhere."""
+    """Make Optax's optimizer, whose learning rate is called scaling there."""
     return optax.polyak_sgd(max_learning_rate, scaling=learning_rate, f_min=f_min, eps=eps)
 
 
@@ -163,15 +165,15 @@ def goes_by_loss(name: str) -> bool:
     return name in _GO_BY_LOSS
 
 
-def needs_loss(name: str) -> bool:
+def needs_more_than_gradients(name: str) -> bool:
     """Tell whether an update needs the loss, or a second gradient, beside the gradient.
 
     Args:
       name: one of `list_optimizers()`.
 
     Example:
-      >>> needs_loss("sam"), needs_loss("momo"), needs_loss("adam")
-      (True, True, False)
+      >>> needs_more_than_gradients("sam"), needs_more_than_gradients("adam")
+      (True, False)
     """
     return goes_by_loss(name) or is_sharpness_aware(name)
 
@@ -260,7 +262,7 @@ def _check_option(name: str, key: str, value: Any, default: Any) -> None:
     """Refuse a number that no optimizer can work with: most such give NaN at the first update."""
     if isinstance(value, bool):
         return
-    if key in _SHARES and not is_sharpness_aware(name):  # whose rho is a distance
+    if key in _SHARES or (key == "rho" and name in _RHO_IS_A_SHARE):
         check_range(f"{key} of {name}", value, 0 <= value < 1, "in [0, 1)")
     elif key == "max_learning_rate":
         check_range(f"{key} of {name}", value, 0 < value < math.inf, "finite and above 0")
@@ -297,9 +299,7 @@ def _written(value: Any) -> str:
 def momentum_of(name: str) -> str | None:
     """Name the parameter that the setting momentum stands for; None where there is none."""
     if name in OWN:
-        return {"muon": "beta", **dict.fromkeys(("sgd", "sam", "rmsprop"), "momentum")}.get(
-            name, "b1"
-        )
+        return _MOMENTUM_OF_OWN.get(name, "b1")
     parameters = () if name in _OTHER_BETA else inspect.signature(factories()[name]).parameters
     return next((each for each in _MOMENTUM if each in parameters), None)
 

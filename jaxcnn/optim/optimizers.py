@@ -139,16 +139,7 @@ def make_optimizer(
     if gradient_clip_norm is not None:
         check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
     if goes_by_loss(name):
-        if weight_decay or "weight_decay" in injected:
-            raise ValueError(
-                f"optimizer={name} takes no weight_decay: its step size goes by the loss, which "
-                "has no such penalty; give weight_decay=0, and do not search it."
-            )
-        if gradient_clip_norm is not None:
-            raise ValueError(
-                f"optimizer={name} takes no gradient_clip_norm (={gradient_clip_norm}): its step "
-                "size goes by the loss and the whole gradient; leave it out."
-            )
+        _check_nothing_changes_the_gradient(name, weight_decay, gradient_clip_norm, injected)
     for each in injected:
         if each not in HYPERPARAMETERS:
             raise unknown_name("hyper-parameter", each, HYPERPARAMETERS)
@@ -196,6 +187,21 @@ def make_optimizer(
     fixed = [each for each in HYPERPARAMETERS if each not in injected]
     inject = optax.inject_hyperparams(chain, static_args=fixed, hyperparam_dtype=jnp.float32)
     return inject(learning_rate=learning_rate, weight_decay=weight_decay, momentum=momentum)
+
+
+def _check_nothing_changes_the_gradient(
+    name: str, weight_decay: float, gradient_clip_norm: float | None, injected: Collection[str]
+) -> None:
+    if weight_decay or "weight_decay" in injected:
+        raise ValueError(
+            f"optimizer={name} takes no weight_decay: its step size goes by the loss, which "
+            "has no such penalty; give weight_decay=0, and do not search it."
+        )
+    if gradient_clip_norm is not None:
+        raise ValueError(
+            f"optimizer={name} takes no gradient_clip_norm (={gradient_clip_norm}): its step "
+            "size goes by the loss and the whole gradient; leave it out."
+        )
 
 
 def _check_momentum(name: str, momentum: float | None, injected: Collection[str]) -> None:

@@ -156,6 +156,7 @@ def test_options_reach_the_usual_optimizers(name, option):
         ("momo", {"injected": ["weight_decay"]}, "give weight_decay=0, and do not search it"),
         ("polyak_sgd", {"gradient_clip_norm": 2.0}, r"takes no gradient_clip_norm \(=2.0\)"),
         ("polyak_sgd", {"options": {"max_learning_rate": 0.0}}, "must be finite and above 0"),
+        ("sam_adamw", {"options": {"b2": 1.0}}, r"b2 of sam_adamw must be in \[0, 1\), got 1.0"),
         ("sam", {"options": {"rho": -0.1}}, "rho of sam must be finite and at least 0, got -0.1"),
         ("prodigi", {}, "unknown optimizer 'prodigi'; known, nearest first: prodigy"),
         ("dog", {"momentum": 0.9}, "optimizer=dog has no momentum; leave momentum out"),

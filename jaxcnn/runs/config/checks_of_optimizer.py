@@ -1,6 +1,6 @@
 """Checks of the settings of optimizers and of private gradients."""
 
-from jaxcnn.optim import is_schedule_free, needs_loss
+from jaxcnn.optim import is_schedule_free, needs_more_than_gradients
 from jaxcnn.runs.config.settings import TrainingSettings
 from jaxcnn.runs.config.train_config import TrainConfig, starts_from_weights
 
@@ -55,7 +55,7 @@ def check_privacy(training: TrainingSettings) -> None:
                 "dp_clip_norm, which is off; give both, e.g. dp_clip_norm=1."
             )
         return
-    if needs_loss(training.optimizer):
+    if needs_more_than_gradients(training.optimizer):
         raise ValueError(
             f"optimizer={training.optimizer} goes by the loss, or by a second gradient, which "
             "dp_clip_norm gives no noise; choose another optimizer, such as adamw."
