@@ -117,61 +117,44 @@ def make_train_step(
     prepare_batch = prepare or image_preparation(augment, mixing, preprocessing)
     objective_of = functools.partial(_objective, model, loss_fn, rematerialize=rematerialize)
     differentiate = functools.partial(_gradients, num_parts=accumulate_steps, private=private)
-    update = _naming_what_it_takes(optimizer)
+    update = _make_update(optimizer, is_private=private is not None, in_parts=accumulate_steps > 1)
 
     def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Sums]:
         prepare_key, dropout_key = jax.random.split(jax.random.fold_in(key, state.step))
         inputs, label = prepare_batch(batch, prepare_key)
         trained, objective = without(state.params, frozen), objective_of(state.params)
 
+        def rows(inputs: jax.Array) -> Batch:
+            return batch._replace(image=inputs, label=label)
+
         def learn(trained: PyTree) -> _Learned:
-            def learn_from(inputs: jax.Array) -> _Learned:
-                prepared = batch._replace(image=inputs, label=label)
-                return differentiate(objective, trained, state.batch_stats, dropout_key, prepared)
+            def from_images(inputs: jax.Array) -> _Learned:
+                more = state.batch_stats, dropout_key, rows(inputs)
+                return differentiate(objective, trained, *more)
 
-            return at_size(learn_from, inputs, state.step, sizes)
+            return at_size(from_images, inputs, state.step, sizes)
 
-        # Optax's line searches pass `grad_fn` on to this function, which does not need it.
-        def loss_of(trained: PyTree, *, grad_fn: Any = None) -> jax.Array:
-            del grad_fn
+        def loss_at(trained: PyTree) -> jax.Array:
+            def from_images(inputs: jax.Array) -> jax.Array:
+                more = state.batch_stats, dropout_key, *_examples(rows(inputs))
+                return objective(trained, *more)[0]
 
-            def loss_from(inputs: jax.Array) -> jax.Array:
-                rows = jax.tree.map(jnp.asarray, (inputs, label, batch.mask))
-                return objective(trained, state.batch_stats, dropout_key, *rows)[0]
+            return at_size(from_images, inputs, state.step, sizes)
 
-            return at_size(loss_from, inputs, state.step, sizes)
-
-        gradients, loss, logits, batch_stats = learn(trained)
-        more = {
-            "value": loss,
-            "grad": gradients,
-            "value_fn": loss_of,
-            "grad_fn": lambda trained, _: learn(trained).gradients,
-        }
-        if accumulate_steps > 1:
-            del more["value_fn"]  # it would take the whole batch at once
-        if private is not None:
-            more = {}  # no noise was added to these
-        try:
-            updates, opt_state = update(gradients, state.opt_state, trained, **more)
-        except TypeError as error:
-            raise TypeError(
-                f"the optimizer does not take what a step gives it: {error}. With `private` a step "
-                "gives gradients alone, with `accumulate_steps` no value_fn; "
-                "optax.contrib.sam must be opaque and the outermost transformation."
-            ) from error
+        learned = learn(trained)
+        updates, opt_state = update(learned, state.opt_state, trained, learn, loss_at)
         state = state._replace(
             step=state.step + 1,
             params={**state.params, **optax.apply_updates(trained, updates)},
-            batch_stats={**batch_stats, **only(state.batch_stats, frozen)},
+            batch_stats={**learned.batch_stats, **only(state.batch_stats, frozen)},
             opt_state=opt_state,
         )
         if ema_decay is not None:
             state = _averaged(state, ema_decay, frozen)
         label = jnp.asarray(batch.label)
-        per_example = (reported_loss or loss_fn)(logits, label)
+        per_example = (reported_loss or loss_fn)(learned.logits, label)
         head = head_of(model)
-        answers, label = losses.class_logits(logits, head), metric_label(label, head)
+        answers, label = losses.class_logits(learned.logits, head), metric_label(label, head)
         outputs = Outputs(answers, label, jnp.asarray(batch.mask), per_example)
         return state, batch_sums(metrics, outputs)
 
@@ -225,19 +208,6 @@ def draw_view(
     return batch if mixing is None else mixing(mixing_key, batch)
 
 
-def _naming_what_it_takes(optimizer: optax.GradientTransformation) -> Callable[..., Any]:
-    """Make an update that ignores what it does not take: that of `optax.contrib.sam` raises."""
-    update = optax.with_extra_args_support(optimizer).update
-    parameters = inspect.signature(update).parameters
-    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-        return update
-
-    def told(*args: Any, **more: Any) -> Any:
-        return update(*args, **{name: more[name] for name in more if name in parameters})
-
-    return told
-
-
 class _Learned(NamedTuple):
     """What a step learns from a batch: gradients, mean loss, logits, and the new statistics."""
 
@@ -245,6 +215,55 @@ class _Learned(NamedTuple):
     loss: jax.Array
     logits: jax.Array
     batch_stats: PyTree
+
+
+def _make_update(
+    optimizer: optax.GradientTransformation, *, is_private: bool, in_parts: bool
+) -> Callable[..., tuple[optax.Updates, optax.OptState]]:
+    """Make an optimizer's update that gets the loss too, under Optax's names.
+
+    Args:
+      optimizer: any.
+      is_private: whether noise was added to the gradients: then it gets nothing else.
+      in_parts: whether batches are too large to be seen at once: then it gets no `value_fn`.
+
+    Returns:
+      (learned, opt_state, params, learn, loss_at) to (updates, opt_state); the last two are
+      functions of the parameters.
+    """
+    take = optax.with_extra_args_support(optimizer).update
+    parameters = inspect.signature(take).parameters
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+    def update(
+        learned: _Learned, opt_state: optax.OptState, params: PyTree, learn: Any, loss_at: Any
+    ) -> tuple[optax.Updates, optax.OptState]:
+        # Optax's line searches hand `grad_fn` on to `value_fn`, which has no use for it.
+        more = {
+            "value": learned.loss,
+            "grad": learned.gradients,
+            "value_fn": lambda params, *, grad_fn=None: loss_at(params),
+            "grad_fn": lambda params, _: learn(params).gradients,
+        }
+        left_out = more if is_private else {"value_fn"} if in_parts else set()
+        more = {
+            name: value
+            for name, value in more.items()
+            # `optax.contrib.sam` refuses arguments that it does not name.
+            if name not in left_out and (takes_all or name in parameters)
+        }
+        try:
+            return take(learned.gradients, opt_state, params, **more)
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            raise TypeError(
+                f"the optimizer does not take what a step gives it: {error}. With `private` a step "
+                "gives gradients alone, with `accumulate_steps` no value_fn; "
+                "optax.contrib.sam must be opaque and the outermost transformation."
+            ) from error
+
+    return update
 
 
 def _gradients(
@@ -258,7 +277,7 @@ def _gradients(
     private: differential_privacy.Privacy | None,
 ) -> _Learned:
     """Differentiate the mean loss of a batch that is prepared."""
-    examples = jax.tree.map(jnp.asarray, (batch.image, batch.label, batch.mask))
+    examples = _examples(batch)
     if private is not None:
         gradients, (logits, _) = differential_privacy.private_gradients(
             lambda trained, *rest: objective(trained, batch_stats, *rest),
@@ -276,6 +295,11 @@ def _gradients(
         differentiate = functools.partial(accumulate_gradients, objective, num_parts=num_parts)
     (loss, (logits, batch_stats)), gradients = differentiate(trained, batch_stats, key, *examples)
     return _Learned(gradients, loss, logits, batch_stats)
+
+
+def _examples(batch: Batch) -> tuple[jax.Array, Any, jax.Array]:
+    """Give what the objective takes of a batch that is prepared."""
+    return jax.tree.map(jnp.asarray, (batch.image, batch.label, batch.mask))
 
 
 def _objective(
