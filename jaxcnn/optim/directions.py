@@ -205,16 +205,12 @@ def _matrix_axes(p: Any) -> contrib.MuonDimensionNumbers:
 
 
 def promoting(optimizer: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """Let an optimizer mix dtypes, as Optax does with its integer counts.
-
-    Its first state is copied, so that no buffer stands in the parameters too: a step takes over
-    the memory of both.
-    """
+    """Let an optimizer mix dtypes, as Optax does with its integer counts."""
     inner = optax.with_extra_args_support(optimizer)
 
     def init(params: optax.Params) -> optax.OptState:
         with jax.numpy_dtype_promotion("standard"):
-            return jax.tree.map(jnp.copy, inner.init(params))
+            return inner.init(params)
 
     def update(
         updates: optax.Updates,

@@ -132,12 +132,8 @@ def make_optimizer(
     """
     check_name(name)
     check_options(name, options or {})
-    if not callable(learning_rate):
-        check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
-    check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")
+    _check_numbers(learning_rate, weight_decay, gradient_clip_norm)
     _check_momentum(name, momentum, injected)
-    if gradient_clip_norm is not None:
-        check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
     if goes_by_loss(name):
         _check_nothing_changes_the_gradient(name, weight_decay, gradient_clip_norm, injected)
     for each in injected:
@@ -187,6 +183,16 @@ def make_optimizer(
     fixed = [each for each in HYPERPARAMETERS if each not in injected]
     inject = optax.inject_hyperparams(chain, static_args=fixed, hyperparam_dtype=jnp.float32)
     return inject(learning_rate=learning_rate, weight_decay=weight_decay, momentum=momentum)
+
+
+def _check_numbers(
+    learning_rate: float | Schedule, weight_decay: float, gradient_clip_norm: float | None
+) -> None:
+    if not callable(learning_rate):
+        check_range("learning_rate", learning_rate, 0 < learning_rate < math.inf, "finite and > 0")
+    check_range("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "finite and >= 0")
+    if gradient_clip_norm is not None:
+        check_range("gradient_clip_norm", gradient_clip_norm, gradient_clip_norm > 0, "> 0")
 
 
 def _check_nothing_changes_the_gradient(

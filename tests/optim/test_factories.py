@@ -19,6 +19,7 @@ from jaxcnn.optim.factories import (
     optimizer_options,
 )
 from jaxcnn.optim.optimizers import make_optimizer, with_hyperparameters
+from jaxcnn.training.state import start_state
 
 ALL = list(factories())
 # One of each kind: a mask of its own, decay without a mask, none, a rate that must be a number.
@@ -53,7 +54,7 @@ def test_each_factory_makes_an_optimizer_of_arrays_of_one_structure(name):
     params = make_params()
     decay = 0.0 if goes_by_loss(name) else 0.1
     optimizer = make_optimizer(name, lambda step: jnp.float32(0.01), weight_decay=decay)
-    state = optimizer.init(params)
+    state = start_state({"params": params}, optimizer).opt_state
     # A donated buffer must not stand in two places.
     kept = {id(leaf) for leaf in jax.tree.leaves(params)}
     assert not kept & {id(leaf) for leaf in jax.tree.leaves(state)}
@@ -119,6 +120,18 @@ def test_lbfgs_finds_the_least_value_of_a_parabola():
     for _ in range(8):  # of one loss
         params, state = train(optimizer, state, params, steps=1)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), params, make_params(1))
+
+
+def test_the_learning_rate_of_lbfgs_is_a_factor_on_the_step_that_was_found():
+    params = make_params()
+
+    def moved(rate):
+        optimizer = make_optimizer("lbfgs", rate)
+        after, _ = train(optimizer, optimizer.init(params), params, steps=1)
+        return jax.tree.map(lambda new, old: new - old, after, params)
+
+    whole, quarter = moved(1.0), moved(lambda step: jnp.float32(0.25))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a / 4, b, rtol=1e-4), whole, quarter)
 
 
 @pytest.mark.parametrize("name", KINDS)
