@@ -40,7 +40,7 @@ from jaxcnn.training.progressive_resizing import area_of_steps, plan_sizes
 from jaxcnn.training.sharding import Layout
 from jaxcnn.training.state import count_parameters, evaluation_variables, start_state, without
 from jaxcnn.training.step import Augment, Prepare, image_preparation, make_train_step
-from jaxcnn.training.task import Metrics, check_names, read_task
+from jaxcnn.training.task import Metrics, Task, check_names, read_task
 from jaxcnn.types import PyTree, TrainState
 
 logger = logging.getLogger(__name__)
@@ -206,16 +206,7 @@ def fit(
     earlier = after if isinstance(after, FitResult) else None
     progress = next_phase(after.progress if isinstance(after, FitResult) else after, num_members)
     seeds, init_keys, keys = seeds_and_keys(key, num_members)
-    trained_loss: Any = task.loss
-    if teacher is not None:
-        check_teacher(
-            teacher,
-            prepares_images=task.prepares_images,
-            private=private,
-            mixing=mixing,
-            num_examples=len(task.train.split) if isinstance(task.train, SplitInput) else None,
-        )
-        trained_loss = make_distillation_loss(task.loss, teacher, head_of(task.network))
+    trained_loss = _loss_to_train_by(task, teacher, private=private, mixing=mixing)
     prepare = prepare or image_preparation(augment, mixing, task.scaling, teacher)
     prepared = jax.eval_shape(prepare, task.batch, keys[0])[0]
     shares = progressive_resizing or {}
@@ -254,10 +245,7 @@ def fit(
         task.network, task.reported_loss, task.views, metrics=task.metrics
     )
     evaluator = Evaluator(eval_step, task.metrics, layout, eval_batch_size)
-    evaluate = evaluation = None
-    if task.validation is not None:
-        evaluate = functools.partial(evaluator, task.validation)
-        evaluation = evaluator.compile(task.validation, evaluation_variables(states[0]))
+    evaluate, seconds = _compile_evaluation(evaluator, task, states[0])
     feed = make_feed(
         step,
         states,
@@ -271,13 +259,12 @@ def fit(
         mode="in_turn" if sizes and members_mode == "auto" else members_mode,
         shared=shared_batches,
     )
-    seconds = feed.seconds + (evaluation.seconds if evaluation else 0.0)
     logger.info(
         f"{_about_networks(name or name_of(model), states, frozen, seeds, feed.about)}, "
         f"{' x '.join(map(str, task.inputs.shape[1:]))} inputs"
         f"{''.join(f', {s.size_px} px up to step {s.end_step:,}' for s in sizes)}, "
         f"{_about_steps(num_epochs, task.steps_per_epoch, task.batch_size, num_members)} on "
-        f"{layout.describe()}; compiled in {seconds:.1f} s"
+        f"{layout.describe()}; compiled in {feed.seconds + seconds:.1f} s"
     )
     keeper = next((c for c in callbacks if isinstance(c, Checkpoint)), None) or KeepBest()
     about = {"batch_size": task.batch_size, "key": seeds[0], "phase": phase} | task.train.about()
@@ -310,6 +297,32 @@ def fit(
         await_each=layout.is_host and not layout.is_single,
     ).run()
     return FitResult(feed.unpack(last), progress, task, evaluator, preprocessing, keeper, earlier)
+
+
+def _loss_to_train_by(
+    task: Task, teacher: Teacher | None, *, private: Privacy | None, mixing: Mixing | None
+) -> Any:
+    """Take the task's loss, or with a teacher that of the label and of the teacher's answer."""
+    if teacher is None:
+        return task.loss
+    check_teacher(
+        teacher,
+        prepares_images=task.prepares_images,
+        private=private,
+        mixing=mixing,
+        num_examples=len(task.train.split) if isinstance(task.train, SplitInput) else None,
+    )
+    return make_distillation_loss(task.loss, teacher, head_of(task.network))
+
+
+def _compile_evaluation(
+    evaluator: Evaluator, task: Task, state: TrainState
+) -> tuple[Callable[..., Any] | None, float]:
+    """Compile what validates after each epoch, if anything does; tell how many seconds it took."""
+    if task.validation is None:
+        return None, 0.0
+    compiled = evaluator.compile(task.validation, evaluation_variables(state))
+    return functools.partial(evaluator, task.validation), compiled.seconds
 
 
 def _about_networks(
