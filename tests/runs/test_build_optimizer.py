@@ -1,13 +1,21 @@
 """Settings of optimizers and schedules reach them, and contradictions are told."""
 
+import functools
+from types import SimpleNamespace
+
+import jax
 import numpy as np
+import optax
 import pytest
 
+from jaxcnn.models import create_model, list_models
+from jaxcnn.runs import build
 from jaxcnn.runs.build import build_parts, settle_dtype
 from jaxcnn.runs.build_optimizer import start_steps
 from jaxcnn.runs.config import from_json, make_config, resolve, to_json
 from jaxcnn.runs.phases import plan_phases
 from jaxcnn.runs.train_and_evaluate import check
+from jaxcnn.training import init_state
 
 
 def resolved(**settings):
@@ -18,6 +26,13 @@ def built(**settings):
     config = resolved(**settings)
     (phase,) = plan_phases(config)
     return build_parts(config, phase, class_counts=[1, 1], steps_per_epoch=5)
+
+
+def has_batch_norm(name):
+    image_shape = (32, 32, 1) if name == "lenet5" else (128, 128, 3)
+    state = functools.partial(init_state, model=create_model(name, 2), optimizer=optax.sgd(0.1))
+    made = jax.eval_shape(lambda key: state(key, image_shape=image_shape), jax.random.key(0))
+    return bool(made.batch_stats)
 
 
 def test_what_suits_an_optimizer_is_filled_in():
@@ -36,13 +51,24 @@ def test_what_suits_an_optimizer_is_filled_in():
 
 
 @pytest.mark.parametrize("model", ["alexnet", "vgg11", "squeezenet1_0", "convnextv2_atto"])
-def test_networks_without_batch_norm_train_at_a_tenth_of_the_rate(model):
+def test_networks_that_need_it_train_at_a_tenth_of_the_rate(model):
     assert resolved(model=model).training.learning_rate == pytest.approx(3e-4)
     assert resolved(model=model, optimizer="prodigy").training.learning_rate == 1.0
     assert resolved(model="vgg11_bn").training.learning_rate == 3e-3
 
 
-def test_a_line_search_computes_in_float32():
+@pytest.mark.slow
+def test_these_are_the_networks_without_batch_norm_but_for_two_small_ones():
+    names = list_models()
+    tenth = {name for name in names if resolved(model=name).training.learning_rate < 1e-3}
+    without = {name for name in names if not has_batch_norm(name)}
+    assert without - tenth == {"lenet5", "six_conv"}
+    assert tenth < without
+
+
+def test_a_line_search_computes_in_float32(monkeypatch):
+    monkeypatch.setattr(build, "fastest_dtype", lambda: SimpleNamespace(dtype="bfloat16"))
+    assert settle_dtype(resolved(optimizer="adamw")).network.compute_dtype == "bfloat16"
     assert settle_dtype(resolved(optimizer="lbfgs")).network.compute_dtype == "float32"
     given = resolved(optimizer="lbfgs", compute_dtype="bfloat16")
     assert settle_dtype(given).network.compute_dtype == "bfloat16"
