@@ -11,6 +11,7 @@ from typing import NoReturn
 from absl import flags
 
 from jaxcnn.host.files import FULL_DISK
+from jaxcnn.host.names import unknown_name
 from jaxcnn.host.processes import end_processes
 from jaxcnn.host.signals import end_interrupted
 from jaxcnn.host.text import printable
@@ -36,6 +37,9 @@ def told_plainly() -> Iterator[None]:
         yield
     except flags.IllegalFlagValueError as error:
         refuse(_illegal_value(str(error)))
+    except flags.UnrecognizedFlagError as error:
+        known = [f"--{name}" for name in flags.FLAGS]
+        refuse(unknown_name("flag", f"--{error.flagname}", known, all_by="--helpfull"))
     except flags.Error as error:
         refuse(f"{error} (--help lists the flags)")
     except BrokenPipeError:  # the reader of the output has what it wanted

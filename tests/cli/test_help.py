@@ -114,3 +114,12 @@ def test_a_folder_that_was_removed_under_the_shell_is_named(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: the current folder does not exist")
+
+
+@pytest.mark.parametrize("program", ["train", "predict", "cats_dogs"])
+def test_a_mistyped_flag_names_the_nearest(program):
+    done = try_words(program, "--wrkdir=runs")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "error: unknown flag '--wrkdir'; known, nearest first: --workdir, " in done.stderr
+    assert "--helpfull lists all." in done.stderr

@@ -47,8 +47,8 @@ def test_a_run_that_is_not_there_is_not_made(tmp_path):
     ("words", "message"),
     [
         (["--pretrained"], "no photo to look at"),
-        (["--pretrained", "--csv=o.csv", "/no/such.jpg"], "Unknown command line flag 'csv'"),
-        (["--pretrained", "--top=3", "/no/such.jpg"], "Unknown command line flag 'top'"),
+        (["--pretrained", "--csv=o.csv", "/no/such.jpg"], "unknown flag '--csv'"),
+        (["--pretrained", "--top=3", "/no/such.jpg"], "unknown flag '--top'"),
         (["--pretrained", "/no/such.jpg"], "'/no/such.jpg' does not exist"),
         (["--workdir=/no/such/run"], "/no/such/run does not exist"),
         (["--workdir=/no/such/run", "--method=umap"], "unknown method 'umap'"),
