@@ -35,6 +35,7 @@ if "XLA_FLAGS" not in os.environ:
     if _trial.returncode == 0:
         os.environ["XLA_FLAGS"] = _flags
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
@@ -50,6 +51,11 @@ os.environ.setdefault("JAXCNN_AUTO_DTYPE", "float32")
 
 # These make fixtures, by reference implementations that no test needs.
 collect_ignore_glob = ["*/make_*.py", "*/references/*.py"]
+
+# Every run tries the same made inputs, so that a failure is of the change that was made. Others:
+# `pytest --hypothesis-profile=default`.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -119,9 +119,7 @@ def _tree_of(tree):
         assert after == before
 
 
-_examples = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+_examples = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @_examples

@@ -25,9 +25,10 @@ def assign_parts(
 
     What is promised:
       - All examples of a unit are in one part.
-      - Of single examples, each part has its share of each stratum, rounded up or down. A stratum
-        of more units than there are parts has one in each part, and each stratum has one in the
-        last part.
+      - A stratum of more units than there are parts has one in each part, and each stratum has one
+        in the last part.
+      - Of single examples, each part has its share of each stratum, rounded up or down, except
+        where the first rule takes some away.
       - A unit counts as of its commonest stratum. With groups, each share is met to within half of
         a group for each stratum.
       - Groups larger than a quarter of the smallest part are placed first, the largest first, each
@@ -98,9 +99,12 @@ def _cut(sizes: np.ndarray, wanted: np.ndarray, offset: float, placed: np.ndarra
     if len(sizes) > len(wanted):
         for number in np.flatnonzero((wanted > 0) & ~placed):
             if not (part == number).any():
-                # The neighbour of the cut, from a part that has others.
-                near = np.argsort(np.abs(places - ends[number]), kind="stable")
-                part[next(i for i in near if (part == part[i]).sum() > 1)] = number
+                # The unit nearest to the cut, of the part that is furthest above its share.
+                held = np.bincount(part, weights=sizes, minlength=len(wanted))
+                has_others = np.bincount(part, minlength=len(wanted)) > 1
+                above = np.where(has_others, held - np.diff(ends, prepend=0), -np.inf)
+                own = np.flatnonzero(part == above.argmax())
+                part[own[np.abs(places[own] - ends[number]).argmin()]] = number
     last = len(wanted) - 1
     if not placed[last] and not (part == last).any():
         part[-1] = last

@@ -74,7 +74,10 @@ def test_a_photo_of_one_colour_is_like_no_other():
 def test_every_close_pair_is_found(max_distance, mirror, seed):
     rng = np.random.default_rng(seed)
     base = rng.integers(1, 2**63, 12, np.uint64)
-    flips = [sum(1 << int(b) for b in rng.choice(63, rng.integers(0, 18))) for _ in range(48)]
+    flips = [
+        sum(1 << int(b) for b in rng.choice(63, rng.integers(0, 18), replace=False))
+        for _ in range(48)
+    ]
     hashes = np.concatenate([base, base.repeat(4) ^ np.array(flips, np.uint64)])
     pairs = pairs_by_hash(hashes, max_distance=max_distance, mirror=mirror)
     other = mirrored(hashes)

@@ -42,6 +42,18 @@ def test_a_class_large_enough_has_one_in_each_part(size):
     assert np.abs(counts - size * np.array(SHARES)).max() <= 1.5
 
 
+@pytest.mark.parametrize("size", range(4, 40))
+@pytest.mark.parametrize("shares", [(0.2, 0.1, 0.7), (0.1, 0.2, 0.7), SHARES])
+def test_each_part_has_its_share_rounded_up_or_down(size, shares):
+    wanted = size * np.array(shares)
+    for offset in np.linspace(0, 0.99, 12):
+        units = np.arange(size)
+        part = assign_parts(units / size, 0 * units, units, shares, np.array([offset]))
+        counts = np.bincount(part, minlength=3)
+        assert (counts >= np.maximum(np.floor(wanted + 1e-9), 1)).all()
+        assert (counts <= np.ceil(wanted - 1e-9)).all()
+
+
 def test_the_number_decides_the_order():
     numbers = np.arange(100) / 100
     part = _assign(numbers, np.zeros(100, int))
