@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from absl import flags, logging as absl_logging
 
 from jaxcnn.cli import help_formatter
-from jaxcnn.cli.mistakes import in_flags, told_plainly
+from jaxcnn.cli.mistakes import in_flags, parse_flags, told_plainly
 from jaxcnn.data.image_size import as_size
 from jaxcnn.data.preprocessing import Decoding
 from jaxcnn.host.processes import is_first, start_processes
@@ -264,7 +264,7 @@ def running(
         if asked := help_formatter.asked_for(sys.argv[1:]):
             help_formatter.show(doc or "", () if asked == "--helpfull" else common, defaults())
             sys.exit(0)
-        _, *words = flags.FLAGS(sys.argv)
+        words = parse_flags(sys.argv)
         _complete_texts()
         if words and not takes_words:
             raise ValueError(f"unexpected words {' '.join(words)!r}; every option is a --flag.")

@@ -28,6 +28,11 @@ def group(title: str, *names: str) -> tuple[str, ...]:
     return names
 
 
+def listed_flags() -> list[str]:
+    """Give the names of the flags that the help shows."""
+    return [name for names in _groups.values() for name in names]
+
+
 def asked_for(words: Sequence[str]) -> str | None:
     """Give the word that asks for help, None where there is none.
 

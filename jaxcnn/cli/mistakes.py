@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import sys
@@ -10,6 +11,7 @@ from typing import NoReturn
 
 from absl import flags
 
+from jaxcnn.cli import help_formatter
 from jaxcnn.host.files import FULL_DISK
 from jaxcnn.host.names import unknown_name
 from jaxcnn.host.processes import end_processes
@@ -17,6 +19,7 @@ from jaxcnn.host.signals import end_interrupted
 from jaxcnn.host.text import printable
 
 _USAGE_STATUS = 2
+_LONGEST_FLAG = 200  # letters
 _BROKEN_PIPE_STATUS = 128 + 13  # as SIGPIPE ends other programs; Windows has no such name
 _FULL_OF_SQLITE = ("SQLITE_FULL", "SQLITE_IOERR")
 # The commands that print the lists of the library's functions.
@@ -38,7 +41,7 @@ def told_plainly() -> Iterator[None]:
     except flags.IllegalFlagValueError as error:
         refuse(_illegal_value(str(error)))
     except flags.UnrecognizedFlagError as error:
-        known = [f"--{name}" for name in flags.FLAGS]
+        known = [f"--{name}" for name in help_formatter.listed_flags()]
         refuse(unknown_name("flag", f"--{error.flagname}", known, all_by="--helpfull"))
     except flags.Error as error:
         refuse(f"{error} (--help lists the flags)")
@@ -52,6 +55,20 @@ def told_plainly() -> Iterator[None]:
         refuse(mistake, _status(mistake))
     except KeyboardInterrupt:
         end_interrupted()
+
+
+def parse_flags(words: Sequence[str]) -> list[str]:
+    """Read flags; give the words that are none.
+
+    Raises:
+      ValueError: for a flag of so many letters that absl's search for a similar one has no end.
+      flags.Error: for another mistake.
+    """
+    for word in itertools.takewhile(lambda word: word != "--", words[1:]):
+        name = word.partition("=")[0]
+        if name.startswith("-") and len(name) > _LONGEST_FLAG:
+            raise ValueError(f"unknown flag '{name[:20]}...'; --helpfull lists all flags.")
+    return list(flags.FLAGS(words)[1:])
 
 
 def refuse(message: object, status: int = _USAGE_STATUS) -> NoReturn:

@@ -11,6 +11,8 @@ _FEW = 5
 def nearest_first(name: str, known: Iterable[str]) -> list[str]:
     """Sort the known names by likeness to `name`, the most alike first.
 
+    Those that begin with it, or whose words begin with its letters, come before all others.
+
     Args:
       name: what was typed.
       known: the names that would have been understood.
@@ -21,11 +23,18 @@ def nearest_first(name: str, known: Iterable[str]) -> list[str]:
     Example:
       >>> nearest_first("cosin", ["constant", "cosine", "step"])
       ['cosine', 'constant', 'step']
+      >>> nearest_first("--lr", ["--loss", "--learning_rate"])
+      ['--learning_rate', '--loss']
     """
-    return sorted(
-        known,
-        key=lambda k: -difflib.SequenceMatcher(None, name.lower(), k.lower()).ratio(),
-    )
+
+    def distance(other: str) -> tuple[bool, float]:
+        other = other.lower()
+        initials = "".join(word[:1] for word in other.lstrip("-").split("_"))
+        is_short = other.startswith(typed) or initials == typed.lstrip("-")
+        return not is_short, -difflib.SequenceMatcher(None, typed, other).ratio()
+
+    typed = name.lower()
+    return sorted(known, key=distance)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, all_by: str = "") -> ValueError:

@@ -28,9 +28,27 @@ def end_at_second_signal() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    # A child's signals are not this process's.
-    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt_once)
+    os.register_at_fork(after_in_child=_forget_signals)
     threading.Thread(target=_count_signals, args=(reading,), daemon=True).start()
+
+
+def _interrupt_once(*_: object) -> None:
+    """Raise KeyboardInterrupt for the first Ctrl-C alone; the thread acts on a second one."""
+    signal.signal(signal.SIGINT, _pass_over)
+    raise KeyboardInterrupt
+
+
+def _pass_over(*_: object) -> None:
+    """Do nothing, unlike SIG_IGN where the thread would not see the signal either."""
+
+
+def _forget_signals() -> None:
+    """In a child, whose signals are not this process's, let them do what they do by default."""
+    signal.set_wakeup_fd(-1)
+    if signal.getsignal(signal.SIGINT) in (_interrupt_once, _pass_over):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _count_signals(reading: int) -> None:

@@ -120,7 +120,7 @@ def get_metric(name: str) -> Metric | GatheredMetric:
         raise ValueError("metric 'top1': K must be at least 2; top-1 is named 'accuracy'.")
     if match := re.fullmatch("top([1-9][0-9]*)", name):
         return summed.top_k(int(match[1]))
-    raise unknown_name("metric", name, list_metrics(), all_by="list_metrics()")
+    raise unknown_name("metric", name, list_metrics())
 
 
 def parse_metrics(text: str) -> dict[str, Metric | GatheredMetric]:

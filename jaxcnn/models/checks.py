@@ -21,7 +21,7 @@ def check_positive_int(option: str, *values: int) -> None:
     """Raise a ValueError unless every value is an int of at least 1."""
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{option} must be positive ints, got {value!r}.")
+            raise ValueError(f"{option} must be whole numbers above 0, got {value!r}.")
 
 
 def check_positive(option: str, value: float) -> None:

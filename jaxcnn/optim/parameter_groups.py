@@ -55,7 +55,8 @@ def parse_multipliers(text: str) -> list[tuple[str, float]]:
       [('head', 1.0), ('stage_[34]', 0.1), ('.*', 0.0)]
     """
     found = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    parts = [part.strip() for part in text.split(",")]
+    for part in filter(None, parts) if any(parts) or not text else parts:
         pattern, _, factor = (word.strip() for word in part.rpartition("="))
         try:
             found.append((pattern, float(factor)))

@@ -26,7 +26,8 @@ def parse_options(text: str, setting: str = "model_options") -> dict[str, Any]:
       {'widths': (16, 32, 64)}
     """
     options = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    parts = [part.strip() for part in text.split(",")]
+    for part in filter(None, parts) if any(parts) or not text else parts:
         name, sign, value = (word.strip() for word in part.partition("="))
         if not (name and sign and value):
             raise ValueError(f"{setting} must be name=value, comma-separated; got {part!r}.")

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -255,7 +256,7 @@ def _make_update(
         try:
             return take(learned.gradients, opt_state, params, **more)
         except TypeError as error:
-            if "argument" not in str(error):
+            if not re.search(r"argument.*'(value|grad|value_fn|grad_fn)'", str(error)):
                 raise
             raise TypeError(
                 f"the optimizer does not take what a step gives it: {error}. With `private` a step "

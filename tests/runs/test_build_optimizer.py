@@ -58,7 +58,7 @@ def test_networks_that_need_it_train_at_a_tenth_of_the_rate(model):
 
 
 @pytest.mark.slow
-def test_these_are_the_networks_without_batch_norm_but_for_two_small_ones():
+def test_these_are_the_networks_that_have_no_batch_norm_but_for_two_small_ones():
     names = list_models()
     tenth = {name for name in names if resolved(model=name).training.learning_rate < 1e-3}
     without = {name for name in names if not has_batch_norm(name)}

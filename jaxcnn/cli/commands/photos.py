@@ -324,7 +324,8 @@ def _forget(words: list[str]) -> None:
 def run() -> None:
     """Parse the flags and do as they say."""
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow the words
-    sys.argv[1:] = [word for argument in sys.argv[1:] for word in _words_of(argument)]
+    if "search" in sys.argv[1:]:
+        sys.argv[1:] = [word for argument in sys.argv[1:] for word in _words_of(argument)]
     known = itertools.chain(*_FLAGS.values())
     common = ("index", *(name for name in known if name not in _RARE), "overwrite")
     with command_line.running(__doc__, common=common, takes_words=True, answers=True) as words:

@@ -181,7 +181,7 @@ def resolved_defaults(program: Program) -> dict[str, Any]:
     """
     words = [word for word in sys.argv if not help_formatter.asked_for([word])]
     try:
-        flags.FLAGS(words)
+        mistakes.parse_flags(words)
         return config_lib.resolve(read_config(program)).flat()
     except (flags.Error, ValueError):
         return {}

@@ -25,15 +25,15 @@ def assign_parts(
 
     What is promised:
       - All examples of a unit are in one part.
-      - A stratum of more units than there are parts has one in each part, and each stratum has one
-        in the last part.
+      - A stratum of more units than there are parts has one in each part with a share, and each
+        stratum one in the last part, as far as `fixed` leaves units for them.
       - Of single examples, each part has its share of each stratum, rounded up or down, except
-        where the first rule takes some away.
+        where the rule above takes one away.
       - A unit counts as of its commonest stratum. With groups, each share is met to within half of
-        a group for each stratum.
+        a group for each stratum, with the same exception.
       - Groups larger than a quarter of the smallest part are placed first, the largest first, each
-        where most is missing of its strata. These may move when groups grow; smaller units move
-        only at a cut.
+        where most is missing of its strata. These may move whenever examples are added; smaller
+        units move only at a cut.
 
     Args:
       numbers: (N,) in [0, 1), uniform, equal within a unit: the order in which units are dealt.
@@ -71,43 +71,62 @@ def assign_parts(
     missing = np.outer(shares, totals) - held
     smallest = min(share for share in shares if share > 0) * len(numbers)
     is_large = (part < 0) & (sizes > 1) & (sizes > _LARGE * smallest)
-    for unit in sorted(np.flatnonzero(is_large), key=lambda unit: (-sizes[unit], order[unit])):
-        counts = np.bincount(strata[units == unit], minlength=num_strata)
-        need = missing @ (counts / np.maximum(totals, 1))
-        part[unit] = int(np.argmax(np.where(np.array(shares) > 0, need, -np.inf)))
-        missing[part[unit]] -= counts
-    free = np.flatnonzero(part < 0)
-    free = free[np.lexsort((order[free], own[free]))]
+    has_share = np.array(shares) > 0
     placed = np.zeros((num_parts, num_strata), bool)
     np.logical_or.at(placed, (part[part >= 0], own[part >= 0]), True)
+    is_last = np.arange(num_parts) == num_parts - 1
+    has_many = np.bincount(own, minlength=num_strata) > num_parts
+    # The parts that get a unit of each stratum.
+    entitled = has_share[:, None] & (is_last[:, None] | has_many)
+    num_left = np.bincount(own[part < 0], minlength=num_strata)
+    for unit in sorted(np.flatnonzero(is_large), key=lambda unit: (-sizes[unit], order[unit])):
+        stratum, counts = own[unit], np.bincount(strata[units == unit], minlength=num_strata)
+        need = missing @ (counts / np.maximum(totals, 1))
+        empty = entitled[:, stratum] & ~placed[:, stratum]
+        may = empty if 0 < empty.sum() >= num_left[stratum] else has_share
+        part[unit] = int(np.argmax(np.where(may, need, -np.inf)))
+        missing[part[unit]] -= counts
+        placed[part[unit], stratum] = True
+        num_left[stratum] -= 1
+    free = np.flatnonzero(part < 0)
+    free = free[np.lexsort((order[free], own[free]))]
     for one in np.split(free, np.flatnonzero(np.diff(own[free])) + 1):
         if len(one):
             stratum = own[one[0]]
             wanted = np.maximum(missing[:, stratum], 0)
-            part[one] = _cut(sizes[one], wanted, offsets[stratum], placed[:, stratum])
+            empty = entitled[:, stratum] & ~placed[:, stratum]
+            part[one] = _cut(sizes[one], wanted, offsets[stratum], empty)
     return part[units]
 
 
-def _cut(sizes: np.ndarray, wanted: np.ndarray, offset: float, placed: np.ndarray) -> np.ndarray:
-    """Cut a row of units at the parts' shares; `placed` says which parts hold some already."""
+def _cut(sizes: np.ndarray, wanted: np.ndarray, offset: float, empty: np.ndarray) -> np.ndarray:
+    """Cut a row of units at the parts' shares.
+
+    Args:
+      sizes: of the units.
+      wanted: examples that each part wants.
+      offset: in [0, 1): where shares are rounded.
+      empty: the parts that must get a unit.
+
+    Returns:
+      The part of each unit.
+    """
     total = sizes.sum()
     if not wanted.any():
         return np.full(len(sizes), len(wanted) - 1)
     ends = np.cumsum(wanted) / wanted.sum() * total
     places = np.cumsum(sizes) - sizes + offset * sizes
     part = np.searchsorted(ends[:-1], places, side="right")
-    if len(sizes) > len(wanted):
-        for number in np.flatnonzero((wanted > 0) & ~placed):
-            if not (part == number).any():
-                # The unit nearest to the cut, of the part that is furthest above its share.
-                held = np.bincount(part, weights=sizes, minlength=len(wanted))
-                has_others = np.bincount(part, minlength=len(wanted)) > 1
-                above = np.where(has_others, held - np.diff(ends, prepend=0), -np.inf)
-                own = np.flatnonzero(part == above.argmax())
-                part[own[np.abs(places[own] - ends[number]).argmin()]] = number
-    last = len(wanted) - 1
-    if not placed[last] and not (part == last).any():
-        part[-1] = last
+    for number in np.flatnonzero(empty)[::-1]:  # the last part before all others
+        held = np.bincount(part, weights=sizes, minlength=len(wanted))
+        count = np.bincount(part, minlength=len(wanted))
+        can_give = count > empty
+        if count[number] or not can_give.any():
+            continue
+        # The unit nearest to the cut, of the part that is furthest above its share.
+        above = np.where(can_give, held - np.diff(ends, prepend=0), -np.inf)
+        own = np.flatnonzero(part == above.argmax())
+        part[own[np.abs(places[own] - ends[number]).argmin()]] = number
     return part
 
 

@@ -27,6 +27,7 @@ from jaxcnn.training.sharding import mesh_sizes
 _SHARE = "a share in [0, 1)"
 _POSITIVE = "a number above 0"
 _AT_LEAST_0 = "a number of at least 0"
+_MOST, _MOST_SEED = 2**31 - 1, 2**63 - 1  # of whole numbers, as JAX and NumPy take them
 _ABOVE_0 = "a share above 0, at most 1"
 _BETWEEN = "a share between 0 and 1"
 _RANGES: Mapping[str, tuple[str, ...]] = {
@@ -105,6 +106,10 @@ def check_values(config: TrainConfig) -> None:
             value = given[name]
             if value is not None and not _IN_RANGE[expected](value):
                 raise ValueError(f"{name} must be {expected}, got {value}.")
+    for name, value in given.items():
+        most = _MOST_SEED if name.endswith("seed") else _MOST
+        if type(value) is int and value > most:
+            raise ValueError(f"{name} must be at most {most:,}, got {value:,}.")
     for name, known in _CHOICES.items():
         if given[name] is not None and given[name] not in known:
             raise unknown_name(name, given[name], known)

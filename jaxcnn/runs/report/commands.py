@@ -87,7 +87,8 @@ def needed_settings(config: TrainConfig) -> dict[str, Any]:
         }
         if not missing:
             return {name: given[name] for name in values if name in given}
-        given |= missing
+        name = next(iter(missing))  # one alone, as the others may follow from it
+        given[name] = missing[name]
 
 
 def _settled(config: TrainConfig, there: TrainConfig) -> TrainConfig:

@@ -68,7 +68,42 @@ def test_placed_examples_stay_and_others_make_up_for_them():
     assert np.bincount(part).tolist() == [15, 15, 70]
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    shares=st.sampled_from([(0.2, 0.1, 0.7), SHARES, (0.2,) * 5, (0.05, 0.05, 0.9), (0.3, 0.7, 0)]),
+    num_groups=st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    is_fixed=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_each_class_of_groups_has_one_in_each_part(shares, num_groups, is_fixed, seed):
+    random, num_parts = np.random.default_rng(seed), len(shares)
+    sizes = random.integers(1, 12, sum(num_groups))
+    units = np.repeat(np.arange(len(sizes)), sizes)
+    own = np.repeat(np.arange(len(num_groups)), num_groups)
+    placed = np.where(random.random(len(sizes)) < 0.3 * is_fixed, 0, -1)
+    part = assign_parts(
+        random.random(len(sizes))[units],
+        own[units],
+        units,
+        shares,
+        random.random(len(num_groups)),
+        fixed=placed[units],
+    )
+    of_unit = np.array([part[units == unit][0] for unit in range(len(sizes))])
+    assert (part == of_unit[units]).all()
+    assert (of_unit[placed == 0] == 0).all()
+    for k, count in enumerate(num_groups):
+        wanted = {i for i in range(num_parts) if shares[i] > 0} if count > num_parts else set()
+        wanted |= {num_parts - 1} if shares[-1] > 0 else set()
+        got = set(of_unit[own == k].tolist())
+        if ((own == k) & (placed < 0)).sum() >= len(wanted):
+            assert wanted <= got
+        assert shares[-1] > 0 or num_parts - 1 not in got
+
+
 def test_a_share_of_nothing_gets_nothing():
+    none_in_last = _assign(np.arange(10) / 10, np.zeros(10, int), shares=(0.5, 0.5, 0.0))
+    assert np.bincount(none_in_last, minlength=3).tolist() == [5, 5, 0]
     part = _assign(np.random.default_rng(0).random(50), np.zeros(50, int), shares=(0.2, 0.8))
     assert np.bincount(part).tolist() == [10, 40]
 
