@@ -23,8 +23,8 @@ def nearest_first(name: str, known: Iterable[str]) -> list[str]:
     Example:
       >>> nearest_first("cosin", ["constant", "cosine", "step"])
       ['cosine', 'constant', 'step']
-      >>> nearest_first("--lr", ["--loss", "--learning_rate"])
-      ['--learning_rate', '--loss']
+      >>> nearest_first("lr", ["loss", "learning_rate"])
+      ['learning_rate', 'loss']
     """
 
     def distance(other: str) -> tuple[bool, float]:

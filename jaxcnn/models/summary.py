@@ -57,7 +57,8 @@ def summarize(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
       One row for each innermost layer, and the totals.
 
     Raises:
-      ValueError: if `image_shape` is not three positive ints, or the network refuses such images.
+      ValueError: if `image_shape` is not three whole numbers above 0, or the network refuses such
+        images.
 
     Example:
       >>> from jaxcnn.models.lenet5 import LeNet5
@@ -66,7 +67,9 @@ def summarize(model: nn.Module, image_shape: tuple[int, int, int]) -> Summary:
       LayerRow(name='c1', kind='Conv', output_shape=(28, 28, 6), num_params=156, flops=235200)
     """
     if len(image_shape) != 3 or min(image_shape) < 1:
-        raise ValueError(f"image_shape (={image_shape!r}) must be three positive ints (H, W, C).")
+        raise ValueError(
+            f"image_shape (={image_shape!r}) must be three whole numbers above 0 (H, W, C)."
+        )
     rows: list[LayerRow] = []
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
 

@@ -165,7 +165,7 @@ def _resolve_windows(
 def _as_pair(what: str, value: IntOrPair) -> tuple[int, int]:
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or min(pair) < 1:
-        raise ValueError(f"{what} (={value!r}) must be one or two positive ints.")
+        raise ValueError(f"{what} (={value!r}) must be one or two whole numbers above 0.")
     return pair
 
 

@@ -89,7 +89,7 @@ def test_images_too_small(shape):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden_width": 0}, "hidden_width must be positive ints, got 0"),
+        ({"hidden_width": 0}, "hidden_width must be whole numbers above 0, got 0"),
         ({"hidden_dropout_rate": 1.0}, r"hidden_dropout_rate \(=1.0\) must lie in"),
     ],
 )

@@ -75,7 +75,7 @@ def test_blocks_start_near_the_identity():
     ("options", "message"),
     [
         ({"stage_sizes": (1, 1, 1)}, "must be four each"),
-        ({"widths": (1, 2, 3, 0)}, "widths must be positive ints, got 0"),
+        ({"widths": (1, 2, 3, 0)}, "widths must be whole numbers above 0, got 0"),
         ({"layer_scale": -1.0}, r"layer_scale \(=-1.0\) must be at least 0"),
         ({"drop_path_rate": 1.0}, "drop_path_rate"),
     ],

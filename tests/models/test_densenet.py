@@ -64,7 +64,7 @@ def test_published_files_have_names_from_before():
     ("options", "message"),
     [
         ({"stage_sizes": (1, 1)}, "must be four numbers of layers"),
-        ({"growth_rate": 0}, "growth_rate must be positive ints, got 0"),
+        ({"growth_rate": 0}, "growth_rate must be whole numbers above 0, got 0"),
     ],
 )
 def test_options_out_of_range(options, message):

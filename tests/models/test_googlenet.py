@@ -180,7 +180,7 @@ def test_images_too_small():
     ("options", "message"),
     [
         ({"large_kernel_size": 4}, r"large_kernel_size \(=4\) must be odd"),
-        ({"large_kernel_size": 0}, "large_kernel_size must be positive ints, got 0"),
+        ({"large_kernel_size": 0}, "large_kernel_size must be whole numbers above 0, got 0"),
         ({"dropout_rate": 1.0}, r"dropout_rate \(=1.0\)"),
     ],
 )

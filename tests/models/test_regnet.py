@@ -62,7 +62,7 @@ def test_a_batch_is_learnt_by_heart():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 0}, "depth, initial_width and group_width must be positive ints, got 0"),
+        ({"depth": 0}, "depth, initial_width and group_width must be whole numbers above 0, got 0"),
         ({"slope": -1.0}, r"slope \(=-1.0\) must be at least 0"),
         ({"multiplier": 1.0}, r"multiplier \(=1.0\) must be greater than 1"),
         ({"squeeze_ratio": 1.0}, r"squeeze_ratio \(=1.0\) must lie in \[0, 1\)"),

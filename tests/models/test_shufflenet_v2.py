@@ -75,8 +75,8 @@ def test_a_batch_is_learnt_by_heart_and_its_statistics_are_collected(monkeypatch
     [
         ({"widths": (8, 15, 24)}, r"widths \(=\(8, 15, 24\)\) must be three even numbers"),
         ({"widths": [8, 16]}, r"widths \(=\(8, 16\)\) must be three even numbers"),
-        ({"widths": (8, 16, 0)}, "widths must be positive ints, got 0"),
-        ({"head_width": 0}, "head_width must be positive ints, got 0"),
+        ({"widths": (8, 16, 0)}, "widths must be whole numbers above 0, got 0"),
+        ({"head_width": 0}, "head_width must be whole numbers above 0, got 0"),
     ],
 )
 def test_options_out_of_range(options, message):

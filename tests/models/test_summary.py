@@ -92,5 +92,5 @@ def test_table_has_aligned_columns_and_totals():
 
 @pytest.mark.parametrize("image_shape", [(32, 32), (32, 0, 3)])
 def test_image_shape_must_be_height_width_channels(image_shape):
-    with pytest.raises(ValueError, match=r"image_shape .* must be three positive ints"):
+    with pytest.raises(ValueError, match=r"image_shape .* must be three whole numbers above 0"):
         summarize(SixConv(num_classes=2), image_shape)

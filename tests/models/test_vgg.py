@@ -167,8 +167,8 @@ def test_lists_are_taken_for_tuples():
     ("options", "message"),
     [
         ({"stage_sizes": (1, 1, 1, 1)}, r"stage_sizes \(=\(1, 1, 1, 1\)\) must be 5 numbers"),
-        ({"stage_sizes": (1, 1, 1, 1, 0)}, "stage_sizes must be positive ints, got 0"),
-        ({"hidden_width": 0}, "hidden_width must be positive ints, got 0"),
+        ({"stage_sizes": (1, 1, 1, 1, 0)}, "stage_sizes must be whole numbers above 0, got 0"),
+        ({"hidden_width": 0}, "hidden_width must be whole numbers above 0, got 0"),
         ({"hidden_dropout_rate": 1.0}, r"hidden_dropout_rate \(=1.0\) must lie in"),
     ],
 )
