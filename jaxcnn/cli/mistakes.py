@@ -61,7 +61,7 @@ def parse_flags(words: Sequence[str]) -> list[str]:
     """Read flags; give the words that are none.
 
     Raises:
-      ValueError: for a flag of so many letters that absl's search for a similar one has no end.
+      ValueError: if a flag's name is too long for absl, which compares names by recursion.
       flags.Error: for another mistake.
     """
     for word in itertools.takewhile(lambda word: word != "--", words[1:]):

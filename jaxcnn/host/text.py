@@ -67,6 +67,20 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def comma_separated(text: str) -> list[str]:
+    """Split a text at its commas, without spaces and empty parts.
+
+    Returns:
+      The parts; one empty part if there is nothing but commas and spaces, none for no text at all.
+
+    Example:
+      >>> comma_separated("a=1, b=2,"), comma_separated(","), comma_separated("")
+      (['a=1', 'b=2'], [''], [])
+    """
+    parts = [part.strip() for part in text.split(",")]
+    return [part for part in parts if part] or ([""] if text else [])
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """Write a number of things, in the singular where there is one.
 

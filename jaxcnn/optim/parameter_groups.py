@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxcnn.host.text import listed
+from jaxcnn.host.text import comma_separated, listed
 from jaxcnn.optim.schedules import check_range
 from jaxcnn.types import PyTree
 
@@ -55,8 +55,7 @@ def parse_multipliers(text: str) -> list[tuple[str, float]]:
       [('head', 1.0), ('stage_[34]', 0.1), ('.*', 0.0)]
     """
     found = []
-    parts = [part.strip() for part in text.split(",")]
-    for part in filter(None, parts) if any(parts) or not text else parts:
+    for part in comma_separated(text):
         pattern, _, factor = (word.strip() for word in part.rpartition("="))
         try:
             found.append((pattern, float(factor)))

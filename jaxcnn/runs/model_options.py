@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxcnn.host.text import comma_separated
 from jaxcnn.models import model_options
 
 
@@ -26,8 +27,7 @@ def parse_options(text: str, setting: str = "model_options") -> dict[str, Any]:
       {'widths': (16, 32, 64)}
     """
     options = {}
-    parts = [part.strip() for part in text.split(",")]
-    for part in filter(None, parts) if any(parts) or not text else parts:
+    for part in comma_separated(text):
         name, sign, value = (word.strip() for word in part.partition("="))
         if not (name and sign and value):
             raise ValueError(f"{setting} must be name=value, comma-separated; got {part!r}.")

@@ -123,3 +123,10 @@ def test_a_mistyped_flag_names_the_nearest(program):
     assert "Traceback" not in done.stderr
     assert "error: unknown flag '--wrkdir'; known, nearest first: --workdir, " in done.stderr
     assert "--helpfull lists all." in done.stderr
+
+
+def test_an_unknown_flag_may_be_short_or_very_long():
+    short, long = try_words("train", "--lr=1"), try_words("train", "--" + "x" * 950)
+    assert "nearest first: --learning_rate, --lr_multipliers, " in short.stderr
+    assert long.returncode == 2
+    assert long.stderr == f"error: unknown flag '--{'x' * 18}...'; --helpfull lists all flags.\n"

@@ -200,3 +200,9 @@ def test_ctrl_c_ends_it_with_what_is_done(tiny_run, tmp_path):
     assert "Traceback" not in errors
     assert worker.returncode == 128 + signal.SIGINT, said + errors
     assert "stopped early" in said
+
+
+def test_a_minus_before_the_command_is_a_flag_and_not_a_word_to_leave_out(home):
+    done = photos("-x", home=home)
+    assert done.returncode == 2
+    assert "unknown flag '--x'" in done.stderr

@@ -66,6 +66,12 @@ def test_these_are_the_networks_that_have_no_batch_norm_but_for_two_small_ones()
     assert tenth < without
 
 
+def test_the_default_warm_up_takes_at_most_a_third_of_a_run():
+    assert resolved(num_epochs=2).training.warmup_epochs == pytest.approx(2 / 3)
+    assert resolved(num_epochs=60).training.warmup_epochs == 2
+    assert resolved(num_epochs=2, warmup_epochs=2.0).training.warmup_epochs == 2
+
+
 def test_a_line_search_computes_in_float32(monkeypatch):
     monkeypatch.setattr(build, "fastest_dtype", lambda: SimpleNamespace(dtype="bfloat16"))
     assert settle_dtype(resolved(optimizer="adamw")).network.compute_dtype == "bfloat16"
@@ -100,6 +106,10 @@ def test_a_schedule_by_name_has_its_options():
         ({"optimizer": "lbfgs", "find_learning_rate": True}, "finds its step by a line search"),
         ({"optimizer": "sam", "dp_clip_norm": 1.0}, "a second gradient, which dp_clip_norm gives"),
         ({"optimizer_options": "b2"}, "optimizer_options must be name=value"),
+        ({"optimizer_options": ","}, "optimizer_options must be name=value"),
+        ({"lr_multipliers": " ,"}, "lr_multipliers must be PATTERN=FACTOR"),
+        ({"seed": 2**63}, "seed must be at most 9,223,372,036,854,775,807, got 9,223"),
+        ({"num_seeds": 2**31}, "num_seeds must be at most 2,147,483,647, got 2,147,483,648"),
         ({"optimizer_options": "b5=1"}, "unknown option of adamw 'b5'; known, nearest first: b2"),
         ({"schedule_options": "power=1"}, "schedule=cosine has no options"),
         (

@@ -183,6 +183,15 @@ def test_what_a_step_cannot_give_is_told(optimizer, options):
         take_step(optimizer, **options)
 
 
+def test_an_optimizers_own_type_error_stays_as_it_is():
+    def update(updates, state, params=None, **_):
+        return jnp.sum(updates, axs=0), state
+
+    optimizer = optax.GradientTransformationExtraArgs(lambda params: (), update)
+    with pytest.raises(TypeError, match=r"^[^ ]*sum\(\) got an unexpected keyword argument 'axs'"):
+        take_step(optimizer)
+
+
 def test_private_training_gives_no_loss():
     model = create_model("six_conv", 2, **OPTIONS)
     optimizer = optim.make_optimizer("momo", 1.0)
