@@ -260,6 +260,9 @@ def running(
     with contextlib.suppress(RuntimeError):  # where standard error is closed
         faulthandler.enable()
     _show_log(sys.stderr if answers else sys.stdout)
+    own = [flag.name for flag in flags.FLAGS.get_flags_for_module(sys.argv[0])]
+    listed = help_formatter.listed_flags()
+    help_formatter.group("flags", *(name for name in own if name not in listed))
     with told_plainly():
         if asked := help_formatter.asked_for(sys.argv[1:]):
             help_formatter.show(doc or "", () if asked == "--helpfull" else common, defaults())

@@ -116,6 +116,13 @@ def test_a_folder_that_was_removed_under_the_shell_is_named(tmp_path):
     assert done.stderr.splitlines()[-1].startswith("error: the current folder does not exist")
 
 
+@pytest.mark.parametrize("word", ["--help", "--helpfull", "--cifar"])
+def test_a_program_without_groups_shows_its_flags(word):
+    command = [sys.executable, "-m", "experiments.benchmarks.optimizers", word]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert "--cifar10" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("program", ["train", "predict", "cats_dogs"])
 def test_a_mistyped_flag_names_the_nearest(program):
     done = try_words(program, "--wrkdir=runs")
@@ -128,5 +135,7 @@ def test_a_mistyped_flag_names_the_nearest(program):
 def test_an_unknown_flag_may_be_short_or_very_long():
     short, long = try_words("train", "--lr=1"), try_words("train", "--" + "x" * 950)
     assert "nearest first: --learning_rate, --lr_multipliers, " in short.stderr
+    assert "--logtostderr" not in try_words("train", "--optimiser=sgd").stderr  # absl's own
+    assert "--logtostderr" not in try_words("train", "--optimiser=sgd").stderr  # absl's own
     assert long.returncode == 2
     assert long.stderr == f"error: unknown flag '--{'x' * 18}...'; --helpfull lists all flags.\n"
